@@ -1,0 +1,187 @@
+// npm run docs:test: runs the examples that readers copy.
+//
+// Every ```ts fence of README.md, docs/*.md and the doc comments of src/ that begins with an import from 'gyre' is a
+// program: all are type checked together, then each is run against the built package and must exit with 0 in time.
+// Words behind ts in the opening line:
+//   ignore         is not run, nor checked; counted and listed
+//   until-sigint   serves for ever: gets a SIGINT after its first output, and must then end by itself
+
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { build } from './build.mjs';
+import { root } from './setup.mjs';
+
+const limitSeconds = 30;
+
+/**
+ * @typedef {object} Fence
+ * @property {string} place file and line of its opening
+ * @property {string[]} words what stands behind ts
+ * @property {string} code
+ */
+
+/**
+ * @param {string} file relative to the root
+ * @returns {Fence[]}
+ */
+function fencesOf(file) {
+  /** @type {Fence[]} */
+  const fences = [];
+  /** @type {Fence | null} */
+  let open = null;
+  const inComments = file.endsWith('.ts');
+  for (const [i, raw] of readFileSync(path.join(root, file), 'utf8').split(/\r?\n/).entries()) {
+    const line = inComments ? raw.replace(/^\s*\* ?/, '') : raw;
+    if (open !== null) {
+      if (/^\s*```\s*$/.test(line)) {
+        fences.push(open);
+        open = null;
+      } else {
+        open.code += `${line}\n`;
+      }
+      continue;
+    }
+    // In a source file a fence stands in a doc comment: its line begins with an asterisk.
+    const opening = /^\s*```(?:ts|typescript)\b(.*)$/.exec(line);
+    if (opening !== null && (!inComments || /^\s*\*/.test(raw))) {
+      open = { place: `${file}:${i + 1}`, words: (opening[1] ?? '').split(/\s+/).filter(Boolean), code: '' };
+    }
+  }
+  if (open !== null) throw new Error(`${open.place}: the fence is never closed`);
+  return fences;
+}
+
+/**
+ * @param {string} folder relative to the root
+ * @param {string} suffix
+ * @param {boolean} deep
+ * @returns {string[]}
+ */
+function filesIn(folder, suffix, deep) {
+  if (!existsSync(path.join(root, folder))) return [];
+  return readdirSync(path.join(root, folder), { recursive: deep, encoding: 'utf8' })
+    .filter((name) => name.endsWith(suffix))
+    .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+    .sort();
+}
+
+/**
+ * @param {string} file
+ * @param {boolean} untilSigint
+ * @param {string} cwd
+ * @returns {Promise<string>} '' when all went well, else what went wrong
+ */
+function runProgram(file, untilSigint, cwd) {
+  return new Promise((resolve) => {
+    const tsx = import.meta.resolve('tsx');
+    const child = spawn(process.execPath, ['--import', tsx, file], {
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    let late = false;
+    let interrupted = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill('SIGKILL');
+    }, limitSeconds * 1000);
+    /** @param {Buffer} chunk */
+    const take = (chunk) => {
+      output += chunk;
+      if (!untilSigint || interrupted) return;
+      interrupted = true;
+      child.kill('SIGINT');
+    };
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      if (late) {
+        const how = untilSigint && !interrupted ? 'printed nothing' : 'did not end';
+        resolve(`${how} in ${limitSeconds} s\n${output}`);
+      } else if (code === 0 || (untilSigint && interrupted && code === 130)) resolve('');
+      else resolve(`exit ${code ?? signal}\n${output}`);
+    });
+  });
+}
+
+await build();
+
+const fences = [
+  ...['README.md', ...filesIn('docs', '.md', false)].filter((file) => existsSync(path.join(root, file))),
+  ...filesIn('src', '.ts', true),
+].flatMap(fencesOf);
+const ignored = fences.filter((fence) => fence.words.includes('ignore'));
+const programs = fences.filter(
+  (fence) => !ignored.includes(fence) && /^\s*import\b[^;]*?from ['"]gyre(?:\/\w+)?['"]/.test(fence.code),
+);
+for (const { words, place } of fences) {
+  const unknown = words.filter((word) => !['ignore', 'until-sigint'].includes(word));
+  if (unknown.length > 0) throw new Error(`${place}: unknown word behind ts: ${unknown.join(' ')}`);
+}
+
+const folder = mkdtempSync(path.join(tmpdir(), 'gyre-doctest-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+mkdirSync(path.join(folder, 'node_modules', '@types'), { recursive: true });
+const link = process.platform === 'win32' ? 'junction' : 'dir';
+symlinkSync(root, path.join(folder, 'node_modules', 'gyre'), link);
+for (const name of ['@types/node', 'undici-types']) {
+  symlinkSync(path.join(root, 'node_modules', name), path.join(folder, 'node_modules', name), link);
+}
+writeFileSync(path.join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
+writeFileSync(
+  path.join(folder, 'tsconfig.json'),
+  JSON.stringify({
+    compilerOptions: {
+      target: 'es2022',
+      lib: ['es2023', 'esnext.disposable'],
+      module: 'nodenext',
+      moduleDetection: 'force',
+      types: ['node'],
+      strict: true,
+      skipLibCheck: true,
+      noEmit: true,
+    },
+  }),
+);
+/** @param {Fence} fence */
+const fileOf = (fence) => `${fence.place.replace(/[^\w.-]/g, '-')}.ts`;
+for (const fence of programs) writeFileSync(path.join(folder, fileOf(fence)), fence.code);
+
+console.log(
+  `${fences.length} ts fences: ${programs.length} programs, ${ignored.length} ignored, ` +
+    `${fences.length - programs.length - ignored.length} fragments`,
+);
+for (const fence of ignored) console.log(`ignored  ${fence.place}`);
+
+let failures = 0;
+if (programs.length > 0) {
+  const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const checked = spawnSync(process.execPath, [tsc, '-p', folder], { cwd: folder, encoding: 'utf8' });
+  if (checked.status !== 0) {
+    failures++;
+    console.error(`FAIL     types\n${checked.stdout}${checked.stderr}`);
+  }
+}
+for (const fence of programs) {
+  const wrong = await runProgram(fileOf(fence), fence.words.includes('until-sigint'), folder);
+  if (wrong === '') {
+    console.log(`ok       ${fence.place}`);
+  } else {
+    failures++;
+    console.error(`FAIL     ${fence.place}: ${wrong}`);
+  }
+}
+if (failures > 0) console.error(`${failures} failed`);
+process.exitCode = failures > 0 ? 1 : 0;
