@@ -1,0 +1,37 @@
+/** One connection attempt to one literal address. */
+import { connect } from 'node:net';
+import type { TcpNetConnectOpts } from 'node:net';
+import type { ConnectEvents, ConnectTarget, RawRequest } from '../backend.ts';
+import { NodeStream } from './stream.ts';
+
+export function connectSocket(target: ConnectTarget, events: ConnectEvents): RawRequest {
+  const options: TcpNetConnectOpts = {
+    host: target.address[0] as string,
+    port: target.address[1] as number,
+    allowHalfOpen: true,
+    noDelay: true,
+    // Node would try one address after the other with a guillotine; the racing is ours (net/happy-eyeballs.ts).
+    autoSelectFamily: false,
+  };
+  if (target.local !== null) {
+    options.localAddress = target.local[0] as string;
+    options.localPort = target.local[1] as number;
+  }
+  const socket = connect(options);
+  // Paused before it is connected: nothing is read until the transport says so.
+  socket.pause();
+  socket.once('connect', () => {
+    socket.removeListener('error', onError);
+    events.onConnect(new NodeStream(socket));
+  });
+  const onError = (error: Error): void => events.onError(error);
+  socket.once('error', onError);
+  return {
+    cancel: () => {
+      socket.removeAllListeners('connect');
+      socket.removeListener('error', onError);
+      socket.on('error', () => {});
+      socket.destroy();
+    },
+  };
+}

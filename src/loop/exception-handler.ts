@@ -1,0 +1,44 @@
+/** What happens to an exception that nobody is there to catch. */
+import type { ExceptionContext, Loop } from './types.ts';
+
+export type ExceptionHandler = (loop: Loop, context: ExceptionContext) => void;
+
+/** Prints the context to standard error: the message, what it concerns, and the exception with its stack. */
+export function printException(context: ExceptionContext): void {
+  const { message, exception, sourceTraceback, ...rest } = context;
+  const lines = [`gyre: ${message}`];
+  for (const [field, value] of Object.entries(rest)) {
+    if (value !== undefined && value !== null) lines.push(`  ${field}: ${describe(value)}`);
+  }
+  if (sourceTraceback !== undefined) lines.push(`  created at (most recent call first):\n${sourceTraceback}`);
+  if (exception === undefined) console.error(lines.join('\n'));
+  else console.error(lines.join('\n'), exception);
+}
+
+/** Calls the user's handler; a handler that throws is itself reported, and the original is not lost. */
+export function handleException(
+  loop: Loop,
+  handler: ExceptionHandler | null,
+  fallback: (context: ExceptionContext) => void,
+  context: ExceptionContext,
+): void {
+  if (handler !== null) {
+    try {
+      handler(loop, context);
+      return;
+    } catch (exception) {
+      printException({ message: 'exception in the exception handler', exception });
+    }
+  }
+  try {
+    fallback(context);
+  } catch (exception) {
+    printException({ message: 'exception in the default exception handler', exception });
+  }
+}
+
+function describe(value: unknown): string {
+  const kind = (value as object).constructor?.name ?? typeof value;
+  const name = (value as { name?: unknown }).name;
+  return typeof name === 'string' && name !== '' ? `${kind} ${name}` : kind;
+}

@@ -1,0 +1,58 @@
+/**
+ * Debug mode: reports what holds the thread for longer than `loop.slowCallbackDuration`.
+ *
+ * Two kinds of code, two watches: a callback is timed around its call; a stretch of a task, between two awaits, runs
+ * in a microtask and is timed by the host's promise hooks.
+ */
+import { watchContinuations } from './context.ts';
+import type { Runnable } from './handle.ts';
+import { Handle } from './handle.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { ContextEntry, ExceptionContext, Loop } from './types.ts';
+
+export class SlowWatch {
+  readonly #loop: Loop;
+  readonly #limit: () => number;
+  readonly #now: () => number;
+  #endWatch: (() => void) | null = null;
+
+  constructor(loop: Loop, now: () => number, limitSeconds: () => number) {
+    this.#loop = loop;
+    this.#now = now;
+    this.#limit = limitSeconds;
+  }
+
+  start(scheduler: Scheduler): void {
+    if (this.#endWatch !== null) return;
+    scheduler.debugRun = (entry) => this.#timed(scheduler, entry);
+    this.#endWatch = watchContinuations(this.#now, (entry, seconds) => this.#afterStretch(entry, seconds));
+  }
+
+  stop(scheduler: Scheduler): void {
+    scheduler.debugRun = null;
+    this.#endWatch?.();
+    this.#endWatch = null;
+  }
+
+  #timed(scheduler: Scheduler, entry: Runnable): void {
+    const since = this.#now();
+    entry._run(scheduler);
+    const seconds = this.#now() - since;
+    if (seconds < this.#limit()) return;
+    const handle = entry instanceof Handle ? entry : null;
+    this.#report(`a callback held the loop for ${seconds.toFixed(3)} seconds`, { handle }, handle?._origin ?? null);
+  }
+
+  #afterStretch(entry: ContextEntry, seconds: number): void {
+    if (entry._loop !== this.#loop || seconds < this.#limit()) return;
+    const task = entry._task as { name?: string; _origin?: string | null } | null;
+    const message = `task ${task?.name ?? ''} held the loop for ${seconds.toFixed(3)} seconds between two awaits`;
+    this.#report(message, { task }, task?._origin ?? null);
+  }
+
+  #report(message: string, fields: Partial<ExceptionContext>, origin: string | null): void {
+    const context: ExceptionContext = { message, ...fields };
+    if (origin !== null) context.sourceTraceback = origin;
+    this.#loop.callExceptionHandler(context);
+  }
+}

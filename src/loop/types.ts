@@ -1,0 +1,53 @@
+/**
+ * What the layers below the public loop may ask of it. Types only: this file is where the circle between the loop and
+ * the tasks and transports that it creates is cut.
+ */
+import type { Backend } from '../backend/backend.ts';
+import type { Handle, TimerHandle } from './handle.ts';
+import type { Ownership } from './ownership.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** What {@link Loop.callExceptionHandler} is told. Further fields may be added by the caller. */
+export interface ExceptionContext {
+  /** What happened, in words. */
+  message: string;
+  exception?: unknown;
+  future?: unknown;
+  task?: unknown;
+  handle?: unknown;
+  transport?: unknown;
+  protocol?: unknown;
+  /** Where the failing object was created: a stack, in debug mode. */
+  sourceTraceback?: string;
+  [field: string]: unknown;
+}
+
+export interface Loop {
+  time(): number;
+  callSoon<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle;
+  callLater<A extends unknown[]>(
+    delaySeconds: number,
+    callback: (...args: A) => unknown,
+    ...args: A
+  ): TimerHandle;
+  callAt<A extends unknown[]>(when: number, callback: (...args: A) => unknown, ...args: A): TimerHandle;
+  isRunning(): boolean;
+  isClosed(): boolean;
+  debug: boolean;
+  callExceptionHandler(context: ExceptionContext): void;
+  /** @internal */ readonly _scheduler: Scheduler;
+  /** @internal */ readonly _owned: Ownership;
+  /** @internal */ readonly _context: ContextEntry;
+  /** @internal */ readonly _backend: Backend;
+}
+
+/** A task, as far as the loop's own layer knows it. */
+export interface TaskLike extends ContextEntry {
+  done(): boolean;
+}
+
+/** What travels in the async context: the loop, and the task if the code belongs to one. */
+export interface ContextEntry {
+  /** @internal */ readonly _loop: Loop;
+  /** @internal */ readonly _task: TaskLike | null;
+}

@@ -1,0 +1,162 @@
+/** Which loop: the running one, this thread's, a new one. */
+import { isMainThread } from 'node:worker_threads';
+import { LoopError } from './base/errors.ts';
+import { checkFunction, invalidArgType } from './base/validate.ts';
+import { BaseEventLoop } from './event-loop.ts';
+import { runningLoopOrNull } from './loop/context.ts';
+import { NodeEventLoop } from './loops/node-event-loop.ts';
+
+/** Decides which loop a thread has, and what a new one is. */
+export interface EventLoopPolicy {
+  /** This thread's loop; throws rather than answering nothing. */
+  getEventLoop(): BaseEventLoop;
+  setEventLoop(loop: BaseEventLoop | null): void;
+  newEventLoop(): BaseEventLoop;
+}
+
+/** Which backend new loops get, and why. */
+export interface BackendInfo {
+  /** `node`: Node's own API, wherever that runs. */
+  backend: 'node';
+  reason: string;
+}
+
+const BACKENDS = ['node'] as const;
+
+/**
+ * Says which backend `newEventLoop()` uses, and why.
+ *
+ * @throws LoopError `ERR_UNSUPPORTED` when `GYRE_BACKEND` names a backend that this version has not
+ *
+ * @example
+ * ```ts
+ * import { backendInfo } from 'gyre';
+ *
+ * console.log(backendInfo().backend); // node
+ * ```
+ */
+export function backendInfo(): BackendInfo {
+  const forced = process.env['GYRE_BACKEND'];
+  if (forced === undefined || forced === '') {
+    return { backend: 'node', reason: 'the portable backend is the only one of this version' };
+  }
+  if (!(BACKENDS as readonly string[]).includes(forced)) {
+    throw new LoopError(
+      'ERR_UNSUPPORTED',
+      `GYRE_BACKEND=${forced}: this version has ${BACKENDS.join(', ')} (the simulated loop is made by its own class)`,
+    );
+  }
+  return { backend: 'node', reason: 'GYRE_BACKEND asks for it' };
+}
+
+/**
+ * asyncio's default policy: the main thread gets a loop when it first asks; a worker thread has to set one.
+ *
+ * @example
+ * ```ts
+ * import { DefaultEventLoopPolicy, setEventLoopPolicy } from 'gyre';
+ * import { SimulatedEventLoop } from 'gyre/sim';
+ *
+ * class VirtualTimePolicy extends DefaultEventLoopPolicy {
+ *   override newEventLoop() {
+ *     return new SimulatedEventLoop();
+ *   }
+ * }
+ * setEventLoopPolicy(new VirtualTimePolicy());
+ * ```
+ */
+export class DefaultEventLoopPolicy implements EventLoopPolicy {
+  #loop: BaseEventLoop | null = null;
+  #wasSet: boolean = false;
+
+  /** @throws LoopError `ERR_NO_EVENT_LOOP` on a worker thread, or after `setEventLoop(null)` */
+  getEventLoop(): BaseEventLoop {
+    if (this.#loop === null && !this.#wasSet && isMainThread) this.setEventLoop(this.newEventLoop());
+    if (this.#loop === null) {
+      const where = isMainThread ? 'the main thread' : 'this worker thread';
+      throw new LoopError('ERR_NO_EVENT_LOOP', `no event loop was set for ${where}: call setEventLoop() first`);
+    }
+    return this.#loop;
+  }
+
+  setEventLoop(loop: BaseEventLoop | null): void {
+    checkLoop(loop);
+    this.#wasSet = true;
+    this.#loop = loop;
+  }
+
+  newEventLoop(): BaseEventLoop {
+    backendInfo();
+    return new NodeEventLoop();
+  }
+}
+
+let policy: EventLoopPolicy | null = null;
+
+/** The policy in force; made on first use. */
+export function getEventLoopPolicy(): EventLoopPolicy {
+  policy ??= new DefaultEventLoopPolicy();
+  return policy;
+}
+
+/** Replaces the policy; null restores a fresh default one. */
+export function setEventLoopPolicy(newPolicy: EventLoopPolicy | null): void {
+  if (newPolicy !== null) {
+    if (typeof newPolicy !== 'object') throw invalidArgType('policy', newPolicy, 'a policy or null');
+    checkFunction('policy.getEventLoop', newPolicy.getEventLoop);
+    checkFunction('policy.setEventLoop', newPolicy.setEventLoop);
+    checkFunction('policy.newEventLoop', newPolicy.newEventLoop);
+  }
+  policy = newPolicy;
+}
+
+/**
+ * The running loop when called from its code, else this thread's loop by the policy. Never null.
+ *
+ * @throws LoopError `ERR_NO_EVENT_LOOP` on a worker thread where none was set
+ *
+ * @example
+ * ```ts
+ * import { getEventLoop } from 'gyre';
+ *
+ * const loop = getEventLoop();
+ * loop.callSoon(() => {
+ *   console.log(getEventLoop() === loop); // true
+ *   loop.stop();
+ * });
+ * await loop.runForever();
+ * ```
+ */
+export function getEventLoop(): BaseEventLoop {
+  return (runningLoopOrNull() as BaseEventLoop | null) ?? getEventLoopPolicy().getEventLoop();
+}
+
+/** Sets this thread's loop, for {@link getEventLoop}; null takes it away. */
+export function setEventLoop(loop: BaseEventLoop | null): void {
+  checkLoop(loop);
+  getEventLoopPolicy().setEventLoop(loop);
+}
+
+/** A new loop of the kind that the policy chooses. Close it when it is done. */
+export function newEventLoop(): BaseEventLoop {
+  return getEventLoopPolicy().newEventLoop();
+}
+
+/**
+ * The loop whose callback or task this is.
+ *
+ * @throws LoopError `ERR_NO_RUNNING_LOOP` elsewhere
+ */
+export function getRunningLoop(): BaseEventLoop {
+  const loop = runningLoopOrNull();
+  if (loop === null) {
+    throw new LoopError('ERR_NO_RUNNING_LOOP', 'no event loop is running here: this is no callback or task of one');
+  }
+  return loop as BaseEventLoop;
+}
+
+function checkLoop(loop: unknown): void {
+  if (loop !== null && !(loop instanceof BaseEventLoop)) {
+    throw invalidArgType('loop', loop, 'an event loop or null');
+  }
+}
