@@ -1,0 +1,46 @@
+/** When the writing side is paused and resumed: each exactly once, in turn. Sans-IO. */
+import { DEFAULT_HIGH_WATER_BYTES, LOW_WATER_DIVISOR } from '../base/constants.ts';
+import { checkInteger, checkOptions, outOfRange } from '../base/validate.ts';
+
+export class FlowControl {
+  #high: number = DEFAULT_HIGH_WATER_BYTES;
+  #low: number = DEFAULT_HIGH_WATER_BYTES / LOW_WATER_DIVISOR;
+  #paused: boolean = false;
+
+  get high(): number {
+    return this.#high;
+  }
+
+  get low(): number {
+    return this.#low;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Only one given: the other follows from it, a quarter below or four times above. */
+  setLimits(limits: { high?: number; low?: number } = {}): void {
+    checkOptions('limits', limits, ['high', 'low']);
+    if (limits.high !== undefined) checkInteger('limits.high', limits.high, 0, Number.MAX_SAFE_INTEGER);
+    if (limits.low !== undefined) checkInteger('limits.low', limits.low, 0, Number.MAX_SAFE_INTEGER);
+    const fallback = limits.low === undefined ? DEFAULT_HIGH_WATER_BYTES : limits.low * LOW_WATER_DIVISOR;
+    const high = limits.high ?? fallback;
+    const low = limits.low ?? Math.floor(high / LOW_WATER_DIVISOR);
+    if (low > high) throw outOfRange('limits.low', low, `at most limits.high (${high})`);
+    this.#high = high;
+    this.#low = low;
+  }
+
+  /** The buffer holds `bytes` now. Answers what the protocol must be told, if anything. */
+  update(bytes: number): 'pause' | 'resume' | null {
+    if (this.#paused) {
+      if (bytes > this.#low) return null;
+      this.#paused = false;
+      return 'resume';
+    }
+    if (bytes <= this.#high) return null;
+    this.#paused = true;
+    return 'pause';
+  }
+}

@@ -1,0 +1,201 @@
+/** `loop.createServer`: sockets for all addresses of all hosts, or none. */
+import type { RawListener } from '../backend/backend.ts';
+import type { SocketAddress } from '../base/address.ts';
+import { formatAddress } from '../base/address.ts';
+import { AF_INET6, AF_UNSPEC, AI_PASSIVE, DEFAULT_BACKLOG } from '../base/constants.ts';
+import { LoopError } from '../base/errors.ts';
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkPort,
+  checkSignal,
+  checkString,
+  invalidArgType,
+} from '../base/validate.ts';
+import type { Loop } from '../loop/types.ts';
+import type { SignalOptions } from '../tasks/abort-signal.ts';
+import { cancelOnAbort } from '../tasks/abort-signal.ts';
+import type { Future } from '../tasks/future.ts';
+import { operation } from '../tasks/task.ts';
+import { checkFamily, checkFlags } from './connect.ts';
+import { HostRequest } from './host-request.ts';
+import type { StreamProtocol } from './protocol.ts';
+import { addressFamily, resolve } from './resolve.ts';
+import { Server } from './server.ts';
+
+export interface ServerOptions extends SignalOptions {
+  /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default) for both. */
+  family?: number;
+  /** `AI_` flags for looking the hosts up. Default: `AI_PASSIVE`. */
+  flags?: number;
+  /** A listening `net.Server` or a listening descriptor to take over. Then there must be no host and port. */
+  sock?: unknown;
+  /** Connections that wait to be accepted. Default: 100. */
+  backlog?: number;
+  /** Whether a port in TIME_WAIT may be taken again. Default: true, and the only value that Node offers on Unix. */
+  reuseAddress?: boolean;
+  /** Lets several servers share a port, the kernel spreading connections. Default: false. */
+  reusePort?: boolean;
+  /** Keep-alive probes on accepted connections. Default: false. */
+  keepAlive?: boolean;
+  /** Starts to listen at once. Default: true; else `server.startServing()` does. */
+  startServing?: boolean;
+}
+
+const OPTIONS = [
+  'family',
+  'flags',
+  'sock',
+  'backlog',
+  'reuseAddress',
+  'reusePort',
+  'keepAlive',
+  'startServing',
+  'signal',
+];
+
+/** With port 0 the other sockets must get the first one's port, which may be taken: then all begin anew, this often. */
+const SAME_PORT_TRIES = 10;
+
+/** See `BaseEventLoop.createServer`. */
+export function listen(
+  loop: Loop,
+  factory: () => StreamProtocol,
+  host: string | readonly string[] | null,
+  port: number | null,
+  options: ServerOptions,
+): Future<Server> {
+  checkFunction('protocolFactory', factory);
+  checkServerOptions(loop, options);
+  const sock = options.sock ?? null;
+  const hosts = sock === null ? checkHosts(host) : [];
+  if (sock === null) {
+    if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
+    checkPort('port', port);
+  } else if (host !== null || port !== null) {
+    throw invalidArgType('host', host ?? port, 'null, like port, as sock is given');
+  }
+  const bind = async (server: Server): Promise<RawListener[]> => {
+    if (sock !== null) return [await openListener(loop, server, null, options)];
+    const addresses = await serverAddresses(loop, hosts, port as number, options);
+    return bindAll(loop, server, addresses, options);
+  };
+  const server = new Server(loop, factory, bind, (stream) => {
+    if (options.keepAlive === true) stream.info().handle.setKeepAlive(true, 0);
+  });
+  return cancelOnAbort(
+    operation(loop, 'createServer', async () => {
+      if (options.startServing !== false) await server._start();
+      return server;
+    }),
+    options.signal,
+  );
+}
+
+function checkServerOptions(loop: Loop, options: ServerOptions): void {
+  checkOptions('options', options, OPTIONS);
+  checkFamily(options.family);
+  checkFlags(options.flags);
+  if (options.backlog !== undefined) checkInteger('options.backlog', options.backlog, 1, 0x7fffffff);
+  for (const name of ['reuseAddress', 'reusePort', 'keepAlive', 'startServing'] as const) {
+    if (options[name] !== undefined) checkBoolean(`options.${name}`, options[name]);
+  }
+  checkSignal('options.signal', options.signal);
+  if (options.reuseAddress === false) {
+    throw new LoopError('ERR_UNSUPPORTED', 'reuseAddress: false: the host always sets SO_REUSEADDR');
+  }
+  if (options.reusePort === true && !loop._backend.features.reusePort) {
+    throw new LoopError('ERR_UNSUPPORTED', 'reusePort: on the node backend it needs Linux and Node 22.12 or 23.1');
+  }
+}
+
+function checkHosts(host: string | readonly string[] | null): (string | null)[] {
+  if (host === null || host === '') return [null];
+  const hosts = Array.isArray(host) ? (host as readonly string[]) : [host as string];
+  if (hosts.length === 0) throw invalidArgType('host', host, 'a host, an array of hosts, or null');
+  for (const one of hosts) checkString('host', one);
+  return hosts.map((one) => (one === '' ? null : one));
+}
+
+async function serverAddresses(
+  loop: Loop,
+  hosts: (string | null)[],
+  port: number,
+  options: ServerOptions,
+): Promise<SocketAddress[]> {
+  const resolving = { family: options.family ?? AF_UNSPEC, flags: options.flags ?? AI_PASSIVE };
+  const unique = new Map<string, SocketAddress>();
+  for (const host of hosts) {
+    for (const address of await resolve(loop, host, port, resolving)) unique.set(formatAddress(address), address);
+  }
+  return [...unique.values()];
+}
+
+async function bindAll(
+  loop: Loop,
+  server: Server,
+  addresses: SocketAddress[],
+  options: ServerOptions,
+): Promise<RawListener[]> {
+  for (let tries = 1; ; tries++) {
+    const listeners: RawListener[] = [];
+    try {
+      for (const address of addresses) {
+        const first = listeners[0]?.sockname() ?? null;
+        const samePort = first === null ? address : withSamePort(address, first);
+        const listener = await openListener(loop, server, samePort, options).catch((error) => {
+          if (addresses.length > 1 && isMissingFamily(address, error)) return null;
+          throw error;
+        });
+        if (listener !== null) listeners.push(listener);
+      }
+      return listeners;
+    } catch (error) {
+      for (const listener of listeners) listener.close();
+      const portWasOurs = listeners.length > 0 && addresses[0]?.[1] === 0;
+      if ((error as { code?: string }).code !== 'EADDRINUSE' || !portWasOurs || tries === SAME_PORT_TRIES) throw error;
+    }
+  }
+}
+
+function withSamePort(address: SocketAddress, first: SocketAddress): SocketAddress {
+  if (address[1] !== 0) return address;
+  const host = address[0] as string;
+  return address.length === 4 ? [host, first[1] as number, 0, 0] : [host, first[1] as number];
+}
+
+/** A machine without IPv6 is served by IPv4 alone. */
+function isMissingFamily(address: SocketAddress, error: unknown): boolean {
+  const code = (error as { code?: string }).code;
+  return addressFamily(address) === AF_INET6 && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL');
+}
+
+function openListener(
+  loop: Loop,
+  server: Server,
+  address: SocketAddress | null,
+  options: ServerOptions,
+): Future<RawListener> {
+  const request = new HostRequest<RawListener>(loop, 'opening a server', (listener) => listener.close());
+  const listener: RawListener = loop._backend.listen(
+    {
+      address,
+      socket: options.sock ?? null,
+      backlog: options.backlog ?? DEFAULT_BACKLOG,
+      reusePort: options.reusePort ?? false,
+      ipv6Only: true,
+    },
+    {
+      onListening: () => request.succeed(listener),
+      onConnection: (stream) => server._accept(stream),
+      onError: (error) => {
+        if (request.done()) server._acceptFailed('a connection could not be accepted', error);
+        else request.fail(error);
+      },
+    },
+  );
+  request.onGiveUp(() => listener.close());
+  return request;
+}

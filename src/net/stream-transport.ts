@@ -1,0 +1,452 @@
+/**
+ * One stream transport for every backend: it joins the life of the stream (stream-state.ts), the water marks
+ * (flow-control.ts) and the write queue (write-queue.ts) to a raw handle, and calls the protocol.
+ *
+ * Where calls come from: the host calls `onRead` and the like; the protocol runs in the connection's async context as code of the
+ * loop. While the loop does not run, nothing reaches the protocol: events wait in the ready queue, and reading stops.
+ */
+import type { RawStream, StreamEvents, StreamInfo } from '../backend/backend.ts';
+import { formatAddress } from '../base/address.ts';
+import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
+import { LoopError } from '../base/errors.ts';
+import { checkData, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
+import type { CapturedContext } from '../loop/context.ts';
+import { runInLoop } from '../loop/context.ts';
+import type { Owned } from '../loop/ownership.ts';
+import { captureOrigin } from '../loop/ownership.ts';
+import type { Flushable } from '../loop/scheduler.ts';
+import type { Loop } from '../loop/types.ts';
+import { Future } from '../tasks/future.ts';
+import { FlowControl } from './flow-control.ts';
+import type { BufferedProtocol, Protocol, StreamProtocol } from './protocol.ts';
+import type { StreamEvent, StreamState } from './stream-state.ts';
+import { isEnding, mayRead, mayWrite, nextState } from './stream-state.ts';
+import type { ExtraInfo, WriteBufferLimits } from './transport.ts';
+import { Transport } from './transport.ts';
+import { TransportSocket } from './transport-socket.ts';
+import { WriteQueue } from './write-queue.ts';
+
+/** Who wants to know that a transport is gone: the server that accepted it. */
+export interface TransportOwner {
+  /** @internal */
+  _detach(transport: StreamTransport): void;
+}
+
+export class StreamTransport extends Transport implements StreamEvents, Flushable, Owned {
+  /** @internal */ readonly _origin: string | null;
+  readonly #loop: Loop;
+  readonly #raw: RawStream;
+  readonly #context: CapturedContext;
+  readonly #owner: TransportOwner | null;
+  readonly #info: StreamInfo;
+  readonly #flow: FlowControl = new FlowControl();
+  readonly #queue: WriteQueue = new WriteQueue();
+  #protocol: StreamProtocol;
+  #state: StreamState = 'open';
+  #socket: TransportSocket | null = null;
+  #paused: boolean = false;
+  #flushing: boolean = false;
+  #finSent: boolean = false;
+  #lostWrites: number = 0;
+  /** What made us give the connection up: more to the point than what the handle then says. */
+  #fault: Error | null = null;
+  #aborted: boolean = false;
+  /** The call to the protocol that is being made: fields, not closures, because there is one for each piece of data. */
+  #event: ProtocolEvent = 'connectionMade';
+  #arg: unknown = undefined;
+  #keepOpen: boolean = false;
+  #lost: Future<void> | null = null;
+
+  /** @param context in which the protocol is called: captured without a task, see loop/context.ts */
+  constructor(
+    loop: Loop,
+    raw: RawStream,
+    protocol: StreamProtocol,
+    context: CapturedContext,
+    owner: TransportOwner | null,
+  ) {
+    super();
+    this._origin = loop.debug ? captureOrigin(new.target) : null;
+    this.#loop = loop;
+    this.#raw = raw;
+    this.#protocol = protocol;
+    this.#context = context;
+    this.#owner = owner;
+    this.#info = raw.info();
+    loop._owned.resources.add(this);
+    raw.open(this);
+  }
+
+  /** Tells the protocol, and begins to read. Answers the error if it threw. @internal */
+  _begin(): Error | null {
+    const made = this.#call('connectionMade', this);
+    if (made && !this.#paused && mayRead(this.#state)) this.#raw.readStart();
+    return made ? null : this.#fault;
+  }
+
+  // --- facts ---
+
+  getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
+  getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
+  getExtraInfo(name: string, fallback?: unknown): unknown;
+  getExtraInfo(name: string, fallback: unknown = null): unknown {
+    checkString('name', name);
+    switch (name) {
+      case 'peername':
+        return this.#info.peername ?? fallback;
+      case 'sockname':
+        return this.#info.sockname ?? fallback;
+      case 'socket':
+        this.#socket ??= new TransportSocket(this.#info);
+        return this.#socket;
+      default:
+        return fallback;
+    }
+  }
+
+  getProtocol(): StreamProtocol {
+    return this.#protocol;
+  }
+
+  setProtocol(protocol: StreamProtocol): void {
+    checkProtocol('protocol', protocol);
+    this.#protocol = protocol;
+  }
+
+  isClosing(): boolean {
+    return isEnding(this.#state);
+  }
+
+  // --- reading ---
+
+  isReading(): boolean {
+    return !this.#paused && !isEnding(this.#state);
+  }
+
+  pauseReading(): void {
+    if (this.#paused || isEnding(this.#state)) return;
+    this.#paused = true;
+    this.#raw.readStop();
+  }
+
+  resumeReading(): void {
+    if (!this.#paused || isEnding(this.#state)) return;
+    this.#paused = false;
+    if (mayRead(this.#state)) this.#raw.readStart();
+  }
+
+  onRead(data: Buffer): void {
+    if (!mayRead(this.#state)) return;
+    if (this.#loop.isRunning()) {
+      this.#call('dataReceived', data);
+      return;
+    }
+    this.#raw.readStop();
+    this.#later(() => {
+      if (!mayRead(this.#state)) return;
+      this.#call('dataReceived', data);
+      if (!this.#paused && mayRead(this.#state)) this.#raw.readStart();
+    });
+  }
+
+  onEnd(): void {
+    if (!this.#loop.isRunning()) {
+      this.#later(() => this.onEnd());
+      return;
+    }
+    if (!mayRead(this.#state)) return;
+    this.#keepOpen = false;
+    if (!this.#call('eofReceived', undefined) || isEnding(this.#state)) return;
+    this.#advance(this.#keepOpen ? 'eof' : 'close');
+  }
+
+  // --- writing ---
+
+  write(data: string | Uint8Array): void {
+    const chunk = typeof data === 'string' ? Buffer.from(data) : data;
+    if (!(chunk instanceof Uint8Array)) checkData('data', data);
+    if (!mayWrite(this.#state)) {
+      this.#refuseWrite('write');
+      return;
+    }
+    if (chunk.length === 0) return;
+    this.#queue.push(chunk);
+    this.#written();
+  }
+
+  writelines(list: Iterable<string | Uint8Array>): void {
+    if (typeof list === 'string' || typeof list?.[Symbol.iterator] !== 'function') {
+      throw invalidArgType('list', list, 'an iterable of strings or Uint8Arrays');
+    }
+    const chunks: Uint8Array[] = [];
+    for (const data of list) {
+      checkData('list', data);
+      if (data.length > 0) chunks.push(typeof data === 'string' ? Buffer.from(data) : data);
+    }
+    if (!mayWrite(this.#state)) {
+      this.#refuseWrite('writelines');
+      return;
+    }
+    if (chunks.length === 0) return;
+    for (const chunk of chunks) this.#queue.push(chunk);
+    this.#written();
+  }
+
+  canWriteEof(): boolean {
+    return true;
+  }
+
+  writeEof(): void {
+    if (mayWrite(this.#state)) this.#advance('writeEof');
+  }
+
+  setWriteBufferLimits(limits?: WriteBufferLimits): void {
+    this.#flow.setLimits(limits);
+    this.#checkFlow();
+  }
+
+  getWriteBufferLimits(): { low: number; high: number } {
+    return { low: this.#flow.low, high: this.#flow.high };
+  }
+
+  getWriteBufferSize(): number {
+    return this.#queue.size;
+  }
+
+  onWritten(): void {
+    this.#queue.flushed();
+    this.#checkFlow();
+    this._flush();
+  }
+
+  /** Sends what is queued, unless something is in flight; then what was waiting for an empty queue. @internal */
+  _flush(): void {
+    this.#flushing = false;
+    if (this.#state === 'lost' || this.#aborted) return;
+    if (this.#queue.sendable) {
+      if (this.#raw.write(this.#queue.take())) this.#queue.flushed();
+      this.#checkFlow();
+    }
+    if (this.#queue.size === 0) this.#afterLastWrite();
+  }
+
+  // --- ending ---
+
+  close(): void {
+    if (!isEnding(this.#state)) this.#advance('close');
+  }
+
+  abort(): void {
+    this.#abort(null);
+  }
+
+  onClose(error: Error | null): void {
+    if (this.#state === 'lost') return;
+    this.#state = nextState(this.#state, 'lost');
+    this.#queue.clear();
+    const reason = this.#aborted ? this.#fault : error;
+    if (this.#loop.isRunning()) this.#tellLost(reason);
+    else this.#later(() => this.#tellLost(reason));
+  }
+
+  /** Closes it, and waits until the protocol has been told of the end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this._whenLost();
+  }
+
+  /** Done once `connectionLost` was called. @internal */
+  _whenLost(): Future<void> {
+    this.#lost ??= new Future<void>(this.#loop);
+    if (!this.#lost.done() && !this.#loop._owned.resources.has(this)) this.#lost.setResult(undefined);
+    return this.#lost;
+  }
+
+  /** @internal */
+  _describe(): string {
+    const peer = this.#info.peername;
+    return `a connection${peer === null ? '' : ` with ${formatAddress(peer)}`} was still ${this.#state}`;
+  }
+
+  /** @internal */
+  _abandon(): void {
+    this.#state = 'lost';
+    this.#queue.clear();
+    this.#raw.abort();
+    this.#owner?._detach(this);
+  }
+
+  // --- the joints ---
+
+  #written(): void {
+    if (this.#flushing) {
+      if (this.#queue.size > this.#flow.high) this.#sendNow();
+      return;
+    }
+    // Above the mark the kernel is asked first: what it takes is no reason to pause the protocol.
+    if (this.#queue.size > this.#flow.high || !this.#loop.isRunning()) {
+      this.#sendNow();
+    } else {
+      this.#flushing = true;
+      this.#loop._scheduler.flushAtTurnEnd(this);
+    }
+  }
+
+  #sendNow(): void {
+    if (this.#queue.sendable && this.#raw.write(this.#queue.take())) this.#queue.flushed();
+    this.#checkFlow();
+  }
+
+  #afterLastWrite(): void {
+    if (this.#state === 'closing') this.#raw.close();
+    else if (this.#state === 'eofSent' && !this.#finSent) {
+      this.#finSent = true;
+      this.#raw.shutdown();
+    }
+  }
+
+  #advance(event: StreamEvent): void {
+    this.#state = nextState(this.#state, event);
+    if (this.#state === 'closing') this.#raw.readStop();
+    if (!this.#loop.isRunning()) {
+      this._flush();
+    } else if (!this.#flushing) {
+      this.#flushing = true;
+      this.#loop._scheduler.flushAtTurnEnd(this);
+    }
+  }
+
+  #abort(fault: Error | null): void {
+    if (this.#state === 'lost' || this.#aborted) return;
+    this.#aborted = true;
+    this.#fault = fault;
+    this.#state = nextState(this.#state, 'close');
+    this.#queue.clear();
+    this.#raw.abort();
+  }
+
+  #refuseWrite(method: string): void {
+    if (this.#state === 'eofSent') {
+      throw new LoopError('ERR_TRANSPORT_CLOSED', `${method}(): the writing side was ended by writeEof()`);
+    }
+    if (++this.#lostWrites === LOST_WRITES_BEFORE_WARNING) {
+      process.emitWarning(`${method}() was called ${this.#lostWrites} times on a connection that is closed: data is dropped`, {
+        code: 'GYRE_WRITE_AFTER_CLOSE',
+      });
+    }
+  }
+
+  #checkFlow(): void {
+    const change = this.#flow.update(this.#queue.size);
+    if (change === 'pause') this.#call('pauseWriting', undefined);
+    else if (change === 'resume') this.#call('resumeWriting', undefined);
+  }
+
+  #tellLost(reason: Error | null): void {
+    this.#loop._owned.resources.delete(this);
+    this.#call('connectionLost', reason);
+    this.#owner?._detach(this);
+    if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
+  }
+
+  #later(event: () => void): void {
+    this.#loop._scheduler.callSoon(event, []);
+  }
+
+  /** Calls the protocol as code of the loop, in the connection's context. False: it threw, and that was dealt with. */
+  #call(event: ProtocolEvent, arg: unknown): boolean {
+    this.#event = event;
+    this.#arg = arg;
+    try {
+      runInLoop(this.#loop, StreamTransport.#enterContext, this as StreamTransport);
+      return true;
+    } catch (error) {
+      this.#failed(error, event);
+      return false;
+    }
+  }
+
+  static #enterContext(transport: StreamTransport): void {
+    transport.#context.runInAsyncScope(StreamTransport.#callProtocol, undefined, transport);
+  }
+
+  static #callProtocol(transport: StreamTransport): void {
+    const arg = transport.#arg;
+    transport.#arg = undefined;
+    const protocol = transport.#protocol as Protocol & Partial<BufferedProtocol>;
+    switch (transport.#event) {
+      case 'dataReceived':
+        if (protocol.getBuffer === undefined) protocol.dataReceived?.(arg as Buffer);
+        else fill(protocol as BufferedProtocol, arg as Buffer);
+        break;
+      case 'connectionMade':
+        protocol.connectionMade?.(arg as Transport);
+        break;
+      case 'eofReceived':
+        transport.#keepOpen = protocol.eofReceived?.() === true;
+        break;
+      case 'pauseWriting':
+        protocol.pauseWriting?.();
+        break;
+      case 'resumeWriting':
+        protocol.resumeWriting?.();
+        break;
+      case 'connectionLost':
+        protocol.connectionLost?.(arg as Error | null);
+        break;
+    }
+  }
+
+  #failed(error: unknown, event: ProtocolEvent): void {
+    this.#loop.callExceptionHandler({
+      message: `exception in protocol.${event}(): its connection is aborted`,
+      exception: error,
+      transport: this,
+      protocol: this.#protocol,
+    });
+    this.#abort(error instanceof Error ? error : new Error('the protocol threw', { cause: error }));
+  }
+}
+
+type ProtocolEvent =
+  | 'connectionMade'
+  | 'dataReceived'
+  | 'eofReceived'
+  | 'pauseWriting'
+  | 'resumeWriting'
+  | 'connectionLost';
+
+/** Copies what was read into the protocol's own buffers. */
+function fill(protocol: BufferedProtocol, data: Buffer): void {
+  for (let offset = 0; offset < data.length; ) {
+    const buffer = protocol.getBuffer(data.length - offset);
+    if (!(buffer instanceof Uint8Array)) throw invalidArgType('getBuffer()', buffer, 'a Uint8Array');
+    if (buffer.length === 0) throw outOfRange('getBuffer().length', 0, 'at least 1');
+    const length = Math.min(buffer.length, data.length - offset);
+    buffer.set(data.subarray(offset, offset + length));
+    offset += length;
+    protocol.bufferUpdated(length);
+  }
+}
+
+/** A protocol is an object whose known methods, where it has them, are functions. */
+export function checkProtocol(name: string, protocol: unknown): void {
+  if (typeof protocol !== 'object' || protocol === null) throw invalidArgType(name, protocol, 'a protocol object');
+  for (const method of PROTOCOL_METHODS) {
+    const value = (protocol as Record<string, unknown>)[method];
+    if (value !== undefined && typeof value !== 'function') {
+      throw invalidArgType(`${name}.${method}`, value, 'a function, or absent');
+    }
+  }
+}
+
+const PROTOCOL_METHODS = [
+  'connectionMade',
+  'connectionLost',
+  'pauseWriting',
+  'resumeWriting',
+  'dataReceived',
+  'eofReceived',
+  'getBuffer',
+  'bufferUpdated',
+];

@@ -1,0 +1,49 @@
+import type { SocketAddress } from '../base/address.ts';
+import { SOCK_STREAM } from '../base/constants.ts';
+import { checkBoolean, checkSeconds, outOfRange } from '../base/validate.ts';
+import type { StreamInfo } from '../backend/backend.ts';
+
+/**
+ * The socket of a transport or a server, for questions and options; its data belongs to the transport.
+ *
+ * **Backends** `fileno()` is -1 where the backend has no descriptors to show.
+ */
+export class TransportSocket {
+  /** `AF_INET` or `AF_INET6`. */
+  readonly family: number;
+  readonly type: number = SOCK_STREAM;
+  readonly #info: StreamInfo;
+
+  /** @internal */
+  constructor(info: StreamInfo) {
+    this.family = info.family;
+    this.#info = info;
+  }
+
+  getsockname(): SocketAddress | null {
+    return this.#info.sockname;
+  }
+
+  getpeername(): SocketAddress | null {
+    return this.#info.peername;
+  }
+
+  /** The descriptor, or -1 where the backend has none. */
+  fileno(): number {
+    return this.#info.handle.fileno();
+  }
+
+  /** Nagle's algorithm off (true, the default of every transport) or on. */
+  setNoDelay(on: boolean = true): void {
+    checkBoolean('on', on);
+    this.#info.handle.setNoDelay(on);
+  }
+
+  /** Keep-alive probes, the first after `delaySeconds` of silence (0: the system's own delay). */
+  setKeepAlive(on: boolean = true, delaySeconds: number = 0): void {
+    checkBoolean('on', on);
+    checkSeconds('delaySeconds', delaySeconds);
+    if (delaySeconds < 0) throw outOfRange('delaySeconds', delaySeconds, 'zero or more seconds');
+    this.#info.handle.setKeepAlive(on, delaySeconds);
+  }
+}
