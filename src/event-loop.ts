@@ -17,23 +17,24 @@ import { runningLoopOrNull } from './loop/context.ts';
 import type { ExceptionHandler } from './loop/exception-handler.ts';
 import { handleException, printException } from './loop/exception-handler.ts';
 import type { AnyCallback, Handle, TimerHandle } from './loop/handle.ts';
-import { captureOrigin, Ownership } from './loop/ownership.ts';
+import { copyOrigin, rememberOrigin } from './loop/origins.ts';
+import { Ownership } from './loop/ownership.ts';
 import { Pump } from './loop/pump.ts';
 import { Scheduler } from './loop/scheduler.ts';
 import { SlowWatch } from './loop/slow-watch.ts';
 import type { ContextEntry, ExceptionContext, Loop } from './loop/types.ts';
 import type { ConnectionOptions } from './net/connect.ts';
 import { connect } from './net/connect.ts';
-import { listen } from './net/listen.ts';
 import type { ServerOptions } from './net/listen.ts';
+import { listen } from './net/listen.ts';
 import type { StreamProtocol } from './net/protocol.ts';
 import type { Server } from './net/server.ts';
 import type { Transport } from './net/transport.ts';
 import { ensureFuture, isAwaitable } from './tasks/ensure-future.ts';
 import type { Awaitable } from './tasks/future.ts';
 import { DoneCallback, Future } from './tasks/future.ts';
-import { Task } from './tasks/task.ts';
 import type { TaskOptions } from './tasks/task.ts';
+import { Task } from './tasks/task.ts';
 
 /** Makes the tasks of a loop: see `setTaskFactory`. */
 export type TaskFactory = <T>(loop: BaseEventLoop, fn: () => PromiseLike<T>, options: TaskOptions) => Task<T>;
@@ -106,8 +107,13 @@ export abstract class BaseEventLoop implements Loop {
     this._checkOpen();
     if (this.isRunning()) throw new LoopError('ERR_LOOP_RUNNING', 'this event loop is running already');
     const future = this.#futureOf(aw);
-    const stop = new DoneCallback(future, () => this._scheduler.stop());
+    let waiting = true;
+    const stop = new DoneCallback(future, () => {
+      // Another stop() may have come first; then this is called in a later run, which is not to be ended by it.
+      if (waiting) this._scheduler.stop();
+    });
     return this.runForever().then(() => {
+      waiting = false;
       stop.remove();
       if (future.done()) return future.result();
       throw new LoopError('ERR_LOOP_STOPPED', 'the event loop was stopped before the future was done');
@@ -141,7 +147,10 @@ export abstract class BaseEventLoop implements Loop {
   close(): void {
     if (this.#closed) return;
     if (this.isRunning()) {
-      throw new LoopError('ERR_LOOP_RUNNING', 'a running event loop cannot be closed: stop() it and wait for its end');
+      throw new LoopError(
+        'ERR_LOOP_RUNNING',
+        'a running event loop cannot be closed: stop() it and wait for its end',
+      );
     }
     this.#closed = true;
     this.#slowWatch.stop(this._scheduler);
@@ -204,7 +213,8 @@ export abstract class BaseEventLoop implements Loop {
     ...args: A
   ): TimerHandle {
     checkSeconds('delaySeconds', delaySeconds);
-    return this.callAt(this.time() + Math.max(delaySeconds, 0), callback, ...args);
+    if (typeof callback !== 'function') checkFunction('callback', callback);
+    return this.#timer(this.time() + Math.max(delaySeconds, 0), callback as AnyCallback, args, 'callLater');
   }
 
   /** Calls `callback(...args)` at `when` on the clock of {@link time}, in seconds. See {@link callLater}. */
@@ -212,9 +222,7 @@ export abstract class BaseEventLoop implements Loop {
     if (typeof when !== 'number' || when !== when) checkSeconds('when', when);
     if (typeof callback !== 'function') checkFunction('callback', callback);
     if (this.#closed) this._checkOpen();
-    const timer = this._scheduler.callAt(when, callback as AnyCallback, args);
-    if (this.#debug) timer._origin = captureOrigin(this.#checkPlace('callAt'));
-    return timer;
+    return this.#timer(when, callback as AnyCallback, args, 'callAt');
   }
 
   // --- futures and tasks ---
@@ -241,7 +249,7 @@ export abstract class BaseEventLoop implements Loop {
     if (this.#taskFactory !== null) return this.#taskFactory(this, start, options);
     const task = new Task<T>(this, start, options.name);
     if (options.eager === true) task._run(this._scheduler);
-    else this._scheduler.push(task);
+    else this.#firstStep(task);
     return task;
   }
 
@@ -255,6 +263,7 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   getTaskFactory(): TaskFactory | null {
+    this._checkOpen();
     return this.#taskFactory;
   }
 
@@ -330,7 +339,8 @@ export abstract class BaseEventLoop implements Loop {
     this.#exceptionHandler = handler as ExceptionHandler | null;
   }
 
-  getExceptionHandler(): ((loop: this, context: ExceptionContext) => void) | null {
+  getExceptionHandler(): ((loop: BaseEventLoop, context: ExceptionContext) => void) | null {
+    this._checkOpen();
     return this.#exceptionHandler;
   }
 
@@ -364,7 +374,7 @@ export abstract class BaseEventLoop implements Loop {
     if (this.#closed) throw new LoopError('ERR_LOOP_CLOSED', 'this event loop is closed');
   }
 
-  #checkPlace(method: 'callSoon' | 'callAt'): (...args: never[]) => unknown {
+  #checkPlace(method: 'callSoon' | 'callAt' | 'callLater'): (...args: never[]) => unknown {
     if (this.isRunning() && runningLoopOrNull() !== this) {
       throw new LoopError(
         'ERR_NO_RUNNING_LOOP',
@@ -376,12 +386,28 @@ export abstract class BaseEventLoop implements Loop {
 
   #traced(caller: (...args: never[]) => unknown, callback: AnyCallback, args: unknown[]): Handle {
     const handle = this._scheduler.callSoon(callback, args);
-    handle._origin = captureOrigin(caller);
+    rememberOrigin(handle, caller);
     return handle;
+  }
+
+  #timer(when: number, callback: AnyCallback, args: unknown[], method: 'callAt' | 'callLater'): TimerHandle {
+    if (!this.#debug) return this._scheduler.callAt(when, callback, args);
+    const caller = this.#checkPlace(method);
+    const timer = this._scheduler.callAt(when, callback, args);
+    rememberOrigin(timer, caller);
+    return timer;
+  }
+
+  /** By a handle, because that captures the async context: a task runs in the one in which it was made. */
+  #firstStep<T>(task: Task<T>): void {
+    const handle = this._scheduler.callSoon(runFirstStep as AnyCallback, [task]);
+    if (this.#debug) copyOrigin(task, handle);
   }
 
   #coroutine<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>): () => PromiseLike<T> {
     if (typeof fn === 'function' && !isAwaitable(fn)) return fn as () => PromiseLike<T>;
+    if (fn instanceof Future && fn._loop !== this)
+      throw outOfRange('fn', fn, 'of this loop, not of another one');
     if (isAwaitable(fn)) return () => ensureFuture(fn as PromiseLike<T>, { loop: this });
     throw invalidArgType('fn', fn, 'a function or a promise');
   }
@@ -395,4 +421,8 @@ export abstract class BaseEventLoop implements Loop {
     if (typeof aw !== 'function') throw invalidArgType('aw', aw, 'a future, a promise or a function');
     return this.createTask(aw);
   }
+}
+
+function runFirstStep(task: Task): void {
+  task._run(task._loop._scheduler);
 }

@@ -74,7 +74,10 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
     if (this.#loop === null && !this.#wasSet && isMainThread) this.setEventLoop(this.newEventLoop());
     if (this.#loop === null) {
       const where = isMainThread ? 'the main thread' : 'this worker thread';
-      throw new LoopError('ERR_NO_EVENT_LOOP', `no event loop was set for ${where}: call setEventLoop() first`);
+      throw new LoopError(
+        'ERR_NO_EVENT_LOOP',
+        `no event loop was set for ${where}: call setEventLoop() first`,
+      );
     }
     return this.#loop;
   }
@@ -150,7 +153,10 @@ export function newEventLoop(): BaseEventLoop {
 export function getRunningLoop(): BaseEventLoop {
   const loop = runningLoopOrNull();
   if (loop === null) {
-    throw new LoopError('ERR_NO_RUNNING_LOOP', 'no event loop is running here: this is no callback or task of one');
+    throw new LoopError(
+      'ERR_NO_RUNNING_LOOP',
+      'no event loop is running here: this is no callback or task of one',
+    );
   }
   return loop as BaseEventLoop;
 }

@@ -71,11 +71,15 @@ export class Runner implements AsyncDisposable {
       throw invalidArgType('main', main, 'an async function or a promise');
     }
     if (runningLoopOrNull() !== null) {
-      throw new LoopError('ERR_LOOP_RUNNING', 'run() was called from the code of a running loop: await main() there');
+      throw new LoopError(
+        'ERR_LOOP_RUNNING',
+        'run() was called from the code of a running loop: await main() there',
+      );
     }
     const loop = this.getLoop();
     if (loop.isRunning()) throw new LoopError('ERR_LOOP_RUNNING', 'this event loop is running already');
-    const task = main instanceof Task ? main : loop.createTask(main as () => PromiseLike<T>, { name: 'main' });
+    const task =
+      main instanceof Task ? main : loop.createTask(main as () => PromiseLike<T>, { name: 'main' });
     return this.#run(loop, task as Task<T>);
   }
 

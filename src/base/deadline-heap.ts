@@ -1,8 +1,12 @@
 /**
  * Deadlines in order of time, then of scheduling.
  *
- * A 4-ary heap: half as deep as a binary one, and the four children of a node lie side by side. The deadlines are kept
- * beside the entries in an array of doubles, so that sifting compares numbers without touching the entries.
+ * A 4-ary heap of numbers: deadlines in an array of doubles, and beside each the number of its entry. Sifting moves numbers only; the
+ * entries lie still, which spares the collector's bookkeeping for every move of a reference.
+ *
+ *   place     0 1 2 | 3 | 4 5 6 7 | 8 9 10 11 | …      the root is at 3, so that four children share a cache line
+ *   #whens    - - - | 5 | 8 6 9 7 | …                  (unused: Infinity)
+ *   #slots    - - - | 2 | 0 4 1 3 | …                  #entries[2] is due at 5
  *
  * Deletion is lazy: `cancelled()` only counts, and the heap is rebuilt when more than half of it is dead. So a cancel
  * costs O(1), and a million timers made and cancelled leave nothing behind.
@@ -14,139 +18,166 @@ export interface DeadlineEntry {
   cancelled(): boolean;
 }
 
-const MIN_DEAD_BEFORE_SWEEP = 64;
+const ROOT = 3;
 const SMALL = 64;
+const MIN_DEAD_BEFORE_SWEEP = 64;
 
 export class DeadlineHeap<T extends DeadlineEntry> {
-  #whens: Float64Array = new Float64Array(SMALL);
-  #entries: T[] = [];
+  #whens: Float64Array = newWhens(SMALL);
+  #slots: Int32Array = new Int32Array(SMALL);
+  #entries: (T | undefined)[] = [];
+  /** Numbers in #entries that are free again. */
+  #free: number[] = [];
+  #length: number = 0;
   #dead: number = 0;
 
   /** Entries that are not cancelled. */
   get size(): number {
-    return this.#entries.length - this.#dead;
+    return this.#length - this.#dead;
   }
 
   push(entry: T): void {
-    const at = this.#entries.length;
-    if (at === this.#whens.length) this.#resize(at * 2);
-    this.#entries.push(entry);
-    this.#siftUp(at, entry);
+    const place = ROOT + this.#length++;
+    // Four places beyond the last one are looked at, so that there is always a whole family.
+    if (place + 4 >= this.#whens.length) this.#resize(this.#whens.length * 2);
+    const slot = this.#free.length > 0 ? (this.#free.pop() as number) : this.#entries.length;
+    this.#entries[slot] = entry;
+    this.#siftUp(place, entry._when, slot);
   }
 
   /** The earliest deadline, or Infinity. */
   nextWhen(): number {
     this.#dropDeadTop();
-    return this.#entries.length === 0 ? Number.POSITIVE_INFINITY : (this.#whens[0] as number);
+    return this.#whens[ROOT] as number;
   }
 
   /** Removes and returns the earliest entry if it is due at `now`. */
   popDue(now: number): T | undefined {
-    this.#dropDeadTop();
-    if (this.#entries.length === 0 || (this.#whens[0] as number) > now) return undefined;
+    if (this.#dead > 0) this.#dropDeadTop();
+    if (this.#length === 0 || (this.#whens[ROOT] as number) > now) return undefined;
     return this.#pop();
   }
 
   /** To be called once for each entry that is cancelled while it is in the heap. */
   cancelled(): void {
     this.#dead++;
-    if (this.#dead >= MIN_DEAD_BEFORE_SWEEP && this.#dead * 2 > this.#entries.length) this.#sweep();
+    if (this.#dead >= MIN_DEAD_BEFORE_SWEEP && this.#dead * 2 > this.#length) this.#sweep();
   }
 
   clear(): void {
-    this.#entries = [];
-    this.#whens = new Float64Array(SMALL);
-    this.#dead = 0;
+    this.#rebuild([]);
   }
 
   *[Symbol.iterator](): IterableIterator<T> {
-    for (const entry of this.#entries) if (!entry.cancelled()) yield entry;
+    for (const entry of this.#entries) if (entry !== undefined && !entry.cancelled()) yield entry;
   }
 
   #dropDeadTop(): void {
-    while (this.#dead > 0 && (this.#entries[0] as T).cancelled()) {
+    while (this.#dead > 0 && (this.#entries[this.#slots[ROOT] as number] as T).cancelled()) {
       this.#pop();
       this.#dead--;
     }
   }
 
   #pop(): T {
-    const entries = this.#entries;
-    const top = entries[0] as T;
-    const last = entries.pop() as T;
-    if (entries.length > 0) this.#siftDown(0, last);
-    if (this.#whens.length > SMALL && entries.length * 4 < this.#whens.length)
-      this.#resize(this.#whens.length / 2);
+    const slot = this.#slots[ROOT] as number;
+    const top = this.#entries[slot] as T;
+    this.#entries[slot] = undefined;
+    this.#free.push(slot);
+    const last = ROOT + --this.#length;
+    const when = this.#whens[last] as number;
+    this.#whens[last] = Number.POSITIVE_INFINITY;
+    if (this.#length > 0) this.#fillHole(when, this.#slots[last] as number);
+    if (this.#whens.length > SMALL && this.#length * 8 < this.#whens.length) this.#shrink();
     return top;
   }
 
   #sweep(): void {
-    const alive = this.#entries.filter((entry) => !entry.cancelled());
-    this.#entries = alive;
-    this.#dead = 0;
+    this.#rebuild(this.#entries.filter((entry): entry is T => entry !== undefined && !entry.cancelled()));
+  }
+
+  #shrink(): void {
+    // The numbers of entries are as many as there ever were: new ones, as the arrays are copied anyway.
+    if (this.#length === 0) this.clear();
+    else if (this.#free.length > this.#length) this.#sweep();
+    else this.#resize(this.#whens.length / 2);
+  }
+
+  #rebuild(entries: T[]): void {
     let size = SMALL;
-    while (size < alive.length) size *= 2;
-    this.#whens = new Float64Array(size);
-    for (let i = 0; i < alive.length; i++) this.#whens[i] = (alive[i] as T)._when;
-    for (let i = (alive.length - 2) >> 2; i >= 0; i--) this.#siftDown(i, alive[i] as T);
+    while (size < entries.length + ROOT + 5) size *= 2;
+    this.#whens = newWhens(size);
+    this.#slots = new Int32Array(size);
+    this.#entries = entries;
+    this.#free = [];
+    this.#dead = 0;
+    this.#length = 0;
+    for (let slot = 0; slot < entries.length; slot++) {
+      this.#siftUp(ROOT + this.#length++, (entries[slot] as T)._when, slot);
+    }
   }
 
   #resize(size: number): void {
-    const whens = new Float64Array(size);
-    whens.set(this.#whens.subarray(0, Math.min(size, this.#entries.length)));
+    const used = ROOT + this.#length;
+    const whens = newWhens(size);
+    whens.set(this.#whens.subarray(0, Math.min(used, this.#whens.length)));
+    const slots = new Int32Array(size);
+    slots.set(this.#slots.subarray(0, Math.min(used, this.#slots.length)));
     this.#whens = whens;
+    this.#slots = slots;
   }
 
-  #siftUp(start: number, entry: T): void {
+  #siftUp(start: number, when: number, slot: number): void {
     const whens = this.#whens;
-    const entries = this.#entries;
-    const when = entry._when;
-    let at = start;
-    while (at > 0) {
-      const parent = (at - 1) >> 2;
+    const slots = this.#slots;
+    let place = start;
+    while (place > ROOT) {
+      const parent = ROOT + ((place - ROOT - 1) >> 2);
       const parentWhen = whens[parent] as number;
-      // A new entry has the highest sequence number, so an equal deadline keeps its place.
-      if (parentWhen <= when) break;
-      whens[at] = parentWhen;
-      entries[at] = entries[parent] as T;
-      at = parent;
+      if (parentWhen < when || (parentWhen === when && this.#before(slots[parent] as number, slot))) break;
+      whens[place] = parentWhen;
+      slots[place] = slots[parent] as number;
+      place = parent;
     }
-    whens[at] = when;
-    entries[at] = entry;
+    whens[place] = when;
+    slots[place] = slot;
   }
 
-  #siftDown(start: number, entry: T): void {
+  /** The root is gone: the least of each family moves up to the bottom, and from there the last one finds its place. */
+  #fillHole(when: number, slot: number): void {
     const whens = this.#whens;
-    const entries = this.#entries;
-    const length = entries.length;
-    const when = entry._when;
-    let at = start;
+    const slots = this.#slots;
+    const end = ROOT + this.#length;
+    let hole = ROOT;
     for (;;) {
-      const first = at * 4 + 1;
-      if (first >= length) break;
-      let least = first;
-      let leastWhen = whens[first] as number;
-      const end = Math.min(first + 4, length);
-      for (let child = first + 1; child < end; child++) {
-        const childWhen = whens[child] as number;
+      const child = ROOT + (hole - ROOT) * 4 + 1;
+      if (child >= end) break;
+      let least = child;
+      let leastWhen = whens[child] as number;
+      for (let sibling = child + 1; sibling < child + 4; sibling++) {
+        const siblingWhen = whens[sibling] as number;
+        if (siblingWhen > leastWhen) continue;
         if (
-          childWhen < leastWhen ||
-          (childWhen === leastWhen && before(entries[child] as T, entries[least] as T))
+          siblingWhen === leastWhen &&
+          (sibling >= end || this.#before(slots[least] as number, slots[sibling] as number))
         ) {
-          least = child;
-          leastWhen = childWhen;
+          continue;
         }
+        least = sibling;
+        leastWhen = siblingWhen;
       }
-      if (leastWhen > when || (leastWhen === when && before(entry, entries[least] as T))) break;
-      whens[at] = leastWhen;
-      entries[at] = entries[least] as T;
-      at = least;
+      whens[hole] = leastWhen;
+      slots[hole] = slots[least] as number;
+      hole = least;
     }
-    whens[at] = when;
-    entries[at] = entry;
+    this.#siftUp(hole, when, slot);
+  }
+
+  #before(slotA: number, slotB: number): boolean {
+    return (this.#entries[slotA] as T)._seq < (this.#entries[slotB] as T)._seq;
   }
 }
 
-function before(a: DeadlineEntry, b: DeadlineEntry): boolean {
-  return a._seq < b._seq;
+function newWhens(size: number): Float64Array {
+  return new Float64Array(size).fill(Number.POSITIVE_INFINITY);
 }

@@ -1,6 +1,7 @@
 /** A scheduled callback: what the ready queue and the timer heap hold. */
 import type { DeadlineEntry } from '../base/deadline-heap.ts';
 import { CapturedContext, callInContext } from './context.ts';
+import { withOrigin } from './origins.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** What the ready queue holds: handles, and wake-ups of those who wait for a future. */
@@ -36,8 +37,6 @@ export class Handle extends CapturedContext implements Runnable {
   _callback: AnyCallback | null;
   /** @internal */
   _args: unknown[];
-  /** Stack of the scheduling call, in debug mode. @internal */
-  _origin: string | null = null;
 
   /** @internal */
   constructor(callback: AnyCallback, args: unknown[]) {
@@ -70,8 +69,7 @@ export class Handle extends CapturedContext implements Runnable {
 
   /** @internal */
   _report(scheduler: Scheduler, exception: unknown): void {
-    const context = { message: 'exception in a callback', exception, handle: this };
-    scheduler.report(this._origin === null ? context : { ...context, sourceTraceback: this._origin });
+    scheduler.report(withOrigin({ message: 'exception in a callback', exception, handle: this }, this));
   }
 
   /** An async function as callback: its failure is a callback's failure, not a process-wide unhandled rejection. */

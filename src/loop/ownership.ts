@@ -1,4 +1,5 @@
 /** What a loop owns, so that `close()` can end it and name it. */
+import { withOrigin } from './origins.ts';
 import type { ExceptionContext, TaskLike } from './types.ts';
 
 /** Something that holds a resource of the host: a transport, a server, a connection attempt. */
@@ -7,8 +8,6 @@ export interface Owned {
   _describe(): string;
   /** Ends it at once, without calling user code. @internal */
   _abandon(): void;
-  /** Stack of its creation, in debug mode. @internal */
-  readonly _origin: string | null;
 }
 
 /** A failed future whose exception nobody has looked at. Must not refer to the future: it would never be collected. */
@@ -29,9 +28,7 @@ export class Ownership {
   abandonAll(): ExceptionContext[] {
     const reports: ExceptionContext[] = [];
     for (const owned of [...this.tasks, ...this.resources]) {
-      const report: ExceptionContext = { message: `the event loop was closed, but ${owned._describe()}` };
-      if (owned._origin !== null) report.sourceTraceback = owned._origin;
-      reports.push(report);
+      reports.push(withOrigin({ message: `the event loop was closed, but ${owned._describe()}` }, owned));
       owned._abandon();
     }
     for (const { context } of this.unretrieved) reports.push(context);
@@ -40,13 +37,4 @@ export class Ownership {
     this.unretrieved.clear();
     return reports;
   }
-}
-
-/** The caller's stack, without the frames of gyre's own bookkeeping. */
-export function captureOrigin(below: abstract new (...args: never[]) => unknown): string;
-export function captureOrigin(below: (...args: never[]) => unknown): string;
-export function captureOrigin(below: unknown): string {
-  const holder: { stack?: string } = {};
-  Error.captureStackTrace(holder, below as () => void);
-  return (holder.stack ?? '').replace(/^[^\n]*\n/, '');
 }

@@ -48,18 +48,17 @@ export class Pump implements Waker {
   }
 
   #turn = (): void => {
-    const scheduler = this.#scheduler as Scheduler;
-    scheduler.runTurn(this.#backend.time());
-    if (scheduler.stopped) {
-      const resolve = this.#resolve as () => void;
-      this.#resolve = null;
-      this.#backend.stop();
-      scheduler.endTurn();
-      resolve();
-    }
+    (this.#scheduler as Scheduler).runTurn(this.#backend.time());
   };
 
+  /** A stop ends the run here and not in the turn: what the turn resumed is still code of a running loop. */
   #turnEnd = (): void => {
-    (this.#scheduler as Scheduler).endTurn();
+    const scheduler = this.#scheduler as Scheduler;
+    scheduler.endTurn();
+    if (!scheduler.stopped) return;
+    const resolve = this.#resolve as () => void;
+    this.#resolve = null;
+    this.#backend.stop();
+    resolve();
   };
 }

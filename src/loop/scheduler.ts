@@ -123,6 +123,8 @@ export class Scheduler {
   /** The microtasks of the turn are done: writes leave. */
   endTurn(): void {
     this.#inTurn = false;
+    // What the turn resumed may have cancelled the earliest timer. The waker has to know: virtual time would jump to it.
+    if (!this.#awake && this.timers.nextWhen() !== this.#nextWhen) this.rest();
     if (this.#flushables.length === 0) return;
     const flushables = this.#flushables;
     this.#flushables = [];

@@ -7,6 +7,7 @@
 import { watchContinuations } from './context.ts';
 import type { Runnable } from './handle.ts';
 import { Handle } from './handle.ts';
+import { withOrigin } from './origins.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { ContextEntry, ExceptionContext, Loop } from './types.ts';
 
@@ -40,19 +41,17 @@ export class SlowWatch {
     const seconds = this.#now() - since;
     if (seconds < this.#limit()) return;
     const handle = entry instanceof Handle ? entry : null;
-    this.#report(`a callback held the loop for ${seconds.toFixed(3)} seconds`, { handle }, handle?._origin ?? null);
+    this.#report(`a callback held the loop for ${seconds.toFixed(3)} seconds`, { handle }, handle);
   }
 
   #afterStretch(entry: ContextEntry, seconds: number): void {
     if (entry._loop !== this.#loop || seconds < this.#limit()) return;
-    const task = entry._task as { name?: string; _origin?: string | null } | null;
+    const task = entry._task as { name?: string } | null;
     const message = `task ${task?.name ?? ''} held the loop for ${seconds.toFixed(3)} seconds between two awaits`;
-    this.#report(message, { task }, task?._origin ?? null);
+    this.#report(message, { task }, task);
   }
 
-  #report(message: string, fields: Partial<ExceptionContext>, origin: string | null): void {
-    const context: ExceptionContext = { message, ...fields };
-    if (origin !== null) context.sourceTraceback = origin;
-    this.#loop.callExceptionHandler(context);
+  #report(message: string, fields: Partial<ExceptionContext>, created: object | null): void {
+    this.#loop.callExceptionHandler(withOrigin({ message, ...fields }, created));
   }
 }

@@ -1,10 +1,14 @@
 import { SimBackend } from '../backend/sim/index.ts';
-import { checkOptions, checkSeconds } from '../base/validate.ts';
+import type { TraceEntry } from '../backend/sim/trace.ts';
+import { Trace } from '../backend/sim/trace.ts';
+import { checkBoolean, checkOptions, checkSeconds } from '../base/validate.ts';
 import { BaseEventLoop } from '../event-loop.ts';
 
 export interface SimulatedEventLoopOptions {
   /** Seconds: what `loop.time()` says at the beginning. Default: 0. */
   startTime?: number;
+  /** Writes down whatever the loop runs: see `trace`. Default: false. */
+  trace?: boolean;
 }
 
 /**
@@ -28,9 +32,21 @@ export interface SimulatedEventLoopOptions {
  * ```
  */
 export class SimulatedEventLoop extends BaseEventLoop {
+  /**
+   * With the option `trace`: what this loop has run, each callback, timer and wake-up right before it ran. Two runs of one
+   * program give the same trace; `checkDeterminism` holds it. It is never cleared.
+   */
+  readonly trace: readonly TraceEntry[];
+
+  /** @param options `startTime` in seconds; `trace` */
   constructor(options: SimulatedEventLoopOptions = {}) {
-    checkOptions('options', options, ['startTime']);
+    checkOptions('options', options, ['startTime', 'trace']);
     if (options.startTime !== undefined) checkSeconds('options.startTime', options.startTime);
-    super(new SimBackend(options.startTime ?? 0));
+    if (options.trace !== undefined) checkBoolean('options.trace', options.trace);
+    const backend = new SimBackend(options.startTime ?? 0);
+    super(backend);
+    const trace = new Trace();
+    this.trace = trace.entries;
+    if (options.trace === true) this._scheduler.observer = (entry) => trace.add(backend.time(), entry);
   }
 }

@@ -18,7 +18,6 @@ const SPIN_BELOW_MS = 0.5;
 /** Milliseconds. A longer host timer would overflow. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-
 const resolved: Promise<void> = Promise.resolve();
 
 export class HostClock {

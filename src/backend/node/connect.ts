@@ -1,6 +1,7 @@
 /** One connection attempt to one literal address. */
-import { connect } from 'node:net';
+
 import type { TcpNetConnectOpts } from 'node:net';
+import { connect } from 'node:net';
 import type { ConnectEvents, ConnectTarget, RawRequest } from '../backend.ts';
 import { NodeStream } from './stream.ts';
 

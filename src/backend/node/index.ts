@@ -22,7 +22,10 @@ import { adoptSocket } from './stream.ts';
 /** `SO_REUSEPORT` came with Node 22.12 and 23.1; and only there are several listeners balanced by the kernel. */
 function hasReusePort(): boolean {
   const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
-  return process.platform === 'linux' && (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12));
+  return (
+    process.platform === 'linux' &&
+    (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12))
+  );
 }
 
 export class NodeBackend implements Backend {

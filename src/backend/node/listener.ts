@@ -1,38 +1,59 @@
 /** A listening socket of `node:net`. */
+
+import type { ListenOptions, AddressInfo as NodeAddress, Socket } from 'node:net';
 import { createServer, Server } from 'node:net';
-import type { AddressInfo as NodeAddress, ListenOptions, Socket } from 'node:net';
 import type { SocketAddress } from '../../base/address.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { ListenEvents, ListenTarget, RawListener } from '../backend.ts';
 import { NodeStream, toAddress } from './stream.ts';
 
+/**
+ * Fact. `net.Server` looks even literal addresses up, a tick long, and cannot be closed before it has.
+ *
+ * What this means. One that was given up meanwhile closes as soon as it listens.
+ */
 export class NodeListener implements RawListener {
   readonly #server: Server;
   #sockname: SocketAddress | null = null;
+  #closed: boolean = false;
 
   constructor(target: ListenTarget, events: ListenEvents) {
     const adopted = target.socket instanceof Server ? target.socket : null;
+    if (adopted !== null && !adopted.listening)
+      throw invalidArgType('sock', adopted, 'a server that is listening');
+    const options = adopted === null ? listenOptions(target) : null;
     const server = adopted ?? createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
     this.#server = server;
     server.on('connection', (socket: Socket) => {
-      socket.allowHalfOpen = true;
       // A peer that was gone before it was accepted: Node tells by a socket without an address.
-      if (socket.remoteAddress === undefined) socket.destroy();
-      else events.onConnection(new NodeStream(socket));
+      if (this.#closed || socket.remoteAddress === undefined) {
+        socket.destroy();
+        return;
+      }
+      if (adopted !== null) {
+        socket.allowHalfOpen = true;
+        socket.setNoDelay(true);
+      }
+      events.onConnection(new NodeStream(socket));
     });
-    server.on('error', (error) => events.onError(error));
+    server.on('error', (error) => {
+      if (!this.#closed) events.onError(error);
+    });
     const listening = (): void => {
+      if (this.#closed) {
+        server.close();
+        return;
+      }
       server.unref();
       const address = server.address() as NodeAddress | null;
       if (address !== null) this.#sockname = toAddress(address.address, address.port);
       events.onListening();
     };
-    if (adopted !== null) {
-      if (!adopted.listening) throw invalidArgType('sock', adopted, 'a server that is listening');
+    if (options === null) {
       process.nextTick(listening);
     } else {
       server.once('listening', listening);
-      server.listen(listenOptions(target));
+      server.listen(options);
     }
   }
 
@@ -45,6 +66,8 @@ export class NodeListener implements RawListener {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#server.close();
   }
 }

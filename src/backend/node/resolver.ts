@@ -1,7 +1,16 @@
 /** Names by the system's resolver. */
 import { lookup } from 'node:dns';
 import type { AddressInfo } from '../../base/address.ts';
-import { AF_INET, AF_INET6, AF_UNSPEC, AI_ADDRCONFIG, AI_ALL, AI_V4MAPPED, IPPROTO_TCP, SOCK_STREAM } from '../../base/constants.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNSPEC,
+  AI_ADDRCONFIG,
+  AI_ALL,
+  AI_V4MAPPED,
+  IPPROTO_TCP,
+  SOCK_STREAM,
+} from '../../base/constants.ts';
 import type { RawRequest, ResolveQuery } from '../backend.ts';
 
 /**

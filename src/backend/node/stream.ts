@@ -1,17 +1,29 @@
 /** A connected socket of `node:net` as a raw stream. */
 import { Socket } from 'node:net';
-import { AF_INET, AF_INET6 } from '../../base/constants.ts';
 import type { SocketAddress } from '../../base/address.ts';
+import { AF_INET, AF_INET6 } from '../../base/constants.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
 
 const NOTHING = new Uint8Array(0);
 
+/**
+ * Facts. A paused socket reads on until its buffer is full, and says `end` even though it is paused, when the buffer is empty; a
+ * socket of which both directions have ended closes itself.
+ *
+ * What this means. Both events may come when nothing is to be read, and before anybody listens: they wait here, in order, for
+ * `open()` and `readStart()`.
+ */
 export class NodeStream implements RawStream, SocketControl {
   readonly #socket: Socket;
   readonly #info: StreamInfo;
   #events: StreamEvents | null = null;
   #error: Error | null = null;
+  #reading: boolean = false;
+  #end: 'none' | 'held' | 'told';
+  #close: 'none' | 'held' | 'told' = 'none';
+  /** We end it ourselves: only its close is of interest now. */
+  #ending: boolean = false;
 
   /** @param socket connected, half-open allowed */
   constructor(socket: Socket) {
@@ -26,23 +38,26 @@ export class NodeStream implements RawStream, SocketControl {
       peername: toAddress(socket.remoteAddress, socket.remotePort),
       handle: this,
     };
+    this.#end = socket.readableEnded ? 'held' : 'none';
     socket.on('error', this.#onError);
+    socket.on('end', this.#onEnd);
+    socket.on('close', this.#onClose);
   }
 
   open(events: StreamEvents): void {
     this.#events = events;
-    const socket = this.#socket;
-    socket.on('data', (data: Buffer) => events.onRead(data));
-    socket.on('end', () => events.onEnd());
-    socket.on('close', () => events.onClose(this.#error));
-    if (socket.closed) process.nextTick(() => events.onClose(this.#error));
+    this.#socket.on('data', (data: Buffer) => events.onRead(data));
+    if (this.#close === 'held') process.nextTick(this.#tell);
   }
 
   readStart(): void {
-    this.#socket.resume();
+    this.#reading = true;
+    if (this.#end === 'held') process.nextTick(this.#tell);
+    else this.#socket.resume();
   }
 
   readStop(): void {
+    this.#reading = false;
     this.#socket.pause();
   }
 
@@ -68,10 +83,21 @@ export class NodeStream implements RawStream, SocketControl {
 
   close(): void {
     this.#socket.destroy();
+    this.#endedByUs();
   }
 
   abort(): void {
-    this.#socket.resetAndDestroy();
+    const socket = this.#socket;
+    // What is being shut down cannot be reset: libuv refuses, and Node would then lose the handle. The FIN must do.
+    const shuttingDown = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+    try {
+      if (shuttingDown) socket.destroy();
+      else socket.resetAndDestroy();
+    } catch {
+      // Not a TCP socket: it has no RST.
+      socket.destroy();
+    }
+    this.#endedByUs();
   }
 
   info(): StreamInfo {
@@ -87,12 +113,41 @@ export class NodeStream implements RawStream, SocketControl {
   }
 
   setKeepAlive(on: boolean, delaySeconds: number): void {
-    this.#socket.setKeepAlive(on, delaySeconds * 1000);
+    // Node cuts fractions of a second off.
+    this.#socket.setKeepAlive(on, Math.ceil(delaySeconds) * 1000);
   }
 
   #onError = (error: Error): void => {
     this.#error ??= error;
   };
+
+  #onEnd = (): void => {
+    this.#end = 'held';
+    if (this.#events !== null) this.#tell();
+  };
+
+  #onClose = (): void => {
+    this.#close = 'held';
+    if (this.#events !== null) this.#tell();
+  };
+
+  /** Tells what has happened and may be told: the end to one who reads, the close behind it. */
+  #tell = (): void => {
+    const events = this.#events as StreamEvents;
+    if (this.#end === 'held' && this.#reading && !this.#ending) {
+      this.#end = 'told';
+      events.onEnd();
+    }
+    if (this.#close === 'held' && (this.#end !== 'held' || this.#ending || this.#error !== null)) {
+      this.#close = 'told';
+      events.onClose(this.#error);
+    }
+  };
+
+  #endedByUs(): void {
+    this.#ending = true;
+    if (this.#close === 'held' && this.#events !== null) process.nextTick(this.#tell);
+  }
 
   #onWritten = (error?: Error | null): void => {
     if (error === undefined || error === null) this.#events?.onWritten();
@@ -103,7 +158,12 @@ export class NodeStream implements RawStream, SocketControl {
 export function adoptSocket(sock: unknown): NodeStream {
   const socket = typeof sock === 'number' ? fromDescriptor(sock) : sock;
   if (!(socket instanceof Socket)) throw invalidArgType('sock', sock, 'a descriptor or a net.Socket');
-  if (socket.pending || socket.destroyed) throw invalidArgType('sock', sock, 'a socket that is connected');
+  if (socket.pending || socket.destroyed || socket.writableEnded) {
+    throw invalidArgType('sock', sock, 'a socket that is connected and open for writing');
+  }
+  if (socket.readableEncoding !== null) {
+    throw invalidArgType('sock', sock, 'a socket that reads bytes: it has a character encoding');
+  }
   socket.allowHalfOpen = true;
   socket.setNoDelay(true);
   return new NodeStream(socket);
@@ -111,7 +171,12 @@ export function adoptSocket(sock: unknown): NodeStream {
 
 function fromDescriptor(fd: number): Socket {
   if (!Number.isInteger(fd) || fd < 0) throw invalidArgType('sock', fd, 'a descriptor');
-  return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+  const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+  if (socket.remoteAddress === undefined) {
+    socket.destroy();
+    throw invalidArgType('sock', fd, 'the descriptor of a socket that is connected');
+  }
+  return socket;
 }
 
 export function toAddress(host: string | undefined, port: number | undefined): SocketAddress | null {

@@ -1,0 +1,111 @@
+/**
+ * What a simulated loop did, entry by entry of its ready queue, and the comparison of two such logs.
+ *
+ * Labels must be the same in two runs of one process: so futures and unnamed tasks are numbered by their first appearance in the
+ * trace, not by the process-wide counter that names them.
+ */
+
+/** One entry of the ready queue, written down right before it ran. */
+export interface TraceEntry {
+  /** Seconds, on the clock of `loop.time()`. */
+  readonly time: number;
+  /** A callback of `callSoon` or a done callback; one that waited for its time; something awaited that is done; `stop()`. */
+  readonly kind: 'callback' | 'timer' | 'wake-up' | 'stop';
+  /** Which one: the name of the function, the task or future. */
+  readonly label: string;
+}
+
+/** Where two traces part. */
+export interface TraceDifference {
+  /** The first entry that differs, counted from 0. */
+  readonly index: number;
+  /** The line of each trace there; null where it has ended. */
+  readonly first: string | null;
+  readonly second: string | null;
+}
+
+/** What the trace looks at: handles have a callback, timers a deadline as well, waits a future. */
+interface Traced {
+  readonly _callback?: { readonly name: string } | null;
+  readonly _args?: readonly unknown[];
+  readonly _when?: number;
+  readonly future?: object;
+}
+
+export class Trace {
+  readonly entries: TraceEntry[] = [];
+  readonly #numbers: WeakMap<object, number> = new WeakMap();
+  #count: number = 0;
+
+  add(time: number, entry: object): void {
+    const { _callback, _args, _when, future } = entry as Traced;
+    if (_callback !== undefined) {
+      this.entries.push({
+        time,
+        kind: _when === undefined ? 'callback' : 'timer',
+        label: this.#call(_callback, _args),
+      });
+    } else if (entry.constructor === Object) {
+      this.entries.push({ time, kind: 'stop', label: 'stop' });
+    } else {
+      this.entries.push({ time, kind: 'wake-up', label: this.#nameOf(future ?? entry) });
+    }
+  }
+
+  #call(callback: { readonly name: string } | null, args: readonly unknown[] = []): string {
+    if (callback === null) return '(cancelled)';
+    const name = callback.name === '' ? '(anonymous)' : callback.name;
+    return isTask(args[0]) ? `${name} of ${this.#nameOf(args[0])}` : name;
+  }
+
+  #nameOf(thing: object): string {
+    if (isTask(thing) && !/^Task-\d+$/.test(thing.name)) return thing.name;
+    let number = this.#numbers.get(thing);
+    if (number === undefined) {
+      number = ++this.#count;
+      this.#numbers.set(thing, number);
+    }
+    return `${thing.constructor.name} ${number}`;
+  }
+}
+
+/**
+ * Answers where two traces differ first, or null when they are the same.
+ *
+ * @param first a trace of `SimulatedEventLoop`
+ * @param second another one
+ *
+ * @example
+ * ```ts
+ * import { sleep } from 'gyre';
+ * import { compareTraces, SimulatedEventLoop } from 'gyre/sim';
+ *
+ * async function traceOf(seconds: number) {
+ *   using loop = new SimulatedEventLoop({ trace: true });
+ *   await loop.runUntilComplete(() => sleep(seconds));
+ *   return loop.trace;
+ * }
+ * console.log(compareTraces(await traceOf(1), await traceOf(1))); // null
+ * console.log(compareTraces(await traceOf(1), await traceOf(2))?.second);
+ * ```
+ */
+export function compareTraces(
+  first: readonly TraceEntry[],
+  second: readonly TraceEntry[],
+): TraceDifference | null {
+  const length = Math.max(first.length, second.length);
+  for (let index = 0; index < length; index++) {
+    const lines = [first[index], second[index]].map((entry) => (entry === undefined ? null : lineOf(entry)));
+    if (lines[0] !== lines[1])
+      return { index, first: lines[0] as string | null, second: lines[1] as string | null };
+  }
+  return null;
+}
+
+function lineOf({ time, kind, label }: TraceEntry): string {
+  return `${time} s: ${kind} ${label}`;
+}
+
+function isTask(value: unknown): value is { name: string } {
+  return typeof value === 'object' && value !== null && (value as { _task?: unknown })._task === value;
+}
