@@ -1,5 +1,5 @@
 /**
- * `signal` options: an aborted signal cancels the future, and the listener goes when the future is done.
+ * `signal` options: an aborted signal cancels the operation, and the listener goes when the operation ends.
  */
 import { CancelledError } from '../base/errors.ts';
 import type { Future } from './future.ts';
@@ -14,22 +14,35 @@ export function abortError(signal: AbortSignal): CancelledError {
   return new CancelledError('the operation was aborted', { cause: signal.reason });
 }
 
+/**
+ * Calls `callback` when `signal` aborts: now, if it has. Answers the function that takes the listener away again.
+ */
+export function onAbort(
+  signal: AbortSignal | undefined,
+  callback: (error: CancelledError) => void,
+): () => void {
+  if (signal === undefined) return noListener;
+  if (signal.aborted) {
+    callback(abortError(signal));
+    return noListener;
+  }
+  // Answers nothing: Node rethrows the rejection of a promise that a listener returns.
+  const listener = (): void => callback(abortError(signal));
+  signal.addEventListener('abort', listener, { once: true });
+  return () => signal.removeEventListener('abort', listener);
+}
+
 /** Ties `future` to `signal` and answers it. To be called once for a future, right after it was made. */
 export function cancelOnAbort<F extends Future<unknown>>(future: F, signal: AbortSignal | undefined): F {
   if (signal === undefined || future.done()) return future;
-  if (signal.aborted) {
-    future._cancel(abortError(signal));
-    return future;
-  }
-  // Answers nothing: Node rethrows the rejection of a promise that a listener returns.
-  const onAbort = (): void => {
-    future._cancel(abortError(signal));
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
+  const remove = onAbort(signal, (error) => future._cancel(error));
+  if (future.done()) return future;
   const previous = future._onSettled;
   future._onSettled = () => {
     previous?.();
-    signal.removeEventListener('abort', onAbort);
+    remove();
   };
   return future;
 }
+
+function noListener(): void {}

@@ -1,3 +1,5 @@
+import { InvalidStateError } from '../base/errors.ts';
+import { invalidArgType } from '../base/validate.ts';
 import { currentTaskOrNull, runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 import { Operation, Task } from './task.ts';
@@ -18,12 +20,38 @@ export function currentTask(): Task | null {
   return currentTaskOrNull() as Task | null;
 }
 
+/** The current task, for what works by cancelling it. */
+export function requireTask(caller: string): Task {
+  const task = currentTask();
+  if (task !== null) return task;
+  const loop = runningLoop();
+  throw new InvalidStateError(
+    `${caller}() cancels the task that calls it, and this code of ${loop.constructor.name} belongs to none: ` +
+      'call it within createTask()',
+  );
+}
+
 /**
  * The tasks of a loop that are not done.
  *
  * @param loop default: the running loop
+ *
+ * @example
+ * ```ts
+ * import { allTasks, run } from 'gyre';
+ *
+ * await run(async () => {
+ *   for (const task of allTasks()) console.log(task.name); // main
+ * });
+ * ```
  */
 export function allTasks(loop: Loop = runningLoop()): Set<Task> {
+  checkLoop('loop', loop);
   const tasks = [...loop._owned.tasks] as unknown as Task[];
   return new Set(tasks.filter((task) => task instanceof Task && !(task instanceof Operation)));
+}
+
+export function checkLoop(name: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null && '_scheduler' in value) return;
+  throw invalidArgType(name, value, 'an event loop');
 }

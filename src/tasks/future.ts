@@ -11,9 +11,9 @@
 import { CancelledError, InvalidStateError } from '../base/errors.ts';
 import { checkFunction, checkString, invalidArgType } from '../base/validate.ts';
 import { currentTaskOrNull } from '../loop/context.ts';
-import { Handle } from '../loop/handle.ts';
 import type { AnyCallback, Runnable } from '../loop/handle.ts';
-import { captureOrigin } from '../loop/ownership.ts';
+import { Handle } from '../loop/handle.ts';
+import { rememberOrigin, withOrigin } from '../loop/origins.ts';
 import type { Unretrieved } from '../loop/ownership.ts';
 import type { Scheduler } from '../loop/scheduler.ts';
 import type { ExceptionContext, Loop, TaskLike } from '../loop/types.ts';
@@ -25,11 +25,16 @@ export type Awaitable<T> = PromiseLike<T>;
 export interface WaitingTask extends TaskLike {
   /** A cancel that found nothing to reject; the next wake-up or wait takes it. @internal */
   _takeCancel(): CancelledError | null;
+  /** @internal */ cancelling(): number;
+  /** @internal */ _cancelAgain(reason: CancelledError | null): void;
   /** @internal */ _waitsFor(wait: Wait): void;
   /** @internal */ _waitEnded(wait: Wait): void;
 }
 
 type State = 'pending' | 'result' | 'exception' | 'cancelled';
+
+/** In place of a report: nobody has to look at this exception. */
+const IGNORED: Unretrieved = { context: { message: '' } };
 
 /** Reports exceptions that nobody looked at before their future was collected. */
 const collected: FinalizationRegistry<{ loop: Loop; unretrieved: Unretrieved }> = new FinalizationRegistry(
@@ -57,7 +62,6 @@ const collected: FinalizationRegistry<{ loop: Loop; unretrieved: Unretrieved }> 
  * ```
  */
 export class Future<T = unknown> implements Promise<T> {
-  readonly [Symbol.toStringTag]: string = 'Future';
   /** @internal */ readonly _loop: Loop;
   /** @internal */ _state: State = 'pending';
   /** The result, the exception, or of a cancelled future what its CancelledError is made from. @internal */
@@ -67,12 +71,15 @@ export class Future<T = unknown> implements Promise<T> {
   /** @internal */ _unretrieved: Unretrieved | null = null;
   /** Called once, synchronously, when it is done: takes the listener off a signal. @internal */
   _onSettled: (() => void) | null = null;
-  /** @internal */ readonly _origin: string | null;
 
   /** Use `loop.createFuture()`. @internal */
   constructor(loop: Loop) {
     this._loop = loop;
-    this._origin = loop.debug ? captureOrigin(new.target) : null;
+    if (loop.debug) rememberOrigin(this, new.target);
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'Future';
   }
 
   /** The loop it belongs to. */
@@ -162,25 +169,26 @@ export class Future<T = unknown> implements Promise<T> {
     return waiters.length - kept.length;
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: being awaitable is what a future is for
   then<R1 = T, R2 = never>(
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
-    onRejected?: ((reason: unknown) => R2 | PromiseLike<R2>) | null,
+    // biome-ignore lint/suspicious/noExplicitAny: as Promise has it: handlers say what they expect
+    onRejected?: ((reason: any) => R2 | PromiseLike<R2>) | null,
   ): Promise<R1 | R2> {
-    const promise = new Promise<R1 | R2>(captureResolvers);
-    const wait = new Wait(
-      this as Future<unknown>,
-      onFulfilled as OnSettled,
-      onRejected as OnSettled,
-      capturedResolve,
-      capturedReject,
-    );
-    if (this._state === 'pending') wait.begin();
-    else wait.deliver();
-    return promise;
+    if (typeof onFulfilled === 'function' && typeof onRejected === 'function') {
+      const wait = new Wait(this as Future<unknown>, onFulfilled as OnSettled, onRejected as OnSettled);
+      // A done future answers at once: `await` calls from a microtask, so nothing runs earlier than it should.
+      if (this._state === 'pending') wait.begin();
+      else wait.deliver();
+      return wait as Promise<unknown> as Promise<R1 | R2>;
+    }
+    const promise = new Promise<T>((resolve, reject) => {
+      void this.then(resolve, reject);
+    });
+    return promise.then(onFulfilled, onRejected);
   }
 
-  catch<R = never>(onRejected?: ((reason: unknown) => R | PromiseLike<R>) | null): Promise<T | R> {
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  catch<R = never>(onRejected?: ((reason: any) => R | PromiseLike<R>) | null): Promise<T | R> {
     return this.then(undefined, onRejected);
   }
 
@@ -203,13 +211,19 @@ export class Future<T = unknown> implements Promise<T> {
 
   /** From now on, losing sight of this future without having looked at its exception is reported. @internal */
   _watchRetrieval(exception: unknown): void {
-    const context: ExceptionContext = { message: this._neverRetrieved(), exception };
-    if (this._origin !== null) context.sourceTraceback = this._origin;
+    if (this._unretrieved === IGNORED) return;
+    const context = withOrigin({ message: this._neverRetrieved(), exception }, this);
     const unretrieved: Unretrieved = { context };
     const loop = this._loop;
     this._unretrieved = unretrieved;
     loop._owned.unretrieved.add(unretrieved);
     collected.register(this, { loop, unretrieved }, unretrieved);
+  }
+
+  /** Its exception, the one it has or one that comes, is not to be reported: somebody gave another one instead. @internal */
+  _ignoreException(): void {
+    if (this._state === 'pending') this._unretrieved = IGNORED;
+    else this._retrieved();
   }
 
   /** @internal */
@@ -224,7 +238,9 @@ export class Future<T = unknown> implements Promise<T> {
         return new InvalidStateError('the future is not done yet: there is no result to ask for');
       case 'cancelled':
         if (!(this._value instanceof CancelledError)) {
-          this._value = new CancelledError((this._value as string | undefined) ?? 'the operation was cancelled');
+          this._value = new CancelledError(
+            (this._value as string | undefined) ?? 'the operation was cancelled',
+          );
         }
         return this._value;
       default:
@@ -310,42 +326,38 @@ export class Future<T = unknown> implements Promise<T> {
   }
 }
 
-type OnSettled = ((value: unknown) => unknown) | null | undefined;
+type OnSettled = (value: unknown) => unknown;
 
-// `new Promise(captureResolvers)` saves a closure for each `await`: the executor runs synchronously, so two variables do.
-let capturedResolve: (value: never) => void;
-let capturedReject: (reason: unknown) => void;
-function captureResolvers(resolve: (value: never) => void, reject: (reason: unknown) => void): void {
-  capturedResolve = resolve;
-  capturedReject = reject;
-}
-
-/** One `await` (or `then`) of a future: who waits, and how to go on. */
-export class Wait implements Runnable {
+/**
+ * One `await` of a future: who waits, and how to go on.
+ *
+ * It is what `then()` answers, too. `await` throws that answer away, and a promise for each would make awaiting a quarter
+ * dearer: so the promise is made when somebody asks for it.
+ */
+export class Wait implements Runnable, Promise<unknown> {
   readonly future: Future<unknown>;
   readonly #onFulfilled: OnSettled;
   readonly #onRejected: OnSettled;
-  readonly #resolve: (value: never) => void;
-  readonly #reject: (reason: unknown) => void;
   #task: WaitingTask | null = null;
+  #settled: boolean = false;
+  /** Of the handler, once it was called: wrapped in a promise if that failed. */
+  #answer: unknown = undefined;
+  #resolve: ((answer: unknown) => void) | null = null;
 
-  constructor(
-    future: Future<unknown>,
-    onFulfilled: OnSettled,
-    onRejected: OnSettled,
-    resolve: (value: never) => void,
-    reject: (reason: unknown) => void,
-  ) {
+  constructor(future: Future<unknown>, onFulfilled: OnSettled, onRejected: OnSettled) {
     this.future = future;
     this.#onFulfilled = onFulfilled;
     this.#onRejected = onRejected;
-    this.#resolve = resolve;
-    this.#reject = reject;
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'Promise';
   }
 
   /** The future is pending: takes a place in its list, and tells the task. */
   begin(): void {
     const task = currentTaskOrNull() as WaitingTask | null;
+    if ((task as unknown) === this.future) throw new InvalidStateError('a task cannot await itself');
     this.future._addWaiter(this);
     if (task === null) return;
     this.#task = task;
@@ -366,13 +378,19 @@ export class Wait implements Runnable {
       return;
     }
     this.future._retrieved();
-    this.#settle(this.#onRejected, cancel, true);
+    this.#settle(this.#onRejected, cancel);
   }
 
   /** Delivered on the spot: what the operation gave cannot be lost to a cancel any more. */
   end(): void {
     this.#task?._waitEnded(this);
     this.deliver();
+  }
+
+  /** Its task passed a cancel on, and the future ended as if it had not. */
+  cancelAgain(reason: CancelledError | null): void {
+    const task = this.#task;
+    if (task !== null && task.cancelling() > 0) task._cancelAgain(reason);
   }
 
   /** The loop was closed: code outside of its tasks still learns how the future ended. */
@@ -382,30 +400,55 @@ export class Wait implements Runnable {
 
   deliver(): void {
     const future = this.future;
-    if (future._state === 'result') this.#settle(this.#onFulfilled, future._value, false);
-    else this.#settle(this.#onRejected, future._failure(), true);
+    if (future._state === 'result') this.#settle(this.#onFulfilled, future._value);
+    else this.#settle(this.#onRejected, future._failure());
   }
 
-  #settle(handler: OnSettled, value: unknown, failed: boolean): void {
-    if (typeof handler !== 'function') {
-      if (failed) this.#reject(value);
-      else this.#resolve(value as never);
-      return;
-    }
+  then<R1 = unknown, R2 = never>(
+    onFulfilled?: ((value: unknown) => R1 | PromiseLike<R1>) | null,
+    // biome-ignore lint/suspicious/noExplicitAny: as Promise has it: handlers say what they expect
+    onRejected?: ((reason: any) => R2 | PromiseLike<R2>) | null,
+  ): Promise<R1 | R2> {
+    return this.#promise().then(onFulfilled, onRejected);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  catch<R = never>(onRejected?: ((reason: any) => R | PromiseLike<R>) | null): Promise<unknown> {
+    return this.#promise().catch(onRejected);
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<unknown> {
+    return this.#promise().finally(onFinally);
+  }
+
+  #promise(): Promise<unknown> {
+    if (this.#settled) return Promise.resolve(this.#answer);
+    const earlier = this.#resolve;
+    return new Promise((resolve) => {
+      this.#resolve = (answer) => {
+        earlier?.(answer);
+        resolve(answer);
+      };
+    });
+  }
+
+  #settle(handler: OnSettled, value: unknown): void {
+    this.#settled = true;
     try {
-      this.#resolve(handler(value) as never);
+      this.#answer = handler(value);
     } catch (error) {
-      this.#reject(error);
+      this.#answer = Promise.reject(error);
     }
+    this.#resolve?.(this.#answer);
   }
 }
 
 /** What a future calls when it is done, for the library's own use: removable, and without a captured context. */
 export class DoneCallback implements Runnable {
   readonly #future: Future<unknown>;
-  readonly #callback: () => void;
+  readonly #callback: (future: Future<unknown>) => void;
 
-  constructor(future: Future<unknown>, callback: () => void) {
+  constructor(future: Future<unknown>, callback: (future: Future<unknown>) => void) {
     this.#future = future;
     this.#callback = callback;
     future._addWaiter(this);
@@ -416,6 +459,6 @@ export class DoneCallback implements Runnable {
   }
 
   _run(_scheduler: Scheduler): void {
-    this.#callback();
+    this.#callback(this.#future);
   }
 }

@@ -1,8 +1,8 @@
-import { checkSeconds, checkSignal } from '../base/validate.ts';
+import { checkOptions, checkSeconds, checkSignal } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Runnable } from '../loop/handle.ts';
-import { cancelOnAbort } from './abort-signal.ts';
 import type { SignalOptions } from './abort-signal.ts';
+import { cancelOnAbort } from './abort-signal.ts';
 import { Future } from './future.ts';
 
 /**
@@ -28,12 +28,18 @@ export function sleep(seconds: number): Future<void>;
 export function sleep<T>(seconds: number, value: T, options?: SignalOptions): Future<T>;
 export function sleep(seconds: number, value?: unknown, options?: SignalOptions): Future<unknown> {
   checkSeconds('seconds', seconds);
+  if (options === undefined) return start(seconds, value);
+  checkOptions('options', options, ['signal']);
+  checkSignal('options.signal', options.signal);
+  return cancelOnAbort(start(seconds, value), options.signal);
+}
+
+function start(seconds: number, value: unknown): Future<unknown> {
   const loop = runningLoop();
   if (seconds <= 0) {
     const future = new Yield(loop);
-    future.value = value;
+    future._value = value;
     loop._scheduler.push(future);
-    if (options !== undefined) bind(future, options);
     return future;
   }
   const future = new Future<unknown>(loop);
@@ -41,21 +47,13 @@ export function sleep(seconds: number, value?: unknown, options?: SignalOptions)
     const timer = loop._scheduler.callAt(loop.time() + seconds, wake, [future, value]);
     future._onSettled = () => timer.cancel();
   }
-  if (options !== undefined) bind(future, options);
   return future;
 }
 
-function bind(future: Future<unknown>, options: SignalOptions): void {
-  checkSignal('options.signal', options.signal);
-  cancelOnAbort(future, options.signal);
-}
-
-/** One turn: it is itself what waits in the ready queue, and hands over when its place comes. */
+/** One turn: it is itself what waits in the ready queue, its result in hand, and hands it over when its place comes. */
 class Yield extends Future<unknown> implements Runnable {
-  value: unknown = undefined;
-
   _run(): void {
-    if (this._state === 'pending') this._deliver('result', this.value);
+    if (this._state === 'pending') this._deliver('result', this._value);
   }
 }
 

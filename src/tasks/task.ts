@@ -15,8 +15,8 @@ import type { Runnable } from '../loop/handle.ts';
 import type { OwnedTask } from '../loop/ownership.ts';
 import type { Scheduler } from '../loop/scheduler.ts';
 import type { Loop, TaskLike } from '../loop/types.ts';
-import { Future } from './future.ts';
-import type { Wait, WaitingTask } from './future.ts';
+import type { WaitingTask } from './future.ts';
+import { Future, Wait } from './future.ts';
 
 /** Gives each unnamed task a name, as asyncio does. */
 let taskCount = 0;
@@ -55,7 +55,6 @@ export interface TaskOptions {
  * ```
  */
 export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTask, Runnable {
-  override readonly [Symbol.toStringTag]: string = 'Task';
   /** Shown in reports. */
   name: string;
   /** @internal */ readonly _task: TaskLike = this;
@@ -66,6 +65,7 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
   #cancelRequests: number = 0;
   #mustCancel: boolean = false;
   #cancelReason: string | CancelledError | undefined = undefined;
+  #passingOn: boolean = false;
   #controller: AbortController | null = null;
 
   /** Use `loop.createTask()`. @internal */
@@ -74,6 +74,10 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
     this.name = name ?? `Task-${++taskCount}`;
     this.#start = fn;
     loop._owned.tasks.add(this);
+  }
+
+  override get [Symbol.toStringTag](): string {
+    return 'Task';
   }
 
   /**
@@ -117,7 +121,8 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
 
   /** @internal */
   override _cancel(reason: string | CancelledError | undefined): boolean {
-    if (this._state !== 'pending') return false;
+    // Passing it on came back here: tasks that wait for each other in a circle.
+    if (this._state !== 'pending' || this.#passingOn) return false;
     this.#cancelRequests++;
     this.#cancelReason = reason;
     if (this.#controller !== null) this.#abort();
@@ -158,6 +163,18 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
     return reason instanceof CancelledError ? reason : new CancelledError(reason ?? 'the task was cancelled');
   }
 
+  /** Whether a request to cancel has not been thrown yet. @internal */
+  _cancelDue(): boolean {
+    return this.#mustCancel;
+  }
+
+  /** Throws at the next await what was thrown once and could not go on: something else had to be thrown. @internal */
+  _cancelAgain(reason: CancelledError | null): void {
+    if (this._state !== 'pending') return;
+    this.#mustCancel = true;
+    if (reason !== null) this.#cancelReason = reason;
+  }
+
   /** @internal */
   _waitsFor(wait: Wait): void {
     if (this.#wait === null) {
@@ -176,24 +193,42 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
   }
 
   #cancelWaits(reason: string | CancelledError | undefined): boolean {
-    let delivered = this.#wait?.future._cancel(reason) ?? false;
-    if (this.#moreWaits !== null) {
-      for (const wait of [...this.#moreWaits]) if (wait.future._cancel(reason)) delivered = true;
-    }
+    const wait = this.#wait;
+    if (wait === null && this.#moreWaits === null) return false;
+    const more = this.#moreWaits === null ? [] : [...this.#moreWaits];
+    this.#passingOn = true;
+    let delivered = wait !== null && this.#cancelWait(wait, reason);
+    for (const other of more) if (this.#cancelWait(other, reason)) delivered = true;
+    this.#passingOn = false;
     return delivered;
+  }
+
+  #cancelWait(wait: Wait, reason: string | CancelledError | undefined): boolean {
+    const future = wait.future;
+    if (future._cancel(reason)) return true;
+    if (future.done()) return false;
+    // It cannot be cancelled and is not done: only this wait can be ended.
+    future._removeWaiter(wait);
+    this._loop._scheduler.push(wait);
+    return false;
   }
 
   #abort(): void {
     const reason = this.#cancelReason;
-    this.#controller?.abort(reason instanceof CancelledError ? reason : new CancelledError(reason ?? 'the task was cancelled'));
+    this.#controller?.abort(
+      reason instanceof CancelledError ? reason : new CancelledError(reason ?? 'the task was cancelled'),
+    );
   }
 
   #returned(value: T): void {
     if (this._state !== 'pending') return;
-    // Cancelled, but no await of ours came before the end: asyncio then counts it as cancelled, not as done.
-    const cancel = this._takeCancel();
-    if (cancel === null) this._finish('result', value);
-    else this._finish('cancelled', cancel);
+    if (this.#mustCancel) this._returnedCancelled(value);
+    else this._finish('result', value);
+  }
+
+  /** Cancelled, but no await of ours came before the end: asyncio then counts it as cancelled, not as done. @internal */
+  _returnedCancelled(_value: T): void {
+    this._finish('cancelled', this._takeCancel());
   }
 
   #failed(error: unknown): void {
@@ -224,7 +259,10 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
   _abandon(): void {
     if (this._state !== 'pending') return;
     this.#start = null;
-    const waiters = this._end('cancelled', new CancelledError(`the event loop of task ${this.name} was closed`));
+    const waiters = this._end(
+      'cancelled',
+      new CancelledError(`the event loop of task ${this.name} was closed`),
+    );
     if (Array.isArray(waiters)) for (const waiter of waiters) waiter._abandon?.();
     else waiters?._abandon?.();
   }
@@ -235,10 +273,25 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
  * over the moment it ends, so that no cancel can come between (see `Future._deliver`).
  */
 export class Operation<T> extends Task<T> {
+  /** The cancel came between its last await and its end: what it acquired must not be lost. @internal */
+  override _returnedCancelled(value: T): void {
+    this._finish('result', value);
+  }
+
   override _finish(state: 'result' | 'exception' | 'cancelled', value: unknown): void {
     this._loop._owned.tasks.delete(this);
+    if (this._cancelDue()) this.#giveCancelBack();
     if (state === 'exception') this._watchRetrieval(value);
     this._deliver(state, value);
+  }
+
+  /** Nor must the cancel be lost: a task that passed it on gets it back, for its next await. */
+  #giveCancelBack(): void {
+    const cancel = this._takeCancel();
+    const waiters = this._waiters;
+    for (const waiter of Array.isArray(waiters) ? waiters : [waiters]) {
+      if (waiter instanceof Wait) waiter.cancelAgain(cancel);
+    }
   }
 }
 

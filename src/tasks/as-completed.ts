@@ -1,0 +1,207 @@
+import type { CancelledError } from '../base/errors.ts';
+import { TimeoutError } from '../base/errors.ts';
+import { RingQueue } from '../base/ring-queue.ts';
+import { checkOptions, checkSecondsOrNull, checkSignal } from '../base/validate.ts';
+import type { Runnable, TimerHandle } from '../loop/handle.ts';
+import type { Loop } from '../loop/types.ts';
+import type { SignalOptions } from './abort-signal.ts';
+import { onAbort } from './abort-signal.ts';
+import type { Collected } from './collect.ts';
+import { collect, distinct } from './collect.ts';
+import type { Awaitable } from './future.ts';
+import { DoneCallback, Future } from './future.ts';
+
+export interface AsCompletedOptions extends SignalOptions {
+  /** Seconds from the call, after which the iteration throws a `TimeoutError`. Default: null, no limit. */
+  timeout?: number | null;
+}
+
+/**
+ * What {@link asCompleted} gives. Not TypeScript's own `AsyncIterableIterator`, for which `for await` pretends that what
+ * comes is awaited already.
+ */
+export interface CompletedIterator<A> {
+  [Symbol.asyncIterator](): CompletedIterator<A>;
+  /** The next that is done; rejects when the time is over or the signal aborted. */
+  next(): Promise<IteratorResult<A, undefined>>;
+  /** Ends the iteration. */
+  return(): Promise<IteratorResult<A, undefined>>;
+}
+
+/**
+ * Iterates over several things in the order in which they become done.
+ *
+ * Each step gives what was passed in, done by then: `await` it for the result or the failure. Nothing is ever cancelled.
+ * The iterator is there for one loop: when it is left, or has thrown, it is over.
+ *
+ * @param aws futures, tasks or promises of one loop; each counts once
+ * @param options `timeout` in seconds for the whole iteration; `signal`
+ * @returns an async iterator
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when one cannot be awaited
+ * @throws RangeError (`ERR_OUT_OF_RANGE`) when one belongs to another loop, for a NaN
+ *
+ * **Cancellation** ends the iteration; what was waited for goes on.
+ *
+ * @example
+ * ```ts
+ * import { asCompleted, run, sleep } from 'gyre';
+ *
+ * await run(async () => {
+ *   const naps = [sleep(0.03, 'third'), sleep(0.01, 'first'), sleep(0.02, 'second')];
+ *   for await (const nap of asCompleted(naps)) console.log(await nap);
+ * });
+ * ```
+ */
+export function asCompleted<A extends Awaitable<unknown>>(
+  aws: Iterable<A>,
+  options: AsCompletedOptions = {},
+): CompletedIterator<A> {
+  const given = distinct(aws);
+  checkOptions('options', options, ['timeout', 'signal']);
+  if (options.timeout !== undefined) checkSecondsOrNull('options.timeout', options.timeout);
+  checkSignal('options.signal', options.signal);
+  return new Completions<A>(collect(given), options);
+}
+
+class Completions<A> implements CompletedIterator<A>, Runnable {
+  readonly #loop: Loop;
+  readonly #aws: A[];
+  readonly #futures: Future<unknown>[];
+  readonly #callbacks: DoneCallback[];
+  readonly #completed: RingQueue<A> = new RingQueue();
+  /** Calls of `next()` that wait, in order. */
+  readonly #steps: RingQueue<Step<A>> = new RingQueue();
+  /** Not yet given. */
+  #left: number;
+  #timer: TimerHandle | null = null;
+  #removeListener: (() => void) | null = null;
+  /** What the next step throws, behind what is completed already. */
+  #failure: TimeoutError | CancelledError | null = null;
+  #woken: boolean = false;
+
+  constructor({ loop, aws, futures }: Collected, options: AsCompletedOptions) {
+    this.#loop = loop;
+    this.#aws = aws as A[];
+    this.#futures = futures;
+    this.#left = futures.length;
+    this.#callbacks = futures.map(
+      (future, index) => new DoneCallback(future, () => this.#add(this.#aws[index] as A)),
+    );
+    const timeout = options.timeout ?? null;
+    if (timeout !== null && timeout !== Number.POSITIVE_INFINITY && this.#left > 0) {
+      this.#timer = loop.callAt(loop.time() + Math.max(timeout, 0), () =>
+        this.#fail(new TimeoutError('timed out: some were not done in time')),
+      );
+    }
+    if (this.#left > 0) this.#removeListener = onAbort(options.signal, (error) => this.#fail(error));
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<A, undefined>> {
+    const step = new Step<A>(this.#loop, () => this.#end());
+    this.#steps.push(step);
+    // What is there already is given without a turn, unless others were here first.
+    if (this.#steps.length === 1) this._run();
+    return step;
+  }
+
+  return(): Promise<IteratorResult<A, undefined>> {
+    this.#end();
+    return Promise.resolve(OVER);
+  }
+
+  /** Gives what there is to those who wait; in the ready queue, so that no cancel can come between. */
+  _run(): void {
+    this.#woken = false;
+    for (let step = this.#steps.peek(); step !== undefined; step = this.#steps.peek()) {
+      if (!step.done() && !this.#give(step)) return;
+      this.#steps.shift();
+    }
+  }
+
+  #give(step: Step<A>): boolean {
+    if (this.#completed.length > 0) {
+      this.#left--;
+      const value = this.#completed.shift() as A;
+      if (this.#left === 0) this.#letGo();
+      step._deliver('result', { value, done: false });
+    } else if (this.#left === 0) {
+      step._deliver('result', OVER);
+    } else if (this.#failure !== null) {
+      step.fail(this.#failure);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  #add(aw: A): void {
+    if (this.#left === 0) return;
+    this.#completed.push(aw);
+    this.#wake();
+  }
+
+  #fail(error: TimeoutError | CancelledError): void {
+    this.#failure = error;
+    this.#letGo();
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#woken || this.#steps.length === 0) return;
+    this.#woken = true;
+    this.#loop._scheduler.push(this);
+  }
+
+  /** Over: whoever still waits, or asks, is told so. */
+  #end(): void {
+    this.#left = 0;
+    this.#completed.clear();
+    this.#letGo();
+    this.#wake();
+  }
+
+  #letGo(): void {
+    this.#timer?.cancel();
+    this.#removeListener?.();
+    for (const [index, callback] of this.#callbacks.entries()) {
+      callback.remove();
+      const future = this.#futures[index] as Future<unknown>;
+      if (future === (this.#aws[index] as unknown)) continue;
+      // Made of a promise for this iteration alone; whoever gave the promise looks at the promise.
+      future._ignoreException();
+      future._cancel(undefined);
+    }
+  }
+}
+
+const OVER: IteratorReturnResult<undefined> = { value: undefined, done: true };
+
+/** One call of `next()`. When it throws, the iteration is over: `for await` never comes back. */
+class Step<A> extends Future<IteratorResult<A, undefined>> {
+  readonly #onFailure: () => void;
+
+  constructor(loop: Loop, onFailure: () => void) {
+    super(loop);
+    this.#onFailure = onFailure;
+  }
+
+  fail(error: TimeoutError | CancelledError): void {
+    if (error instanceof TimeoutError) {
+      this._watchRetrieval(error);
+      this._deliver('exception', error);
+    } else {
+      this._deliver('cancelled', error);
+    }
+    this.#onFailure();
+  }
+
+  override _cancel(reason: string | CancelledError | undefined): boolean {
+    if (!super._cancel(reason)) return false;
+    this.#onFailure();
+    return true;
+  }
+}

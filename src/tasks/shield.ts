@@ -1,0 +1,71 @@
+import { checkOptions, checkSignal } from '../base/validate.ts';
+import type { SignalOptions } from './abort-signal.ts';
+import { abortError, cancelOnAbort } from './abort-signal.ts';
+import { collectOne } from './collect.ts';
+import type { Awaitable } from './future.ts';
+import { DoneCallback, Future } from './future.ts';
+
+/**
+ * Lets something go on when the wait for it is cancelled.
+ *
+ * `await task` passes a cancel on to the task; `await shield(task)` does not: the awaiting task gets its
+ * {@link CancelledError} and the shielded one goes on. If nobody waits for it then, its failure is reported as one
+ * that was never retrieved.
+ *
+ * @param aw a future, a task or a promise
+ * @param options `signal`, which ends the wait alone
+ * @returns a future that ends as `aw` does; `aw` itself when that is done
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when it cannot be awaited
+ * @throws RangeError (`ERR_OUT_OF_RANGE`) when it belongs to another loop
+ *
+ * **Cancellation** ends the wait and nothing else. When what is shielded is cancelled itself, so is the shield.
+ *
+ * @example
+ * ```ts
+ * import { getRunningLoop, run, shield, sleep, waitFor } from 'gyre';
+ *
+ * await run(async () => {
+ *   const saving = getRunningLoop().createTask(() => sleep(0.02, 'saved'));
+ *   await waitFor(shield(saving), 0.01).catch((error) => console.log(error.name)); // TimeoutError
+ *   console.log(await saving); // saved
+ * });
+ * ```
+ */
+export function shield<T>(aw: Awaitable<T>, options: SignalOptions = {}): Future<T> {
+  checkOptions('options', options, ['signal']);
+  const signal = options.signal;
+  checkSignal('options.signal', signal);
+  const inner = collectOne(aw);
+  if (signal?.aborted) {
+    const outer = new Future<T>(inner._loop);
+    outer._cancel(abortError(signal));
+    return outer;
+  }
+  // Of a promise it is only the wait that can be cancelled.
+  return inner === aw ? cancelOnAbort(shielded(inner), signal) : cancelOnAbort(inner, signal);
+}
+
+function shielded<T>(inner: Future<T>): Future<T> {
+  return inner.done() ? inner : new Shield(inner);
+}
+
+class Shield<T> extends Future<T> {
+  readonly #callback: DoneCallback;
+
+  constructor(inner: Future<T>) {
+    super(inner._loop);
+    this.#callback = new DoneCallback(inner as Future<unknown>, () => this.#innerDone(inner));
+  }
+
+  override _end(...how: Parameters<Future['_end']>): ReturnType<Future['_end']> {
+    this.#callback.remove();
+    return super._end(...how);
+  }
+
+  #innerDone(inner: Future<T>): void {
+    if (this._state !== 'pending') return;
+    if (inner._state === 'result') this._settle('result', inner._value);
+    else if (inner._state === 'cancelled') this._settle('cancelled', inner._failure());
+    else this._fail(inner._failure());
+  }
+}

@@ -1,0 +1,224 @@
+import { CancelledError, InvalidStateError } from '../base/errors.ts';
+import { checkBoolean, checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
+import type { Loop } from '../loop/types.ts';
+import type { SignalOptions } from './abort-signal.ts';
+import { abortError, onAbort } from './abort-signal.ts';
+import { CancelScope } from './cancel-scope.ts';
+import { requireTask } from './current.ts';
+import { isAwaitable } from './ensure-future.ts';
+import { DoneCallback, Future } from './future.ts';
+import type { Task, TaskOptions } from './task.ts';
+
+/** What a loop that runs tasks has beyond what this layer may know of it. */
+interface TaskMaker extends Loop {
+  createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options: TaskOptions): Task<T>;
+}
+
+/** A task of a group. The group knows it before its first step runs. */
+interface Member {
+  task: Task | null;
+  /** Its function has been called; of a promise, there is none to call. */
+  begun: boolean;
+}
+
+/** What the body of {@link taskGroup} is given: starts tasks that end before the group does. */
+export class TaskGroup {
+  readonly #loop: TaskMaker;
+  readonly #parent: Task;
+  readonly #scope: CancelScope;
+  readonly #members: Set<Member> = new Set();
+  /** In the order in which they came. */
+  readonly #errors: unknown[] = [];
+  /** Why the tasks of the group are being cancelled. */
+  #reason: string | CancelledError | null = null;
+  /** The error for `taskGroup()` when its signal was the reason. */
+  #aborted: CancelledError | null = null;
+  #bodyEnded: boolean = false;
+  /** What the group waits for when its body has ended: that no task is left. */
+  #empty: Future<void> | null = null;
+
+  /** @internal */
+  constructor(parent: Task) {
+    this.#loop = parent._loop as TaskMaker;
+    this.#parent = parent;
+    this.#scope = new CancelScope(parent);
+  }
+
+  /**
+   * Starts a task of the group, as `loop.createTask()` does. Also the tasks of the group may call it.
+   *
+   * A task either starts or its caller gets an error: when the group is cancelled before the task's turn came, its function is
+   * called nevertheless, and cancelled at its first await.
+   *
+   * @param fn an async function without arguments; or a promise, of which only the wait can be cancelled
+   * @param options `name`: shown in reports; `eager`: the first step runs now
+   * @returns the task; its failure is the group's, and need not be looked at
+   * @throws InvalidStateError when the group is over or being cancelled, and then nothing was started
+   * @throws TypeError when `fn` is no function and no promise
+   */
+  createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options: TaskOptions = {}): Task<T> {
+    checkOptions('options', options, ['name', 'eager']);
+    if (options.eager !== undefined) checkBoolean('options.eager', options.eager);
+    if (this.#over()) throw new InvalidStateError('the task group is over: the task was not started');
+    if (this.#reason !== null) {
+      throw new InvalidStateError('the task group is being cancelled: the task was not started');
+    }
+    const { eager, ...lazily } = options;
+    const isFunction = typeof fn === 'function' && !isAwaitable(fn);
+    const member: Member = { task: null, begun: !isFunction };
+    const task = this.#loop.createTask(isFunction ? () => this.#begin(member, fn) : fn, lazily);
+    member.task = task as Task;
+    this.#members.add(member);
+    new DoneCallback(member.task, () => this.#memberDone(member, task as Task));
+    // Only now: its first step may fail, or end the group. (One that a task factory ran above may have done so already.)
+    if (eager === true) task._run(this.#loop._scheduler);
+    else this.#cancelIfEnding(member);
+    return task;
+  }
+
+  /**
+   * Ends the group early: its tasks and its body are cancelled, and `taskGroup()` resolves as if they had ended by themselves.
+   * A body that was cut short by it gives `undefined`. Idempotent; nothing happens when the group is over.
+   */
+  cancel(): void {
+    this.#cancel('the task group was cancelled');
+  }
+
+  /** @internal */
+  async _run<T>(body: (group: TaskGroup) => PromiseLike<T>, signal: AbortSignal | undefined): Promise<T> {
+    const removeListener = onAbort(signal, (error) => {
+      this.#aborted = error;
+      this.#cancel(error);
+    });
+    let result: T | undefined;
+    let cancelled: CancelledError | null = null;
+    try {
+      result = await body(this);
+    } catch (error) {
+      if (error instanceof CancelledError) cancelled = error;
+      else this.#errors.push(error);
+      this.#abort(cancelled ?? 'the body of the task group has failed');
+    }
+    this.#bodyEnded = true;
+    if (this.#scope.end()) cancelled = null;
+    cancelled = (await this.#tasksEnded()) ?? cancelled;
+    removeListener();
+    this.#throwWhatIsWrong(cancelled);
+    return result as T;
+  }
+
+  /** From here on only somebody outside can cancel this wait. Answers the first such error. */
+  async #tasksEnded(): Promise<CancelledError | null> {
+    let cancelled: CancelledError | null = null;
+    while (this.#members.size > 0) {
+      this.#empty = new Future(this.#loop);
+      try {
+        await this.#empty;
+      } catch (error) {
+        cancelled ??= error as CancelledError;
+        this.#abort(cancelled);
+      }
+    }
+    return cancelled;
+  }
+
+  #throwWhatIsWrong(cancelled: CancelledError | null): void {
+    if (this.#errors.length > 0) {
+      // The failures go first; a cancel from outside is not lost for that.
+      if (this.#scope.cancelledFromOutside()) this.#parent._cancelAgain(cancelled);
+      throw new AggregateError(this.#errors, `unhandled errors in a task group (${this.#errors.length})`);
+    }
+    const error = cancelled ?? this.#aborted;
+    if (error !== null) throw error;
+  }
+
+  #begin<T>(member: Member, fn: () => PromiseLike<T>): PromiseLike<T> {
+    member.begun = true;
+    this.#cancelIfEnding(member);
+    return fn();
+  }
+
+  #cancelIfEnding({ begun, task }: Member): void {
+    if (this.#reason !== null && begun) task?._cancel(this.#reason);
+  }
+
+  #memberDone(member: Member, task: Task): void {
+    this.#members.delete(member);
+    if (this.#members.size === 0 && this.#empty?.done() === false) this.#empty.setResult();
+    if (task._state !== 'exception') return;
+    this.#errors.push(task.exception());
+    this.#cancel(`task ${task.name} of the task group has failed`);
+  }
+
+  #cancel(reason: string | CancelledError): void {
+    if (this.#over() || this.#reason !== null) return;
+    this.#abort(reason);
+    this.#scope.cancel(reason);
+  }
+
+  /** Cancels the tasks: those that have not begun when they do. */
+  #abort(reason: string | CancelledError): void {
+    if (this.#reason !== null) return;
+    this.#reason = reason;
+    for (const member of this.#members) this.#cancelIfEnding(member);
+  }
+
+  #over(): boolean {
+    return this.#bodyEnded && this.#members.size === 0;
+  }
+}
+
+/**
+ * Runs `body` in the current task, with a group that it can start tasks in, and ends when the body and all those tasks have.
+ *
+ * The first failure, of a task or of the body, cancels all that is left; when everything has ended, one `AggregateError`
+ * is thrown whose `errors` are the failures in the order in which they came. A task that is cancelled by itself is no failure.
+ *
+ * @param body is given the {@link TaskGroup}: `createTask(fn, { name, eager })`, `cancel()`
+ * @param options `signal`, which ends the group with a `CancelledError`
+ * @returns what `body` returns
+ * @throws AggregateError of all failures
+ * @throws InvalidStateError when called outside of a task; LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
+ *
+ * **Cancellation** of the task reaches the body, then the tasks of the group; it is thrown when all have ended. If
+ * there were failures, these are thrown, and the cancel at the next await.
+ *
+ * @example
+ * ```ts
+ * import { run, sleep, taskGroup } from 'gyre';
+ *
+ * await run(async () => {
+ *   const sum = await taskGroup(async (group) => {
+ *     const one = group.createTask(() => sleep(0.01, 1));
+ *     const two = group.createTask(() => sleep(0.02, 2), { name: 'two' });
+ *     return (await one) + (await two);
+ *   });
+ *   console.log(sum); // 3
+ *
+ *   await taskGroup(async (group) => {
+ *     group.createTask(() => sleep(3600));
+ *     group.createTask(async () => {
+ *       throw new Error('no');
+ *     });
+ *   }).catch((error: AggregateError) => console.log(error.errors)); // [Error: no]
+ * });
+ * ```
+ */
+export function taskGroup<T>(
+  body: (group: TaskGroup) => PromiseLike<T>,
+  options: SignalOptions = {},
+): Promise<T> {
+  checkFunction('body', body);
+  checkOptions('options', options, ['signal']);
+  checkSignal('options.signal', options.signal);
+  return within(requireTask('taskGroup'), body, options);
+}
+
+async function within<T>(
+  task: Task,
+  body: (group: TaskGroup) => PromiseLike<T>,
+  { signal }: SignalOptions,
+): Promise<T> {
+  if (signal?.aborted) throw abortError(signal);
+  return new TaskGroup(task)._run(body, signal);
+}

@@ -1,0 +1,141 @@
+import { checkOptions, checkSecondsOrNull, checkSignal, outOfRange } from '../base/validate.ts';
+import type { Runnable, TimerHandle } from '../loop/handle.ts';
+import type { SignalOptions } from './abort-signal.ts';
+import { cancelOnAbort } from './abort-signal.ts';
+import type { Collected } from './collect.ts';
+import { collect, distinct } from './collect.ts';
+import type { Awaitable } from './future.ts';
+import { DoneCallback, Future } from './future.ts';
+
+/** {@link wait} ends when one is done or cancelled. */
+export const FIRST_COMPLETED: 'FIRST_COMPLETED' = 'FIRST_COMPLETED';
+/** {@link wait} ends when one has failed; when none fails, it is `ALL_COMPLETED`. A cancelled one has not failed. */
+export const FIRST_EXCEPTION: 'FIRST_EXCEPTION' = 'FIRST_EXCEPTION';
+/** {@link wait} ends when all are done or cancelled. */
+export const ALL_COMPLETED: 'ALL_COMPLETED' = 'ALL_COMPLETED';
+
+/** When {@link wait} ends. */
+export type ReturnWhen = typeof FIRST_COMPLETED | typeof FIRST_EXCEPTION | typeof ALL_COMPLETED;
+
+const CONDITIONS: readonly unknown[] = [FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED];
+
+export interface WaitOptions extends SignalOptions {
+  /** Seconds after which it ends as well; nothing is cancelled then, and nothing thrown. Default: null, no limit. */
+  timeout?: number | null;
+  /** What it waits for. Default: `ALL_COMPLETED`. */
+  returnWhen?: ReturnWhen;
+}
+
+/**
+ * Waits for some or all of several things, and answers which are done and which are pending.
+ *
+ * The two sets hold what was given, and no result: ask each (`result()`, `await`). Nothing is cancelled, and no failure is
+ * thrown, also not when the time is over. Waiting for the first of several again and again leaves nothing behind on those
+ * that go on, promises included: what `Promise.race` is used for, without its leak.
+ *
+ * @param aws futures, tasks or promises of one loop, at least one; each counts once
+ * @param options `timeout` in seconds, negative means now; `returnWhen`; `signal`
+ * @returns a future of `[done, pending]`
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when one cannot be awaited
+ * @throws RangeError (`ERR_OUT_OF_RANGE`) when there is none, when one belongs to another loop, for a NaN
+ *
+ * **Cancellation** ends the wait; what was waited for goes on.
+ *
+ * @example
+ * ```ts
+ * import { FIRST_COMPLETED, run, sleep, wait } from 'gyre';
+ *
+ * await run(async () => {
+ *   const slow = sleep(1, 'slow');
+ *   const fast = sleep(0.01, 'fast');
+ *   const [done, pending] = await wait([slow, fast], { returnWhen: FIRST_COMPLETED });
+ *   for (const future of done) console.log(future.result()); // fast
+ *   for (const future of pending) future.cancel();
+ * });
+ * ```
+ */
+export function wait<A extends Awaitable<unknown>>(
+  aws: Iterable<A>,
+  options: WaitOptions = {},
+): Future<[done: Set<A>, pending: Set<A>]> {
+  const given = distinct(aws);
+  checkWaitOptions(options);
+  if (given.length === 0) throw outOfRange('aws', given, 'at least one future, task or promise');
+  const waiting = new Waiting<A>(collect(given), options.returnWhen ?? ALL_COMPLETED);
+  waiting.begin(options.timeout ?? null);
+  return cancelOnAbort(waiting, options.signal);
+}
+
+function checkWaitOptions(options: WaitOptions): void {
+  checkOptions('options', options, ['timeout', 'returnWhen', 'signal']);
+  if (options.timeout !== undefined) checkSecondsOrNull('options.timeout', options.timeout);
+  checkSignal('options.signal', options.signal);
+  const condition = options.returnWhen;
+  if (condition !== undefined && !CONDITIONS.includes(condition)) {
+    throw outOfRange('options.returnWhen', condition, 'FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED');
+  }
+}
+
+class Waiting<A> extends Future<[Set<A>, Set<A>]> implements Runnable {
+  readonly #aws: A[];
+  readonly #futures: Future<unknown>[];
+  readonly #returnWhen: ReturnWhen;
+  #callbacks: DoneCallback[] = [];
+  #timer: TimerHandle | null = null;
+  #left: number;
+  #woken: boolean = false;
+
+  constructor(collected: Collected, returnWhen: ReturnWhen) {
+    super(collected.loop);
+    this.#aws = collected.aws as A[];
+    this.#futures = collected.futures;
+    this.#left = collected.futures.length;
+    this.#returnWhen = returnWhen;
+  }
+
+  begin(timeout: number | null): void {
+    const loop = this._loop;
+    if (timeout !== null && timeout !== Number.POSITIVE_INFINITY) {
+      this.#timer = loop.callAt(loop.time() + Math.max(timeout, 0), () => this.#wake());
+    }
+    const onDone = (future: Future<unknown>): void => this.#completed(future);
+    this.#callbacks = this.#futures.map((future) => new DoneCallback(future, onDone));
+  }
+
+  /** Its turn in the ready queue: what is done by now is handed over, and no cancel can come between. */
+  _run(): void {
+    if (this._state !== 'pending') return;
+    const done = new Set<A>();
+    const pending = new Set<A>();
+    for (const [index, future] of this.#futures.entries()) {
+      (future.done() ? done : pending).add(this.#aws[index] as A);
+    }
+    this._deliver('result', [done, pending]);
+  }
+
+  override _end(...how: Parameters<Future['_end']>): ReturnType<Future['_end']> {
+    this.#timer?.cancel();
+    for (const callback of this.#callbacks) callback.remove();
+    for (const [index, future] of this.#futures.entries()) {
+      if (future === (this.#aws[index] as unknown)) continue;
+      // Made of a promise for this wait alone; whoever gave the promise looks at the promise.
+      future._ignoreException();
+      future._cancel(undefined);
+    }
+    return super._end(...how);
+  }
+
+  #completed(future: Future<unknown>): void {
+    this.#left--;
+    const first = this.#returnWhen === FIRST_COMPLETED;
+    const failed = this.#returnWhen === FIRST_EXCEPTION && future._state === 'exception';
+    if (first || failed || this.#left === 0) this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#woken || this._state !== 'pending') return;
+    this.#woken = true;
+    this.#timer?.cancel();
+    this._loop._scheduler.push(this);
+  }
+}
