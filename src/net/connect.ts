@@ -1,6 +1,13 @@
 /** `loop.createConnection`. */
 import type { RawStream } from '../backend/backend.ts';
-import { AF_INET, AF_INET6, AF_UNSPEC, DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS, IPPROTO_TCP } from '../base/constants.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNSPEC,
+  DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS,
+  IPPROTO_TCP,
+} from '../base/constants.ts';
+import { LoopError } from '../base/errors.ts';
 import {
   checkBoolean,
   checkFunction,
@@ -9,7 +16,6 @@ import {
   checkPort,
   checkSecondsOrNull,
   checkSignal,
-  checkString,
   invalidArgType,
   outOfRange,
 } from '../base/validate.ts';
@@ -18,13 +24,14 @@ import { captureContext } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
-import type { Future } from '../tasks/future.ts';
+import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
 import type { Candidate } from './happy-eyeballs.ts';
 import { interleaveFamilies, race } from './happy-eyeballs.ts';
+import { HostRequest } from './host-request.ts';
 import type { StreamProtocol } from './protocol.ts';
-import { addressFamily, resolve } from './resolve.ts';
-import { checkProtocol, StreamTransport } from './stream-transport.ts';
+import { addressFamily, checkHost, checkLiteral, resolve } from './resolve.ts';
+import { makeProtocol, StreamTransport } from './stream-transport.ts';
 import type { Transport } from './transport.ts';
 
 export interface ConnectionOptions extends SignalOptions {
@@ -71,29 +78,48 @@ export function connect<P extends StreamProtocol>(
 ): Future<[Transport, P]> {
   checkFunction('protocolFactory', factory);
   checkConnectionOptions(options);
-  const context = captureContext(loop);
   const { signal } = options;
-  if (options.sock !== undefined && options.sock !== null) {
-    checkNoAddress(host, port, options);
-    const stream = loop._backend.adopt(options.sock);
-    return cancelOnAbort(
-      operation(loop, 'createConnection', async () => attach(loop, stream, factory, context, options)),
-      signal,
-    );
-  }
-  if (host !== null) checkString('host', host);
-  if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
-  checkPort('port', port);
+  const adopts = options.sock !== undefined && options.sock !== null;
+  if (adopts) checkNoAddress(host, port, options);
+  else checkAddress(host, port, options);
+  checkHasTcp(loop);
+  // An aborted signal starts nothing.
+  if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
+  const context = captureContext(loop);
+  const adopted = adopts ? adopt(loop, options.sock) : null;
   return cancelOnAbort(
     operation(loop, 'createConnection', async () => {
-      const candidates = await candidatesFor(loop, host, port, options);
-      const delay = options.happyEyeballsDelay ?? null;
-      const delaySeconds = options.happyEyeballsDelay === undefined ? DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS : delay;
-      const stream = await race(loop, candidates, delaySeconds);
+      const stream = await (adopted ?? reach(loop, host, port as number, options));
       return attach(loop, stream, factory, context, options);
     }),
     signal,
   );
+}
+
+/** Takes a socket over. It is there already; but like one that has yet to connect, it is handed over by the ready queue. */
+function adopt(loop: Loop, sock: unknown): HostRequest<RawStream> {
+  return HostRequest.ask(
+    loop,
+    'taking a socket over',
+    (stream) => stream.abort(),
+    (request) => {
+      const stream = loop._backend.adopt(sock);
+      request.succeed(stream);
+      return () => stream.abort();
+    },
+  );
+}
+
+/** Looks the host up and connects to it. */
+async function reach(
+  loop: Loop,
+  host: string | null,
+  port: number,
+  options: ConnectionOptions,
+): Promise<RawStream> {
+  const candidates = await candidatesFor(loop, host, port, options);
+  const { happyEyeballsDelay = DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS } = options;
+  return race(loop, candidates, happyEyeballsDelay);
 }
 
 function checkConnectionOptions(options: ConnectionOptions): void {
@@ -113,9 +139,18 @@ function checkConnectionOptions(options: ConnectionOptions): void {
     if (!Array.isArray(options.localAddr) || options.localAddr.length < 2) {
       throw invalidArgType('options.localAddr', options.localAddr, 'a [host, port] pair');
     }
-    checkString('options.localAddr[0]', options.localAddr[0]);
+    checkHost('options.localAddr[0]', options.localAddr[0]);
     checkPort('options.localAddr[1]', options.localAddr[1]);
   }
+}
+
+/** Whatever can be known to be wrong without asking anybody. */
+function checkAddress(host: unknown, port: unknown, { family, localAddr }: ConnectionOptions): void {
+  if (host !== null) checkHost('host', host);
+  if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
+  checkPort('port', port);
+  const wanted = checkLiteral('host', host as string | null, family ?? AF_UNSPEC);
+  if (localAddr !== undefined) checkLiteral('options.localAddr[0]', localAddr[0], wanted);
 }
 
 export function checkFamily(family: unknown): void {
@@ -125,6 +160,13 @@ export function checkFamily(family: unknown): void {
 
 export function checkFlags(flags: unknown): void {
   if (flags !== undefined) checkInteger('options.flags', flags, 0, 0xffff);
+}
+
+/** Where a backend has no TCP, that is said at the call. */
+export function checkHasTcp(loop: Loop): void {
+  const { name, features } = loop._backend;
+  if (!features.tcp)
+    throw new LoopError('ERR_UNSUPPORTED', `the ${name} backend has no TCP; NodeEventLoop has it`);
 }
 
 function checkNoAddress(host: unknown, port: unknown, options: ConnectionOptions): void {
@@ -168,8 +210,7 @@ function attach<P extends StreamProtocol>(
 ): [Transport, P] {
   let protocol: P;
   try {
-    protocol = factory();
-    checkProtocol('protocolFactory()', protocol);
+    protocol = makeProtocol(loop, context, factory);
   } catch (error) {
     stream.abort();
     throw error;
@@ -180,4 +221,3 @@ function attach<P extends StreamProtocol>(
   if (failure !== null) throw failure;
   return [transport, protocol];
 }
-

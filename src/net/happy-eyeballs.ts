@@ -29,13 +29,13 @@ export interface Candidate {
  */
 export function race(loop: Loop, candidates: Candidate[], delaySeconds: number | null): Future<RawStream> {
   const first = candidates[0] as Candidate;
-  const request = new HostRequest<RawStream>(loop, `connecting to ${formatAddress(first.address)}`, (stream) => {
-    stream.abort();
+  const what = `connecting to ${formatAddress(first.address)}`;
+  const putAway = (stream: RawStream): void => stream.abort();
+  return HostRequest.ask(loop, what, putAway, (request) => {
+    const attempts = new Race(loop, candidates, delaySeconds, request);
+    attempts.next();
+    return () => attempts.end();
   });
-  const attempts = new Race(loop, candidates, delaySeconds, request);
-  request.onGiveUp(() => attempts.end());
-  attempts.next();
-  return request;
 }
 
 class Race {
@@ -94,10 +94,18 @@ class Race {
 
 /** One error, where all are of one kind; else an `AggregateError` with the first one's code. */
 export function summary(errors: Error[]): Error {
-  const first = errors[0] as Error & { code?: string };
-  if (errors.length === 1) return first;
-  const aggregate = new AggregateError(errors, `could not connect: ${errors.map((e) => e.message).join('; ')}`);
+  const [first, ...others] = errors as [SystemError, ...SystemError[]];
+  if (others.every(({ code, syscall }) => code === first.code && syscall === first.syscall)) return first;
+  const aggregate = new AggregateError(
+    errors,
+    `could not connect: ${errors.map(({ message }) => message).join('; ')}`,
+  );
   return Object.assign(aggregate, { code: first.code });
+}
+
+interface SystemError extends Error {
+  code?: string;
+  syscall?: string;
 }
 
 /**

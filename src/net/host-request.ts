@@ -5,6 +5,7 @@
  * the request up, or puts away what has come already: nothing that was opened is ever without an owner.
  */
 import type { CancelledError } from '../base/errors.ts';
+import { LoopError } from '../base/errors.ts';
 import type { Runnable } from '../loop/handle.ts';
 import type { Owned } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
@@ -16,20 +17,32 @@ export class HostRequest<T> extends Future<T> implements Runnable, Owned {
   #giveUp: (() => void) | null = null;
   #answer: { value: T } | { error: unknown } | null = null;
 
-  /**
-   * @param what in words, for the leak report
-   * @param putAway ends a value that came too late
-   */
+  /** Use {@link HostRequest.ask}. */
   constructor(loop: Loop, what: string, putAway: (value: T) => void) {
     super(loop);
     this.#what = what;
     this.#putAway = putAway;
-    loop._owned.resources.add(this);
   }
 
-  /** What cancels the request at the host. */
-  onGiveUp(giveUp: () => void): void {
-    this.#giveUp = giveUp;
+  /**
+   * Asks the host. If asking throws, nothing is left.
+   *
+   * @param what in words, for the leak report
+   * @param putAway ends a value that came too late
+   * @param ask asks, and answers how to give up
+   */
+  static ask<T>(
+    loop: Loop,
+    what: string,
+    putAway: (value: T) => void,
+    ask: (request: HostRequest<T>) => () => void,
+  ): HostRequest<T> {
+    // Code that outlives its loop, between two awaits, must not open anything that nobody will close.
+    if (loop.isClosed()) throw new LoopError('ERR_LOOP_CLOSED', 'this event loop is closed');
+    const request = new HostRequest(loop, what, putAway);
+    request.#giveUp = ask(request);
+    loop._owned.resources.add(request);
+    return request;
   }
 
   succeed(value: T): void {

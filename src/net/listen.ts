@@ -11,18 +11,17 @@ import {
   checkOptions,
   checkPort,
   checkSignal,
-  checkString,
   invalidArgType,
 } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
-import type { Future } from '../tasks/future.ts';
+import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
-import { checkFamily, checkFlags } from './connect.ts';
+import { checkFamily, checkFlags, checkHasTcp } from './connect.ts';
 import { HostRequest } from './host-request.ts';
 import type { StreamProtocol } from './protocol.ts';
-import { addressFamily, resolve } from './resolve.ts';
+import { addressFamily, checkHost, checkLiteral, resolve } from './resolve.ts';
 import { Server } from './server.ts';
 
 export interface ServerOptions extends SignalOptions {
@@ -70,27 +69,42 @@ export function listen(
   checkFunction('protocolFactory', factory);
   checkServerOptions(loop, options);
   const sock = options.sock ?? null;
-  const hosts = sock === null ? checkHosts(host) : [];
+  const hosts = sock === null ? checkHosts(host, options.family ?? AF_UNSPEC) : [];
   if (sock === null) {
     if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
     checkPort('port', port);
   } else if (host !== null || port !== null) {
     throw invalidArgType('host', host ?? port, 'null, like port, as sock is given');
   }
-  const bind = async (server: Server): Promise<RawListener[]> => {
-    if (sock !== null) return [await openListener(loop, server, null, options)];
-    const addresses = await serverAddresses(loop, hosts, port as number, options);
-    return bindAll(loop, server, addresses, options);
+  const { signal } = options;
+  // An aborted signal starts nothing.
+  if (signal?.aborted) return cancelOnAbort(new Future<Server>(loop), signal);
+  let adopted: Future<RawListener> | null = null;
+  const bind = async (opened: RawListener[]): Promise<void> => {
+    if (sock !== null) {
+      opened.push(await (adopted ?? openListener(loop, server, null, options)));
+    } else {
+      await bindAll(
+        loop,
+        server,
+        await serverAddresses(loop, hosts, port as number, options),
+        options,
+        opened,
+      );
+    }
   };
   const server = new Server(loop, factory, bind, (stream) => {
     if (options.keepAlive === true) stream.info().handle.setKeepAlive(true, 0);
   });
+  // At the call, so that what is no socket is refused there.
+  if (sock !== null && options.startServing !== false) adopted = openListener(loop, server, null, options);
   return cancelOnAbort(
     operation(loop, 'createServer', async () => {
       if (options.startServing !== false) await server._start();
+      adopted = null;
       return server;
     }),
-    options.signal,
+    signal,
   );
 }
 
@@ -103,19 +117,26 @@ function checkServerOptions(loop: Loop, options: ServerOptions): void {
     if (options[name] !== undefined) checkBoolean(`options.${name}`, options[name]);
   }
   checkSignal('options.signal', options.signal);
+  checkHasTcp(loop);
   if (options.reuseAddress === false) {
     throw new LoopError('ERR_UNSUPPORTED', 'reuseAddress: false: the host always sets SO_REUSEADDR');
   }
   if (options.reusePort === true && !loop._backend.features.reusePort) {
-    throw new LoopError('ERR_UNSUPPORTED', 'reusePort: on the node backend it needs Linux and Node 22.12 or 23.1');
+    throw new LoopError(
+      'ERR_UNSUPPORTED',
+      'reusePort: on the node backend it needs Linux and Node 22.12 or 23.1',
+    );
   }
 }
 
-function checkHosts(host: string | readonly string[] | null): (string | null)[] {
+function checkHosts(host: string | readonly string[] | null, family: number): (string | null)[] {
   if (host === null || host === '') return [null];
   const hosts = Array.isArray(host) ? (host as readonly string[]) : [host as string];
   if (hosts.length === 0) throw invalidArgType('host', host, 'a host, an array of hosts, or null');
-  for (const one of hosts) checkString('host', one);
+  for (const one of hosts) {
+    checkHost('host', one);
+    checkLiteral('host', one, family);
+  }
   return hosts.map((one) => (one === '' ? null : one));
 }
 
@@ -128,34 +149,40 @@ async function serverAddresses(
   const resolving = { family: options.family ?? AF_UNSPEC, flags: options.flags ?? AI_PASSIVE };
   const unique = new Map<string, SocketAddress>();
   for (const host of hosts) {
-    for (const address of await resolve(loop, host, port, resolving)) unique.set(formatAddress(address), address);
+    for (const address of await resolve(loop, host, port, resolving))
+      unique.set(formatAddress(address), address);
   }
   return [...unique.values()];
 }
 
+/** Opens a socket for each address into `opened`, which is empty again if that fails. */
 async function bindAll(
   loop: Loop,
   server: Server,
   addresses: SocketAddress[],
   options: ServerOptions,
-): Promise<RawListener[]> {
+  opened: RawListener[],
+): Promise<void> {
   for (let tries = 1; ; tries++) {
-    const listeners: RawListener[] = [];
+    let missing: unknown = null;
     try {
       for (const address of addresses) {
-        const first = listeners[0]?.sockname() ?? null;
+        const first = opened[0]?.sockname() ?? null;
         const samePort = first === null ? address : withSamePort(address, first);
-        const listener = await openListener(loop, server, samePort, options).catch((error) => {
-          if (addresses.length > 1 && isMissingFamily(address, error)) return null;
-          throw error;
-        });
-        if (listener !== null) listeners.push(listener);
+        try {
+          opened.push(await openListener(loop, server, samePort, options));
+        } catch (error) {
+          if (!isMissingFamily(address, error)) throw error;
+          missing = error;
+        }
       }
-      return listeners;
+      if (opened.length === 0) throw missing;
+      return;
     } catch (error) {
-      for (const listener of listeners) listener.close();
-      const portWasOurs = listeners.length > 0 && addresses[0]?.[1] === 0;
-      if ((error as { code?: string }).code !== 'EADDRINUSE' || !portWasOurs || tries === SAME_PORT_TRIES) throw error;
+      const portWasOurs = opened.length > 0 && addresses[0]?.[1] === 0;
+      for (const listener of opened.splice(0)) listener.close();
+      if ((error as { code?: string }).code !== 'EADDRINUSE' || !portWasOurs || tries === SAME_PORT_TRIES)
+        throw error;
     }
   }
 }
@@ -178,24 +205,30 @@ function openListener(
   address: SocketAddress | null,
   options: ServerOptions,
 ): Future<RawListener> {
-  const request = new HostRequest<RawListener>(loop, 'opening a server', (listener) => listener.close());
-  const listener: RawListener = loop._backend.listen(
-    {
-      address,
-      socket: options.sock ?? null,
-      backlog: options.backlog ?? DEFAULT_BACKLOG,
-      reusePort: options.reusePort ?? false,
-      ipv6Only: true,
-    },
-    {
-      onListening: () => request.succeed(listener),
-      onConnection: (stream) => server._accept(stream),
-      onError: (error) => {
-        if (request.done()) server._acceptFailed('a connection could not be accepted', error);
-        else request.fail(error);
-      },
+  const where = address === null ? 'a socket' : formatAddress(address);
+  return HostRequest.ask<RawListener>(
+    loop,
+    `opening a server on ${where}`,
+    (listener) => listener.close(),
+    (request) => {
+      const listener: RawListener = loop._backend.listen(
+        {
+          address,
+          socket: options.sock ?? null,
+          backlog: options.backlog ?? DEFAULT_BACKLOG,
+          reusePort: options.reusePort ?? false,
+          ipv6Only: true,
+        },
+        {
+          onListening: () => request.succeed(listener),
+          onConnection: (stream) => server._accept(stream),
+          onError: (error) => {
+            if (request.done()) server._acceptFailed('a connection could not be accepted', error);
+            else request.fail(error);
+          },
+        },
+      );
+      return () => listener.close();
     },
   );
-  request.onGiveUp(() => listener.close());
-  return request;
 }

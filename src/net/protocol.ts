@@ -22,7 +22,6 @@ export interface Protocol extends BaseProtocol {
   /** Some bytes came: any number, at any boundary. The receiver owns the buffer. */
   dataReceived?(data: Buffer): void;
   /** The peer will send no more. True keeps the transport open for writing; else it closes itself. */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a method that returns nothing is the usual case
   eofReceived?(): boolean | void;
 }
 
@@ -32,7 +31,6 @@ export interface BufferedProtocol extends BaseProtocol {
   getBuffer(sizeHint: number): Uint8Array;
   /** The last buffer was filled with this many bytes. */
   bufferUpdated(nbytes: number): void;
-  // biome-ignore lint/suspicious/noConfusingVoidType: a method that returns nothing is the usual case
   eofReceived?(): boolean | void;
 }
 
@@ -51,14 +49,12 @@ class EmptyBaseProtocol {
 
 class EmptyProtocol extends EmptyBaseProtocol {
   dataReceived(_data: Buffer): void {}
-  // biome-ignore lint/suspicious/noConfusingVoidType: a method that returns nothing is the usual case
   eofReceived(): boolean | void {}
 }
 
 abstract class EmptyBufferedProtocol extends EmptyBaseProtocol {
   abstract getBuffer(sizeHint: number): Uint8Array;
   abstract bufferUpdated(nbytes: number): void;
-  // biome-ignore lint/suspicious/noConfusingVoidType: a method that returns nothing is the usual case
   eofReceived(): boolean | void {}
 }
 

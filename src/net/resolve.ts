@@ -1,8 +1,8 @@
 /** From host and port to socket addresses. A literal address asks nobody. */
 import type { AddressInfo, SocketAddress } from '../base/address.ts';
 import { literalFamily } from '../base/address.ts';
-import { AF_INET, AF_INET6, AF_UNSPEC, AI_PASSIVE } from '../base/constants.ts';
-import { outOfRange } from '../base/validate.ts';
+import { AF_INET, AF_INET6, AF_UNSPEC, AI_NUMERICHOST, AI_PASSIVE } from '../base/constants.ts';
+import { checkString, outOfRange } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Future } from '../tasks/future.ts';
 import { HostRequest } from './host-request.ts';
@@ -23,7 +23,9 @@ export async function resolve(
 ): Promise<SocketAddress[]> {
   const known = withoutAsking(host, port, options);
   if (known !== null) return known;
+  if ((options.flags & AI_NUMERICHOST) !== 0) throw notFound(host as string);
   const found = await lookUp(loop, host as string, options);
+  if (found.length === 0) throw notFound(host as string);
   return found.map(({ sockaddr }) => withPort(sockaddr, port));
 }
 
@@ -40,19 +42,51 @@ export function withoutAsking(
     if (family === AF_UNSPEC) return passive ? [v4, v6] : [v6, v4];
     return family === AF_INET6 ? [v6] : [v4];
   }
-  const literal = literalFamily(host);
-  if (literal === 0) return null;
+  checkLiteral('host', host, family);
+  switch (literalFamily(host)) {
+    case 4:
+      return [[host, port]];
+    case 6:
+      return [[host, port, 0, 0]];
+    default:
+      return null;
+  }
+}
+
+/** A host is a name or an address. What stands behind a NUL would silently be cut off by the system. */
+export function checkHost(name: string, host: unknown): void {
+  checkString(name, host);
+  if ((host as string).includes('\0')) throw outOfRange(name, host, 'a host name or an address, without NUL');
+}
+
+/**
+ * A literal address must be of the family that is asked for.
+ *
+ * @returns the family that is known now: the literal's, else `family`
+ */
+export function checkLiteral(name: string, host: string | null, family: number): number {
+  const literal = host === null ? 0 : literalFamily(host);
+  if (literal === 0) return family;
   const literalAf = literal === 6 ? AF_INET6 : AF_INET;
   if (family !== AF_UNSPEC && family !== literalAf) {
-    throw outOfRange('host', host, `an address of the family that was asked for (${family})`);
+    const [is, wanted] = literal === 6 ? ['IPv6', 'an IPv4'] : ['IPv4', 'an IPv6'];
+    throw outOfRange(name, host, `${wanted} address or a name, not an ${is} address`);
   }
-  return [literal === 6 ? [host, port, 0, 0] : [host, port]];
+  return literalAf;
 }
 
 export function addressFamily(address: SocketAddress): number {
   return address.length === 4 ? AF_INET6 : AF_INET;
 }
 
+/** What the resolver says of a name that does not exist. */
+function notFound(host: string): Error {
+  return Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), {
+    code: 'ENOTFOUND',
+    syscall: 'getaddrinfo',
+    hostname: host,
+  });
+}
 
 function withPort(address: SocketAddress, port: number): SocketAddress {
   return address.length === 4
@@ -61,11 +95,16 @@ function withPort(address: SocketAddress, port: number): SocketAddress {
 }
 
 function lookUp(loop: Loop, host: string, options: ResolveOptions): Future<AddressInfo[]> {
-  const request = new HostRequest<AddressInfo[]>(loop, `looking up ${host}`, () => {});
-  const raw = loop._backend.resolve({ host, ...options }, (error, found) => {
-    if (error === null) request.succeed(found);
-    else request.fail(error);
-  });
-  request.onGiveUp(() => raw.cancel());
-  return request;
+  return HostRequest.ask<AddressInfo[]>(
+    loop,
+    `looking up ${host}`,
+    () => {},
+    (request) => {
+      const raw = loop._backend.resolve({ host, ...options }, (error, found) => {
+        if (error === null) request.succeed(found);
+        else request.fail(error);
+      });
+      return () => raw.cancel();
+    },
+  );
 }

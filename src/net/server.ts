@@ -4,19 +4,19 @@ import { formatAddress } from '../base/address.ts';
 import { LoopError } from '../base/errors.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { captureContext, runInLoop } from '../loop/context.ts';
+import { rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
-import { captureOrigin } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
 import type { StreamProtocol } from './protocol.ts';
 import { addressFamily } from './resolve.ts';
-import { checkProtocol, StreamTransport } from './stream-transport.ts';
 import type { TransportOwner } from './stream-transport.ts';
+import { makeProtocol, StreamTransport } from './stream-transport.ts';
 import { TransportSocket } from './transport-socket.ts';
 
-/** Binds the sockets of a server: at once, or when it is told to start. */
-export type Listen = (server: Server) => Promise<RawListener[]>;
+/** Binds the sockets of a server into `opened`: at once, or when it is told to start. None are left there if it fails. */
+export type Listen = (opened: RawListener[]) => Promise<void>;
 
 /** What the founding document promises of a server. */
 export abstract class AbstractServer implements AsyncDisposable {
@@ -47,16 +47,19 @@ export abstract class AbstractServer implements AsyncDisposable {
  * ```
  */
 export class Server extends AbstractServer implements TransportOwner, Owned {
-  /** @internal */ readonly _origin: string | null;
   readonly #loop: Loop;
   readonly #factory: () => StreamProtocol;
   readonly #context: CapturedContext;
   readonly #listen: Listen;
   readonly #prepare: (stream: RawStream) => void;
   readonly #connections: Set<StreamTransport> = new Set();
-  #listeners: RawListener[] = [];
+  /** Filled one by one while it starts, so that whoever ends it then finds them. */
+  readonly #listeners: RawListener[] = [];
+  /** Accepted by the host, but it did not serve yet or its loop did not run: they wait for their protocol. */
+  readonly #accepted: RawStream[] = [];
   #state: 'new' | 'starting' | 'serving' | 'closed' = 'new';
-  #closedWaiters: Future<void>[] = [];
+  readonly #startWaiters: Set<Future<void>> = new Set();
+  readonly #closedWaiters: Set<Future<void>> = new Set();
   #serveForever: Future<void> | null = null;
 
   /** Use `loop.createServer()`. @internal */
@@ -67,7 +70,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
     prepare: (stream: RawStream) => void,
   ) {
     super();
-    this._origin = loop.debug ? captureOrigin(new.target) : null;
+    if (loop.debug) rememberOrigin(this, new.target);
     this.#loop = loop;
     this.#factory = factory;
     this.#context = captureContext(loop);
@@ -77,7 +80,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
 
   /** The listening sockets: none before it serves and after it is closed. */
   get sockets(): readonly TransportSocket[] {
-    return this.#listeners.map((listener) => listenerSocket(listener));
+    return this.#state === 'serving' ? this.#listeners.map(listenerSocket) : [];
   }
 
   isServing(): boolean {
@@ -85,7 +88,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   }
 
   /**
-   * Starts to accept connections. Does nothing when it serves already.
+   * Starts to accept connections. Does nothing when it serves already; when it is starting, waits for that.
    *
    * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed; the system's error (`EADDRINUSE`) when it cannot listen
    *
@@ -123,17 +126,15 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    for (const listener of this.#listeners) listener.close();
-    this.#listeners = [];
-    this.#loop._owned.resources.delete(this);
+    this.#stopListening();
     this.#serveForever?.cancel();
     this.#wakeIfGone();
   }
 
   waitClosed(): Future<void> {
+    if (!this.#gone()) return waitIn(this.#loop, this.#closedWaiters);
     const future = new Future<void>(this.#loop);
-    if (this.#gone()) future.setResult(undefined);
-    else this.#closedWaiters.push(future);
+    future.setResult(undefined);
     return future;
   }
 
@@ -149,43 +150,56 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
 
   /** @internal */
   async _start(): Promise<void> {
-    if (this.#state !== 'new') return;
+    while (this.#state === 'starting') await waitIn(this.#loop, this.#startWaiters);
+    if (this.#state === 'serving') return;
+    this.#checkNotClosed('startServing');
     this.#state = 'starting';
-    let listeners: RawListener[];
+    this.#loop._owned.resources.add(this);
     try {
-      listeners = await this.#listen(this);
+      await this.#listen(this.#listeners);
+      this.#checkNotClosed('startServing');
+      this.#state = 'serving';
     } catch (error) {
+      this.#stopListening();
       if (this.#state === 'starting') this.#state = 'new';
       throw error;
+    } finally {
+      wake(this.#startWaiters);
     }
-    if (this.#state !== 'starting') {
-      for (const listener of listeners) listener.close();
-      this.#checkNotClosed('startServing');
-    }
-    this.#listeners = listeners;
-    this.#state = 'serving';
-    this.#loop._owned.resources.add(this);
+    if (this.#accepted.length > 0) this.#acceptSoon();
   }
 
   /** A connection was accepted. @internal */
   _accept(stream: RawStream): void {
-    if (this.#loop.isRunning()) runInLoop(this.#loop, Server.#acceptIn, { server: this as Server, stream });
-    else this.#loop._scheduler.callSoon(() => this.#accept(stream), []);
+    if (this.#state === 'serving' && this.#loop.isRunning() && this.#accepted.length === 0) {
+      runInLoop(this.#loop, Server.#acceptIn, { server: this as Server, stream });
+    } else if (this.#state === 'serving' || this.#state === 'starting') {
+      this.#accepted.push(stream);
+      if (this.#state === 'serving' && this.#accepted.length === 1) this.#acceptSoon();
+    } else {
+      stream.abort();
+    }
   }
 
   static #acceptIn({ server, stream }: { server: Server; stream: RawStream }): void {
     server.#accept(stream);
   }
 
+  #acceptSoon(): void {
+    this.#loop._scheduler.callSoon(() => {
+      for (const stream of this.#accepted.splice(0)) this.#accept(stream);
+    }, []);
+  }
+
   #accept(stream: RawStream): void {
+    // A protocol that was made a moment ago may have closed the server.
     if (this.#state === 'closed') {
       stream.abort();
       return;
     }
     let protocol: StreamProtocol;
     try {
-      protocol = this.#context.runInAsyncScope(this.#factory, undefined, undefined as never);
-      checkProtocol('protocolFactory()', protocol);
+      protocol = makeProtocol(this.#loop, this.#context, this.#factory);
       this.#prepare(stream);
     } catch (exception) {
       stream.abort();
@@ -210,6 +224,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
 
   /** @internal */
   _describe(): string {
+    if (this.#state === 'starting') return 'a server was still starting';
     const addresses = this.#listeners.map((listener) => listener.sockname());
     return `a server was still listening on ${addresses.map((a) => (a === null ? '?' : formatAddress(a))).join(', ')}`;
   }
@@ -217,8 +232,14 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   /** @internal */
   _abandon(): void {
     this.#state = 'closed';
-    for (const listener of this.#listeners) listener.close();
-    this.#listeners = [];
+    this.#stopListening();
+    this.#wakeIfGone();
+  }
+
+  #stopListening(): void {
+    for (const listener of this.#listeners.splice(0)) listener.close();
+    for (const stream of this.#accepted.splice(0)) stream.abort();
+    this.#loop._owned.resources.delete(this);
   }
 
   #gone(): boolean {
@@ -226,17 +247,28 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   }
 
   #wakeIfGone(): void {
-    if (!this.#gone()) return;
-    const waiters = this.#closedWaiters;
-    this.#closedWaiters = [];
-    for (const waiter of waiters) if (!waiter.done()) waiter.setResult(undefined);
+    if (this.#gone()) wake(this.#closedWaiters);
   }
 
   #checkNotClosed(method: string): void {
+    if (this.#loop.isClosed())
+      throw new LoopError('ERR_LOOP_CLOSED', 'the event loop of this server is closed');
     if (this.#state === 'closed') {
       throw new LoopError('ERR_TRANSPORT_CLOSED', `${method}(): this server is closed`);
     }
   }
+}
+
+/** A future that `wake` ends; whoever gives up waiting leaves nothing behind. */
+function waitIn(loop: Loop, waiters: Set<Future<void>>): Future<void> {
+  const future = new Future<void>(loop);
+  waiters.add(future);
+  future._onSettled = () => waiters.delete(future);
+  return future;
+}
+
+function wake(waiters: Set<Future<void>>): void {
+  for (const waiter of waiters) waiter.setResult(undefined);
 }
 
 function listenerSocket(listener: RawListener): TransportSocket {

@@ -12,8 +12,8 @@ import { LoopError } from '../base/errors.ts';
 import { checkData, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { runInLoop } from '../loop/context.ts';
+import { rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
-import { captureOrigin } from '../loop/ownership.ts';
 import type { Flushable } from '../loop/scheduler.ts';
 import type { Loop } from '../loop/types.ts';
 import { Future } from '../tasks/future.ts';
@@ -33,7 +33,6 @@ export interface TransportOwner {
 }
 
 export class StreamTransport extends Transport implements StreamEvents, Flushable, Owned {
-  /** @internal */ readonly _origin: string | null;
   readonly #loop: Loop;
   readonly #raw: RawStream;
   readonly #context: CapturedContext;
@@ -45,6 +44,9 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #state: StreamState = 'open';
   #socket: TransportSocket | null = null;
   #paused: boolean = false;
+  /** What came and could not be handed over: the loop did not run, or a BufferedProtocol paused in the middle of it. */
+  #held: Buffer | null = null;
+  #heldEnd: boolean = false;
   #flushing: boolean = false;
   #finSent: boolean = false;
   #lostWrites: number = 0;
@@ -55,6 +57,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #event: ProtocolEvent = 'connectionMade';
   #arg: unknown = undefined;
   #keepOpen: boolean = false;
+  #buffer: Uint8Array | null = null;
   #lost: Future<void> | null = null;
 
   /** @param context in which the protocol is called: captured without a task, see loop/context.ts */
@@ -66,7 +69,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     owner: TransportOwner | null,
   ) {
     super();
-    this._origin = loop.debug ? captureOrigin(new.target) : null;
+    if (loop.debug) rememberOrigin(this, new.target);
     this.#loop = loop;
     this.#raw = raw;
     this.#protocol = protocol;
@@ -132,33 +135,82 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   resumeReading(): void {
     if (!this.#paused || isEnding(this.#state)) return;
     this.#paused = false;
-    if (mayRead(this.#state)) this.#raw.readStart();
+    if (this.#held !== null || this.#heldEnd) this.#later(this.#release);
+    else if (mayRead(this.#state)) this.#raw.readStart();
   }
 
   onRead(data: Buffer): void {
     if (!mayRead(this.#state)) return;
-    if (this.#loop.isRunning()) {
-      this.#call('dataReceived', data);
-      return;
-    }
-    this.#raw.readStop();
-    this.#later(() => {
-      if (!mayRead(this.#state)) return;
-      this.#call('dataReceived', data);
-      if (!this.#paused && mayRead(this.#state)) this.#raw.readStart();
-    });
+    if (this.#loop.isRunning() && this.#held === null) this.#received(data);
+    else this.#hold(data);
   }
 
   onEnd(): void {
-    if (!this.#loop.isRunning()) {
-      this.#later(() => this.onEnd());
-      return;
-    }
     if (!mayRead(this.#state)) return;
+    if (this.#loop.isRunning() && this.#held === null && !this.#paused) {
+      this.#ended();
+    } else {
+      this.#heldEnd = true;
+      this.#later(this.#release);
+    }
+  }
+
+  #received(data: Buffer): void {
+    if ((this.#protocol as Partial<BufferedProtocol>).getBuffer === undefined)
+      this.#call('dataReceived', data);
+    else this.#fill(data);
+  }
+
+  /** Copies what was read into the protocol's own buffers. With each it may pause, close, or give way to another protocol. */
+  #fill(data: Buffer): void {
+    for (let rest = data; rest.length > 0; ) {
+      if (this.#paused) {
+        this.#hold(rest);
+        return;
+      }
+      if ((this.#protocol as Partial<BufferedProtocol>).getBuffer === undefined) {
+        this.#call('dataReceived', rest);
+        return;
+      }
+      if (!this.#call('getBuffer', rest.length)) return;
+      const buffer = this.#buffer as Uint8Array;
+      this.#buffer = null;
+      const length = Math.min(buffer.length, rest.length);
+      buffer.set(rest.subarray(0, length));
+      rest = rest.subarray(length);
+      if (!this.#call('bufferUpdated', length) || !mayRead(this.#state)) return;
+    }
+  }
+
+  #ended(): void {
     this.#keepOpen = false;
     if (!this.#call('eofReceived', undefined) || isEnding(this.#state)) return;
     this.#advance(this.#keepOpen ? 'eof' : 'close');
   }
+
+  /** Keeps `data` and reads no more until it was handed over. */
+  #hold(data: Buffer): void {
+    this.#held = this.#held === null ? data : Buffer.concat([this.#held, data]);
+    this.#raw.readStop();
+    if (!this.#paused) this.#later(this.#release);
+  }
+
+  /** Hands over what was held, and reads on. */
+  #release = (): void => {
+    if (this.#paused || !mayRead(this.#state)) return;
+    const data = this.#held;
+    if (data !== null) {
+      this.#held = null;
+      this.#received(data);
+      if (this.#paused || !mayRead(this.#state)) return;
+    }
+    if (this.#heldEnd) {
+      this.#heldEnd = false;
+      this.#ended();
+    } else {
+      this.#raw.readStart();
+    }
+  };
 
   // --- writing ---
 
@@ -214,6 +266,11 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   onWritten(): void {
+    if (this.#state === 'lost' || this.#aborted) return;
+    if (!this.#loop.isRunning()) {
+      this.#later(() => this.onWritten());
+      return;
+    }
     this.#queue.flushed();
     this.#checkFlow();
     this._flush();
@@ -237,16 +294,21 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   abort(): void {
-    this.#abort(null);
+    this.#abort();
   }
 
   onClose(error: Error | null): void {
     if (this.#state === 'lost') return;
+    if (!this.#loop.isRunning()) {
+      this.#later(() => this.onClose(error));
+      return;
+    }
     this.#state = nextState(this.#state, 'lost');
     this.#queue.clear();
-    const reason = this.#aborted ? this.#fault : error;
-    if (this.#loop.isRunning()) this.#tellLost(reason);
-    else this.#later(() => this.#tellLost(reason));
+    this.#held = null;
+    this.#loop._owned.resources.delete(this);
+    this.#call('connectionLost', this.#aborted ? this.#fault : error);
+    this.#gone();
   }
 
   /** Closes it, and waits until the protocol has been told of the end. */
@@ -272,8 +334,9 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   _abandon(): void {
     this.#state = 'lost';
     this.#queue.clear();
+    this.#held = null;
     this.#raw.abort();
-    this.#owner?._detach(this);
+    this.#gone();
   }
 
   // --- the joints ---
@@ -316,10 +379,9 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     }
   }
 
-  #abort(fault: Error | null): void {
+  #abort(): void {
     if (this.#state === 'lost' || this.#aborted) return;
     this.#aborted = true;
-    this.#fault = fault;
     this.#state = nextState(this.#state, 'close');
     this.#queue.clear();
     this.#raw.abort();
@@ -330,21 +392,26 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
       throw new LoopError('ERR_TRANSPORT_CLOSED', `${method}(): the writing side was ended by writeEof()`);
     }
     if (++this.#lostWrites === LOST_WRITES_BEFORE_WARNING) {
-      process.emitWarning(`${method}() was called ${this.#lostWrites} times on a connection that is closed: data is dropped`, {
-        code: 'GYRE_WRITE_AFTER_CLOSE',
-      });
+      process.emitWarning(
+        `${method}() was called ${this.#lostWrites} times on a connection that is closed: data is dropped`,
+        {
+          code: 'GYRE_WRITE_AFTER_CLOSE',
+        },
+      );
     }
   }
 
   #checkFlow(): void {
+    if (this.#state === 'lost') return;
     const change = this.#flow.update(this.#queue.size);
-    if (change === 'pause') this.#call('pauseWriting', undefined);
-    else if (change === 'resume') this.#call('resumeWriting', undefined);
+    if (change === null) return;
+    const event = change === 'pause' ? 'pauseWriting' : 'resumeWriting';
+    if (this.#loop.isRunning()) this.#call(event, undefined);
+    else this.#later(() => this.#state === 'lost' || this.#call(event, undefined));
   }
 
-  #tellLost(reason: Error | null): void {
-    this.#loop._owned.resources.delete(this);
-    this.#call('connectionLost', reason);
+  /** Whoever waits for the end is told. */
+  #gone(): void {
     this.#owner?._detach(this);
     if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
   }
@@ -371,30 +438,40 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   static #callProtocol(transport: StreamTransport): void {
+    const event = transport.#event;
     const arg = transport.#arg;
     transport.#arg = undefined;
     const protocol = transport.#protocol as Protocol & Partial<BufferedProtocol>;
-    switch (transport.#event) {
+    let result: unknown;
+    switch (event) {
       case 'dataReceived':
-        if (protocol.getBuffer === undefined) protocol.dataReceived?.(arg as Buffer);
-        else fill(protocol as BufferedProtocol, arg as Buffer);
+        result = protocol.dataReceived?.(arg as Buffer);
+        break;
+      case 'getBuffer':
+        transport.#buffer = checkBuffer(protocol.getBuffer?.(arg as number));
+        break;
+      case 'bufferUpdated':
+        result = protocol.bufferUpdated?.(arg as number);
         break;
       case 'connectionMade':
-        protocol.connectionMade?.(arg as Transport);
+        result = protocol.connectionMade?.(arg as Transport);
         break;
       case 'eofReceived':
-        transport.#keepOpen = protocol.eofReceived?.() === true;
+        result = protocol.eofReceived?.();
+        transport.#keepOpen = result === true;
         break;
       case 'pauseWriting':
-        protocol.pauseWriting?.();
+        result = protocol.pauseWriting?.();
         break;
       case 'resumeWriting':
-        protocol.resumeWriting?.();
+        result = protocol.resumeWriting?.();
         break;
       case 'connectionLost':
-        protocol.connectionLost?.(arg as Error | null);
+        result = protocol.connectionLost?.(arg as Error | null);
         break;
     }
+    // An async method's failure is the method's failure, and not an unhandled rejection of the process.
+    if (result instanceof Promise) result.then(undefined, (error) => transport.#failed(error, event));
   }
 
   #failed(error: unknown, event: ProtocolEvent): void {
@@ -404,34 +481,48 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
       transport: this,
       protocol: this.#protocol,
     });
-    this.#abort(error instanceof Error ? error : new Error('the protocol threw', { cause: error }));
+    this.#fault ??= error instanceof Error ? error : new Error('the protocol threw', { cause: error });
+    this.#abort();
   }
 }
 
 type ProtocolEvent =
   | 'connectionMade'
   | 'dataReceived'
+  | 'getBuffer'
+  | 'bufferUpdated'
   | 'eofReceived'
   | 'pauseWriting'
   | 'resumeWriting'
   | 'connectionLost';
 
-/** Copies what was read into the protocol's own buffers. */
-function fill(protocol: BufferedProtocol, data: Buffer): void {
-  for (let offset = 0; offset < data.length; ) {
-    const buffer = protocol.getBuffer(data.length - offset);
-    if (!(buffer instanceof Uint8Array)) throw invalidArgType('getBuffer()', buffer, 'a Uint8Array');
-    if (buffer.length === 0) throw outOfRange('getBuffer().length', 0, 'at least 1');
-    const length = Math.min(buffer.length, data.length - offset);
-    buffer.set(data.subarray(offset, offset + length));
-    offset += length;
-    protocol.bufferUpdated(length);
-  }
+function checkBuffer(buffer: unknown): Uint8Array {
+  if (!(buffer instanceof Uint8Array)) throw invalidArgType('getBuffer()', buffer, 'a Uint8Array');
+  if (buffer.length === 0) throw outOfRange('getBuffer().length', 0, 'at least 1');
+  return buffer;
+}
+
+/** Calls the factory as code of the loop in the connection's context, outside of any task, and looks at what it made. */
+export function makeProtocol<P extends StreamProtocol>(
+  loop: Loop,
+  context: CapturedContext,
+  factory: () => P,
+): P {
+  const protocol = runInLoop(
+    loop,
+    () => context.runInAsyncScope(() => factory(), undefined, undefined),
+    undefined,
+  );
+  if (protocol instanceof Promise)
+    throw invalidArgType('protocolFactory()', protocol, 'a protocol, not a promise of one');
+  checkProtocol('protocolFactory()', protocol);
+  return protocol;
 }
 
 /** A protocol is an object whose known methods, where it has them, are functions. */
-export function checkProtocol(name: string, protocol: unknown): void {
-  if (typeof protocol !== 'object' || protocol === null) throw invalidArgType(name, protocol, 'a protocol object');
+function checkProtocol(name: string, protocol: unknown): void {
+  if (typeof protocol !== 'object' || protocol === null)
+    throw invalidArgType(name, protocol, 'a protocol object');
   for (const method of PROTOCOL_METHODS) {
     const value = (protocol as Record<string, unknown>)[method];
     if (value !== undefined && typeof value !== 'function') {

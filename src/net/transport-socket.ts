@@ -1,7 +1,10 @@
+import type { StreamInfo } from '../backend/backend.ts';
 import type { SocketAddress } from '../base/address.ts';
 import { SOCK_STREAM } from '../base/constants.ts';
 import { checkBoolean, checkSeconds, outOfRange } from '../base/validate.ts';
-import type { StreamInfo } from '../backend/backend.ts';
+
+/** Linux takes no more, and Node would not say so. */
+const LONGEST_KEEP_ALIVE_SECONDS = 32_767;
 
 /**
  * The socket of a transport or a server, for questions and options; its data belongs to the transport.
@@ -43,7 +46,9 @@ export class TransportSocket {
   setKeepAlive(on: boolean = true, delaySeconds: number = 0): void {
     checkBoolean('on', on);
     checkSeconds('delaySeconds', delaySeconds);
-    if (delaySeconds < 0) throw outOfRange('delaySeconds', delaySeconds, 'zero or more seconds');
+    if (delaySeconds < 0 || delaySeconds > LONGEST_KEEP_ALIVE_SECONDS) {
+      throw outOfRange('delaySeconds', delaySeconds, `from 0 to ${LONGEST_KEEP_ALIVE_SECONDS} seconds`);
+    }
     this.#info.handle.setKeepAlive(on, delaySeconds);
   }
 }

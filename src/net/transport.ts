@@ -64,7 +64,10 @@ export interface WriteTransport extends BaseTransport {
 }
 
 /** A byte stream in both directions. */
-export abstract class Transport extends BaseTransport implements ReadTransport, WriteTransport, AsyncDisposable {
+export abstract class Transport
+  extends BaseTransport
+  implements ReadTransport, WriteTransport, AsyncDisposable
+{
   abstract isReading(): boolean;
   abstract pauseReading(): void;
   abstract resumeReading(): void;

@@ -1,0 +1,141 @@
+/** `openConnection` and `startServer`. */
+import { checkFunction, checkSignal, invalidArgType } from '../base/validate.ts';
+import { runningLoop } from '../loop/context.ts';
+import type { ConnectionOptions } from '../net/connect.ts';
+import { connect } from '../net/connect.ts';
+import type { ServerOptions } from '../net/listen.ts';
+import { listen } from '../net/listen.ts';
+import type { Server } from '../net/server.ts';
+import { cancelOnAbort } from '../tasks/abort-signal.ts';
+import type { Future } from '../tasks/future.ts';
+import { operation } from '../tasks/task.ts';
+import { checkLimit, StreamReader } from './reader.ts';
+import type { ConnectionCallback } from './stream-protocol.ts';
+import { StreamReaderProtocol } from './stream-protocol.ts';
+import { StreamWriter } from './writer.ts';
+
+/** The options of `loop.createConnection`, and `limit`. */
+export interface OpenConnectionOptions extends ConnectionOptions {
+  /** Bytes: the longest line or record the reader takes, and half of what it buffers. Default: 64 KiB. */
+  limit?: number;
+}
+
+/** The options of `loop.createServer`, and `limit`. */
+export interface StartServerOptions extends ServerOptions {
+  /** Bytes: the longest line or record a reader takes, and half of what it buffers. Default: 64 KiB. */
+  limit?: number;
+}
+
+/**
+ * Connects to `host` and `port` by TCP, and answers a reader and a writer.
+ *
+ * @param host a name or an address; null together with `sock`
+ * @param port null together with `sock`
+ * @param options those of `loop.createConnection`, `limit` in bytes, `signal`
+ * @throws the system's error (`ECONNREFUSED`, `ENOTFOUND`); an `AggregateError` where several addresses failed in different
+ *   ways; TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
+ *
+ * **Cancellation** gives the attempt up: no connection stays open.
+ *
+ * @example
+ * ```ts
+ * import { openConnection, run, startServer } from 'gyre';
+ *
+ * await run(async () => {
+ *   const server = await startServer(
+ *     async (reader, writer) => {
+ *       const name = await reader.readline();
+ *       writer.write(`Hello ${name}`);
+ *       writer.close();
+ *     },
+ *     '127.0.0.1',
+ *     0,
+ *   );
+ *   const [, port] = server.sockets[0]!.getsockname() as [string, number];
+ *
+ *   const [reader, writer] = await openConnection('127.0.0.1', port);
+ *   writer.write('World\n');
+ *   await writer.drain();
+ *   console.log((await reader.readline()).toString().trim()); // Hello World
+ *   writer.close();
+ *   await writer.waitClosed();
+ *   server.close();
+ *   await server.waitClosed();
+ * });
+ * ```
+ */
+export function openConnection(
+  host: string | null = null,
+  port: number | null = null,
+  options: OpenConnectionOptions = {},
+): Future<[StreamReader, StreamWriter]> {
+  const [limit, { signal, ...rest }] = splitLimit(options);
+  checkSignal('options.signal', signal);
+  const loop = runningLoop();
+  const reader = new StreamReader({ ...limit, loop });
+  const protocol = new StreamReaderProtocol(loop, reader, null);
+  const connecting = connect(loop, () => protocol, host, port, rest);
+  const opening = operation(loop, 'openConnection', async (): Promise<[StreamReader, StreamWriter]> => {
+    const [transport] = await connecting;
+    return [reader, new StreamWriter(transport, protocol)];
+  });
+  return cancelOnAbort(opening, signal);
+}
+
+/**
+ * Serves TCP: `callback(reader, writer)` runs as a task of its own for each connection.
+ *
+ * The connection stays open when the callback returns, as in asyncio: close the writer. If the callback throws, that is reported
+ * through the loop's exception handler and the connection is aborted; if its task is cancelled, the connection is closed.
+ *
+ * @param callback an async function, or a plain one
+ * @param host an address or a name, or an array of them; null or `''`: all interfaces
+ * @param port 0: any free port, see `server.sockets`; null together with `sock`
+ * @param options those of `loop.createServer`, `limit` in bytes, `signal`
+ * @throws the system's error (`EADDRINUSE`); TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
+ *
+ * **Cancellation** leaves nothing listening.
+ *
+ * @example
+ * ```ts
+ * import { run, startServer } from 'gyre';
+ *
+ * await run(async () => {
+ *   const server = await startServer(
+ *     async (reader, writer) => {
+ *       for await (const chunk of reader) {
+ *         writer.write(chunk);
+ *         await writer.drain();
+ *       }
+ *       writer.close();
+ *     },
+ *     '127.0.0.1',
+ *     0,
+ *   );
+ *   console.log(server.isServing()); // true
+ *   server.close();
+ *   await server.waitClosed();
+ * });
+ * ```
+ */
+export function startServer(
+  callback: ConnectionCallback,
+  host: string | readonly string[] | null = null,
+  port: number | null = null,
+  options: StartServerOptions = {},
+): Future<Server> {
+  checkFunction('callback', callback);
+  const [limit, rest] = splitLimit(options);
+  const loop = runningLoop();
+  const factory = (): StreamReaderProtocol =>
+    new StreamReaderProtocol(loop, new StreamReader({ ...limit, loop }), callback);
+  return listen(loop, factory, host, port, rest);
+}
+
+/** What the streams need, and what the layer below knows: it refuses options that it does not. */
+function splitLimit<O extends { limit?: number }>(options: O): [{ limit?: number }, Omit<O, 'limit'>] {
+  if (typeof options !== 'object' || options === null) throw invalidArgType('options', options, 'an object');
+  const { limit, ...rest } = options;
+  checkLimit('options.limit', limit);
+  return [limit === undefined ? {} : { limit }, rest];
+}

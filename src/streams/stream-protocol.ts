@@ -1,0 +1,203 @@
+/**
+ * The protocol between a transport and a reader and a writer: what comes goes to the reader; who drains waits here while the
+ * transport is full; the end is told to both. It holds all of them strongly, as the transport holds it, so nothing is collected
+ * while the connection lives.
+ */
+import { formatAddress } from '../base/address.ts';
+import type { CancelledError } from '../base/errors.ts';
+import { LoopError } from '../base/errors.ts';
+import type { Runnable } from '../loop/handle.ts';
+import type { Loop } from '../loop/types.ts';
+import type { Protocol } from '../net/protocol.ts';
+import type { Transport } from '../net/transport.ts';
+import { DoneCallback, Future } from '../tasks/future.ts';
+import type { Task, TaskOptions } from '../tasks/task.ts';
+import type { StreamReader } from './reader.ts';
+import { doneWith, failedWith } from './settled.ts';
+import { StreamWriter } from './writer.ts';
+
+/** What `startServer` runs for each connection, as a task of its own. */
+export type ConnectionCallback = (reader: StreamReader, writer: StreamWriter) => PromiseLike<void> | void;
+
+/** What a loop that runs tasks has beyond what this layer may know of it. */
+interface TaskMaker extends Loop {
+  createTask<T>(fn: () => PromiseLike<T>, options: TaskOptions): Task<T>;
+}
+
+/**
+ * So many `drain()`s in a row may find room at once; the next one costs a turn. The kernel of a fast peer may take whatever is
+ * written, and a loop of write and drain would then never let the host poll. Data from the host begins the count anew.
+ */
+const DRAINS_BEFORE_TURN = 256;
+
+export class StreamReaderProtocol implements Protocol {
+  /** @internal */ readonly _loop: Loop;
+  readonly reader: StreamReader;
+  /** Null before the connection is made. */
+  transport: Transport | null = null;
+  readonly #callback: ConnectionCallback | null;
+  readonly #waits: Set<ProtocolWait> = new Set();
+  /** What a `drain()` that need not wait answers: one future, done for ever. */
+  readonly #drained: Future<void>;
+  #paused: boolean = false;
+  #lost: boolean = false;
+  #error: Error | null = null;
+  #drainsInARow: number = 0;
+
+  constructor(loop: Loop, reader: StreamReader, callback: ConnectionCallback | null) {
+    this._loop = loop;
+    this.reader = reader;
+    this.#callback = callback;
+    this.#drained = doneWith(loop, undefined);
+  }
+
+  // --- what the transport calls ---
+
+  connectionMade(transport: Transport): void {
+    this.transport = transport;
+    this.reader._setTransport(transport);
+    const callback = this.#callback;
+    if (callback === null) return;
+    const writer = new StreamWriter(transport, this);
+    // What it returns is awaited, be it a promise, one of our futures or nothing.
+    const start = (): PromiseLike<void> => callback(this.reader, writer) as PromiseLike<void>;
+    const task = (this._loop as TaskMaker).createTask(start, { name: nameOf(transport) });
+    new DoneCallback(task, () => this.#callbackEnded(task, transport));
+  }
+
+  dataReceived(data: Buffer): void {
+    this.#drainsInARow = 0;
+    this.reader._feed(data);
+  }
+
+  /** The stream stays open for writing, as in asyncio: the writer ends it. */
+  eofReceived(): boolean {
+    this.reader.feedEof();
+    return true;
+  }
+
+  connectionLost(exception: Error | null): void {
+    this.#lost = true;
+    this.#error = exception;
+    this.reader._setTransport(null);
+    if (exception === null) this.reader.feedEof();
+    else this.reader.setException(exception);
+    this.#wakeAll();
+  }
+
+  pauseWriting(): void {
+    this.#paused = true;
+  }
+
+  resumeWriting(): void {
+    this.#paused = false;
+    this.#wakeAll();
+  }
+
+  // --- what the writer asks ---
+
+  /** Done when there is room to write, failed when there will never be. @internal */
+  _drain(): Future<void> {
+    const error = this.reader.exception() ?? this.#drainError();
+    if (error !== null) return failedWith(this._loop, error);
+    // A closing transport takes no data any more, and so never pauses.
+    const mayGoOn = !this.#paused && this.transport?.isClosing() === false;
+    if (mayGoOn && ++this.#drainsInARow < DRAINS_BEFORE_TURN) return this.#drained;
+    this.#drainsInARow = 0;
+    const drain = new ProtocolWait(this, 'drain');
+    this.#waits.add(drain);
+    // Nobody else would wake it. By its turn the connection may be lost, and that is what the caller must learn.
+    if (!this.#paused) drain.wake();
+    return drain;
+  }
+
+  /** Done when the connection is lost; failed with the error that it was lost by. @internal */
+  _waitClosed(): Future<void> {
+    if (this.#lost) return this.#error === null ? this.#drained : failedWith(this._loop, this.#error);
+    const closed = new ProtocolWait(this, 'closed');
+    this.#waits.add(closed);
+    return closed;
+  }
+
+  /** The wait's turn has come, and it was not cancelled. @internal */
+  _turnOf(wait: ProtocolWait): void {
+    if (!this.#lost && (wait.kind === 'closed' || this.#paused)) return;
+    this.#waits.delete(wait);
+    const error = wait.kind === 'closed' ? this.#error : (this.reader.exception() ?? this.#drainError());
+    if (error === null) wait._deliver('result', undefined);
+    else wait.fail(error);
+  }
+
+  /** @internal */
+  _gaveUp(wait: ProtocolWait): void {
+    this.#waits.delete(wait);
+  }
+
+  #drainError(): Error | null {
+    if (!this.#lost) return null;
+    return this.#error ?? new LoopError('ERR_TRANSPORT_CLOSED', 'drain(): the connection is closed');
+  }
+
+  #wakeAll(): void {
+    for (const wait of this.#waits) if (this.#lost || wait.kind === 'drain') wait.wake();
+  }
+
+  #callbackEnded(task: Task<void>, transport: Transport): void {
+    if (task.cancelled()) {
+      transport.close();
+      return;
+    }
+    const exception = task.exception();
+    if (exception === null) return;
+    this._loop.callExceptionHandler({
+      message: 'exception in the callback of startServer(): its connection is aborted',
+      exception,
+      task,
+      transport,
+      protocol: this,
+    });
+    transport.abort();
+  }
+}
+
+/** One `drain()` or `waitClosed()` that waits. It is woken, and then decides in its turn of the ready queue. */
+class ProtocolWait extends Future<void> implements Runnable {
+  readonly kind: 'drain' | 'closed';
+  readonly #protocol: StreamReaderProtocol;
+  #woken: boolean = false;
+
+  constructor(protocol: StreamReaderProtocol, kind: 'drain' | 'closed') {
+    super(protocol._loop);
+    this.#protocol = protocol;
+    this.kind = kind;
+  }
+
+  wake(): void {
+    if (this.#woken || this._state !== 'pending') return;
+    this.#woken = true;
+    this._loop._scheduler.push(this);
+  }
+
+  _run(): void {
+    if (this._state !== 'pending') return;
+    this.#woken = false;
+    this.#protocol._turnOf(this);
+  }
+
+  fail(error: unknown): void {
+    this._watchRetrieval(error);
+    this._deliver('exception', error);
+  }
+
+  override _cancel(reason: string | CancelledError | undefined): boolean {
+    if (!super._cancel(reason)) return false;
+    this.#protocol._gaveUp(this);
+    return true;
+  }
+}
+
+/** Seen in reports: which connection it is that still runs, or that failed. */
+function nameOf(transport: Transport): string {
+  const peer = transport.getExtraInfo('peername');
+  return peer === null ? 'connection' : `connection from ${formatAddress(peer)}`;
+}
