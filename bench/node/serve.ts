@@ -1,0 +1,17 @@
+/** What the servers of this folder share. */
+import type { AddressInfo, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import { announce } from '../measure.ts';
+
+export function serve(onConnection: (socket: Socket) => void): void {
+  const server = createServer({ noDelay: true }, onConnection);
+  server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 }, () => {
+    announce((server.address() as AddressInfo).port);
+  });
+}
+
+/** A client that the load generator drops while the server writes to it: nothing that matters here. */
+export function ignoreReset(error: unknown): void {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ECONNRESET' && code !== 'EPIPE' && code !== 'ABORT_ERR') throw error;
+}

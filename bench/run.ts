@@ -1,0 +1,169 @@
+/**
+ * `npm run bench`: every workload of list.ts, gyre and its peers in the same run.
+ *
+ * Rounds are interleaved (A B C A B C …), a process each, so that what the machine does meanwhile hits all alike; a cell is
+ * the median over the rounds. Absolute figures are the machine's; the ratios are what carries over.
+ */
+import { writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Workload } from './list.ts';
+import { WORKLOADS } from './list.ts';
+import type { Measurement } from './measure.ts';
+import type { Runtimes } from './peers.ts';
+import { commandOf, findRuntimes } from './peers.ts';
+import type { PeerResult, WorkloadResult } from './report.ts';
+import { verdictTable, workloadTable } from './report.ts';
+import type { LoadTools } from './runner.ts';
+import { measure, prepareLoad } from './runner.ts';
+
+const USAGE = `npm run bench -- [options]
+  --only a,b       these workloads only; a name, or what comes before its "-": echo means every echo-…
+  --peers a,b      these peers only: gyre, node, node-split, asyncio, uvloop
+  --rounds n       rounds of processes (3)
+  --node path      the Node that runs gyre and Node's own primitives (this one)
+  --python path    the Python that runs asyncio and uvloop (the system's, if it has uvloop)
+  --json file      writes every round's figures
+  --list           prints the names of the workloads`;
+
+const OPTIONS = {
+  only: { type: 'string' },
+  peers: { type: 'string' },
+  rounds: { type: 'string', default: '3' },
+  node: { type: 'string', default: process.execPath },
+  python: { type: 'string' },
+  json: { type: 'string' },
+  list: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+/** A command line that makes no sense: the person is told in a sentence, not by a stack. */
+class UsageError extends Error {}
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  if (options.help) return console.log(USAGE);
+  if (options.list) return console.log(WORKLOADS.map(({ name, title }) => `${name}: ${title}`).join('\n'));
+
+  const rounds = Number(options.rounds);
+  if (!(Number.isInteger(rounds) && rounds > 0)) {
+    throw new UsageError(`--rounds ${options.rounds}: must be a whole number above 0`);
+  }
+  const peers = chosenPeers(options.peers);
+  let workloads = chosenWorkloads(options.only);
+  const runtimes = findRuntimes(options.node, options.python);
+  const nodeMajor = Number.parseInt(runtimes.nodeVersion.slice(1), 10);
+
+  let load: LoadTools | null = null;
+  const skipped = [...runtimes.missing];
+  if (workloads.some(({ kind }) => kind === 'network')) {
+    const prepared = prepareLoad(
+      join(import.meta.dirname, '..', '..', 'load', 'load.c'),
+      import.meta.dirname,
+    );
+    if (typeof prepared === 'string') {
+      skipped.push(`${prepared} The network workloads are skipped.`);
+      workloads = workloads.filter(({ kind }) => kind !== 'network');
+    } else {
+      load = prepared;
+      if (!load.pinned)
+        skipped.push('Server and load generator are not pinned to a core each: expect noise.');
+    }
+  }
+
+  const environment = environmentLine(rounds);
+  console.log(`# gyre's benchmarks\n\n${environment}\n`);
+  for (const sentence of skipped) console.log(`**${sentence}**\n`);
+
+  const results: WorkloadResult[] = [];
+  const versions = new Set<string>();
+  for (const workload of workloads) {
+    const result = await measureWorkload(workload, peers, runtimes, load, rounds);
+    results.push(result);
+    for (const { rounds: each } of result.peers) for (const { runtime } of each) versions.add(runtime);
+    console.log(`${workloadTable(result, nodeMajor)}\n`);
+  }
+  if (workloads.some(({ targets }) => targets !== undefined)) {
+    console.log(`${verdictTable(results, nodeMajor)}\n`);
+  }
+  console.log(`Measured with: ${[...versions].join('; ')}. ${busyLine()}`);
+
+  if (options.json !== undefined) {
+    const figures = { environment, versions: [...versions], skipped, results };
+    writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
+  }
+  if (results.some(({ peers }) => peers.some(({ failure }) => failure !== undefined))) process.exitCode = 1;
+}
+
+async function measureWorkload(
+  workload: Workload,
+  wanted: readonly string[],
+  runtimes: Runtimes,
+  load: LoadTools | null,
+  rounds: number,
+): Promise<WorkloadResult> {
+  const peers: PeerResult[] = workload.peers
+    .filter((peer) => wanted.includes(peer))
+    .map((peer) => ({ peer, rounds: [] }));
+  for (let round = 0; round < rounds; round++) {
+    for (const result of peers) {
+      const command = commandOf(workload, result.peer, runtimes);
+      if (command === null || result.failure !== undefined) continue;
+      console.error(`${workload.name}, round ${round + 1} of ${rounds}: ${result.peer}`);
+      try {
+        result.rounds.push((await measure(workload, command, load)) satisfies Measurement);
+      } catch (error) {
+        result.failure = `failed: ${(error as Error).message}`;
+      }
+    }
+  }
+  return { workload, peers };
+}
+
+function readOptions(): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'] {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function chosenWorkloads(only: string | undefined): Workload[] {
+  if (only === undefined) return [...WORKLOADS];
+  return only.split(',').flatMap((asked) => {
+    const exact = WORKLOADS.filter(({ name }) => name === asked);
+    const found = exact.length > 0 ? exact : WORKLOADS.filter(({ name }) => name.startsWith(`${asked}-`));
+    if (found.length === 0) throw new UsageError(`--only ${asked}: no such workload; --list names them`);
+    return found;
+  });
+}
+
+function chosenPeers(asked: string | undefined): string[] {
+  const known = [...new Set(WORKLOADS.flatMap(({ peers }) => peers))];
+  const chosen = asked?.split(',') ?? known;
+  const unknown = chosen.find((peer) => !known.includes(peer));
+  if (unknown !== undefined) throw new UsageError(`--peers ${unknown}: must be of ${known.join(', ')}`);
+  return chosen;
+}
+
+function environmentLine(rounds: number): string {
+  const cores = cpus();
+  return (
+    `${new Date().toISOString().slice(0, 16)}Z on ${cores.length} x ${cores[0]?.model ?? 'unknown CPU'}, ` +
+    `${process.platform} ${release()}; ${rounds} interleaved rounds. ${busyLine()}`
+  );
+}
+
+/** A machine that does something else at the same time makes every figure here worthless. */
+function busyLine(): string {
+  return `Load average: ${(loadavg()[0] as number).toFixed(2)}.`;
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`${error.message}\n\n${USAGE}`);
+  process.exitCode = 2;
+}
