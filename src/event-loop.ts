@@ -79,10 +79,12 @@ export abstract class BaseEventLoop implements Loop {
     this._backend = backend;
     this.#pump = new Pump(backend);
     this._scheduler = new Scheduler(this, this.#pump);
-    // Real time, also where the loop's own clock is virtual: what holds the thread is real.
-    const now = (): number => performance.now() / 1000;
-    this.#slowWatch = new SlowWatch(this, now, () => this.slowCallbackDuration);
-    this.debug = process.env['GYRE_DEBUG'] === '1';
+    this.#slowWatch = new SlowWatch(
+      this,
+      () => backend.realTime(),
+      () => this.slowCallbackDuration,
+    );
+    this.debug = process.env.GYRE_DEBUG === '1';
   }
 
   // --- running ---
@@ -219,7 +221,7 @@ export abstract class BaseEventLoop implements Loop {
 
   /** Calls `callback(...args)` at `when` on the clock of {@link time}, in seconds. See {@link callLater}. */
   callAt<A extends unknown[]>(when: number, callback: (...args: A) => unknown, ...args: A): TimerHandle {
-    if (typeof when !== 'number' || when !== when) checkSeconds('when', when);
+    if (typeof when !== 'number' || Number.isNaN(when)) checkSeconds('when', when);
     if (typeof callback !== 'function') checkFunction('callback', callback);
     if (this.#closed) this._checkOpen();
     return this.#timer(when, callback as AnyCallback, args, 'callAt');

@@ -36,7 +36,7 @@ const BACKENDS = ['node'] as const;
  * ```
  */
 export function backendInfo(): BackendInfo {
-  const forced = process.env['GYRE_BACKEND'];
+  const forced = process.env.GYRE_BACKEND;
   if (forced === undefined || forced === '') {
     return { backend: 'node', reason: 'the portable backend is the only one of this version' };
   }

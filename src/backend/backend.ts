@@ -27,6 +27,8 @@ export interface Backend {
   readonly clockResolution: number;
   /** Monotonic seconds. */
   time(): number;
+  /** Real monotonic seconds, also where `time()` is virtual: what holds the thread in debug mode is real. */
+  realTime(): number;
   /**
    * Keeps the host alive from now on, and lets `wake` and `wakeAt` call `onTurn`. `onTurnEnd` follows each `onTurn`, once
    * the host's microtasks are done.

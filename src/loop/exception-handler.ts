@@ -24,10 +24,11 @@ export function handleException(
 ): void {
   if (handler !== null) {
     try {
-      handler(loop, context);
+      const result = handler(loop, context) as unknown;
+      if (result instanceof Promise) result.catch(printHandlerFailure);
       return;
     } catch (exception) {
-      printException({ message: 'exception in the exception handler', exception });
+      printHandlerFailure(exception);
     }
   }
   try {
@@ -35,6 +36,10 @@ export function handleException(
   } catch (exception) {
     printException({ message: 'exception in the default exception handler', exception });
   }
+}
+
+function printHandlerFailure(exception: unknown): void {
+  printException({ message: 'exception in the exception handler', exception });
 }
 
 function describe(value: unknown): string {

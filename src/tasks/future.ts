@@ -16,7 +16,7 @@ import { Handle } from '../loop/handle.ts';
 import { rememberOrigin, withOrigin } from '../loop/origins.ts';
 import type { Unretrieved } from '../loop/ownership.ts';
 import type { Scheduler } from '../loop/scheduler.ts';
-import type { ExceptionContext, Loop, TaskLike } from '../loop/types.ts';
+import type { Loop, TaskLike } from '../loop/types.ts';
 
 /** What the library takes wherever it waits for something. */
 export type Awaitable<T> = PromiseLike<T>;

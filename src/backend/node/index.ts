@@ -43,6 +43,10 @@ export class NodeBackend implements Backend {
     return this.#clock.time();
   }
 
+  realTime(): number {
+    return this.#clock.time();
+  }
+
   start(onTurn: () => void, onTurnEnd: () => void): void {
     this.#clock.start(onTurn, onTurnEnd);
   }

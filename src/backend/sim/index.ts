@@ -1,7 +1,6 @@
 /** The simulated backend: a virtual clock, and no operating system. */
 import { LoopError } from '../../base/errors.ts';
 import type { Backend, BackendFeatures, RawListener, RawRequest, RawStream } from '../backend.ts';
-import { onInterrupt } from '../node/interrupt.ts';
 import { VirtualClock } from './clock.ts';
 
 export class SimBackend implements Backend {
@@ -17,6 +16,10 @@ export class SimBackend implements Backend {
 
   time(): number {
     return this.#clock.time();
+  }
+
+  realTime(): number {
+    return performance.now() / 1000;
   }
 
   start(onTurn: () => void, onTurnEnd: () => void): void {
@@ -51,8 +54,9 @@ export class SimBackend implements Backend {
     throw unsupported('TCP');
   }
 
-  onInterrupt(callback: () => void): RawRequest {
-    return onInterrupt(callback);
+  /** Ctrl-C is of the real world: it ends the process. */
+  onInterrupt(): RawRequest {
+    return { cancel: () => {} };
   }
 
   close(): void {}
