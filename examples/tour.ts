@@ -32,8 +32,7 @@ function title(line: string): void {
 }
 
 function portOf(server: Server): number {
-  const [, port] = server.sockets[0]?.getsockname() as [string, number];
-  return port;
+  return server.sockets[0]?.getsockname()?.[1] as number;
 }
 
 // --- 1. a chat server by protocol, three clients of three kinds ---
@@ -274,14 +273,16 @@ async function tour(): Promise<void> {
 
 async function serve(port: number): Promise<void> {
   const room = new ChatRoom(console.log);
-  await using server = await getRunningLoop().createServer(() => new ChatMember(room), '127.0.0.1', port);
+  const server = await getRunningLoop().createServer(() => new ChatMember(room), '127.0.0.1', port);
   console.log(`chat on 127.0.0.1:${portOf(server)}: try \`nc 127.0.0.1 ${portOf(server)}\`. Ctrl-C ends it.`);
   try {
-    await server.serveForever();
+    await sleep(Number.POSITIVE_INFINITY);
   } finally {
+    console.log(`\nclosing: ${room.size} in the room`);
+    server.close();
     room.closeAll();
     server.closeClients();
-    console.log(`\nclosing: ${room.size} connected`);
+    await server.waitClosed();
   }
 }
 

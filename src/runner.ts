@@ -1,11 +1,12 @@
 /** The front door: a loop for one main function, with everything put away at the end. */
 import { CancelledError, LoopError } from './base/errors.ts';
-import { checkBoolean, checkFunction, checkOptions, invalidArgType } from './base/validate.ts';
+import { checkBoolean, checkFunction, checkOptions, invalidArgType, outOfRange } from './base/validate.ts';
 import { BaseEventLoop } from './event-loop.ts';
 import { runningLoopOrNull } from './loop/context.ts';
 import { newEventLoop } from './policy.ts';
 import { isAwaitable } from './tasks/ensure-future.ts';
 import type { Awaitable } from './tasks/future.ts';
+import { Future } from './tasks/future.ts';
 import { Task } from './tasks/task.ts';
 
 export interface RunnerOptions {
@@ -52,6 +53,11 @@ export class Runner implements AsyncDisposable {
       if (!(loop instanceof BaseEventLoop)) {
         throw invalidArgType('options.loopFactory', loop, 'a function that answers an event loop');
       }
+      // Not taken over, so not closed in the end either: it is somebody else's.
+      if (loop.isClosed())
+        throw new LoopError('ERR_LOOP_CLOSED', 'options.loopFactory answered a closed event loop');
+      if (loop.isRunning())
+        throw new LoopError('ERR_LOOP_RUNNING', 'options.loopFactory answered a running event loop');
       if (this.#options.debug !== undefined) loop.debug = this.#options.debug;
       this.#loop = loop;
     }
@@ -78,16 +84,26 @@ export class Runner implements AsyncDisposable {
     }
     const loop = this.getLoop();
     if (loop.isRunning()) throw new LoopError('ERR_LOOP_RUNNING', 'this event loop is running already');
+    if (main instanceof Future && main._loop !== loop) {
+      throw outOfRange('main', main, "of this runner's loop, not of another one");
+    }
     const task =
       main instanceof Task ? main : loop.createTask(main as () => PromiseLike<T>, { name: 'main' });
     return this.#run(loop, task as Task<T>);
   }
 
-  /** Cancels what is left, waits for it, closes the loop. Idempotent. */
+  /**
+   * Cancels what is left, waits for it, closes the loop. Idempotent.
+   *
+   * @throws LoopError `ERR_LOOP_RUNNING` (as rejection) while `run()` is under way
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#closed = true;
     const loop = this.#loop;
+    if (loop?.isRunning()) {
+      throw new LoopError('ERR_LOOP_RUNNING', 'a runner cannot be closed before its run() is over');
+    }
+    this.#closed = true;
     if (loop === null || loop.isClosed()) return;
     try {
       await cancelRemaining(loop);
@@ -135,10 +151,19 @@ export class Runner implements AsyncDisposable {
  * console.log(answer);
  * ```
  */
-export async function run<T>(main: () => Awaitable<T>, options: RunnerOptions = {}): Promise<T> {
+export function run<T>(main: () => Awaitable<T>, options: RunnerOptions = {}): Promise<T> {
   const runner = new Runner(options);
   try {
-    return await runner.run(main);
+    return closeAfter(runner, runner.run(main));
+  } catch (error) {
+    void runner.close();
+    throw error;
+  }
+}
+
+async function closeAfter<T>(runner: Runner, result: Promise<T>): Promise<T> {
+  try {
+    return await result;
   } finally {
     await runner.close();
   }

@@ -74,8 +74,9 @@ export class DeadlineHeap<T extends DeadlineEntry> {
 
   #dropDeadTop(): void {
     while (this.#dead > 0 && (this.#entries[this.#slots[ROOT] as number] as T).cancelled()) {
-      this.#pop();
+      // Counted before it is popped: that may sweep, and then none is left.
       this.#dead--;
+      this.#pop();
     }
   }
 

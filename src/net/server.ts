@@ -100,7 +100,8 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   }
 
   /**
-   * Serves until it is cancelled; then closes the server and waits until it is closed.
+   * Serves until it is cancelled (or the server closed by somebody else); then closes the server and its connections, and
+   * waits until all are gone.
    *
    * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed, `ERR_LOOP_RUNNING` when somebody else serves it for ever
    */
@@ -118,6 +119,8 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
       } finally {
         this.#serveForever = null;
         this.close();
+        // Without this, a client that stays would keep a cancelled server, and Ctrl-C, waiting for ever.
+        this.closeClients();
         await this.waitClosed();
       }
     });

@@ -50,6 +50,8 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #flushing: boolean = false;
   #finSent: boolean = false;
   #lostWrites: number = 0;
+  /** What the protocol knows of the flow. */
+  #toldPaused: boolean = false;
   /** What made us give the connection up: more to the point than what the handle then says. */
   #fault: Error | null = null;
   #aborted: boolean = false;
@@ -402,12 +404,16 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   #checkFlow(): void {
-    if (this.#state === 'lost') return;
-    const change = this.#flow.update(this.#queue.size);
-    if (change === null) return;
-    const event = change === 'pause' ? 'pauseWriting' : 'resumeWriting';
-    if (this.#loop.isRunning()) this.#call(event, undefined);
-    else this.#later(() => this.#state === 'lost' || this.#call(event, undefined));
+    if (this.#flow.update(this.#queue.size) === null) return;
+    if (this.#loop.isRunning()) this.#tellFlow();
+    else this.#later(() => this.#tellFlow());
+  }
+
+  /** Nothing, where a stopped loop has seen a pause and its end. */
+  #tellFlow(): void {
+    if (this.#state === 'lost' || this.#flow.paused === this.#toldPaused) return;
+    this.#toldPaused = this.#flow.paused;
+    this.#call(this.#toldPaused ? 'pauseWriting' : 'resumeWriting', undefined);
   }
 
   /** Whoever waits for the end is told. */

@@ -98,7 +98,7 @@ export class StreamReaderProtocol implements Protocol {
 
   /** Done when there is room to write, failed when there will never be. @internal */
   _drain(): Future<void> {
-    const error = this.reader.exception() ?? this.#drainError();
+    const error = this.#drainError();
     if (error !== null) return failedWith(this._loop, error);
     // A closing transport takes no data any more, and so never pauses.
     const mayGoOn = !this.#paused && this.transport?.isClosing() === false;
@@ -123,7 +123,7 @@ export class StreamReaderProtocol implements Protocol {
   _turnOf(wait: ProtocolWait): void {
     if (!this.#lost && (wait.kind === 'closed' || this.#paused)) return;
     this.#waits.delete(wait);
-    const error = wait.kind === 'closed' ? this.#error : (this.reader.exception() ?? this.#drainError());
+    const error = wait.kind === 'closed' ? this.#error : this.#drainError();
     if (error === null) wait._deliver('result', undefined);
     else wait.fail(error);
   }
@@ -134,12 +134,13 @@ export class StreamReaderProtocol implements Protocol {
   }
 
   #drainError(): Error | null {
-    if (!this.#lost) return null;
-    return this.#error ?? new LoopError('ERR_TRANSPORT_CLOSED', 'drain(): the connection is closed');
+    const exception = this.reader.exception();
+    if (exception !== null || !this.#lost) return exception;
+    return new LoopError('ERR_TRANSPORT_CLOSED', 'drain(): the connection is closed');
   }
 
   #wakeAll(): void {
-    for (const wait of this.#waits) if (this.#lost || wait.kind === 'drain') wait.wake();
+    for (const wait of this.#waits) wait.wake();
   }
 
   #callbackEnded(task: Task<void>, transport: Transport): void {

@@ -219,11 +219,6 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   /** Throws for an item that the order has no place for. @internal */
   _checkItem(_item: T): void {}
 
-  /** @internal */
-  _isOver(): boolean {
-    return this.#shutDown && this._items.length === 0;
-  }
-
   /**
    * Serves the line up to this place, as far as there is something to serve. Those before it may have been woken after it: what
    * they had been woken for before was taken by somebody who came along.
@@ -323,7 +318,6 @@ class QueueIterator<T> implements AsyncIterableIterator<T> {
   next(): Promise<IteratorResult<T>> {
     const queue = this.#queue;
     if (!queue.empty()) return Promise.resolve(gotItem(queue.getNowait()));
-    if (queue._isOver()) return Promise.resolve(END);
     return queue.get().then(gotItem, endOfQueue);
   }
 

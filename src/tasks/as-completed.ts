@@ -89,7 +89,7 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
     );
     const timeout = options.timeout ?? null;
     if (timeout !== null && timeout !== Number.POSITIVE_INFINITY && this.#left > 0) {
-      this.#timer = loop.callAt(loop.time() + Math.max(timeout, 0), () =>
+      this.#timer = loop.callLater(timeout, () =>
         this.#fail(new TimeoutError('timed out: some were not done in time')),
       );
     }

@@ -92,6 +92,7 @@ export class Future<T = unknown> implements Promise<T> {
     return this._state !== 'pending';
   }
 
+  /** Whether it was cancelled. */
   cancelled(): boolean {
     return this._state === 'cancelled';
   }

@@ -151,7 +151,7 @@ export class TaskGroup {
   }
 
   #cancel(reason: string | CancelledError): void {
-    if (this.#over() || this.#reason !== null) return;
+    if (this.#reason !== null) return;
     this.#abort(reason);
     this.#scope.cancel(reason);
   }

@@ -94,9 +94,8 @@ class Waiting<A> extends Future<[Set<A>, Set<A>]> implements Runnable {
   }
 
   begin(timeout: number | null): void {
-    const loop = this._loop;
     if (timeout !== null && timeout !== Number.POSITIVE_INFINITY) {
-      this.#timer = loop.callAt(loop.time() + Math.max(timeout, 0), () => this.#wake());
+      this.#timer = this._loop.callLater(timeout, () => this.#wake());
     }
     const onDone = (future: Future<unknown>): void => this.#completed(future);
     this.#callbacks = this.#futures.map((future) => new DoneCallback(future, onDone));

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import type { BaseEventLoop } from '../../src/index.ts';
+import { LoopError, Protocol, sleep } from '../../src/index.ts';
+import type { Target } from './section.ts';
+import { section } from './section.ts';
+
+/** What a method may be asked with on an open loop. The values are right, so only the loop's state can be wrong. */
+const CALLS: Record<string, (loop: BaseEventLoop) => unknown> = {
+  runForever: (loop) => loop.runForever(),
+  runUntilComplete: (loop) => loop.runUntilComplete(async () => {}),
+  stop: (loop) => loop.stop(),
+  time: (loop) => loop.time(),
+  callSoon: (loop) => loop.callSoon(() => {}),
+  callSoonThreadsafe: (loop) => loop.callSoonThreadsafe(() => {}),
+  callLater: (loop) => loop.callLater(1, () => {}),
+  callAt: (loop) => loop.callAt(1, () => {}),
+  createFuture: (loop) => loop.createFuture(),
+  createConnection: (loop) => loop.createConnection(() => new Protocol(), '127.0.0.1', 1),
+  createServer: (loop) => loop.createServer(() => new Protocol(), '127.0.0.1', 0),
+  createTask: (loop) => loop.createTask(async () => {}),
+  setTaskFactory: (loop) => loop.setTaskFactory(null),
+  getTaskFactory: (loop) => loop.getTaskFactory(),
+  setExceptionHandler: (loop) => loop.setExceptionHandler(null),
+  getExceptionHandler: (loop) => loop.getExceptionHandler(),
+};
+
+/** Methods that a closed loop still has, each with the reason. */
+const STILL_ANSWER: Record<string, string> = {
+  isRunning: 'asks for the state',
+  isClosed: 'asks for the state',
+  close: 'is idempotent',
+  callExceptionHandler: 'leaks show up late',
+  defaultExceptionHandler: 'leaks show up late',
+};
+
+export function closingSuite(target: Target): void {
+  section('Closing', target, (test) => {
+    test('close() is idempotent and irreversible, and is_closed() says so', ({ loop }) => {
+      assert.equal(loop.isClosed(), false);
+      loop.close();
+      loop.close();
+      assert.equal(loop.isClosed(), true);
+      assert.equal(loop.isRunning(), false);
+    });
+
+    test('close() of a running loop is refused', async ({ loop }) => {
+      await loop.runUntilComplete(async () => {
+        assert.throws(() => loop.close(), { name: 'LoopError', code: 'ERR_LOOP_RUNNING' });
+        await sleep(0);
+      });
+      assert.equal(loop.isClosed(), false);
+    });
+
+    test('close() makes every other method throw', ({ loop }) => {
+      loop.close();
+      for (const name of publicMethods(loop)) {
+        if (name in STILL_ANSWER) continue;
+        const call = CALLS[name] ?? assert.fail(`say in this test what ${name}() does on a closed loop`);
+        assert.throws(
+          () => call(loop),
+          (error) => error instanceof LoopError && error.code === 'ERR_LOOP_CLOSED',
+          name,
+        );
+      }
+    });
+
+    test('close() clears the queues: what is scheduled never runs', async ({ loop }) => {
+      const log: string[] = [];
+      loop.callSoon(() => log.push('soon'));
+      loop.callLater(0, () => log.push('later'));
+      const timer = loop.callLater(0.001, () => log.push('later'));
+      loop.close();
+      timer.cancel();
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual(log, []);
+    });
+
+    test('close() ends the tasks that are left and names each', async ({ loop, reports }) => {
+      let ran = 0;
+      const asleep = loop.createTask(
+        async () => {
+          try {
+            await sleep(3600);
+          } finally {
+            ran++;
+          }
+        },
+        { name: 'asleep' },
+      );
+      await loop.runUntilComplete(async () => {});
+      const unborn = loop.createTask(async () => ran++, { name: 'unborn' });
+      loop.close();
+      assert.deepEqual(reports.takeMessages(), [
+        'the event loop was closed, but task asleep was still pending',
+        'the event loop was closed, but task unborn was still not started',
+      ]);
+      assert.equal(asleep.cancelled() && unborn.cancelled(), true);
+      await assert.rejects(
+        asleep.then(() => {}),
+        { code: 'ERR_CANCELLED' },
+      );
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(ran, 0);
+    });
+
+    test('close() reports exceptions that nobody has retrieved, and each once', ({ loop, reports }) => {
+      const bug = new Error('bug');
+      loop.createFuture().setException(bug);
+      const looked = loop.createFuture();
+      looked.setException(new Error('seen'));
+      looked.exception();
+      loop.close();
+      loop.close();
+      assert.deepEqual(reports.take(), [
+        { message: 'the exception of a future was never retrieved', exception: bug },
+      ]);
+    });
+
+    test('close() names what is left with the stack of its creation in debug mode', ({ loop, reports }) => {
+      loop.debug = true;
+      loop.createTask(async () => {}, { name: 'forgotten' });
+      loop.close();
+      const [report] = reports.take();
+      assert.match(String(report?.sourceTraceback), /closing\.suite\.ts/);
+      assert.doesNotMatch(String(report?.sourceTraceback), /task\.ts|ownership\.ts/);
+    });
+
+    test('close() wakes code outside of the loop that awaits a task which is left', async ({
+      loop,
+      reports,
+    }) => {
+      const task = loop.createTask(() => sleep(3600), { name: 'left' });
+      const waiting = assert.rejects(
+        task.then(() => {}),
+        { code: 'ERR_CANCELLED' },
+      );
+      loop.close();
+      await waiting;
+      assert.equal(reports.take().length, 1);
+    });
+
+    test('close() is what `using` calls', ({ loop }) => {
+      loop[Symbol.dispose]();
+      assert.equal(loop.isClosed(), true);
+    });
+  });
+}
+
+function publicMethods(loop: BaseEventLoop): string[] {
+  const names = new Set<string>();
+  for (
+    let proto = Object.getPrototypeOf(loop);
+    proto !== Object.prototype;
+    proto = Object.getPrototypeOf(proto)
+  ) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(proto))) {
+      if (typeof value === 'function' && name !== 'constructor' && !name.startsWith('_')) names.add(name);
+    }
+  }
+  return [...names];
+}

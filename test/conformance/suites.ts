@@ -1,0 +1,32 @@
+/**
+ * All suites, in the order of the founding document. A new section gets its line here; one that needs sockets says so to
+ * `section()` by its last argument, `'tcp'`.
+ */
+import { callsSuite } from './calls.suite.ts';
+import { closingSuite } from './closing.suite.ts';
+import { contextSuite } from './context.suite.ts';
+import { debugModeSuite } from './debug-mode.suite.ts';
+import { delayedCallsSuite } from './delayed-calls.suite.ts';
+import { exceptionsSuite } from './exceptions.suite.ts';
+import { fairnessSuite } from './fairness.suite.ts';
+import { functionsAndPolicySuite } from './functions-and-policy.suite.ts';
+import { futuresAndTasksSuite } from './futures-and-tasks.suite.ts';
+import { runningSuite } from './running.suite.ts';
+import type { Target } from './section.ts';
+import { severalLoopsSuite } from './several-loops.suite.ts';
+import { stoppingSuite } from './stopping.suite.ts';
+
+export const suites: readonly ((target: Target) => void)[] = [
+  functionsAndPolicySuite,
+  runningSuite,
+  stoppingSuite,
+  closingSuite,
+  callsSuite,
+  delayedCallsSuite,
+  fairnessSuite,
+  severalLoopsSuite,
+  contextSuite,
+  exceptionsSuite,
+  debugModeSuite,
+  futuresAndTasksSuite,
+];

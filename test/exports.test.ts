@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+// What is public is written down here, name by name: a name that comes or goes is a change of the contract, and shows.
+
+const folder = new URL('../src/', import.meta.url);
+
+interface Names {
+  values: string[];
+  types: string[];
+}
+
+const expected: Record<string, Names> = {
+  '.': {
+    values: [
+      'AF_INET',
+      'AF_INET6',
+      'AF_UNIX',
+      'AF_UNSPEC',
+      'AI_ADDRCONFIG',
+      'AI_ALL',
+      'AI_CANONNAME',
+      'AI_NUMERICHOST',
+      'AI_NUMERICSERV',
+      'AI_PASSIVE',
+      'AI_V4MAPPED',
+      'ALL_COMPLETED',
+      'AbstractServer',
+      'Barrier',
+      'BaseEventLoop',
+      'BaseProtocol',
+      'BaseTransport',
+      'BoundedSemaphore',
+      'BrokenBarrierError',
+      'BufferedProtocol',
+      'CancelledError',
+      'Condition',
+      'DefaultEventLoopPolicy',
+      'Event',
+      'FIRST_COMPLETED',
+      'FIRST_EXCEPTION',
+      'Future',
+      'Handle',
+      'IPPROTO_TCP',
+      'IPPROTO_UDP',
+      'IncompleteReadError',
+      'InvalidStateError',
+      'LifoQueue',
+      'LimitOverrunError',
+      'Lock',
+      'LoopError',
+      'NI_DGRAM',
+      'NI_NAMEREQD',
+      'NI_NOFQDN',
+      'NI_NUMERICHOST',
+      'NI_NUMERICSERV',
+      'NodeEventLoop',
+      'PriorityQueue',
+      'Protocol',
+      'Queue',
+      'QueueEmpty',
+      'QueueFull',
+      'QueueShutDown',
+      'Runner',
+      'SOCK_DGRAM',
+      'SOCK_STREAM',
+      'Semaphore',
+      'Server',
+      'StreamReader',
+      'StreamWriter',
+      'Task',
+      'TimeoutError',
+      'TimerHandle',
+      'Transport',
+      'TransportSocket',
+      'allTasks',
+      'asCompleted',
+      'backendInfo',
+      'currentTask',
+      'ensureFuture',
+      'gather',
+      'getEventLoop',
+      'getEventLoopPolicy',
+      'getRunningLoop',
+      'newEventLoop',
+      'openConnection',
+      'run',
+      'setEventLoop',
+      'setEventLoopPolicy',
+      'shield',
+      'sleep',
+      'startServer',
+      'taskGroup',
+      'timeout',
+      'timeoutAt',
+      'wait',
+      'waitFor',
+    ],
+    types: [
+      'AddressInfo',
+      'AsCompletedOptions',
+      'Awaitable',
+      'BackendInfo',
+      'CompletedIterator',
+      'ConnectionCallback',
+      'ConnectionOptions',
+      'EventLoopPolicy',
+      'ExceptionContext',
+      'ExtraInfo',
+      'GatherOptions',
+      'Gathered',
+      'GatheredOrErrors',
+      'Inet4Address',
+      'Inet6Address',
+      'Loop',
+      'LoopErrorCode',
+      'OpenConnectionOptions',
+      'PriorityQueueOptions',
+      'ReadTransport',
+      'ReturnWhen',
+      'RunnerOptions',
+      'Separator',
+      'ServerOptions',
+      'SignalOptions',
+      'SocketAddress',
+      'StartServerOptions',
+      'StreamProtocol',
+      'StreamReaderOptions',
+      'TaskFactory',
+      'TaskGroup',
+      'TaskOptions',
+      'TimeoutScope',
+      'WaitOptions',
+      'WriteBufferLimits',
+      'WriteTransport',
+    ],
+  },
+  './lowlevel': {
+    values: [],
+    types: [
+      'Backend',
+      'BackendFeatures',
+      'ConnectEvents',
+      'ConnectTarget',
+      'ListenEvents',
+      'ListenTarget',
+      'RawListener',
+      'RawRequest',
+      'RawStream',
+      'ResolveQuery',
+      'SocketControl',
+      'StreamEvents',
+      'StreamInfo',
+    ],
+  },
+  './sim': {
+    values: ['SimulatedEventLoop', 'checkDeterminism', 'compareTraces'],
+    types: ['SimulatedEventLoopOptions', 'TraceDifference', 'TraceEntry'],
+  },
+  './testing': {
+    values: ['checkLoopEmpty'],
+    types: [],
+  },
+};
+
+const files: Record<string, string> = {
+  '.': 'index.ts',
+  './lowlevel': 'entry/lowlevel.ts',
+  './sim': 'entry/sim.ts',
+  './testing': 'entry/testing.ts',
+};
+
+/** Values are asked of the module; types, which leave no trace in it, are read from its text. */
+async function namesOf(file: string): Promise<Names> {
+  const module = (await import(new URL(file, folder).href)) as Record<string, unknown>;
+  const text = readFileSync(new URL(file, folder), 'utf8');
+  const types = [...text.matchAll(/^export type \{([^}]*)\}/gm)].flatMap(([, list = '']) =>
+    list
+      .split(',')
+      .map((name) => name.trim().replace(/^.* as /, ''))
+      .filter((name) => name !== ''),
+  );
+  types.push(...[...text.matchAll(/^export (?:interface|type) (\w+)/gm)].map(([, name = '']) => name));
+  return { values: Object.keys(module).sort(), types: types.sort() };
+}
+
+for (const [entry, file] of Object.entries(files)) {
+  test(`the public names of ${entry === '.' ? 'gyre' : `gyre${entry.slice(1)}`}`, async () => {
+    assert.deepEqual(await namesOf(file), expected[entry]);
+  });
+}
+
+test('no name is exported by two entries, and nothing under two names', async () => {
+  const seenNames = new Map<string, string>();
+  const seenValues = new Map<unknown, string>();
+  for (const [entry, file] of Object.entries(files)) {
+    const { values, types } = await namesOf(file);
+    for (const name of [...values, ...types]) {
+      assert.equal(
+        seenNames.get(name),
+        undefined,
+        `${name} is exported by ${entry} and by ${seenNames.get(name)}`,
+      );
+      seenNames.set(name, entry);
+    }
+    const module = (await import(new URL(file, folder).href)) as Record<string, unknown>;
+    for (const [name, value] of Object.entries(module)) {
+      if (typeof value !== 'function') continue;
+      assert.equal(seenValues.get(value), undefined, `${name} is ${seenValues.get(value)}, too`);
+      seenValues.set(value, name);
+    }
+  }
+});
+
+test('nothing that is exported begins with an underscore', async () => {
+  for (const file of Object.values(files)) {
+    const { values, types } = await namesOf(file);
+    assert.deepEqual(
+      [...values, ...types].filter((name) => name.startsWith('_')),
+      [],
+    );
+  }
+});
+
+test('package.json has a path for each entry, and each path an entry', () => {
+  const { exports } = JSON.parse(readFileSync(new URL('../package.json', folder), 'utf8')) as {
+    exports: Record<string, { types: string; default: string } | string>;
+  };
+  const paths = Object.entries(exports).flatMap(([path, target]) =>
+    typeof target === 'string' ? [] : [[path, target.default.replace('./dist/', '').replace('.js', '.ts')]],
+  );
+  assert.deepEqual(Object.fromEntries(paths), files);
+  assert.deepEqual(
+    readdirSync(new URL('entry/', folder))
+      .map((name) => `entry/${name}`)
+      .sort(),
+    Object.values(files)
+      .filter((file) => file.startsWith('entry/'))
+      .sort(),
+  );
+});

@@ -1,0 +1,263 @@
+/**
+ * Connected pairs over real sockets: two gyre transports, or one and a socket of Node's own. And the *clogged* pair, of which one
+ * side has written more than the kernel takes: most mistakes of close and cancel only show there.
+ */
+import type { Server as NodeServer, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { BaseEventLoop, Protocol, Server, StreamProtocol, Transport } from '../../src/index.ts';
+import { NodeEventLoop } from '../../src/index.ts';
+import type { Reports } from './loop-fixture.ts';
+import { withLoop } from './loop-fixture.ts';
+
+/** Runs `body` as a task on a real loop, of which nothing may be left afterwards. */
+export function onNode(
+  body: (loop: NodeEventLoop, reports: Reports) => Promise<void>,
+  options: { debug?: boolean } = {},
+): () => Promise<void> {
+  return () =>
+    withLoop(
+      () => new NodeEventLoop(),
+      (loop, reports) => {
+        loop.debug = options.debug ?? false;
+        return loop.runUntilComplete(() => body(loop, reports));
+      },
+    );
+}
+
+/** A protocol that remembers what it was told, and lets a test wait for it. */
+export class Recorder implements Protocol {
+  /** `made`, `data`, `eof`, `pause`, `resume`, `lost`: data that came in several pieces counts once. */
+  readonly log: string[] = [];
+  readonly chunks: Buffer[] = [];
+  received: number = 0;
+  /** What `eofReceived` answers. */
+  keepOpen: boolean = false;
+  /** Of `connectionLost`; undefined before. */
+  exception: Error | null | undefined = undefined;
+  paused: boolean = false;
+  #transport: Transport | null = null;
+  readonly #waiting: Set<() => void> = new Set();
+
+  get transport(): Transport {
+    if (this.#transport === null) throw new Error('no connection was made yet');
+    return this.#transport;
+  }
+
+  /** Everything that was received, as text. */
+  get text(): string {
+    return Buffer.concat(this.chunks).toString();
+  }
+
+  get lost(): boolean {
+    return this.exception !== undefined;
+  }
+
+  connectionMade(transport: Transport): void {
+    this.#transport = transport;
+    this.#note('made');
+  }
+
+  dataReceived(data: Buffer): void {
+    this.chunks.push(data);
+    this.received += data.length;
+    if (this.log.at(-1) === 'data') this.log.pop();
+    this.#note('data');
+  }
+
+  eofReceived(): boolean {
+    this.#note('eof');
+    return this.keepOpen;
+  }
+
+  pauseWriting(): void {
+    this.paused = true;
+    this.#note('pause');
+  }
+
+  resumeWriting(): void {
+    this.paused = false;
+    this.#note('resume');
+  }
+
+  connectionLost(exception: Error | null): void {
+    this.exception = exception;
+    this.#note('lost');
+  }
+
+  /** Once `condition` holds. It is looked at whenever the protocol was told something. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.add(resolve);
+      });
+    }
+  }
+
+  /** Once the log has `word`. */
+  untilTold(word: string): Promise<void> {
+    return this.until(() => this.log.includes(word));
+  }
+
+  /** Once `bytes` were received; answers all that was. */
+  async untilReceived(bytes: number): Promise<Buffer> {
+    await this.until(() => this.received >= bytes);
+    return Buffer.concat(this.chunks);
+  }
+
+  untilLost(): Promise<void> {
+    return this.until(() => this.lost);
+  }
+
+  #note(word: string): void {
+    this.log.push(word);
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const resolve of waiting) resolve();
+  }
+}
+
+/** The port of a server that listens on one. */
+export function portOf(server: Server): number {
+  return server.sockets[0]?.getsockname()?.[1] as number;
+}
+
+/** Two gyre transports, connected: the near one by `createConnection`, the far one accepted by a server that is closed again. */
+export async function connectedPair<N extends StreamProtocol, F extends StreamProtocol>(
+  loop: BaseEventLoop,
+  near: N,
+  far: F,
+  host: string = '127.0.0.1',
+): Promise<{ near: Transport; far: Transport }> {
+  const accepted = loop.createFuture<Transport>();
+  const server = await loop.createServer(() => tellingOf(far, accepted), host, 0);
+  const [transport] = await loop.createConnection(() => near, host, portOf(server));
+  const other = await accepted;
+  server.close();
+  return { near: transport, far: other };
+}
+
+/** Two recorders over a connected pair. */
+export async function recorders(
+  loop: BaseEventLoop,
+  host?: string,
+): Promise<{ near: Recorder; far: Recorder }> {
+  const near = new Recorder();
+  const far = new Recorder();
+  await connectedPair(loop, near, far, host);
+  return { near, far };
+}
+
+/** More than the kernel takes for one connection on any machine that we know: Linux stops at 36 MiB. */
+const CLOG_BYTES = 64 * 1024 * 1024;
+const CLOG_PIECE = Buffer.alloc(1024 * 1024, 'clog');
+
+/**
+ * A connected pair of which the near side has written 64 MiB, and the far side reads nothing until `resumeReading()`.
+ *
+ * @returns `written`: the bytes that the far side will get if nothing is dropped
+ */
+export async function cloggedPair(
+  loop: BaseEventLoop,
+): Promise<{ near: Recorder; far: Recorder; written: number }> {
+  const pair = await recorders(loop);
+  pair.far.transport.pauseReading();
+  for (let bytes = 0; bytes < CLOG_BYTES; bytes += CLOG_PIECE.length) pair.near.transport.write(CLOG_PIECE);
+  await pair.near.untilTold('pause');
+  return { ...pair, written: CLOG_BYTES };
+}
+
+/** A gyre server's side of a connection whose other side is a socket of Node's own, half-open allowed. */
+export async function foreignClient<P extends StreamProtocol>(
+  loop: BaseEventLoop,
+  protocol: P,
+  host: string = '127.0.0.1',
+): Promise<{ transport: Transport; socket: Socket }> {
+  const accepted = loop.createFuture<Transport>();
+  const server = await loop.createServer(() => tellingOf(protocol, accepted), host, 0);
+  const socket = connect({ host, port: portOf(server), allowHalfOpen: true });
+  socket.on('error', ignore);
+  const transport = await accepted;
+  server.close();
+  return { transport, socket };
+}
+
+/** A gyre client's side of a connection to a server of Node's own; the server takes just this one. */
+export async function foreignServer<P extends StreamProtocol>(
+  loop: BaseEventLoop,
+  protocol: P,
+  host: string = '127.0.0.1',
+): Promise<{ transport: Transport; socket: Socket }> {
+  const { server, port } = await listeningNodeServer(host);
+  const accepted = new Promise<Socket>((resolve) => {
+    server.once('connection', resolve);
+  });
+  const [transport] = await loop.createConnection(() => protocol, host, port);
+  const socket = await accepted;
+  socket.on('error', ignore);
+  server.close();
+  return { transport, socket };
+}
+
+/** Node kills the process where nobody listens to an error; a test that wants to see it listens, too. */
+function ignore(): void {}
+
+const connectionsOf: WeakMap<NodeServer, Set<Socket>> = new WeakMap();
+
+/** A server of Node's own. `closed(server)` ends its connections, too. */
+export async function listeningNodeServer(
+  host: string = '127.0.0.1',
+  port: number = 0,
+): Promise<{ server: NodeServer; port: number }> {
+  const server = createServer({ allowHalfOpen: true });
+  const connections = new Set<Socket>();
+  connectionsOf.set(server, connections);
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.on('error', ignore);
+    socket.on('close', () => connections.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  return { server, port: (server.address() as { port: number }).port };
+}
+
+/** A port on which nobody listens. Taken from the system, and given back: nobody else gets it within a test's time. */
+export async function freePort(host: string = '127.0.0.1'): Promise<number> {
+  const { server, port } = await listeningNodeServer(host);
+  await closed(server);
+  return port;
+}
+
+/** Ends a socket or server of Node's own, and waits until it is closed. */
+export function closed(handle: Socket | NodeServer): Promise<void> {
+  return new Promise((resolve) => {
+    if ('destroy' in handle && handle.closed) {
+      resolve();
+      return;
+    }
+    handle.once('close', () => resolve());
+    if ('destroy' in handle) {
+      handle.destroy();
+      return;
+    }
+    handle.close();
+    for (const socket of connectionsOf.get(handle) ?? []) socket.destroy();
+  });
+}
+
+/** `protocol` itself; its `connectionMade` also tells `accepted`. */
+function tellingOf<P extends StreamProtocol>(
+  protocol: P,
+  accepted: { setResult(transport: Transport): void },
+): P {
+  const made = protocol.connectionMade;
+  protocol.connectionMade = function (this: P, transport: Transport): unknown {
+    accepted.setResult(transport);
+    if (made === undefined) delete protocol.connectionMade;
+    else protocol.connectionMade = made;
+    return made?.call(this, transport);
+  };
+  return protocol;
+}

@@ -1,0 +1,396 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Handle, TimerHandle } from '../../src/loop/handle.ts';
+import type { Waker } from '../../src/loop/scheduler.ts';
+import { Scheduler } from '../../src/loop/scheduler.ts';
+import type { ExceptionContext, Loop } from '../../src/loop/types.ts';
+
+// No host and no clock here: a number is the time, and a list of words is what the waker was told.
+
+class Wakes implements Waker {
+  readonly told: string[] = [];
+
+  wake(): void {
+    this.told.push('wake');
+  }
+
+  wakeAt(when: number): void {
+    this.told.push(`wakeAt ${when}`);
+  }
+
+  take(): string[] {
+    return this.told.splice(0);
+  }
+}
+
+interface Bench {
+  scheduler: Scheduler;
+  wakes: Wakes;
+  reports: ExceptionContext[];
+  log: string[];
+  /** Puts its word into the log. */
+  say: (word: unknown) => void;
+}
+
+function bench(): Bench {
+  const wakes = new Wakes();
+  const reports: ExceptionContext[] = [];
+  const log: string[] = [];
+  const loop = {
+    callExceptionHandler: (context: ExceptionContext) => reports.push(context),
+  } as unknown as Loop & { _context: unknown };
+  (loop as { _context: unknown })._context = { _loop: loop, _task: null };
+  const say = (word: unknown): void => {
+    log.push(String(word));
+  };
+  return { scheduler: new Scheduler(loop, wakes), wakes, reports, log, say };
+}
+
+test('a turn runs what was ready when it began, and nothing that its callbacks schedule', () => {
+  const { scheduler, log, say } = bench();
+  scheduler.callSoon(() => {
+    say('first');
+    scheduler.callSoon(say, ['third']);
+  }, []);
+  scheduler.callSoon(say, ['second']);
+  scheduler.runTurn(0);
+  assert.deepEqual(log, ['first', 'second']);
+  scheduler.runTurn(0);
+  assert.deepEqual(log, ['first', 'second', 'third']);
+});
+
+test('callbacks run in the order in which they were scheduled, each exactly once', () => {
+  const { scheduler, log, say } = bench();
+  const words = Array.from({ length: 1000 }, (_, i) => String(i));
+  for (const word of words) scheduler.callSoon(say, [word]);
+  scheduler.runTurn(0);
+  scheduler.runTurn(0);
+  assert.deepEqual(log, words);
+});
+
+test('timers that are due run behind what is ready, in order of deadline, then of scheduling', () => {
+  const { scheduler, log, say } = bench();
+  scheduler.callAt(2, say, ['at 2']);
+  scheduler.callAt(1, say, ['at 1, first']);
+  scheduler.callAt(3, say, ['at 3']);
+  scheduler.callAt(1, say, ['at 1, second']);
+  scheduler.callSoon(say, ['ready']);
+  scheduler.runTurn(2);
+  assert.deepEqual(log, ['ready', 'at 1, first', 'at 1, second', 'at 2']);
+});
+
+test('a timer does not run before its deadline, by however little', () => {
+  const { scheduler, log, say } = bench();
+  scheduler.callAt(1, say, ['due']);
+  scheduler.runTurn(1 - Number.EPSILON);
+  assert.deepEqual(log, []);
+  scheduler.runTurn(1);
+  assert.deepEqual(log, ['due']);
+});
+
+test('a timer that a callback schedules for now waits for the next turn', () => {
+  const { scheduler, log, say } = bench();
+  scheduler.callSoon(() => scheduler.callAt(0, say, ['timer']), []);
+  scheduler.runTurn(5);
+  assert.deepEqual(log, []);
+  scheduler.runTurn(5);
+  assert.deepEqual(log, ['timer']);
+});
+
+test('a cancelled callback does not run, also when it was cancelled in the turn in which it was due', () => {
+  const { scheduler, log, say } = bench();
+  const soon = scheduler.callSoon(say, ['never']);
+  let later: Handle | null = null;
+  let timer: TimerHandle | null = null;
+  scheduler.callSoon(() => {
+    later?.cancel();
+    timer?.cancel();
+  }, []);
+  later = scheduler.callSoon(say, ['never']);
+  timer = scheduler.callAt(1, say, ['never']);
+  soon.cancel();
+  scheduler.runTurn(1);
+  scheduler.runTurn(2);
+  assert.deepEqual(log, []);
+  assert.equal(soon.cancelled() && later.cancelled() && timer.cancelled(), true);
+  assert.equal(scheduler.timers.size, 0);
+});
+
+test('cancelling a timer a second time, or after it ran, disturbs no other timer', () => {
+  const { scheduler, log, say } = bench();
+  const first = scheduler.callAt(1, say, ['first']);
+  const second = scheduler.callAt(2, say, ['second']);
+  scheduler.callAt(3, say, ['third']);
+  scheduler.runTurn(1);
+  first.cancel();
+  first.cancel();
+  second.cancel();
+  second.cancel();
+  assert.equal(scheduler.timers.size, 1);
+  scheduler.runTurn(3);
+  assert.deepEqual(log, ['first', 'third']);
+});
+
+test('a callback that throws is reported, and the others of its turn run', () => {
+  const { scheduler, reports, log, say } = bench();
+  const bug = new Error('bug');
+  const handle = scheduler.callSoon(() => {
+    throw bug;
+  }, []);
+  scheduler.callSoon(say, ['next']);
+  scheduler.runTurn(0);
+  assert.deepEqual(log, ['next']);
+  assert.deepEqual(reports, [{ message: 'exception in a callback', exception: bug, handle }]);
+});
+
+test('an async callback that fails is reported as a callback that throws', async () => {
+  const { scheduler, reports } = bench();
+  const bug = new Error('bug');
+  scheduler.callSoon(async () => {
+    throw bug;
+  }, []);
+  scheduler.runTurn(0);
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.deepEqual(
+    reports.map((report) => report.exception),
+    [bug],
+  );
+});
+
+test('stop() lets everything run that was scheduled before it, also what waits for the next turn', () => {
+  const { scheduler, log, say } = bench();
+  scheduler.callSoon(() => {
+    say('first');
+    scheduler.callSoon(say, ['scheduled before']);
+    scheduler.stop();
+    scheduler.callSoon(say, ['scheduled after']);
+  }, []);
+  scheduler.callSoon(say, ['second']);
+  scheduler.runTurn(0);
+  assert.equal(scheduler.stopped, false);
+  scheduler.runTurn(0);
+  assert.deepEqual(log, ['first', 'second', 'scheduled before']);
+  assert.equal(scheduler.stopped, true);
+  scheduler.stopped = false;
+  scheduler.runTurn(0);
+  assert.deepEqual(log, ['first', 'second', 'scheduled before', 'scheduled after']);
+  assert.equal(scheduler.stopped, false);
+});
+
+test('stop() lets timers run that move into the ready queue before its mark, and no others', () => {
+  const { scheduler, log, say } = bench();
+  scheduler.callAt(1, say, ['due']);
+  scheduler.callSoon(() => scheduler.stop(), []);
+  scheduler.runTurn(1);
+  assert.deepEqual(log, ['due']);
+  scheduler.callAt(1, say, ['due behind the mark']);
+  scheduler.runTurn(1);
+  assert.deepEqual(log, ['due']);
+  assert.equal(scheduler.stopped, true);
+});
+
+test('stop() is one stop however often it is called before it takes effect', () => {
+  const { scheduler, log, say } = bench();
+  scheduler.stop();
+  scheduler.callSoon(say, ['a']);
+  scheduler.stop();
+  scheduler.runTurn(0);
+  assert.equal(scheduler.stopped, true);
+  scheduler.stopped = false;
+  scheduler.callSoon(say, ['b']);
+  scheduler.runTurn(0);
+  assert.equal(scheduler.stopped, false);
+  assert.deepEqual(log, ['a', 'b']);
+  scheduler.stop();
+  scheduler.runTurn(0);
+  assert.equal(scheduler.stopped, true);
+});
+
+test('the waker is told once when the empty ready queue gets its first entry', () => {
+  const { scheduler, wakes, say } = bench();
+  scheduler.rest();
+  assert.deepEqual(wakes.take(), ['wakeAt Infinity']);
+  scheduler.callSoon(say, [1]);
+  scheduler.callSoon(say, [2]);
+  scheduler.callAt(5, say, [3]);
+  assert.deepEqual(wakes.take(), ['wake']);
+});
+
+test('the waker is told of a timer only when it is the earliest', () => {
+  const { scheduler, wakes, say } = bench();
+  scheduler.rest();
+  wakes.take();
+  scheduler.callAt(5, say, [1]);
+  scheduler.callAt(6, say, [2]);
+  scheduler.callAt(5, say, [3]);
+  scheduler.callAt(4, say, [4]);
+  assert.deepEqual(wakes.take(), ['wakeAt 5', 'wakeAt 4']);
+});
+
+test('a turn ends with a wish for the next one: at once when something is ready, else at the next deadline', () => {
+  const { scheduler, wakes, say } = bench();
+  scheduler.callSoon(() => scheduler.callSoon(say, ['next']), []);
+  const timer = scheduler.callAt(9, say, ['timer']);
+  wakes.take();
+  scheduler.runTurn(0);
+  assert.deepEqual(wakes.take(), ['wake']);
+  scheduler.runTurn(0);
+  assert.deepEqual(wakes.take(), ['wakeAt 9']);
+  timer.cancel();
+  scheduler.runTurn(1);
+  assert.deepEqual(wakes.take(), ['wakeAt Infinity']);
+});
+
+test('the end of a turn tells the waker when the code that was resumed has cancelled the earliest timer', () => {
+  const { scheduler, wakes, say } = bench();
+  const first = scheduler.callAt(5, say, [1]);
+  scheduler.callAt(6, say, [2]);
+  scheduler.runTurn(0);
+  wakes.take();
+  scheduler.endTurn();
+  assert.deepEqual(wakes.take(), []);
+  scheduler.runTurn(0);
+  first.cancel();
+  wakes.take();
+  scheduler.endTurn();
+  assert.deepEqual(wakes.take(), ['wakeAt 6']);
+});
+
+test('clear() forgets callbacks and timers and tells who waits that it is over', () => {
+  const { scheduler, log, say } = bench();
+  scheduler.callSoon(say, ['never']);
+  const timer = scheduler.callAt(1, say, ['never']);
+  scheduler.push({ _run: () => say('never'), _abandon: () => say('abandoned') });
+  scheduler.stop();
+  scheduler.clear();
+  timer.cancel();
+  assert.equal(scheduler.ready.length, 0);
+  assert.equal(scheduler.timers.size, 0);
+  scheduler.runTurn(5);
+  assert.deepEqual(log, ['abandoned']);
+  assert.equal(scheduler.stopped, false);
+});
+
+test('the observer sees each entry right before it runs', () => {
+  const { scheduler, log, say } = bench();
+  scheduler.observer = (entry) => say(`sees ${(entry as Handle)._args[0]}`);
+  scheduler.callSoon(say, ['a']);
+  scheduler.callAt(0, say, ['b']);
+  scheduler.runTurn(0);
+  assert.deepEqual(log, ['sees a', 'a', 'sees b', 'b']);
+});
+
+// The model: arrays, sorted and sliced, and the words of the founding document about stop().
+
+interface Engine {
+  callSoon(id: number): void;
+  callAt(when: number, id: number): void;
+  cancel(id: number): void;
+  stop(): void;
+  /** Runs a turn; answers whether it met the mark. */
+  turn(now: number): boolean;
+}
+
+type Step =
+  | { kind: 'soon' }
+  | { kind: 'at'; when: number }
+  | { kind: 'cancel'; n: number }
+  | { kind: 'stop' };
+
+/** Plays a script on an engine: each callback that runs takes its own next steps. Answers what happened. */
+function play(make: (run: (id: number) => void) => Engine, begin: Step[], script: Step[][]): string[] {
+  const log: string[] = [];
+  let nextId = 0;
+  let nextSteps = 0;
+  const perform = (steps: Step[]): void => {
+    for (const step of steps) {
+      if (step.kind === 'soon') engine.callSoon(nextId++);
+      else if (step.kind === 'at') engine.callAt(step.when, nextId++);
+      else if (step.kind === 'stop') engine.stop();
+      else if (nextId > 0) engine.cancel(step.n % nextId);
+    }
+  };
+  const engine = make((id) => {
+    log.push(`callback ${id}`);
+    perform(script[nextSteps++] ?? []);
+  });
+  perform(begin);
+  for (let now = 0; now < 12; now++) {
+    log.push(engine.turn(now) ? `turn at ${now} met the mark` : `turn at ${now}`);
+  }
+  return log;
+}
+
+function realEngine(run: (id: number) => void): Engine {
+  const { scheduler } = bench();
+  const handles: Handle[] = [];
+  return {
+    callSoon: (id) => {
+      handles[id] = scheduler.callSoon(run as never, [id]);
+    },
+    callAt: (when, id) => {
+      handles[id] = scheduler.callAt(when, run as never, [id]);
+    },
+    cancel: (id) => handles[id]?.cancel(),
+    stop: () => scheduler.stop(),
+    turn: (now) => {
+      scheduler.stopped = false;
+      scheduler.runTurn(now);
+      return scheduler.stopped;
+    },
+  };
+}
+
+function modelEngine(run: (id: number) => void): Engine {
+  let ready: (number | 'stop')[] = [];
+  let timers: { when: number; id: number }[] = [];
+  const cancelled = new Set<number>();
+  return {
+    callSoon: (id) => ready.push(id),
+    callAt: (when, id) => timers.push({ when, id }),
+    cancel: (id) => cancelled.add(id),
+    stop: () => {
+      if (!ready.includes('stop')) ready.push('stop');
+    },
+    turn: (now) => {
+      // Array.sort is stable: equal deadlines stay in order of scheduling.
+      const due = timers.filter(({ when }) => when <= now).sort((a, b) => a.when - b.when);
+      timers = timers.filter(({ when }) => when > now);
+      const batch = [...ready, ...due.map(({ id }) => id)];
+      ready = [];
+      for (const [at, entry] of batch.entries()) {
+        if (entry === 'stop') {
+          ready = [...batch.slice(at + 1), ...ready];
+          return true;
+        }
+        // Not in the queue any more while it runs: what it calls, stop() too, is behind the rest of the batch.
+        const later = batch.slice(at + 1);
+        ready = [...later, ...ready];
+        if (!cancelled.has(entry)) run(entry);
+        ready = ready.slice(later.length);
+      }
+      return false;
+    },
+  };
+}
+
+test('the scheduler does what a model of sorted arrays does, whatever its callbacks schedule, cancel and stop', () => {
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 4, arbitrary: fc.constant<Step>({ kind: 'soon' }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant('at' as const), when: fc.integer({ min: -1, max: 11 }) }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('cancel' as const), n: fc.nat() }) },
+    { weight: 1, arbitrary: fc.constant<Step>({ kind: 'stop' }) },
+  );
+  const steps = fc.array(step, { maxLength: 4 });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 12 }), fc.array(steps, { maxLength: 60 }), (begin, script) => {
+      assert.deepEqual(play(realEngine, begin, script), play(modelEngine, begin, script));
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,198 @@
+/**
+ * A loop with a virtual clock and a network that a test plays by hand: names, attempts to connect and streams do what they are
+ * told, when they are told.
+ */
+import type {
+  BackendFeatures,
+  ConnectEvents,
+  ConnectTarget,
+  RawRequest,
+  RawStream,
+  ResolveQuery,
+  StreamEvents,
+  StreamInfo,
+} from '../../src/backend/backend.ts';
+import { SimBackend } from '../../src/backend/sim/index.ts';
+import type { AddressInfo } from '../../src/base/address.ts';
+import { literalFamily } from '../../src/base/address.ts';
+import { AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM } from '../../src/base/constants.ts';
+import { checkLoopEmpty } from '../../src/entry/testing.ts';
+import { BaseEventLoop } from '../../src/index.ts';
+
+type Answer = (error: Error | null, found: AddressInfo[]) => void;
+
+/** A stream that sends nothing anywhere. */
+export class FakeStream implements RawStream {
+  /** `readStart`, `write 5`, `abort`, … */
+  readonly calls: string[] = [];
+  readonly sent: Buffer[] = [];
+  /** The host takes all of each write at once; else `onWritten` comes when a test calls it. */
+  takesAll: boolean = true;
+  events: StreamEvents | null = null;
+
+  open(events: StreamEvents): void {
+    this.events = events;
+  }
+  readStart(): void {
+    this.calls.push('readStart');
+  }
+  readStop(): void {
+    this.calls.push('readStop');
+  }
+  write(chunks: Uint8Array[]): boolean {
+    const data = Buffer.concat(chunks);
+    this.sent.push(data);
+    this.calls.push(`write ${data.length}`);
+    return this.takesAll;
+  }
+  shutdown(): void {
+    this.calls.push('shutdown');
+  }
+  close(): void {
+    this.calls.push('close');
+  }
+  abort(): void {
+    this.calls.push('abort');
+  }
+  info(): StreamInfo {
+    const handle = { fileno: () => -1, setNoDelay: () => {}, setKeepAlive: () => {} };
+    return { family: AF_INET, sockname: ['192.0.2.1', 1], peername: ['192.0.2.2', 2], handle };
+  }
+}
+
+/** One attempt to connect, to be decided by the test. */
+export class FakeAttempt implements RawRequest {
+  readonly host: string;
+  readonly local: string | null;
+  /** When it was begun, on the loop's clock. */
+  readonly at: number;
+  readonly #net: FakeNet;
+  readonly #events: ConnectEvents;
+  cancelled: boolean = false;
+
+  constructor(net: FakeNet, target: ConnectTarget, events: ConnectEvents, at: number) {
+    this.#net = net;
+    this.host = target.address[0] as string;
+    this.local = target.local === null ? null : (target.local[0] as string);
+    this.at = at;
+    this.#events = events;
+  }
+
+  /** It is connected. */
+  connect(): FakeStream {
+    const stream = new FakeStream();
+    this.#net.note(`connected ${this.host}`);
+    this.#events.onConnect(stream);
+    return stream;
+  }
+
+  fail(code: string): void {
+    this.#net.note(`failed ${this.host}`);
+    const error = new Error(`connect ${code} ${this.host}`);
+    this.#events.onError(Object.assign(error, { code, syscall: 'connect', address: this.host }));
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+    this.#net.note(`cancel ${this.host}`);
+  }
+}
+
+/** The network, as the test sees it. */
+export class FakeNet {
+  readonly log: string[] = [];
+  readonly queries: ResolveQuery[] = [];
+  readonly attempts: FakeAttempt[] = [];
+  /** Called as each attempt begins: decides it, by the loop's clock. */
+  onAttempt: (attempt: FakeAttempt) => void = () => {};
+  /** Whom each name stands for; a name that is not here is answered by `answer()`. */
+  names: Record<string, string[]> = {};
+  readonly #answers: Answer[] = [];
+  #waiting: (() => void)[] = [];
+
+  note(word: string): void {
+    this.log.push(word);
+  }
+
+  /** Once `count` names were asked for. */
+  async asked(count: number): Promise<void> {
+    while (this.queries.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    }
+  }
+
+  answer(index: number, found: string[] | Error): void {
+    const answer = this.#answers[index] as Answer;
+    if (found instanceof Error) answer(found, []);
+    else answer(null, found.map(addressInfo));
+  }
+
+  /** The backend's `resolve`. */
+  resolve(query: ResolveQuery, onDone: Answer): RawRequest {
+    const { host } = query;
+    this.queries.push(query);
+    this.#answers.push(onDone);
+    const known = this.names[host];
+    if (known === undefined) this.note(`resolve ${host}`);
+    else setImmediate(() => onDone(null, known.map(addressInfo)));
+    for (const resolve of this.#waiting.splice(0)) resolve();
+    return { cancel: () => this.note(`forget ${host}`) };
+  }
+}
+
+class FakeNetBackend extends SimBackend {
+  override readonly features: BackendFeatures = { tcp: true, reusePort: true, fileno: false };
+  readonly net: FakeNet = new FakeNet();
+
+  override resolve(...args: [ResolveQuery, Answer] | []): RawRequest {
+    return this.net.resolve(...(args as [ResolveQuery, Answer]));
+  }
+
+  override connect(...args: [ConnectTarget, ConnectEvents] | []): RawRequest {
+    const [target, events] = args as [ConnectTarget, ConnectEvents];
+    const attempt = new FakeAttempt(this.net, target, events, this.time());
+    this.net.attempts.push(attempt);
+    this.net.note(`connect ${attempt.host}`);
+    this.net.onAttempt(attempt);
+    return attempt;
+  }
+}
+
+class FakeNetEventLoop extends BaseEventLoop {
+  readonly net: FakeNet;
+
+  constructor() {
+    const backend = new FakeNetBackend(0);
+    super(backend);
+    this.net = backend.net;
+  }
+}
+
+/** The loop, its network, and what closes both and fails if something is left. */
+export function fakeNet(): { loop: BaseEventLoop; net: FakeNet; close: () => void } {
+  const loop = new FakeNetEventLoop();
+  return {
+    loop,
+    net: loop.net,
+    close: () => {
+      try {
+        checkLoopEmpty(loop);
+      } finally {
+        loop.close();
+      }
+    },
+  };
+}
+
+function addressInfo(host: string): AddressInfo {
+  const v6 = literalFamily(host) === 6;
+  return {
+    family: v6 ? AF_INET6 : AF_INET,
+    type: SOCK_STREAM,
+    proto: IPPROTO_TCP,
+    canonname: '',
+    sockaddr: v6 ? [host, 0, 0, 0] : [host, 0],
+  };
+}

@@ -1,0 +1,573 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import type { Server, Transport } from '../../src/index.ts';
+import { NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+import { closed, freePort, listeningNodeServer, onNode, portOf, Recorder } from '../helpers/pairs.ts';
+import { assertSockets, socketCount } from './sockets.ts';
+
+const factory = (): Protocol => new Protocol();
+
+/** A foreign client that is connected, and reads. */
+async function dial(port: number, host: string = '127.0.0.1'): Promise<Socket> {
+  const socket = connect({ port, host, allowHalfOpen: true });
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  socket.resume();
+  return socket;
+}
+
+/** A server whose connections are recorded, and wait to be there. */
+async function recording(loop: NodeEventLoop): Promise<{
+  server: Server;
+  port: number;
+  accepted: Recorder[];
+  client: () => Promise<[Socket, Recorder]>;
+}> {
+  const accepted: Recorder[] = [];
+  const server = await loop.createServer(
+    () => {
+      const recorder = new Recorder();
+      accepted.push(recorder);
+      return recorder;
+    },
+    '127.0.0.1',
+    0,
+  );
+  const port = portOf(server);
+  const client = async (): Promise<[Socket, Recorder]> => {
+    const count = accepted.length;
+    const socket = await dial(port);
+    while (accepted.length === count) await sleep(0);
+    return [socket, accepted[count] as Recorder];
+  };
+  return { server, port, accepted, client };
+}
+
+// --- starting ---
+
+test(
+  'startServing: false opens nothing until startServing(), which may be called again',
+  onNode(async (loop) => {
+    const before = socketCount();
+    const port = await freePort();
+    const server = await loop.createServer(factory, '127.0.0.1', port, { startServing: false });
+    assert.equal(server.isServing(), false);
+    assert.deepEqual(server.sockets, []);
+    await assertSockets(before, 'a socket was opened');
+    await server.startServing();
+    assert.equal(server.isServing(), true);
+    assert.equal(portOf(server), port);
+    await server.startServing();
+    assert.equal(server.sockets.length, 1);
+    await closed(await dial(port));
+    server.close();
+    server.abortClients();
+    await server.waitClosed();
+  }),
+);
+
+test(
+  'startServing() while it is starting waits for that, and opens nothing twice',
+  onNode(async (loop) => {
+    const before = socketCount();
+    const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0, { startServing: false });
+    const both = [server.startServing(), server.startServing()];
+    assert.equal(server.isServing(), false);
+    assert.deepEqual(server.sockets, []);
+    await both[1];
+    assert.equal(server.isServing(), true);
+    await both[0];
+    assert.equal(server.sockets.length, 2);
+    await assertSockets(before + (socketCount() > 0 ? 2 : 0), 'sockets were opened twice');
+    server.close();
+    await server.waitClosed();
+  }),
+);
+
+test(
+  'startServing() that fails or is cancelled leaves a server that can be started again, also by one who waited',
+  onNode(async (loop) => {
+    const before = socketCount();
+    const { server: taken, port } = await listeningNodeServer('127.0.0.2');
+    const server = await loop.createServer(factory, ['127.0.0.1', '127.0.0.2'], port, {
+      startServing: false,
+    });
+    const open = socketCount();
+    await assert.rejects(server.startServing(), { code: 'EADDRINUSE' });
+    await assertSockets(open, 'a socket is left');
+    assert.equal(server.isServing(), false);
+
+    await closed(taken);
+    const cancelled = server.startServing();
+    const waiting = server.startServing();
+    cancelled.cancel();
+    await assert.rejects(cancelled, { code: 'ERR_CANCELLED' });
+    await waiting;
+    assert.equal(server.isServing(), true);
+    assert.equal(server.sockets.length, 2);
+    server.close();
+    await server.waitClosed();
+    await assertSockets(before, 'a socket is left');
+  }),
+);
+
+test(
+  'close() while it is starting wins: startServing() fails and nothing is open',
+  onNode(async (loop) => {
+    const before = socketCount();
+    for (let turns = 0; turns < 6; turns++) {
+      const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0, { startServing: false });
+      const starting = server.startServing();
+      for (let i = 0; i < turns; i++) await sleep(0);
+      const wasServing = server.isServing();
+      server.close();
+      if (wasServing) await starting;
+      else await assert.rejects(starting, { name: 'LoopError', code: 'ERR_TRANSPORT_CLOSED' });
+      await server.waitClosed();
+      assert.equal(server.isServing(), false);
+      assert.equal(loop._owned.resources.size, 0);
+      await assertSockets(before, `closed after ${turns} turns`);
+    }
+  }),
+);
+
+test(
+  'a closed server cannot be started again',
+  onNode(async (loop) => {
+    const server = await loop.createServer(factory, '127.0.0.1', 0);
+    server.close();
+    server.close();
+    for (const method of ['startServing', 'serveForever'] as const) {
+      assert.throws(() => server[method](), {
+        name: 'LoopError',
+        code: 'ERR_TRANSPORT_CLOSED',
+        message: new RegExp(`${method}\\(\\): this server is closed`),
+      });
+    }
+    await server.waitClosed();
+  }),
+);
+
+test('a server that was never started cannot be when its loop is closed', async () => {
+  const before = socketCount();
+  const loop = new NodeEventLoop();
+  const server = await loop.runUntilComplete(() =>
+    loop.createServer(factory, '127.0.0.1', 0, { startServing: false }),
+  );
+  loop.close();
+  assert.throws(() => server.startServing(), { code: 'ERR_LOOP_CLOSED' });
+  assert.throws(() => server.serveForever(), { code: 'ERR_LOOP_CLOSED' });
+  await assertSockets(before, 'a socket was opened');
+});
+
+// --- ending ---
+
+test(
+  'close() stops listening and leaves connections open; waitClosed() waits for them',
+  onNode(async (loop) => {
+    const { server, port, client } = await recording(loop);
+    const [socket, far] = await client();
+    server.close();
+    assert.equal(server.isServing(), false);
+    assert.deepEqual(server.sockets, []);
+    await assert.rejects(dial(port), { code: 'ECONNREFUSED' });
+    const waiting = [server.waitClosed(), server.waitClosed()];
+    const given = server.waitClosed();
+    given.cancel();
+    socket.write('still served');
+    await far.untilReceived(12);
+    for (let i = 0; i < 10; i++) await sleep(0);
+    assert.deepEqual(
+      waiting.map((future) => future.done()),
+      [false, false],
+    );
+    socket.end();
+    await far.untilLost();
+    await Promise.all(waiting);
+    assert.equal(given.cancelled(), true);
+    await server.waitClosed();
+    await closed(socket);
+  }),
+);
+
+test(
+  'waitClosed() of a server that is not closed waits for that, too',
+  onNode(async (loop) => {
+    const { server } = await recording(loop);
+    const waiting = server.waitClosed();
+    for (let i = 0; i < 10; i++) await sleep(0);
+    assert.equal(waiting.done(), false);
+    server.close();
+    await waiting;
+  }),
+);
+
+test(
+  'closeClients() closes every connection, behind what was written; the server goes on',
+  onNode(async (loop) => {
+    const { server, client } = await recording(loop);
+    const clients = [await client(), await client(), await client()];
+    const texts = clients.map(([socket]) => {
+      let text = '';
+      socket.on('data', (data) => {
+        text += data;
+      });
+      return once(socket, 'end').then(() => text);
+    });
+    for (const [, far] of clients) far.transport.write('goodbye');
+    server.closeClients();
+    assert.deepEqual(await Promise.all(texts), ['goodbye', 'goodbye', 'goodbye']);
+    for (const [socket, far] of clients) {
+      await far.untilLost();
+      assert.equal(far.exception, null);
+      await closed(socket);
+    }
+    assert.equal(server.isServing(), true);
+    const [socket, far] = await client();
+    server.close();
+    server.closeClients();
+    await server.waitClosed();
+    assert.equal(far.lost, true);
+    await closed(socket);
+  }),
+);
+
+test(
+  'abortClients() resets every connection, also clogged ones',
+  onNode(async (loop) => {
+    const { server, client } = await recording(loop);
+    const [reading, one] = await client();
+    const [clogged, two] = await client();
+    clogged.pause();
+    two.transport.write(Buffer.alloc(64 * 1024 * 1024));
+    const failed = once(reading, 'error');
+    server.close();
+    server.abortClients();
+    await server.waitClosed();
+    assert.deepEqual([one.exception, two.exception], [null, null]);
+    assert.equal(((await failed) as [NodeJS.ErrnoException])[0].code, 'ECONNRESET');
+    await closed(reading);
+    await closed(clogged);
+  }),
+);
+
+test(
+  'a server may be closed, and its clients, from within a protocol of it',
+  onNode(async (loop) => {
+    for (const method of ['connectionMade', 'dataReceived', 'connectionLost'] as const) {
+      let server: Server | null = null;
+      const make = (): Recorder => {
+        const far = new Recorder();
+        const told = far[method] as (arg: unknown) => void;
+        far[method] = (arg: unknown) => {
+          told.call(far, arg);
+          server?.close();
+          server?.closeClients();
+        };
+        return far;
+      };
+      server = await loop.createServer(make, '127.0.0.1', 0);
+      const socket = await dial(portOf(server));
+      socket.end('x');
+      await server.waitClosed();
+      await closed(socket);
+    }
+  }),
+);
+
+test(
+  'the server is disposed of by `await using`: closed, and its connections gone',
+  onNode(async (loop) => {
+    const { server, client } = await recording(loop);
+    const [socket, far] = await client();
+    const disposed = server[Symbol.asyncDispose]();
+    assert.equal(server.isServing(), false);
+    socket.end();
+    await disposed;
+    assert.equal(far.lost, true);
+    await closed(socket);
+  }),
+);
+
+// --- serveForever ---
+
+test(
+  'serveForever() serves until it is cancelled, then closes the server and its connections, though the clients would stay',
+  onNode(async (loop) => {
+    const { server, client } = await recording(loop);
+    const forever = loop.createTask(async () => await server.serveForever());
+    const [socket, far] = await client();
+    forever.cancel();
+    await assert.rejects(forever, { code: 'ERR_CANCELLED' });
+    assert.equal(far.lost, true);
+    await closed(socket);
+  }),
+);
+
+test(
+  'serveForever() starts a server that does not serve yet, and ends by CancelledError when that is closed',
+  onNode(async (loop) => {
+    const server = await loop.createServer(factory, '127.0.0.1', 0, { startServing: false });
+    const forever = server.serveForever();
+    while (!server.isServing()) await sleep(0);
+    assert.throws(() => server.serveForever(), { name: 'LoopError', code: 'ERR_LOOP_RUNNING' });
+    server.close();
+    await assert.rejects(forever, { code: 'ERR_CANCELLED' });
+  }),
+);
+
+test(
+  'serveForever() cancelled after any number of turns leaves nothing open',
+  onNode(async (loop) => {
+    const before = socketCount();
+    for (let turns = 0; turns <= 10; turns++) {
+      const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0, { startServing: false });
+      const forever = server.serveForever();
+      for (let i = 0; i < turns; i++) await sleep(0);
+      forever.cancel();
+      await assert.rejects(forever, { code: 'ERR_CANCELLED' });
+      assert.equal(server.isServing(), false);
+      await server.waitClosed();
+      await assertSockets(before, `cancelled after ${turns} turns`);
+    }
+  }),
+);
+
+test(
+  'serveForever() that cannot listen is the system’s error',
+  onNode(async (loop) => {
+    const { server: taken, port } = await listeningNodeServer();
+    const server = await loop.createServer(factory, '127.0.0.1', port, { startServing: false });
+    await assert.rejects(server.serveForever(), { code: 'EADDRINUSE' });
+    await closed(taken);
+  }),
+);
+
+// --- accepting ---
+
+test(
+  'a protocol factory that throws or makes none costs its connection, is reported, and nothing else',
+  onNode(async (loop, reports) => {
+    const bug = new Error('bug');
+    const made: unknown[] = [
+      () => {
+        throw bug;
+      },
+      () => undefined,
+      () => Promise.resolve(new Protocol()),
+      () => ({ connectionMade: 'no function' }),
+    ];
+    const good = new Recorder();
+    const server = await loop.createServer(
+      () => {
+        const make = made.shift() as (() => never) | undefined;
+        return make === undefined ? good : make();
+      },
+      '127.0.0.1',
+      0,
+    );
+    for (let i = 0; i < 4; i++) {
+      const socket = connect(portOf(server), '127.0.0.1');
+      socket.on('error', () => {});
+      await once(socket, 'close').catch(() => {});
+    }
+    const told = reports.take();
+    assert.deepEqual(
+      told.map(({ message }) => message),
+      Array(4).fill('exception in the protocol factory: the connection is aborted'),
+    );
+    assert.equal(told[0]?.exception, bug);
+    assert.ok(told.every((report) => report.server === server));
+    for (const { exception } of told.slice(1)) assert.match(String(exception), /"protocolFactory\(\)/);
+    const socket = await dial(portOf(server));
+    await good.untilTold('made');
+    server.close();
+    server.abortClients();
+    await server.waitClosed();
+    await closed(socket);
+  }),
+);
+
+test(
+  'each connection has a protocol of its own, and no-delay on',
+  onNode(async (loop) => {
+    const { server, accepted, client } = await recording(loop);
+    const sockets = [];
+    for (let i = 0; i < 5; i++) sockets.push((await client())[0]);
+    sockets.forEach((socket, i) => {
+      socket.write(`I am ${i}`);
+    });
+    for (const far of accepted) await far.untilReceived(6);
+    assert.deepEqual(
+      accepted.map(({ text }) => text),
+      ['I am 0', 'I am 1', 'I am 2', 'I am 3', 'I am 4'],
+    );
+    server.close();
+    server.closeClients();
+    await server.waitClosed();
+    for (const socket of sockets) await closed(socket);
+  }),
+);
+
+test(
+  'the factory and the methods run in the async context in which the server was created',
+  onNode(async (loop) => {
+    const { AsyncLocalStorage } = await import('node:async_hooks');
+    const storage = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    const look = (): void => {
+      seen.push(storage.getStore());
+    };
+    const server = await storage.run('the creator', () =>
+      loop.createServer(
+        () => {
+          look();
+          return { connectionMade: look, dataReceived: look, connectionLost: look };
+        },
+        '127.0.0.1',
+        0,
+      ),
+    );
+    const socket = await storage.run('the client', () => dial(portOf(server)));
+    socket.end('x');
+    server.close();
+    while (seen.length < 4) await sleep(0);
+    await server.waitClosed();
+    assert.deepEqual(seen, Array(4).fill('the creator'));
+    await closed(socket);
+  }),
+);
+
+test(
+  'a client that connects while other sockets of the server are still being opened waits, or is turned away if they fail',
+  onNode(async (loop) => {
+    const before = socketCount();
+    for (const fails of [false, true]) {
+      const { server: taken, port } = await listeningNodeServer('127.0.0.3');
+      if (!fails) await closed(taken);
+      const made: Recorder[] = [];
+      const make = (): Recorder => {
+        made.push(new Recorder());
+        return made.at(-1) as Recorder;
+      };
+      const hosts = ['127.0.0.1', '127.0.0.2', '127.0.0.4', '127.0.0.5', '127.0.0.6', '127.0.0.3'];
+      const opening = loop.createServer(make, hosts, port);
+      const outcome = opening.then(
+        () => 'served',
+        () => 'failed',
+      );
+      // As soon as the first of its sockets listens; the sixth is not open by then.
+      let socket: Socket | null = null;
+      while (socket === null) {
+        socket = await dial(port).catch(() => null);
+      }
+      assert.equal(made.length === 0 || opening.done(), true, 'a protocol was made before the server serves');
+      const ended = once(socket, 'close').catch(() => {});
+      if (fails) {
+        assert.equal(await outcome, 'failed');
+        await ended;
+        assert.equal(made.length, 0);
+        await closed(taken);
+      } else {
+        assert.equal(await outcome, 'served');
+        while (made.length === 0) await sleep(0);
+        const server = opening.result();
+        server.close();
+        server.abortClients();
+        await server.waitClosed();
+      }
+      await closed(socket);
+    }
+    await assertSockets(before, 'a socket is left');
+  }),
+);
+
+// --- a loop that does not run ---
+
+test('clients that connect while the loop is stopped are served when it runs again, in order', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop) => {
+      const { server, port, accepted } = await loop.runUntilComplete(() => recording(loop));
+      const sockets = [];
+      for (let i = 0; i < 3; i++) {
+        const socket = await dial(port);
+        socket.write(`${i}`);
+        sockets.push(socket);
+      }
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(accepted.length, 0);
+      await loop.runUntilComplete(async () => {
+        while (accepted.length < 3) await sleep(0);
+        for (const far of accepted) await far.untilReceived(1);
+        assert.deepEqual(
+          accepted.map(({ text }) => text),
+          ['0', '1', '2'],
+        );
+        server.close();
+        server.closeClients();
+        await server.waitClosed();
+      });
+      for (const socket of sockets) await closed(socket);
+    },
+  ));
+
+for (const ending of ['the server', 'the loop'] as const) {
+  test(`clients that connected while the loop was stopped are turned away when ${ending} is closed instead`, () =>
+    withLoop(
+      () => new NodeEventLoop(),
+      async (loop, reports) => {
+        const before = socketCount();
+        const { server, port, accepted } = await loop.runUntilComplete(() => recording(loop));
+        const sockets = [await dial(port), await dial(port)];
+        for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+        const ended = sockets.map((socket) => once(socket, 'close').catch(() => {}));
+        if (ending === 'the server') {
+          server.close();
+          await loop.runUntilComplete(server.waitClosed());
+        } else {
+          loop.close();
+          assert.deepEqual(reports.takeMessages(), [
+            `the event loop was closed, but a server was still listening on 127.0.0.1:${port}`,
+          ]);
+        }
+        await Promise.all(ended);
+        assert.deepEqual(accepted, []);
+        await assertSockets(before, 'a socket is left');
+      },
+    ));
+}
+
+test('waitClosed() outside of the loop ends when the loop is closed', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop, reports) => {
+      const { server, client } = await loop.runUntilComplete(() => recording(loop));
+      const [socket] = await loop.runUntilComplete(client);
+      const waiting = server.waitClosed().then(() => 'closed');
+      loop.close();
+      assert.equal(await waiting, 'closed');
+      assert.equal(reports.take().length, 2);
+      await closed(socket);
+    },
+  ));
+
+test(
+  'transports of a server are ordinary ones: they may outlive it',
+  onNode(async (loop) => {
+    const { server, client } = await recording(loop);
+    const [socket, far] = await client();
+    server.close();
+    const transport: Transport = far.transport;
+    transport.write('after the server');
+    const [data] = (await once(socket, 'data')) as [Buffer];
+    assert.equal(String(data), 'after the server');
+    transport.close();
+    await server.waitClosed();
+    await closed(socket);
+  }),
+);

@@ -1,0 +1,315 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { formatAddress } from '../../src/base/address.ts';
+import type { SocketAddress } from '../../src/index.ts';
+import { NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+import {
+  cloggedPair,
+  closed,
+  foreignServer,
+  freePort,
+  listeningNodeServer,
+  portOf,
+  Recorder,
+  recorders,
+} from '../helpers/pairs.ts';
+import { assertSockets, socketCount } from './sockets.ts';
+
+/** The host polls, and whatever it tells is told; the loop does not run. */
+async function idle(): Promise<void> {
+  for (let i = 0; i < 30; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+// --- a stopped loop ---
+
+test('while the loop is stopped no protocol is called, and when it runs again nothing was lost', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop) => {
+      const near = new Recorder();
+      const { transport, socket } = await loop.runUntilComplete(() => foreignServer(loop, near));
+      const chunks: Buffer[] = [];
+      socket.on('data', (data) => chunks.push(data));
+
+      // Small data, then much, then the end; and in the other direction.
+      socket.write('first');
+      await idle();
+      transport.write('written while it is stopped');
+      await once(socket, 'data');
+      assert.equal(Buffer.concat(chunks).toString(), 'written while it is stopped');
+      socket.end(Buffer.alloc(1024 * 1024, 'x'));
+      await idle();
+      assert.deepEqual(near.log, ['made']);
+      assert.equal(transport.isClosing(), false);
+
+      await loop.runUntilComplete(() => near.untilReceived(5 + 1024 * 1024));
+      await idle();
+      await loop.runUntilComplete(() => near.untilLost());
+      assert.deepEqual(near.log, ['made', 'data', 'eof', 'lost']);
+      assert.equal(near.exception, null);
+      assert.equal(near.text.slice(0, 6), 'firstx');
+      await closed(socket);
+    },
+  ));
+
+test('a reset while the loop is stopped is told when it runs again', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop) => {
+      const near = new Recorder();
+      const { transport, socket } = await loop.runUntilComplete(() => foreignServer(loop, near));
+      socket.resetAndDestroy();
+      await idle();
+      assert.deepEqual(near.log, ['made']);
+      await loop.runUntilComplete(() => near.untilLost());
+      assert.deepEqual(near.log, ['made', 'lost']);
+      assert.equal((near.exception as NodeJS.ErrnoException).code, 'ECONNRESET');
+      assert.equal(transport.isClosing(), true);
+    },
+  ));
+
+test('close() and abort() while the loop is stopped reach the peer at once, and the protocol when it runs again', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop) => {
+      for (const how of ['close', 'abort'] as const) {
+        const near = new Recorder();
+        const { transport, socket } = await loop.runUntilComplete(() => foreignServer(loop, near));
+        socket.resume();
+        const seen =
+          how === 'close'
+            ? once(socket, 'end').then(() => 'end')
+            : once(socket, 'error').then(([error]) => (error as NodeJS.ErrnoException).code);
+        transport[how]();
+        assert.equal(await seen, how === 'close' ? 'end' : 'ECONNRESET');
+        await idle();
+        assert.deepEqual(near.log, ['made']);
+        await loop.runUntilComplete(() => near.untilLost());
+        assert.equal(near.exception, null);
+        await closed(socket);
+      }
+    },
+  ));
+
+test('a clogged transport of a stopped loop sends the rest when it runs again', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop) => {
+      const { near, far, written } = await loop.runUntilComplete(() => cloggedPair(loop));
+      near.transport.close();
+      await idle();
+      assert.deepEqual(near.log, ['made', 'pause']);
+      far.transport.resumeReading();
+      await idle();
+      assert.deepEqual(far.log, ['made']);
+      await loop.runUntilComplete(async () => {
+        await far.untilLost();
+        await near.untilLost();
+      });
+      assert.equal(far.received, written);
+      assert.deepEqual(near.log, ['made', 'pause', 'resume', 'lost']);
+    },
+  ));
+
+test('a loop that is stopped and run again for every few turns carries a conversation like any other', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop) => {
+      const { near, far } = await loop.runUntilComplete(() => recorders(loop));
+      const received = far.dataReceived;
+      far.dataReceived = (data) => {
+        received.call(far, data);
+        far.transport.write(data);
+      };
+      let sent = '';
+      for (let i = 0; near.text.length < 2000; i++) {
+        if (sent.length < 2000) {
+          const word = `${i} `.padEnd(40, '.');
+          sent += word;
+          if (i % 2 === 0) near.transport.write(word);
+          else loop.callSoon(() => near.transport.write(word));
+        }
+        await loop.runUntilComplete(async () => {
+          for (let j = 0; j < i % 4; j++) await sleep(0);
+        });
+        if (i % 3 === 0) await idle();
+      }
+      assert.equal(near.text, sent);
+      await loop.runUntilComplete(async () => {
+        near.transport.close();
+        await far.untilLost();
+        await near.untilLost();
+      });
+    },
+  ));
+
+// --- a closed loop ---
+
+test('closing the loop ends open transports and servers and names each; no protocol hears of it', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop, reports) => {
+      const before = socketCount();
+      const foreign = await listeningNodeServer();
+      const { server, near, far, clogged } = await loop.runUntilComplete(async () => {
+        const pair = await recorders(loop);
+        return {
+          server: await loop.createServer(() => new Protocol(), ['127.0.0.1', '::1'], 0),
+          ...pair,
+          clogged: await cloggedPair(loop),
+        };
+      });
+      const port = portOf(server);
+      const all = [near, far, clogged.near, clogged.far];
+      const logs = all.map(({ log }) => [...log]);
+      const peers = all.map(({ transport }) =>
+        formatAddress(transport.getExtraInfo('peername') as SocketAddress),
+      );
+      loop.close();
+      assert.deepEqual(reports.takeMessages().sort(), [
+        ...peers
+          .map((peer) => `the event loop was closed, but a connection with ${peer} was still open`)
+          .sort(),
+        `the event loop was closed, but a server was still listening on 127.0.0.1:${port}, [::1]:${port}`,
+      ]);
+      assert.deepEqual([server.isServing(), near.transport.isClosing()], [false, true]);
+      await idle();
+      assert.deepEqual(
+        all.map(({ log }) => log),
+        logs,
+      );
+      await closed(foreign.server);
+      await assertSockets(before, 'a socket is left');
+    },
+  ));
+
+test('closing the loop names transports that were on their way to the end, too', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop, reports) => {
+      const { near, far } = await loop.runUntilComplete(() => cloggedPair(loop));
+      near.transport.close();
+      far.keepOpen = true;
+      far.transport.writeEof();
+      loop.close();
+      const messages = reports.takeMessages();
+      assert.equal(messages.length, 2);
+      assert.match(messages.join('\n'), /was still closing/);
+      assert.match(messages.join('\n'), /was still eofSent/);
+      await idle();
+      assert.deepEqual([near.lost, far.lost], [false, false]);
+    },
+  ));
+
+test('closing the loop gives up what is being opened and names it; nothing opens afterwards', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop, reports) => {
+      const before = socketCount();
+      const { server: foreign, port } = await listeningNodeServer();
+      let made = 0;
+      const factory = (): Protocol => {
+        made++;
+        return new Protocol();
+      };
+      const openings = [
+        loop.createConnection(factory, '127.0.0.1', port),
+        loop.createConnection(factory, 'localhost', port),
+        loop.createServer(factory, '127.0.0.1', 0),
+        loop.createServer(factory, ['::1', '127.0.0.1'], await freePort()),
+      ];
+      const outcomes = openings.map((opening) =>
+        (opening as Promise<unknown>).then(
+          () => 'opened',
+          (error) => error.code,
+        ),
+      );
+      // Literal addresses are asked for a few microtasks later.
+      for (let i = 0; i < 20; i++) await null;
+      loop.close();
+      const messages = reports.takeMessages().join('\n');
+      assert.match(messages, /connecting to 127\.0\.0\.1:\d+ was still under way/);
+      assert.match(messages, /looking up localhost was still under way/);
+      assert.match(messages, /a server was still starting/);
+      assert.match(messages, /opening a server on \[::1\]:\d+ was still under way/);
+      assert.deepEqual(await Promise.all(outcomes), Array(4).fill('ERR_CANCELLED'));
+      await idle();
+      assert.equal(made, 0);
+      await closed(foreign);
+      await assertSockets(before, 'a socket is left');
+    },
+  ));
+
+test('closing the loop after any number of turns of opening leaves no socket', async () => {
+  const before = socketCount();
+  const { server: foreign, port } = await listeningNodeServer();
+  foreign.on('connection', (socket) => socket.on('end', () => socket.destroy()).resume());
+  const open = socketCount();
+  for (let turns = 0; turns <= 12; turns++) {
+    await withLoop(
+      () => new NodeEventLoop(),
+      async (loop, reports) => {
+        loop.createConnection(() => new Protocol(), null, port, { happyEyeballsDelay: 0 }).catch(() => {});
+        loop.createServer(() => new Protocol(), ['127.0.0.1', '::1', '127.0.0.2'], 0).catch(() => {});
+        await loop.runUntilComplete(async () => {
+          for (let i = 0; i < turns; i++) await sleep(0);
+        });
+        loop.close();
+        assert.ok(reports.take().length > 0);
+      },
+    );
+    await idle();
+    await assertSockets(open, `closed after ${turns} turns`);
+  }
+  await closed(foreign);
+  await assertSockets(before, 'a socket is left');
+});
+
+test('in debug mode a leak is named with the place of its creation', () =>
+  withLoop(
+    () => new NodeEventLoop(),
+    async (loop, reports) => {
+      loop.debug = true;
+      await loop.runUntilComplete(() => loop.createServer(() => new Protocol(), '127.0.0.1', 0));
+      loop.close();
+      const [report] = reports.take();
+      assert.match(String(report?.message), /a server was still listening/);
+      assert.match(String(report?.sourceTraceback), /stopped-and-closed\.test\.ts/);
+    },
+  ));
+
+// --- the process ---
+
+const run = promisify(execFile);
+const child = fileURLToPath(new URL('./exit.child.ts', import.meta.url));
+
+for (const ending of ['stop', 'close']) {
+  test(
+    `a process can exit with servers and connections open, when its loop is ${ending}ped`.replace(
+      'closeped',
+      'closed',
+    ),
+    async () => {
+      const cwd = fileURLToPath(new URL('../..', import.meta.url));
+      // Would it not exit, it would be killed after a minute, and `run` rejects.
+      const { stdout } = await run(process.execPath, ['--import', 'tsx', child, ending], {
+        cwd,
+        timeout: 60_000,
+      });
+      const { told, reports } = JSON.parse(stdout) as { told: string[]; reports: string[] };
+      assert.deepEqual(told, []);
+      if (ending === 'stop') {
+        assert.deepEqual(reports, []);
+        return;
+      }
+      const all = reports.join('\n');
+      assert.match(all, /a server was still listening on 0\.0\.0\.0:\d+, \[::\]:\d+/);
+      assert.match(all, /a connection with 127\.0\.0\.1:\d+ was still open/);
+    },
+  );
+}

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { afterEach, test } from 'node:test';
+import { SimulatedEventLoop } from '../src/entry/sim.ts';
+import type { BaseEventLoop } from '../src/index.ts';
+import {
+  backendInfo,
+  DefaultEventLoopPolicy,
+  getEventLoop,
+  getEventLoopPolicy,
+  getRunningLoop,
+  NodeEventLoop,
+  newEventLoop,
+  setEventLoop,
+  setEventLoopPolicy,
+} from '../src/index.ts';
+
+// The functions as such are held by test/conformance/functions-and-policy.suite.ts.
+
+const given = process.env.GYRE_BACKEND;
+
+afterEach(() => {
+  setEventLoopPolicy(null);
+  if (given === undefined) delete process.env.GYRE_BACKEND;
+  else process.env.GYRE_BACKEND = given;
+});
+
+test('newEventLoop() is a NodeEventLoop in this version, and backendInfo() says why', () => {
+  delete process.env.GYRE_BACKEND;
+  const loop = newEventLoop();
+  assert.ok(loop instanceof NodeEventLoop);
+  loop.close();
+  const { backend, reason } = backendInfo();
+  assert.equal(backend, 'node');
+  assert.match(reason, /only one of this version/);
+});
+
+test('GYRE_BACKEND forces the choice, and an unknown one is refused with what there is', () => {
+  process.env.GYRE_BACKEND = 'node';
+  assert.deepEqual(backendInfo(), { backend: 'node', reason: 'GYRE_BACKEND asks for it' });
+  process.env.GYRE_BACKEND = '';
+  assert.match(backendInfo().reason, /only one of this version/);
+  process.env.GYRE_BACKEND = 'epoll';
+  const unsupported = { name: 'LoopError', code: 'ERR_UNSUPPORTED', message: /GYRE_BACKEND=epoll: .*node/ };
+  assert.throws(() => backendInfo(), unsupported);
+  assert.throws(() => newEventLoop(), unsupported);
+});
+
+test('DefaultEventLoopPolicy makes no second loop after setEventLoop(null)', () => {
+  const policy = new DefaultEventLoopPolicy();
+  policy.setEventLoop(null);
+  assert.throws(() => policy.getEventLoop(), {
+    name: 'LoopError',
+    code: 'ERR_NO_EVENT_LOOP',
+    message: 'no event loop was set for the main thread: call setEventLoop() first',
+  });
+});
+
+test('DefaultEventLoopPolicy may be subclassed: its loops are then those of getEventLoop(), newEventLoop() and run()', async () => {
+  class VirtualTimePolicy extends DefaultEventLoopPolicy {
+    override newEventLoop(): BaseEventLoop {
+      return new SimulatedEventLoop();
+    }
+  }
+  setEventLoopPolicy(new VirtualTimePolicy());
+  const loop = getEventLoop();
+  assert.ok(loop instanceof SimulatedEventLoop);
+  assert.equal(getEventLoop(), loop);
+  assert.ok(newEventLoop() instanceof SimulatedEventLoop);
+  const { run } = await import('../src/index.ts');
+  assert.ok(await run(async () => getRunningLoop() instanceof SimulatedEventLoop));
+  loop.close();
+});
+
+test('each policy has a loop of its own', () => {
+  const first = getEventLoop();
+  setEventLoopPolicy(new DefaultEventLoopPolicy());
+  const second = getEventLoop();
+  assert.notEqual(first, second);
+  first.close();
+  second.close();
+});
+
+test('a policy that fails fails the caller, with its own error', () => {
+  const bug = new Error('no loop today');
+  const fail = (): never => {
+    throw bug;
+  };
+  setEventLoopPolicy({ getEventLoop: fail, setEventLoop: fail, newEventLoop: fail });
+  assert.throws(() => getEventLoop(), bug);
+  assert.throws(() => newEventLoop(), bug);
+  assert.throws(() => setEventLoop(null), bug);
+});
+
+test('setEventLoop() takes an event loop or null and nothing else, and a refusal changes nothing', () => {
+  const loop = getEventLoop();
+  for (const value of [undefined, 5, 'loop', {}, { callSoon() {} }, NodeEventLoop]) {
+    for (const set of [setEventLoop, (one: never) => getEventLoopPolicy().setEventLoop(one)]) {
+      assert.throws(() => set(value as never), {
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: /^The "loop" argument must be an event loop or null; got /,
+      });
+    }
+  }
+  assert.equal(getEventLoop(), loop);
+  loop.close();
+});
+
+test('setEventLoopPolicy() takes what has the three methods, and names the one that is missing', () => {
+  const policy = getEventLoopPolicy();
+  const methods = { getEventLoop() {}, setEventLoop() {}, newEventLoop() {} };
+  for (const value of [undefined, 5, 'policy', () => {}]) {
+    assert.throws(() => setEventLoopPolicy(value as never), {
+      name: 'TypeError',
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: /^The "policy" argument must be a policy or null; got /,
+    });
+  }
+  for (const name of Object.keys(methods)) {
+    assert.throws(() => setEventLoopPolicy({ ...methods, [name]: 5 } as never), {
+      name: 'TypeError',
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: `The "policy.${name}" argument must be a function; got 5`,
+    });
+  }
+  assert.equal(getEventLoopPolicy(), policy);
+});
+
+test('getEventLoop() on the main thread is made once, and is not running by itself', () => {
+  const loop = getEventLoop();
+  assert.equal(loop.isRunning(), false);
+  assert.equal(getEventLoopPolicy().getEventLoop(), loop);
+  loop.close();
+});

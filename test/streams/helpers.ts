@@ -1,0 +1,105 @@
+/** What the tests of streams share: a simulated loop to run in, and a transport that does what it is told. */
+
+import { SimulatedEventLoop } from '../../src/entry/sim.ts';
+import type {
+  BaseEventLoop,
+  Future,
+  StreamProtocol,
+  StreamReader,
+  WriteBufferLimits,
+} from '../../src/index.ts';
+import { Transport } from '../../src/index.ts';
+import type { Reports } from '../helpers/loop-fixture.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+
+/** Runs `body` as a task on a simulated loop, of which nothing may be left afterwards. */
+export function inSimulation(
+  body: (loop: SimulatedEventLoop, reports: Reports) => Promise<void>,
+): () => Promise<void> {
+  return () =>
+    withLoop(
+      () => new SimulatedEventLoop(),
+      (loop, reports) => loop.runUntilComplete(() => body(loop, reports)),
+    );
+}
+
+/** How a future ended, in one word or two: what a test compares. */
+export function outcome(future: Future<unknown>): string {
+  if (!future.done()) return 'pending';
+  if (future.cancelled()) return 'cancelled';
+  const exception = future.exception() as { code?: string; message: string } | null;
+  if (exception !== null) return exception.code ?? exception.message;
+  return String(future.result());
+}
+
+/** One turn of the loop, and the code that it resumes. */
+export async function turn(loop: BaseEventLoop, turns: number = 1): Promise<void> {
+  for (let i = 0; i < turns; i++) {
+    const future = loop.createFuture<void>();
+    loop.callSoon(() => future.setResult(undefined));
+    await future;
+  }
+}
+
+/** Remembers what it was asked for; a test plays the network's part by calling the protocol. */
+export class FakeTransport extends Transport {
+  readonly calls: string[] = [];
+  readonly info: Record<string, unknown> = { peername: ['192.0.2.1', 1234], sockname: ['192.0.2.2', 80] };
+  closing: boolean = false;
+  reading: boolean = true;
+
+  isReading(): boolean {
+    return this.reading;
+  }
+  pauseReading(): void {
+    this.calls.push('pauseReading');
+    this.reading = false;
+  }
+  resumeReading(): void {
+    this.calls.push('resumeReading');
+    this.reading = true;
+  }
+  write(data: string | Uint8Array): void {
+    this.calls.push(`write ${String(data)}`);
+  }
+  writelines(list: Iterable<string | Uint8Array>): void {
+    this.calls.push(`writelines ${[...list].map(String).join('|')}`);
+  }
+  writeEof(): void {
+    this.calls.push('writeEof');
+  }
+  canWriteEof(): boolean {
+    return false;
+  }
+  close(): void {
+    this.calls.push('close');
+    this.closing = true;
+  }
+  abort(): void {
+    this.calls.push('abort');
+    this.closing = true;
+  }
+  isClosing(): boolean {
+    return this.closing;
+  }
+  getExtraInfo(name: string, fallback: unknown = null): never {
+    return (this.info[name] ?? fallback) as never;
+  }
+  setWriteBufferLimits(_limits?: WriteBufferLimits): void {}
+  getWriteBufferLimits(): { low: number; high: number } {
+    return { low: 0, high: 0 };
+  }
+  getWriteBufferSize(): number {
+    return 0;
+  }
+  setProtocol(_protocol: StreamProtocol): void {}
+  getProtocol(): StreamProtocol {
+    return {};
+  }
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** Everything that is left in a reader whose end was fed. */
+export async function rest(reader: StreamReader): Promise<string> {
+  return (await reader.read()).toString();
+}

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Loop } from '../../src/index.ts';
+import { allTasks, CancelledError, currentTask, StreamReader, sleep } from '../../src/index.ts';
+import type { ConnectionCallback } from '../../src/streams/stream-protocol.ts';
+import { StreamReaderProtocol } from '../../src/streams/stream-protocol.ts';
+import { FakeTransport, inSimulation, outcome, turn } from './helpers.ts';
+
+interface Accepted {
+  reader: StreamReader;
+  protocol: StreamReaderProtocol;
+  transport: FakeTransport;
+}
+
+/** A connection that a server accepted, of which the test plays the network. */
+function accepted(loop: Loop, callback: ConnectionCallback | null, limit: number = 1024): Accepted {
+  const transport = new FakeTransport();
+  const reader = new StreamReader({ loop, limit });
+  const protocol = new StreamReaderProtocol(loop, reader, callback);
+  protocol.connectionMade(transport);
+  return { reader, protocol, transport };
+}
+
+test(
+  'The callback of a connection runs as a task of its own, from the next turn on',
+  inSimulation(async (loop) => {
+    const seen: unknown[] = [];
+    const { protocol } = accepted(loop, async (reader, writer) => {
+      seen.push(currentTask()?.name, writer.getExtraInfo('peername'));
+      seen.push((await reader.readline()).toString());
+    });
+    assert.deepEqual(seen, []);
+    assert.equal(allTasks().size, 2);
+    await turn(loop);
+    protocol.dataReceived(Buffer.from('line\n'));
+    await turn(loop, 3);
+    assert.deepEqual(seen, ['connection from 192.0.2.1:1234', ['192.0.2.1', 1234], 'line\n']);
+    assert.equal(allTasks().size, 1);
+  }),
+);
+
+test(
+  'The connection stays open when its callback returns, as in asyncio',
+  inSimulation(async (loop) => {
+    for (const callback of [async () => {}, () => {}, () => sleep(1)]) {
+      const { transport } = accepted(loop, callback);
+      await sleep(10);
+      assert.deepEqual(transport.calls, []);
+    }
+  }),
+);
+
+for (const [kind, callback] of [
+  [
+    'an async',
+    async () => {
+      throw new Error('bad');
+    },
+  ],
+  [
+    'a plain',
+    () => {
+      throw new Error('bad');
+    },
+  ],
+] as const) {
+  test(
+    `The exception of ${kind} callback is reported, and its connection aborted`,
+    inSimulation(async (loop, reports) => {
+      const { transport, protocol } = accepted(loop, callback);
+      await turn(loop, 3);
+      const [report, ...others] = reports.take();
+      assert.equal(report?.message, 'exception in the callback of startServer(): its connection is aborted');
+      assert.equal(String(report?.exception), 'Error: bad');
+      assert.equal(report?.transport, transport);
+      assert.equal(report?.protocol, protocol);
+      assert.deepEqual(others, []);
+      assert.deepEqual(transport.calls, ['abort']);
+    }),
+  );
+}
+
+test(
+  'A callback whose task is cancelled has its connection closed, and nothing is reported',
+  inSimulation(async (loop) => {
+    let cleanedUp = false;
+    const { transport } = accepted(loop, async (reader) => {
+      try {
+        await reader.readline();
+      } finally {
+        cleanedUp = true;
+      }
+    });
+    await turn(loop);
+    for (const task of allTasks()) if (task !== currentTask()) task.cancel();
+    await turn(loop, 3);
+    assert.equal(cleanedUp, true);
+    assert.deepEqual(transport.calls, ['close']);
+  }),
+);
+
+test(
+  'A callback that ends by a CancelledError of its own counts as cancelled',
+  inSimulation(async (loop) => {
+    const { transport } = accepted(loop, async () => {
+      throw new CancelledError('own');
+    });
+    await turn(loop, 3);
+    assert.deepEqual(transport.calls, ['close']);
+  }),
+);
+
+test(
+  'The end of the peer ends the reader and keeps the transport open for writing',
+  inSimulation(async (loop) => {
+    const { reader, protocol, transport } = accepted(loop, null);
+    protocol.dataReceived(Buffer.from('last'));
+    assert.equal(protocol.eofReceived(), true);
+    assert.equal((await reader.read()).toString(), 'last');
+    assert.equal(reader.atEof(), true);
+    assert.deepEqual(transport.calls, []);
+    protocol.connectionLost(null);
+    assert.equal(reader.atEof(), true);
+  }),
+);
+
+test(
+  'A connection that is lost cleanly ends the reader; one that is lost by an error fails it',
+  inSimulation(async (loop) => {
+    const clean = accepted(loop, null);
+    const reading = clean.reader.read(10);
+    clean.protocol.connectionLost(null);
+    assert.equal((await reading).length, 0);
+
+    const lost = accepted(loop, null);
+    const error = Object.assign(new Error('reset'), { code: 'ECONNRESET' });
+    const waiting = lost.reader.read(10);
+    lost.protocol.connectionLost(error);
+    await assert.rejects(waiting, (reason) => reason === error);
+    await assert.rejects(lost.reader.readline(), (reason) => reason === error);
+    assert.equal(lost.reader.exception(), error);
+  }),
+);
+
+test(
+  'The reader pauses the transport of its connection, and lets one that is lost alone',
+  inSimulation(async (loop) => {
+    const { reader, protocol, transport } = accepted(loop, null, 10);
+    protocol.dataReceived(Buffer.alloc(21));
+    assert.deepEqual(transport.calls, ['pauseReading']);
+    assert.equal((await reader.read(15)).length, 15);
+    assert.deepEqual(transport.calls, ['pauseReading', 'resumeReading']);
+    protocol.dataReceived(Buffer.alloc(21));
+    protocol.connectionLost(null);
+    assert.equal((await reader.read()).length, 27);
+    assert.deepEqual(transport.calls, ['pauseReading', 'resumeReading', 'pauseReading']);
+  }),
+);
+
+test(
+  'Many reads, drains and ends of one connection come in the order in which the transport told them',
+  inSimulation(async (loop) => {
+    const order: string[] = [];
+    const { protocol } = accepted(loop, async (reader, writer) => {
+      const drained = writer.drain().then(() => order.push('drained'));
+      order.push((await reader.readline()).toString());
+      order.push((await reader.read(10)).toString());
+      order.push(await writer.waitClosed().then(() => 'closed'));
+      await drained;
+    });
+    protocol.pauseWriting();
+    await turn(loop, 2);
+    protocol.resumeWriting();
+    protocol.dataReceived(Buffer.from('line\n'));
+    await turn(loop, 2);
+    protocol.eofReceived();
+    protocol.connectionLost(null);
+    await turn(loop, 4);
+    assert.deepEqual(order, ['drained', 'line\n', '', 'closed']);
+  }),
+);
+
+test(
+  'A read that was cancelled by the end of its task leaves its data to another task',
+  inSimulation(async (loop) => {
+    const { reader, protocol } = accepted(loop, null);
+    const first = loop.createTask(() => reader.readline(), { eager: true });
+    await turn(loop);
+    protocol.dataReceived(Buffer.from('for the second\n'));
+    first.cancel();
+    const second = loop.createTask(() => reader.readline());
+    assert.equal((await second).toString(), 'for the second\n');
+    assert.equal(outcome(first), 'cancelled');
+  }),
+);

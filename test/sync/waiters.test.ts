@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { SimulatedEventLoop } from '../../src/entry/sim.ts';
+import { Place, Waiters } from '../../src/sync/waiters.ts';
+
+type Command = { do: 'push' | 'wakeNext' | 'wakeAll' } | { do: 'remove' | 'rest'; at: number };
+
+const commands: fc.Arbitrary<Command> = fc.oneof(
+  fc.record({ do: fc.constant('push' as const) }),
+  fc.record({ do: fc.constantFrom('wakeNext' as const, 'wakeNext' as const, 'wakeAll' as const) }),
+  fc.record({ do: fc.constantFrom('remove' as const, 'rest' as const), at: fc.nat(9) }),
+);
+
+const owner = { _turnOf(): void {}, _gaveUp(): void {} };
+
+function inOrder(line: Waiters<Place<unknown>>): Place<unknown>[] {
+  const places: Place<unknown>[] = [];
+  for (let place = line.first; place !== null; place = place.next) places.push(place);
+  return places;
+}
+
+test('Waiters is a list in order of arrival, of which the first that is asleep is woken next', () => {
+  const loop = new SimulatedEventLoop();
+  const property = fc.property(fc.array(commands, { maxLength: 60 }), (steps) => {
+    const line = new Waiters<Place<unknown>>();
+    const model: { place: Place<unknown>; woken: boolean }[] = [];
+    for (const step of steps) {
+      if (step.do === 'push') {
+        const place = new Place<unknown>(loop, owner);
+        line.push(place);
+        model.push({ place, woken: false });
+      } else if (step.do === 'wakeNext') {
+        const asleep = model.find(({ woken }) => !woken);
+        assert.equal(line.wakeNext(), asleep !== undefined);
+        if (asleep !== undefined) asleep.woken = true;
+      } else if (step.do === 'wakeAll') {
+        line.wakeAll();
+        for (const entry of model) entry.woken = true;
+      } else if (step.do === 'remove') {
+        const [entry] = model.splice(step.at % Math.max(model.length, 1), 1);
+        if (entry === undefined) continue;
+        line.remove(entry.place);
+        assert.equal(entry.place.line, null);
+      } else {
+        const entry = model[step.at % Math.max(model.length, 1)];
+        if (entry === undefined) continue;
+        line.rest(entry.place);
+        entry.woken = false;
+      }
+      assert.deepEqual(
+        inOrder(line).map((place) => place.woken),
+        model.map(({ woken }) => woken),
+      );
+      assert.ok(inOrder(line).every((place, i) => place === model[i]?.place));
+      assert.equal(line.length, model.length);
+      assert.equal(line.woken, model.filter(({ woken }) => woken).length);
+    }
+  });
+  fc.assert(property, { numRuns: 1_000, includeErrorInReport: true });
+  loop.close();
+});
+
+test('Waiters takes in a place that is woken already, and does not wake it twice', () => {
+  const loop = new SimulatedEventLoop();
+  const line = new Waiters<Place<unknown>>();
+  const [woken, asleep] = [new Place<unknown>(loop, owner), new Place<unknown>(loop, owner)];
+  woken.wake();
+  line.push(woken);
+  assert.equal(line.woken, 1);
+  assert.equal(line.wakeNext(), false);
+  line.push(asleep);
+  assert.equal(line.wakeNext(), true);
+  assert.equal(asleep.woken, true);
+  assert.equal(line.woken, 2);
+  assert.equal(line.wakeNext(), false);
+  loop.close();
+});

@@ -1,0 +1,582 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { BaseEventLoop, Future, Task } from '../../src/index.ts';
+import {
+  ALL_COMPLETED,
+  asCompleted,
+  CancelledError,
+  currentTask,
+  ensureFuture,
+  gather,
+  shield,
+  sleep,
+  taskGroup,
+  timeout,
+  wait,
+  waitFor,
+} from '../../src/index.ts';
+import { operation } from '../../src/tasks/task.ts';
+import { outcome, sim, turns, unexpected, waitersOf } from './sim.ts';
+
+/** A promise of the host's, and the function that fulfils it. */
+function native<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = unexpected;
+  const promise = new Promise<T>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+const self = (): Task => currentTask() as Task;
+
+test('cancel makes the await at which a task stands throw', () =>
+  sim(async (loop) => {
+    const log: string[] = [];
+    const task = loop.createTask(async () => {
+      log.push('before');
+      try {
+        await sleep(100);
+        log.push('not reached');
+      } catch (error) {
+        log.push((error as Error).name, (error as Error).message);
+        throw error;
+      } finally {
+        log.push('finally');
+      }
+    });
+    await sleep(1);
+    assert.equal(task.cancel('that will do'), true);
+    assert.equal(task.cancelling(), 1);
+    assert.equal(task.done(), false);
+    assert.equal(await outcome(task), 'CancelledError');
+    assert.equal(task.cancelled(), true);
+    assert.throws(() => task.result(), { name: 'CancelledError', message: 'that will do' });
+    assert.throws(() => task.exception(), { name: 'CancelledError' });
+    assert.deepEqual(log, ['before', 'CancelledError', 'that will do', 'finally']);
+    assert.equal(loop.time(), 1);
+    assert.equal(task.cancel(), false);
+  }));
+
+test('cancel reaches an await deep in nested helpers', () =>
+  sim(async (loop) => {
+    const log: string[] = [];
+    const nested = async (depth: number): Promise<void> => {
+      try {
+        if (depth === 0) await sleep(100);
+        else await nested(depth - 1);
+      } finally {
+        log.push(`left ${depth}`);
+      }
+    };
+    const task = loop.createTask(() => nested(3));
+    await sleep(1);
+    task.cancel();
+    assert.equal(await outcome(task), 'CancelledError');
+    assert.deepEqual(log, ['left 0', 'left 1', 'left 2', 'left 3']);
+  }));
+
+test('a finally block may await, and can itself be cancelled', () =>
+  sim(async (loop) => {
+    const log: string[] = [];
+    const body = async (): Promise<void> => {
+      try {
+        await sleep(100);
+      } finally {
+        await sleep(5);
+        log.push(`cleaned up at ${loop.time()}`);
+      }
+    };
+    const once = loop.createTask(body);
+    const twice = loop.createTask(body);
+    await sleep(1);
+    once.cancel();
+    twice.cancel();
+    await sleep(1);
+    twice.cancel();
+    assert.equal(await outcome(once), 'CancelledError');
+    assert.equal(await outcome(twice), 'CancelledError');
+    assert.equal(twice.cancelling(), 2);
+    assert.deepEqual(log, ['cleaned up at 6']);
+  }));
+
+test('a task that swallows the error goes on, and its later awaits wait', () =>
+  sim(async (loop) => {
+    const task = loop.createTask(async () => {
+      await sleep(100).catch(() => {});
+      await sleep(10);
+      return 'went on';
+    });
+    await sleep(1);
+    task.cancel();
+    assert.equal(await task, 'went on');
+    assert.equal(loop.time(), 11);
+    assert.equal(task.cancelled(), false);
+    assert.equal(task.cancelling(), 1);
+  }));
+
+test('a task that throws another error instead has failed, and is not cancelled', () =>
+  sim(async (loop) => {
+    const task = loop.createTask(async () => {
+      await sleep(100).catch(() => {
+        throw new Error('instead');
+      });
+    });
+    await sleep(1);
+    task.cancel();
+    assert.equal(await outcome(task), 'error instead');
+    assert.equal(task.cancelled(), false);
+  }));
+
+test('a task that is cancelled before its turn never starts', () =>
+  sim(async (loop) => {
+    const task = loop.createTask(() => assert.fail('started'));
+    assert.equal(task.cancel('no need'), true);
+    assert.equal(task.done(), false);
+    await assert.rejects(task, { name: 'CancelledError', message: 'no need' });
+  }));
+
+test('an eager task that is cancelled gets the error at its first await', () =>
+  sim(async (loop) => {
+    const log: string[] = [];
+    const task = loop.createTask(
+      async () => {
+        log.push('started');
+        await sleep(100);
+        log.push('not reached');
+      },
+      { eager: true },
+    );
+    task.cancel();
+    assert.equal(await outcome(task), 'CancelledError');
+    assert.deepEqual(log, ['started']);
+    assert.equal(loop.time(), 0);
+  }));
+
+test('while a native promise is awaited the error waits for the next await of ours', () =>
+  sim(async (loop) => {
+    const { promise, resolve } = native<string>();
+    const log: string[] = [];
+    const task = loop.createTask(async () => {
+      log.push(await promise);
+      await sleep(100);
+      log.push('not reached');
+    });
+    await sleep(1);
+    task.cancel();
+    await sleep(10);
+    assert.equal(task.done(), false);
+    resolve('native');
+    assert.equal(await outcome(task), 'CancelledError');
+    assert.deepEqual(log, ['native']);
+    assert.equal(loop.time(), 11);
+  }));
+
+test('a cancelled task that ends without another await counts as cancelled', () =>
+  sim(async (loop) => {
+    const { promise, resolve } = native<string>();
+    const task = loop.createTask(() => promise);
+    await sleep(1);
+    task.cancel();
+    resolve('too late');
+    assert.equal(await outcome(task), 'CancelledError');
+    assert.equal(task.cancelled(), true);
+  }));
+
+test('ensureFuture makes the wait for a native promise one of ours', () =>
+  sim(async (loop) => {
+    const task = loop.createTask(async () => {
+      await ensureFuture(new Promise(() => {}));
+    });
+    await sleep(1);
+    task.cancel();
+    assert.equal(await outcome(task), 'CancelledError');
+  }));
+
+test('a task that cancels itself gets the error at its next await', () =>
+  sim(async (loop) => {
+    const log: string[] = [];
+    const task = loop.createTask(async () => {
+      self().cancel();
+      log.push('goes on');
+      await Promise.resolve();
+      log.push('still');
+      await sleep(0);
+      log.push('not reached');
+    });
+    assert.equal(await outcome(task), 'CancelledError');
+    assert.deepEqual(log, ['goes on', 'still']);
+  }));
+
+test('a cancel between the end of a future and the wake-up is thrown at that await, as in asyncio', () =>
+  sim(async (loop) => {
+    const future = loop.createFuture<string>();
+    const task = loop.createTask(async () => {
+      await future;
+      assert.fail('woken with a result');
+    });
+    await sleep(1);
+    future.setResult('done');
+    task.cancel();
+    assert.equal(await outcome(task), 'CancelledError');
+    assert.equal(future.result(), 'done');
+  }));
+
+test('two cancels before the wake-up throw once', () =>
+  sim(async (loop) => {
+    const errors: string[] = [];
+    const task = loop.createTask(async () => {
+      for (let i = 0; i < 3; i++) await sleep(10).catch((error: Error) => errors.push(error.message));
+    });
+    await sleep(1);
+    task.cancel('first');
+    task.cancel('second');
+    await task;
+    assert.deepEqual(errors, ['second']);
+    assert.equal(task.cancelling(), 2);
+    assert.equal(loop.time(), 21);
+  }));
+
+test('uncancel takes requests back one by one, and never below zero', () =>
+  sim(async (loop) => {
+    const task = loop.createTask(async () => {
+      await sleep(100).catch(() => {});
+      assert.equal(self().cancelling(), 2);
+      assert.equal(self().uncancel(), 1);
+      assert.equal(self().uncancel(), 0);
+      assert.equal(self().uncancel(), 0);
+      await sleep(1);
+    });
+    await sleep(1);
+    task.cancel();
+    task.cancel();
+    await task;
+    assert.equal(task.cancelled(), false);
+  }));
+
+test('uncancel to zero before the error was thrown takes it back', () =>
+  sim(async (loop) => {
+    const task = loop.createTask(async () => {
+      self().cancel();
+      self().uncancel();
+      await sleep(1);
+      return 'went on';
+    });
+    assert.equal(await task, 'went on');
+  }));
+
+test('a cancel reaches all futures of a Promise.all', () =>
+  sim(async (loop) => {
+    const futures = [loop.createFuture(), loop.createFuture(), loop.createFuture()];
+    const task = loop.createTask(() => Promise.all(futures));
+    await sleep(1);
+    task.cancel();
+    assert.equal(await outcome(task), 'CancelledError');
+    for (const future of futures) assert.equal(future.cancelled(), true);
+  }));
+
+test('a cancel reaches the waits of two helpers that run side by side', () =>
+  sim(async (loop) => {
+    const log: string[] = [];
+    const helper = async (name: string): Promise<void> => {
+      try {
+        await sleep(100);
+      } finally {
+        log.push(name);
+      }
+    };
+    const task = loop.createTask(() => Promise.allSettled([helper('a'), helper('b')]));
+    await sleep(1);
+    task.cancel();
+    const [a, b] = await task;
+    assert.deepEqual([a.status, b.status], ['rejected', 'rejected']);
+    assert.deepEqual(log, ['a', 'b']);
+  }));
+
+test('of two futures, one done and one pending, a cancel reaches the pending one', () =>
+  sim(async (loop) => {
+    const [done, pending] = [loop.createFuture<string>(), loop.createFuture<string>()];
+    const task = loop.createTask(() => Promise.all([outcome(done), outcome(pending)]));
+    await sleep(1);
+    done.setResult('done');
+    task.cancel();
+    assert.deepEqual(await task, ['result done', 'CancelledError']);
+  }));
+
+test('a helper that nobody awaits is cancelled with its task', () =>
+  sim(async (loop) => {
+    const log: string[] = [];
+    const task = loop.createTask(async () => {
+      void outcome(sleep(50)).then((how) => log.push(how));
+      await sleep(100);
+    });
+    await sleep(1);
+    task.cancel();
+    assert.equal(await outcome(task), 'CancelledError');
+    assert.deepEqual(log, ['CancelledError']);
+  }));
+
+test('a helper that outlives its task goes on undisturbed', () =>
+  sim(async (loop) => {
+    const log: string[] = [];
+    const task = loop.createTask(async () => {
+      void (async () => {
+        await sleep(1);
+        log.push(await sleep(1, 'helper ended'));
+      })();
+    });
+    await task;
+    assert.equal(task.cancel(), false);
+    await sleep(3);
+    assert.deepEqual(log, ['helper ended']);
+  }));
+
+test('cancelling a task that awaits a task passes the cancel on', () =>
+  sim(async (loop) => {
+    const inner = loop.createTask(() => sleep(100));
+    const outer = loop.createTask(async () => {
+      await inner;
+    });
+    await sleep(1);
+    outer.cancel();
+    assert.equal(await outcome(outer), 'CancelledError');
+    assert.equal(inner.cancelled(), true);
+    assert.equal(outer.cancelled(), true);
+  }));
+
+test('a task goes on with the result of an awaited task that swallowed the cancel', () =>
+  sim(async (loop) => {
+    const inner = loop.createTask(async () => outcome(sleep(100)));
+    const outer = loop.createTask(async () => `inner gave ${await inner}`);
+    await sleep(1);
+    outer.cancel();
+    assert.equal(await outer, 'inner gave CancelledError');
+    assert.equal(outer.cancelling(), 1);
+    assert.equal(inner.cancelling(), 1);
+  }));
+
+test('the wait for an awaited task lasts until its cleanup is done', () =>
+  sim(async (loop) => {
+    const inner = loop.createTask(async () => {
+      try {
+        await sleep(100);
+      } finally {
+        await sleep(7);
+      }
+    });
+    const outer = loop.createTask(async () => {
+      await inner;
+    });
+    await sleep(1);
+    outer.cancel();
+    assert.equal(await outcome(outer), 'CancelledError');
+    assert.equal(loop.time(), 8);
+  }));
+
+test('two tasks that wait for each other can be cancelled', () =>
+  sim(async (loop) => {
+    const tasks: Task[] = [];
+    for (const other of [1, 0]) tasks.push(loop.createTask(async () => tasks[other] as Task));
+    await sleep(1);
+    assert.equal(tasks[0]?.cancel('enough'), true);
+    for (const task of tasks) assert.equal(await outcome(task), 'CancelledError');
+    for (const task of tasks) assert.equal(waitersOf(task), 0);
+  }));
+
+test('an error of the class CancelledError that a task throws by itself ends it as cancelled', () =>
+  sim(async (loop) => {
+    const task = loop.createTask(async () => {
+      throw new CancelledError('by itself');
+    });
+    await assert.rejects(task, { message: 'by itself' });
+    assert.equal(task.cancelled(), true);
+    assert.equal(task.cancelling(), 0);
+  }));
+
+test('task.signal aborts at the cancel, with the CancelledError as its reason', () =>
+  sim(async (loop) => {
+    const { promise, resolve } = native<void>();
+    let signal: AbortSignal | undefined;
+    const task = loop.createTask(async () => {
+      signal = self().signal;
+      assert.equal(self().signal, signal);
+      await promise;
+      await sleep(1);
+    });
+    await sleep(1);
+    assert.equal(signal?.aborted, false);
+    task.cancel('why not');
+    assert.equal(signal?.aborted, true);
+    assert.ok(signal?.reason instanceof CancelledError);
+    assert.equal(signal.reason.message, 'why not');
+    resolve();
+    assert.equal(await outcome(task), 'CancelledError');
+  }));
+
+test('task.signal is aborted when it is asked for after the cancel, and fresh when that was taken back', () =>
+  sim(async (loop) => {
+    const task = loop.createTask(async () => {
+      await sleep(100).catch(() => {});
+      const { signal } = self();
+      assert.equal(signal.aborted, true);
+      self().uncancel();
+      assert.equal(self().signal.aborted, false);
+      assert.notEqual(self().signal, signal);
+    });
+    await sleep(1);
+    task.cancel();
+    await task;
+  }));
+
+test('the cause of an aborted operation reaches who awaits the task', () =>
+  sim(async (loop) => {
+    const controller = new AbortController();
+    const task = loop.createTask(() => sleep(100, null, { signal: controller.signal }));
+    await sleep(1);
+    controller.abort('closing time');
+    await assert.rejects(task, { name: 'CancelledError', cause: 'closing time' });
+    assert.equal(task.cancelling(), 0);
+  }));
+
+/** Programs that wait in every way there is; each takes 1 second at most for each await. */
+const waits: Record<string, (loop: BaseEventLoop) => PromiseLike<unknown>> = {
+  sleep: () => sleep(1),
+  'sleep(0)': () => sleep(0),
+  future: (loop) => {
+    const future = loop.createFuture();
+    loop.callLater(1, () => future.done() || future.setResult(null));
+    return future;
+  },
+  task: (loop) => loop.createTask(() => sleep(1)),
+  'eager task': (loop) => loop.createTask(() => sleep(1), { eager: true }),
+  gather: () => gather(sleep(1), sleep(0.5)),
+  'gather with returnExceptions': () => gather({ returnExceptions: true }, sleep(1), sleep(0)),
+  wait: () => wait([sleep(1), sleep(0.5)], { returnWhen: ALL_COMPLETED }),
+  'wait with a timeout': () => wait([sleep(100)], { timeout: 1 }),
+  waitFor: () => waitFor(sleep(1), 5),
+  'waitFor whose time is over': () => waitFor(sleep(100), 1).catch(letCancelPass),
+  'waitFor without time': () => waitFor(sleep(100), 0).catch(letCancelPass),
+  shield: () => shield(sleep(1)),
+  asCompleted: async () => {
+    for await (const nap of asCompleted([sleep(1), sleep(0.5)])) await nap;
+  },
+  timeout: () => timeout(5, () => sleep(1)),
+  'timeout whose time is over': () => timeout(1, () => sleep(100)).catch(letCancelPass),
+  'nested timeouts': () => timeout(5, () => timeout(1, () => sleep(100))).catch(letCancelPass),
+  taskGroup: () =>
+    taskGroup(async (group) => {
+      group.createTask(() => sleep(1));
+      group.createTask(() => sleep(0.5), { eager: true });
+      await sleep(0.25);
+    }),
+  'taskGroup that ends early': () =>
+    taskGroup(async (group) => {
+      group.createTask(async () => {
+        await sleep(1);
+        group.cancel();
+      });
+      await sleep(100);
+    }),
+  'Promise.all': () => Promise.all([sleep(1), sleep(0.5), Promise.resolve()]),
+  'a helper': async () => {
+    await sleep(0.5);
+    await Promise.resolve();
+    await sleep(0.5);
+  },
+};
+
+function letCancelPass(error: unknown): void {
+  if (error instanceof CancelledError) throw error;
+}
+
+for (const [name, start] of Object.entries(waits)) {
+  test(`a task that awaits ${name} can be cancelled at any moment, exactly once and with nothing left`, async () => {
+    for (let moment = 0, over = false; !over; moment++) {
+      await sim(async (loop) => {
+        let caught = 0;
+        let cleanedUp = false;
+        const task = loop.createTask(async () => {
+          try {
+            for (let i = 0; i < 2; i++) await start(loop);
+          } catch (error) {
+            assert.ok(error instanceof CancelledError, String(error));
+            caught++;
+            throw error;
+          } finally {
+            await sleep(0.01);
+            cleanedUp = true;
+          }
+          return 'ended';
+        });
+        // As many turns into the program as this round says; time moves when nothing else is ready.
+        for (let turn = 0; turn <= moment && !task.done(); turn++) await sleep(turn % 3 === 2 ? 0.125 : 0);
+        over = task.done();
+        const accepted = task.cancel();
+        assert.equal(accepted, !over);
+        const how = await outcome(task);
+        assert.equal(how, over ? 'result ended' : 'CancelledError', `moment ${moment}`);
+        // Cancelled in the finally block, it was its second await that threw.
+        if (!over && cleanedUp) assert.equal(caught, 1);
+        await sleep(200);
+        await turns(loop, 3);
+        assert.equal(loop._scheduler.timers.size, 0);
+      });
+      assert.ok(moment < 500);
+    }
+  });
+}
+
+test('an operation that was given its result keeps it, and a cancel that came too late is thrown at the next await', () =>
+  sim(async (loop) => {
+    for (let microtasks = 0; microtasks < 12; microtasks++) {
+      const acquired: Future<string> = loop.createFuture();
+      const got: string[] = [];
+      const task = loop.createTask(async () => {
+        got.push(await waitFor(shieldless(loop, acquired), 100));
+        await sleep(10);
+        got.push('not reached');
+      });
+      await sleep(1);
+      // Delivered on the spot, as a connect or a lock's acquire does: from here on it must not be lost.
+      loop.callSoon(() => acquired._deliver('result', 'resource'));
+      loop.callSoon(async () => {
+        for (let i = 0; i < microtasks; i++) await Promise.resolve();
+        task.cancel();
+      });
+      assert.equal(await outcome(task), 'CancelledError');
+      assert.deepEqual(got, ['resource'], `a cancel ${microtasks} microtasks later lost the result`);
+      assert.equal(task.cancelling(), 1);
+    }
+  }));
+
+test('an operation that failed keeps its failure, and a cancel that came too late is thrown at the next await', () =>
+  sim(async (loop) => {
+    for (let microtasks = 0; microtasks < 12; microtasks++) {
+      const acquired: Future<string> = loop.createFuture();
+      const got: string[] = [];
+      const task = loop.createTask(async () => {
+        got.push(await outcome(waitFor(shieldless(loop, acquired), 100)));
+        await sleep(10);
+        got.push('not reached');
+      });
+      await sleep(1);
+      loop.callSoon(() => {
+        acquired._watchRetrieval(null);
+        acquired._deliver('exception', new Error('refused'));
+      });
+      loop.callSoon(async () => {
+        for (let i = 0; i < microtasks; i++) await Promise.resolve();
+        task.cancel();
+      });
+      assert.equal(await outcome(task), 'CancelledError');
+      assert.deepEqual(got, ['error refused']);
+    }
+  }));
+
+/** An operation of three awaits, the last of which gives what it acquires. */
+function shieldless(loop: BaseEventLoop, acquired: Future<string>): Future<string> {
+  return operation(loop, 'acquire', async () => {
+    await sleep(0);
+    await Promise.resolve();
+    return await acquired;
+  });
+}

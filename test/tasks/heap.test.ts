@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { test } from 'node:test';
+import type { Future } from '../../src/index.ts';
+import {
+  asCompleted,
+  FIRST_COMPLETED,
+  gather,
+  getRunningLoop,
+  shield,
+  sleep,
+  taskGroup,
+  timeout,
+  wait,
+  waitFor,
+} from '../../src/index.ts';
+import { heapUsed } from '../helpers/gc.ts';
+import { outcome, sim, waitersOf } from './sim.ts';
+
+const OPERATIONS = 1_000_000;
+/** Bytes. The heap of a test runner breathes by some hundred kilobytes; one object left for each operation is 50 MB. */
+const BREATH = 3_000_000;
+
+/** What a server does all day: waits for one thing or its own end, whichever comes first. */
+interface LongLived {
+  future: Future<void>;
+  promise: Promise<void>;
+  signal: AbortSignal;
+}
+
+const operations: Record<string, (longLived: LongLived) => PromiseLike<unknown>> = {
+  'wait for the first, of a future': ({ future }) => wait([future, done()], { returnWhen: FIRST_COMPLETED }),
+  'wait for the first, of a promise': ({ promise }) =>
+    wait([promise, done()], { returnWhen: FIRST_COMPLETED }),
+  'wait with a timeout': ({ future, promise }) => wait([future, promise], { timeout: 0 }),
+  'wait with a signal': ({ future, signal }) => wait([future], { timeout: 0, signal }),
+  'shield, cancelled': ({ future }) => {
+    const shielded = shield(future);
+    shielded.cancel();
+    return outcome(shielded);
+  },
+  'a task that is cancelled': async ({ future }) => {
+    const task = getRunningLoop().createTask(async () => shield(future), { eager: true });
+    await sleep(0);
+    task.cancel();
+    return outcome(task);
+  },
+  'waitFor of a shield': ({ future, signal }) => outcome(waitFor(shield(future), 0, { signal })),
+  'waitFor of a promise': ({ promise }) => outcome(waitFor(promise, 0)),
+  'waitFor in time': ({ signal }) => waitFor(sleep(0), 100, { signal }),
+  'sleep with a signal': ({ signal }) => sleep(0, null, { signal }),
+  'gather that fails': ({ future, promise }) => outcome(gather(future, promise, Promise.reject(REFUSED))),
+  asCompleted: async ({ future, promise, signal }) => {
+    for await (const aw of asCompleted([future, promise, done()], { timeout: 100, signal })) return aw;
+    return null;
+  },
+  timeout: ({ signal }) => timeout(100, () => sleep(0), { signal }),
+  taskGroup: ({ signal }) =>
+    taskGroup(
+      async (group) => {
+        group.createTask(() => sleep(0), { eager: true });
+      },
+      { signal },
+    ),
+};
+
+const REFUSED = new Error('refused');
+
+function done(): Future<void> {
+  return sleep(0);
+}
+
+test(`${OPERATIONS} operations on what lives long leave nothing on it, and the heap flat`, () =>
+  sim(async (loop) => {
+    const { signal } = new AbortController();
+    const longLived: LongLived = { future: loop.createFuture(), promise: new Promise(() => {}), signal };
+    const kinds = Object.entries(operations);
+    const each = Math.ceil(OPERATIONS / kinds.length);
+    for (const [name, start] of kinds) {
+      const rounds = async (count: number): Promise<void> => {
+        for (let i = 0; i < count; i++) await start(longLived);
+      };
+      await rounds(1000);
+      const before = await heapUsed();
+      await rounds(each);
+      const grown = (await heapUsed()) - before;
+      assert.ok(grown < BREATH, `${name}: ${grown} bytes more after ${each} operations`);
+      assert.equal(waitersOf(longLived.future), 0, name);
+      assert.equal(getEventListeners(signal, 'abort').length, 0, name);
+      assert.equal(loop._scheduler.timers.size, 0, name);
+      assert.equal(loop._owned.unretrieved.size, 0, name);
+    }
+    longLived.future.cancel();
+  }));

@@ -1,0 +1,48 @@
+/** One simulated loop for one test of tasks: the body is a task of it. */
+import assert from 'node:assert/strict';
+import type { BaseEventLoop } from '../../src/event-loop.ts';
+import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
+import type { Reports } from '../helpers/loop-fixture.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+
+export function sim(body: (loop: BaseEventLoop, reports: Reports) => Promise<unknown>): Promise<void> {
+  return withLoop(
+    () => new SimulatedEventLoop(),
+    (loop, reports) => loop.runUntilComplete(() => body(loop, reports)),
+  );
+}
+
+/** How something ended, in one word. */
+export function outcome(promise: PromiseLike<unknown>): Promise<string> {
+  return Promise.resolve(promise).then(
+    (value) => `result ${String(value)}`,
+    (error: unknown) => (error instanceof Error ? describe(error) : `threw ${String(error)}`),
+  );
+}
+
+function describe(error: Error): string {
+  return error.name === 'Error' ? `error ${error.message}` : error.name;
+}
+
+/** For what must not be called. */
+export function unexpected(value: unknown): never {
+  assert.fail(`not expected: ${String(value)}`);
+}
+
+/** Resolves after so many turns of the loop. */
+export function turns(loop: BaseEventLoop, count: number): Promise<void> {
+  return new Promise((resolve) => {
+    const step = (left: number): void => {
+      if (left === 0) resolve();
+      else loop.callSoon(step, left - 1);
+    };
+    step(count);
+  });
+}
+
+/** The waiters that are left on a future. */
+export function waitersOf(future: { _waiters: unknown }): number {
+  const waiters = future._waiters;
+  if (waiters === null) return 0;
+  return Array.isArray(waiters) ? waiters.length : 1;
+}

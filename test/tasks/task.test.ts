@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { test } from 'node:test';
+import { currentTask, getRunningLoop, sleep, Task } from '../../src/index.ts';
+import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
+import { collectGarbage } from '../helpers/gc.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+import { outcome, sim, unexpected } from './sim.ts';
+
+test('a task starts on the next turn, and gives what its function returns', () =>
+  sim(async (loop) => {
+    const log: string[] = [];
+    const task = loop.createTask(async () => {
+      log.push('started');
+      return 42;
+    });
+    assert.ok(task instanceof Task);
+    log.push('created');
+    await Promise.resolve();
+    assert.deepEqual(log, ['created']);
+    assert.equal(await task, 42);
+    assert.deepEqual(log, ['created', 'started']);
+    assert.equal(task.result(), 42);
+  }));
+
+test('an eager task runs its first step at once, as a task of its own', () =>
+  sim(async (loop) => {
+    const outer = currentTask();
+    const log: unknown[] = [];
+    const task: Task = loop.createTask(
+      async () => {
+        log.push('first step', currentTask()?.name);
+        await sleep(0);
+        log.push('second step');
+      },
+      { eager: true, name: 'eager' },
+    );
+    assert.deepEqual(log, ['first step', 'eager']);
+    assert.equal(currentTask(), outer);
+    await task;
+    assert.deepEqual(log.slice(2), ['second step']);
+  }));
+
+test('a task fails with what its function throws, also synchronously', () =>
+  sim(async (loop) => {
+    const error = new Error('no');
+    const task = loop.createTask(async () => {
+      await sleep(0);
+      throw error;
+    });
+    await assert.rejects(task, error);
+    assert.equal(task.exception(), error);
+    const sync = loop.createTask((): Promise<void> => {
+      throw error;
+    });
+    await assert.rejects(sync, error);
+    const eager = loop.createTask(
+      (): Promise<void> => {
+        throw error;
+      },
+      { eager: true },
+    );
+    await assert.rejects(eager, error);
+  }));
+
+test('a task fails with anything that is thrown, undefined included', () =>
+  sim(async (loop) => {
+    for (const thrown of [undefined, null, 'word', 0]) {
+      const task = loop.createTask(() => Promise.reject(thrown));
+      assert.equal(await task.then(unexpected, (error) => error), thrown);
+      assert.equal(task.cancelled(), false);
+      assert.equal(task.exception(), thrown);
+    }
+  }));
+
+test('a task whose function returns a future waits for it', () =>
+  sim(async (loop) => {
+    const future = loop.createFuture<number>();
+    const task = loop.createTask(() => future);
+    loop.callLater(3, () => future.setResult(3));
+    assert.equal(await task, 3);
+    const cancelled = loop.createTask(() => sleep(100));
+    await sleep(0);
+    cancelled.cancel();
+    assert.equal(await outcome(cancelled), 'CancelledError');
+    assert.equal(loop.time(), 3);
+  }));
+
+test('a task whose function returns no promise has that as its result', () =>
+  sim(async (loop) => {
+    const task = loop.createTask((() => 5) as unknown as () => Promise<number>);
+    assert.equal(await task, 5);
+  }));
+
+test('a promise can be made a task: its wait can be cancelled, the work goes on', () =>
+  sim(async (loop) => {
+    assert.equal(await loop.createTask(Promise.resolve(1)), 1);
+    assert.equal(await outcome(loop.createTask(Promise.reject(new Error('no')))), 'error no');
+    let finish: (value: string) => void = unexpected;
+    const work = new Promise<string>((resolve) => {
+      finish = resolve;
+    });
+    const task = loop.createTask(work);
+    await sleep(0);
+    task.cancel();
+    assert.equal(await outcome(task), 'CancelledError');
+    finish('worked');
+    assert.equal(await work, 'worked');
+  }));
+
+test('a future can be made a task, which passes a cancel on to it', () =>
+  sim(async (loop) => {
+    const future = loop.createFuture();
+    const task = loop.createTask(future);
+    await sleep(0);
+    task.cancel();
+    assert.equal(await outcome(task), 'CancelledError');
+    assert.equal(future.cancelled(), true);
+  }));
+
+test('the result and the exception of a task are not for others to set', () =>
+  sim(async (loop) => {
+    const task = loop.createTask(() => sleep(1));
+    assert.throws(() => task.setResult(undefined), TypeError);
+    assert.throws(() => task.setException(new Error('no')), TypeError);
+    await task;
+  }));
+
+test('a task has the name it was given, or one of its own', () =>
+  sim(async (loop) => {
+    const named = loop.createTask(() => sleep(0), { name: 'mine' });
+    const unnamed = [1, 2].map(() => loop.createTask(() => sleep(0)));
+    assert.equal(named.name, 'mine');
+    for (const task of unnamed) assert.match(task.name, /^Task-\d+$/);
+    assert.notEqual(unnamed[0]?.name, unnamed[1]?.name);
+    named.name = 'renamed';
+    assert.equal(named.name, 'renamed');
+    for (const task of [named, ...unnamed]) await task;
+  }));
+
+test('a task runs in the async context in which it was made', () =>
+  sim(async (loop) => {
+    const storage = new AsyncLocalStorage<string>();
+    const body = async (): Promise<unknown[]> => {
+      const before = storage.getStore();
+      await sleep(1);
+      return [before, storage.getStore()];
+    };
+    const lazy = storage.run('outside', () => loop.createTask(body));
+    const eager = storage.run('eagerly', () => loop.createTask(body, { eager: true }));
+    assert.deepEqual(await lazy, ['outside', 'outside']);
+    assert.deepEqual(await eager, ['eagerly', 'eagerly']);
+  }));
+
+test('a task that nobody holds lives until it is done', () =>
+  sim(async (loop) => {
+    let done = false;
+    (() => {
+      void loop.createTask(async () => {
+        await sleep(10);
+        done = true;
+      });
+    })();
+    await collectGarbage();
+    await sleep(11);
+    assert.equal(done, true);
+  }));
+
+test('the exception of a task that nobody awaits is reported when it is collected, under its name', () =>
+  sim(async (loop, reports) => {
+    const error = new Error('lost');
+    (() => {
+      void loop.createTask(() => Promise.reject(error), { name: 'loser' });
+    })();
+    await sleep(1);
+    await collectGarbage();
+    const [report, ...more] = reports.take();
+    assert.match(report?.message ?? '', /task loser was never retrieved/);
+    assert.equal(report?.exception, error);
+    assert.deepEqual(more, []);
+  }));
+
+test('the exception of a task that nobody awaits is reported when the loop closes', async () => {
+  const loop = new SimulatedEventLoop();
+  const reports: unknown[] = [];
+  loop.setExceptionHandler((_loop, context) => reports.push(context.exception));
+  const error = new Error('lost');
+  const task = loop.createTask(() => Promise.reject(error));
+  await loop.runUntilComplete(() => sleep(1));
+  assert.deepEqual(reports, []);
+  loop.close();
+  assert.deepEqual(reports, [error]);
+  assert.equal(task.done(), true);
+});
+
+test('a loop that closes names the tasks that are left, and ends them without running their code', async () => {
+  const loop = new SimulatedEventLoop();
+  const messages: string[] = [];
+  loop.setExceptionHandler((_loop, context) => messages.push(context.message));
+  const log: string[] = [];
+  const body = async (): Promise<void> => {
+    log.push('started');
+    try {
+      await sleep(10);
+    } finally {
+      log.push('ended');
+    }
+  };
+  const waiting = loop.createTask(body, { name: 'waiting' });
+  await loop.runUntilComplete(() => sleep(1));
+  const unstarted = loop.createTask(body, { name: 'unstarted' });
+  loop.close();
+  assert.equal(messages.length, 2);
+  assert.match(messages[0] ?? '', /task waiting was still pending/);
+  assert.match(messages[1] ?? '', /task unstarted was still not started/);
+  assert.equal(await outcome(waiting), 'CancelledError');
+  assert.equal(await outcome(unstarted), 'CancelledError');
+  assert.deepEqual(log, ['started']);
+});
+
+test('a task that awaits itself gets an error', () =>
+  sim(async (loop) => {
+    const task: Task<string> = loop.createTask(() => outcome(task));
+    assert.equal(await task, 'InvalidStateError');
+  }));
+
+test('two loops in one thread keep their tasks apart', async () => {
+  const log: string[] = [];
+  const body =
+    (name: string) =>
+    async (loop: SimulatedEventLoop): Promise<void> => {
+      const child = loop.createTask(
+        async () => {
+          for (let i = 0; i < 3; i++) {
+            await sleep(1);
+            assert.equal(getRunningLoop(), loop);
+            assert.equal(currentTask(), child);
+            log.push(name);
+          }
+        },
+        { name },
+      );
+      await child;
+    };
+  const runs = ['one', 'two'].map((name) =>
+    withLoop(
+      () => new SimulatedEventLoop(),
+      (loop) => loop.runUntilComplete(() => body(name)(loop)),
+    ),
+  );
+  for (const run of runs) await run;
+  assert.deepEqual(log.sort(), ['one', 'one', 'one', 'two', 'two', 'two']);
+});
