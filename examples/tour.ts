@@ -286,7 +286,7 @@ async function serve(port: number): Promise<void> {
   }
 }
 
-const servePort = process.argv.includes('--serve') ? Number(process.env['PORT'] ?? 4000) : null;
+const servePort = process.argv.includes('--serve') ? Number(process.env.PORT ?? 4000) : null;
 if (servePort === null) {
   await run(tour);
   say('the loop is closed; nothing was left');

@@ -122,10 +122,12 @@ export abstract class BaseEventLoop implements Loop {
     });
   }
 
+  /** Whether it runs: from the call of a `run` method until the end of its last turn. */
   isRunning(): boolean {
     return this.#pump.running;
   }
 
+  /** Whether `close()` was called. */
   isClosed(): boolean {
     return this.#closed;
   }
@@ -264,6 +266,7 @@ export abstract class BaseEventLoop implements Loop {
     this.#taskFactory = factory;
   }
 
+  /** What {@link setTaskFactory} set, or null. */
   getTaskFactory(): TaskFactory | null {
     this._checkOpen();
     return this.#taskFactory;
@@ -341,6 +344,7 @@ export abstract class BaseEventLoop implements Loop {
     this.#exceptionHandler = handler as ExceptionHandler | null;
   }
 
+  /** The handler that {@link setExceptionHandler} set, or null. */
   getExceptionHandler(): ((loop: BaseEventLoop, context: ExceptionContext) => void) | null {
     this._checkOpen();
     return this.#exceptionHandler;

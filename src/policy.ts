@@ -82,12 +82,14 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
     return this.#loop;
   }
 
+  /** Sets this thread's loop; null takes it away, and then there is none. */
   setEventLoop(loop: BaseEventLoop | null): void {
     checkLoop(loop);
     this.#wasSet = true;
     this.#loop = loop;
   }
 
+  /** A new loop over the backend that {@link backendInfo} names. */
   newEventLoop(): BaseEventLoop {
     backendInfo();
     return new NodeEventLoop();
@@ -96,13 +98,36 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
 
 let policy: EventLoopPolicy | null = null;
 
-/** The policy in force; made on first use. */
+/**
+ * The policy in force; made on first use.
+ *
+ * @example
+ * ```ts
+ * import { DefaultEventLoopPolicy, getEventLoopPolicy } from 'gyre';
+ *
+ * console.log(getEventLoopPolicy() instanceof DefaultEventLoopPolicy); // true
+ * ```
+ */
 export function getEventLoopPolicy(): EventLoopPolicy {
   policy ??= new DefaultEventLoopPolicy();
   return policy;
 }
 
-/** Replaces the policy; null restores a fresh default one. */
+/**
+ * Replaces the policy, from which `getEventLoop()` and `newEventLoop()` get their loops.
+ *
+ * @param newPolicy null restores a fresh default one
+ * @throws TypeError when it is no policy
+ *
+ * @example
+ * ```ts
+ * import { getEventLoopPolicy, setEventLoopPolicy } from 'gyre';
+ *
+ * const before = getEventLoopPolicy();
+ * setEventLoopPolicy(null);
+ * console.log(getEventLoopPolicy() === before); // false
+ * ```
+ */
 export function setEventLoopPolicy(newPolicy: EventLoopPolicy | null): void {
   if (newPolicy !== null) {
     if (typeof newPolicy !== 'object') throw invalidArgType('policy', newPolicy, 'a policy or null');
@@ -134,13 +159,38 @@ export function getEventLoop(): BaseEventLoop {
   return (runningLoopOrNull() as BaseEventLoop | null) ?? getEventLoopPolicy().getEventLoop();
 }
 
-/** Sets this thread's loop, for {@link getEventLoop}; null takes it away. */
+/**
+ * Sets this thread's loop, for {@link getEventLoop}.
+ *
+ * @param loop null takes it away: then there is none, not a new one
+ * @throws TypeError when it is no loop
+ *
+ * @example
+ * ```ts
+ * import { getEventLoop, newEventLoop, setEventLoop } from 'gyre';
+ *
+ * const loop = newEventLoop();
+ * setEventLoop(loop);
+ * console.log(getEventLoop() === loop); // true
+ * loop.close();
+ * ```
+ */
 export function setEventLoop(loop: BaseEventLoop | null): void {
   checkLoop(loop);
   getEventLoopPolicy().setEventLoop(loop);
 }
 
-/** A new loop of the kind that the policy chooses. Close it when it is done. */
+/**
+ * A new loop of the kind that the policy chooses. Close it when it is done.
+ *
+ * @example
+ * ```ts
+ * import { newEventLoop } from 'gyre';
+ *
+ * using loop = newEventLoop();
+ * console.log(await loop.runUntilComplete(async () => 42)); // 42
+ * ```
+ */
 export function newEventLoop(): BaseEventLoop {
   return getEventLoopPolicy().newEventLoop();
 }
@@ -149,6 +199,15 @@ export function newEventLoop(): BaseEventLoop {
  * The loop whose callback or task this is.
  *
  * @throws LoopError `ERR_NO_RUNNING_LOOP` elsewhere
+ *
+ * @example
+ * ```ts
+ * import { getRunningLoop, run } from 'gyre';
+ *
+ * await run(async () => {
+ *   getRunningLoop().callSoon(() => console.log('in the next turn'));
+ * });
+ * ```
  */
 export function getRunningLoop(): BaseEventLoop {
   const loop = runningLoopOrNull();

@@ -112,6 +112,7 @@ export class Runner implements AsyncDisposable {
     }
   }
 
+  /** {@link close}: `await using runner = new Runner()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -16,7 +16,7 @@ test('npm start runs the tour: every part of it happens, and it exits with 0', a
   });
   const [code] = await once(child, 'close');
   assert.equal(code, 0, output);
-  const last = Number(/([\d.]+) ms  the loop is closed/.exec(output)?.[1]);
+  const last = Number(/([\d.]+) ms {2}the loop is closed/.exec(output)?.[1]);
   assert.ok(last < 30_000, `the tour took ${last} ms:\n${output}`);
   for (const part of [
     'Linus: hello from net',

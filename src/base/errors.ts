@@ -31,6 +31,7 @@ export type LoopErrorCode =
  */
 export class LoopError extends Error {
   override readonly name: string = 'LoopError';
+  /** What is wrong, for programs. */
   readonly code: LoopErrorCode;
 
   constructor(code: LoopErrorCode, message: string, options?: ErrorOptions) {

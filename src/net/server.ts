@@ -25,6 +25,7 @@ export abstract class AbstractServer implements AsyncDisposable {
   /** Done once it is closed and every connection of it is gone. */
   abstract waitClosed(): Future<void>;
 
+  /** Closes it, and waits until it is closed: `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this.waitClosed();
@@ -83,6 +84,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
     return this.#state === 'serving' ? this.#listeners.map(listenerSocket) : [];
   }
 
+  /** Whether it accepts connections. */
   isServing(): boolean {
     return this.#state === 'serving';
   }

@@ -14,6 +14,7 @@ const LONGEST_KEEP_ALIVE_SECONDS = 32_767;
 export class TransportSocket {
   /** `AF_INET` or `AF_INET6`. */
   readonly family: number;
+  /** `SOCK_STREAM`. */
   readonly type: number = SOCK_STREAM;
   readonly #info: StreamInfo;
 
@@ -23,10 +24,12 @@ export class TransportSocket {
     this.#info = info;
   }
 
+  /** Address of this side. */
   getsockname(): SocketAddress | null {
     return this.#info.sockname;
   }
 
+  /** Address of the other side; null for a listening socket. */
   getpeername(): SocketAddress | null {
     return this.#info.peername;
   }

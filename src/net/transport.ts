@@ -19,6 +19,7 @@ export interface WriteBufferLimits {
   low?: number;
 }
 
+/** What all transports have. */
 export abstract class BaseTransport {
   /** A fact about the connection, or `fallback` (default null) where it has none. */
   abstract getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
@@ -33,6 +34,7 @@ export abstract class BaseTransport {
 
   /** From now on `protocol` is called. */
   abstract setProtocol(protocol: StreamProtocol): void;
+  /** What is called now. */
   abstract getProtocol(): StreamProtocol;
 }
 
@@ -41,6 +43,7 @@ export interface ReadTransport extends BaseTransport {
   isReading(): boolean;
   /** No more `dataReceived` until `resumeReading()`. Idempotent. */
   pauseReading(): void;
+  /** Data is delivered again. Idempotent. */
   resumeReading(): void;
 }
 
@@ -50,14 +53,17 @@ export interface WriteTransport extends BaseTransport {
    * been flushed.
    */
   write(data: string | Uint8Array): void;
+  /** As {@link write} with all of them, one after the other. */
   writelines(list: Iterable<string | Uint8Array>): void;
   /** Says that nothing more will be written, once what is buffered has been. Reading goes on. */
   writeEof(): void;
+  /** Whether {@link writeEof} works: for TCP it does. */
   canWriteEof(): boolean;
   /** Ends it at once and drops what is buffered; the peer sees a reset. */
   abort(): void;
   /** Default: 64 KiB and a quarter of it. Zero for both: every write pauses until it is flushed. */
   setWriteBufferLimits(limits?: WriteBufferLimits): void;
+  /** Bytes: the marks that are in force. */
   getWriteBufferLimits(): { low: number; high: number };
   /** Bytes that were written and have not left yet. */
   getWriteBufferSize(): number;

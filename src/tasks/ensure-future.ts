@@ -6,11 +6,11 @@ import type { Awaitable } from './future.ts';
 import { Future } from './future.ts';
 
 /**
- * The futures that follow a promise and are pending. A reaction to a promise cannot be taken back, so a promise gets
- * one, however often somebody waits for it, and whoever gave up leaves the list: waiting again and again for
- * one long-lived promise, each time with a limit, leaves nothing behind.
+ * The reactions to a promise whose waits were given up. A reaction cannot be taken back, so the next one who waits for the
+ * same promise takes it over: waiting again and again for a promise that lives long, each time with a limit, leaves
+ * nothing behind. Only promises with such waits are in here: a WeakMap of all would cost ten times the waiting.
  */
-const followers: WeakMap<PromiseLike<unknown>, Set<Future<unknown>>> = new WeakMap();
+const spare: WeakMap<PromiseLike<unknown>, Reaction[]> = new WeakMap();
 
 /**
  * Makes a {@link Future} of anything that can be awaited, so that the wait for it can be cancelled.
@@ -55,22 +55,46 @@ export function isAwaitable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function follow(future: Future<unknown>, aw: PromiseLike<unknown>): void {
-  const known = followers.get(aw);
-  const list = known ?? new Set();
-  list.add(future);
-  future._onSettled = () => list.delete(future);
-  if (known !== undefined) return;
-  followers.set(aw, list);
-  const fail = (error: unknown): void => {
-    followers.delete(aw);
-    for (const follower of list) follower._fail(error);
-  };
-  try {
-    aw.then((value) => {
-      followers.delete(aw);
-      for (const follower of list) follower._settle('result', value);
-    }, fail);
-  } catch (error) {
-    fail(error);
+  const takenOver = spare.get(aw)?.pop();
+  const reaction = takenOver ?? new Reaction(aw);
+  reaction.follower = future;
+  future._onSettled = () => reaction.giveUp();
+  if (takenOver === undefined) reaction.begin();
+}
+
+/** What a promise's `then()` was given: knows the future that waits by it, if one does. */
+class Reaction {
+  follower: Future<unknown> | null = null;
+  readonly #aw: PromiseLike<unknown>;
+
+  constructor(aw: PromiseLike<unknown>) {
+    this.#aw = aw;
+  }
+
+  begin(): void {
+    try {
+      this.#aw.then(
+        (value) => this.#promiseSettled()?._settle('result', value),
+        (error) => this.#promiseSettled()?._fail(error),
+      );
+    } catch (error) {
+      this.#promiseSettled()?._fail(error);
+    }
+  }
+
+  /** The follower is done: by the promise, or because it was cancelled. */
+  giveUp(): void {
+    if (this.follower === null) return;
+    this.follower = null;
+    const others = spare.get(this.#aw);
+    if (others === undefined) spare.set(this.#aw, [this]);
+    else others.push(this);
+  }
+
+  #promiseSettled(): Future<unknown> | null {
+    const follower = this.follower;
+    this.follower = null;
+    if (follower === null) spare.delete(this.#aw);
+    return follower;
   }
 }

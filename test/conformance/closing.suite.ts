@@ -75,6 +75,18 @@ export function closingSuite(target: Target): void {
       assert.deepEqual(log, []);
     });
 
+    test('close() tells code outside of the loop that awaits what is done already, and forgets the rest', async ({
+      loop,
+    }) => {
+      const future = loop.createFuture<string>();
+      const waiting = future.then((word) => `still told: ${word}`);
+      loop.callLater(3600, () => {});
+      future.setResult('done');
+      loop.close();
+      assert.equal(await waiting, 'still told: done');
+      assert.deepEqual([loop._scheduler.ready.length, loop._scheduler.timers.size], [0, 0]);
+    });
+
     test('close() ends the tasks that are left and names each', async ({ loop, reports }) => {
       let ran = 0;
       const asleep = loop.createTask(

@@ -15,6 +15,8 @@ import { runningSuite } from './running.suite.ts';
 import type { Target } from './section.ts';
 import { severalLoopsSuite } from './several-loops.suite.ts';
 import { stoppingSuite } from './stopping.suite.ts';
+import { tcpConnectionsSuite } from './tcp-connections.suite.ts';
+import { tcpServersSuite } from './tcp-servers.suite.ts';
 
 export const suites: readonly ((target: Target) => void)[] = [
   functionsAndPolicySuite,
@@ -23,6 +25,8 @@ export const suites: readonly ((target: Target) => void)[] = [
   closingSuite,
   callsSuite,
   delayedCallsSuite,
+  tcpConnectionsSuite,
+  tcpServersSuite,
   fairnessSuite,
   severalLoopsSuite,
   contextSuite,

@@ -81,6 +81,17 @@ test('the pump runs a turn at the time of the host', () => {
   assert.deepEqual(log, [3]);
 });
 
+test('the pump runs on after a turn without a stop', () => {
+  const { host, pump, scheduler } = bench();
+  void pump.run(scheduler);
+  for (let i = 0; i < 3; i++) {
+    host.onTurn?.();
+    host.onTurnEnd?.();
+  }
+  assert.equal(pump.running, true);
+  assert.equal(host.calls.includes('stop'), false);
+});
+
 test('the pump refuses to run a loop twice at once', () => {
   const { pump, scheduler } = bench();
   void pump.run(scheduler);

@@ -296,15 +296,29 @@ test(
 // --- serveForever ---
 
 test(
-  'serveForever() serves until it is cancelled, then closes the server and its connections, though the clients would stay',
+  'serveForever() serves until it is cancelled, then closes the server and its connections and waits until they are gone',
   onNode(async (loop) => {
     const { server, client } = await recording(loop);
     const forever = loop.createTask(async () => await server.serveForever());
     const [socket, far] = await client();
+    const [clogged, stuck] = await client();
+    clogged.pause();
+    stuck.transport.write(Buffer.alloc(64 * 1024 * 1024));
+    far.transport.write('goodbye');
     forever.cancel();
+    const [data] = (await once(socket, 'data')) as [Buffer];
+    assert.equal(String(data), 'goodbye');
+    await once(socket, 'end');
+    assert.equal(server.isServing(), false);
+    await far.untilLost();
+    // The other one has not read everything yet.
+    for (let i = 0; i < 10; i++) await sleep(0);
+    assert.equal(forever.done(), false);
+    clogged.resume();
     await assert.rejects(forever, { code: 'ERR_CANCELLED' });
-    assert.equal(far.lost, true);
+    assert.deepEqual([far.exception, stuck.exception], [null, null]);
     await closed(socket);
+    await closed(clogged);
   }),
 );
 

@@ -54,6 +54,18 @@ test('a day of work in virtual time takes milliseconds', () =>
     assert.ok(performance.now() - began < 2_000);
   }));
 
+test('virtual time does not go back for a deadline that has passed', () =>
+  withLoop(makeLoop, async (loop) => {
+    await loop.runUntilComplete(() => sleep(10));
+    const times: number[] = [];
+    loop.callAt(3, () => {
+      times.push(loop.time());
+      loop.stop();
+    });
+    await loop.runForever();
+    assert.deepEqual(times, [10]);
+  }));
+
 test('virtual time does not go on while the loop does not run', () =>
   withLoop(makeLoop, async (loop) => {
     loop.callLater(10, () => {});
