@@ -12,7 +12,6 @@ export interface Runnable {
   _abandon?(): void;
 }
 
-/** @internal */
 export type AnyCallback = (...args: unknown[]) => unknown;
 
 export const NO_ARGS: unknown[] = [];

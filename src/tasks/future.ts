@@ -21,7 +21,7 @@ import type { Loop, TaskLike } from '../loop/types.ts';
 /** What the library takes wherever it waits for something. */
 export type Awaitable<T> = PromiseLike<T>;
 
-/** A task as its futures see it. @internal */
+/** A task as its futures see it. */
 export interface WaitingTask extends TaskLike {
   /** A cancel that found nothing to reject; the next wake-up or wait takes it. @internal */
   _takeCancel(): CancelledError | null;
