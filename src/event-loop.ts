@@ -414,7 +414,11 @@ export abstract class BaseEventLoop implements Loop {
     if (typeof fn === 'function' && !isAwaitable(fn)) return fn as () => PromiseLike<T>;
     if (fn instanceof Future && fn._loop !== this)
       throw outOfRange('fn', fn, 'of this loop, not of another one');
-    if (isAwaitable(fn)) return () => ensureFuture(fn as PromiseLike<T>, { loop: this });
+    if (isAwaitable(fn)) {
+      // Followed from now on: its rejection before the task's turn must not count as unhandled.
+      const future = ensureFuture(fn as PromiseLike<T>, { loop: this });
+      return () => future;
+    }
     throw invalidArgType('fn', fn, 'a function or a promise');
   }
 

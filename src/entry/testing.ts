@@ -14,10 +14,10 @@ import { originOf } from '../loop/origins.ts';
  *
  * @example
  * ```ts
- * import { afterEach, beforeEach, test } from 'node:test';
  * import { sleep } from 'gyre';
  * import { SimulatedEventLoop } from 'gyre/sim';
  * import { checkLoopEmpty } from 'gyre/testing';
+ * import { afterEach, beforeEach, test } from 'node:test';
  *
  * let loop: SimulatedEventLoop;
  * beforeEach(() => {

@@ -5,18 +5,17 @@
  * wants and has it handed over in the same step. Until that moment the data is in the buffer, so a cancel loses none.
  */
 import { DEFAULT_READER_LIMIT_BYTES } from '../base/constants.ts';
-import type { CancelledError } from '../base/errors.ts';
 import { IncompleteReadError, InvalidStateError, LimitOverrunError } from '../base/errors.ts';
 import { checkData, checkInteger, checkOptions, invalidArgType, outOfRange } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
-import type { Runnable } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
 import type { ReadTransport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
-import { Future } from '../tasks/future.ts';
+import type { Future } from '../tasks/future.ts';
+import { Place } from '../tasks/place.ts';
+import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
 import { Needle, ReadBuffer } from './read-buffer.ts';
-import { abortedBefore, checkSignalOptions, doneWith, failedWith } from './settled.ts';
 
 export interface StreamReaderOptions {
   /** Bytes: the longest line or record, and half of what is buffered before the transport is paused. Default: 64 KiB. */
@@ -218,7 +217,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
    * ```
    */
   lines(options?: SignalOptions): AsyncIterableIterator<Buffer> {
-    if (options !== undefined) checkSignalOptions(options);
+    if (options !== undefined) signalOf(options);
     return new ReaderIterator((item) => this.#read('line', 1, NEWLINE, options, item));
   }
 
@@ -310,22 +309,20 @@ export class StreamReader implements AsyncIterable<Buffer> {
     if (this.#waiting !== null) {
       throw new InvalidStateError('another read of this stream is waiting: one at a time');
     }
-    if (options !== undefined) {
-      const aborted = abortedBefore(this._loop, options);
-      if (aborted !== null) return aborted;
-    }
+    const signal = signalOf(options);
+    if (signal?.aborted) return aborted(this._loop, signal);
     let taken: Buffer | null;
     try {
       taken = this.#take(want, bytes, needle);
     } catch (error) {
-      return failedWith(this._loop, error);
+      return failed(this._loop, error);
     }
     // An iterator's result may be a promise of the host, which costs less to await; it is there, so there is nothing to cancel.
-    if (taken !== null) return item ? Promise.resolve(itemOf(taken)) : doneWith<unknown>(this._loop, taken);
+    if (taken !== null) return item ? Promise.resolve(itemOf(taken)) : succeeded<unknown>(this._loop, taken);
     const read = new PendingRead(this, want, bytes, needle, item);
     this.#waiting = read;
     this.#resume();
-    return options === undefined ? read : cancelOnAbort(read, options.signal);
+    return cancelOnAbort(read, signal);
   }
 
   /** What the read wants, or null while it is not there. An empty answer means the end of the stream. */
@@ -408,21 +405,17 @@ export class StreamReader implements AsyncIterable<Buffer> {
 }
 
 /** A read that waits for data. */
-class PendingRead extends Future<unknown> implements Runnable {
+class PendingRead extends Place<unknown> {
   readonly want: Want;
   readonly bytes: number;
   readonly needle: Needle | null;
   /** No sooner than with this many bytes in the buffer is it worth a look. */
   readonly wakeAtBytes: number;
-  /** Woken, and its turn has not come yet. */
-  woken: boolean = false;
-  readonly #reader: StreamReader;
   /** For an iterator: it gives an iterator's result. */
   readonly #item: boolean;
 
   constructor(reader: StreamReader, want: Want, bytes: number, needle: Needle | null, item: boolean) {
-    super(reader._loop);
-    this.#reader = reader;
+    super(reader._loop, reader);
     this.#item = item;
     this.want = want;
     this.bytes = bytes;
@@ -430,32 +423,8 @@ class PendingRead extends Future<unknown> implements Runnable {
     this.wakeAtBytes = want === 'all' ? Number.POSITIVE_INFINITY : want === 'exactly' ? bytes : 1;
   }
 
-  wake(): void {
-    if (this.woken || this._state !== 'pending') return;
-    this.woken = true;
-    this._loop._scheduler.push(this);
-  }
-
-  /** Its turn in the ready queue. */
-  _run(): void {
-    if (this._state !== 'pending') return;
-    this.woken = false;
-    this.#reader._turnOf(this);
-  }
-
-  grant(taken: Buffer): void {
-    this._deliver('result', this.#item ? itemOf(taken) : taken);
-  }
-
-  fail(error: unknown): void {
-    this._watchRetrieval(error);
-    this._deliver('exception', error);
-  }
-
-  override _cancel(reason: string | CancelledError | undefined): boolean {
-    if (!super._cancel(reason)) return false;
-    this.#reader._gaveUp();
-    return true;
+  override grant(taken: Buffer): void {
+    super.grant(this.#item ? itemOf(taken) : taken);
   }
 }
 

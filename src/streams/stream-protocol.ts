@@ -4,25 +4,20 @@
  * while the connection lives.
  */
 import { formatAddress } from '../base/address.ts';
-import type { CancelledError } from '../base/errors.ts';
 import { LoopError } from '../base/errors.ts';
-import type { Runnable } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
 import type { Transport } from '../net/transport.ts';
-import { DoneCallback, Future } from '../tasks/future.ts';
-import type { Task, TaskOptions } from '../tasks/task.ts';
+import type { Future } from '../tasks/future.ts';
+import { DoneCallback } from '../tasks/future.ts';
+import { Place } from '../tasks/place.ts';
+import { failed, succeeded } from '../tasks/settled.ts';
+import type { Task, TaskMaker } from '../tasks/task.ts';
 import type { StreamReader } from './reader.ts';
-import { doneWith, failedWith } from './settled.ts';
 import { StreamWriter } from './writer.ts';
 
 /** What `startServer` runs for each connection, as a task of its own. */
 export type ConnectionCallback = (reader: StreamReader, writer: StreamWriter) => PromiseLike<void> | void;
-
-/** What a loop that runs tasks has beyond what this layer may know of it. */
-interface TaskMaker extends Loop {
-  createTask<T>(fn: () => PromiseLike<T>, options: TaskOptions): Task<T>;
-}
 
 /**
  * So many `drain()`s in a row may find room at once; the next one costs a turn. The kernel of a fast peer may take whatever is
@@ -48,7 +43,7 @@ export class StreamReaderProtocol implements Protocol {
     this._loop = loop;
     this.reader = reader;
     this.#callback = callback;
-    this.#drained = doneWith(loop, undefined);
+    this.#drained = succeeded(loop, undefined);
   }
 
   // --- what the transport calls ---
@@ -99,7 +94,7 @@ export class StreamReaderProtocol implements Protocol {
   /** Done when there is room to write, failed when there will never be. @internal */
   _drain(): Future<void> {
     const error = this.#drainError();
-    if (error !== null) return failedWith(this._loop, error);
+    if (error !== null) return failed(this._loop, error);
     // A closing transport takes no data any more, and so never pauses.
     const mayGoOn = !this.#paused && this.transport?.isClosing() === false;
     if (mayGoOn && ++this.#drainsInARow < DRAINS_BEFORE_TURN) return this.#drained;
@@ -113,7 +108,7 @@ export class StreamReaderProtocol implements Protocol {
 
   /** Done when the connection is lost; failed with the error that it was lost by. @internal */
   _waitClosed(): Future<void> {
-    if (this.#lost) return this.#error === null ? this.#drained : failedWith(this._loop, this.#error);
+    if (this.#lost) return this.#error === null ? this.#drained : failed(this._loop, this.#error);
     const closed = new ProtocolWait(this, 'closed');
     this.#waits.add(closed);
     return closed;
@@ -124,7 +119,7 @@ export class StreamReaderProtocol implements Protocol {
     if (!this.#lost && (wait.kind === 'closed' || this.#paused)) return;
     this.#waits.delete(wait);
     const error = wait.kind === 'closed' ? this.#error : this.#drainError();
-    if (error === null) wait._deliver('result', undefined);
+    if (error === null) wait.grant();
     else wait.fail(error);
   }
 
@@ -161,39 +156,13 @@ export class StreamReaderProtocol implements Protocol {
   }
 }
 
-/** One `drain()` or `waitClosed()` that waits. It is woken, and then decides in its turn of the ready queue. */
-class ProtocolWait extends Future<void> implements Runnable {
+/** One `drain()` or `waitClosed()` that waits. */
+class ProtocolWait extends Place<void> {
   readonly kind: 'drain' | 'closed';
-  readonly #protocol: StreamReaderProtocol;
-  #woken: boolean = false;
 
   constructor(protocol: StreamReaderProtocol, kind: 'drain' | 'closed') {
-    super(protocol._loop);
-    this.#protocol = protocol;
+    super(protocol._loop, protocol);
     this.kind = kind;
-  }
-
-  wake(): void {
-    if (this.#woken || this._state !== 'pending') return;
-    this.#woken = true;
-    this._loop._scheduler.push(this);
-  }
-
-  _run(): void {
-    if (this._state !== 'pending') return;
-    this.#woken = false;
-    this.#protocol._turnOf(this);
-  }
-
-  fail(error: unknown): void {
-    this._watchRetrieval(error);
-    this._deliver('exception', error);
-  }
-
-  override _cancel(reason: string | CancelledError | undefined): boolean {
-    if (!super._cancel(reason)) return false;
-    this.#protocol._gaveUp(this);
-    return true;
   }
 }
 

@@ -3,7 +3,7 @@ import type { ExtraInfo, Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
-import { abortedBefore } from './settled.ts';
+import { aborted, signalOf } from '../tasks/settled.ts';
 import type { StreamReaderProtocol } from './stream-protocol.ts';
 
 /**
@@ -76,8 +76,9 @@ export class StreamWriter implements AsyncDisposable {
    */
   drain(options?: SignalOptions): Future<void> {
     if (options === undefined) return this.#protocol._drain();
-    const aborted = abortedBefore(this.#protocol._loop, options);
-    return aborted ?? cancelOnAbort(this.#protocol._drain(), options.signal);
+    const signal = signalOf(options);
+    if (signal?.aborted) return aborted(this.#protocol._loop, signal);
+    return cancelOnAbort(this.#protocol._drain(), signal);
   }
 
   /** Says that nothing more will be written, once what is buffered has left. Reading goes on. */
@@ -110,8 +111,9 @@ export class StreamWriter implements AsyncDisposable {
    */
   waitClosed(options?: SignalOptions): Future<void> {
     if (options === undefined) return this.#protocol._waitClosed();
-    const aborted = abortedBefore(this.#protocol._loop, options);
-    return aborted ?? cancelOnAbort(this.#protocol._waitClosed(), options.signal);
+    const signal = signalOf(options);
+    if (signal?.aborted) return aborted(this.#protocol._loop, signal);
+    return cancelOnAbort(this.#protocol._waitClosed(), signal);
   }
 
   /** A fact about the connection, or `fallback` (default null): `peername`, `sockname`, `socket`. */

@@ -5,7 +5,8 @@ import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
-import { aborted, failed, Place, signalOf, succeeded, Waiters } from './waiters.ts';
+import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
+import { LinePlace, Waiters } from './waiters.ts';
 
 /**
  * - filling: waits for its parties. The last one to come trips it.
@@ -173,6 +174,6 @@ export class Barrier {
   }
 }
 
-class Party extends Place<number> {
+class Party extends LinePlace<number> {
   index: number = 0;
 }

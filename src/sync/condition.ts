@@ -7,9 +7,10 @@ import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { isAwaitable } from '../tasks/ensure-future.ts';
 import type { Future } from '../tasks/future.ts';
+import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
 import type { LockGuard } from './lock.ts';
 import { Lock } from './lock.ts';
-import { aborted, Place, signalOf, succeeded, Waiters } from './waiters.ts';
+import { LinePlace, Waiters } from './waiters.ts';
 
 /**
  * A lock, and a way to sleep until whoever holds it says that something has changed.
@@ -160,7 +161,7 @@ export class Condition {
     lock._waiters.checkLoop('Condition', loop);
     const sleeper = new Sleeper(loop, this, lock, question);
     sleeper.sleep(lock._holder);
-    return cancelOnAbort(sleeper as Place<unknown> as Place<T>, signal);
+    return cancelOnAbort(sleeper as LinePlace<unknown> as LinePlace<T>, signal);
   }
 
   #checkLocked(method: string): void {
@@ -210,7 +211,7 @@ class Question {
  * between a notification and its use. A cancel only says how it will end: it never leaves the lock's line, so there is
  * nothing to begin anew however often it is cancelled.
  */
-class Sleeper extends Place<unknown> {
+class Sleeper extends LinePlace<unknown> {
   /** A notification was spent on it: if it is cancelled, somebody else gets that. */
   notified: boolean = false;
   readonly #condition: Condition;

@@ -2,7 +2,8 @@ import { runningLoop } from '../loop/context.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
-import { aborted, Place, signalOf, succeeded, Waiters } from './waiters.ts';
+import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
+import { LinePlace, Waiters } from './waiters.ts';
 
 /**
  * A flag that tasks can wait for. It is not set at first.
@@ -20,7 +21,7 @@ import { aborted, Place, signalOf, succeeded, Waiters } from './waiters.ts';
  * ```
  */
 export class Event {
-  readonly #waiters: Waiters<Place<true>> = new Waiters();
+  readonly #waiters: Waiters<LinePlace<true>> = new Waiters();
   #set: boolean = false;
 
   /** Whether the flag is set. */
@@ -55,16 +56,16 @@ export class Event {
     if (signal?.aborted) return aborted(loop, signal);
     if (this.#set) return succeeded<true>(loop, true);
     this.#waiters.checkLoop('Event', loop);
-    const place = new Place<true>(loop, this);
+    const place = new LinePlace<true>(loop, this);
     this.#waiters.push(place);
     return cancelOnAbort(place, signal);
   }
 
   /** Never woken: `set()` ends the places themselves. @internal */
-  _turnOf(_place: Place<true>): void {}
+  _turnOf(_place: LinePlace<true>): void {}
 
   /** @internal */
-  _gaveUp(place: Place<true>): void {
+  _gaveUp(place: LinePlace<true>): void {
     this.#waiters.remove(place);
   }
 }

@@ -3,7 +3,8 @@ import { runningLoop } from '../loop/context.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
-import { aborted, Place, signalOf, succeeded, Waiters } from './waiters.ts';
+import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
+import { LinePlace, Waiters } from './waiters.ts';
 
 /**
  * Mutual exclusion between tasks, in the order in which they asked.
@@ -29,7 +30,7 @@ import { aborted, Place, signalOf, succeeded, Waiters } from './waiters.ts';
 export class Lock {
   /** The guard that stands for the present acquisition. @internal */
   _holder: LockGuard | null = null;
-  /** @internal */ readonly _waiters: Waiters<Place<unknown>> = new Waiters();
+  /** @internal */ readonly _waiters: Waiters<LinePlace<unknown>> = new Waiters();
 
   /** Whether somebody holds it. */
   locked(): boolean {
@@ -52,7 +53,7 @@ export class Lock {
     if (signal?.aborted) return aborted(loop, signal);
     if (this._waiters.length > 0) this._waiters.checkLoop('Lock', loop);
     if (this._free()) return succeeded<Disposable>(loop, this._take());
-    const place = new Place<Disposable>(loop, this);
+    const place = new LinePlace<Disposable>(loop, this);
     this._waiters.push(place);
     return cancelOnAbort(place, signal);
   }
@@ -81,14 +82,14 @@ export class Lock {
   }
 
   /** @internal */
-  _turnOf(place: Place<Disposable>): void {
+  _turnOf(place: LinePlace<Disposable>): void {
     if (this._holder !== null) return;
     this._waiters.remove(place);
     place.grant(this._take());
   }
 
   /** @internal */
-  _gaveUp(place: Place<Disposable>): void {
+  _gaveUp(place: LinePlace<Disposable>): void {
     this._waiters.remove(place);
     if (this._holder === null && this._waiters.woken === 0) this._waiters.wakeNext();
   }

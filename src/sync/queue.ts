@@ -6,8 +6,9 @@ import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
+import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
 import { checkOrdered, naturalOrder, OrderedItems } from './ordered-items.ts';
-import { aborted, failed, Place, signalOf, succeeded, Waiters } from './waiters.ts';
+import { LinePlace, Waiters } from './waiters.ts';
 
 /** Keeps the items of a queue, and decides which is next. @internal */
 export interface ItemStore<T> {
@@ -46,9 +47,9 @@ export interface ItemStore<T> {
 export class Queue<T = unknown> implements AsyncIterable<T> {
   /** @internal */ readonly _items: ItemStore<T>;
   readonly #maxsize: number;
-  readonly #getters: Waiters<Place<T>> = new Waiters();
+  readonly #getters: Waiters<LinePlace<T>> = new Waiters();
   readonly #putters: Waiters<Putter<T>> = new Waiters();
-  readonly #joiners: Waiters<Place<void>> = new Waiters();
+  readonly #joiners: Waiters<LinePlace<void>> = new Waiters();
   #unfinished: number = 0;
   #shutDown: boolean = false;
 
@@ -136,7 +137,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
     if (this._items.length > 0) return succeeded(loop, this.#take());
     if (this.#shutDown) return failed(loop, shutDownError());
     this.#checkLoop(loop);
-    const getter = new Place<T>(loop, this);
+    const getter = new LinePlace<T>(loop, this);
     this.#getters.push(getter);
     return cancelOnAbort(getter, signal);
   }
@@ -179,7 +180,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
     if (signal?.aborted) return aborted(loop, signal);
     if (this.#unfinished === 0) return succeeded<void>(loop, undefined);
     this.#checkLoop(loop);
-    const joiner = new Place<void>(loop, this);
+    const joiner = new LinePlace<void>(loop, this);
     this.#joiners.push(joiner);
     return cancelOnAbort(joiner, signal);
   }
@@ -225,7 +226,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
    *
    * @internal
    */
-  _turnOf(place: Place<unknown>): void {
+  _turnOf(place: LinePlace<unknown>): void {
     if (place instanceof Putter) {
       while (place.line !== null && !this.full() && !this.#shutDown) this.#letPut();
     } else {
@@ -237,7 +238,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /** @internal */
-  _gaveUp(place: Place<unknown>): void {
+  _gaveUp(place: LinePlace<unknown>): void {
     const { woken, line } = place;
     line?.remove(place);
     if (!woken) return;
@@ -249,7 +250,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   #letGet(): void {
-    const getter = this.#getters.first as Place<T>;
+    const getter = this.#getters.first as LinePlace<T>;
     let item: T;
     try {
       item = this.#take();
@@ -274,7 +275,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /** The user's order threw. Nothing was put or taken, so somebody else may try. */
-  #fail(place: Place<unknown>, error: unknown): void {
+  #fail(place: LinePlace<unknown>, error: unknown): void {
     this._gaveUp(place);
     place.fail(error);
   }
@@ -299,7 +300,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
 }
 
 /** Waits for a slot, with what goes there. */
-class Putter<T> extends Place<void> {
+class Putter<T> extends LinePlace<void> {
   readonly item: T;
 
   constructor(loop: Loop, queue: Queue<T>, item: T) {

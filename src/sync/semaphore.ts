@@ -4,7 +4,8 @@ import { runningLoop } from '../loop/context.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
-import { aborted, Place, signalOf, succeeded, Waiters } from './waiters.ts';
+import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
+import { LinePlace, Waiters } from './waiters.ts';
 
 /**
  * A number of permits: so many tasks may be inside at once, and the others wait in the order in which they asked.
@@ -28,7 +29,7 @@ import { aborted, Place, signalOf, succeeded, Waiters } from './waiters.ts';
 export class Semaphore {
   /** Permits that nobody holds, those included that woken places are about to take. @internal */
   _value: number;
-  readonly #waiters: Waiters<Place<Disposable>> = new Waiters();
+  readonly #waiters: Waiters<LinePlace<Disposable>> = new Waiters();
 
   /**
    * @param value permits at the beginning; default 1
@@ -62,7 +63,7 @@ export class Semaphore {
       this._value--;
       return succeeded<Disposable>(loop, new Permit(this));
     }
-    const place = new Place<Disposable>(loop, this);
+    const place = new LinePlace<Disposable>(loop, this);
     this.#waiters.push(place);
     return cancelOnAbort(place, signal);
   }
@@ -74,7 +75,7 @@ export class Semaphore {
   }
 
   /** @internal */
-  _turnOf(place: Place<Disposable>): void {
+  _turnOf(place: LinePlace<Disposable>): void {
     if (this._value === 0) return;
     this._value--;
     this.#waiters.remove(place);
@@ -83,7 +84,7 @@ export class Semaphore {
   }
 
   /** @internal */
-  _gaveUp(place: Place<Disposable>): void {
+  _gaveUp(place: LinePlace<Disposable>): void {
     this.#waiters.remove(place);
     this.#wakeAllowed();
   }

@@ -170,6 +170,10 @@ export class Future<T = unknown> implements Promise<T> {
     return waiters.length - kept.length;
   }
 
+  /**
+   * What `await` calls. With one handler it behaves as a promise's `then` does; with both it cannot be told from `await`, and a
+   * handler then runs in the loop's turn: prefer `await`, or {@link addDoneCallback}, which keeps the async context.
+   */
   then<R1 = T, R2 = never>(
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
     // biome-ignore lint/suspicious/noExplicitAny: as Promise has it: handlers say what they expect

@@ -1,18 +1,12 @@
 import { CancelledError, InvalidStateError } from '../base/errors.ts';
 import { checkBoolean, checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
-import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { abortError, onAbort } from './abort-signal.ts';
 import { CancelScope } from './cancel-scope.ts';
 import { requireTask } from './current.ts';
 import { isAwaitable } from './ensure-future.ts';
 import { DoneCallback, Future } from './future.ts';
-import type { Task, TaskOptions } from './task.ts';
-
-/** What a loop that runs tasks has beyond what this layer may know of it. */
-interface TaskMaker extends Loop {
-  createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options: TaskOptions): Task<T>;
-}
+import type { Task, TaskMaker, TaskOptions } from './task.ts';
 
 /** A task of a group. The group knows it before its first step runs. */
 interface Member {
@@ -96,7 +90,7 @@ export class TaskGroup {
       result = await body(this);
     } catch (error) {
       if (error instanceof CancelledError) cancelled = error;
-      else this.#errors.push(error);
+      else this.#failed(error);
       this.#abort(cancelled ?? 'the body of the task group has failed');
     }
     this.#bodyEnded = true;
@@ -146,8 +140,14 @@ export class TaskGroup {
     this.#members.delete(member);
     if (this.#members.size === 0 && this.#empty?.done() === false) this.#empty.setResult();
     if (task._state !== 'exception') return;
-    this.#errors.push(task.exception());
+    this.#failed(task.exception());
     this.#cancel(`task ${task.name} of the task group has failed`);
+  }
+
+  /** A task's failure may come out of the body as well, which awaited it: one failure, not two. */
+  #failed(error: unknown): void {
+    const known = typeof error === 'object' && this.#errors.includes(error);
+    if (!known) this.#errors.push(error);
   }
 
   #cancel(reason: string | CancelledError): void {

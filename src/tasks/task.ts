@@ -28,6 +28,11 @@ export interface TaskOptions {
   eager?: boolean;
 }
 
+/** The public loop, as far as lower layers make tasks by it: so that the user's task factory makes these, too. */
+export interface TaskMaker extends Loop {
+  createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options?: TaskOptions): Task<T>;
+}
+
 /**
  * An async function that a loop runs: a {@link Future} of its result that can be cancelled.
  *

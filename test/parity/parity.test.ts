@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { TraceEntry } from '../../src/entry/sim.ts';
+import { compareTraces, SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { ScenarioModule } from './scenario.ts';
 import { logOf, withDifferences } from './scenario.ts';
 
@@ -36,6 +38,20 @@ for (const name of names) {
     assert.match(`${recorded.implementation} ${recorded.python}`, /^CPython 3\.\d+\.\d+/);
     for (const { reason } of differences) assert.notEqual(reason, '');
     assert.deepEqual(await logOf(scenario), withDifferences(recorded.log, differences));
+  });
+}
+
+for (const name of names) {
+  test(`${name}: two runs give the same trace`, async () => {
+    const { scenario } = (await import(`./scenarios/${name}.ts`)) as ScenarioModule;
+    const traceOf = async (): Promise<readonly TraceEntry[]> => {
+      const loop = new SimulatedEventLoop({ trace: true });
+      await logOf(scenario, loop);
+      return loop.trace;
+    };
+    const first = await traceOf();
+    assert.ok(first.length > 0);
+    assert.equal(compareTraces(first, await traceOf()), null);
   });
 }
 

@@ -20,8 +20,10 @@ export interface ScenarioModule {
 }
 
 /** Runs a scenario on a fresh loop; each line begins with the time in seconds, as in the recorded logs. */
-export async function logOf(scenario: Scenario): Promise<string[]> {
-  const loop = new SimulatedEventLoop();
+export async function logOf(
+  scenario: Scenario,
+  loop: SimulatedEventLoop = new SimulatedEventLoop(),
+): Promise<string[]> {
   const lines: string[] = [];
   const log = (text: string): void => {
     lines.push(`${loop.time().toFixed(3)} ${text}`);

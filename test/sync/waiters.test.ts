@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
-import { Place, Waiters } from '../../src/sync/waiters.ts';
+import { LinePlace, Waiters } from '../../src/sync/waiters.ts';
 
 type Command =
   | { do: 'push' }
@@ -19,8 +19,8 @@ const commands: fc.Arbitrary<Command> = fc.oneof(
 
 const owner = { _turnOf(): void {}, _gaveUp(): void {} };
 
-function inOrder(line: Waiters<Place<unknown>>): Place<unknown>[] {
-  const places: Place<unknown>[] = [];
+function inOrder(line: Waiters<LinePlace<unknown>>): LinePlace<unknown>[] {
+  const places: LinePlace<unknown>[] = [];
   for (let place = line.first; place !== null; place = place.next) places.push(place);
   return places;
 }
@@ -28,11 +28,11 @@ function inOrder(line: Waiters<Place<unknown>>): Place<unknown>[] {
 test('Waiters is a list in order of arrival, of which the first that is asleep is woken next', () => {
   const loop = new SimulatedEventLoop();
   const property = fc.property(fc.array(commands, { maxLength: 60 }), (steps) => {
-    const line = new Waiters<Place<unknown>>();
-    const model: { place: Place<unknown>; woken: boolean }[] = [];
+    const line = new Waiters<LinePlace<unknown>>();
+    const model: { place: LinePlace<unknown>; woken: boolean }[] = [];
     for (const step of steps) {
       if (step.do === 'push') {
-        const place = new Place<unknown>(loop, owner);
+        const place = new LinePlace<unknown>(loop, owner);
         line.push(place);
         model.push({ place, woken: false });
       } else if (step.do === 'wakeNext') {
@@ -68,8 +68,8 @@ test('Waiters is a list in order of arrival, of which the first that is asleep i
 
 test('Waiters takes in a place that is woken already, and does not wake it twice', () => {
   const loop = new SimulatedEventLoop();
-  const line = new Waiters<Place<unknown>>();
-  const [woken, asleep] = [new Place<unknown>(loop, owner), new Place<unknown>(loop, owner)];
+  const line = new Waiters<LinePlace<unknown>>();
+  const [woken, asleep] = [new LinePlace<unknown>(loop, owner), new LinePlace<unknown>(loop, owner)];
   woken.wake();
   line.push(woken);
   assert.equal(line.woken, 1);

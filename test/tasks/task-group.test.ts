@@ -127,6 +127,25 @@ test('all failures come in one AggregateError, in the order in which they came',
     assert.equal(self().cancelling(), 0);
   }));
 
+test('the failure of a task that the body awaits is one failure', () =>
+  sim(async () => {
+    const awaiting = taskGroup(async (group) => {
+      await group.createTask(() => failAfter(1, 'no'));
+    });
+    assert.deepEqual(await failures(awaiting), ['no']);
+    const late = taskGroup(async (group) => {
+      const task = group.createTask(() => Promise.reject(new Error('no')), { eager: true });
+      while (!task.done()) await Promise.resolve();
+      await task;
+    });
+    assert.deepEqual(await failures(late), ['no']);
+    const alike = taskGroup(async (group) => {
+      for (let i = 0; i < 2; i++) group.createTask(() => Promise.reject('word'));
+    });
+    const error = await alike.then(unexpected, (thrown: AggregateError) => thrown);
+    assert.deepEqual(error.errors, ['word', 'word']);
+  }));
+
 test('the failures of a group need not be looked at one by one', () =>
   sim(async () => {
     await outcome(
