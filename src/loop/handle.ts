@@ -60,7 +60,7 @@ export class Handle extends CapturedContext implements Runnable {
     if (this._callback === null) return;
     try {
       const result = this.runInAsyncScope(enter, undefined, this as Handle);
-      if (result instanceof Promise) this.#watch(scheduler, result);
+      if (result instanceof Promise) watch(this, scheduler, result);
     } catch (exception) {
       this._report(scheduler, exception);
     }
@@ -70,11 +70,12 @@ export class Handle extends CapturedContext implements Runnable {
   _report(scheduler: Scheduler, exception: unknown): void {
     scheduler.report(withOrigin({ message: 'exception in a callback', exception, handle: this }, this));
   }
+}
 
-  /** An async function as callback: its failure is a callback's failure, not a process-wide unhandled rejection. */
-  #watch(scheduler: Scheduler, result: Promise<unknown>): void {
-    result.then(undefined, (exception) => this._report(scheduler, exception));
-  }
+// A function and not a private method: those cost each instance a hidden field, and `callSoon` half its speed.
+/** An async function as callback: its failure is a callback's failure, not a process-wide unhandled rejection. */
+function watch(handle: Handle, scheduler: Scheduler, result: Promise<unknown>): void {
+  result.then(undefined, (exception) => handle._report(scheduler, exception));
 }
 
 function enter(handle: Handle): unknown {

@@ -86,7 +86,6 @@ class Race {
   end(): void {
     this.#timer?.cancel();
     this.#timer = null;
-    this.#started = this.#candidates.length;
     for (const attempt of this.#running) attempt.cancel();
     this.#running.clear();
   }

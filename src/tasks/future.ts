@@ -280,19 +280,8 @@ export class Future<T = unknown> implements Promise<T> {
   _deliver(state: State, value: unknown): void {
     const waiters = this._end(state, value);
     if (waiters === null) return;
-    if (Array.isArray(waiters)) for (const waiter of waiters) this.#deliverTo(waiter);
-    else this.#deliverTo(waiters);
-  }
-
-  #deliverTo(waiter: Runnable): void {
-    if (waiter instanceof Wait) waiter.end();
-    else this._loop._scheduler.push(waiter);
-  }
-
-  #ended(): void {
-    const onSettled = this._onSettled;
-    this._onSettled = null;
-    (onSettled as () => void)();
+    if (Array.isArray(waiters)) for (const waiter of waiters) deliverTo(waiter, this._loop);
+    else deliverTo(waiters, this._loop);
   }
 
   /** @internal */
@@ -301,7 +290,11 @@ export class Future<T = unknown> implements Promise<T> {
     this._value = value;
     const waiters = this._waiters;
     this._waiters = null;
-    if (this._onSettled !== null) this.#ended();
+    const onSettled = this._onSettled;
+    if (onSettled !== null) {
+      this._onSettled = null;
+      onSettled();
+    }
     return waiters;
   }
 
@@ -329,6 +322,12 @@ export class Future<T = unknown> implements Promise<T> {
     const state = this._state === 'cancelled' ? 'is cancelled' : `has its ${this._state} already`;
     throw new InvalidStateError(`${method}(): the future ${state}`);
   }
+}
+
+// Functions and underscores instead of private methods, here and in Wait: those cost each instance a hidden field.
+function deliverTo(waiter: Runnable, loop: Loop): void {
+  if (waiter instanceof Wait) waiter.end();
+  else loop._scheduler.push(waiter);
 }
 
 type OnSettled = (value: unknown) => unknown;
@@ -383,7 +382,7 @@ export class Wait implements Runnable, Promise<unknown> {
       return;
     }
     this.future._retrieved();
-    this.#settle(this.#onRejected, cancel);
+    this._answer(this.#onRejected, cancel);
   }
 
   /** Delivered on the spot: what the operation gave cannot be lost to a cancel any more. */
@@ -405,8 +404,8 @@ export class Wait implements Runnable, Promise<unknown> {
 
   deliver(): void {
     const future = this.future;
-    if (future._state === 'result') this.#settle(this.#onFulfilled, future._value);
-    else this.#settle(this.#onRejected, future._failure());
+    if (future._state === 'result') this._answer(this.#onFulfilled, future._value);
+    else this._answer(this.#onRejected, future._failure());
   }
 
   then<R1 = unknown, R2 = never>(
@@ -414,19 +413,20 @@ export class Wait implements Runnable, Promise<unknown> {
     // biome-ignore lint/suspicious/noExplicitAny: as Promise has it: handlers say what they expect
     onRejected?: ((reason: any) => R2 | PromiseLike<R2>) | null,
   ): Promise<R1 | R2> {
-    return this.#promise().then(onFulfilled, onRejected);
+    return this._promise().then(onFulfilled, onRejected);
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as above
   catch<R = never>(onRejected?: ((reason: any) => R | PromiseLike<R>) | null): Promise<unknown> {
-    return this.#promise().catch(onRejected);
+    return this._promise().catch(onRejected);
   }
 
   finally(onFinally?: (() => void) | null): Promise<unknown> {
-    return this.#promise().finally(onFinally);
+    return this._promise().finally(onFinally);
   }
 
-  #promise(): Promise<unknown> {
+  /** @internal */
+  _promise(): Promise<unknown> {
     if (this.#settled) return Promise.resolve(this.#answer);
     const earlier = this.#resolve;
     return new Promise((resolve) => {
@@ -437,7 +437,8 @@ export class Wait implements Runnable, Promise<unknown> {
     });
   }
 
-  #settle(handler: OnSettled, value: unknown): void {
+  /** @internal */
+  _answer(handler: OnSettled, value: unknown): void {
     this.#settled = true;
     try {
       this.#answer = handler(value);

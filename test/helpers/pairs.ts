@@ -10,18 +10,28 @@ import type { Reports } from './loop-fixture.ts';
 import { withLoop } from './loop-fixture.ts';
 
 /** Runs `body` as a task on a real loop, of which nothing may be left afterwards. */
-export function onNode(
-  body: (loop: NodeEventLoop, reports: Reports) => Promise<void>,
-  options: { debug?: boolean } = {},
-): () => Promise<void> {
-  return () =>
-    withLoop(
-      () => new NodeEventLoop(),
-      (loop, reports) => {
-        loop.debug = options.debug ?? false;
-        return loop.runUntilComplete(() => body(loop, reports));
-      },
-    );
+export function onNode(body: (loop: NodeEventLoop, reports: Reports) => Promise<void>): () => Promise<void> {
+  return async () => {
+    try {
+      await withLoop(
+        () => new NodeEventLoop(),
+        (loop, reports) => loop.runUntilComplete(() => body(loop, reports)),
+      );
+    } catch (error) {
+      // A test that failed in the middle must not keep the process, and so the report of its failure.
+      for (const handle of foreign) void closed(handle);
+      throw error;
+    }
+  };
+}
+
+/** Node's own sockets and servers that are open. */
+const foreign: Set<Socket | NodeServer> = new Set();
+
+function track<H extends Socket | NodeServer>(handle: H): H {
+  foreign.add(handle);
+  handle.once('close', () => foreign.delete(handle));
+  return handle;
 }
 
 /** A protocol that remembers what it was told, and lets a test wait for it. */
@@ -174,7 +184,7 @@ export async function foreignClient<P extends StreamProtocol>(
 ): Promise<{ transport: Transport; socket: Socket }> {
   const accepted = loop.createFuture<Transport>();
   const server = await loop.createServer(() => tellingOf(protocol, accepted), host, 0);
-  const socket = connect({ host, port: portOf(server), allowHalfOpen: true });
+  const socket = track(connect({ host, port: portOf(server), allowHalfOpen: true }));
   socket.on('error', ignore);
   const transport = await accepted;
   server.close();
@@ -208,11 +218,11 @@ export async function listeningNodeServer(
   host: string = '127.0.0.1',
   port: number = 0,
 ): Promise<{ server: NodeServer; port: number }> {
-  const server = createServer({ allowHalfOpen: true });
+  const server = track(createServer({ allowHalfOpen: true }));
   const connections = new Set<Socket>();
   connectionsOf.set(server, connections);
   server.on('connection', (socket) => {
-    connections.add(socket);
+    connections.add(track(socket));
     socket.on('error', ignore);
     socket.on('close', () => connections.delete(socket));
   });

@@ -336,6 +336,35 @@ test(
   }),
 );
 
+test(
+  'setKeepAlive() keeps fractions of a second, which the system cannot, by rounding up',
+  onNode(async (loop) => {
+    const { server, port } = await listeningNodeServer();
+    const sock = connect(port, '127.0.0.1');
+    await new Promise<void>((resolve) => {
+      sock.once('connect', resolve);
+    });
+    const calls: unknown[][] = [];
+    sock.setKeepAlive = (...args) => {
+      calls.push(args);
+      return sock;
+    };
+    const [transport] = await loop.createConnection(factory, null, null, { sock });
+    const facts = transport.getExtraInfo('socket');
+    for (const seconds of [0, 0.2, 1, 1.5]) facts?.setKeepAlive(true, seconds);
+    facts?.setKeepAlive(false);
+    assert.deepEqual(calls, [
+      [true, 0],
+      [true, 1000],
+      [true, 1000],
+      [true, 2000],
+      [false, 0],
+    ]);
+    await transport[Symbol.asyncDispose]();
+    await closed(server);
+  }),
+);
+
 // --- cancelling ---
 
 test(

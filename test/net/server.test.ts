@@ -561,11 +561,12 @@ test('waitClosed() outside of the loop ends when the loop is closed', () =>
     () => new NodeEventLoop(),
     async (loop, reports) => {
       const { server, client } = await loop.runUntilComplete(() => recording(loop));
+      const { server: idle } = await loop.runUntilComplete(() => recording(loop));
       const [socket] = await loop.runUntilComplete(client);
-      const waiting = server.waitClosed().then(() => 'closed');
+      const waiting = Promise.all([server.waitClosed(), idle.waitClosed()]).then(() => 'closed');
       loop.close();
       assert.equal(await waiting, 'closed');
-      assert.equal(reports.take().length, 2);
+      assert.equal(reports.take().length, 3);
       await closed(socket);
     },
   ));

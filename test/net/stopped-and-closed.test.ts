@@ -245,6 +245,31 @@ test('closing the loop gives up what is being opened and names it; nothing opens
     },
   ));
 
+test('an operation that goes on after its loop was closed, between two awaits, opens nothing', async () => {
+  const before = socketCount();
+  await withLoop(
+    () => new NodeEventLoop(),
+    async (loop, reports) => {
+      const port = await freePort();
+      loop.createConnection(() => new Protocol(), '127.0.0.1', port).catch(() => {});
+      loop.createServer(() => new Protocol(), ['127.0.0.1', '::1'], 0).catch(() => {});
+      const backend = loop._backend;
+      const asked: string[] = [];
+      for (const method of ['connect', 'listen', 'resolve'] as const) {
+        backend[method] = () => {
+          asked.push(method);
+          return { cancel: () => {} } as never;
+        };
+      }
+      loop.close();
+      await idle();
+      assert.deepEqual(asked, []);
+      reports.take();
+    },
+  );
+  await assertSockets(before, 'a socket was opened');
+});
+
 test('closing the loop after any number of turns of opening leaves no socket', async () => {
   const before = socketCount();
   const { server: foreign, port } = await listeningNodeServer();

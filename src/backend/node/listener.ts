@@ -7,15 +7,9 @@ import { invalidArgType } from '../../base/validate.ts';
 import type { ListenEvents, ListenTarget, RawListener } from '../backend.ts';
 import { NodeStream, toAddress } from './stream.ts';
 
-/**
- * Fact. `net.Server` looks even literal addresses up, a tick long, and cannot be closed before it has.
- *
- * What this means. One that was given up meanwhile closes as soon as it listens.
- */
 export class NodeListener implements RawListener {
   readonly #server: Server;
   #sockname: SocketAddress | null = null;
-  #closed: boolean = false;
 
   constructor(target: ListenTarget, events: ListenEvents) {
     const adopted = target.socket instanceof Server ? target.socket : null;
@@ -26,7 +20,7 @@ export class NodeListener implements RawListener {
     this.#server = server;
     server.on('connection', (socket: Socket) => {
       // A peer that was gone before it was accepted: Node tells by a socket without an address.
-      if (this.#closed || socket.remoteAddress === undefined) {
+      if (socket.remoteAddress === undefined) {
         socket.destroy();
         return;
       }
@@ -36,14 +30,8 @@ export class NodeListener implements RawListener {
       }
       events.onConnection(new NodeStream(socket));
     });
-    server.on('error', (error) => {
-      if (!this.#closed) events.onError(error);
-    });
+    server.on('error', (error) => events.onError(error));
     const listening = (): void => {
-      if (this.#closed) {
-        server.close();
-        return;
-      }
       server.unref();
       const address = server.address() as NodeAddress | null;
       if (address !== null) this.#sockname = toAddress(address.address, address.port);
@@ -66,8 +54,6 @@ export class NodeListener implements RawListener {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
     this.#server.close();
   }
 }
