@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
@@ -387,6 +388,32 @@ test(
     await assert.rejects(loop.createConnection(factory, null, null, { sock, signal }), { cause: 'never' });
     assert.equal(sock.destroyed, false);
     await closed(sock);
+    await closed(server);
+  }),
+);
+
+test(
+  'the listener on a signal is gone when the connection is there, has failed or was cancelled',
+  onNode(async (loop) => {
+    const { server, port } = await listeningNodeServer();
+    const { signal } = new AbortController();
+    const listeners = (): number => getEventListeners(signal, 'abort').length;
+    const connecting = loop.createConnection(factory, '127.0.0.1', port, { signal });
+    assert.equal(listeners(), 1);
+    const [transport] = await connecting;
+    assert.equal(listeners(), 0);
+    await transport[Symbol.asyncDispose]();
+    await assert.rejects(loop.createConnection(factory, '127.0.0.1', await freePort(), { signal }));
+    assert.equal(listeners(), 0);
+    const cancelled = loop.createConnection(factory, 'localhost', port, { signal });
+    cancelled.cancel();
+    await assert.rejects(cancelled, { code: 'ERR_CANCELLED' });
+    assert.equal(listeners(), 0);
+    const opening = loop.createServer(factory, '127.0.0.1', 0, { signal });
+    assert.equal(listeners(), 1);
+    const own = await opening;
+    own.close();
+    assert.equal(listeners(), 0);
     await closed(server);
   }),
 );

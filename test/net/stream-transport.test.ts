@@ -522,6 +522,26 @@ test(
   }),
 );
 
+test(
+  'a bufferUpdated() that throws is reported by its own name',
+  wired(async ({ reports, raw, recorder, transport, turn, end }) => {
+    const filler = new Filler(4);
+    const bug = new Error('bug');
+    filler.after = () => {
+      throw bug;
+    };
+    transport.setProtocol(filler);
+    await turn(() => raw.events?.onRead(bytes('01234567')));
+    assert.deepEqual(filler.pieces, ['0123']);
+    const [report] = reports.take();
+    assert.equal(report?.message, 'exception in protocol.bufferUpdated(): its connection is aborted');
+    assert.equal(report?.exception, bug);
+    transport.setProtocol(recorder);
+    await end();
+    assert.equal(recorder.exception, bug);
+  }),
+);
+
 // --- flow ---
 
 test('however the host takes it, pause and resume alternate and everything written arrives in order', async () => {
