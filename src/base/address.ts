@@ -19,6 +19,7 @@ export interface AddressInfo {
 const BYTE = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
 const IPV4 = new RegExp(`^${BYTE}(?:\\.${BYTE}){3}$`);
 const GROUP = /^[0-9a-f]{1,4}$/i;
+const ZONE = /^[0-9a-z.:-]+$/i;
 
 /** 4 or 6 for a literal address, 0 for anything else. An IPv6 literal may have a zone: `fe80::1%eth0`. */
 export function literalFamily(host: string): 0 | 4 | 6 {
@@ -28,7 +29,7 @@ export function literalFamily(host: string): 0 | 4 | 6 {
 
 function isIPv6(host: string): boolean {
   const percent = host.indexOf('%');
-  if (percent === host.length - 1) return false;
+  if (percent >= 0 && !ZONE.test(host.slice(percent + 1))) return false;
   const address = percent < 0 ? host : host.slice(0, percent);
   const halves = address.split('::');
   if (halves.length > 2) return false;

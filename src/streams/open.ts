@@ -74,7 +74,8 @@ export function openConnection(
   const loop = runningLoop();
   const reader = new StreamReader({ ...limit, loop });
   const protocol = new StreamReaderProtocol(loop, reader, null);
-  const connecting = connect(loop, () => protocol, host, port, rest);
+  // An aborted signal starts nothing: `connect` sees to that. One that is aborted later cancels the whole.
+  const connecting = connect(loop, () => protocol, host, port, signal?.aborted ? { ...rest, signal } : rest);
   const opening = operation(loop, 'openConnection', async (): Promise<[StreamReader, StreamWriter]> => {
     const [transport] = await connecting;
     return [reader, new StreamWriter(transport, protocol)];

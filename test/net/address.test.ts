@@ -56,7 +56,7 @@ test('literalFamily() agrees with Node about whatever looks like an address', ()
   const colons = fc
     .array(fc.oneof({ weight: 6, arbitrary: group }, { weight: 1, arbitrary: dotted }), { maxLength: 10 })
     .map((parts) => parts.join(':'));
-  const zone = fc.constantFrom('', '', '', '%eth0', '%1', '%');
+  const zone = fc.constantFrom('', '', '', '%eth0', '%1', '%', '%%', '%a/b', '%a b', '%br-0.1:2');
   const soup = fc.stringMatching(/^[0-9a-f:.]{0,20}$/);
   const host = fc.oneof(
     dotted,

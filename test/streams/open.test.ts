@@ -483,3 +483,19 @@ test('openConnection() and startServer() need a running loop', () => {
   assert.throws(() => openConnection('127.0.0.1', 80), { code: 'ERR_NO_RUNNING_LOOP' });
   assert.throws(() => startServer(echo, '127.0.0.1', 0), { code: 'ERR_NO_RUNNING_LOOP' });
 });
+
+test(
+  'openConnection() with a signal that is aborted already starts no connect',
+  onNode(async (loop) => {
+    let connects = 0;
+    const backend = loop._backend;
+    const real = backend.connect;
+    backend.connect = (target, events) => {
+      connects++;
+      return real.call(backend, target, events);
+    };
+    const opening = openConnection('127.0.0.1', 9, { signal: AbortSignal.abort('why') });
+    await assert.rejects(opening, { code: 'ERR_CANCELLED', cause: 'why' });
+    assert.equal(connects, 0);
+  }),
+);
