@@ -9,7 +9,6 @@
  * - `task.signal` aborts at once in every case.
  */
 import { CancelledError } from '../base/errors.ts';
-import { checkString } from '../base/validate.ts';
 import { runAsTask } from '../loop/context.ts';
 import type { Runnable } from '../loop/handle.ts';
 import type { OwnedTask } from '../loop/ownership.ts';
@@ -302,7 +301,6 @@ export class Operation<T> extends Task<T> {
 
 /** Starts an {@link Operation}: `fn` runs now, up to its first `await`. */
 export function operation<T>(loop: Loop, name: string, fn: () => Promise<T>): Operation<T> {
-  checkString('name', name);
   const op = new Operation<T>(loop, fn, name);
   op._run(loop._scheduler);
   return op;
