@@ -14,12 +14,14 @@ const programs = {
     import assert from 'node:assert/strict';
     import * as gyre from 'gyre';
     import * as lowlevel from 'gyre/lowlevel';
+    import * as adapters from 'gyre/node';
     import * as sim from 'gyre/sim';
     import * as testing from 'gyre/testing';
     import manifest from 'gyre/package.json' with { type: 'json' };
 
     assert.equal(typeof lowlevel, 'object');
     assert.equal(typeof testing, 'object');
+    assert.equal(typeof adapters.toDuplex, 'function');
     assert.equal(await gyre.run(async () => await gyre.sleep(0.001, 'slept')), 'slept');
 
     const loop = new sim.SimulatedEventLoop();
@@ -29,11 +31,21 @@ const programs = {
     });
     assert.ok(loop.time() - before >= 3600);
     loop.close();
+
+    const path = gyre.importFunctions('node:path');
+    for (const Pool of [gyre.ThreadPoolExecutor, gyre.ProcessPoolExecutor]) {
+      const pool = new Pool({ maxWorkers: 1 });
+      assert.equal(await pool.submit((a, b) => a + b, [2, 3]), 5);
+      assert.equal(await pool.submit(path.basename, ['/a/b']), 'b');
+      await pool.shutdown();
+    }
     console.log(\`gyre \${manifest.version} ok on node \${process.version}\`);
   `,
   'consumer.mts': `
-    import { gather, run, sleep } from 'gyre';
+    import type { RemotePort } from 'gyre';
+    import { gather, getRunningLoop, importFunctions, run, sleep, ThreadPoolExecutor } from 'gyre';
     import type * as lowlevel from 'gyre/lowlevel';
+    import type * as adapters from 'gyre/node';
     import { SimulatedEventLoop } from 'gyre/sim';
     import type * as testing from 'gyre/testing';
 
@@ -45,7 +57,11 @@ const programs = {
     export const seconds: number = loop.time();
     // @ts-expect-error: a delay is a number of seconds
     sleep('1');
-    export type { lowlevel, testing };
+    const path = importFunctions<typeof import('node:path')>('node:path');
+    export const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+    export const name: Promise<string> = pool.submit(path.basename, ['/a/b']);
+    export const port: RemotePort<{ note: (text: string) => void }> = getRunningLoop().remote({ note: (_text: string) => {} });
+    export type { adapters, lowlevel, testing };
   `,
   'tsconfig.json': JSON.stringify({
     compilerOptions: {
@@ -116,6 +132,36 @@ function tool(name) {
   const folder = path.join(root, 'node_modules', name);
   const { bin } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
   return path.join(folder, typeof bin === 'string' ? bin : String(Object.values(bin)[0]));
+}
+
+/**
+ * The package has those runtime dependencies that docs/dependencies.md gives a reason for, at those versions, and they are installed.
+ *
+ * @param {Record<string, string>} dependencies
+ */
+function checkDependencies(dependencies) {
+  const page = readFileSync(path.join(root, 'docs', 'dependencies.md'), 'utf8');
+  const [atRunTime = ''] = page.split('What development needs');
+  const justified = [...atRunTime.matchAll(/^\| `([^`]+)` (\S+) \|/gm)].map(
+    ([, name, version]) => `${name} ${version}`,
+  );
+  const named = Object.entries(dependencies).map(([name, version]) => `${name} ${version}`);
+  const difference = [
+    ...named
+      .filter((each) => !justified.includes(each))
+      .map((each) => `${each} has no reason in docs/dependencies.md`),
+    ...justified
+      .filter((each) => !named.includes(each))
+      .map((each) => `${each} is no dependency of package.json`),
+  ];
+  if (difference.length > 0) fail(`runtime dependencies: ${difference.join('; ')}`);
+  for (const [name, version] of Object.entries(dependencies)) {
+    const file = path.join(project, 'node_modules', name, 'package.json');
+    const has = JSON.parse(readFileSync(file, 'utf8'));
+    if (has.version !== version) fail(`${name} ${has.version} was installed instead of ${version}`);
+    if (Object.keys(has.dependencies ?? {}).length > 0) fail(`${name} has dependencies of its own`);
+  }
+  console.log(`ok    runtime dependencies: ${named.join(', ')}`);
 }
 
 await build();
@@ -189,7 +235,7 @@ for (const name of installScripts) {
 }
 // npm compiles whatever has a binding.gyp, with no script that says so.
 if (names.some((name) => name.endsWith('.gyp'))) fail('the package has a .gyp file');
-if (Object.keys(manifest.dependencies ?? {}).length > 0) fail('the package has runtime dependencies');
+checkDependencies(manifest.dependencies ?? {});
 
 const said = step(`a program that imports every entry, run by ${node}`, [node, 'program.mjs'], project);
 process.stdout.write(`      ${said}`);

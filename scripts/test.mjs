@@ -5,6 +5,7 @@
 // GYRE_NODE=/path/to/node runs the tests under another node.
 
 import { readdirSync } from 'node:fs';
+import { buildNative, whyNotNative } from './build-native.mjs';
 import { runChild } from './run-child.mjs';
 import { ensureDependencies, root } from './setup.mjs';
 
@@ -24,6 +25,11 @@ if (files.length === 0) {
   console.error(`No test file${filters.length > 0 ? ` matches ${filters.join(', ')}` : ' in test/'}.`);
   process.exit(1);
 }
+
+// Where there is a compiler the native backend is built and tested, too; where there is none its tests say so.
+const reason = whyNotNative();
+if (reason === null) buildNative();
+else console.log(`The native backend is not built: ${reason}.`);
 
 const node = process.env.GYRE_NODE || process.execPath;
 console.log(`${files.length} test file${files.length === 1 ? '' : 's'}, run by ${node}`);

@@ -15,19 +15,37 @@ export {
   AI_NUMERICSERV,
   AI_PASSIVE,
   AI_V4MAPPED,
+  DEVNULL,
+  IPPROTO_IPV6,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  IPV6_V6ONLY,
   NI_DGRAM,
   NI_NAMEREQD,
   NI_NOFQDN,
   NI_NUMERICHOST,
   NI_NUMERICSERV,
+  PIPE,
+  SHUT_RD,
+  SHUT_RDWR,
+  SHUT_WR,
+  SO_BROADCAST,
+  SO_ERROR,
+  SO_KEEPALIVE,
+  SO_RCVBUF,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SO_SNDBUF,
   SOCK_DGRAM,
   SOCK_STREAM,
+  SOL_SOCKET,
+  STDOUT,
+  TCP_NODELAY,
 } from './base/constants.ts';
 export type { LoopErrorCode } from './base/errors.ts';
 export {
   BrokenBarrierError,
+  BrokenExecutorError,
   CancelledError,
   IncompleteReadError,
   InvalidStateError,
@@ -79,22 +97,68 @@ export { BoundedSemaphore, Semaphore } from './sync/semaphore.ts';
 
 // net
 
+export type { AcceptedSocketOptions } from './net/accepted.ts';
 export type { ConnectionOptions } from './net/connect.ts';
+export type { DatagramOptions } from './net/datagram.ts';
 export type { ServerOptions } from './net/listen.ts';
+export type { GetaddrinfoOptions } from './net/names.ts';
 export type { StreamProtocol } from './net/protocol.ts';
-export { BaseProtocol, BufferedProtocol, Protocol } from './net/protocol.ts';
+export {
+  BaseProtocol,
+  BufferedProtocol,
+  DatagramProtocol,
+  Protocol,
+  SubprocessProtocol,
+} from './net/protocol.ts';
+export type { SendfileOptions, SendfileSource } from './net/sendfile.ts';
 export { AbstractServer, Server } from './net/server.ts';
-export type { ExtraInfo, ReadTransport, WriteBufferLimits, WriteTransport } from './net/transport.ts';
-export { BaseTransport, Transport } from './net/transport.ts';
+export type { SocketOptions } from './net/socket.ts';
+export { Socket } from './net/socket.ts';
+export type { StartTlsOptions } from './net/start-tls.ts';
+export type { TlsClientOptions, TlsServerOptions } from './net/tls-options.ts';
+export type {
+  CipherInfo,
+  ExtraInfo,
+  PeerCertificate,
+  ReadTransport,
+  WriteBufferLimits,
+  WriteTransport,
+} from './net/transport.ts';
+export { BaseTransport, DatagramTransport, SubprocessTransport, Transport } from './net/transport.ts';
 export { TransportSocket } from './net/transport-socket.ts';
+export type { UnixConnectionOptions, UnixServerOptions } from './net/unix.ts';
+export type { Descriptor } from './net/watchers.ts';
+
+// process
+
+export type { SubprocessOptions, SubprocessStdio } from './process/spawn.ts';
+
+// executor
+
+export type { Job } from './executor/current-job.ts';
+export { currentJob } from './executor/current-job.ts';
+export type { AnyFunction, Executor, ShutdownOptions, SubmitOptions } from './executor/executor.ts';
+export { toThread } from './executor/executor.ts';
+export type { FunctionReference, ImportedFunctions } from './executor/function-reference.ts';
+export { importFunctions, referenceOf } from './executor/function-reference.ts';
+export type { PoolOptions, PoolSubmitOptions } from './executor/pool-executor.ts';
+export { ProcessPoolExecutor } from './executor/process-pool.ts';
+export type { RemoteHandlers, RemoteLoop, RemotePort } from './executor/remote.ts';
+export { connectRemote } from './executor/remote.ts';
+export { ThreadPoolExecutor } from './executor/thread-pool.ts';
 
 // streams
 
 export type { OpenConnectionOptions, StartServerOptions } from './streams/open.ts';
 export { openConnection, startServer } from './streams/open.ts';
+export type { OpenUnixConnectionOptions, StartUnixServerOptions } from './streams/open-unix.ts';
+export { openUnixConnection, startUnixServer } from './streams/open-unix.ts';
+export type { CreateSubprocessOptions } from './streams/process.ts';
+export { createSubprocessExec, createSubprocessShell, Process } from './streams/process.ts';
 export type { Separator, StreamReaderOptions } from './streams/reader.ts';
 export { StreamReader } from './streams/reader.ts';
 export type { ConnectionCallback } from './streams/stream-protocol.ts';
+export type { WriterStartTlsOptions } from './streams/writer.ts';
 export { StreamWriter } from './streams/writer.ts';
 
 // loops, policy, runner
@@ -102,6 +166,7 @@ export { StreamWriter } from './streams/writer.ts';
 export type { TaskFactory } from './event-loop.ts';
 export { BaseEventLoop } from './event-loop.ts';
 export { NodeEventLoop } from './loops/node-event-loop.ts';
+export { UvEventLoop } from './loops/uv-event-loop.ts';
 export type { BackendInfo, EventLoopPolicy } from './policy.ts';
 export {
   backendInfo,

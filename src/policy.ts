@@ -5,6 +5,7 @@ import { checkFunction, invalidArgType } from './base/validate.ts';
 import { BaseEventLoop } from './event-loop.ts';
 import { runningLoopOrNull } from './loop/context.ts';
 import { NodeEventLoop } from './loops/node-event-loop.ts';
+import { UvEventLoop, whyNoNativeBackend } from './loops/uv-event-loop.ts';
 
 /** Decides which loop a thread has, and what a new one is. */
 export interface EventLoopPolicy {
@@ -16,17 +17,15 @@ export interface EventLoopPolicy {
 
 /** Which backend new loops get, and why. */
 export interface BackendInfo {
-  /** `node`: Node's own API, wherever that runs. */
-  backend: 'node';
+  /** `node`: Node's own API, wherever that runs. `uv`: the native one. */
+  backend: 'node' | 'uv';
   reason: string;
 }
-
-const BACKENDS = ['node'] as const;
 
 /**
  * Says which backend `newEventLoop()` uses, and why.
  *
- * @throws LoopError `ERR_UNSUPPORTED` when `GYRE_BACKEND` names a backend that this version has not
+ * @throws LoopError `ERR_UNSUPPORTED` when `GYRE_BACKEND` names a backend that is not there
  *
  * @example
  * ```ts
@@ -37,16 +36,22 @@ const BACKENDS = ['node'] as const;
  */
 export function backendInfo(): BackendInfo {
   const forced = process.env.GYRE_BACKEND;
-  if (forced === undefined || forced === '') {
-    return { backend: 'node', reason: 'the portable backend is the only one of this version' };
+  const missing = whyNoNativeBackend();
+  switch (forced) {
+    case undefined:
+    case '':
+      return { backend: 'node', reason: missing?.reason ?? 'the portable backend is preferred' };
+    case 'node':
+      return { backend: 'node', reason: 'GYRE_BACKEND asks for it' };
+    case 'uv':
+      if (missing === null) return { backend: 'uv', reason: 'GYRE_BACKEND asks for it' };
+      throw new LoopError('ERR_UNSUPPORTED', `GYRE_BACKEND=uv: ${missing.reason}`);
+    default:
+      throw new LoopError(
+        'ERR_UNSUPPORTED',
+        `GYRE_BACKEND=${forced}: there are node and uv (the simulated loop is made by its own class)`,
+      );
   }
-  if (!(BACKENDS as readonly string[]).includes(forced)) {
-    throw new LoopError(
-      'ERR_UNSUPPORTED',
-      `GYRE_BACKEND=${forced}: this version has ${BACKENDS.join(', ')} (the simulated loop is made by its own class)`,
-    );
-  }
-  return { backend: 'node', reason: 'GYRE_BACKEND asks for it' };
 }
 
 /**
@@ -91,8 +96,7 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
 
   /** A new loop over the backend that {@link backendInfo} names. */
   newEventLoop(): BaseEventLoop {
-    backendInfo();
-    return new NodeEventLoop();
+    return backendInfo().backend === 'uv' ? new UvEventLoop() : new NodeEventLoop();
   }
 }
 

@@ -9,6 +9,17 @@ import type { Awaitable } from './tasks/future.ts';
 import { Future } from './tasks/future.ts';
 import { Task } from './tasks/task.ts';
 
+/** What asks a program to end: Ctrl-C, and `kill`, systemd or Docker. */
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** Seconds. A cleanup that takes longer after a signal is named: whoever sent it is waiting by then. */
+const CLEANUP_SECONDS = 1;
+
+type EndingSignal = (typeof ENDING_SIGNALS)[number];
+
+interface Cancellable {
+  cancel(): void;
+}
+
 export interface RunnerOptions {
   /** Runs the loop in debug mode. Default: what the loop has. */
   debug?: boolean;
@@ -37,6 +48,8 @@ export class Runner implements AsyncDisposable {
   readonly #options: RunnerOptions;
   #loop: BaseEventLoop | null = null;
   #closed: boolean = false;
+  /** The signal that ended the last run. */
+  #signal: EndingSignal | null = null;
 
   constructor(options: RunnerOptions = {}) {
     checkOptions('options', options, ['debug', 'loopFactory']);
@@ -67,8 +80,8 @@ export class Runner implements AsyncDisposable {
   /**
    * Runs `main` as a task until it is done, and answers its result.
    *
-   * The first `SIGINT` cancels it, and `run` rejects with the `CancelledError` once its cleanup is done; a second one
-   * kills the process. (Where the program listens for `SIGINT` itself, that stays its own affair.)
+   * The first `SIGINT` or `SIGTERM` cancels it, and `run` rejects with the `CancelledError` once its cleanup is done; a second one
+   * kills the process: see {@link run}.
    *
    * @throws LoopError `ERR_LOOP_RUNNING` when called from the code of a loop; `ERR_LOOP_CLOSED`
    */
@@ -93,7 +106,7 @@ export class Runner implements AsyncDisposable {
   }
 
   /**
-   * Cancels what is left, waits for it, closes the loop. Idempotent.
+   * Cancels what is left, waits for it, closes the loop, which reports what is still open. Idempotent.
    *
    * @throws LoopError `ERR_LOOP_RUNNING` (as rejection) while `run()` is under way
    */
@@ -106,7 +119,7 @@ export class Runner implements AsyncDisposable {
     this.#closed = true;
     if (loop === null || loop.isClosed()) return;
     try {
-      await cancelRemaining(loop);
+      await cancelRemaining(loop, this.#signal);
     } finally {
       loop.close();
     }
@@ -118,15 +131,78 @@ export class Runner implements AsyncDisposable {
   }
 
   async #run<T>(loop: BaseEventLoop, task: Task<T>): Promise<T> {
-    const interrupt = loop._backend.onInterrupt(() => {
-      interrupt.cancel();
-      task._cancel(new CancelledError('interrupted by SIGINT', { cause: 'SIGINT' }));
+    this.#signal = null;
+    const ending = new Ending(loop, [task as Task]);
+    ending.listen((signal) => {
+      this.#signal = signal;
+      task._cancel(new CancelledError(`interrupted by ${signal}`, { cause: signal }));
     });
     try {
       return await loop.runUntilComplete(task);
     } finally {
-      interrupt.cancel();
+      ending.over();
     }
+  }
+}
+
+/**
+ * A runner's tasks, asked to end by a signal. The first signal is heard, and its cleanup watched; from then on signals have their
+ * default action again, so that a second one kills. What the program or a handler of the loop listens for is theirs.
+ */
+class Ending {
+  readonly #loop: BaseEventLoop;
+  readonly #tasks: readonly Task[];
+  readonly #requests: Cancellable[] = [];
+  #timer: Cancellable | null = null;
+
+  constructor(loop: BaseEventLoop, tasks: readonly Task[]) {
+    this.#loop = loop;
+    this.#tasks = tasks;
+  }
+
+  /** @param onSignal called as code of the loop, once at most */
+  listen(onSignal: (signal: EndingSignal) => void): void {
+    const backend = this.#loop._backend;
+    if (!backend.features.signals) return;
+    for (const signal of ENDING_SIGNALS) {
+      const signum = backend.signals[signal] as number;
+      const heard = (): void => {
+        if (this.#loop._hasSignalHandler(signum)) return;
+        this.#unlisten();
+        this.watch(signal);
+        this.#loop.callSoonThreadsafe(onSignal, signal);
+      };
+      this.#requests.push(backend.interrupt(signum, heard));
+    }
+  }
+
+  /** The signal has come: says once who is still there after a while. */
+  watch(signal: EndingSignal): void {
+    const loop = this.#loop;
+    this.#timer = loop._scheduler.callAt(loop.time() + CLEANUP_SECONDS, () => this.#report(signal), []);
+  }
+
+  /** They have ended. */
+  over(): void {
+    this.#unlisten();
+    this.#timer?.cancel();
+  }
+
+  #unlisten(): void {
+    for (const request of this.#requests.splice(0)) request.cancel();
+  }
+
+  #report(signal: EndingSignal): void {
+    const tasks = this.#tasks.filter((task) => !task.done());
+    if (tasks.length === 0) return;
+    const names = tasks.map(({ name }) => name).join(', ');
+    this.#loop.callExceptionHandler({
+      message:
+        `${CLEANUP_SECONDS} second after ${signal}, the cleanup of task ${names} is not done; ` +
+        'a second signal kills the process',
+      tasks,
+      left: this.#loop._owned.lines(),
+    });
   }
 }
 
@@ -139,7 +215,15 @@ export class Runner implements AsyncDisposable {
  * @returns what `main` returns
  * @throws what `main` throws; LoopError `ERR_LOOP_RUNNING` when called from the code of a loop
  *
- * **Cancellation** the first `SIGINT` cancels `main`; a second one kills the process.
+ * **Cancellation** the first `SIGINT` or `SIGTERM` cancels `main`; its cleanup, and that of the tasks that are left, is waited
+ * for. When it takes longer than a second, the exception handler is told once which task blocks and what is left in the loop. A
+ * second signal kills the process, by the signal's default action. A signal for which the program listens by `process.on()`
+ * when it comes, or for which the loop has a handler (`loop.addSignalHandler`), is theirs, and cancels nothing. On a worker thread
+ * no signals come. A `main` that never awaits holds the thread and hears of none.
+ *
+ * **Exit status** `run()` then rejects with a {@link CancelledError} whose `cause` is the signal's name. At the top level of a
+ * module Node prints it and exits with 1. For the status that shells and supervisors expect (130, 143), end by the signal itself,
+ * which has its default action by then: `process.kill(process.pid, error.cause)`.
  *
  * @example
  * ```ts
@@ -170,13 +254,21 @@ async function closeAfter<T>(runner: Runner, result: Promise<T>): Promise<T> {
   }
 }
 
-async function cancelRemaining(loop: BaseEventLoop): Promise<void> {
+/** @param signal that came already, so that the next one is the second */
+async function cancelRemaining(loop: BaseEventLoop, signal: EndingSignal | null): Promise<void> {
   const tasks = [...loop._owned.tasks] as unknown as Task[];
   if (tasks.length === 0) return;
   for (const task of tasks) task.cancel();
-  await loop.runUntilComplete(async () => {
-    for (const task of tasks) await task.catch(() => {});
-  });
+  const ending = new Ending(loop, tasks);
+  if (signal !== null) ending.watch(signal);
+  else ending.listen(() => {});
+  try {
+    await loop.runUntilComplete(async () => {
+      for (const task of tasks) await task.catch(() => {});
+    });
+  } finally {
+    ending.over();
+  }
   for (const task of tasks) {
     if (task.cancelled() || task.exception() === null) continue;
     loop.callExceptionHandler({

@@ -60,6 +60,35 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
       'some-package',
     ],
   },
+  'src/backend/uv/file.ts': {
+    may: ['./stream.ts', '../backend.ts', '../node/clock.ts', '../../base/errors.ts', 'node:os'],
+    mustNot: [
+      '../sim/index.ts',
+      '../../loop/types.ts',
+      '../../tasks/future.ts',
+      '../../net/transport.ts',
+      '../../index.ts',
+      'some-package',
+    ],
+  },
+  'src/loops/uv-event-loop.ts': {
+    may: ['../event-loop.ts', '../base/errors.ts', '../backend/uv/index.ts'],
+    mustNot: ['../backend/node/index.ts', '../backend/sim/index.ts', '../policy.ts', '../net/server.ts'],
+  },
+  'src/process/file.ts': {
+    may: [
+      './spawn.ts',
+      '../base/errors.ts',
+      '../net/transport.ts',
+      '../tasks/future.ts',
+      '../backend/backend.ts',
+    ],
+    mustNot: ['../backend/node/index.ts', '../streams/reader.ts', '../event-loop.ts', 'node:child_process'],
+  },
+  'src/executor/file.ts': {
+    may: ['./executor.ts', '../base/errors.ts', '../tasks/future.ts', 'node:worker_threads', 'workerpool'],
+    mustNot: ['../backend/node/index.ts', '../net/server.ts', '../event-loop.ts', 'node:net', 'some-package'],
+  },
   'src/backend/sim/file.ts': {
     may: ['./clock.ts', '../backend.ts', '../../base/errors.ts'],
     mustNot: ['../node/index.ts', '../../loop/types.ts', '../../tasks/future.ts', 'node:net', 'node:timers'],
@@ -100,6 +129,26 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
       'node:stream',
     ],
   },
+  'src/adapters/file.ts': {
+    may: [
+      './adapter.ts',
+      '../base/errors.ts',
+      '../loop/context.ts',
+      '../tasks/future.ts',
+      '../net/transport.ts',
+      '../backend/backend.ts',
+      'node:stream',
+      'node:stream/web',
+    ],
+    mustNot: [
+      '../event-loop.ts',
+      '../streams/reader.ts',
+      '../backend/node/index.ts',
+      '../policy.ts',
+      '../index.ts',
+      'node:net',
+    ],
+  },
   'src/event-loop.ts': {
     may: [
       './base/errors.ts',
@@ -116,6 +165,7 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
       './policy.ts',
       './runner.ts',
       './loops/node-event-loop.ts',
+      './adapters/to-duplex.ts',
       './index.ts',
       './entry/sim.ts',
       'node:net',

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { SimulatedEventLoop } from '../src/entry/sim.ts';
 import type { BaseEventLoop, RunnerOptions } from '../src/index.ts';
 import {
@@ -311,66 +312,238 @@ test('a cancelled main rejects with its CancelledError', async () => {
   );
 });
 
-test('run() leaves no listener for SIGINT behind', async () => {
-  const before = process.listenerCount('SIGINT');
-  await run(
-    async () => {
-      assert.equal(process.listenerCount('SIGINT'), before + 1);
-    },
-    { loopFactory: () => new NodeEventLoop() },
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const HOOKS = ['newListener', 'removeListener'] as const;
+const listeners = (): number[] => [...SIGNALS, ...HOOKS].map((name) => process.listenerCount(name));
+const onNode: RunnerOptions = { loopFactory: () => new NodeEventLoop() };
+
+test('run() listens for SIGINT and SIGTERM while main runs, and leaves no listener behind', async () => {
+  const before = listeners();
+  await run(async () => {
+    assert.deepEqual(
+      listeners(),
+      before.map((count) => count + 1),
+    );
+  }, onNode);
+  assert.deepEqual(listeners(), before);
+  await assert.rejects(
+    run(async () => {
+      throw new Error('bug');
+    }, onNode),
+    /bug/,
   );
-  assert.equal(process.listenerCount('SIGINT'), before);
+  assert.deepEqual(listeners(), before);
 });
 
-/** Runs the child; at each of its lines of `signals`, sends a SIGINT. */
+test('a dozen runs at once share their listeners: no warning of a leak', async () => {
+  const before = listeners();
+  const warnings: Error[] = [];
+  const warned = (warning: Error): number => warnings.push(warning);
+  process.on('warning', warned);
+  await Promise.all(Array.from({ length: 12 }, () => run(() => sleep(0.01), onNode)));
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', warned);
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(listeners(), before);
+});
+
+test('run() on a loop without signals listens for none', async () => {
+  const before = listeners();
+  await run(async () => assert.deepEqual(listeners(), before), simulated);
+});
+
+test('run() on a worker thread listens for none', async () => {
+  // Node 20 hands `--import tsx` on to no worker.
+  const child = new URL('./runner.worker.child.ts', import.meta.url).href;
+  const code = `import('tsx/esm/api').then((tsx) => tsx.tsImport(${JSON.stringify(child)}, ${JSON.stringify(child)}));`;
+  const worker = new Worker(code, { eval: true });
+  const [answer] = await once(worker, 'message');
+  assert.deepEqual(answer, { result: 'done', added: 0 });
+  await worker.terminate();
+});
+
+interface Ended {
+  lines: string[];
+  errors: string;
+  code: number | null;
+  signal: string | null;
+}
+
+/** Runs the child; sends it a signal at each of its lines for which `signals` has one. */
 async function interrupt(
   scenario: string,
-  signals: string[],
-): Promise<{ lines: string[]; code: number | null; signal: string | null }> {
+  signals: Record<string, NodeJS.Signals | undefined>,
+  ...nodeOptions: string[]
+): Promise<Ended> {
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', fileURLToPath(new URL('runner.child.ts', import.meta.url)), scenario],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
+    ['--import', 'tsx', ...nodeOptions, fileURLToPath(new URL('runner.child.ts', import.meta.url)), scenario],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const lines: string[] = [];
   let buffer = '';
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text;
+  });
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     buffer += text;
-    for (let end = buffer.indexOf('\n'); end >= 0; end = buffer.indexOf('\n')) {
-      const line = buffer.slice(0, end);
-      buffer = buffer.slice(end + 1);
+    for (let at = buffer.indexOf('\n'); at >= 0; at = buffer.indexOf('\n')) {
+      const line = buffer.slice(0, at);
+      buffer = buffer.slice(at + 1);
       lines.push(line);
-      if (signals.includes(line)) child.kill('SIGINT');
+      const signal = signals[line];
+      if (signal !== undefined) child.kill(signal);
     }
   });
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
-  return { lines, code, signal };
+  return { lines, errors, code, signal };
 }
 
-const noSignals = process.platform === 'win32' ? 'Windows has no SIGINT to send' : false;
+const noSignals = process.platform === 'win32' ? 'Windows has no signals to send' : false;
 
-test('the first SIGINT cancels main, whose cleanup runs', { skip: noSignals }, async () => {
-  const { lines, code } = await interrupt('plain', ['ready']);
-  assert.deepEqual(lines, [
-    'ready',
-    'cleaning up',
-    'cleaned up',
-    'CancelledError, SIGINT',
-    '0 listeners left',
-  ]);
+for (const signal of SIGNALS) {
+  test(`the first ${signal} cancels main, whose cleanup runs`, { skip: noSignals }, async () => {
+    const { lines, errors, code } = await interrupt('plain', { ready: signal });
+    assert.deepEqual(lines, [
+      'ready',
+      'cleaning up',
+      'cleaned up',
+      `CancelledError: interrupted by ${signal}, ${signal}`,
+      '0 listeners left',
+    ]);
+    assert.deepEqual([errors, code], ['', 0]);
+  });
+}
+
+test('a second signal kills the process by its default action, whichever of the two came first', {
+  skip: noSignals,
+}, async () => {
+  for (const [first, second] of [
+    ['SIGINT', 'SIGINT'],
+    ['SIGTERM', 'SIGINT'],
+    ['SIGINT', 'SIGTERM'],
+  ] as const) {
+    const ended = await interrupt('endless cleanup', { ready: first, 'cleaning up': second });
+    assert.deepEqual(ended.lines, ['ready', 'cleaning up']);
+    assert.deepEqual([ended.signal, ended.code], [second, null]);
+  }
+});
+
+test('a cleanup that takes over a second is named once, with what is left in the loop', {
+  skip: noSignals,
+}, async () => {
+  const { lines, errors, signal } = await interrupt('named cleanup', { ready: 'SIGTERM', enough: 'SIGTERM' });
+  assert.deepEqual(lines, ['ready', 'cleaning up', 'enough']);
+  assert.equal(signal, 'SIGTERM');
+  assert.match(
+    errors,
+    /^gyre: 1 second after SIGTERM, the cleanup of task main is not done; a second signal kills the process$/m,
+  );
+  assert.match(errors, /^ {2}tasks: Task main$/m);
+  assert.match(errors, /^ {4}task main was still pending$/m);
+  assert.match(errors, /^ {4}task helper was still pending$/m);
+  assert.match(
+    errors,
+    /^ {4}a server was still listening on 127\.0\.0\.1:\d+ \(made by task createServer of task main, \d+\.\d+ seconds old\)$/m,
+  );
+  assert.equal(errors.match(/is not done/g)?.length, 1);
+});
+
+test('in debug mode the report of a slow cleanup says where the tasks were made', {
+  skip: noSignals,
+}, async () => {
+  const { errors, signal } = await interrupt('named cleanup, debug', {
+    ready: 'SIGINT',
+    enough: 'SIGTERM',
+  });
+  assert.equal(signal, 'SIGTERM');
+  assert.match(
+    errors,
+    /task helper was still pending \(made by task main, .*created at\n[\s\S]*runner\.child\.ts/,
+  );
+});
+
+test('the cleanup of what main left behind is waited for and named, too, and a signal then does not kill', {
+  skip: noSignals,
+}, async () => {
+  const { lines, errors, code } = await interrupt('slow rest', { 'rest cleans up': 'SIGINT' });
+  assert.deepEqual(lines, ['ready', 'main is done', 'rest cleans up', 'rest cleaned up', 'the end']);
+  assert.match(errors, /1 second after SIGINT, the cleanup of task rest is not done/);
   assert.equal(code, 0);
 });
 
-test('the second SIGINT kills the process', { skip: noSignals }, async () => {
-  const { lines, signal } = await interrupt('slow cleanup', ['ready', 'cleaning up']);
-  assert.deepEqual(lines, ['ready', 'cleaning up']);
+test('the second signal kills also when main has ended and what it left behind cleans up', {
+  skip: noSignals,
+}, async () => {
+  const { lines, signal } = await interrupt('endless rest', { ready: 'SIGINT', 'rest cleans up': 'SIGTERM' });
+  assert.deepEqual(lines, ['ready', 'main is done', 'rest cleans up']);
+  assert.equal(signal, 'SIGTERM');
+});
+
+test('a signal stays with a program that listens for it itself, and the other one does not', {
+  skip: noSignals,
+}, async () => {
+  const own = await interrupt('own listener', { ready: 'SIGINT' });
+  assert.deepEqual([own.lines, own.code], [['ready', 'my own listener'], 3]);
+  const other = await interrupt('own listener', { ready: 'SIGTERM' });
+  assert.equal(other.lines[1], 'cleaning up');
+});
+
+test('a signal stays with a listener that main adds, alone, and is run()’s again when that goes', {
+  skip: noSignals,
+}, async () => {
+  const { lines, signal } = await interrupt('listener in main', {
+    ready: 'SIGINT',
+    'my own listener, one of 1': 'SIGINT',
+    'cleaning up': 'SIGINT',
+  });
+  assert.deepEqual(lines, ['ready', 'my own listener, one of 1', 'cleaning up']);
   assert.equal(signal, 'SIGINT');
 });
 
-test('SIGINT stays with a program that listens for it itself', { skip: noSignals }, async () => {
-  const { lines, code } = await interrupt('own listener', ['ready']);
-  assert.deepEqual(lines, ['ready', 'my own listener']);
-  assert.equal(code, 3);
+test('a signal for which the loop has a handler is the handler’s, again and again; the other one cancels main', {
+  skip: noSignals,
+}, async () => {
+  const { lines, code } = await interrupt('handler', {
+    ready: 'SIGTERM',
+    'handler 1': 'SIGTERM',
+    'handler 2': 'SIGINT',
+  });
+  assert.deepEqual(lines.slice(0, 5), ['ready', 'handler 1', 'handler 2', 'cleaning up', 'cleaned up']);
+  assert.equal(code, 0);
+});
+
+test('main may swallow the cancel: run() answers its result', { skip: noSignals }, async () => {
+  const { lines, code } = await interrupt('swallow', { ready: 'SIGTERM' });
+  assert.deepEqual(lines, ['ready', 'swallowed', 'result']);
+  assert.equal(code, 0);
+});
+
+test('a program that leaves the error alone exits with 1; one that ends by the signal has its status', {
+  skip: noSignals,
+}, async () => {
+  const alone = await interrupt('left alone', { ready: 'SIGINT' });
+  assert.equal(alone.code, 1);
+  assert.match(alone.errors, /CancelledError: interrupted by SIGINT/);
+  const resent = await interrupt('resent', { ready: 'SIGTERM' });
+  assert.deepEqual([resent.code, resent.signal], [null, 'SIGTERM']);
+});
+
+test('Runner hears of a signal in each of its runs, and between them a signal kills', {
+  skip: noSignals,
+}, async () => {
+  const { lines, signal } = await interrupt('two runs', {
+    'ready 1': 'SIGINT',
+    'ready 2': 'SIGINT',
+    between: 'SIGINT',
+  });
+  assert.deepEqual(lines, ['ready 1', 'interrupted 1', 'ready 2', 'interrupted 2', 'between']);
+  assert.equal(signal, 'SIGINT');
+});
+
+test('two runs at once are both cancelled by one signal', { skip: noSignals }, async () => {
+  const { lines, code } = await interrupt('two at once', { ready: 'SIGINT' });
+  assert.deepEqual(lines, ['ready', 'a CancelledError', 'b CancelledError']);
+  assert.equal(code, 0);
 });

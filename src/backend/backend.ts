@@ -7,7 +7,7 @@
  * Of every callback: it comes from the host, never from within the call that asked for it; after `close()` or `abort()` only
  * `onClose` comes, once and last.
  */
-import type { AddressInfo, SocketAddress } from '../base/address.ts';
+import type { AddressInfo, Inet4Address, Inet6Address, SocketAddress } from '../base/address.ts';
 
 /** Differences between backends are questions that one can ask, never silent fallbacks. */
 export interface BackendFeatures {
@@ -17,6 +17,30 @@ export interface BackendFeatures {
   readonly reusePort: boolean;
   /** `TransportSocket.fileno()` answers the descriptor. */
   readonly fileno: boolean;
+  /** Unix sockets. */
+  readonly unix: boolean;
+  /** Unix sockets with a name of Linux's abstract namespace, `'\0name'`. */
+  readonly abstractUnix: boolean;
+  /** Pipes, FIFOs, TTYs and character devices by descriptor. */
+  readonly pipes: boolean;
+  /** UDP. */
+  readonly datagrams: boolean;
+  /** `getaddrinfo` and `getnameinfo`. */
+  readonly names: boolean;
+  /** TLS over any stream. */
+  readonly tls: boolean;
+  /** Child processes. */
+  readonly subprocesses: boolean;
+  /** Handlers for signals of the operating system. */
+  readonly signals: boolean;
+  /** Files that are sent over a connection. */
+  readonly files: boolean;
+  /** Threads and processes for functions. */
+  readonly executors: boolean;
+  /** Readiness of any descriptor. */
+  readonly polling: boolean;
+  /** Sockets without buffers, by the system's own calls. */
+  readonly sockets: boolean;
 }
 
 export interface Backend {
@@ -40,16 +64,52 @@ export interface Backend {
   wake(): void;
   /** `onTurn` at or soon after `when`, on the clock of `time()`; replaces the earlier wish. Infinity: none. */
   wakeAt(when: number): void;
-  /** Looks names up. Literal addresses and null hosts never come here. */
+  /** Looks names up: the system's `getaddrinfo`. Whatever can be known without asking never comes here. */
   resolve(query: ResolveQuery, onDone: (error: Error | null, found: AddressInfo[]) => void): RawRequest;
+  /** The names of an address: the system's `getnameinfo`. */
+  nameOf(query: NameQuery, onDone: (error: Error | null, host: string, service: string) => void): RawRequest;
   /** Starts to connect. */
   connect(target: ConnectTarget, events: ConnectEvents): RawRequest;
   /** Takes over a connected socket of the host's; throws a TypeError for what is none. */
   adopt(socket: unknown): RawStream;
   /** Binds and listens. */
   listen(target: ListenTarget, events: ListenEvents): RawListener;
-  /** Calls back at Ctrl-C instead of the process being killed; where the program has a listener of its own, never. */
-  onInterrupt(callback: () => void): RawRequest;
+  /** Takes one direction of a pipe over: a descriptor or an object of the host's. Throws a TypeError for what is none. */
+  openPipe(pipe: unknown, direction: 'read' | 'write'): RawStream;
+  /** Opens a socket for datagrams. */
+  datagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest;
+  /** Starts a child process. */
+  spawn(target: SpawnTarget, events: SpawnEvents): RawRequest;
+  /** The platform's signals by name; with `SIGRTMIN` and `SIGRTMAX`, the numbers between them are signals, too. */
+  readonly signals: Readonly<Record<string, number>>;
+  /**
+   * Calls back at each signal, instead of the signal's default action, until it is cancelled. Keeps no process alive.
+   *
+   * @param signum one of {@link signals}; throws a RangeError for one that cannot be handled, a LoopError `ERR_SIGNAL_SETUP` on a
+   *   thread that gets none, `ERR_UNSUPPORTED` for one that the host cannot handle
+   */
+  signal(signum: number, callback: () => void): RawRequest;
+  /** As {@link signal}, but only while the program does not listen for the signal itself; never, on a thread that gets none. */
+  interrupt(signum: number, callback: () => void): RawRequest;
+  /**
+   * Makes of the host's own TLS options what sessions are made with. Throws a TypeError for what is none, and the host's error for
+   * keys and certificates that cannot be used.
+   *
+   * @param ssl the host's options or secure context; true (a client's only): the usual ones
+   */
+  tlsContext(ssl: unknown, serverSide: boolean): TlsContext;
+  /** One side of a TLS session: bytes in, bytes out. */
+  wrapTls(target: TlsTarget, events: TlsEvents): RawTls;
+  /**
+   * Tells when a descriptor is ready; at first nothing is wanted. Level-triggered. One for each descriptor.
+   *
+   * @param onReady what a reader and a writer would not wait for now; a hang-up and an error count as both, wanted or not
+   */
+  poll(fd: number, onReady: (readable: boolean, writable: boolean) => void): RawPoll;
+  /** Whether the descriptor is that of a stream, listener or socket for datagrams of the backend's. */
+  usesDescriptor(fd: number): boolean;
+  /** Opens a socket, or takes one over; throws the system's error, and then the descriptor is still the caller's. */
+  socket(target: SocketTarget): RawSocket;
   /** Ends what the backend itself holds. */
   close(): void;
 }
@@ -60,10 +120,24 @@ export interface RawRequest {
 }
 
 export interface ResolveQuery {
-  host: string;
+  /** A name or a literal, which may have a zone. Null: this machine, or every interface with `AI_PASSIVE`. */
+  host: string | null;
+  /** A number, or the name of a service. */
+  port: number | string;
   /** 0, `AF_INET` or `AF_INET6`. */
   family: number;
+  /** 0: all of them. */
+  type: number;
+  /** 0: all of them. */
+  proto: number;
   /** `AI_` flags. */
+  flags: number;
+}
+
+export interface NameQuery {
+  /** Of IPv4 or IPv6, the host a literal in the system's spelling; with a zone only where the scope id is 0. */
+  address: Inet4Address | Inet6Address;
+  /** `NI_` flags. */
   flags: number;
 }
 
@@ -100,7 +174,7 @@ export interface RawStream {
 export interface StreamEvents {
   /** The receiver owns the buffer. */
   onRead(data: Buffer): void;
-  /** The peer's FIN: at most once, and no data after it. */
+  /** The peer's FIN: at most once, and no data after it. Of a pipe to write to: nobody reads any more; writing fails from now on. */
   onEnd(): void;
   onWritten(): void;
   /** Last, exactly once; the error that ended it, if one did. */
@@ -111,8 +185,14 @@ export interface StreamInfo {
   family: number;
   sockname: SocketAddress | null;
   peername: SocketAddress | null;
-  /** The host's own object, for `getExtraInfo('socket')`. */
-  handle: SocketControl;
+  /** The host's own object, for `getExtraInfo('socket')`; null for what is no socket. */
+  handle: SocketControl | null;
+  /** Which way bytes go. */
+  direction: 'both' | 'read' | 'write';
+  /** Whether one direction can end before the other. */
+  halfClose: boolean;
+  /** Further facts for `getExtraInfo`, by name. */
+  extra: Readonly<Record<string, unknown>>;
 }
 
 /** What a `TransportSocket` can do. */
@@ -144,4 +224,216 @@ export interface RawListener {
   fileno(): number;
   /** Stops accepting. Accepted streams live on. */
   close(): void;
+}
+
+export interface DatagramTarget {
+  /** `AF_INET` or `AF_INET6`. */
+  family: number;
+  /** Null: a free port of every interface. */
+  local: SocketAddress | null;
+  /** Where everything goes and all comes from: the socket is connected to it. */
+  remote: SocketAddress | null;
+  /** A bound socket of the host's to take over, instead of addresses. A TypeError at the call for what is none. */
+  socket: unknown;
+  reusePort: boolean;
+  broadcast: boolean;
+}
+
+export interface DatagramOpenEvents {
+  onOpen(socket: RawDatagram): void;
+  onError(error: Error): void;
+}
+
+/** A socket for datagrams. Nothing is received before `receiveStart()`. */
+export interface RawDatagram {
+  /** Who is told. Called once, before anything else. */
+  open(events: DatagramEvents): void;
+  receiveStart(): void;
+  /** What comes from now on waits as long as the host has room for it; the rest is lost, as datagrams may be. */
+  receiveStop(): void;
+  /**
+   * Sends one datagram. True: the host has taken it. False: it keeps it, and `onSent` comes when it has left; until then nothing more may
+   * be sent.
+   *
+   * @param address null: to the socket's `remote`
+   */
+  send(data: Uint8Array, address: SocketAddress | null): boolean;
+  /** Ends it at once: what has not left is dropped. Before `onClose`, `onError` may still tell what had failed already. */
+  close(): void;
+  info(): StreamInfo;
+}
+
+export interface DatagramEvents {
+  /** The receiver owns the buffer. */
+  onMessage(data: Buffer, address: SocketAddress): void;
+  /** The datagram that was not taken at once has left; or could not. */
+  onSent(error: Error | null): void;
+  /** A datagram could not be sent, or was refused by its receiver as the system has learned since. */
+  onError(error: Error): void;
+  /** Last, exactly once. */
+  onClose(error: Error | null): void;
+}
+
+/** What a child's descriptor is: a new pipe, nothing, ours, another one, or the pipe that is its stdout. */
+export type SpawnStdio =
+  | { kind: 'pipe' }
+  | { kind: 'null' }
+  | { kind: 'inherit' }
+  | { kind: 'fd'; fd: number }
+  | { kind: 'stream'; stream: unknown }
+  | { kind: 'stdout' };
+
+export interface SpawnTarget {
+  /** A program, or a command of the system's shell. */
+  program: string;
+  shell: boolean;
+  /** Without the program's own name. */
+  args: readonly string[];
+  argv0: string | null;
+  cwd: string | URL | null;
+  /** Null: ours. */
+  env: Readonly<Record<string, string>> | null;
+  uid: number | null;
+  gid: number | null;
+  /** A session and process group of its own. */
+  detached: boolean;
+  /** By the child's descriptor: stdin, stdout, stderr. */
+  stdio: readonly [SpawnStdio, SpawnStdio, SpawnStdio];
+  /** Descriptors of ours that the child gets under the same numbers. */
+  passFds: readonly number[];
+}
+
+export interface SpawnEvents {
+  onSpawn(child: RawProcess): void;
+  /** It could not be started (then it comes instead of `onSpawn`). */
+  onError(error: Error): void;
+}
+
+export interface RawProcess {
+  readonly pid: number;
+  /** By the child's descriptor: our ends of its pipes. What came is kept, also when the child ends before it is read. */
+  readonly pipes: readonly (RawStream | null)[];
+  /** The host's own object, for `getExtraInfo('subprocess')`. */
+  readonly handle: unknown;
+  /** Who is told. Called once, before anything else. */
+  open(events: ProcessEvents): void;
+  /** False: it has ended, and nobody got the signal. Throws the system's error where that forbids it. */
+  kill(signum: number): boolean;
+}
+
+export interface ProcessEvents {
+  /**
+   * It has ended and was reaped. Once. Of what it had written, all that is being read has been; a pipe that is not read, or
+   * that a grandchild has, may have data still.
+   *
+   * @param code what it returned; the negative number of the signal that ended it
+   */
+  onExit(code: number): void;
+}
+
+/** Only the backend that made it knows more. */
+export interface TlsContext {
+  readonly serverSide: boolean;
+}
+
+export interface TlsTarget {
+  context: TlsContext;
+  /** The name that the certificate must have, and that is sent as SNI; null: none is asked for, or checked. */
+  serverHostname: string | null;
+}
+
+export interface TlsEvents {
+  /** The handshake is done, and what it asked for was verified. */
+  onSecure(info: TlsInfo): void;
+  /** Bytes for the peer. Alone among these it may come from within `wrapTls`, `decrypt`, `encrypt` and `end`. */
+  onEncrypted(data: Buffer): void;
+  /** Bytes of the peer. */
+  onDecrypted(data: Buffer): void;
+  /** All that was given to `encrypt` so far has come out by `onEncrypted`. */
+  onDrained(): void;
+  /** The peer's close_notify: no data comes after it. */
+  onEnd(): void;
+  /** The peer's bytes have ended without its close_notify, after all data that was among them. */
+  onTruncated(): void;
+  /** Our close_notify has come out by `onEncrypted`: nothing comes out after it. */
+  onEnded(): void;
+  /**
+   * The session has failed. Nothing else comes.
+   *
+   * @param ours it was not the peer, but a callback among the host's options
+   */
+  onError(error: Error, ours: boolean): void;
+}
+
+export interface TlsInfo {
+  /** `sslObject peercert cipher sslContext compression`, for `getExtraInfo`. */
+  extra: Readonly<Record<string, unknown>>;
+}
+
+export interface RawTls {
+  /** Bytes from the peer. */
+  decrypt(data: Uint8Array): void;
+  /** Bytes for the peer; only after `onSecure`. */
+  encrypt(chunks: Uint8Array[]): void;
+  /** No more bytes come from the peer: `onTruncated` comes, unless `onEnd` has come or comes. */
+  decryptEnd(): void;
+  /** Sends our close_notify behind what was encrypted. */
+  end(): void;
+  /** Ends it at once; nothing more is called back. */
+  close(): void;
+}
+
+export interface RawPoll {
+  /** What to tell of from now on. Throws the system's error: `EPERM` for what is always ready (a file), `EBADF` for what is closed. */
+  want(readable: boolean, writable: boolean): void;
+  close(): void;
+}
+
+export interface SocketTarget {
+  family: number;
+  type: number;
+  proto: number;
+  /** A socket to take over: of the family, type and protocol that it has. Null: a new one. */
+  fileno: number | null;
+}
+
+/**
+ * A socket without buffers. Each call is one of the system's and waits for nothing: where that would have to wait it answers null, and
+ * {@link Backend.poll} tells when to call again. What fails throws the system's error; after `close()`, `EBADF`.
+ */
+export interface RawSocket {
+  /** -1 once it is closed or detached. */
+  readonly fd: number;
+  readonly family: number;
+  readonly type: number;
+  readonly proto: number;
+  bind(address: SocketAddress): void;
+  listen(backlog: number): void;
+  accept(): [RawSocket, SocketAddress | null] | null;
+  /** False: it is under way, and when it can be written, `checkConnected` tells how it went. */
+  connect(address: SocketAddress): boolean;
+  checkConnected(address: SocketAddress): void;
+  recv(length: number): Buffer | null;
+  recvInto(buffer: Uint8Array): number | null;
+  /** The address is null where there is none: of a connected stream, of a unix socket without a name. */
+  recvFrom(length: number): [Buffer, SocketAddress | null] | null;
+  recvFromInto(buffer: Uint8Array): [number, SocketAddress | null] | null;
+  /** Sends from `offset` on, and answers how much. */
+  send(data: Uint8Array, offset: number): number | null;
+  sendTo(data: Uint8Array, address: SocketAddress): number | null;
+  shutdown(how: number): void;
+  sockname(): SocketAddress | null;
+  peername(): SocketAddress | null;
+  getOption(level: number, option: number): number;
+  getOption(level: number, option: number, length: number): Buffer;
+  setOption(level: number, option: number, value: number | Uint8Array): void;
+  /** Gives the descriptor away. */
+  detach(): number;
+  close(): void;
+}
+
+/** Where a backend takes a socket over: one whose descriptor can be had without closing it. It is detached once it is taken. */
+export interface DetachableSocket {
+  fileno(): number;
+  detach(): number;
 }

@@ -9,10 +9,15 @@ export type SocketAddress = Inet4Address | Inet6Address | string;
 
 /** One answer of `getaddrinfo`. */
 export interface AddressInfo {
+  /** `AF_INET` or `AF_INET6`. */
   family: number;
+  /** `SOCK_STREAM` or `SOCK_DGRAM`. */
   type: number;
+  /** `IPPROTO_TCP` or `IPPROTO_UDP`. */
   proto: number;
+  /** The host's canonical name: in the first answer, with `AI_CANONNAME`; else empty. */
   canonname: string;
+  /** What to connect or bind to. */
   sockaddr: SocketAddress;
 }
 
@@ -20,31 +25,92 @@ const BYTE = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
 const IPV4 = new RegExp(`^${BYTE}(?:\\.${BYTE}){3}$`);
 const GROUP = /^[0-9a-f]{1,4}$/i;
 const ZONE = /^[0-9a-z.:-]+$/i;
+const GROUPS = 8;
 
 /** 4 or 6 for a literal address, 0 for anything else. An IPv6 literal may have a zone: `fe80::1%eth0`. */
 export function literalFamily(host: string): 0 | 4 | 6 {
   if (IPV4.test(host)) return 4;
-  return isIPv6(host) ? 6 : 0;
+  const [address, zone] = splitZone(host);
+  if (host.includes('%') && !ZONE.test(zone)) return 0;
+  return ipv6Groups(address) === null ? 0 : 6;
 }
 
-function isIPv6(host: string): boolean {
+/** `fe80::1%eth0` as `fe80::1` and `eth0`; no zone is an empty one. */
+export function splitZone(host: string): [address: string, zone: string] {
   const percent = host.indexOf('%');
-  if (percent >= 0 && !ZONE.test(host.slice(percent + 1))) return false;
-  const address = percent < 0 ? host : host.slice(0, percent);
+  return percent < 0 ? [host, ''] : [host.slice(0, percent), host.slice(percent + 1)];
+}
+
+/** The eight 16-bit numbers of an IPv6 address without zone; null for anything else. */
+function ipv6Groups(address: string): number[] | null {
   const halves = address.split('::');
-  if (halves.length > 2) return false;
-  let groups = 0;
+  if (halves.length > 2) return null;
+  const groups: number[][] = [];
   for (const [i, half] of halves.entries()) {
-    if (half === '') continue;
-    const parts = half.split(':');
-    for (const [j, part] of parts.entries()) {
-      const last = i === halves.length - 1 && j === parts.length - 1;
-      if (last && IPV4.test(part)) groups += 2;
-      else if (GROUP.test(part)) groups += 1;
-      else return false;
+    const numbers = half === '' ? [] : groupsOf(half.split(':'), i === halves.length - 1);
+    if (numbers === null) return null;
+    groups.push(numbers);
+  }
+  const [head, tail = []] = groups as [number[], number[]?];
+  const zeros = GROUPS - head.length - tail.length;
+  if (halves.length === 1 ? zeros !== 0 : zeros < 1) return null;
+  return [...head, ...Array<number>(zeros).fill(0), ...tail];
+}
+
+/** @param dottedEnd whether the last part may be an IPv4 address */
+function groupsOf(parts: string[], dottedEnd: boolean): number[] | null {
+  const numbers: number[] = [];
+  for (const [i, part] of parts.entries()) {
+    if (GROUP.test(part)) {
+      numbers.push(Number.parseInt(part, 16));
+    } else if (dottedEnd && i === parts.length - 1 && IPV4.test(part)) {
+      const [a, b, c, d] = part.split('.').map(Number) as [number, number, number, number];
+      numbers.push(a * 256 + b, c * 256 + d);
+    } else {
+      return null;
     }
   }
-  return halves.length === 2 ? groups < 8 : groups === 8;
+  return numbers;
+}
+
+/** The one spelling of an IPv6 address without zone that the system itself prints (`inet_ntop`): `0:0::1` is `::1`. */
+export function canonicalIPv6(address: string): string {
+  const groups = ipv6Groups(address) as number[];
+  const [start, length] = longestZeros(groups);
+  // What stands for an IPv4 address ends like one: ::ffff:1.2.3.4, ::1.2.3.4.
+  const dotted = start === 0 && (length === 6 || (length === 5 && groups[5] === 0xffff));
+  const parts = groups.map((group) => group.toString(16));
+  if (dotted) parts.splice(6, 2, dottedQuad(groups[6] as number, groups[7] as number));
+  if (length < 2) return parts.join(':');
+  return `${parts.slice(0, start).join(':')}::${parts.slice(start + length).join(':')}`;
+}
+
+/** The IPv4 address that an IPv6 address of the form `::ffff:1.2.3.4` stands for; null for others. */
+export function mappedIPv4(address: string): string | null {
+  const groups = ipv6Groups(address) as number[];
+  if (groups.slice(0, 5).some((group) => group !== 0) || groups[5] !== 0xffff) return null;
+  return dottedQuad(groups[6] as number, groups[7] as number);
+}
+
+/** Whether an IPv6 address, of a host or a group, means another one on each link: only there a zone can have a name. */
+export function isLinkLocal(address: string): boolean {
+  const [first] = ipv6Groups(address) as [number];
+  return (first & 0xffc0) === 0xfe80 || (first & 0xff0f) === 0xff02;
+}
+
+function dottedQuad(high: number, low: number): string {
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}
+
+/** The first of the longest runs of zeros. */
+function longestZeros(groups: number[]): [start: number, length: number] {
+  let best: [number, number] = [0, 0];
+  let start = 0;
+  for (const [i, group] of groups.entries()) {
+    if (group !== 0) start = i + 1;
+    else if (i + 1 - start > best[1]) best = [start, i + 1 - start];
+  }
+  return best;
 }
 
 /** `127.0.0.1:80`, `[::1]:80`, or the path. */

@@ -22,6 +22,34 @@ export const SOCK_DGRAM = 2;
 export const IPPROTO_TCP = 6;
 /** UDP. */
 export const IPPROTO_UDP = 17;
+/** IPv6 itself: the level of its options. */
+export const IPPROTO_IPV6 = 41;
+/** Of `shutdown()`: no more reading. */
+export const SHUT_RD = 0;
+/** Of `shutdown()`: no more writing. */
+export const SHUT_WR = 1;
+/** Of `shutdown()`: both. */
+export const SHUT_RDWR = 2;
+/** The level of the options of all sockets. */
+export const SOL_SOCKET: number = platform(1, 0xffff, 0xffff);
+/** The error of a socket, which is forgotten when it is asked for. */
+export const SO_ERROR: number = platform(4, 0x1007, 0x1007);
+/** Datagrams may go to broadcast addresses. */
+export const SO_BROADCAST: number = platform(6, 0x20, 0x20);
+/** Keep-alive probes. */
+export const SO_KEEPALIVE: number = platform(9, 8, 8);
+/** Bytes: the size of the kernel's buffer for what is received. */
+export const SO_RCVBUF: number = platform(8, 0x1002, 0x1002);
+/** Bytes: the size of the kernel's buffer for what is sent. */
+export const SO_SNDBUF: number = platform(7, 0x1001, 0x1001);
+/** A port in TIME_WAIT may be taken again. */
+export const SO_REUSEADDR: number = platform(2, 4, 4);
+/** Several sockets may share a port. Windows has none. */
+export const SO_REUSEPORT: number = platform(15, 0x200, 0x200);
+/** Nagle's algorithm off: of the level `IPPROTO_TCP`. */
+export const TCP_NODELAY = 1;
+/** IPv6 alone, not IPv4 too: of the level `IPPROTO_IPV6`. */
+export const IPV6_V6ONLY: number = platform(26, 27, 27);
 /** No host means every interface, not this machine. */
 export const AI_PASSIVE = 0x01;
 /** Ask for the canonical name. */
@@ -61,3 +89,14 @@ export const DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS = 0.25;
 export const LOST_WRITES_BEFORE_WARNING = 5;
 /** Seconds. A callback slower than this is reported in debug mode: asyncio's default. */
 export const SLOW_CALLBACK_SECONDS = 0.1;
+/** Seconds that a TLS handshake may take: asyncio's default. */
+export const TLS_HANDSHAKE_TIMEOUT_SECONDS = 60;
+/** Seconds to wait for the peer's close_notify before the connection is cut: asyncio's default. */
+export const TLS_SHUTDOWN_TIMEOUT_SECONDS = 30;
+
+/** For a child's stdin, stdout and stderr: a pipe of ours. */
+export const PIPE = -1;
+/** For a child's stderr: where its stdout goes. */
+export const STDOUT = -2;
+/** For a child's stdin, stdout and stderr: nothing comes and all is dropped. */
+export const DEVNULL = -3;

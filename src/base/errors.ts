@@ -116,3 +116,9 @@ export class BrokenBarrierError extends Error {
   override readonly name: string = 'BrokenBarrierError';
   readonly code = 'ERR_BROKEN_BARRIER';
 }
+
+/** The worker that ran the function died, or its executor cannot run anything any more. */
+export class BrokenExecutorError extends Error {
+  override readonly name: string = 'BrokenExecutorError';
+  readonly code = 'ERR_BROKEN_EXECUTOR';
+}

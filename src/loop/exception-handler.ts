@@ -8,7 +8,7 @@ export function printException(context: ExceptionContext): void {
   const { message, exception, sourceTraceback, ...rest } = context;
   const lines = [`gyre: ${message}`];
   for (const [field, value] of Object.entries(rest)) {
-    if (value !== undefined && value !== null) lines.push(`  ${field}: ${describe(value)}`);
+    if (value !== undefined && value !== null) lines.push(`  ${line(field, value)}`);
   }
   if (sourceTraceback !== undefined) lines.push(`  created at (most recent call first):\n${sourceTraceback}`);
   if (exception === undefined) console.error(lines.join('\n'));
@@ -40,6 +40,15 @@ export function handleException(
 
 function printHandlerFailure(exception: unknown): void {
   printException({ message: 'exception in the exception handler', exception });
+}
+
+/** What the library itself says in words is printed so; of anything else kind and name, as it may be of any size. */
+function line(field: string, value: unknown): string {
+  if (field === 'owner') return `made by: task ${String(value)}`;
+  if (field === 'ageSeconds' && typeof value === 'number') return `age: ${value.toFixed(3)} seconds`;
+  if (field === 'tasks' && Array.isArray(value)) return `tasks: ${value.map(describe).join(', ')}`;
+  if (field === 'left' && Array.isArray(value)) return ['left in the loop:', ...value].join('\n    ');
+  return `${field}: ${describe(value)}`;
 }
 
 function describe(value: unknown): string {

@@ -1,13 +1,27 @@
 /**
- * Debug mode: where a handle, future, task or transport was created. Kept beside the objects and not in them: one field more in each
- * handle makes scheduling a quarter slower.
+ * Where, when and by whom a handle, future, task or transport was made. Kept beside the objects and not in them: one field more
+ * in each handle makes scheduling a quarter slower.
+ *
+ * The stack is for debug mode. Of what holds something of the host, which is rare, time and task are known in any mode.
  */
-import type { ExceptionContext } from './types.ts';
+import { currentTaskOrNull, runningLoopOrNull } from './context.ts';
+import type { ExceptionContext, Loop } from './types.ts';
+
+/** When something was made, and by whom. */
+export interface Birth {
+  /** On the clock of its loop; null: it was made outside of one. */
+  readonly at: number | null;
+  /** The name of the task of that loop in whose code it was made; null: in none. */
+  readonly owner: string | null;
+  /** The stack of that task's creation, in debug mode: an operation of the library was called there. */
+  readonly ownerOrigin: string | null;
+}
 
 const origins: WeakMap<object, string> = new WeakMap();
+const births: WeakMap<object, Birth> = new WeakMap();
 
 /**
- * Remembers the stack of the call that creates `object`.
+ * Remembers the stack of the call that creates `object`, and its {@link Birth}.
  *
  * @param below the function or constructor above whose caller the stack begins
  */
@@ -18,12 +32,30 @@ export function rememberOrigin(
   const holder: { stack?: string } = {};
   Error.captureStackTrace(holder, below as () => void);
   origins.set(object, (holder.stack ?? '').replace(/^[^\n]*\n/, ''));
+  const { _loop: loop = runningLoopOrNull() } = object as { _loop?: Loop };
+  if (loop !== null) rememberBirth(object, loop);
+}
+
+/** Remembers when, and by which task of the loop, `object` was made: now. */
+export function rememberBirth(object: object, loop: Loop): void {
+  const current = currentTaskOrNull();
+  const task = current?._loop === loop ? current : null;
+  const owner = task === null ? null : pathOf(task);
+  births.set(object, { at: loop._backend.time(), owner, ownerOrigin: originOf(task) });
 }
 
 /** The handle of a task's first step was created where the task was. */
 export function copyOrigin(from: object, to: object): void {
   const origin = origins.get(from);
   if (origin !== undefined) origins.set(to, origin);
+  const birth = births.get(from);
+  if (birth !== undefined) births.set(to, birth);
+}
+
+/** What was asked for then is there from now on. */
+export function renewBirth(object: object, loop: Loop): void {
+  const { owner = null, ownerOrigin = null } = birthOf(object) ?? {};
+  births.set(object, { at: loop._backend.time(), owner, ownerOrigin });
 }
 
 /** The stack, or null outside of debug mode. */
@@ -31,8 +63,24 @@ export function originOf(object: object | null): string | null {
   return object === null ? null : (origins.get(object) ?? null);
 }
 
+/** Null where nobody has remembered it. */
+export function birthOf(object: object): Birth | null {
+  return births.get(object) ?? null;
+}
+
 /** Adds to a report where `object` was created, if that is known. */
 export function withOrigin(context: ExceptionContext, object: object | null): ExceptionContext {
   const origin = originOf(object);
   return origin === null ? context : { ...context, sourceTraceback: origin };
 }
+
+/**
+ * Its name; of an operation of the library also whom it was called by: what it opens is opened for somebody. One step only, or the
+ * names of tasks that make each other would grow for ever.
+ */
+function pathOf(task: object): string {
+  const { name = 'unnamed', _caller = null } = task as { name?: string; _caller?: string | null };
+  return _caller === null ? name : `${name}${OF}${_caller}`;
+}
+
+const OF = ' of task ';

@@ -1,6 +1,11 @@
-/** What a loop owns, so that `close()` can end it and name it. */
-import { withOrigin } from './origins.ts';
-import type { ExceptionContext, TaskLike } from './types.ts';
+/**
+ * What a loop owns, so that `close()` can end it and name it.
+ *
+ * Each thing is named with its owner, the task that made it, and its age; in debug mode with the stack of its creation. For tasks, which
+ * are made by the million, owner and age are known in debug mode only; and only then is it known who holds a lock.
+ */
+import { birthOf, copyOrigin, originOf, rememberBirth, rememberOrigin, renewBirth } from './origins.ts';
+import type { ExceptionContext, Loop, TaskLike } from './types.ts';
 
 /** Something that holds a resource of the host: a transport, a server, a connection attempt. */
 export interface Owned {
@@ -8,6 +13,8 @@ export interface Owned {
   _describe(): string;
   /** Ends it at once, without calling user code. @internal */
   _abandon(): void;
+  /** `child` for a process: a transport of a subprocess says so until it was reaped. Default: `handle`. @internal */
+  readonly _kind?: 'child' | 'handle';
 }
 
 /** A failed future whose exception nobody has looked at. Must not refer to the future: it would never be collected. */
@@ -18,23 +25,139 @@ export interface Unretrieved {
 /** A pending task: as the loop's layer sees it when it closes. */
 export interface OwnedTask extends TaskLike, Owned {}
 
+/** Something that a loop still owns: what `leaks()` of `gyre/testing` answers. */
+export interface Leak {
+  /**
+   * `task`: not done. `handle`: a connection, a server, a lookup under way. `child`: a process that was not reaped. `lock`: held,
+   * known in debug mode only. `exception`: one that nobody has looked at.
+   */
+  kind: 'task' | 'handle' | 'child' | 'lock' | 'exception';
+  /** In words: `a server was still listening on 127.0.0.1:80`. */
+  description: string;
+  /** The task that made it; null: none, or not known (of tasks: outside debug mode). */
+  owner: string | null;
+  /** Seconds since it was made, on the loop's clock; null: not known. */
+  ageSeconds: number | null;
+  /** Where it was made, and where its owner was: in debug mode. */
+  stack: string | null;
+}
+
+/** A set that remembers of each member when and by whom it was added. */
+class Registry<T extends object> extends Set<T> {
+  readonly #loop: Loop;
+
+  constructor(loop: Loop) {
+    super();
+    this.#loop = loop;
+  }
+
+  override add(member: T): this {
+    rememberBirth(member, this.#loop);
+    return super.add(member);
+  }
+}
+
 export class Ownership {
-  readonly resources: Set<Owned> = new Set();
+  readonly #loop: Loop;
+  readonly resources: Set<Owned>;
   /** Strong references: no task is collected while it is pending. */
   readonly tasks: Set<OwnedTask> = new Set();
+  /** Debug mode: those that are held. */
+  readonly locks: Set<Owned> = new Set();
   readonly unretrieved: Set<Unretrieved> = new Set();
+  /** What ends with the loop without being a leak: its executor, its signal handlers. */
+  readonly quiet: Set<Pick<Owned, '_abandon'>> = new Set();
 
-  /** Ends everything and answers one report for each leak, in order of creation. */
+  constructor(loop: Loop) {
+    this.#loop = loop;
+    this.resources = new Registry(loop);
+  }
+
+  /**
+   * Debug mode: from now on `lock` is held, until it is taken off {@link locks}. Its origin is the call that took it.
+   *
+   * @param asked the wait by which it was got; null: it was free, and `method` is what was called
+   */
+  hold(lock: Owned, asked: object | null, method: (...args: never[]) => unknown): void {
+    if (asked === null) rememberOrigin(lock, method);
+    else copyOrigin(asked, lock);
+    renewBirth(lock, this.#loop);
+    this.locks.add(lock);
+  }
+
+  /** What is left, kind by kind, in order of creation. */
+  leaks(): Leak[] {
+    return [
+      ...Array.from(this.#things(), ([kind, owned]) => this.#leak(kind, owned)),
+      ...Array.from(this.unretrieved, ({ context }) => lostException(context)),
+    ];
+  }
+
+  /** As {@link leaks}, in words. */
+  lines(): string[] {
+    return this.leaks().map(leakLine);
+  }
+
+  /** Ends everything and answers one report for each leak, in the order of {@link leaks}. */
   abandonAll(): ExceptionContext[] {
     const reports: ExceptionContext[] = [];
-    for (const owned of [...this.tasks, ...this.resources]) {
-      reports.push(withOrigin({ message: `the event loop was closed, but ${owned._describe()}` }, owned));
+    for (const [kind, owned] of [...this.#things()]) {
+      reports.push(report(this.#leak(kind, owned), owned));
       owned._abandon();
     }
     for (const { context } of this.unretrieved) reports.push(context);
+    for (const owned of [...this.quiet]) owned._abandon();
+    this.quiet.clear();
     this.tasks.clear();
     this.resources.clear();
+    this.locks.clear();
     this.unretrieved.clear();
     return reports;
   }
+
+  *#things(): Generator<[Leak['kind'], Owned]> {
+    for (const task of this.tasks) yield ['task', task];
+    for (const owned of this.resources) yield [owned._kind ?? 'handle', owned];
+    for (const lock of this.locks) yield ['lock', lock];
+  }
+
+  #leak(kind: Leak['kind'], owned: Owned): Leak {
+    const { at = null, owner = null, ownerOrigin = null } = birthOf(owned) ?? {};
+    const ageSeconds = at === null ? null : this.#loop._backend.time() - at;
+    const own = originOf(owned);
+    const stack =
+      own === null || ownerOrigin === null ? own : `${own}\n  by task ${owner}, created at\n${ownerOrigin}`;
+    return { kind, description: owned._describe(), owner, ageSeconds, stack };
+  }
+}
+
+/** In one line; the stack of the creation follows on lines of its own. */
+export function leakLine({ description, owner, ageSeconds, stack }: Leak): string {
+  const facts = [
+    ...(owner === null ? [] : [`made by task ${owner}`]),
+    ...(ageSeconds === null ? [] : [`${ageSeconds.toFixed(3)} seconds old`]),
+  ];
+  const line = facts.length === 0 ? description : `${description} (${facts.join(', ')})`;
+  return stack === null ? line : `${line}, created at\n${stack}`;
+}
+
+function lostException({ message, exception, sourceTraceback }: ExceptionContext): Leak {
+  return {
+    kind: 'exception',
+    description: `${message}: ${String(exception)}`,
+    owner: null,
+    ageSeconds: null,
+    stack: sourceTraceback ?? null,
+  };
+}
+
+/** What is not known is not there. */
+function report({ kind, description, owner, ageSeconds, stack }: Leak, owned: Owned): ExceptionContext {
+  return {
+    message: `the event loop was closed, but ${description}`,
+    [kind === 'task' ? 'task' : 'resource']: owned,
+    ...(owner === null ? {} : { owner }),
+    ...(ageSeconds === null ? {} : { ageSeconds }),
+    ...(stack === null ? {} : { sourceTraceback: stack }),
+  };
 }

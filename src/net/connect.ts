@@ -7,7 +7,6 @@ import {
   DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS,
   IPPROTO_TCP,
 } from '../base/constants.ts';
-import { LoopError } from '../base/errors.ts';
 import {
   checkBoolean,
   checkFunction,
@@ -19,22 +18,24 @@ import {
   invalidArgType,
   outOfRange,
 } from '../base/validate.ts';
-import type { CapturedContext } from '../loop/context.ts';
 import { captureContext } from '../loop/context.ts';
+import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
+import { attach } from './attach.ts';
 import type { Candidate } from './happy-eyeballs.ts';
 import { interleaveFamilies, race } from './happy-eyeballs.ts';
 import { HostRequest } from './host-request.ts';
 import type { StreamProtocol } from './protocol.ts';
 import { addressFamily, checkHost, checkLiteral, resolve } from './resolve.ts';
-import { makeProtocol, StreamTransport } from './stream-transport.ts';
+import type { TlsClientOptions } from './tls-options.ts';
+import { clientTls, TLS_CLIENT_OPTIONS } from './tls-options.ts';
 import type { Transport } from './transport.ts';
 
-export interface ConnectionOptions extends SignalOptions {
+export interface ConnectionOptions extends TlsClientOptions, SignalOptions {
   /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default) for both. */
   family?: number;
   /** `IPPROTO_TCP` or 0 (default). */
@@ -66,6 +67,7 @@ const OPTIONS = [
   'interleave',
   'noDelay',
   'signal',
+  ...TLS_CLIENT_OPTIONS,
 ];
 
 /** See `BaseEventLoop.createConnection`. */
@@ -82,7 +84,8 @@ export function connect<P extends StreamProtocol>(
   const adopts = options.sock !== undefined && options.sock !== null;
   if (adopts) checkNoAddress(host, port, options);
   else checkAddress(host, port, options);
-  checkHasTcp(loop);
+  checkSupports(loop, 'tcp');
+  const tls = clientTls(loop, options, host);
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
@@ -90,7 +93,7 @@ export function connect<P extends StreamProtocol>(
   return cancelOnAbort(
     operation(loop, 'createConnection', async () => {
       const stream = await (adopted ?? reach(loop, host, port as number, options));
-      return attach(loop, stream, factory, context, options);
+      return attach(loop, stream, factory, context, options, tls);
     }),
     signal,
   );
@@ -162,13 +165,6 @@ export function checkFlags(flags: unknown): void {
   if (flags !== undefined) checkInteger('options.flags', flags, 0, 0xffff);
 }
 
-/** Where a backend has no TCP, that is said at the call. */
-export function checkHasTcp(loop: Loop): void {
-  const { name, features } = loop._backend;
-  if (!features.tcp)
-    throw new LoopError('ERR_UNSUPPORTED', `the ${name} backend has no TCP; NodeEventLoop has it`);
-}
-
 function checkNoAddress(host: unknown, port: unknown, options: ConnectionOptions): void {
   if (host !== null) throw invalidArgType('host', host, 'null, as sock is given');
   if (port !== null) throw invalidArgType('port', port, 'null, as sock is given');
@@ -198,26 +194,4 @@ async function candidatesFor(
     throw outOfRange('options.localAddr', localHost, `an address of the same family as ${String(host)}`);
   }
   return candidates;
-}
-
-/** The stream is connected: the protocol is made and told. If that fails, the stream does not stay open. */
-function attach<P extends StreamProtocol>(
-  loop: Loop,
-  stream: RawStream,
-  factory: () => P,
-  context: CapturedContext,
-  options: ConnectionOptions,
-): [Transport, P] {
-  let protocol: P;
-  try {
-    protocol = makeProtocol(loop, context, factory);
-  } catch (error) {
-    stream.abort();
-    throw error;
-  }
-  if (options.noDelay === false) stream.info().handle.setNoDelay(false);
-  const transport = new StreamTransport(loop, stream, protocol, context, null);
-  const failure = transport._begin();
-  if (failure !== null) throw failure;
-  return [transport, protocol];
 }

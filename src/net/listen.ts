@@ -1,5 +1,5 @@
 /** `loop.createServer`: sockets for all addresses of all hosts, or none. */
-import type { RawListener } from '../backend/backend.ts';
+import type { RawListener, RawStream } from '../backend/backend.ts';
 import type { SocketAddress } from '../base/address.ts';
 import { formatAddress } from '../base/address.ts';
 import { AF_INET6, AF_UNSPEC, AI_PASSIVE, DEFAULT_BACKLOG } from '../base/constants.ts';
@@ -13,18 +13,21 @@ import {
   checkSignal,
   invalidArgType,
 } from '../base/validate.ts';
+import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
-import { checkFamily, checkFlags, checkHasTcp } from './connect.ts';
+import { checkFamily, checkFlags } from './connect.ts';
 import { HostRequest } from './host-request.ts';
 import type { StreamProtocol } from './protocol.ts';
 import { addressFamily, checkHost, checkLiteral, resolve } from './resolve.ts';
 import { Server } from './server.ts';
+import type { TlsServerOptions } from './tls-options.ts';
+import { serverTls, TLS_SERVER_OPTIONS } from './tls-options.ts';
 
-export interface ServerOptions extends SignalOptions {
+export interface ServerOptions extends TlsServerOptions, SignalOptions {
   /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default) for both. */
   family?: number;
   /** `AI_` flags for looking the hosts up. Default: `AI_PASSIVE`. */
@@ -53,6 +56,7 @@ const OPTIONS = [
   'keepAlive',
   'startServing',
   'signal',
+  ...TLS_SERVER_OPTIONS,
 ];
 
 /** With port 0 the other sockets must get the first one's port, which may be taken: then all begin anew, this often. */
@@ -76,6 +80,7 @@ export function listen(
   } else if (host !== null || port !== null) {
     throw invalidArgType('host', host ?? port, 'null, like port, as sock is given');
   }
+  const tls = serverTls(loop, options);
   const { signal } = options;
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<Server>(loop), signal);
@@ -93,9 +98,10 @@ export function listen(
       );
     }
   };
-  const server = new Server(loop, factory, bind, (stream) => {
-    if (options.keepAlive === true) stream.info().handle.setKeepAlive(true, 0);
-  });
+  const prepare = (stream: RawStream): void => {
+    if (options.keepAlive === true) stream.info().handle?.setKeepAlive(true, 0);
+  };
+  const server = new Server(loop, factory, bind, prepare, tls);
   // At the call, so that what is no socket is refused there.
   if (sock !== null && options.startServing !== false) adopted = openListener(loop, server, null, options);
   return cancelOnAbort(
@@ -117,7 +123,7 @@ function checkServerOptions(loop: Loop, options: ServerOptions): void {
     if (options[name] !== undefined) checkBoolean(`options.${name}`, options[name]);
   }
   checkSignal('options.signal', options.signal);
-  checkHasTcp(loop);
+  checkSupports(loop, 'tcp');
   if (options.reuseAddress === false) {
     throw new LoopError('ERR_UNSUPPORTED', 'reuseAddress: false: the host always sets SO_REUSEADDR');
   }

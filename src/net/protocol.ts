@@ -5,7 +5,8 @@
  * after a clean end and the error otherwise. A protocol that throws is reported and its transport aborted; the loop and other
  * connections go on.
  */
-import type { Transport } from './transport.ts';
+import type { SocketAddress } from '../base/address.ts';
+import type { DatagramTransport, SubprocessTransport, Transport } from './transport.ts';
 
 export interface BaseProtocol {
   /** The connection is there; `transport` is what writes to it. */
@@ -36,6 +37,70 @@ export interface BufferedProtocol extends BaseProtocol {
 
 /** What a stream transport may be joined to. */
 export type StreamProtocol = Protocol | BufferedProtocol;
+
+export const STREAM_PROTOCOL_METHODS: readonly string[] = [
+  'connectionMade',
+  'connectionLost',
+  'pauseWriting',
+  'resumeWriting',
+  'dataReceived',
+  'eofReceived',
+  'getBuffer',
+  'bufferUpdated',
+];
+
+/** What a datagram transport is joined to. */
+export interface DatagramProtocol {
+  /** The socket is open; `transport` is what sends by it. */
+  connectionMade?(transport: DatagramTransport): void;
+  /** A datagram came. The receiver owns the buffer. */
+  datagramReceived?(data: Buffer, address: SocketAddress): void;
+  /** A send or a receive failed (`ECONNREFUSED`: nobody listens there); the socket stays open. */
+  errorReceived?(exception: Error): void;
+  /** The kernel takes no more for now. */
+  pauseWriting?(): void;
+  /** It does again. */
+  resumeWriting?(): void;
+  /** The end: null after `close()` and `abort()`. */
+  connectionLost?(exception: Error | null): void;
+}
+
+export const DATAGRAM_PROTOCOL_METHODS: readonly string[] = [
+  'connectionMade',
+  'connectionLost',
+  'pauseWriting',
+  'resumeWriting',
+  'datagramReceived',
+  'errorReceived',
+];
+
+/** What a subprocess transport is joined to. */
+export interface SubprocessProtocol {
+  /** The process runs; `transport` is its. */
+  connectionMade?(transport: SubprocessTransport): void;
+  /** The process, or a child of its own, wrote to one of its descriptors: 1 is stdout, 2 stderr. */
+  pipeDataReceived?(fd: number, data: Buffer): void;
+  /** One of its pipes was closed, by either side; with an error where what was written could not leave (`EPIPE`). */
+  pipeConnectionLost?(fd: number, exception: Error | null): void;
+  /** The process has ended: see `transport.getReturncode()`. Data may still come. */
+  processExited?(): void;
+  /** It has ended, and so have all its pipes: null, or the error of a protocol that threw. Last. */
+  connectionLost?(exception: Error | null): void;
+  /** Its stdin takes no more for now. */
+  pauseWriting?(): void;
+  /** It does again. */
+  resumeWriting?(): void;
+}
+
+export const SUBPROCESS_PROTOCOL_METHODS: readonly string[] = [
+  'connectionMade',
+  'connectionLost',
+  'pauseWriting',
+  'resumeWriting',
+  'pipeDataReceived',
+  'pipeConnectionLost',
+  'processExited',
+];
 
 // The base classes bear the names of the interfaces: a plain object with some of the methods is as good a protocol as a
 // subclass. In a subclass every method is there, so that `super.connectionMade(transport)` works.
@@ -85,3 +150,28 @@ export const Protocol: typeof EmptyProtocol = EmptyProtocol;
 
 /** A {@link BufferedProtocol} to be extended; `getBuffer` and `bufferUpdated` are the subclass's. */
 export const BufferedProtocol: typeof EmptyBufferedProtocol = EmptyBufferedProtocol;
+
+class EmptyDatagramProtocol {
+  connectionMade(_transport: DatagramTransport): void {}
+  connectionLost(_exception: Error | null): void {}
+  pauseWriting(): void {}
+  resumeWriting(): void {}
+  datagramReceived(_data: Buffer, _address: SocketAddress): void {}
+  errorReceived(_exception: Error): void {}
+}
+
+class EmptySubprocessProtocol {
+  connectionMade(_transport: SubprocessTransport): void {}
+  connectionLost(_exception: Error | null): void {}
+  pauseWriting(): void {}
+  resumeWriting(): void {}
+  pipeDataReceived(_fd: number, _data: Buffer): void {}
+  pipeConnectionLost(_fd: number, _exception: Error | null): void {}
+  processExited(): void {}
+}
+
+/** An empty {@link DatagramProtocol} to be extended. */
+export const DatagramProtocol: typeof EmptyDatagramProtocol = EmptyDatagramProtocol;
+
+/** An empty {@link SubprocessProtocol} to be extended. */
+export const SubprocessProtocol: typeof EmptySubprocessProtocol = EmptySubprocessProtocol;

@@ -1,7 +1,19 @@
 /** From host and port to socket addresses. A literal address asks nobody. */
 import type { AddressInfo, SocketAddress } from '../base/address.ts';
 import { literalFamily } from '../base/address.ts';
-import { AF_INET, AF_INET6, AF_UNSPEC, AI_NUMERICHOST, AI_PASSIVE } from '../base/constants.ts';
+import type { HostAddress } from '../base/address-info.ts';
+import { hostAddresses } from '../base/address-info.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  AF_UNSPEC,
+  AI_CANONNAME,
+  AI_NUMERICHOST,
+  IPPROTO_TCP,
+  SOCK_STREAM,
+} from '../base/constants.ts';
+import { nameError } from '../base/name-error.ts';
 import { checkString, outOfRange } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Future } from '../tasks/future.ts';
@@ -23,9 +35,9 @@ export async function resolve(
 ): Promise<SocketAddress[]> {
   const known = withoutAsking(host, port, options);
   if (known !== null) return known;
-  if ((options.flags & AI_NUMERICHOST) !== 0) throw notFound(host as string);
+  if ((options.flags & AI_NUMERICHOST) !== 0) throw nameError('getaddrinfo', 'ENOTFOUND', host as string);
   const found = await lookUp(loop, host as string, options);
-  if (found.length === 0) throw notFound(host as string);
+  if (found.length === 0) throw nameError('getaddrinfo', 'ENOTFOUND', host as string);
   return found.map(({ sockaddr }) => withPort(sockaddr, port));
 }
 
@@ -36,11 +48,10 @@ export function withoutAsking(
   { family, flags }: ResolveOptions,
 ): SocketAddress[] | null {
   if (host === null || host === '') {
-    const passive = (flags & AI_PASSIVE) !== 0;
-    const v4: SocketAddress = [passive ? '0.0.0.0' : '127.0.0.1', port];
-    const v6: SocketAddress = [passive ? '::' : '::1', port, 0, 0];
-    if (family === AF_UNSPEC) return passive ? [v4, v6] : [v6, v4];
-    return family === AF_INET6 ? [v6] : [v4];
+    const addresses = hostAddresses(null, family, flags) as HostAddress[];
+    return addresses.map(({ family: af, address }) =>
+      af === AF_INET6 ? [address, port, 0, 0] : [address, port],
+    );
   }
   checkLiteral('host', host, family);
   switch (literalFamily(host)) {
@@ -76,16 +87,8 @@ export function checkLiteral(name: string, host: string | null, family: number):
 }
 
 export function addressFamily(address: SocketAddress): number {
+  if (typeof address === 'string') return AF_UNIX;
   return address.length === 4 ? AF_INET6 : AF_INET;
-}
-
-/** What the resolver says of a name that does not exist. */
-function notFound(host: string): Error {
-  return Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), {
-    code: 'ENOTFOUND',
-    syscall: 'getaddrinfo',
-    hostname: host,
-  });
 }
 
 function withPort(address: SocketAddress, port: number): SocketAddress {
@@ -94,13 +97,22 @@ function withPort(address: SocketAddress, port: number): SocketAddress {
     : [address[0] as string, port];
 }
 
-function lookUp(loop: Loop, host: string, options: ResolveOptions): Future<AddressInfo[]> {
+function lookUp(loop: Loop, host: string, { family, flags }: ResolveOptions): Future<AddressInfo[]> {
+  const query = {
+    host,
+    port: 0,
+    family,
+    type: SOCK_STREAM,
+    proto: IPPROTO_TCP,
+    // Nobody reads the canonical name here, and to find it takes time.
+    flags: flags & ~AI_CANONNAME,
+  };
   return HostRequest.ask<AddressInfo[]>(
     loop,
     `looking up ${host}`,
     () => {},
     (request) => {
-      const raw = loop._backend.resolve({ host, ...options }, (error, found) => {
+      const raw = loop._backend.resolve(query, (error, found) => {
         if (error === null) request.succeed(found);
         else request.fail(error);
       });

@@ -1,6 +1,7 @@
 /** A listening server and the connections it accepted. */
 import type { RawListener, RawStream } from '../backend/backend.ts';
 import { formatAddress } from '../base/address.ts';
+import { AF_UNSPEC } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { captureContext, runInLoop } from '../loop/context.ts';
@@ -10,13 +11,24 @@ import type { Loop } from '../loop/types.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
 import type { StreamProtocol } from './protocol.ts';
+import { STREAM_PROTOCOL_METHODS } from './protocol.ts';
+import { makeProtocol } from './protocol-caller.ts';
 import { addressFamily } from './resolve.ts';
+import { currentTransport } from './start-tls.ts';
 import type { TransportOwner } from './stream-transport.ts';
-import { makeProtocol, StreamTransport } from './stream-transport.ts';
+import { StreamTransport } from './stream-transport.ts';
+import type { TlsSide } from './tls-options.ts';
+import { handshake, isOwnFault, withPeer } from './tls-stream.ts';
 import { TransportSocket } from './transport-socket.ts';
 
 /** Binds the sockets of a server into `opened`: at once, or when it is told to start. None are left there if it fails. */
 export type Listen = (opened: RawListener[]) => Promise<void>;
+
+/** How a connection is ended: its transport, or the handshake that comes before it. */
+interface Ending {
+  close(): void;
+  abort(): void;
+}
 
 /** What the founding document promises of a server. */
 export abstract class AbstractServer implements AsyncDisposable {
@@ -53,7 +65,9 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   readonly #context: CapturedContext;
   readonly #listen: Listen;
   readonly #prepare: (stream: RawStream) => void;
-  readonly #connections: Set<StreamTransport> = new Set();
+  readonly #tls: TlsSide | null;
+  /** By the transport of the socket, whatever is above that. */
+  readonly #connections: Map<StreamTransport, Ending> = new Map();
   /** Filled one by one while it starts, so that whoever ends it then finds them. */
   readonly #listeners: RawListener[] = [];
   /** Accepted by the host, but it did not serve yet or its loop did not run: they wait for their protocol. */
@@ -69,6 +83,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
     factory: () => StreamProtocol,
     listen: Listen,
     prepare: (stream: RawStream) => void,
+    tls: TlsSide | null,
   ) {
     super();
     if (loop.debug) rememberOrigin(this, new.target);
@@ -77,6 +92,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
     this.#context = captureContext(loop);
     this.#listen = listen;
     this.#prepare = prepare;
+    this.#tls = tls;
   }
 
   /** The listening sockets: none before it serves and after it is closed. */
@@ -145,12 +161,12 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
 
   /** Closes every open connection of it, as `transport.close()` does. */
   closeClients(): void {
-    for (const transport of [...this.#connections]) transport.close();
+    for (const connection of [...this.#connections.values()]) currentTransport(connection).close();
   }
 
   /** Aborts every open connection of it: what is buffered is dropped. */
   abortClients(): void {
-    for (const transport of [...this.#connections]) transport.abort();
+    for (const connection of [...this.#connections.values()]) currentTransport(connection).abort();
   }
 
   /** @internal */
@@ -202,18 +218,57 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
       stream.abort();
       return;
     }
-    let protocol: StreamProtocol;
+    this.#prepare(stream);
+    if (this.#tls !== null) {
+      this.#secure(stream, this.#tls);
+      return;
+    }
+    const transport = this.#serve(stream, this);
+    if (transport === null) return;
+    this.#connections.set(transport, transport);
+    transport._begin();
+  }
+
+  /** A protocol for the stream, and the transport between them; null if there is none. */
+  #serve(stream: RawStream, owner: TransportOwner | null): StreamTransport | null {
     try {
-      protocol = makeProtocol(this.#loop, this.#context, this.#factory);
-      this.#prepare(stream);
+      const protocol = makeProtocol(this.#loop, this.#context, this.#factory, STREAM_PROTOCOL_METHODS);
+      return new StreamTransport(this.#loop, stream, protocol, this.#context, owner);
     } catch (exception) {
       stream.abort();
       this._acceptFailed('exception in the protocol factory: the connection is aborted', exception);
-      return;
+      return null;
     }
-    const transport = new StreamTransport(this.#loop, stream, protocol, this.#context, this);
-    this.#connections.add(transport);
-    transport._begin();
+  }
+
+  #secure(stream: RawStream, tls: TlsSide): void {
+    let lower!: StreamTransport;
+    const request = handshake(this.#loop, tls, withPeer(stream.info().peername), (layer) => {
+      lower = new StreamTransport(this.#loop, stream, layer, this.#context, this);
+      lower._begin();
+    });
+    const giveUp = (): void => void request.cancel();
+    this.#connections.set(lower, { close: giveUp, abort: giveUp });
+    request._ignoreException();
+    request._onSettled = () => {
+      if (request.cancelled()) return;
+      if (request._state === 'exception') {
+        this.#handshakeFailed(request._value);
+        return;
+      }
+      // Lost between the end of the handshake and now.
+      if (!this.#connections.has(lower)) return;
+      const transport = this.#serve(request.result(), null);
+      if (transport === null) return;
+      this.#connections.set(lower, transport);
+      transport._begin();
+    };
+  }
+
+  /** What a peer does wrong, or a port scanner, is of no interest to a server that works. */
+  #handshakeFailed(exception: unknown): void {
+    if (!this.#loop.debug && !isOwnFault(exception)) return;
+    this._acceptFailed('a TLS handshake failed: the connection is aborted', exception);
   }
 
   /** @internal */
@@ -278,16 +333,16 @@ function wake(waiters: Set<Future<void>>): void {
 
 function listenerSocket(listener: RawListener): TransportSocket {
   const sockname = listener.sockname();
-  return new TransportSocket({
-    family: sockname === null ? 0 : addressFamily(sockname),
-    sockname,
-    peername: null,
-    handle: {
-      fileno: () => listener.fileno(),
-      setNoDelay: notConnected,
-      setKeepAlive: notConnected,
-    },
-  });
+  const handle = {
+    fileno: () => listener.fileno(),
+    setNoDelay: notConnected,
+    setKeepAlive: notConnected,
+  };
+  const family = sockname === null ? AF_UNSPEC : addressFamily(sockname);
+  return new TransportSocket(
+    { family, sockname, peername: null, handle, direction: 'both', halfClose: false, extra: {} },
+    handle,
+  );
 }
 
 function notConnected(): void {

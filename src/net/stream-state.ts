@@ -23,6 +23,13 @@ export const TRANSITIONS: Readonly<Record<StreamState, Readonly<Record<StreamEve
   lost: { writeEof: 'lost', eof: 'lost', close: 'lost', lost: 'lost' },
 };
 
+/** A pipe goes one way: its other direction has ended from the beginning. */
+export const INITIAL_STATES: Readonly<Record<'both' | 'read' | 'write', StreamState>> = {
+  both: 'open',
+  read: 'eofSent',
+  write: 'eofReceived',
+};
+
 export function nextState(state: StreamState, event: StreamEvent): StreamState {
   return TRANSITIONS[state][event];
 }

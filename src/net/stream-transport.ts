@@ -6,21 +6,22 @@
  * loop. While the loop does not run, nothing reaches the protocol: events wait in the ready queue, and reading stops.
  */
 import type { RawStream, StreamEvents, StreamInfo } from '../backend/backend.ts';
-import { formatAddress } from '../base/address.ts';
 import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
 import { checkData, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
-import { runInLoop } from '../loop/context.ts';
 import { rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
 import type { Flushable } from '../loop/scheduler.ts';
 import type { Loop } from '../loop/types.ts';
 import { Future } from '../tasks/future.ts';
 import { FlowControl } from './flow-control.ts';
-import type { BufferedProtocol, Protocol, StreamProtocol } from './protocol.ts';
+import type { BufferedProtocol, StreamProtocol } from './protocol.ts';
+import { STREAM_PROTOCOL_METHODS } from './protocol.ts';
+import { checkProtocol, ProtocolCaller } from './protocol-caller.ts';
+import { streamName } from './stream-name.ts';
 import type { StreamEvent, StreamState } from './stream-state.ts';
-import { isEnding, mayRead, mayWrite, nextState } from './stream-state.ts';
+import { INITIAL_STATES, isEnding, mayRead, mayWrite, nextState } from './stream-state.ts';
 import type { ExtraInfo, WriteBufferLimits } from './transport.ts';
 import { Transport } from './transport.ts';
 import { TransportSocket } from './transport-socket.ts';
@@ -35,13 +36,12 @@ export interface TransportOwner {
 export class StreamTransport extends Transport implements StreamEvents, Flushable, Owned {
   readonly #loop: Loop;
   readonly #raw: RawStream;
-  readonly #context: CapturedContext;
+  readonly #caller: ProtocolCaller<StreamProtocol>;
   readonly #owner: TransportOwner | null;
   readonly #info: StreamInfo;
   readonly #flow: FlowControl = new FlowControl();
   readonly #queue: WriteQueue = new WriteQueue();
-  #protocol: StreamProtocol;
-  #state: StreamState = 'open';
+  #state: StreamState;
   #socket: TransportSocket | null = null;
   #paused: boolean = false;
   /** What came and could not be handed over: the loop did not run, or a BufferedProtocol paused in the middle of it. */
@@ -55,12 +55,9 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   /** What made us give the connection up: more to the point than what the handle then says. */
   #fault: Error | null = null;
   #aborted: boolean = false;
-  /** The call to the protocol that is being made: fields, not closures, because there is one for each piece of data. */
-  #event: ProtocolEvent = 'connectionMade';
-  #arg: unknown = undefined;
-  #keepOpen: boolean = false;
-  #buffer: Uint8Array | null = null;
   #lost: Future<void> | null = null;
+  /** Of one who waits until there is room to write. */
+  #room: Future<void> | null = null;
 
   /** @param context in which the protocol is called: captured without a task, see loop/context.ts */
   constructor(
@@ -74,17 +71,17 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     if (loop.debug) rememberOrigin(this, new.target);
     this.#loop = loop;
     this.#raw = raw;
-    this.#protocol = protocol;
-    this.#context = context;
+    this.#caller = new ProtocolCaller<StreamProtocol>(loop, context, protocol, this);
     this.#owner = owner;
     this.#info = raw.info();
+    this.#state = INITIAL_STATES[this.#info.direction];
     loop._owned.resources.add(this);
     raw.open(this);
   }
 
   /** Tells the protocol, and begins to read. Answers the error if it threw. @internal */
   _begin(): Error | null {
-    const made = this.#call('connectionMade', this);
+    const made = this.#caller.call('connectionMade', this);
     if (made && !this.#paused && mayRead(this.#state)) this.#raw.readStart();
     return made ? null : this.#fault;
   }
@@ -102,20 +99,21 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
       case 'sockname':
         return this.#info.sockname ?? fallback;
       case 'socket':
-        this.#socket ??= new TransportSocket(this.#info);
+        if (this.#info.handle === null) return fallback;
+        this.#socket ??= new TransportSocket(this.#info, this.#info.handle);
         return this.#socket;
       default:
-        return fallback;
+        return Object.hasOwn(this.#info.extra, name) ? this.#info.extra[name] : fallback;
     }
   }
 
   getProtocol(): StreamProtocol {
-    return this.#protocol;
+    return this.#caller.protocol;
   }
 
   setProtocol(protocol: StreamProtocol): void {
-    checkProtocol('protocol', protocol);
-    this.#protocol = protocol;
+    checkProtocol('protocol', protocol, STREAM_PROTOCOL_METHODS);
+    this.#caller.protocol = protocol;
   }
 
   isClosing(): boolean {
@@ -148,6 +146,8 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   onEnd(): void {
+    // Nobody reads what a pipe is given any more. If something is still queued, its writing will fail and say so.
+    if (this.#info.direction === 'write') this.close();
     if (!mayRead(this.#state)) return;
     if (this.#loop.isRunning() && this.#held === null && !this.#paused) {
       this.#ended();
@@ -158,8 +158,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   #received(data: Buffer): void {
-    if ((this.#protocol as Partial<BufferedProtocol>).getBuffer === undefined)
-      this.#call('dataReceived', data);
+    if (!this.#isBuffered()) this.#caller.call('dataReceived', data);
     else this.#fill(data);
   }
 
@@ -170,24 +169,39 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
         this.#hold(rest);
         return;
       }
-      if ((this.#protocol as Partial<BufferedProtocol>).getBuffer === undefined) {
-        this.#call('dataReceived', rest);
+      if (!this.#isBuffered()) {
+        this.#caller.call('dataReceived', rest);
         return;
       }
-      if (!this.#call('getBuffer', rest.length)) return;
-      const buffer = this.#buffer as Uint8Array;
-      this.#buffer = null;
+      if (!this.#caller.call('getBuffer', rest.length)) return;
+      const buffer = this.#takeBuffer();
+      if (buffer === null) return;
       const length = Math.min(buffer.length, rest.length);
       buffer.set(rest.subarray(0, length));
       rest = rest.subarray(length);
-      if (!this.#call('bufferUpdated', length) || !mayRead(this.#state)) return;
+      if (!this.#caller.call('bufferUpdated', length) || !mayRead(this.#state)) return;
+    }
+  }
+
+  #isBuffered(): boolean {
+    return (this.#caller.protocol as Partial<BufferedProtocol>).getBuffer !== undefined;
+  }
+
+  /** What `getBuffer()` answered; null: it was no buffer, and the connection is aborted. */
+  #takeBuffer(): Uint8Array | null {
+    const buffer = this.#caller.result;
+    this.#caller.result = undefined;
+    try {
+      return checkBuffer(buffer);
+    } catch (error) {
+      this._protocolFailed(error, 'getBuffer');
+      return null;
     }
   }
 
   #ended(): void {
-    this.#keepOpen = false;
-    if (!this.#call('eofReceived', undefined) || isEnding(this.#state)) return;
-    this.#advance(this.#keepOpen ? 'eof' : 'close');
+    if (!this.#caller.call('eofReceived', undefined) || isEnding(this.#state)) return;
+    this.#advance(this.#caller.result === true ? 'eof' : 'close');
   }
 
   /** Keeps `data` and reads no more until it was handed over. */
@@ -247,10 +261,16 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   canWriteEof(): boolean {
-    return true;
+    return this.#info.halfClose;
   }
 
   writeEof(): void {
+    if (!this.#info.halfClose) {
+      throw new LoopError(
+        'ERR_UNSUPPORTED',
+        'writeEof(): this kind of connection ends in both directions at once: close() it',
+      );
+    }
     if (mayWrite(this.#state)) this.#advance('writeEof');
   }
 
@@ -265,6 +285,16 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
 
   getWriteBufferSize(): number {
     return this.#queue.size;
+  }
+
+  /**
+   * Done once the buffer has room, fails when nothing more can be written. For one who waits, beside the protocol. @internal
+   */
+  _whenWritable(): Future<void> {
+    this.#room = new Future<void>(this.#loop);
+    const room = this.#room;
+    this.#tellRoom();
+    return room;
   }
 
   onWritten(): void {
@@ -309,7 +339,8 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     this.#queue.clear();
     this.#held = null;
     this.#loop._owned.resources.delete(this);
-    this.#call('connectionLost', this.#aborted ? this.#fault : error);
+    if (!this.#aborted) this.#fault = error;
+    this.#caller.call('connectionLost', this.#fault);
     this.#gone();
   }
 
@@ -328,8 +359,9 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
 
   /** @internal */
   _describe(): string {
-    const peer = this.#info.peername;
-    return `a connection${peer === null ? '' : ` with ${formatAddress(peer)}`} was still ${this.#state}`;
+    // Of a pipe one direction has ended from the beginning.
+    const isPipe = this.#info.direction !== 'both' && !isEnding(this.#state);
+    return `${streamName(this.#info)} was still ${isPipe ? 'open' : this.#state}`;
   }
 
   /** @internal */
@@ -373,6 +405,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #advance(event: StreamEvent): void {
     this.#state = nextState(this.#state, event);
     if (this.#state === 'closing') this.#raw.readStop();
+    this.#tellRoom();
     if (!this.#loop.isRunning()) {
       this._flush();
     } else if (!this.#flushing) {
@@ -390,6 +423,9 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   #refuseWrite(method: string): void {
+    if (this.#info.direction === 'read') {
+      throw new LoopError('ERR_UNSUPPORTED', `${method}(): this is a pipe to read from`);
+    }
     if (this.#state === 'eofSent') {
       throw new LoopError('ERR_TRANSPORT_CLOSED', `${method}(): the writing side was ended by writeEof()`);
     }
@@ -405,6 +441,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
 
   #checkFlow(): void {
     if (this.#flow.update(this.#queue.size) === null) return;
+    this.#tellRoom();
     if (this.#loop.isRunning()) this.#tellFlow();
     else this.#later(() => this.#tellFlow());
   }
@@ -413,11 +450,21 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #tellFlow(): void {
     if (this.#state === 'lost' || this.#flow.paused === this.#toldPaused) return;
     this.#toldPaused = this.#flow.paused;
-    this.#call(this.#toldPaused ? 'pauseWriting' : 'resumeWriting', undefined);
+    this.#caller.call(this.#toldPaused ? 'pauseWriting' : 'resumeWriting', undefined);
+  }
+
+  #tellRoom(): void {
+    const room = this.#room;
+    if (room === null || (this.#flow.paused && mayWrite(this.#state))) return;
+    this.#room = null;
+    if (room.done()) return;
+    if (mayWrite(this.#state)) room.setResult(undefined);
+    else room.setException(this.#fault ?? new LoopError('ERR_TRANSPORT_CLOSED', 'the connection was closed'));
   }
 
   /** Whoever waits for the end is told. */
   #gone(): void {
+    this.#tellRoom();
     this.#owner?._detach(this);
     if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
   }
@@ -426,124 +473,21 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     this.#loop._scheduler.callSoon(event, []);
   }
 
-  /** Calls the protocol as code of the loop, in the connection's context. False: it threw, and that was dealt with. */
-  #call(event: ProtocolEvent, arg: unknown): boolean {
-    this.#event = event;
-    this.#arg = arg;
-    try {
-      runInLoop(this.#loop, StreamTransport.#enterContext, this as StreamTransport);
-      return true;
-    } catch (error) {
-      this.#failed(error, event);
-      return false;
-    }
-  }
-
-  static #enterContext(transport: StreamTransport): void {
-    transport.#context.runInAsyncScope(StreamTransport.#callProtocol, undefined, transport);
-  }
-
-  static #callProtocol(transport: StreamTransport): void {
-    const event = transport.#event;
-    const arg = transport.#arg;
-    transport.#arg = undefined;
-    const protocol = transport.#protocol as Protocol & Partial<BufferedProtocol>;
-    let result: unknown;
-    switch (event) {
-      case 'dataReceived':
-        result = protocol.dataReceived?.(arg as Buffer);
-        break;
-      case 'getBuffer':
-        transport.#buffer = checkBuffer(protocol.getBuffer?.(arg as number));
-        break;
-      case 'bufferUpdated':
-        result = protocol.bufferUpdated?.(arg as number);
-        break;
-      case 'connectionMade':
-        result = protocol.connectionMade?.(arg as Transport);
-        break;
-      case 'eofReceived':
-        result = protocol.eofReceived?.();
-        transport.#keepOpen = result === true;
-        break;
-      case 'pauseWriting':
-        result = protocol.pauseWriting?.();
-        break;
-      case 'resumeWriting':
-        result = protocol.resumeWriting?.();
-        break;
-      case 'connectionLost':
-        result = protocol.connectionLost?.(arg as Error | null);
-        break;
-    }
-    // An async method's failure is the method's failure, and not an unhandled rejection of the process.
-    if (result instanceof Promise) result.then(undefined, (error) => transport.#failed(error, event));
-  }
-
-  #failed(error: unknown, event: ProtocolEvent): void {
+  /** @internal */
+  _protocolFailed(error: unknown, method: string): void {
     this.#loop.callExceptionHandler({
-      message: `exception in protocol.${event}(): its connection is aborted`,
+      message: `exception in protocol.${method}(): its connection is aborted`,
       exception: error,
       transport: this,
-      protocol: this.#protocol,
+      protocol: this.getProtocol(),
     });
     this.#fault ??= error instanceof Error ? error : new Error('the protocol threw', { cause: error });
     this.#abort();
   }
 }
 
-type ProtocolEvent =
-  | 'connectionMade'
-  | 'dataReceived'
-  | 'getBuffer'
-  | 'bufferUpdated'
-  | 'eofReceived'
-  | 'pauseWriting'
-  | 'resumeWriting'
-  | 'connectionLost';
-
 function checkBuffer(buffer: unknown): Uint8Array {
   if (!(buffer instanceof Uint8Array)) throw invalidArgType('getBuffer()', buffer, 'a Uint8Array');
   if (buffer.length === 0) throw outOfRange('getBuffer().length', 0, 'at least 1');
   return buffer;
 }
-
-/** Calls the factory as code of the loop in the connection's context, outside of any task, and looks at what it made. */
-export function makeProtocol<P extends StreamProtocol>(
-  loop: Loop,
-  context: CapturedContext,
-  factory: () => P,
-): P {
-  const protocol = runInLoop(
-    loop,
-    () => context.runInAsyncScope(() => factory(), undefined, undefined),
-    undefined,
-  );
-  if (protocol instanceof Promise)
-    throw invalidArgType('protocolFactory()', protocol, 'a protocol, not a promise of one');
-  checkProtocol('protocolFactory()', protocol);
-  return protocol;
-}
-
-/** A protocol is an object whose known methods, where it has them, are functions. */
-function checkProtocol(name: string, protocol: unknown): void {
-  if (typeof protocol !== 'object' || protocol === null)
-    throw invalidArgType(name, protocol, 'a protocol object');
-  for (const method of PROTOCOL_METHODS) {
-    const value = (protocol as Record<string, unknown>)[method];
-    if (value !== undefined && typeof value !== 'function') {
-      throw invalidArgType(`${name}.${method}`, value, 'a function, or absent');
-    }
-  }
-}
-
-const PROTOCOL_METHODS = [
-  'connectionMade',
-  'connectionLost',
-  'pauseWriting',
-  'resumeWriting',
-  'dataReceived',
-  'eofReceived',
-  'getBuffer',
-  'bufferUpdated',
-];

@@ -1,4 +1,4 @@
-import type { StreamInfo } from '../backend/backend.ts';
+import type { SocketControl, StreamInfo } from '../backend/backend.ts';
 import type { SocketAddress } from '../base/address.ts';
 import { SOCK_STREAM } from '../base/constants.ts';
 import { checkBoolean, checkSeconds, outOfRange } from '../base/validate.ts';
@@ -12,16 +12,19 @@ const LONGEST_KEEP_ALIVE_SECONDS = 32_767;
  * **Backends** `fileno()` is -1 where the backend has no descriptors to show.
  */
 export class TransportSocket {
-  /** `AF_INET` or `AF_INET6`. */
+  /** `AF_INET`, `AF_INET6` or `AF_UNIX`. */
   readonly family: number;
-  /** `SOCK_STREAM`. */
-  readonly type: number = SOCK_STREAM;
+  /** `SOCK_STREAM` or `SOCK_DGRAM`. */
+  readonly type: number;
   readonly #info: StreamInfo;
+  readonly #handle: SocketControl;
 
   /** @internal */
-  constructor(info: StreamInfo) {
+  constructor(info: StreamInfo, handle: SocketControl, type: number = SOCK_STREAM) {
     this.family = info.family;
+    this.type = type;
     this.#info = info;
+    this.#handle = handle;
   }
 
   /** Address of this side. */
@@ -36,13 +39,13 @@ export class TransportSocket {
 
   /** The descriptor, or -1 where the backend has none. */
   fileno(): number {
-    return this.#info.handle.fileno();
+    return this.#handle.fileno();
   }
 
   /** Nagle's algorithm off (true, the default of every transport) or on. */
   setNoDelay(on: boolean = true): void {
     checkBoolean('on', on);
-    this.#info.handle.setNoDelay(on);
+    this.#handle.setNoDelay(on);
   }
 
   /** Keep-alive probes, the first after `delaySeconds` of silence (0: the system's own delay). */
@@ -52,6 +55,6 @@ export class TransportSocket {
     if (delaySeconds < 0 || delaySeconds > LONGEST_KEEP_ALIVE_SECONDS) {
       throw outOfRange('delaySeconds', delaySeconds, `from 0 to ${LONGEST_KEEP_ALIVE_SECONDS} seconds`);
     }
-    this.#info.handle.setKeepAlive(on, delaySeconds);
+    this.#handle.setKeepAlive(on, delaySeconds);
   }
 }

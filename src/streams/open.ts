@@ -27,13 +27,13 @@ export interface StartServerOptions extends ServerOptions {
 }
 
 /**
- * Connects to `host` and `port` by TCP, and answers a reader and a writer.
+ * Connects to `host` and `port` by TCP, with `options.ssl` by TLS over it, and answers a reader and a writer.
  *
  * @param host a name or an address; null together with `sock`
  * @param port null together with `sock`
  * @param options those of `loop.createConnection`, `limit` in bytes, `signal`
  * @throws the system's error (`ECONNREFUSED`, `ENOTFOUND`); an `AggregateError` where several addresses failed in different
- *   ways; TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
+ *   ways; what is wrong with the peer of TLS (`CERT_HAS_EXPIRED`); TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
  *
  * **Cancellation** gives the attempt up: no connection stays open.
  *
@@ -84,7 +84,7 @@ export function openConnection(
 }
 
 /**
- * Serves TCP: `callback(reader, writer)` runs as a task of its own for each connection.
+ * Serves TCP, with `options.ssl` TLS over it: `callback(reader, writer)` runs as a task of its own for each connection.
  *
  * The connection stays open when the callback returns, as in asyncio: close the writer. If the callback throws, that is reported
  * through the loop's exception handler and the connection is aborted; if its task is cancelled, the connection is closed.
@@ -134,7 +134,7 @@ export function startServer(
 }
 
 /** What the streams need, and what the layer below knows: it refuses options that it does not. */
-function splitLimit<O extends { limit?: number }>(options: O): [{ limit?: number }, Omit<O, 'limit'>] {
+export function splitLimit<O extends { limit?: number }>(options: O): [{ limit?: number }, Omit<O, 'limit'>] {
   if (typeof options !== 'object' || options === null) throw invalidArgType('options', options, 'an object');
   const { limit, ...rest } = options;
   checkLimit('options.limit', limit);

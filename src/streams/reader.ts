@@ -5,7 +5,7 @@
  * wants and has it handed over in the same step. Until that moment the data is in the buffer, so a cancel loses none.
  */
 import { DEFAULT_READER_LIMIT_BYTES } from '../base/constants.ts';
-import { IncompleteReadError, InvalidStateError, LimitOverrunError } from '../base/errors.ts';
+import { IncompleteReadError, InvalidStateError, LimitOverrunError, LoopError } from '../base/errors.ts';
 import { checkData, checkInteger, checkOptions, invalidArgType, outOfRange } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
@@ -272,6 +272,14 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#transport = transport;
     this.#paused = false;
     this.#pauseIfFull();
+  }
+
+  /** What was received and not read: it is another layer's, which feeds the reader from now on. @internal */
+  _surrender(): Buffer {
+    if (this.#eof) {
+      throw new LoopError('ERR_TRANSPORT_CLOSED', 'the peer has ended its side of this connection already');
+    }
+    return this.#buffer.take(this.#buffer.length);
   }
 
   /** The read's turn has come, and it was not cancelled. @internal */

@@ -57,7 +57,7 @@ export class StreamReaderProtocol implements Protocol {
     // What it returns is awaited, be it a promise, one of our futures or nothing.
     const start = (): PromiseLike<void> => callback(this.reader, writer) as PromiseLike<void>;
     const task = (this._loop as TaskMaker).createTask(start, { name: nameOf(transport) });
-    new DoneCallback(task, () => this.#callbackEnded(task, transport));
+    new DoneCallback(task, () => this.#callbackEnded(task));
   }
 
   dataReceived(data: Buffer): void {
@@ -90,6 +90,24 @@ export class StreamReaderProtocol implements Protocol {
   }
 
   // --- what the writer asks ---
+
+  /** A protocol with a callback is a server's. @internal */
+  get _serverSide(): boolean {
+    return this.#callback !== null;
+  }
+
+  /** Lets go of the transport, which another layer takes over. Answers what was received and not read. @internal */
+  _letGo(): Buffer {
+    const received = this.reader._surrender();
+    this.reader._setTransport(null);
+    return received;
+  }
+
+  /** From now on this is the transport. @internal */
+  _goOn(transport: Transport): void {
+    this.transport = transport;
+    if (!this.#lost) this.reader._setTransport(transport);
+  }
 
   /** Done when there is room to write, failed when there will never be. @internal */
   _drain(): Future<void> {
@@ -138,7 +156,9 @@ export class StreamReaderProtocol implements Protocol {
     for (const wait of this.#waits) wait.wake();
   }
 
-  #callbackEnded(task: Task<void>, transport: Transport): void {
+  #callbackEnded(task: Task<void>): void {
+    // Not that of the beginning: it may be another since `startTls()`.
+    const transport = this.transport as Transport;
     if (task.cancelled()) {
       transport.close();
       return;

@@ -1,10 +1,27 @@
 /** The writing half of a stream. */
+import { InvalidStateError } from '../base/errors.ts';
+import { checkOptions, checkSignal } from '../base/validate.ts';
+import { captureContext } from '../loop/context.ts';
+import { checkUpgradable, upgrade, upgradeSide } from '../net/start-tls.ts';
 import type { ExtraInfo, Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
 import { aborted, signalOf } from '../tasks/settled.ts';
+import { operation } from '../tasks/task.ts';
 import type { StreamReaderProtocol } from './stream-protocol.ts';
+
+/** The options of `StreamWriter.startTls`. */
+export interface WriterStartTlsOptions extends SignalOptions {
+  /** The name that the certificate must have; `''` asks for none, which is a risk. A client has to say it. */
+  serverHostname?: string;
+  /** Seconds that the handshake may take. Default: 60. */
+  sslHandshakeTimeout?: number;
+  /** Seconds to wait for the peer's end of TLS before the connection is cut. Default: 30. */
+  sslShutdownTimeout?: number;
+}
+
+const START_TLS_OPTIONS = ['serverHostname', 'sslHandshakeTimeout', 'sslShutdownTimeout', 'signal'];
 
 /**
  * The writing half of a connection. Write, then `await writer.drain()`, and a slow peer slows the writer down.
@@ -40,29 +57,36 @@ import type { StreamReaderProtocol } from './stream-protocol.ts';
  * ```
  */
 export class StreamWriter implements AsyncDisposable {
-  /** The transport below: its limits can be set, its reading paused, and it can be aborted. */
-  readonly transport: Transport;
   readonly #protocol: StreamReaderProtocol;
+  #transport: Transport;
+  #upgrading: boolean = false;
 
   /** Use `openConnection()` or `startServer()`. @internal */
   constructor(transport: Transport, protocol: StreamReaderProtocol) {
-    this.transport = transport;
+    this.#transport = transport;
     this.#protocol = protocol;
+  }
+
+  /** The transport below: its limits can be set, its reading paused, and it can be aborted. Another one after `startTls()`. */
+  get transport(): Transport {
+    return this.#transport;
   }
 
   /**
    * Sends `data`; never waits. After the end of the connection it is dropped, with a warning at the fifth time.
    *
    * @param data a string (UTF-8) or bytes, which must not be changed until `drain()` has returned with an empty write buffer
-   * @throws TypeError; LoopError `ERR_TRANSPORT_CLOSED` after `writeEof()`
+   * @throws TypeError; LoopError `ERR_TRANSPORT_CLOSED` after `writeEof()`; {@link InvalidStateError} during `startTls()`
    */
   write(data: string | Uint8Array): void {
-    this.transport.write(data);
+    if (this.#upgrading) this.#refuse('write');
+    this.#transport.write(data);
   }
 
   /** Sends every element of `list`, as {@link write} does. */
   writelines(list: Iterable<string | Uint8Array>): void {
-    this.transport.writelines(list);
+    if (this.#upgrading) this.#refuse('writelines');
+    this.#transport.writelines(list);
   }
 
   /**
@@ -83,22 +107,23 @@ export class StreamWriter implements AsyncDisposable {
 
   /** Says that nothing more will be written, once what is buffered has left. Reading goes on. */
   writeEof(): void {
-    this.transport.writeEof();
+    if (this.#upgrading) this.#refuse('writeEof');
+    this.#transport.writeEof();
   }
 
   /** Whether {@link writeEof} works here: for TCP it does. */
   canWriteEof(): boolean {
-    return this.transport.canWriteEof();
+    return this.#transport.canWriteEof();
   }
 
   /** Closes the connection, in both directions, once what is buffered has left. Idempotent. */
   close(): void {
-    this.transport.close();
+    this.#transport.close();
   }
 
   /** Whether it is closing or closed. */
   isClosing(): boolean {
-    return this.transport.isClosing();
+    return this.#transport.isClosing();
   }
 
   /**
@@ -116,12 +141,73 @@ export class StreamWriter implements AsyncDisposable {
     return cancelOnAbort(this.#protocol._waitClosed(), signal);
   }
 
-  /** A fact about the connection, or `fallback` (default null): `peername`, `sockname`, `socket`. */
+  /**
+   * Goes on encrypted: this writer and its reader stay, with a new transport below. First everything that was written leaves.
+   * What the reader has received and nobody has read belongs to TLS.
+   *
+   * On the side that has accepted the connection (the callback of `startServer()`) this is TLS's server side.
+   *
+   * @param ssl as for `loop.startTls()`
+   * @param options `serverHostname`, which a client has to give; `sslHandshakeTimeout` and `sslShutdownTimeout` in seconds;
+   *   `signal` to cancel it
+   * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED`; {@link InvalidStateError} when it is under way already; as
+   *   rejection what went wrong with the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError: then the
+   *   connection is aborted
+   *
+   * **Cancellation** before the handshake has begun leaves the connection as it was; then it aborts the connection.
+   *
+   * @example
+   * ```ts
+   * import { openConnection } from 'gyre';
+   *
+   * async function secureMail(host: string): Promise<void> {
+   *   const [reader, writer] = await openConnection(host, 587);
+   *   await reader.readline();
+   *   writer.write('STARTTLS\r\n');
+   *   await reader.readline();
+   *   await writer.startTls(true, { serverHostname: host });
+   *   console.log(writer.getExtraInfo('cipher')?.version); // TLSv1.3
+   *   writer.close();
+   *   await writer.waitClosed();
+   * }
+   * console.log(typeof secureMail); // function
+   * ```
+   */
+  startTls(ssl: unknown, options: WriterStartTlsOptions = {}): Future<void> {
+    checkOptions('options', options, START_TLS_OPTIONS);
+    checkSignal('options.signal', options.signal);
+    if (this.#upgrading) this.#refuse('startTls');
+    const protocol = this.#protocol;
+    const loop = protocol._loop;
+    const lower = this.#transport;
+    checkUpgradable(lower);
+    const side = upgradeSide(loop, ssl, protocol._serverSide, options);
+    if (options.signal?.aborted) return aborted(loop, options.signal);
+    const context = captureContext(loop);
+    this.#upgrading = true;
+    const upgrading = operation(loop, 'startTls', async () => {
+      try {
+        await protocol._drain();
+        this.#transport = await upgrade(loop, lower, protocol, context, side, protocol._letGo());
+        protocol._goOn(this.#transport);
+      } finally {
+        this.#upgrading = false;
+      }
+    });
+    return cancelOnAbort(upgrading, options.signal);
+  }
+
+  /** A fact about the connection, or `fallback` (default null): `peername`, `sockname`, `socket`, and of TLS `cipher` and others. */
   getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
   getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
   getExtraInfo(name: string, fallback?: unknown): unknown;
   getExtraInfo(name: string, fallback: unknown = null): unknown {
-    return this.transport.getExtraInfo(name, fallback);
+    return this.#transport.getExtraInfo(name, fallback);
+  }
+
+  /** What is written while TLS begins would be neither here nor there: it would leave unencrypted. */
+  #refuse(method: string): never {
+    throw new InvalidStateError(`${method}(): startTls() is under way for this connection`);
   }
 
   /** Closes it and waits until it is closed: `await using`. */

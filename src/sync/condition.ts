@@ -246,7 +246,7 @@ class Sleeper extends LinePlace<unknown> {
       return;
     }
     this.woken = false;
-    lock._holder = this.#guard;
+    lock._take(this._loop, this, this.#guard as LockGuard);
     if (this.#cancelled) this.#endCancelled();
     else if (this.#question === null) this.grant(true);
     else this.#goOn(this.#question);

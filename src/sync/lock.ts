@@ -1,5 +1,7 @@
 import { InvalidStateError } from '../base/errors.ts';
 import { runningLoop } from '../loop/context.ts';
+import type { Owned, Ownership } from '../loop/ownership.ts';
+import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
@@ -12,6 +14,7 @@ import { LinePlace, Waiters } from './waiters.ts';
  * - It belongs to nobody in particular: any code may release it.
  * - Taking a free lock costs no turn of the loop. Who finds it held, or finds others in line, goes to the end of the line.
  * - `acquire()` resolves to a guard: `using _ = await lock.acquire()` releases at the end of the block, however that is left.
+ * - In debug mode the leak report of its loop names it while it is held.
  *
  * @example
  * ```ts
@@ -27,9 +30,11 @@ import { LinePlace, Waiters } from './waiters.ts';
  * });
  * ```
  */
-export class Lock {
+export class Lock implements Owned {
   /** The guard that stands for the present acquisition. @internal */
   _holder: LockGuard | null = null;
+  /** Where it is named as held. */
+  #heldIn: Ownership | null = null;
   /** @internal */ readonly _waiters: Waiters<LinePlace<unknown>> = new Waiters();
 
   /** Whether somebody holds it. */
@@ -52,7 +57,7 @@ export class Lock {
     const loop = runningLoop();
     if (signal?.aborted) return aborted(loop, signal);
     if (this._waiters.length > 0) this._waiters.checkLoop('Lock', loop);
-    if (this._free()) return succeeded<Disposable>(loop, this._take());
+    if (this._free()) return succeeded<Disposable>(loop, this._take(loop, null, new LockGuard(this)));
     const place = new LinePlace<Disposable>(loop, this);
     this._waiters.push(place);
     return cancelOnAbort(place, signal);
@@ -66,6 +71,7 @@ export class Lock {
   release(): void {
     if (this._holder === null) throw new InvalidStateError('release(): this Lock is not acquired');
     this._holder = null;
+    if (this.#heldIn !== null) this.#notHeld();
     this._waiters.wakeNext();
   }
 
@@ -74,10 +80,13 @@ export class Lock {
     return this._holder === null && this._waiters.length === 0;
   }
 
-  /** @internal */
-  _take(): LockGuard {
-    const guard = new LockGuard(this);
+  /** @param place by which it was waited for; null: it was free @internal */
+  _take(loop: Loop, place: object | null, guard: LockGuard): LockGuard {
     this._holder = guard;
+    if (loop.debug) {
+      this.#heldIn = loop._owned;
+      loop._owned.hold(this, place, this.acquire);
+    }
     return guard;
   }
 
@@ -85,13 +94,28 @@ export class Lock {
   _turnOf(place: LinePlace<Disposable>): void {
     if (this._holder !== null) return;
     this._waiters.remove(place);
-    place.grant(this._take());
+    place.grant(this._take(place._loop, place, new LockGuard(this)));
   }
 
   /** @internal */
   _gaveUp(place: LinePlace<Disposable>): void {
     this._waiters.remove(place);
     if (this._holder === null && this._waiters.woken === 0) this._waiters.wakeNext();
+  }
+
+  /** @internal */
+  _describe(): string {
+    return `a ${this.constructor.name} was still held`;
+  }
+
+  /** Its loop is closed, and does not name it any more. It stays held. @internal */
+  _abandon(): void {
+    this.#heldIn = null;
+  }
+
+  #notHeld(): void {
+    this.#heldIn?.locks.delete(this);
+    this.#heldIn = null;
   }
 }
 

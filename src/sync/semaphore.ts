@@ -1,6 +1,8 @@
 import { InvalidStateError } from '../base/errors.ts';
 import { checkInteger } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
+import type { Owned, Ownership } from '../loop/ownership.ts';
+import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
@@ -61,6 +63,7 @@ export class Semaphore {
     if (this.#waiters.length > 0) this.#waiters.checkLoop('Semaphore', loop);
     if (!this.locked()) {
       this._value--;
+      if (loop.debug) this._held(loop, null);
       return succeeded<Disposable>(loop, new Permit(this));
     }
     const place = new LinePlace<Disposable>(loop, this);
@@ -80,6 +83,7 @@ export class Semaphore {
     this._value--;
     this.#waiters.remove(place);
     this.#wakeAllowed();
+    if (place._loop.debug) this._held(place._loop, place);
     place.grant(new Permit(this));
   }
 
@@ -89,6 +93,9 @@ export class Semaphore {
     this.#wakeAllowed();
   }
 
+  /** Debug mode: a permit was taken. It need not come back, so nobody is told. @internal */
+  _held(_loop: Loop, _place: object | null): void {}
+
   /** Those who came while a woken place was ahead of them had to wait in spite of free permits. */
   #wakeAllowed(): void {
     while (this._value > this.#waiters.woken && this.#waiters.wakeNext());
@@ -96,7 +103,8 @@ export class Semaphore {
 }
 
 /**
- * A {@link Semaphore} that notices when more is given back than was taken.
+ * A {@link Semaphore} that notices when more is given back than was taken. In debug mode the leak report of its loop names it while
+ * permits are out.
  *
  * @example
  * ```ts
@@ -114,8 +122,10 @@ export class Semaphore {
  * });
  * ```
  */
-export class BoundedSemaphore extends Semaphore {
+export class BoundedSemaphore extends Semaphore implements Owned {
   readonly #bound: number;
+  /** Where it is named as held. */
+  #heldIn: Ownership | null = null;
 
   /**
    * @param value permits at the beginning, and at most; default 1
@@ -138,6 +148,27 @@ export class BoundedSemaphore extends Semaphore {
       );
     }
     super.release();
+    if (this.#heldIn === null || this._value < this.#bound) return;
+    this.#heldIn.locks.delete(this);
+    this.#heldIn = null;
+  }
+
+  /** The first permit that is out tells whose, where and since when. @internal */
+  override _held(loop: Loop, place: object | null): void {
+    if (this.#heldIn !== null) return;
+    this.#heldIn = loop._owned;
+    loop._owned.hold(this, place, this.acquire);
+  }
+
+  /** @internal */
+  _describe(): string {
+    const out = this.#bound - this._value;
+    return `a ${this.constructor.name} still had ${out} of its ${this.#bound} permits taken`;
+  }
+
+  /** Its loop is closed, and does not name it any more. @internal */
+  _abandon(): void {
+    this.#heldIn = null;
   }
 }
 

@@ -9,7 +9,7 @@
  * - `task.signal` aborts at once in every case.
  */
 import { CancelledError } from '../base/errors.ts';
-import { runAsTask } from '../loop/context.ts';
+import { currentTaskOrNull, runAsTask } from '../loop/context.ts';
 import type { Runnable } from '../loop/handle.ts';
 import type { OwnedTask } from '../loop/ownership.ts';
 import type { Scheduler } from '../loop/scheduler.ts';
@@ -277,6 +277,15 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
  * over the moment it ends, so that no cancel can come between (see `Future._deliver`).
  */
 export class Operation<T> extends Task<T> {
+  /** Who called it: what it opens is opened for them. @internal */
+  readonly _caller: string | null;
+
+  constructor(loop: Loop, fn: () => PromiseLike<T>, name: string) {
+    super(loop, fn, name);
+    const task = currentTaskOrNull() as Task | null;
+    this._caller = task?._loop === loop ? task.name : null;
+  }
+
   /** The cancel came between its last await and its end: what it acquired must not be lost. @internal */
   override _returnedCancelled(value: T): void {
     this._finish('result', value);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { BaseEventLoop } from '../../src/index.ts';
-import { LoopError, Protocol, sleep } from '../../src/index.ts';
+import type { BaseEventLoop, Socket, Transport } from '../../src/index.ts';
+import { DatagramProtocol, LoopError, Protocol, SubprocessProtocol, sleep } from '../../src/index.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
@@ -17,6 +17,37 @@ const CALLS: Record<string, (loop: BaseEventLoop) => unknown> = {
   createFuture: (loop) => loop.createFuture(),
   createConnection: (loop) => loop.createConnection(() => new Protocol(), '127.0.0.1', 1),
   createServer: (loop) => loop.createServer(() => new Protocol(), '127.0.0.1', 0),
+  createUnixConnection: (loop) => loop.createUnixConnection(() => new Protocol(), '/tmp/nobody'),
+  createUnixServer: (loop) => loop.createUnixServer(() => new Protocol(), '/tmp/nobody'),
+  connectAcceptedSocket: (loop) => loop.connectAcceptedSocket(() => new Protocol(), 0),
+  startTls: (loop) => loop.startTls({} as Transport, new Protocol(), true),
+  sendfile: (loop) => loop.sendfile({} as Transport, '/dev/null'),
+  createDatagramEndpoint: (loop) => loop.createDatagramEndpoint(() => new DatagramProtocol()),
+  getaddrinfo: (loop) => loop.getaddrinfo('127.0.0.1', 1),
+  getnameinfo: (loop) => loop.getnameinfo(['127.0.0.1', 1]),
+  connectReadPipe: (loop) => loop.connectReadPipe(() => new Protocol(), 0),
+  connectWritePipe: (loop) => loop.connectWritePipe(() => new Protocol(), 1),
+  subprocessExec: (loop) => loop.subprocessExec(() => new SubprocessProtocol(), 'true'),
+  subprocessShell: (loop) => loop.subprocessShell(() => new SubprocessProtocol(), 'true'),
+  addReader: (loop) => loop.addReader(0, () => {}),
+  removeReader: (loop) => loop.removeReader(0),
+  addWriter: (loop) => loop.addWriter(1, () => {}),
+  removeWriter: (loop) => loop.removeWriter(1),
+  sockRecv: (loop) => loop.sockRecv({} as Socket, 1),
+  sockRecvInto: (loop) => loop.sockRecvInto({} as Socket, new Uint8Array(1)),
+  sockRecvfrom: (loop) => loop.sockRecvfrom({} as Socket, 1),
+  sockRecvfromInto: (loop) => loop.sockRecvfromInto({} as Socket, new Uint8Array(1)),
+  sockSendall: (loop) => loop.sockSendall({} as Socket, 'data'),
+  sockSendto: (loop) => loop.sockSendto({} as Socket, 'data', ['127.0.0.1', 1]),
+  sockConnect: (loop) => loop.sockConnect({} as Socket, ['127.0.0.1', 1]),
+  sockAccept: (loop) => loop.sockAccept({} as Socket),
+  addSignalHandler: (loop) => loop.addSignalHandler('SIGUSR2', () => {}),
+  removeSignalHandler: (loop) => loop.removeSignalHandler('SIGUSR2'),
+  runInExecutor: (loop) => loop.runInExecutor(null, () => 1),
+  setDefaultExecutor: (loop) =>
+    loop.setDefaultExecutor({ submit: () => Promise.reject(new Error()), shutdown: async () => {} }),
+  shutdownDefaultExecutor: (loop) => loop.shutdownDefaultExecutor(),
+  remote: (loop) => loop.remote({}),
   createTask: (loop) => loop.createTask(async () => {}),
   setTaskFactory: (loop) => loop.setTaskFactory(null),
   getTaskFactory: (loop) => loop.getTaskFactory(),

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import type { BaseEventLoop, EventLoopPolicy } from '../../src/index.ts';
 import {
   DefaultEventLoopPolicy,
@@ -12,6 +11,7 @@ import {
   setEventLoopPolicy,
   sleep,
 } from '../../src/index.ts';
+import { tsWorker } from '../helpers/typescript.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
@@ -131,10 +131,7 @@ export function functionsAndPolicySuite(target: Target): void {
     });
 
     test('get_event_loop() throws on a worker thread where set_event_loop() was not called', async () => {
-      // Node 20 hands `--import tsx` on to no worker.
-      const child = new URL('./worker.child.ts', import.meta.url).href;
-      const code = `import('tsx/esm/api').then((tsx) => tsx.tsImport(${JSON.stringify(child)}, ${JSON.stringify(child)}));`;
-      const worker = new Worker(code, { eval: true, workerData: target.backend });
+      const worker = tsWorker(new URL('./worker.child.ts', import.meta.url), target.backend);
       const [answer] = (await once(worker, 'message')) as [unknown];
       await worker.terminate();
       assert.deepEqual(answer, { before: 'ERR_NO_EVENT_LOOP', after: 'ran' });

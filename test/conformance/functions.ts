@@ -104,7 +104,18 @@ export const BEYOND: readonly Section[] = [
     functions: [
       ['get_running_loop()', 'getRunningLoop()'],
       ['is_closed()', 'loop.isClosed()'],
+      ['shutdown_default_executor()', 'loop.shutdownDefaultExecutor()'],
       ['run()', 'run()'],
+    ],
+  },
+  {
+    title: 'Unix sockets, accepted sockets and files',
+    functions: [
+      ['create_unix_connection()', 'loop.createUnixConnection()'],
+      ['create_unix_server()', 'loop.createUnixServer()'],
+      ['connect_accepted_socket()', 'loop.connectAcceptedSocket()'],
+      ['start_tls()', 'loop.startTls()'],
+      ['sendfile()', 'loop.sendfile()'],
     ],
   },
   {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runSkipped } from './section.ts';
 import { suites } from './suites.ts';
-import { targets } from './targets.ts';
+import { targets, withoutNative } from './targets.ts';
+
+if (withoutNative !== null) test('the native backend (uv)', { skip: withoutNative }, () => {});
 
 for (const target of targets) {
   for (const suite of suites) suite(target);

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CancelledError, currentTask, run, sleep } from '../../src/index.ts';
+import { tsArguments } from '../helpers/typescript.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
@@ -45,7 +46,7 @@ export function runningSuite(target: Target): void {
     test('run_forever() keeps an idle process alive until stop(), and lets it exit after', async () => {
       const { stdout } = await promisify(execFile)(
         process.execPath,
-        ['--import', 'tsx', child, target.backend, 'run forever'],
+        tsArguments(child, target.backend, 'run forever'),
         { timeout: 60_000 },
       );
       assert.equal(stdout, 'idle\nstopped\nexit 0\n');
@@ -54,7 +55,7 @@ export function runningSuite(target: Target): void {
     test('run_until_complete() keeps an idle process alive, and a closed loop lets it exit with timers left', async () => {
       const { stdout } = await promisify(execFile)(
         process.execPath,
-        ['--import', 'tsx', child, target.backend, 'leave timers'],
+        tsArguments(child, target.backend, 'leave timers'),
         { timeout: 60_000 },
       );
       assert.equal(stdout, 'idle\nstopped\nexit 0\n');

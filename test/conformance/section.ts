@@ -20,7 +20,7 @@ export interface Target {
   /** Its clock is virtual, so times are asserted exactly. With a real one: never early, and the order. */
   exact: boolean;
   skip: readonly Skip[];
-  /** Makes the table of docs/conformance.md: is told of each test instead of the test being run. */
+  /** Is told of each test instead of the test being run: for docs/conformance.md, and where node:test does not run. */
   record?: (entry: Entry) => void;
 }
 
@@ -37,6 +37,7 @@ export interface Entry {
   backend: string;
   /** Why this backend cannot do it; null when it does. */
   unsupported: string | null;
+  run: () => Promise<void>;
 }
 
 export interface Fixture {
@@ -66,9 +67,13 @@ export function section(
   const lacking = needs !== undefined && !hasFeature(makeLoop, needs) ? `the backend has no ${needs}` : null;
   const reasonFor = (title: string): string | null =>
     lacking ?? target.skip.find(({ tests }) => tests.includes(title))?.reason ?? null;
+  const bodyOf = (run: Body) => async (): Promise<void> => {
+    await withLoop(makeLoop, (loop, reports) => run({ loop, reports, makeLoop, exact }));
+  };
   if (record !== undefined) {
-    body((title) => {
-      record({ title, functions: functionsIn(title), backend, unsupported: reasonFor(title) });
+    body((title, run) => {
+      const unsupported = reasonFor(title);
+      record({ title, functions: functionsIn(title), backend, unsupported, run: bodyOf(run) });
     });
     return;
   }
@@ -79,8 +84,7 @@ export function section(
   describe(`${name} (${backend})`, () => {
     body((title, run) => {
       functionsIn(title);
-      const runBody = (): Promise<void> =>
-        withLoop(makeLoop, (loop, reports) => run({ loop, reports, makeLoop, exact }));
+      const runBody = bodyOf(run);
       const reason = reasonFor(title);
       if (reason === null) test(title, runBody);
       else test(title, (context) => runSkipped(title, runBody, () => context.skip(reason)));

@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
-import { checkLoopEmpty } from '../../src/entry/testing.ts';
-import { NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
+import type { MakeStreamPair } from '../../src/entry/testing.ts';
+import {
+  checkLoopEmpty,
+  checkStreamTransport,
+  leaks,
+  streamTransportChecks,
+  withLoop,
+} from '../../src/entry/testing.ts';
+import type { BaseEventLoop, Transport } from '../../src/index.ts';
+import { Lock, NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
+import { transportsOf } from '../helpers/check-stream-transport.ts';
+import { onNode, recorders } from '../helpers/pairs.ts';
 
 function quiet<L extends SimulatedEventLoop | NodeEventLoop>(loop: L): L {
   loop.setExceptionHandler(() => {});
@@ -58,7 +68,10 @@ test('checkLoopEmpty() names a server that is open, and is content once it is cl
   const loop = quiet(new NodeEventLoop());
   await loop.runUntilComplete(async () => {
     const server = await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
-    assert.throws(() => checkLoopEmpty(loop), /server .*127\.0\.0\.1/);
+    assert.throws(
+      () => checkLoopEmpty(loop),
+      /a server was still listening on 127\.0\.0\.1:\d+ \(made by task createServer of task Task-\d+, \d+\.\d{3} seconds old\)/,
+    );
     server.close();
     await server.waitClosed();
   });
@@ -72,4 +85,215 @@ test('checkLoopEmpty() shows in debug mode where it was created', () => {
   loop.createTask(() => sleep(1), { name: 'forgotten' });
   assert.throws(() => checkLoopEmpty(loop), /task forgotten .*, created at\n +at [\s\S]*testing\.test\.ts/);
   loop.close();
+});
+
+test('leaks() answers each thing with its kind, what it is, whose and how old', async () => {
+  const loop = quiet(new SimulatedEventLoop());
+  loop.debug = true;
+  const lock = new Lock();
+  const bug = new Error('bug');
+  const future = loop.createFuture();
+  await loop.runUntilComplete(
+    loop.createTask(
+      async () => {
+        loop.createTask(() => sleep(3600), { name: 'asleep' });
+        await lock.acquire();
+        future.setException(bug);
+        await sleep(2);
+      },
+      { name: 'main' },
+    ),
+  );
+  const found = leaks(loop);
+  assert.deepEqual(
+    found.map(({ stack, ...rest }) => [rest, typeof stack]),
+    [
+      [
+        { kind: 'task', description: 'task asleep was still pending', owner: 'main', ageSeconds: 2 },
+        'string',
+      ],
+      [{ kind: 'lock', description: 'a Lock was still held', owner: 'main', ageSeconds: 2 }, 'string'],
+      [
+        {
+          kind: 'exception',
+          description: 'the exception of a future was never retrieved: Error: bug',
+          owner: null,
+          ageSeconds: null,
+        },
+        'string',
+      ],
+    ],
+  );
+  assert.equal(future.exception(), bug);
+  loop.close();
+  assert.deepEqual(leaks(loop), []);
+});
+
+test('leaks() names a server, and connections with both of their sides', () =>
+  onNode(async (loop) => {
+    const { near, far } = await recorders(loop);
+    const server = await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
+    const handles = leaks(loop).filter(({ kind }) => kind === 'handle');
+    assert.equal(handles.length, 3);
+    for (const { description, ageSeconds } of handles) {
+      assert.match(description, /^a (connection with|server was still listening on) 127\.0\.0\.1/);
+      assert.ok((ageSeconds as number) >= 0 && (ageSeconds as number) < 60);
+    }
+    server.close();
+    near.transport.close();
+    await near.untilLost();
+    await far.untilLost();
+  })());
+
+test('withLoop() answers what its body answers', async () => {
+  assert.equal(
+    await withLoop(
+      () => new SimulatedEventLoop(),
+      () => 42,
+    ),
+    42,
+  );
+  assert.equal(
+    await withLoop(
+      () => new SimulatedEventLoop(),
+      (loop) => loop.runUntilComplete(() => sleep(1, 'slept')),
+    ),
+    'slept',
+  );
+});
+
+test('withLoop() refuses what is no function', async () => {
+  const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+  await assert.rejects(
+    withLoop(5 as never, () => {}),
+    wrong,
+  );
+  await assert.rejects(
+    withLoop(() => new SimulatedEventLoop(), 5 as never),
+    wrong,
+  );
+});
+
+// --- checkStreamTransport(): good transports pass, and each kind of bad one is found ---
+
+const tcp: MakeStreamPair = transportsOf((loop) => recorders(loop));
+
+test('checkStreamTransport() is content with TCP', () =>
+  checkStreamTransport(tcp, { makeLoop: () => new NodeEventLoop() }));
+
+/** TCP, of whose near transport some methods are others. */
+function broken(change: (near: Transport, far: Transport, loop: BaseEventLoop) => object): MakeStreamPair {
+  return async (loop) => {
+    const [near, far] = await tcp(loop);
+    Object.assign(near, change(near, far, loop));
+    return [near, far];
+  };
+}
+
+const BROKEN: Record<string, [fault: string, MakeStreamPair]> = {
+  'data arrives in order, in both directions, before the end of the stream': [
+    'writelines() that goes backwards',
+    broken((near) => ({
+      writelines: (list: string[]) => {
+        for (const data of list.reverse()) near.write(data);
+      },
+    })),
+  ],
+  'the limits of the write buffer are 16 KiB and 64 KiB unless set': [
+    'limits that cannot be set',
+    broken(() => ({ setWriteBufferLimits: () => {} })),
+  ],
+  'closing twice is closing once, is no call to the protocol, and drops what is written later': [
+    'close() that calls the protocol',
+    broken((near) => {
+      const close = near.close.bind(near);
+      return {
+        close: () => {
+          close();
+          near.getProtocol().connectionLost?.(null);
+        },
+      };
+    }),
+  ],
+  'the end of the writing side comes behind the data and lets the other direction be': [
+    'writeEof() that closes',
+    broken((near) => ({ writeEof: () => near.close() })),
+  ],
+  'reading that is paused gets nothing until it is resumed; both may be asked twice': [
+    'pauseReading() of the other side that does nothing',
+    broken((_near, far) => {
+      far.pauseReading = () => {};
+      return {};
+    }),
+  ],
+  'another protocol is told what follows': [
+    'a protocol that can be set only once',
+    broken((_near, far) => {
+      const set = far.setProtocol.bind(far);
+      let count = 0;
+      far.setProtocol = (protocol) => {
+        if (count++ === 0) set(protocol);
+      };
+      return {};
+    }),
+  ],
+  'closing a clogged stream waits until everything has left': [
+    'close() that aborts',
+    broken((near) => ({ close: () => near.abort() })),
+  ],
+  'aborting a clogged stream drops what has not left and waits for nobody': [
+    'abort() that closes',
+    broken((near) => ({ abort: () => near.close() })),
+  ],
+};
+
+for (const [name, [fault, makePair]] of Object.entries(BROKEN)) {
+  test(`checkStreamTransport() finds ${fault}`, async () => {
+    const check = streamTransportChecks(makePair)[name];
+    assert.ok(check !== undefined);
+    await assert.rejects(
+      withLoop(
+        () => new NodeEventLoop(),
+        (loop) => loop.runUntilComplete(() => check(loop)),
+      ),
+      { name: 'AssertionError' },
+    );
+  });
+}
+
+test('checkStreamTransport() says which check fails, and why', async () => {
+  const makePair = broken(() => ({ getWriteBufferSize: () => 1 }));
+  await assert.rejects(
+    checkStreamTransport(makePair, { makeLoop: () => new NodeEventLoop() }),
+    (error: Error) => {
+      assert.match(
+        error.message,
+        /^a stream transport must keep this: empty data is nothing\. AssertionError/,
+      );
+      assert.equal((error.cause as Error).name, 'AssertionError');
+      return true;
+    },
+  );
+});
+
+test('checkStreamTransport() fails when makePair leaves something in the loop, or fails itself', async () => {
+  const leaving: MakeStreamPair = async (loop) => {
+    await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
+    return tcp(loop);
+  };
+  const options = { makeLoop: () => new NodeEventLoop() };
+  await assert.rejects(checkStreamTransport(leaving, options), /a server was still listening/);
+  const bug = new Error('bug');
+  await assert.rejects(
+    checkStreamTransport(() => Promise.reject(bug), options),
+    (error: Error) => error.cause === bug,
+  );
+});
+
+test('checkStreamTransport() and streamTransportChecks() refuse what is no function, and unknown options', async () => {
+  const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+  assert.throws(() => streamTransportChecks(5 as never), wrong);
+  await assert.rejects(checkStreamTransport(5 as never), wrong);
+  await assert.rejects(checkStreamTransport(tcp, { makeLoop: 5 as never }), wrong);
+  await assert.rejects(checkStreamTransport(tcp, { loop: 5 } as never), wrong);
 });

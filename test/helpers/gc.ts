@@ -2,8 +2,14 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+const collect = collector();
+
+function collector(): () => void {
+  const { Bun: bun } = globalThis as { Bun?: { gc(sync: boolean): void } };
+  if (bun !== undefined) return () => bun.gc(true);
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+}
 
 /** Collects, and lets the finalizers run, which the host calls in a task of their own. */
 export async function collectGarbage(): Promise<void> {

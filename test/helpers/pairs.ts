@@ -2,21 +2,37 @@
  * Connected pairs over real sockets: two gyre transports, or one and a socket of Node's own. And the *clogged* pair, of which one
  * side has written more than the kernel takes: most mistakes of close and cancel only show there.
  */
+import assert from 'node:assert/strict';
 import type { Server as NodeServer, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import type { BaseEventLoop, Protocol, Server, StreamProtocol, Transport } from '../../src/index.ts';
-import { NodeEventLoop } from '../../src/index.ts';
+import { NodeEventLoop, UvEventLoop } from '../../src/index.ts';
 import type { Reports } from './loop-fixture.ts';
 import { withLoop } from './loop-fixture.ts';
+
+/** Whether `onNode()` gives the native loop: with GYRE_TEST_BACKEND=uv. */
+const isNative: boolean = process.env.GYRE_TEST_BACKEND === 'uv';
+
+/** For the `skip` of a test that reaches into the sockets of Node's own. */
+export const needsNodeSockets: string | false =
+  isNative && 'reaches into a socket of Node’s own, and the native backend has none';
+
+/** The loop of these tests. */
+function makeLoop(): NodeEventLoop {
+  return isNative ? new UvEventLoop() : new NodeEventLoop();
+}
+
+/** The backend says that it has descriptors and `fileno` is one, or it has none to show. */
+export function assertFileno(loop: BaseEventLoop, fileno: number, isOpen: boolean = true): void {
+  if (loop._backend.features.fileno && isOpen) assert.ok(fileno > 2, `descriptor ${fileno}`);
+  else assert.equal(fileno, -1);
+}
 
 /** Runs `body` as a task on a real loop, of which nothing may be left afterwards. */
 export function onNode(body: (loop: NodeEventLoop, reports: Reports) => Promise<void>): () => Promise<void> {
   return async () => {
     try {
-      await withLoop(
-        () => new NodeEventLoop(),
-        (loop, reports) => loop.runUntilComplete(() => body(loop, reports)),
-      );
+      await withLoop(makeLoop, (loop, reports) => loop.runUntilComplete(() => body(loop, reports)));
     } catch (error) {
       // A test that failed in the middle must not keep the process, and so the report of its failure.
       for (const handle of foreign) void closed(handle);

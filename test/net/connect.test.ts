@@ -566,7 +566,7 @@ test(
     for (const wrong of [null, 1, 'x', []]) refuse([factory, null, 1, wrong], type, /"options".*an object/);
     const options: [unknown, string, RegExp][] = [
       [{ prot: 1 }, type, /"options\.prot".*known options: family/],
-      [{ ssl: true }, type, /"options\.ssl".*absent/],
+      [{ tls: true }, type, /"options\.tls".*absent/],
       [{ family: AF_UNIX }, range, /"options\.family".*AF_INET6; got 1/],
       [{ family: 'IPv4' }, range, /"options\.family".*got "IPv4"/],
       [{ proto: IPPROTO_UDP }, range, /"options\.proto".*IPPROTO_TCP or 0; got 17/],

@@ -6,6 +6,7 @@ import type {
   BackendFeatures,
   ConnectEvents,
   ConnectTarget,
+  NameQuery,
   RawRequest,
   RawStream,
   ResolveQuery,
@@ -56,7 +57,15 @@ export class FakeStream implements RawStream {
   }
   info(): StreamInfo {
     const handle = { fileno: () => -1, setNoDelay: () => {}, setKeepAlive: () => {} };
-    return { family: AF_INET, sockname: ['192.0.2.1', 1], peername: ['192.0.2.2', 2], handle };
+    return {
+      family: AF_INET,
+      sockname: ['192.0.2.1', 1],
+      peername: ['192.0.2.2', 2],
+      handle,
+      direction: 'both',
+      halfClose: true,
+      extra: {},
+    };
   }
 }
 
@@ -131,7 +140,7 @@ export class FakeNet {
 
   /** The backend's `resolve`. */
   resolve(query: ResolveQuery, onDone: Answer): RawRequest {
-    const { host } = query;
+    const host = String(query.host);
     this.queries.push(query);
     this.#answers.push(onDone);
     const known = this.names[host];
@@ -142,12 +151,21 @@ export class FakeNet {
   }
 }
 
+const FEATURES: BackendFeatures = new SimBackend(0).features;
+
 class FakeNetBackend extends SimBackend {
-  override readonly features: BackendFeatures = { tcp: true, reusePort: true, fileno: false };
+  override readonly features: BackendFeatures = { ...FEATURES, tcp: true, reusePort: true, names: true };
   readonly net: FakeNet = new FakeNet();
 
   override resolve(...args: [ResolveQuery, Answer] | []): RawRequest {
     return this.net.resolve(...(args as [ResolveQuery, Answer]));
+  }
+
+  /** Never answers. */
+  override nameOf(...args: [NameQuery, unknown] | []): RawRequest {
+    const [{ address }] = args as [NameQuery, unknown];
+    this.net.note(`name ${address[0]}`);
+    return { cancel: () => this.net.note(`forget ${address[0]}`) };
   }
 
   override connect(...args: [ConnectTarget, ConnectEvents] | []): RawRequest {

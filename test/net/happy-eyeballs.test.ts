@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { SocketAddress } from '../../src/base/address.ts';
-import { AF_INET, AF_INET6, IPPROTO_TCP } from '../../src/base/constants.ts';
+import { AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM } from '../../src/base/constants.ts';
 import type { BaseEventLoop, ConnectionOptions, Future, TimerHandle, Transport } from '../../src/index.ts';
 import { Protocol } from '../../src/index.ts';
 import { interleaveFamilies, summary } from '../../src/net/happy-eyeballs.ts';
@@ -282,7 +282,8 @@ test(
     race.net.names = { one: ['192.0.2.1'] };
     plan(race, { '192.0.2.1': [0, 'connect'] });
     await race.connect('one', { family: AF_INET, proto: IPPROTO_TCP, flags: 0x20 });
-    assert.deepEqual(race.net.queries, [{ host: 'one', family: AF_INET, flags: 0x20 }]);
+    const type = { type: SOCK_STREAM, proto: IPPROTO_TCP };
+    assert.deepEqual(race.net.queries, [{ host: 'one', port: 0, family: AF_INET, ...type, flags: 0x20 }]);
     assert.equal(race.net.attempts.length, 1);
   }),
 );

@@ -448,6 +448,8 @@ test(
     );
     const socket = await storage.run('the client', () => dial(portOf(server)));
     socket.end('x');
+    // What is not yet accepted would be turned away.
+    while (seen.length < 1) await sleep(0);
     server.close();
     while (seen.length < 4) await sleep(0);
     await server.waitClosed();

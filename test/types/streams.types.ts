@@ -50,7 +50,7 @@ const drained = writer.drain();
 const closed = writer.waitClosed({});
 const peer = writer.getExtraInfo('peername');
 const fallback = writer.getExtraInfo('peername', 'none' as const);
-const unknownInfo = writer.getExtraInfo('cipher');
+const unknownInfo = writer.getExtraInfo('a fact of nobody');
 check<Equals<typeof drained, Future<void>>>();
 check<Equals<typeof closed, Future<void>>>();
 check<Equals<typeof peer, SocketAddress | null>>();

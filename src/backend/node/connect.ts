@@ -1,11 +1,33 @@
-/** One connection attempt to one literal address. */
+/** One connection attempt to one literal address or path. */
 
-import type { TcpNetConnectOpts } from 'node:net';
+import type { IpcNetConnectOpts, TcpNetConnectOpts } from 'node:net';
 import { connect } from 'node:net';
 import type { ConnectEvents, ConnectTarget, RawRequest } from '../backend.ts';
 import { NodeStream } from './stream.ts';
 
 export function connectSocket(target: ConnectTarget, events: ConnectEvents): RawRequest {
+  const path = typeof target.address === 'string' ? target.address : null;
+  const socket = connect(path === null ? tcpOptions(target) : unixOptions(path));
+  // Paused before it is connected: nothing is read until the transport says so.
+  socket.pause();
+  socket.once('connect', () => {
+    socket.removeListener('error', onError);
+    // Our side has no name: it was bound to none.
+    events.onConnect(new NodeStream(socket, path === null ? null : { sockname: '', peername: path }));
+  });
+  const onError = (error: Error): void => events.onError(error);
+  socket.once('error', onError);
+  return {
+    cancel: () => {
+      socket.removeAllListeners('connect');
+      socket.removeListener('error', onError);
+      socket.on('error', () => {});
+      socket.destroy();
+    },
+  };
+}
+
+function tcpOptions(target: ConnectTarget): TcpNetConnectOpts {
   const options: TcpNetConnectOpts = {
     host: target.address[0] as string,
     port: target.address[1] as number,
@@ -18,21 +40,9 @@ export function connectSocket(target: ConnectTarget, events: ConnectEvents): Raw
     options.localAddress = target.local[0] as string;
     options.localPort = target.local[1] as number;
   }
-  const socket = connect(options);
-  // Paused before it is connected: nothing is read until the transport says so.
-  socket.pause();
-  socket.once('connect', () => {
-    socket.removeListener('error', onError);
-    events.onConnect(new NodeStream(socket));
-  });
-  const onError = (error: Error): void => events.onError(error);
-  socket.once('error', onError);
-  return {
-    cancel: () => {
-      socket.removeAllListeners('connect');
-      socket.removeListener('error', onError);
-      socket.on('error', () => {});
-      socket.destroy();
-    },
-  };
+  return options;
+}
+
+function unixOptions(path: string): IpcNetConnectOpts {
+  return { path, allowHalfOpen: true };
 }

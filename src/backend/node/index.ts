@@ -1,23 +1,40 @@
 /** The portable backend: Node's own API, wherever that runs. One file a kind of handle. */
 import type { AddressInfo } from '../../base/address.ts';
+import { LoopError } from '../../base/errors.ts';
 import type {
   Backend,
   BackendFeatures,
   ConnectEvents,
   ConnectTarget,
+  DatagramOpenEvents,
+  DatagramTarget,
   ListenEvents,
   ListenTarget,
+  NameQuery,
   RawListener,
+  RawPoll,
   RawRequest,
+  RawSocket,
   RawStream,
+  RawTls,
   ResolveQuery,
+  SocketTarget,
+  SpawnEvents,
+  SpawnTarget,
+  TlsContext,
+  TlsEvents,
+  TlsTarget,
 } from '../backend.ts';
 import { HostClock } from './clock.ts';
 import { connectSocket } from './connect.ts';
-import { onInterrupt } from './interrupt.ts';
+import { openDatagram } from './datagram.ts';
 import { NodeListener } from './listener.ts';
-import { resolveName } from './resolver.ts';
+import { openPipe } from './pipe.ts';
+import { spawnProcess } from './process.ts';
+import { nameOf, resolveName } from './resolver.ts';
+import { onInterrupt, onSignal, SIGNALS } from './signal.ts';
 import { adoptSocket } from './stream.ts';
+import { tlsContext, wrapTls } from './tls.ts';
 
 /** `SO_REUSEPORT` came with Node 22.12 and 23.1; and only there are several listeners balanced by the kernel. */
 function hasReusePort(): boolean {
@@ -28,10 +45,35 @@ function hasReusePort(): boolean {
   );
 }
 
+/** Before Node 22 the name goes out with NULs behind it, up to 108 bytes: a name that nobody else has. */
+function hasAbstractUnix(): boolean {
+  return process.platform === 'linux' && Number.parseInt(process.versions.node, 10) >= 22;
+}
+
+/** What Node's own API can do here. */
+export const NODE_FEATURES: BackendFeatures = {
+  tcp: true,
+  reusePort: hasReusePort(),
+  fileno: false,
+  unix: process.platform !== 'win32',
+  abstractUnix: hasAbstractUnix(),
+  pipes: true,
+  datagrams: true,
+  names: true,
+  tls: true,
+  subprocesses: true,
+  signals: true,
+  files: true,
+  executors: true,
+  polling: false,
+  sockets: false,
+};
+
 export class NodeBackend implements Backend {
-  readonly name = 'node';
-  readonly features: BackendFeatures = { tcp: true, reusePort: hasReusePort(), fileno: false };
+  readonly name: string = 'node';
+  readonly features: BackendFeatures = NODE_FEATURES;
   readonly clockResolution: number;
+  readonly signals: Readonly<Record<string, number>> = SIGNALS;
   readonly #clock: HostClock;
 
   constructor() {
@@ -79,8 +121,48 @@ export class NodeBackend implements Backend {
     return new NodeListener(target, events);
   }
 
-  onInterrupt(callback: () => void): RawRequest {
-    return onInterrupt(callback);
+  nameOf(query: NameQuery, onDone: (error: Error | null, host: string, service: string) => void): RawRequest {
+    return nameOf(query, onDone);
+  }
+
+  openPipe(pipe: unknown, direction: 'read' | 'write'): RawStream {
+    return openPipe(pipe, direction);
+  }
+
+  datagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest {
+    return openDatagram(target, events);
+  }
+
+  spawn(target: SpawnTarget, events: SpawnEvents): RawRequest {
+    return spawnProcess(target, events);
+  }
+
+  signal(signum: number, callback: () => void): RawRequest {
+    return onSignal(signum, callback);
+  }
+
+  interrupt(signum: number, callback: () => void): RawRequest {
+    return onInterrupt(signum, callback);
+  }
+
+  tlsContext(ssl: unknown, serverSide: boolean): TlsContext {
+    return tlsContext(ssl, serverSide);
+  }
+
+  wrapTls(target: TlsTarget, events: TlsEvents): RawTls {
+    return wrapTls(target, events);
+  }
+
+  poll(_fd: number, _onReady: (readable: boolean, writable: boolean) => void): RawPoll {
+    throw new LoopError('ERR_UNSUPPORTED', 'Node tells nobody when a descriptor is ready; UvEventLoop does');
+  }
+
+  usesDescriptor(_fd: number): boolean {
+    return false;
+  }
+
+  socket(_target: SocketTarget): RawSocket {
+    throw new LoopError('ERR_UNSUPPORTED', 'Node has no sockets without buffers; UvEventLoop has');
   }
 
   close(): void {}

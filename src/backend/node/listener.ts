@@ -1,47 +1,36 @@
-/** A listening socket of `node:net`. */
+/** A listening socket of `node:net`: TCP, or a unix socket. */
 
 import type { ListenOptions, AddressInfo as NodeAddress, Socket } from 'node:net';
 import { createServer, Server } from 'node:net';
 import type { SocketAddress } from '../../base/address.ts';
 import { invalidArgType } from '../../base/validate.ts';
-import type { ListenEvents, ListenTarget, RawListener } from '../backend.ts';
+import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
 import { NodeStream, toAddress } from './stream.ts';
+import { isAbstract, removeStale, SocketFile } from './unix-path.ts';
 
 export class NodeListener implements RawListener {
   readonly #server: Server;
+  readonly #events: ListenEvents;
   #sockname: SocketAddress | null = null;
+  /** Of a unix socket that we have made. */
+  #file: SocketFile | null = null;
+  #probe: RawRequest | null = null;
+  #closed: boolean = false;
 
   constructor(target: ListenTarget, events: ListenEvents) {
     const adopted = target.socket instanceof Server ? target.socket : null;
     if (adopted !== null && !adopted.listening)
       throw invalidArgType('sock', adopted, 'a server that is listening');
-    const options = adopted === null ? listenOptions(target) : null;
     const server = adopted ?? createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
     this.#server = server;
-    server.on('connection', (socket: Socket) => {
-      // A peer that was gone before it was accepted: Node tells by a socket without an address.
-      if (socket.remoteAddress === undefined) {
-        socket.destroy();
-        return;
-      }
-      if (adopted !== null) {
-        socket.allowHalfOpen = true;
-        socket.setNoDelay(true);
-      }
-      events.onConnection(new NodeStream(socket));
-    });
-    server.on('error', (error) => events.onError(error));
-    const listening = (): void => {
-      server.unref();
-      const address = server.address() as NodeAddress | null;
-      if (address !== null) this.#sockname = toAddress(address.address, address.port);
-      events.onListening();
-    };
-    if (options === null) {
-      process.nextTick(listening);
+    this.#events = events;
+    server.on('connection', (socket: Socket) => this.#accept(socket, adopted !== null));
+    if (adopted !== null) {
+      server.on('error', (error) => events.onError(error));
+      this.#bound();
+      process.nextTick(this.#listening);
     } else {
-      server.once('listening', listening);
-      server.listen(options);
+      this.#listen(target);
     }
   }
 
@@ -54,21 +43,85 @@ export class NodeListener implements RawListener {
   }
 
   close(): void {
-    this.#server.close();
+    this.#closed = true;
+    this.#probe?.cancel();
+    if (this.#file === null) this.#server.close();
+    else this.#file.closeServer(this.#server);
+  }
+
+  #listen(target: ListenTarget): void {
+    const server = this.#server;
+    const options = listenOptions(target);
+    const path = options.path ?? null;
+    const failed = (error: NodeJS.ErrnoException): void => {
+      // Node says so later, and we may have been closed meanwhile.
+      if (this.#closed) return;
+      if (path === null || isAbstract(path) || error.code !== 'EADDRINUSE' || this.#probe !== null) {
+        this.#events.onError(error);
+        return;
+      }
+      this.#probe = removeStale(path, (free) => {
+        if (free) this.#tryToListen(options);
+        else this.#events.onError(error);
+      });
+    };
+    server.on('error', failed);
+    server.once('listening', this.#listening);
+    this.#tryToListen(options);
+  }
+
+  #tryToListen(options: ListenOptions): void {
+    this.#server.listen(options);
+    if (!this.#server.listening) return;
+    if (options.path !== undefined) this.#file = new SocketFile(options.path);
+    this.#bound();
+  }
+
+  #bound(): void {
+    this.#server.unref();
+    const address = this.#server.address() as NodeAddress | string | null;
+    // Of a unix socket that was given as a descriptor Node does not know the name.
+    if (address === null || typeof address === 'string') this.#sockname = address ?? '';
+    else this.#sockname = toAddress(address.address, address.port);
+  }
+
+  #listening = (): void => {
+    // Node looks even a literal host up, and binds later.
+    if (this.#sockname === null) this.#bound();
+    this.#events.onListening();
+  };
+
+  #accept(socket: Socket, wasAdopted: boolean): void {
+    const path = typeof this.#sockname === 'string' ? this.#sockname : null;
+    // A peer that was gone before it was accepted: Node tells by a socket without an address.
+    if (path === null && socket.remoteAddress === undefined) {
+      socket.destroy();
+      return;
+    }
+    if (wasAdopted) {
+      socket.allowHalfOpen = true;
+      socket.setNoDelay(true);
+    }
+    // A peer that has bound its side to a path is rare, and Node cannot ask for it.
+    this.#events.onConnection(
+      new NodeStream(socket, path === null ? null : { sockname: path, peername: '' }),
+    );
   }
 }
 
 function listenOptions(target: ListenTarget): ListenOptions & { fd?: number; reusePort?: boolean } {
-  if (target.address === null) {
+  const { address, backlog } = target;
+  if (address === null) {
     if (typeof target.socket !== 'number' || !Number.isInteger(target.socket) || target.socket < 0) {
       throw invalidArgType('sock', target.socket, 'a descriptor or a net.Server that is listening');
     }
-    return { fd: target.socket, backlog: target.backlog };
+    return { fd: target.socket, backlog };
   }
+  if (typeof address === 'string') return { path: address, backlog, exclusive: true };
   return {
-    host: target.address[0] as string,
-    port: target.address[1] as number,
-    backlog: target.backlog,
+    host: address[0] as string,
+    port: address[1] as number,
+    backlog,
     ipv6Only: target.ipv6Only,
     exclusive: true,
     ...(target.reusePort ? { reusePort: true } : {}),

@@ -1,32 +1,73 @@
 /** Names by the system's resolver. */
-import { lookup } from 'node:dns';
+import { promises as dns } from 'node:dns';
+import { hostname } from 'node:os';
 import type { AddressInfo } from '../../base/address.ts';
+import { isLinkLocal, literalFamily, splitZone } from '../../base/address.ts';
+import type { HostAddress } from '../../base/address-info.ts';
+import {
+  addressInfos,
+  hostAddresses,
+  knownScope,
+  literalCanonname,
+  serviceKinds,
+} from '../../base/address-info.ts';
 import {
   AF_INET,
   AF_INET6,
   AF_UNSPEC,
   AI_ADDRCONFIG,
   AI_ALL,
+  AI_CANONNAME,
   AI_V4MAPPED,
   IPPROTO_TCP,
-  SOCK_STREAM,
+  IPPROTO_UDP,
+  NI_DGRAM,
+  NI_NAMEREQD,
+  NI_NOFQDN,
+  NI_NUMERICHOST,
+  NI_NUMERICSERV,
 } from '../../base/constants.ts';
-import type { RawRequest, ResolveQuery } from '../backend.ts';
+import { nameError } from '../../base/name-error.ts';
+import type { NameQuery, RawRequest, ResolveQuery } from '../backend.ts';
+import { canonicalName, hostsFileName } from './canonical-name.ts';
+import { portOf, serviceOf } from './services.ts';
+import { configuredFamilies, scopeIdOf, zoneOf } from './zones.ts';
 
-/**
- * The thread that looks the name up cannot be stopped: cancelling only closes our ears.
- */
+/** How often a name server is asked: glibc's own number. How long each time says the system's configuration. */
+const DNS_TRIES = 2;
+
+/** The thread that looks the name up cannot be stopped: cancelling closes our ears, and ends what goes on without a thread. */
 export function resolveName(
   query: ResolveQuery,
   onDone: (error: Error | null, found: AddressInfo[]) => void,
 ): RawRequest {
+  const resolver = new LazyResolver();
+  const ears = listen(infosOf(query, resolver), (error, found) => onDone(error, found ?? []));
+  return {
+    cancel: () => {
+      ears.cancel();
+      resolver.cancel();
+    },
+  };
+}
+
+export function nameOf(
+  query: NameQuery,
+  onDone: (error: Error | null, host: string, service: string) => void,
+): RawRequest {
+  return listen(namesOf(query), (error, names) => onDone(error, names?.[0] ?? '', names?.[1] ?? ''));
+}
+
+function listen<T>(promise: Promise<T>, onDone: (error: Error | null, value: T | null) => void): RawRequest {
   let listening = true;
-  const family = query.family === AF_INET ? 4 : query.family === AF_INET6 ? 6 : AF_UNSPEC;
-  const hints = query.flags & (AI_ADDRCONFIG | AI_V4MAPPED | AI_ALL);
-  lookup(query.host, { family, hints, all: true, verbatim: true }, (error, addresses) => {
-    if (!listening) return;
-    onDone(error, error === null ? addresses.map(toInfo) : []);
-  });
+  promise.then(
+    (value) => {
+      if (listening) onDone(null, value);
+    },
+    (error: Error) => {
+      if (listening) onDone(error, null);
+    },
+  );
   return {
     cancel: () => {
       listening = false;
@@ -34,12 +75,112 @@ export function resolveName(
   };
 }
 
-function toInfo({ address, family }: { address: string; family: number }): AddressInfo {
-  return {
-    family: family === 6 ? AF_INET6 : AF_INET,
-    type: SOCK_STREAM,
-    proto: IPPROTO_TCP,
-    canonname: '',
-    sockaddr: family === 6 ? [address, 0, 0, 0] : [address, 0],
-  };
+/** Asks name servers itself, without a thread, and so can be stopped. */
+class LazyResolver {
+  #resolver: dns.Resolver | null = null;
+  #cancelled: boolean = false;
+
+  get(): dns.Resolver {
+    this.#resolver ??= new dns.Resolver({ tries: DNS_TRIES });
+    return this.#resolver;
+  }
+
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  cancel(): void {
+    this.#cancelled = true;
+    this.#resolver?.cancel();
+  }
+}
+
+/** In the order in which getaddrinfo(3) finds fault: services, then hosts. */
+async function infosOf(query: ResolveQuery, resolver: LazyResolver): Promise<AddressInfo[]> {
+  const { host, port, type, proto, flags } = query;
+  const kinds = serviceKinds(host, type, proto, (wanted) =>
+    typeof port === 'number' ? port : portOf(port, wanted),
+  );
+  const family = familyToAsk(query);
+  const known = hostAddresses(host, family, flags);
+  if (known !== null) {
+    return addressInfos(known, kinds, literalCanonname(host, flags), (address) => scopeOf(host, address));
+  }
+  const found = await lookUp(host as string, query);
+  const wantsName = (flags & AI_CANONNAME) !== 0 && !resolver.cancelled;
+  const name = wantsName ? await canonicalName(resolver.get(), host as string, found.map(text)) : '';
+  return addressInfos(found, kinds, name, (address) => scopeOf(host, address));
+}
+
+/**
+ * The family that `AI_ADDRCONFIG` leaves of those asked for; for a name, the system itself does it.
+ *
+ * Where only the loopback has addresses, and none is asked for in particular, both families count.
+ */
+function familyToAsk({ host, family, flags }: ResolveQuery): number {
+  if ((flags & AI_ADDRCONFIG) === 0) return family;
+  const { v4, v6 } = configuredFamilies();
+  if (family === AF_UNSPEC) return v4 === v6 ? AF_UNSPEC : v4 ? AF_INET : AF_INET6;
+  if (family === AF_INET ? v4 : v6) return family;
+  throw nameError('getaddrinfo', 'ENOTFOUND', host ?? '', 'this machine has no address of that family');
+}
+
+async function lookUp(host: string, query: ResolveQuery): Promise<HostAddress[]> {
+  const family = query.family === AF_INET ? 4 : query.family === AF_INET6 ? 6 : AF_UNSPEC;
+  const hints = query.flags & (AI_ADDRCONFIG | AI_V4MAPPED | AI_ALL);
+  const found = await dns.lookup(host, { family, hints, all: true, verbatim: true });
+  if (found.length === 0) throw nameError('getaddrinfo', 'ENOTFOUND', host);
+  return found.map(({ address }) => {
+    const [plain, zone] = splitZone(address);
+    return { family: literalFamily(address) === 6 ? AF_INET6 : AF_INET, address: plain, zone };
+  });
+}
+
+function text({ address }: HostAddress): string {
+  return address;
+}
+
+function scopeOf(host: string | null, address: HostAddress): number {
+  const scope = knownScope(host, address) ?? scopeIdOf(address.zone);
+  if (scope === null) throw nameError('getaddrinfo', 'ENOTFOUND', host ?? '', `no interface ${address.zone}`);
+  return scope;
+}
+
+async function namesOf({ address, flags }: NameQuery): Promise<[host: string, service: string]> {
+  const port = address[1] as number;
+  const numeric = numericHost(address);
+  const named = (flags & NI_NUMERICHOST) === 0 ? await nameFor(numeric) : null;
+  if (named === null && (flags & NI_NAMEREQD) !== 0) throw nameError('getnameinfo', 'ENOTFOUND', numeric);
+  const proto = (flags & NI_DGRAM) === 0 ? IPPROTO_TCP : IPPROTO_UDP;
+  const service = (flags & NI_NUMERICSERV) === 0 ? serviceOf(port, proto) : null;
+  const host = named !== null && (flags & NI_NOFQDN) !== 0 ? withoutOwnDomain(named) : named;
+  return [host ?? numeric, service ?? String(port)];
+}
+
+/** Null where the address has no name. */
+async function nameFor(address: string): Promise<string | null> {
+  try {
+    // Node asks for a service, too, and needs a port for it.
+    return (await dns.lookupService(address, 0)).hostname;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTFOUND') return null;
+    throw error;
+  }
+}
+
+/** With the interface by name where that means something, else by number. */
+function numericHost(address: NameQuery['address']): string {
+  const host = address[0] as string;
+  const scope = address.length === 4 ? (address[3] as number) : 0;
+  if (scope === 0) return host;
+  return `${host}%${isLinkLocal(host) ? zoneOf(scope) : scope}`;
+}
+
+/** The name of a machine of our own domain, which is that of our own name, or of its canonical form in the hosts file. */
+function withoutOwnDomain(name: string): string {
+  const own = hostname();
+  const full = own.includes('.') ? own : (hostsFileName(own) ?? own);
+  const dot = full.indexOf('.');
+  const domain = dot < 0 ? '' : full.slice(dot);
+  return domain !== '' && name.endsWith(domain) ? name.slice(0, -domain.length) : name;
 }

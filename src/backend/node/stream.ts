@@ -1,64 +1,52 @@
-/** A connected socket of `node:net` as a raw stream. */
+/** A connected socket of `node:net` as a raw stream: TCP, or a unix socket. */
+import { fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { SocketAddress } from '../../base/address.ts';
-import { AF_INET, AF_INET6 } from '../../base/constants.ts';
+import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
+import { ReadSide } from './read-side.ts';
 
 const NOTHING = new Uint8Array(0);
 
-/**
- * Facts. A paused socket reads on until its buffer is full, and says `end` even though it is paused, when the buffer is empty; a
- * socket of which both directions have ended closes itself.
- *
- * What this means. Both events may come when nothing is to be read, and before anybody listens: they wait here, in order, for
- * `open()` and `readStart()`.
- */
-export class NodeStream implements RawStream, SocketControl {
+/** The names of a unix socket. Node cannot be asked: whoever made it must know. Null: nobody does. */
+export interface UnixNames {
+  sockname: string | null;
+  peername: string | null;
+}
+
+export class NodeStream extends ReadSide implements RawStream, SocketControl {
   readonly #socket: Socket;
   readonly #info: StreamInfo;
   #events: StreamEvents | null = null;
-  #error: Error | null = null;
-  #reading: boolean = false;
-  #end: 'none' | 'held' | 'told';
-  #close: 'none' | 'held' | 'told' = 'none';
-  /** We end it ourselves: only its close is of interest now. */
-  #ending: boolean = false;
 
-  /** @param socket connected, half-open allowed */
-  constructor(socket: Socket) {
+  /**
+   * @param socket connected, half-open allowed
+   * @param unix null: TCP
+   */
+  constructor(socket: Socket, unix: UnixNames | null = null) {
+    super(socket);
     this.#socket = socket;
-    socket.pause();
     // The loop keeps the process alive while it runs, and not a moment longer; its sockets do not.
     socket.unref();
     // Asked now: a socket that is closed does not know any more.
-    this.#info = {
-      family: socket.remoteFamily === 'IPv6' ? AF_INET6 : AF_INET,
+    const names = unix ?? {
       sockname: toAddress(socket.localAddress, socket.localPort),
       peername: toAddress(socket.remoteAddress, socket.remotePort),
-      handle: this,
     };
-    this.#end = socket.readableEnded ? 'held' : 'none';
-    socket.on('error', this.#onError);
-    socket.on('end', this.#onEnd);
-    socket.on('close', this.#onClose);
+    this.#info = {
+      family: unix !== null ? AF_UNIX : socket.remoteFamily === 'IPv6' ? AF_INET6 : AF_INET,
+      ...names,
+      handle: this,
+      direction: 'both',
+      halfClose: true,
+      extra: {},
+    };
   }
 
-  open(events: StreamEvents): void {
+  override open(events: StreamEvents): void {
     this.#events = events;
-    this.#socket.on('data', (data: Buffer) => events.onRead(data));
-    if (this.#close === 'held') process.nextTick(this.#tell);
-  }
-
-  readStart(): void {
-    this.#reading = true;
-    if (this.#end === 'held') process.nextTick(this.#tell);
-    else this.#socket.resume();
-  }
-
-  readStop(): void {
-    this.#reading = false;
-    this.#socket.pause();
+    super.open(events);
   }
 
   write(chunks: Uint8Array[]): boolean {
@@ -83,7 +71,7 @@ export class NodeStream implements RawStream, SocketControl {
 
   close(): void {
     this.#socket.destroy();
-    this.#endedByUs();
+    this.endedByUs();
   }
 
   abort(): void {
@@ -97,7 +85,7 @@ export class NodeStream implements RawStream, SocketControl {
       // Not a TCP socket: it has no RST.
       socket.destroy();
     }
-    this.#endedByUs();
+    this.endedByUs();
   }
 
   info(): StreamInfo {
@@ -117,38 +105,6 @@ export class NodeStream implements RawStream, SocketControl {
     this.#socket.setKeepAlive(on, Math.ceil(delaySeconds) * 1000);
   }
 
-  #onError = (error: Error): void => {
-    this.#error ??= error;
-  };
-
-  #onEnd = (): void => {
-    this.#end = 'held';
-    if (this.#events !== null) this.#tell();
-  };
-
-  #onClose = (): void => {
-    this.#close = 'held';
-    if (this.#events !== null) this.#tell();
-  };
-
-  /** Tells what has happened and may be told: the end to one who reads, the close behind it. */
-  #tell = (): void => {
-    const events = this.#events as StreamEvents;
-    if (this.#end === 'held' && this.#reading && !this.#ending) {
-      this.#end = 'told';
-      events.onEnd();
-    }
-    if (this.#close === 'held' && (this.#end !== 'held' || this.#ending || this.#error !== null)) {
-      this.#close = 'told';
-      events.onClose(this.#error);
-    }
-  };
-
-  #endedByUs(): void {
-    this.#ending = true;
-    if (this.#close === 'held' && this.#events !== null) process.nextTick(this.#tell);
-  }
-
   #onWritten = (error?: Error | null): void => {
     if (error === undefined || error === null) this.#events?.onWritten();
   };
@@ -166,17 +122,31 @@ export function adoptSocket(sock: unknown): NodeStream {
   }
   socket.allowHalfOpen = true;
   socket.setNoDelay(true);
-  return new NodeStream(socket);
+  return new NodeStream(socket, isUnix(socket) ? { sockname: null, peername: null } : null);
+}
+
+/** A TCP socket knows its own address as long as it is open. */
+function isUnix(socket: Socket): boolean {
+  return socket.localAddress === undefined;
 }
 
 function fromDescriptor(fd: number): Socket {
-  if (!Number.isInteger(fd) || fd < 0) throw invalidArgType('sock', fd, 'a descriptor');
+  if (!Number.isInteger(fd) || fd < 0 || !isSocket(fd))
+    throw invalidArgType('sock', fd, 'the descriptor of a socket');
   const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-  if (socket.remoteAddress === undefined) {
+  if (socket.remoteAddress === undefined && !isUnix(socket)) {
     socket.destroy();
     throw invalidArgType('sock', fd, 'the descriptor of a socket that is connected');
   }
   return socket;
+}
+
+function isSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket();
+  } catch {
+    return false;
+  }
 }
 
 export function toAddress(host: string | undefined, port: number | undefined): SocketAddress | null {

@@ -1,12 +1,39 @@
 /** The simulated backend: a virtual clock, and no operating system. */
 import { LoopError } from '../../base/errors.ts';
-import type { Backend, BackendFeatures, RawListener, RawRequest, RawStream } from '../backend.ts';
+import type {
+  Backend,
+  BackendFeatures,
+  RawListener,
+  RawPoll,
+  RawRequest,
+  RawSocket,
+  RawStream,
+  RawTls,
+  TlsContext,
+} from '../backend.ts';
 import { VirtualClock } from './clock.ts';
 
 export class SimBackend implements Backend {
   readonly name = 'sim';
-  readonly features: BackendFeatures = { tcp: false, reusePort: false, fileno: false };
+  readonly features: BackendFeatures = {
+    tcp: false,
+    reusePort: false,
+    fileno: false,
+    unix: false,
+    abstractUnix: false,
+    pipes: false,
+    datagrams: false,
+    names: false,
+    tls: false,
+    subprocesses: false,
+    signals: false,
+    files: false,
+    executors: false,
+    polling: false,
+    sockets: false,
+  };
   readonly clockResolution: number;
+  readonly signals: Readonly<Record<string, number>> = {};
   readonly #clock: VirtualClock;
 
   constructor(startTime: number) {
@@ -54,9 +81,48 @@ export class SimBackend implements Backend {
     throw unsupported('TCP');
   }
 
-  /** Ctrl-C is of the real world: it ends the process. */
-  onInterrupt(): RawRequest {
-    return { cancel: () => {} };
+  nameOf(): RawRequest {
+    throw unsupported('names');
+  }
+
+  openPipe(): RawStream {
+    throw unsupported('pipes');
+  }
+
+  datagram(): RawRequest {
+    throw unsupported('UDP');
+  }
+
+  spawn(): RawRequest {
+    throw unsupported('subprocesses');
+  }
+
+  signal(): RawRequest {
+    throw unsupported('signals');
+  }
+
+  interrupt(): RawRequest {
+    throw unsupported('signals');
+  }
+
+  tlsContext(): TlsContext {
+    throw unsupported('TLS');
+  }
+
+  wrapTls(): RawTls {
+    throw unsupported('TLS');
+  }
+
+  poll(): RawPoll {
+    throw unsupported('readiness');
+  }
+
+  usesDescriptor(): boolean {
+    return false;
+  }
+
+  socket(): RawSocket {
+    throw unsupported('sockets');
   }
 
   close(): void {}

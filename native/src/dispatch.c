@@ -1,0 +1,63 @@
+/* Records of what happened, and the one call to JavaScript a poll phase. */
+#include "gyre.h"
+
+static void gyre__dispatch(gyre_env_t* env) {
+  if (env->event_count == 0 || env->ending) return;
+  uint32_t count = env->event_count;
+  /* Nothing writes records while JavaScript runs: uv calls back only from its own loop. */
+  env->event_count = 0;
+  env->fresh_slabs = 0;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env->napi, &scope) != napi_ok) return;
+  napi_value receiver, dispatch, argument;
+  bool ready = napi_get_reference_value(env->napi, env->receiver, &receiver) == napi_ok &&
+               napi_get_reference_value(env->napi, env->dispatch, &dispatch) == napi_ok &&
+               napi_create_uint32(env->napi, count, &argument) == napi_ok;
+  /* A worker that is being terminated fails here, and has no exception. */
+  if (ready && napi_make_callback(env->napi, env->async_context, receiver, dispatch, 1, &argument, NULL) ==
+                   napi_pending_exception) {
+    napi_value error;
+    bool pending = false;
+    napi_is_exception_pending(env->napi, &pending);
+    if (pending && napi_get_and_clear_last_exception(env->napi, &error) == napi_ok) {
+      napi_fatal_exception(env->napi, error);
+    }
+  }
+  napi_close_handle_scope(env->napi, scope);
+}
+
+static void gyre__on_check(uv_check_t* check) {
+  gyre__dispatch(check->data);
+}
+
+/* What happened outside of the poll phase (a write that failed at once, an answer of a thread) must not wait for the next one to end. */
+static void gyre__on_prepare(uv_prepare_t* prepare) {
+  gyre__dispatch(prepare->data);
+}
+
+void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t a, int32_t b, int32_t c) {
+  if (env->ending) return;
+  int32_t* record = env->events + (size_t)env->event_count++ * GYRE_EVENT_WORDS;
+  record[0] = id;
+  record[1] = kind;
+  record[2] = a;
+  record[3] = b;
+  record[4] = c;
+  /* Room for records, and slots of slabs that a record names, must not run out in the middle of a poll phase. */
+  if (env->event_count == GYRE_EVENTS || env->fresh_slabs >= GYRE_SLAB_SLOTS - 1) gyre__dispatch(env);
+}
+
+int gyre__dispatch_init(gyre_env_t* env) {
+  env->check = gyre__alloc(uv_handle_size(UV_CHECK));
+  env->prepare = gyre__alloc(uv_handle_size(UV_PREPARE));
+  /* Who gave up frees both: libuv does not know them yet. */
+  if (env->check == NULL || env->prepare == NULL) return UV_ENOMEM;
+  uv_check_init(env->loop, env->check);
+  uv_prepare_init(env->loop, env->prepare);
+  env->check->data = env->prepare->data = env;
+  uv_check_start(env->check, gyre__on_check);
+  uv_prepare_start(env->prepare, gyre__on_prepare);
+  uv_unref((uv_handle_t*)env->check);
+  uv_unref((uv_handle_t*)env->prepare);
+  return 0;
+}

@@ -1,0 +1,119 @@
+/* Ids: what JavaScript knows a handle by. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "gyre.h"
+
+static bool gyre__grow(gyre_env_t* env) {
+  uint32_t capacity = env->capacity == 0 ? 256 : env->capacity * 2;
+  if (capacity > GYRE_ID_INDEX_MASK + 1u) return false;
+  gyre_handle_t** handles = gyre__realloc(env->handles, capacity * sizeof(*handles));
+  if (handles == NULL) return false;
+  env->handles = handles;
+  uint16_t* generations = gyre__realloc(env->generations, capacity * sizeof(*generations));
+  if (generations == NULL) return false;
+  env->generations = generations;
+  uint32_t* free_indices = gyre__realloc(env->free_indices, capacity * sizeof(*free_indices));
+  if (free_indices == NULL) return false;
+  env->free_indices = free_indices;
+  /* The lowest index is taken first. */
+  for (uint32_t i = capacity; i-- > env->capacity;) {
+    handles[i] = NULL;
+    generations[i] = 0;
+    free_indices[env->free_count++] = i;
+  }
+  env->capacity = capacity;
+  return true;
+}
+
+gyre_handle_t* gyre__handle_new(gyre_env_t* env, enum gyre_kind kind, uv_handle_type type) {
+  if (env->ending) return NULL;
+  if (env->free_count == 0 && !gyre__grow(env)) return NULL;
+  size_t size = (sizeof(gyre_handle_t) + 15) & ~(size_t)15;
+  if (type != UV_UNKNOWN_HANDLE) size += uv_handle_size(type);
+  gyre_handle_t* handle = gyre__alloc(size);
+  if (handle == NULL) return NULL;
+  uint32_t index = env->free_indices[--env->free_count];
+  handle->env = env;
+  handle->kind = (uint8_t)kind;
+  handle->type = (uint8_t)type;
+  handle->id = (int32_t)((uint32_t)env->generations[index] << GYRE_ID_INDEX_BITS | index);
+  if (type != UV_UNKNOWN_HANDLE) gyre__uv(handle)->data = handle;
+  env->handles[index] = handle;
+  env->open_count++;
+  return handle;
+}
+
+gyre_handle_t* gyre__handle_get(gyre_env_t* env, int32_t id) {
+  uint32_t index = (uint32_t)id & GYRE_ID_INDEX_MASK;
+  if (id < 0 || index >= env->capacity) return NULL;
+  gyre_handle_t* handle = env->handles[index];
+  return handle != NULL && handle->id == id && !handle->closing ? handle : NULL;
+}
+
+void gyre__handle_free(gyre_handle_t* handle) {
+  gyre_env_t* env = handle->env;
+  if (handle->on_free != NULL) handle->on_free(handle);
+  uint32_t index = (uint32_t)handle->id & GYRE_ID_INDEX_MASK;
+  env->generations[index] = (uint16_t)((env->generations[index] + 1) % GYRE_ID_GENERATIONS);
+  env->handles[index] = NULL;
+  env->free_indices[env->free_count++] = index;
+  env->open_count--;
+  free(handle);
+  gyre__end_when_empty(env);
+}
+
+/* JavaScript is not told: to it the handle has been gone since it asked for that, and the system has closed it there and then. */
+void gyre__on_close(uv_handle_t* uv) {
+  gyre__handle_free(gyre__of(uv));
+}
+
+void gyre__handle_close(gyre_handle_t* handle) {
+  if (handle->closing) return;
+  handle->closing = true;
+  uv_close(gyre__uv(handle), gyre__on_close);
+}
+
+int gyre__reuse_port(gyre_handle_t* handle) {
+  uv_os_fd_t fd;
+  int on = 1;
+  int error = uv_fileno(gyre__uv(handle), &fd);
+  if (error == 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) error = -errno;
+  return error;
+}
+
+static napi_value gyre_close(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_handle_t* handle = gyre__arg_uv(&args, 0);
+  if (handle != NULL) gyre__handle_close(handle);
+  return NULL;
+}
+
+static napi_value gyre_fileno(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_handle_t* handle = gyre__arg_uv(&args, 0);
+  uv_os_fd_t fd = -1;
+  if (handle != NULL && uv_fileno(gyre__uv(handle), &fd) != 0) fd = -1;
+  return gyre__int(&args, fd);
+}
+
+/* How many handles are open: for tests that look for leaks. */
+static napi_value gyre_open_count(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  return gyre__int(&args, args.env->open_count);
+}
+
+/* failedAt(): the step at which the last call failed, for those that have several. */
+static napi_value gyre_failed_at(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  return gyre__int(&args, args.env->failed_at);
+}
+
+const gyre_export_t gyre_handle_exports[] = {
+    {"close", gyre_close},
+    {"fileno", gyre_fileno},
+    {"failedAt", gyre_failed_at},
+    {"openCount", gyre_open_count},
+    {NULL, NULL},
+};

@@ -1,0 +1,355 @@
+/*
+ * Child processes. fork() copies the page tables of the whole process: 16 ms for one with 1 GiB resident, in which nothing else
+ * runs. vfork() lends the child our memory until it becomes the program, and a descriptor of the process tells its end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gyre.h"
+
+enum {
+  GYRE_FD_NULL = -1,
+  GYRE_FD_CLOSED = -2,
+  GYRE_KEEP_ID = -1,
+  /* More cannot be meant: the kernel allows no process more descriptors, and an argument list of fewer strings. */
+  GYRE_MOST_FDS = 1 << 20,
+  GYRE_MOST_STRINGS = 1 << 24,
+  /* Of a child whose end somebody else has taken: as asyncio says it. */
+  GYRE_CODE_UNKNOWN = 255,
+};
+
+/* Where a spawn failed: what the error message says. */
+enum gyre_spawn_stage { GYRE_AT_SETUP, GYRE_AT_DESCRIPTORS, GYRE_AT_DIRECTORY, GYRE_AT_USER, GYRE_AT_PROGRAM };
+
+typedef struct {
+  char** candidates; /* the program's possible paths */
+  char** argv;
+  char** shell_argv; /* for a script that does not say what runs it: room for the shell and the script, then argv but its first */
+  char** envp;
+  const char* cwd;
+  int32_t* fds; /* by the child's descriptor: ours, or one of the above */
+  int fd_count;
+  int32_t uid;
+  int32_t gid;
+  bool detached;
+  /* written by the child, which shares our memory until it becomes the program */
+  volatile int error;
+  volatile int stage;
+} gyre_spawn_t;
+
+typedef struct {
+  pid_t pid;
+  int pidfd;
+} gyre_child_t;
+
+/* --- in the child: nothing here may allocate, lock, or return --- */
+
+static void gyre__child_fail(gyre_spawn_t* spawn, int stage) {
+  spawn->error = errno;
+  spawn->stage = stage;
+  _exit(127);
+}
+
+static void gyre__child_signals(void) {
+  struct sigaction act = {.sa_handler = SIG_DFL};
+  for (int signum = 1; signum < NSIG; signum++) {
+    if (signum != SIGKILL && signum != SIGSTOP) sigaction(signum, &act, NULL);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void gyre__child_descriptors(gyre_spawn_t* spawn) {
+  /* Whatever stands where another will come is moved out of the way first. */
+  for (int fd = 0; fd < spawn->fd_count; fd++) {
+    int from = spawn->fds[fd];
+    if (from < 0 || from >= spawn->fd_count || from == fd) continue;
+    int moved = fcntl(from, F_DUPFD_CLOEXEC, spawn->fd_count);
+    if (moved < 0) gyre__child_fail(spawn, GYRE_AT_DESCRIPTORS);
+    spawn->fds[fd] = moved;
+  }
+  for (int fd = 0; fd < spawn->fd_count; fd++) {
+    int from = spawn->fds[fd];
+    if (from == GYRE_FD_CLOSED) {
+      close(fd);
+      continue;
+    }
+    if (from == GYRE_FD_NULL) {
+      from = open("/dev/null", (fd == 0 ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+      if (from < 0) gyre__child_fail(spawn, GYRE_AT_DESCRIPTORS);
+    }
+    if (from == fd) {
+      int flags = fcntl(fd, F_GETFD);
+      if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0) gyre__child_fail(spawn, GYRE_AT_DESCRIPTORS);
+    } else if (dup2(from, fd) < 0) {
+      gyre__child_fail(spawn, GYRE_AT_DESCRIPTORS);
+    }
+    /* Programs do not expect their standard streams to be non-blocking. */
+    if (fd <= 2) {
+      int flags = fcntl(fd, F_GETFL);
+      if (flags >= 0 && (flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    }
+  }
+}
+
+/* As execvp does it: of the folders where it is not, the last says why, but one where it may not be run says more. */
+static void gyre__child_program(gyre_spawn_t* spawn) {
+  int error = ENOENT;
+  bool forbidden = false;
+  for (char** program = spawn->candidates; *program != NULL; program++) {
+    execve(*program, spawn->argv, spawn->envp);
+    if (errno == ENOEXEC) {
+      spawn->shell_argv[0] = "/bin/sh";
+      spawn->shell_argv[1] = *program;
+      execve("/bin/sh", spawn->shell_argv, spawn->envp);
+    }
+    error = errno;
+    if (error == EACCES) forbidden = true;
+    else if (error != ENOENT && error != ENOTDIR) break;
+  }
+  errno = forbidden && (error == ENOENT || error == ENOTDIR) ? EACCES : error;
+  gyre__child_fail(spawn, GYRE_AT_PROGRAM);
+}
+
+static void gyre__child(gyre_spawn_t* spawn) {
+  gyre__child_signals();
+  if (spawn->detached) setsid();
+  gyre__child_descriptors(spawn);
+  if (spawn->cwd != NULL && chdir(spawn->cwd) != 0) gyre__child_fail(spawn, GYRE_AT_DIRECTORY);
+  /* By system call: libc's functions would do it to the threads of the parent, too. */
+  if (spawn->uid != GYRE_KEEP_ID || spawn->gid != GYRE_KEEP_ID) syscall(SYS_setgroups, 0, NULL);
+  if (spawn->gid != GYRE_KEEP_ID && syscall(SYS_setgid, spawn->gid) != 0) gyre__child_fail(spawn, GYRE_AT_USER);
+  if (spawn->uid != GYRE_KEEP_ID && syscall(SYS_setuid, spawn->uid) != 0) gyre__child_fail(spawn, GYRE_AT_USER);
+  gyre__child_program(spawn);
+}
+
+/* --- in the parent --- */
+
+/* Of its own, so that vfork's second return finds no variable of the caller in a register. */
+__attribute__((noinline)) static pid_t gyre__vfork(gyre_spawn_t* spawn) {
+  pid_t pid = vfork();
+  if (pid == 0) gyre__child(spawn);
+  return pid;
+}
+
+static void gyre__reap(pid_t pid) {
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+}
+
+static int gyre__spawn(gyre_spawn_t* spawn, pid_t* result) {
+  sigset_t all, before;
+  sigfillset(&all);
+  /* A handler of ours must not run in the child, in our memory. */
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pid_t pid = gyre__vfork(spawn);
+  int error = pid < 0 ? errno : spawn->error;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (pid > 0 && error != 0) gyre__reap(pid);
+  *result = pid;
+  return error == 0 ? 0 : -error;
+}
+
+static void gyre__child_gone(gyre_handle_t* handle) {
+  gyre_child_t* child = handle->data;
+  if (child->pidfd >= 0) close(child->pidfd);
+  free(child);
+}
+
+static void gyre__on_child(uv_poll_t* poll, int status, int events) {
+  (void)status;
+  (void)events;
+  gyre_handle_t* handle = gyre__of(poll);
+  gyre_child_t* child = handle->data;
+  int result;
+  pid_t pid = waitpid(child->pid, &result, WNOHANG);
+  if (pid == 0 || (pid < 0 && errno == EINTR)) return;
+  int code = pid < 0 ? GYRE_CODE_UNKNOWN : WIFEXITED(result) ? WEXITSTATUS(result) : 0;
+  int signum = pid > 0 && WIFSIGNALED(result) ? WTERMSIG(result) : 0;
+  /* First: its number may be another's from now on. */
+  gyre__handle_close(handle);
+  gyre__event(handle->env, handle->id, GYRE_EXITED, code, signum, child->pid);
+}
+
+/* Watches a child that runs: its id, or an error, and then the child has been killed. */
+static int gyre__watch(gyre_env_t* env, pid_t pid) {
+  gyre_handle_t* handle = gyre__handle_new(env, GYRE_CHILD, UV_POLL);
+  gyre_child_t* child = handle == NULL ? NULL : gyre__alloc(sizeof(*child));
+  int error = child == NULL ? UV_ENOMEM : 0;
+  if (error == 0) {
+    *child = (gyre_child_t){.pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0)};
+    handle->data = child;
+    handle->on_free = gyre__child_gone;
+    if (child->pidfd < 0) error = -errno;
+  }
+  if (error == 0) error = uv_poll_init(env->loop, (uv_poll_t*)gyre__uv(handle), child->pidfd);
+  if (error != 0) {
+    if (handle != NULL) gyre__handle_free(handle);
+    kill(pid, SIGKILL);
+    gyre__reap(pid);
+    return error;
+  }
+  uv_unref(gyre__uv(handle));
+  uv_poll_start((uv_poll_t*)gyre__uv(handle), UV_READABLE, gyre__on_child);
+  return handle->id;
+}
+
+static void gyre__free_strings(char** list) {
+  if (list == NULL) return;
+  for (char** one = list; *one != NULL; one++) free(*one);
+  free(list);
+}
+
+/* An array's strings, with NULL behind them. */
+static char** gyre__arg_strings(gyre_args_t* args, size_t index) {
+  napi_env napi = args->env->napi;
+  uint32_t length = 0;
+  char** list = NULL;
+  if (index < args->argc && napi_get_array_length(napi, args->argv[index], &length) == napi_ok && length <= GYRE_MOST_STRINGS) {
+    list = gyre__alloc(((size_t)length + 1) * sizeof(*list));
+  }
+  if (list == NULL) args->failed = true;
+  for (uint32_t i = 0; list != NULL && i < length && !args->failed; i++) {
+    napi_handle_scope scope;
+    if (napi_open_handle_scope(napi, &scope) != napi_ok) {
+      args->failed = true;
+      break;
+    }
+    gyre_args_t one = {.env = args->env, .argc = 1};
+    if (napi_get_element(napi, args->argv[index], i, &one.argv[0]) == napi_ok) list[i] = gyre__arg_string(&one, 0);
+    if (list[i] == NULL) args->failed = true;
+    napi_close_handle_scope(napi, scope);
+  }
+  return list;
+}
+
+static char** gyre__shell_argv(char** argv) {
+  size_t length = 0;
+  while (argv[length] != NULL) length++;
+  char** list = gyre__alloc((length + 3) * sizeof(*list));
+  for (size_t i = 1; list != NULL && i < length; i++) list[i + 1] = argv[i];
+  return list;
+}
+
+/* A copy of an Int32Array: the child writes into it. */
+static int32_t* gyre__arg_fds(gyre_args_t* args, size_t index, int* count) {
+  void* fds = NULL;
+  size_t length = 0;
+  napi_typedarray_type type;
+  if (index >= args->argc ||
+      napi_get_typedarray_info(args->env->napi, args->argv[index], &type, &length, &fds, NULL, NULL) != napi_ok ||
+      type != napi_int32_array || length > GYRE_MOST_FDS) {
+    args->failed = true;
+    return NULL;
+  }
+  int32_t* copy = gyre__alloc((length + 1) * sizeof(*copy));
+  if (copy == NULL) args->failed = true;
+  else if (length > 0) memcpy(copy, fds, length * sizeof(*copy));
+  *count = (int)length;
+  return copy;
+}
+
+/* spawn(candidates, argv, env, cwd | null, fds, uid, gid, detached): an id, or an error, of which failedAt() tells the place. */
+static napi_value gyre_spawn(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_spawn_t spawn = {.error = 0};
+  spawn.candidates = gyre__arg_strings(&args, 0);
+  spawn.argv = gyre__arg_strings(&args, 1);
+  spawn.envp = gyre__arg_strings(&args, 2);
+  char* cwd = gyre__arg_string(&args, 3);
+  spawn.cwd = cwd;
+  spawn.fds = gyre__arg_fds(&args, 4, &spawn.fd_count);
+  spawn.uid = gyre__arg_int(&args, 5);
+  spawn.gid = gyre__arg_int(&args, 6);
+  spawn.detached = gyre__arg_bool(&args, 7);
+  int result = UV_EINVAL;
+  if (!args.failed) {
+    spawn.shell_argv = gyre__shell_argv(spawn.argv);
+    pid_t pid = -1;
+    result = spawn.shell_argv == NULL ? UV_ENOMEM : gyre__spawn(&spawn, &pid);
+    if (result == 0) result = gyre__watch(args.env, pid);
+  }
+  args.env->failed_at = spawn.stage;
+  gyre__free_strings(spawn.candidates);
+  gyre__free_strings(spawn.argv);
+  gyre__free_strings(spawn.envp);
+  free(cwd);
+  free(spawn.fds);
+  free(spawn.shell_argv);
+  return gyre__int(&args, result);
+}
+
+static napi_value gyre_pid(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_CHILD);
+  return gyre__int(&args, handle == NULL ? -1 : ((gyre_child_t*)handle->data)->pid);
+}
+
+/* By the descriptor: a number that is another's by now gets no signal. */
+static napi_value gyre_kill(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_CHILD);
+  int32_t signum = gyre__arg_int(&args, 1);
+  if (handle == NULL) return gyre__int(&args, UV_ESRCH);
+  int fd = ((gyre_child_t*)handle->data)->pidfd;
+  return gyre__int(&args, syscall(SYS_pidfd_send_signal, fd, signum, NULL, 0) == 0 ? 0 : -errno);
+}
+
+static napi_value gyre__pair(napi_env napi, napi_callback_info info, bool socket) {
+  gyre_args_t args = gyre__args(napi, info);
+  int fds[2];
+  int failed = socket ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) : pipe2(fds, O_CLOEXEC);
+  if (failed != 0) return gyre__int(&args, -errno);
+  napi_value pair;
+  napi_create_array_with_length(napi, 2, &pair);
+  napi_set_element(napi, pair, 0, gyre__int(&args, fds[0]));
+  napi_set_element(napi, pair, 1, gyre__int(&args, fds[1]));
+  return pair;
+}
+
+/* [ours, the child's], or an error. */
+static napi_value gyre_socket_pair(napi_env napi, napi_callback_info info) {
+  return gyre__pair(napi, info, true);
+}
+
+/* [to read from, to write to], or an error. */
+static napi_value gyre_pipe(napi_env napi, napi_callback_info info) {
+  return gyre__pair(napi, info, false);
+}
+
+static napi_value gyre_close_fd(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  if (!args.failed) close(fd);
+  return NULL;
+}
+
+/* Whether the kernel has descriptors of processes (Linux 5.3). */
+static napi_value gyre_has_pidfd(napi_env napi, napi_callback_info info) {
+  (void)info;
+  int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+  if (fd >= 0) close(fd);
+  napi_value result;
+  napi_get_boolean(napi, fd >= 0, &result);
+  return result;
+}
+
+const gyre_export_t gyre_process_exports[] = {
+    {"spawn", gyre_spawn},
+    {"pid", gyre_pid},
+    {"kill", gyre_kill},
+    {"socketPair", gyre_socket_pair},
+    {"pipe", gyre_pipe},
+    {"closeFd", gyre_close_fd},
+    {"hasPidfd", gyre_has_pidfd},
+    {NULL, NULL},
+};

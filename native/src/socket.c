@@ -1,0 +1,284 @@
+/*
+ * The system's socket calls, by descriptor and without waiting: a number of bytes, a descriptor or 0, or an error. UV_EAGAIN: not now.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gyre.h"
+
+/* --- arguments and results --- */
+
+/* A string is a path, bytes are what packAddress() has made. */
+static int gyre__arg_sockaddr(gyre_args_t* args, size_t index, struct sockaddr_storage* out, socklen_t* length) {
+  napi_valuetype type = napi_undefined;
+  if (index < args->argc) napi_typeof(args->env->napi, args->argv[index], &type);
+  if (type == napi_string) return gyre__arg_unix_address(args, index, out, length);
+  uv_buf_t bytes = gyre__arg_bytes(args, index);
+  if (args->failed || bytes.len < sizeof(struct sockaddr_in6)) return UV_EINVAL;
+  memset(out, 0, sizeof(*out));
+  memcpy(out, bytes.base, sizeof(struct sockaddr_in6));
+  *length = out->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+  return 0;
+}
+
+/* The bytes at `index`, of which no more than the number behind it are used; base is NULL when they are not there. */
+static uv_buf_t gyre__arg_room(gyre_args_t* args, size_t index) {
+  uv_buf_t buf = gyre__arg_bytes(args, index);
+  int32_t length = gyre__arg_int(args, index + 1);
+  if (args->failed || length < 0) {
+    args->failed = true;
+    return uv_buf_init(NULL, 0);
+  }
+  if ((size_t)length < buf.len) buf.len = (size_t)length;
+  return buf;
+}
+
+static napi_value gyre__result(gyre_args_t* args, ssize_t result) {
+  return gyre__int(args, result >= 0 ? result : -errno);
+}
+
+/* [value, address]; the address is null where the system has told none. */
+static napi_value gyre__with_address(gyre_args_t* args, int64_t value, const struct sockaddr_storage* address,
+                                     socklen_t length) {
+  napi_value pair = NULL;
+  napi_create_array_with_length(args->env->napi, 2, &pair);
+  napi_set_element(args->env->napi, pair, 0, gyre__int(args, value));
+  napi_set_element(args->env->napi, pair, 1, gyre__format_address(args, (const struct sockaddr*)address, length));
+  return pair;
+}
+
+/* --- opening and naming --- */
+
+/* socketOpen(family, type, proto) */
+static napi_value gyre_socket_open(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t family = gyre__arg_int(&args, 0);
+  int32_t type = gyre__arg_int(&args, 1);
+  int32_t proto = gyre__arg_int(&args, 2);
+  if (args.failed) return gyre__int(&args, UV_EINVAL);
+  return gyre__result(&args, socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, proto));
+}
+
+/* socketFacts(fd): [family, type, proto] of a socket, which does not block from now on. */
+static napi_value gyre_socket_facts(napi_env napi, napi_callback_info info) {
+  static const int questions[] = {SO_DOMAIN, SO_TYPE, SO_PROTOCOL};
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  napi_value facts;
+  napi_create_array_with_length(napi, 3, &facts);
+  for (uint32_t i = 0; i < 3; i++) {
+    int value = 0;
+    socklen_t length = sizeof(value);
+    if (getsockopt(fd, SOL_SOCKET, questions[i], &value, &length) != 0) return gyre__int(&args, -errno);
+    napi_set_element(napi, facts, i, gyre__int(&args, value));
+  }
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return gyre__int(&args, -errno);
+  return facts;
+}
+
+static napi_value gyre__socket_name(napi_env napi, napi_callback_info info,
+                                    int (*get)(int, struct sockaddr*, socklen_t*)) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  struct sockaddr_storage address;
+  socklen_t length = sizeof(address);
+  memset(&address, 0, sizeof(address));
+  if (get(fd, (struct sockaddr*)&address, &length) != 0) return gyre__int(&args, -errno);
+  return gyre__format_address(&args, (struct sockaddr*)&address, length);
+}
+
+/* socketName(fd): an address, or an error. */
+static napi_value gyre_socket_name(napi_env napi, napi_callback_info info) {
+  return gyre__socket_name(napi, info, getsockname);
+}
+
+static napi_value gyre_socket_peer(napi_env napi, napi_callback_info info) {
+  return gyre__socket_name(napi, info, getpeername);
+}
+
+/* --- connecting and listening --- */
+
+/* socketBind(fd, address) */
+static napi_value gyre_socket_bind(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  struct sockaddr_storage address;
+  socklen_t length = 0;
+  int error = gyre__arg_sockaddr(&args, 1, &address, &length);
+  if (error != 0) return gyre__int(&args, error);
+  return gyre__result(&args, bind(fd, (struct sockaddr*)&address, length));
+}
+
+/* socketConnect(fd, address) */
+static napi_value gyre_socket_connect(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  struct sockaddr_storage address;
+  socklen_t length = 0;
+  int error = gyre__arg_sockaddr(&args, 1, &address, &length);
+  if (error != 0) return gyre__int(&args, error);
+  int result;
+  do {
+    result = connect(fd, (struct sockaddr*)&address, length);
+  } while (result != 0 && errno == EINTR);
+  return gyre__result(&args, result);
+}
+
+/* socketListen(fd, backlog) */
+static napi_value gyre_socket_listen(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  int32_t backlog = gyre__arg_int(&args, 1);
+  return gyre__result(&args, listen(fd, backlog));
+}
+
+/* socketAccept(fd): [descriptor, address]. */
+static napi_value gyre_socket_accept(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  struct sockaddr_storage address;
+  socklen_t length;
+  int accepted;
+  do {
+    length = sizeof(address);
+    memset(&address, 0, sizeof(address));
+    accepted = accept4(fd, (struct sockaddr*)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    /* Who has gone while it waited is nobody to serve. */
+  } while (accepted < 0 && (errno == EINTR || errno == ECONNABORTED));
+  if (accepted < 0) return gyre__int(&args, -errno);
+  return gyre__with_address(&args, accepted, &address, length);
+}
+
+/* socketShutdown(fd, how) */
+static napi_value gyre_socket_shutdown(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  int32_t how = gyre__arg_int(&args, 1);
+  return gyre__result(&args, shutdown(fd, how));
+}
+
+/* --- data --- */
+
+/* socketReadable(fd): how many bytes can be read, of datagrams those of the first. */
+static napi_value gyre_socket_readable(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  int bytes = 0;
+  return gyre__int(&args, ioctl(fd, FIONREAD, &bytes) == 0 ? bytes : -errno);
+}
+
+/* socketRecv(fd, bytes, length) */
+static napi_value gyre_socket_recv(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  uv_buf_t room = gyre__arg_room(&args, 1);
+  if (args.failed) return gyre__int(&args, UV_EINVAL);
+  ssize_t received;
+  do {
+    received = recv(fd, room.base, room.len, MSG_DONTWAIT);
+  } while (received < 0 && errno == EINTR);
+  return gyre__result(&args, received);
+}
+
+/* socketRecvFrom(fd, bytes, length): [bytes, address]. */
+static napi_value gyre_socket_recv_from(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  uv_buf_t room = gyre__arg_room(&args, 1);
+  if (args.failed) return gyre__int(&args, UV_EINVAL);
+  struct sockaddr_storage address;
+  socklen_t length;
+  ssize_t received;
+  do {
+    length = sizeof(address);
+    memset(&address, 0, sizeof(address));
+    received = recvfrom(fd, room.base, room.len, MSG_DONTWAIT, (struct sockaddr*)&address, &length);
+  } while (received < 0 && errno == EINTR);
+  if (received < 0) return gyre__int(&args, -errno);
+  return gyre__with_address(&args, received, &address, length);
+}
+
+/* socketSend(fd, bytes, offset): the bytes from `offset` on. */
+static napi_value gyre_socket_send(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  uv_buf_t data = gyre__arg_bytes(&args, 1);
+  int64_t offset = 0;
+  if (args.failed || args.argc < 3 || napi_get_value_int64(napi, args.argv[2], &offset) != napi_ok || offset < 0 ||
+      (uint64_t)offset > data.len) {
+    return gyre__int(&args, UV_EINVAL);
+  }
+  ssize_t sent;
+  do {
+    sent = send(fd, data.base + offset, data.len - (size_t)offset, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return gyre__result(&args, sent);
+}
+
+/* socketSendTo(fd, bytes, address) */
+static napi_value gyre_socket_send_to(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  uv_buf_t data = gyre__arg_bytes(&args, 1);
+  struct sockaddr_storage address;
+  socklen_t length = 0;
+  int error = gyre__arg_sockaddr(&args, 2, &address, &length);
+  if (error != 0 || args.failed) return gyre__int(&args, error != 0 ? error : UV_EINVAL);
+  ssize_t sent;
+  do {
+    sent = sendto(fd, data.base, data.len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr*)&address, length);
+  } while (sent < 0 && errno == EINTR);
+  return gyre__result(&args, sent);
+}
+
+/* --- options --- */
+
+/* socketGetOption(fd, level, option, bytes): fills the bytes; how many there are. */
+static napi_value gyre_socket_get_option(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  int32_t level = gyre__arg_int(&args, 1);
+  int32_t option = gyre__arg_int(&args, 2);
+  uv_buf_t value = gyre__arg_bytes(&args, 3);
+  if (args.failed) return gyre__int(&args, UV_EINVAL);
+  socklen_t length = (socklen_t)value.len;
+  int result = getsockopt(fd, level, option, value.base, &length);
+  return gyre__result(&args, result == 0 ? (ssize_t)length : -1);
+}
+
+/* socketSetOption(fd, level, option, bytes) */
+static napi_value gyre_socket_set_option(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  int32_t level = gyre__arg_int(&args, 1);
+  int32_t option = gyre__arg_int(&args, 2);
+  uv_buf_t value = gyre__arg_bytes(&args, 3);
+  if (args.failed) return gyre__int(&args, UV_EINVAL);
+  return gyre__result(&args, setsockopt(fd, level, option, value.base, (socklen_t)value.len));
+}
+
+const gyre_export_t gyre_socket_exports[] = {
+    {"socketOpen", gyre_socket_open},
+    {"socketFacts", gyre_socket_facts},
+    {"socketName", gyre_socket_name},
+    {"socketPeer", gyre_socket_peer},
+    {"socketBind", gyre_socket_bind},
+    {"socketConnect", gyre_socket_connect},
+    {"socketListen", gyre_socket_listen},
+    {"socketAccept", gyre_socket_accept},
+    {"socketShutdown", gyre_socket_shutdown},
+    {"socketReadable", gyre_socket_readable},
+    {"socketRecv", gyre_socket_recv},
+    {"socketRecvFrom", gyre_socket_recv_from},
+    {"socketSend", gyre_socket_send},
+    {"socketSendTo", gyre_socket_send_to},
+    {"socketGetOption", gyre_socket_get_option},
+    {"socketSetOption", gyre_socket_set_option},
+    {NULL, NULL},
+};

@@ -1,0 +1,78 @@
+// npm run build:native: compiles native/src into native/build/gyre.node with the C compiler and the headers at hand. Nothing is
+// downloaded. One binary serves every Node from 20 on: it uses N-API, and asks libuv for the sizes of its structures.
+//
+//   --sanitize   with AddressSanitizer and UndefinedBehaviorSanitizer, into native/build/gyre-asan.node
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { root } from './setup.mjs';
+
+const sources = path.join(root, 'native', 'src');
+const folder = path.join(root, 'native', 'build');
+
+/** @returns {string[]} the folders that hold node_api.h and uv.h, or none */
+function includeFolders() {
+  const prefix = path.join(path.dirname(process.execPath), '..');
+  const folders = [process.env.npm_config_nodedir, prefix, '/usr/local', '/usr']
+    .filter((one) => one !== undefined && one !== '')
+    .map((one) => path.join(String(one), 'include', 'node'));
+  const found = ['node_api.h', 'uv.h'].map((header) =>
+    [...folders, '/usr/include'].find((one) => existsSync(path.join(one, header))),
+  );
+  return found.every((one) => one !== undefined) ? [...new Set(found.map(String))] : [];
+}
+
+/** @returns {string | null} why it cannot be built here; null when it can */
+export function whyNotNative() {
+  if (process.platform !== 'linux')
+    return `the native backend is built on Linux only, and this is ${process.platform}`;
+  if (spawnSync('cc', ['--version']).status !== 0) return 'there is no C compiler (cc)';
+  if (includeFolders().length === 0) return 'there are no headers of Node (node_api.h, uv.h)';
+  return null;
+}
+
+/**
+ * Builds it, if a source is newer than what was built.
+ *
+ * @param {{ sanitize?: boolean }} [options]
+ * @returns {string} the file
+ */
+export function buildNative({ sanitize = false } = {}) {
+  const target = path.join(folder, sanitize ? 'gyre-asan.node' : 'gyre.node');
+  const files = readdirSync(sources).map((name) => path.join(sources, name));
+  const newest = Math.max(
+    ...[...files, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs),
+  );
+  if (existsSync(target) && statSync(target).mtimeMs > newest) return target;
+  mkdirSync(folder, { recursive: true });
+  const flags = sanitize
+    ? ['-O1', '-fsanitize=address,undefined', '-fno-omit-frame-pointer']
+    : ['-O2', '-DNDEBUG'];
+  // Two test runs may build at once: each into a file of its own, moved into place.
+  const temporary = `${target}.${process.pid}`;
+  const done = spawnSync(
+    'cc',
+    [
+      ...['-std=c11', '-D_GNU_SOURCE', '-DNAPI_VERSION=8', '-g', '-Wall', '-Wextra', '-Werror'],
+      ...['-fPIC', '-shared', '-fvisibility=hidden', ...flags],
+      ...includeFolders().map((one) => `-I${one}`),
+      ...['-o', temporary],
+      ...files.filter((file) => file.endsWith('.c')),
+    ],
+    { encoding: 'utf8' },
+  );
+  if (done.status !== 0) throw new Error(`the native backend could not be built:\n${done.stderr}`);
+  renameSync(temporary, target);
+  return target;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const reason = whyNotNative();
+  if (reason !== null) {
+    console.error(reason);
+    process.exit(1);
+  }
+  console.log(path.relative(root, buildNative({ sanitize: process.argv.includes('--sanitize') })));
+}

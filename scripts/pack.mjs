@@ -1,0 +1,102 @@
+// npm run pack, npm run pack:native: the tarballs that are published, into dist-packages/ (or the folder that is named).
+//
+// They are packed from a staging folder, because the package.json of a release says more and less than the repository's: it names the
+// native packages as optional dependencies, which npm could not install before they are published; and it has no scripts.
+
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from './build.mjs';
+import { buildNative, whyNotNative } from './build-native.mjs';
+import { npmCommand, root } from './setup.mjs';
+
+/** The platforms that a native package is made for; npm installs the one that fits. */
+const NATIVE = [{ name: '@gyre/uv-linux-x64-gnu', os: 'linux', cpu: 'x64', libc: 'glibc' }];
+
+const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+
+/**
+ * The package `gyre`.
+ *
+ * @param {string} destination a folder
+ * @returns {Promise<{ filename: string, size: number, files: { path: string }[] }>} what npm says of the tarball
+ */
+export async function packMain(destination) {
+  await build();
+  const { devDependencies: _dev, scripts: _scripts, allowScripts: _allow, ...published } = manifest;
+  published.optionalDependencies = Object.fromEntries(NATIVE.map(({ name }) => [name, manifest.version]));
+  return pack(destination, published, manifest.files);
+}
+
+/**
+ * The native package of this platform.
+ *
+ * @param {string} destination a folder
+ * @returns {{ filename: string, size: number, files: { path: string }[] } | string} or why it cannot be made here
+ */
+export function packNative(destination) {
+  const platform = NATIVE.find(({ os, cpu }) => os === process.platform && cpu === process.arch);
+  if (platform === undefined) return `no native package is made for ${process.platform} ${process.arch}`;
+  const reason = whyNotNative();
+  if (reason !== null) return reason;
+  const published = {
+    name: platform.name,
+    version: manifest.version,
+    description: `The native backend of gyre for ${platform.os} ${platform.cpu} (${platform.libc})`,
+    license: manifest.license,
+    author: manifest.author,
+    os: [platform.os],
+    cpu: [platform.cpu],
+    libc: [platform.libc],
+    engines: manifest.engines,
+    main: 'gyre.node',
+    files: ['gyre.node'],
+  };
+  return pack(destination, published, ['LICENSE'], [buildNative()]);
+}
+
+/**
+ * @param {string} destination
+ * @param {object} published its package.json
+ * @param {string[]} files of the repository
+ * @param {string[]} others laid beside the package.json
+ * @returns {{ filename: string, size: number, files: { path: string }[] }}
+ */
+function pack(destination, published, files, others = []) {
+  const staging = mkdtempSync(path.join(tmpdir(), 'gyre-pack-'));
+  try {
+    for (const name of files) cpSync(path.join(root, name), path.join(staging, name), { recursive: true });
+    for (const file of others) cpSync(file, path.join(staging, path.basename(file)));
+    writeFileSync(path.join(staging, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
+    mkdirSync(destination, { recursive: true });
+    const [npm = '', ...args] = npmCommand();
+    const done = spawnSync(
+      npm,
+      [...args, 'pack', '--json', '--loglevel=error', `--pack-destination=${destination}`],
+      {
+        cwd: staging,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+        shell: process.platform === 'win32',
+      },
+    );
+    if (done.status !== 0) throw new Error(`npm pack failed:\n${done.stdout}${done.stderr}`);
+    return JSON.parse(done.stdout)[0];
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [what = 'main', destination = path.join(root, 'dist-packages')] = process.argv.slice(2);
+  const packed = what === 'native' ? packNative(destination) : await packMain(destination);
+  if (typeof packed === 'string') {
+    console.error(packed);
+    process.exit(1);
+  }
+  console.log(
+    `${path.join(destination, packed.filename)}: ${packed.files.length} files, ${packed.size} bytes`,
+  );
+}

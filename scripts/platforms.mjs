@@ -1,0 +1,57 @@
+// npm run platforms [-- name ...]
+//
+// Runs the tests on every runtime that gyre supports, each fetched from the npm registry: the whole suite on the Nodes, the conformance
+// suites of the portable backends on Bun and Deno. Writes docs/platforms.md, and fails when a runtime differs in any way
+// that scripts/platforms/expected.json does not list, or no longer differs in one that it does.
+// With names (node20 bun ...) only those run, and the page is left alone.
+
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { runConformance } from './platforms/conformance.mjs';
+import { differences, expectedOf } from './platforms/differences.mjs';
+import { runSuite } from './platforms/node-suite.mjs';
+import { pageOf } from './platforms/page.mjs';
+import { fetchRuntime, runtimes } from './platforms/runtimes.mjs';
+import { ensureDependencies, root } from './setup.mjs';
+
+ensureDependencies();
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !runtimes.some((runtime) => runtime.name === name));
+if (unknown.length > 0) {
+  console.error(
+    `No such platform: ${unknown.join(', ')}. There are ${runtimes.map(({ name }) => name).join(', ')}.`,
+  );
+  process.exit(2);
+}
+
+/** @type {import('./platforms/page.mjs').Report[]} */
+const reports = [];
+let wrong = 0;
+for (const runtime of runtimes) {
+  if (names.length > 0 && !names.includes(runtime.name)) continue;
+  const began = performance.now();
+  const { command, version } = await fetchRuntime(runtime);
+  process.stdout.write(`${runtime.title} ${version} ... `);
+  const results =
+    runtime.kind === 'node'
+      ? await runSuite(runtime.name, command)
+      : await runConformance(command, runtime.args);
+  const expected = expectedOf(runtime.name);
+  const found = differences(results, expected);
+  const count = (/** @type {string} */ state) => results.filter((result) => result.state === state).length;
+  console.log(
+    `${results.length} tests: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped ` +
+      `(${((performance.now() - began) / 1000).toFixed(0)} s)`,
+  );
+  for (const line of found) console.error(`  ${line}`);
+  wrong += found.length;
+  reports.push({ runtime, version, results, expected });
+}
+
+if (names.length === 0) {
+  writeFileSync(path.join(root, 'docs', 'platforms.md'), pageOf(reports));
+  console.log('docs/platforms.md: written');
+}
+if (wrong > 0) console.error(`${wrong} differences that scripts/platforms/expected.json does not have right`);
+process.exitCode = wrong > 0 ? 1 : 0;

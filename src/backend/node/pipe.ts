@@ -1,0 +1,151 @@
+/** One direction of a pipe, FIFO, socket, terminal or character device: from a descriptor, a stream of Node's, or a FileHandle. */
+import type { promises, Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  createWriteStream,
+  fstatSync,
+  openSync,
+  ReadStream,
+  statSync,
+  WriteStream,
+} from 'node:fs';
+import { Socket } from 'node:net';
+import { Readable, Writable } from 'node:stream';
+import { isatty, ReadStream as Terminal } from 'node:tty';
+import { invalidArgType } from '../../base/validate.ts';
+import type { RawStream } from '../backend.ts';
+import { accessOf, openWatched } from './pipe-descriptor.ts';
+import { ReadPipe } from './read-pipe.ts';
+import { WritePipe } from './write-pipe.ts';
+
+type Direction = 'read' | 'write';
+
+const ACCEPTED: Readonly<Record<Direction, string>> = {
+  read: 'a descriptor, a Readable or a FileHandle, open for reading, of a pipe, socket, terminal or character device',
+  write:
+    'a descriptor, a Writable or a FileHandle, open for writing, of a pipe, socket, terminal or character device',
+};
+
+/** Up to here are the descriptors of the process itself, which it always has. */
+const LAST_STDIO = 2;
+
+/** What a transport has: a second one would take its data. */
+const taken: WeakSet<object> = new WeakSet();
+
+export function openPipe(pipe: unknown, direction: Direction): RawStream {
+  const stream = streamOf(pipe, direction);
+  if (stream === null) throw invalidArgType('pipe', pipe, ACCEPTED[direction]);
+  if (taken.has(stream)) throw invalidArgType('pipe', pipe, 'a stream that no other transport has');
+  const raw =
+    direction === 'read'
+      ? new ReadPipe(stream as Readable, pipe, isStdio(stream), letGo)
+      : new WritePipe(stream as Writable, pipe, isStdio(stream), letGo);
+  taken.add(stream);
+  return raw;
+}
+
+function letGo(stream: object): void {
+  taken.delete(stream);
+}
+
+/** Null: it is nothing that can be had in this direction. */
+function streamOf(pipe: unknown, direction: Direction): Readable | Writable | null {
+  if (typeof pipe === 'number') return fromDescriptor(pipe, direction);
+  if (typeof pipe !== 'object' || pipe === null) return null;
+  if (isFileHandle(pipe)) return fromFileHandle(pipe, direction);
+  if (isFile(pipe)) return null;
+  if (direction === 'read') return pipe instanceof Readable && isOpenToRead(pipe) ? pipe : null;
+  return pipe instanceof Writable && isOpenToWrite(pipe) ? pipe : null;
+}
+
+/** Bytes come out of it, and nobody has ended it by force. That it has come to its end is no obstacle: that will be told. */
+function isOpenToRead(stream: Readable): boolean {
+  const { destroyed, readableEncoding, readableObjectMode, readable, readableEnded } = stream;
+  return !destroyed && readableEncoding === null && !readableObjectMode && (readable || readableEnded);
+}
+
+function isOpenToWrite(stream: Writable): boolean {
+  return stream.writable && !stream.writableObjectMode;
+}
+
+/** A stream over a regular file or a directory. */
+function isFile(stream: object): boolean {
+  const { fd } = stream as { fd?: unknown };
+  if (typeof fd === 'number') return kindOf(() => fstatSync(fd)) === 'file';
+  if (!(stream instanceof ReadStream || stream instanceof WriteStream)) return false;
+  return kindOf(() => statSync(stream.path)) === 'file';
+}
+
+/** `none`: there is no such thing. */
+function kindOf(stat: () => Stats): 'pipe' | 'device' | 'file' | 'none' {
+  try {
+    const stats = stat();
+    if (stats.isFIFO() || stats.isSocket()) return 'pipe';
+    return stats.isCharacterDevice() ? 'device' : 'file';
+  } catch {
+    return 'none';
+  }
+}
+
+function fromDescriptor(fd: number, direction: Direction): Readable | Writable | null {
+  if (!Number.isInteger(fd) || fd < 0) return null;
+  const kind = kindOf(() => fstatSync(fd));
+  if (kind === 'none' || kind === 'file') return null;
+  const access = accessOf(fd);
+  if (access !== null && access !== 'both' && access !== direction) return null;
+  const stdio = stdioOf(fd, direction);
+  if (stdio !== null) return stdio;
+  // Not tty.WriteStream: that writes synchronously, and a terminal that is stopped would stop the process.
+  if (isatty(fd)) return new Terminal(fd);
+  if (kind === 'device') return fromDevice(fd, direction);
+  try {
+    if (direction === 'read') return new Socket({ fd, readable: true, writable: false });
+    return openWatched(fd, access);
+  } catch (error) {
+    // A socket for datagrams, say. What the system says is for the caller.
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
+/** No host can poll these: they are read and written by a thread. */
+function fromDevice(fd: number, direction: Direction): Readable | Writable {
+  const options = { fd, autoClose: fd > LAST_STDIO };
+  return direction === 'read' ? createReadStream('', options) : createWriteStream('', options);
+}
+
+/** The process's own stream over one of its first descriptors: there can be no second one. */
+function stdioOf(fd: number, direction: Direction): Readable | Writable | null {
+  if (fd > LAST_STDIO) return null;
+  const stream = direction === 'read' ? process.stdin : fd === 2 ? process.stderr : process.stdout;
+  // On a worker thread they are messages to the main thread, without a descriptor.
+  return stream.fd === fd ? stream : null;
+}
+
+function isStdio(stream: object): boolean {
+  return stream === process.stdin || stream === process.stdout || stream === process.stderr;
+}
+
+/** The class is not exported. */
+function isFileHandle(pipe: object): pipe is promises.FileHandle {
+  return pipe.constructor?.name === 'FileHandle' && 'fd' in pipe && 'datasync' in pipe;
+}
+
+/**
+ * A FileHandle closes its descriptor itself, at the latest when it is collected. So that nobody closes it under us, we open what it
+ * has open once more, and then close the handle.
+ */
+function fromFileHandle(handle: promises.FileHandle, direction: Direction): Readable | Writable | null {
+  const kind = kindOf(() => fstatSync(handle.fd));
+  if (kind === 'none' || kind === 'file') return null;
+  const access = accessOf(handle.fd);
+  if (access !== null && access !== 'both' && access !== direction) return null;
+  const mode = direction === 'read' ? constants.O_RDONLY : constants.O_WRONLY;
+  const fd = openSync(`/dev/fd/${handle.fd}`, mode | constants.O_NONBLOCK | constants.O_NOCTTY);
+  const stream = fromDescriptor(fd, direction);
+  if (stream === null) closeSync(fd);
+  else handle.close().catch(() => {});
+  return stream;
+}

@@ -1,0 +1,101 @@
+/** What a Readable of Node's tells, in the order that a raw stream promises. */
+import type { Readable } from 'node:stream';
+import type { StreamEvents } from '../backend.ts';
+
+/**
+ * Facts. A paused Readable reads on until its buffer is full, and says `end` even though it is paused, when the buffer is empty; a
+ * socket of which both directions have ended closes itself. When a child exits, Node resumes the child's output, whoever paused it.
+ *
+ * What this means. Both events, and data, may come when nothing is to be read, and before anybody listens: they wait, in order, for
+ * `open()` and `readStart()`.
+ */
+export class ReadSide {
+  readonly #readable: Readable;
+  #events: StreamEvents | null = null;
+  #error: Error | null = null;
+  #reading: boolean = false;
+  #end: 'none' | 'held' | 'told';
+  #close: 'none' | 'held' | 'told' = 'none';
+  /** We end it ourselves: only its close is of interest now. */
+  #ending: boolean = false;
+
+  constructor(readable: Readable) {
+    this.#readable = readable;
+    readable.pause();
+    this.#end = readable.readableEnded ? 'held' : 'none';
+    readable.on('data', this.#onData);
+    readable.on('error', this.#onError);
+    readable.on('end', this.#onEnd);
+    readable.on('close', this.#onClose);
+  }
+
+  open(events: StreamEvents): void {
+    this.#events = events;
+    if (this.#close === 'held') process.nextTick(this.#tell);
+  }
+
+  readStart(): void {
+    this.#reading = true;
+    if (this.#end === 'held') process.nextTick(this.#tell);
+    else this.#readable.resume();
+  }
+
+  readStop(): void {
+    this.#reading = false;
+    this.#readable.pause();
+  }
+
+  /** To be called by whoever destroys it. */
+  protected endedByUs(): void {
+    this.#ending = true;
+    if (this.#close === 'held' && this.#events !== null) process.nextTick(this.#tell);
+  }
+
+  /** Lets go of a Readable that stays open: for us it is closed. */
+  protected detach(): void {
+    const readable = this.#readable;
+    readable.pause();
+    readable.removeListener('data', this.#onData);
+    readable.removeListener('error', this.#onError);
+    readable.removeListener('end', this.#onEnd);
+    readable.removeListener('close', this.#onClose);
+    if (this.#close === 'none') this.#close = 'held';
+    this.endedByUs();
+  }
+
+  #onData = (data: Buffer): void => {
+    if (this.#reading) {
+      (this.#events as StreamEvents).onRead(data);
+    } else {
+      this.#readable.pause();
+      this.#readable.unshift(data);
+    }
+  };
+
+  #onError = (error: Error): void => {
+    this.#error ??= error;
+  };
+
+  #onEnd = (): void => {
+    this.#end = 'held';
+    if (this.#events !== null) this.#tell();
+  };
+
+  #onClose = (): void => {
+    this.#close = 'held';
+    if (this.#events !== null) this.#tell();
+  };
+
+  /** Tells what has happened and may be told: the end to one who reads, the close behind it. */
+  #tell = (): void => {
+    const events = this.#events as StreamEvents;
+    if (this.#end === 'held' && this.#reading && !this.#ending) {
+      this.#end = 'told';
+      events.onEnd();
+    }
+    if (this.#close === 'held' && (this.#end !== 'held' || this.#ending || this.#error !== null)) {
+      this.#close = 'told';
+      events.onClose(this.#error);
+    }
+  };
+}

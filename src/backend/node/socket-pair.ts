@@ -1,0 +1,126 @@
+/** Two sockets of ours that are connected with each other: a pipe of which a child can get one end under two numbers. */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { Server, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RawRequest } from '../backend.ts';
+
+/** Bytes that nobody guesses: what they open is ours. */
+const SECRET_BYTES = 16;
+
+export interface SocketPairEvents {
+  /** `near` is paused: nothing that comes is lost. */
+  onPair(near: Socket, far: Socket): void;
+  onError(error: Error): void;
+}
+
+/**
+ * Facts. Node has no `socketpair()`. What it can do is to listen on a unix socket and connect to that, and between the two
+ * anybody else may connect as well.
+ *
+ * What this means. The far end shows a secret before it is taken for ours. On Linux the name is abstract: no file, so it works
+ * where no file can be made. Elsewhere it is a file in a directory of our own.
+ */
+export class SocketPair implements RawRequest {
+  readonly #events: SocketPairEvents;
+  readonly #server: Server;
+  readonly #secret: Buffer = randomBytes(SECRET_BYTES);
+  /** Connections that have not shown the secret. */
+  readonly #strangers: Set<Socket> = new Set();
+  #path: string = '';
+  #directory: string | null = null;
+  #far: Socket | null = null;
+  #done: boolean = false;
+
+  /** @param abstract whether the name is one without a file */
+  constructor(events: SocketPairEvents, abstract: boolean = process.platform === 'linux') {
+    this.#events = events;
+    this.#server = createServer((socket) => this.#accepted(socket));
+    this.#server.on('error', (error) => this.#fail(error));
+    // Exclusive: a worker of Node's cluster would else ask the primary process to listen.
+    try {
+      this.#path = this.#makePath(abstract);
+    } catch (error) {
+      process.nextTick(() => this.#fail(error as Error));
+      return;
+    }
+    this.#server.listen({ path: this.#path, exclusive: true }, () => this.#connect());
+    this.#server.unref();
+  }
+
+  cancel(): void {
+    if (this.#done) return;
+    this.#end();
+    this.#far?.destroy();
+  }
+
+  #makePath(abstract: boolean): string {
+    if (abstract) return `\0gyre-${randomBytes(SECRET_BYTES).toString('hex')}`;
+    this.#directory = mkdtempSync(join(tmpdir(), 'gyre-'));
+    return join(this.#directory, 's');
+  }
+
+  #connect(): void {
+    if (this.#done) return;
+    const far = connect(this.#path);
+    far.unref();
+    far.on('error', (error) => this.#fail(error));
+    far.on('close', () => this.#fail(closedEarly()));
+    far.write(this.#secret);
+    this.#far = far;
+  }
+
+  #accepted(socket: Socket): void {
+    if (this.#done) {
+      socket.destroy();
+      return;
+    }
+    socket.unref();
+    socket.on('error', ignore);
+    this.#strangers.add(socket);
+    let shown = Buffer.alloc(0);
+    const check = (data: Buffer): void => {
+      shown = Buffer.concat([shown, data]);
+      if (!this.#secret.subarray(0, shown.length).equals(shown)) socket.destroy();
+      else if (shown.length === SECRET_BYTES) {
+        socket.off('data', check);
+        socket.pause();
+        this.#found(socket);
+      }
+    };
+    socket.on('data', check);
+  }
+
+  #found(near: Socket): void {
+    const far = this.#far as Socket;
+    this.#strangers.delete(near);
+    this.#end();
+    this.#events.onPair(near, far);
+  }
+
+  #fail(error: Error): void {
+    if (this.#done) return;
+    this.#end();
+    this.#far?.destroy();
+    this.#events.onError(error);
+  }
+
+  #end(): void {
+    this.#done = true;
+    this.#server.close();
+    for (const socket of this.#strangers) socket.destroy();
+    if (this.#directory !== null) rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function ignore(): void {}
+
+/** Out of descriptors, the system accepts the connection and closes it. */
+function closedEarly(): Error {
+  return Object.assign(new Error('accept EMFILE: no descriptor is left for the pipe of a child'), {
+    code: 'EMFILE',
+    syscall: 'accept',
+  });
+}

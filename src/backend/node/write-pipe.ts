@@ -1,0 +1,196 @@
+/** A Writable of Node's as a raw stream that is only written. */
+import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
+import { Duplex } from 'node:stream';
+import { ReadStream, WriteStream } from 'node:tty';
+import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
+import { pipeInfo } from './read-pipe.ts';
+
+/** Of Linux and of macOS. */
+const EPIPE = -32;
+
+/**
+ * Facts. Sockets of Node end when their peer has gone; see `openWatched` for what pipes can do. What happens before `open()` waits for
+ * it.
+ */
+export class WritePipe implements RawStream {
+  readonly #stream: Writable;
+  readonly #info: StreamInfo;
+  readonly #isStdio: boolean;
+  readonly #letGo: (stream: object) => void;
+  #events: StreamEvents | null = null;
+  #error: Error | null = null;
+  #writes: number = 0;
+  /** The write that `onWritten` is due for; 0: none. */
+  #awaited: number = 0;
+  /** Nobody reads any more. */
+  #gone: 'no' | 'held' | 'told' = 'no';
+  #close: 'none' | 'held' | 'told' = 'none';
+  #ending: boolean = false;
+
+  /**
+   * @param pipe what the user gave, for `getExtraInfo('pipe')`
+   * @param isStdio it is the process's own, and outlives us
+   * @param letGo called when we are done with a stream that outlives us
+   */
+  constructor(
+    stream: Writable,
+    pipe: unknown,
+    isStdio: boolean = false,
+    letGo: (stream: object) => void = () => {},
+  ) {
+    this.#stream = stream;
+    this.#isStdio = isStdio;
+    this.#letGo = letGo;
+    this.#info = pipeInfo('write', pipe);
+    stream.on('error', this.#onError);
+    stream.on('close', this.#onClose);
+    if (isStdio || !(stream instanceof Socket)) return;
+    stream.unref();
+    if (stream.readable && !isTerminal(stream)) this.#watch(stream);
+  }
+
+  open(events: StreamEvents): void {
+    this.#events = events;
+    process.nextTick(this.#tell);
+  }
+
+  /** Never called: the transport knows that it goes one way. */
+  readStart(): void {}
+
+  readStop(): void {}
+
+  write(chunks: Uint8Array[]): boolean {
+    const stream = this.#stream;
+    if (this.#gone !== 'no' && stream.destroyed) {
+      this.#failed(brokenPipe());
+      return false;
+    }
+    const id = ++this.#writes;
+    const last = chunks.length - 1;
+    stream.cork();
+    for (const [i, chunk] of chunks.entries()) {
+      if (i < last) stream.write(chunk);
+      else stream.write(chunk, (error) => this.#written(id, error));
+    }
+    stream.uncork();
+    if (stream.writableLength === 0) return true;
+    this.#awaited = id;
+    return false;
+  }
+
+  /** Never called: the end of a pipe is its close. */
+  shutdown(): void {}
+
+  close(): void {
+    this.#ending = true;
+    const stream = this.#stream;
+    if (this.#isStdio) {
+      this.#detach();
+    } else if (stream.writable) {
+      // Whatever it puts behind the last of the data, it does now.
+      stream.once('finish', this.#onFinish);
+      stream.end();
+    } else {
+      stream.destroy();
+    }
+    if (this.#close === 'held') process.nextTick(this.#tell);
+  }
+
+  abort(): void {
+    this.#ending = true;
+    if (this.#isStdio) this.#detach();
+    else this.#stream.destroy();
+    if (this.#close === 'held') process.nextTick(this.#tell);
+  }
+
+  info(): StreamInfo {
+    return this.#info;
+  }
+
+  /** What comes from a socket that is only written is dropped; its end is of interest. */
+  #watch(socket: Socket): void {
+    socket.allowHalfOpen = true;
+    socket.on('end', () => this.#readerGone());
+    socket.resume();
+  }
+
+  #readerGone(): void {
+    if (this.#stream.writableLength > 0) {
+      this.#failed(brokenPipe());
+    } else {
+      this.#gone = 'held';
+      this.#tell();
+    }
+  }
+
+  #written(id: number, error: Error | null | undefined): void {
+    if (error !== undefined && error !== null) return;
+    if (this.#isStdio && this.#ending) this.#stream.removeListener('error', this.#onError);
+    if (id !== this.#awaited) return;
+    this.#awaited = 0;
+    if (!this.#ending) this.#events?.onWritten();
+  }
+
+  #failed(error: Error): void {
+    this.#error ??= error;
+    if (this.#isStdio) this.#detach();
+    else this.#stream.destroy();
+    if (this.#close === 'held') process.nextTick(this.#tell);
+  }
+
+  #onError = (error: NodeJS.ErrnoException): void => {
+    // We read sockets only for this.
+    if (error.syscall === 'read' && this.#stream instanceof Socket) this.#readerGone();
+    else this.#failed(error);
+  };
+
+  #onFinish = (): void => {
+    const stream = this.#stream;
+    if (stream instanceof Socket || !(stream instanceof Duplex)) {
+      stream.destroy();
+    } else {
+      // What it makes of our data has still to be read by somebody.
+      this.#detach();
+      this.#tell();
+    }
+  };
+
+  #onClose = (): void => {
+    if (this.#close === 'none') this.#close = 'held';
+    this.#tell();
+  };
+
+  /** Tells what has happened and may be told: that nobody reads; the close, which then waits for us to end it. */
+  #tell = (): void => {
+    const events = this.#events;
+    if (events === null) return;
+    if (this.#gone === 'held' && !this.#ending) {
+      this.#gone = 'told';
+      events.onEnd();
+    }
+    if (this.#close === 'held' && (this.#gone === 'no' || this.#ending || this.#error !== null)) {
+      this.#close = 'told';
+      events.onClose(this.#error);
+    }
+  };
+
+  /** Lets go of a stream that stays open: for us it is closed. */
+  #detach(): void {
+    const stream = this.#stream;
+    stream.removeListener('close', this.#onClose);
+    // What Node has still to write may fail, and that must not end the process.
+    if (stream.writableLength === 0) stream.removeListener('error', this.#onError);
+    if (this.#close === 'none') this.#close = 'held';
+    this.#letGo(stream);
+  }
+}
+
+/** To be read it is not: what is typed there is for somebody else. */
+function isTerminal(stream: Socket): boolean {
+  return stream instanceof ReadStream || stream instanceof WriteStream;
+}
+
+function brokenPipe(): Error {
+  return Object.assign(new Error('write EPIPE'), { code: 'EPIPE', errno: EPIPE, syscall: 'write' });
+}

@@ -1,0 +1,87 @@
+/**
+ * Walks the records of a poll phase: one call from the native part, for all loops of this thread.
+ *
+ * Whatever a record's receiver throws comes out behind the last record: one failure must not lose the events of others.
+ */
+import type { Addon, Id, Loaded } from './addon.ts';
+import { loadAddon } from './addon.ts';
+
+/** As in gyre.h. */
+export const READ = 1;
+export const END = 2;
+export const ERROR = 3;
+export const WRITTEN = 4;
+export const CONNECTED = 5;
+export const ACCEPTED = 6;
+export const MESSAGE = 7;
+export const SENT = 8;
+export const RESOLVED = 9;
+export const EXITED = 10;
+export const POLLED = 11;
+
+const EVENT_WORDS = 5;
+const INDEX_MASK = (1 << 20) - 1;
+
+/** Who is told of the records of an id. */
+export interface Target {
+  readonly id: Id;
+  onEvent(kind: number, a: number, b: number, c: number): void;
+}
+
+const targets: (Target | undefined)[] = [];
+/** By slot. */
+const slabs: Buffer[] = [];
+let loaded: Loaded | null = null;
+let native: Addon;
+
+/** Loads the native part at the first call in this thread. Null: it is there; else why it is not. */
+export function load(): Exclude<Loaded, { addon: Addon }> | null {
+  if (loaded === null) {
+    loaded = loadAddon(dispatch, slabs);
+    if (loaded.addon !== null) native = loaded.addon;
+  }
+  return loaded.addon === null ? loaded : null;
+}
+
+/** The native part. Only where `load()` found it. */
+export function addon(): Addon {
+  return native;
+}
+
+export function register(target: Target): void {
+  targets[target.id & INDEX_MASK] = target;
+}
+
+export function unregister(target: Target): void {
+  const index = target.id & INDEX_MASK;
+  if (targets[index] === target) targets[index] = undefined;
+}
+
+/** A part of a slab: nobody else's from now on. */
+export function slice(slot: number, offset: number, length: number): Buffer {
+  return (slabs[slot] as Buffer).subarray(offset, offset + length);
+}
+
+function dispatch(count: number): void {
+  const { events } = native;
+  let failed = false;
+  let failure: unknown;
+  for (let at = 0; at < count * EVENT_WORDS; at += EVENT_WORDS) {
+    const id = events[at] as number;
+    const kind = events[at + 1] as number;
+    const a = events[at + 2] as number;
+    const target = targets[id & INDEX_MASK];
+    if (target === undefined || target.id !== id) {
+      // Its listener was closed a moment ago: nobody will serve it.
+      if (kind === ACCEPTED && a >= 0) native.close(a);
+      continue;
+    }
+    try {
+      target.onEvent(kind, a, events[at + 3] as number, events[at + 4] as number);
+    } catch (error) {
+      failed = true;
+      failure = error;
+    }
+  }
+  if (failed) throw failure;
+}

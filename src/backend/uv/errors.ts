@@ -1,0 +1,19 @@
+/** System errors in Node's shape, from libuv's numbers. */
+import { getSystemErrorName } from 'node:util';
+import type { SocketAddress } from '../../base/address.ts';
+import { formatAddress } from '../../base/address.ts';
+
+export function systemError(
+  errno: number,
+  syscall: string,
+  address: SocketAddress | null = null,
+  local: SocketAddress | null = null,
+): Error {
+  const code = getSystemErrorName(errno);
+  const where = address === null ? '' : ` ${formatAddress(address)}`;
+  const from = local === null ? '' : ` - Local (${formatAddress(local)})`;
+  const error = Object.assign(new Error(`${syscall} ${code}${where}${from}`), { errno, code, syscall });
+  if (address === null) return error;
+  if (typeof address === 'string') return Object.assign(error, { address });
+  return Object.assign(error, { address: address[0], port: address[1] });
+}

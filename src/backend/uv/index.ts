@@ -1,0 +1,147 @@
+/**
+ * The native backend: streams, listeners, datagrams and names in C on Node's own uv loop (native/). Time, TLS, subprocesses,
+ * signals and what stands on files are the node backend's: there is no native TLS to look for.
+ */
+import type { AddressInfo } from '../../base/address.ts';
+import { InvalidStateError, LoopError } from '../../base/errors.ts';
+import { invalidArgType } from '../../base/validate.ts';
+import type {
+  BackendFeatures,
+  ConnectEvents,
+  ConnectTarget,
+  DatagramOpenEvents,
+  DatagramTarget,
+  DetachableSocket,
+  ListenEvents,
+  ListenTarget,
+  NameQuery,
+  RawListener,
+  RawPoll,
+  RawRequest,
+  RawSocket,
+  RawStream,
+  ResolveQuery,
+  SocketTarget,
+  SpawnEvents,
+  SpawnTarget,
+} from '../backend.ts';
+import { NODE_FEATURES, NodeBackend } from '../node/index.ts';
+import { connectSocket } from './connect.ts';
+import { openDatagram } from './datagram.ts';
+import { isDescriptor } from './descriptor.ts';
+import { addon, load } from './dispatch.ts';
+import { UvListener } from './listener.ts';
+import { UvPolls } from './poll.ts';
+import { spawnProcess } from './process.ts';
+import { nameOf, resolveName } from './resolver.ts';
+import { openSocket } from './sockets.ts';
+import { UvStream } from './stream.ts';
+
+export class UvBackend extends NodeBackend {
+  override readonly name: string = 'uv';
+  override readonly features: BackendFeatures = {
+    ...NODE_FEATURES,
+    reusePort: true,
+    fileno: true,
+    abstractUnix: true,
+    polling: true,
+    sockets: true,
+  };
+  readonly #polls: UvPolls = new UvPolls();
+
+  constructor() {
+    super();
+    const missing = load();
+    if (missing !== null) throw new LoopError('ERR_UNSUPPORTED', missing.reason);
+  }
+
+  override connect(target: ConnectTarget, events: ConnectEvents): RawRequest {
+    return connectSocket(target, events);
+  }
+
+  override listen(target: ListenTarget, events: ListenEvents): RawListener {
+    const { address } = target;
+    const socket = address === null ? this.#taken(target.socket) : null;
+    // An object of Node's own stays one.
+    if (address === null && !isDescriptor(socket)) return super.listen(target, events);
+    const listener = new UvListener({ ...target, socket }, events);
+    if (address === null && listener.fileno() >= 0) detach(target.socket);
+    return listener;
+  }
+
+  override datagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest {
+    const socket = this.#taken(target.socket);
+    // An object of Node's own stays one.
+    if (typeof socket === 'object' && socket !== null) return super.datagram(target, events);
+    const opened = openDatagram({ ...target, socket }, events);
+    detach(target.socket);
+    return opened;
+  }
+
+  override resolve(
+    query: ResolveQuery,
+    onDone: (error: Error | null, found: AddressInfo[]) => void,
+  ): RawRequest {
+    return resolveName(query, onDone);
+  }
+
+  override nameOf(
+    query: NameQuery,
+    onDone: (error: Error | null, host: string, service: string) => void,
+  ): RawRequest {
+    return nameOf(query, onDone);
+  }
+
+  override spawn(target: SpawnTarget, events: SpawnEvents): RawRequest {
+    const native = addon().hasPidfd() && !target.stdio.some(({ kind }) => kind === 'stream');
+    return native ? spawnProcess(target, events) : super.spawn(target, events);
+  }
+
+  override adopt(socket: unknown): RawStream {
+    const fd = this.#taken(socket);
+    if (!isDescriptor(fd)) return super.adopt(fd);
+    const id = addon().openConnected(fd);
+    if (id < 0) throw invalidArgType('sock', socket, 'the descriptor of a socket that is connected');
+    detach(socket);
+    return new UvStream(id);
+  }
+
+  override poll(fd: number, onReady: (readable: boolean, writable: boolean) => void): RawPoll {
+    return this.#polls.add(fd, onReady);
+  }
+
+  override usesDescriptor(fd: number): boolean {
+    return addon().usesDescriptor(fd);
+  }
+
+  override socket(target: SocketTarget): RawSocket {
+    return openSocket(target);
+  }
+
+  override close(): void {
+    this.#polls.close();
+    super.close();
+  }
+
+  /** Of a socket of ours its descriptor, which is to become a handle's; anything else as it is. */
+  #taken(socket: unknown): unknown {
+    const fd = isDetachable(socket) ? socket.fileno() : socket;
+    if (!isDescriptor(fd) || !this.#polls.has(fd)) return fd;
+    throw new InvalidStateError(`somebody still waits for descriptor ${fd}: no transport can take it over`);
+  }
+}
+
+/** Null where the native backend can be had; else why not, and whether that is a fault that somebody should hear of. */
+export function whyNoNativeBackend(): { reason: string; broken: boolean } | null {
+  return load();
+}
+
+function isDetachable(socket: unknown): socket is DetachableSocket {
+  const { fileno, detach: give } = (socket ?? {}) as Partial<DetachableSocket>;
+  return typeof fileno === 'function' && typeof give === 'function';
+}
+
+/** It is a handle's from now on. */
+function detach(socket: unknown): void {
+  if (isDetachable(socket)) socket.detach();
+}

@@ -1,0 +1,94 @@
+/** Listening sockets: TCP and unix. */
+import type { SocketAddress } from '../../base/address.ts';
+import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
+import { isAbstract, removeStale, SocketFile } from '../node/unix-path.ts';
+import type { Id } from './addon.ts';
+import type { Target } from './dispatch.ts';
+import { ACCEPTED, addon, register, unregister } from './dispatch.ts';
+import { systemError } from './errors.ts';
+import { scopeOf } from './scope.ts';
+import { UvStream } from './stream.ts';
+
+const EADDRINUSE = -98;
+
+export class UvListener implements RawListener, Target {
+  readonly #target: ListenTarget;
+  readonly #events: ListenEvents;
+  #id: Id = -1;
+  #sockname: SocketAddress | null = null;
+  /** Of a unix socket that we have made. */
+  #file: SocketFile | null = null;
+  #probe: RawRequest | null = null;
+  #closed: boolean = false;
+
+  constructor(target: ListenTarget, events: ListenEvents) {
+    this.#target = target;
+    this.#events = events;
+    this.#listen(true);
+  }
+
+  get id(): Id {
+    return this.#id;
+  }
+
+  sockname(): SocketAddress | null {
+    return this.#sockname;
+  }
+
+  fileno(): number {
+    return this.#id < 0 || this.#closed ? -1 : addon().fileno(this.#id);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#probe?.cancel();
+    if (this.#id < 0) return;
+    unregister(this);
+    // While its socket is open, the number of the file is nobody else's.
+    this.#file?.remove();
+    addon().close(this.#id);
+  }
+
+  onEvent(kind: number, result: number): void {
+    if (kind !== ACCEPTED) return;
+    if (result >= 0) this.#events.onConnection(new UvStream(result));
+    else this.#events.onError(systemError(result, 'accept'));
+  }
+
+  /** @param replaces whether the file of a server that is gone may be replaced */
+  #listen(replaces: boolean): void {
+    const { address } = this.#target;
+    const path = typeof address === 'string' && !isAbstract(address) ? address : null;
+    const id = listen(this.#target);
+    if (id >= 0) {
+      this.#id = id;
+      this.#sockname = addon().sockname(id) as SocketAddress | null;
+      if (path !== null) this.#file = new SocketFile(path);
+      register(this);
+      process.nextTick(() => {
+        if (!this.#closed) this.#events.onListening();
+      });
+      return;
+    }
+    const error = systemError(id, 'listen', address);
+    if (path === null || id !== EADDRINUSE || !replaces) {
+      process.nextTick(() => {
+        if (!this.#closed) this.#events.onError(error);
+      });
+      return;
+    }
+    this.#probe = removeStale(path, (free) => {
+      if (free) this.#listen(false);
+      else this.#events.onError(error);
+    });
+  }
+}
+
+/** An id, or an error. */
+function listen({ address, socket, backlog, reusePort, ipv6Only }: ListenTarget): Id {
+  if (address === null) return addon().listenOn(socket as number, backlog);
+  if (typeof address === 'string') return addon().unixListen(address, backlog);
+  const [host, scope] = scopeOf(address);
+  return addon().tcpListen(host, address[1], scope, backlog, ipv6Only, reusePort);
+}

@@ -1,0 +1,213 @@
+/** Child processes: started without copying our memory, ended by a descriptor of theirs (native/src/process.c). */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type {
+  ProcessEvents,
+  RawProcess,
+  RawRequest,
+  SpawnEvents,
+  SpawnStdio,
+  SpawnTarget,
+} from '../backend.ts';
+import type { Id } from './addon.ts';
+import type { Target } from './dispatch.ts';
+import { addon, EXITED, register, unregister } from './dispatch.ts';
+import { systemError } from './errors.ts';
+import { UvStream } from './stream.ts';
+
+const KEEP_ID = -1;
+const FD_NULL = -1;
+const FD_CLOSED = -2;
+const SIGKILL = 9;
+/**
+ * How often the host polls before it tells that a child has ended whose pipes are still open, as in node/process.ts: longer only a
+ * grandchild has them, or whoever does not read.
+ */
+const POLLS_AFTER_EXIT = 8;
+/** Where native/src/process.c says that it failed. */
+const AT_DIRECTORY = 2;
+const AT_USER = 3;
+
+/** Starts a child. No stream of Node's may be among its descriptors. Throws a TypeError for a URL that is no file's. */
+export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawRequest {
+  const cwd = target.cwd instanceof URL ? fileURLToPath(target.cwd) : target.cwd;
+  let child: UvProcess | null = null;
+  let failure: Error | null = null;
+  try {
+    child = spawn(target, cwd);
+  } catch (error) {
+    failure = error as Error;
+  }
+  let wanted = true;
+  process.nextTick(() => {
+    if (!wanted) return;
+    if (child === null) events.onError(failure as Error);
+    else events.onSpawn(child);
+  });
+  return {
+    cancel: () => {
+      wanted = false;
+      child?.abandon();
+    },
+  };
+}
+
+function spawn(target: SpawnTarget, cwd: string | null): UvProcess {
+  const env = target.env ?? process.env;
+  const [program, args] = target.shell ? ['/bin/sh', ['-c', target.program]] : [target.program, target.args];
+  const pipes = new Pipes();
+  try {
+    const fds = pipes.forChild(target.stdio, target.passFds);
+    const id = addon().spawn(
+      candidates(program as string, env.PATH),
+      [target.argv0 ?? (program as string), ...(args as string[])],
+      Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      cwd,
+      fds,
+      target.uid ?? KEEP_ID,
+      target.gid ?? KEEP_ID,
+      target.detached,
+    );
+    if (id < 0) throw spawnError(id, target, cwd);
+    return new UvProcess(id, pipes.take());
+  } finally {
+    pipes.close();
+  }
+}
+
+/** As `execvp` looks for it. */
+function candidates(program: string, path: string = '/usr/local/bin:/bin:/usr/bin'): string[] {
+  if (program.includes('/')) return [program];
+  return path.split(':').map((folder) => join(folder === '' ? '.' : folder, program));
+}
+
+function spawnError(errno: number, target: SpawnTarget, cwd: string | null): Error {
+  const { program } = target;
+  if (addon().failedAt() === AT_DIRECTORY) {
+    const error = systemError(errno, 'chdir');
+    error.message = `spawn ${program}: its working directory: ${error.message} '${cwd}'`;
+    return Object.assign(error, { path: cwd });
+  }
+  const syscall = addon().failedAt() === AT_USER ? 'setuid' : `spawn ${program}`;
+  return Object.assign(systemError(errno, syscall), { path: program, spawnargs: [...target.args] });
+}
+
+/** The pipes of one child: both ends of each, until one is the child's and the other a stream of ours. */
+class Pipes {
+  readonly #ours: (number | null)[] = [null, null, null];
+  readonly #theirs: number[] = [];
+
+  forChild(stdio: readonly SpawnStdio[], passFds: readonly number[]): Int32Array {
+    const fds = stdio.map((kind, fd) => (kind.kind === 'stdout' ? FD_CLOSED : this.#one(kind, fd)));
+    // stderr goes where stdout goes.
+    for (const [fd, kind] of stdio.entries()) if (kind.kind === 'stdout') fds[fd] = fds[1] as number;
+    const all = new Int32Array(Math.max(stdio.length, ...passFds.map((fd) => fd + 1))).fill(FD_CLOSED);
+    all.set(fds);
+    for (const fd of passFds) all[fd] = fd;
+    return all;
+  }
+
+  /** Our ends as streams: the first is written to, the others are read. */
+  take(): (UvStream | null)[] {
+    return this.#ours.splice(0).map((fd, index) => {
+      if (fd === null) return null;
+      const id = addon().open(fd);
+      // Only without memory: the child runs, and finds its pipe closed.
+      if (id < 0) {
+        addon().closeFd(fd);
+        return null;
+      }
+      return new UvStream(id, index === 0 ? 'write' : 'read');
+    });
+  }
+
+  /** The child has its ends, or there is none: what nobody took is closed. */
+  close(): void {
+    for (const fd of [...this.#ours, ...this.#theirs]) if (fd !== null) addon().closeFd(fd);
+  }
+
+  #one(kind: SpawnStdio, fd: number): number {
+    switch (kind.kind) {
+      case 'null':
+        return FD_NULL;
+      case 'fd':
+        return kind.fd;
+      case 'pipe':
+        return this.#pipe(fd);
+      default:
+        return fd;
+    }
+  }
+
+  #pipe(fd: number): number {
+    // A socket for stdin, because of a pipe one cannot learn that its reader has gone.
+    const pair = fd === 0 ? addon().socketPair() : addon().pipe();
+    if (typeof pair === 'number') throw systemError(pair, 'pipe');
+    const [ours, theirs] = pair;
+    this.#ours[fd] = ours;
+    this.#theirs.push(theirs);
+    return theirs;
+  }
+}
+
+class UvProcess implements RawProcess, Target {
+  readonly id: Id;
+  readonly pid: number;
+  readonly pipes: readonly (UvStream | null)[];
+  #events: ProcessEvents | null = null;
+  #code: number | null = null;
+  #settled: boolean = false;
+
+  constructor(id: Id, pipes: readonly (UvStream | null)[]) {
+    this.id = id;
+    this.pid = addon().pid(id);
+    this.pipes = pipes;
+    register(this);
+  }
+
+  /** There is no other object of the host's. */
+  get handle(): unknown {
+    return this;
+  }
+
+  open(events: ProcessEvents): void {
+    this.#events = events;
+    if (this.#settled) process.nextTick(() => this.#tell());
+  }
+
+  kill(signum: number): boolean {
+    if (this.#code !== null) return false;
+    const errno = addon().kill(this.id, signum);
+    if (errno === 0) return true;
+    const error = systemError(errno, 'kill');
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
+  }
+
+  /** Nobody wants it any more. */
+  abandon(): void {
+    this.kill(SIGKILL);
+    for (const pipe of this.pipes) pipe?.abort();
+  }
+
+  onEvent(kind: number, code: number, signum: number): void {
+    if (kind !== EXITED) return;
+    unregister(this);
+    this.#code = signum > 0 ? -signum : code;
+    this.#settle(POLLS_AFTER_EXIT);
+  }
+
+  /** What the child had written, and the ends of its pipes, are there by now: whoever reads them gets them first. */
+  #settle(polls: number): void {
+    if (polls > 0 && this.pipes.some((pipe) => pipe !== null && !pipe.atEnd)) {
+      setImmediate(() => this.#settle(polls - 1));
+      return;
+    }
+    this.#settled = true;
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#events?.onExit(this.#code as number);
+  }
+}

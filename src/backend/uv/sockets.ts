@@ -1,0 +1,200 @@
+/** Sockets without buffers: the system's own calls (native/src/socket.c). */
+import type { SocketAddress } from '../../base/address.ts';
+import type { RawSocket, SocketTarget } from '../backend.ts';
+import { addon } from './dispatch.ts';
+import { systemError } from './errors.ts';
+import { scopeOf } from './scope.ts';
+
+const EAGAIN = -11;
+const EALREADY = -114;
+const EINPROGRESS = -115;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const INT_BYTES = 4;
+const CLOSED = -1;
+
+export function openSocket({ family, type, proto, fileno }: SocketTarget): RawSocket {
+  if (fileno === null) {
+    const fd = addon().socketOpen(family, type, proto);
+    if (fd < 0) throw systemError(fd, 'socket');
+    return new UvSocket(fd, family, type, proto);
+  }
+  const facts = addon().socketFacts(fileno);
+  if (typeof facts === 'number') throw systemError(facts, 'getsockopt');
+  return new UvSocket(fileno, ...facts);
+}
+
+/** Facts. The system refuses every call for a descriptor of -1 with EBADF: what a closed socket should answer. */
+class UvSocket implements RawSocket {
+  readonly family: number;
+  readonly type: number;
+  readonly proto: number;
+  #fd: number;
+  /** The last address that was sent to, and as the system has it: most sockets send to few. */
+  #lastTo: SocketAddress | null = null;
+  #lastToPacked: Uint8Array | string | null = null;
+
+  constructor(fd: number, family: number, type: number, proto: number) {
+    this.#fd = fd;
+    this.family = family;
+    this.type = type;
+    this.proto = proto;
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  bind(address: SocketAddress): void {
+    const errno = addon().socketBind(this.#fd, packed(address));
+    if (errno < 0) throw systemError(errno, 'bind', address);
+  }
+
+  listen(backlog: number): void {
+    const errno = addon().socketListen(this.#fd, backlog);
+    if (errno < 0) throw systemError(errno, 'listen');
+  }
+
+  accept(): [RawSocket, SocketAddress | null] | null {
+    const accepted = addon().socketAccept(this.#fd);
+    if (typeof accepted === 'number') return nothingYet(accepted, 'accept');
+    const [fd, address] = accepted;
+    return [new UvSocket(fd, this.family, this.type, this.proto), address as SocketAddress | null];
+  }
+
+  connect(address: SocketAddress): boolean {
+    const errno = addon().socketConnect(this.#fd, packed(address));
+    // Of a unix socket EAGAIN is final: its listener's queue is full, and nothing tells when it is not.
+    if (errno === EINPROGRESS || errno === EALREADY) return false;
+    if (errno < 0) throw systemError(errno, 'connect', address);
+    return true;
+  }
+
+  checkConnected(address: SocketAddress): void {
+    const value = new Int32Array(1);
+    const asked = addon().socketGetOption(this.#fd, SOL_SOCKET, SO_ERROR, new Uint8Array(value.buffer));
+    const errno = asked < 0 ? asked : -(value[0] as number);
+    if (errno < 0) throw systemError(errno, 'connect', address);
+  }
+
+  recv(length: number): Buffer | null {
+    const { arena } = addon();
+    const room = length <= arena.length ? arena : this.#roomFor(length);
+    const received = addon().socketRecv(this.#fd, room, length);
+    return received < 0 ? nothingYet(received, 'recv') : taken(room, received);
+  }
+
+  recvInto(buffer: Uint8Array): number | null {
+    const received = addon().socketRecv(this.#fd, buffer, atMost(buffer));
+    return received < 0 ? nothingYet(received, 'recv') : received;
+  }
+
+  recvFrom(length: number): [Buffer, SocketAddress | null] | null {
+    const { arena } = addon();
+    const room = length <= arena.length ? arena : this.#roomFor(length);
+    const received = addon().socketRecvFrom(this.#fd, room, length);
+    if (typeof received === 'number') return nothingYet(received, 'recvfrom');
+    return [taken(room, received[0]), received[1] as SocketAddress | null];
+  }
+
+  recvFromInto(buffer: Uint8Array): [number, SocketAddress | null] | null {
+    const received = addon().socketRecvFrom(this.#fd, buffer, atMost(buffer));
+    if (typeof received === 'number') return nothingYet(received, 'recvfrom');
+    return [received[0], received[1] as SocketAddress | null];
+  }
+
+  send(data: Uint8Array, offset: number): number | null {
+    const sent = addon().socketSend(this.#fd, data, offset);
+    return sent < 0 ? nothingYet(sent, 'send') : sent;
+  }
+
+  sendTo(data: Uint8Array, address: SocketAddress): number | null {
+    if (this.#lastTo === null || this.#lastToPacked === null || !isSame(address, this.#lastTo)) {
+      this.#lastToPacked = packed(address);
+      this.#lastTo = address;
+    }
+    const sent = addon().socketSendTo(this.#fd, data, this.#lastToPacked);
+    return sent < 0 ? nothingYet(sent, 'sendto', address) : sent;
+  }
+
+  shutdown(how: number): void {
+    const errno = addon().socketShutdown(this.#fd, how);
+    if (errno < 0) throw systemError(errno, 'shutdown');
+  }
+
+  sockname(): SocketAddress | null {
+    const name = addon().socketName(this.#fd);
+    if (typeof name === 'number') throw systemError(name, 'getsockname');
+    return name as SocketAddress | null;
+  }
+
+  peername(): SocketAddress | null {
+    const name = addon().socketPeer(this.#fd);
+    if (typeof name === 'number') throw systemError(name, 'getpeername');
+    return name as SocketAddress | null;
+  }
+
+  getOption(level: number, option: number): number;
+  getOption(level: number, option: number, length: number): Buffer;
+  getOption(level: number, option: number, length?: number): Buffer | number {
+    const value = new Int32Array(length === undefined ? 1 : Math.ceil(length / INT_BYTES));
+    const bytes = Buffer.from(value.buffer, 0, length ?? INT_BYTES);
+    const used = addon().socketGetOption(this.#fd, level, option, bytes);
+    if (used < 0) throw systemError(used, 'getsockopt');
+    return length === undefined ? (value[0] as number) : bytes.subarray(0, used);
+  }
+
+  setOption(level: number, option: number, value: number | Uint8Array): void {
+    const bytes = typeof value === 'number' ? new Uint8Array(Int32Array.of(value).buffer) : value;
+    const errno = addon().socketSetOption(this.#fd, level, option, bytes);
+    if (errno < 0) throw systemError(errno, 'setsockopt');
+  }
+
+  detach(): number {
+    const fd = this.#fd;
+    this.#fd = CLOSED;
+    return fd;
+  }
+
+  close(): void {
+    if (this.#fd !== CLOSED) addon().closeFd(this.detach());
+  }
+
+  /** No more than what is there: `length` may be anything. */
+  #roomFor(length: number): Uint8Array {
+    const { arena } = addon();
+    const there = addon().socketReadable(this.#fd);
+    return there > arena.length ? Buffer.allocUnsafeSlow(Math.min(there, length)) : arena;
+  }
+}
+
+/** Null where the caller has to wait. */
+function nothingYet(errno: number, syscall: string, address: SocketAddress | null = null): null {
+  if (errno === EAGAIN) return null;
+  throw systemError(errno, syscall, address);
+}
+
+/** What was received, for the receiver to keep: the arena is written again at the next call. */
+function taken(room: Uint8Array, received: number): Buffer {
+  const part = room.subarray(0, received);
+  return room === addon().arena ? Buffer.from(part) : (part as Buffer);
+}
+
+const LONGEST = 0x7fff_ffff;
+
+function atMost(buffer: Uint8Array): number {
+  return Math.min(buffer.length, LONGEST);
+}
+
+function isSame(one: SocketAddress, other: SocketAddress): boolean {
+  if (typeof one === 'string' || typeof other === 'string') return one === other;
+  return one[0] === other[0] && one[1] === other[1] && one[3] === other[3];
+}
+
+function packed(address: SocketAddress): Uint8Array | string {
+  if (typeof address === 'string') return address;
+  const [host, scope] = scopeOf(address);
+  const bytes = addon().packAddress(host, address[1], scope);
+  if (typeof bytes === 'number') throw systemError(bytes, 'inet_pton', address);
+  return bytes;
+}

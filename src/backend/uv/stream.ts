@@ -1,0 +1,240 @@
+/** TCP connections, unix sockets and pipes as raw streams. */
+import type { SocketAddress } from '../../base/address.ts';
+import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
+import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
+import type { Id } from './addon.ts';
+import type { Target } from './dispatch.ts';
+import { addon, END, ERROR, READ, register, slice, unregister, WRITTEN } from './dispatch.ts';
+import { systemError } from './errors.ts';
+
+/** Bytes. Up to here copying chunks together costs less than handing each over. */
+const ARENA_BYTES = 16 * 1024;
+
+/**
+ * Facts. Records of one poll phase come in one call, so data may stand behind the moment at which the transport stopped reading;
+ * a reading error ends the stream.
+ */
+export class UvStream implements RawStream, SocketControl, Target {
+  readonly id: Id;
+  readonly #info: StreamInfo;
+  #events: StreamEvents | null = null;
+  #reading: boolean = false;
+  /** What came while nobody read. */
+  #held: Buffer[] | null = null;
+  #end: 'none' | 'held' | 'told' = 'none';
+  #error: Error | null = null;
+  #ending: boolean = false;
+  #closed: boolean = false;
+
+  readonly #direction: 'both' | 'read' | 'write';
+  #writing: boolean = false;
+
+  /** @param id of a connected handle */
+  constructor(id: Id, direction: 'both' | 'read' | 'write' = 'both') {
+    this.id = id;
+    this.#direction = direction;
+    this.#info = direction === 'both' ? streamInfo(id, this) : pipeInfo(direction, this);
+    register(this);
+  }
+
+  open(events: StreamEvents): void {
+    this.#events = events;
+    if (this.#closed) process.nextTick(this.#tellClose);
+    // Of what is only written to, the other direction tells when its reader has gone.
+    if (this.#direction === 'write' && !this.#ending) addon().readStart(this.id);
+  }
+
+  readStart(): void {
+    if (this.#ending) return;
+    this.#reading = true;
+    if (this.#held !== null || this.#end === 'held') {
+      process.nextTick(this.#release);
+      return;
+    }
+    const errno = addon().readStart(this.id);
+    if (errno < 0) this.#fail(errno, 'read');
+  }
+
+  readStop(): void {
+    if (this.#ending) return;
+    this.#reading = false;
+    addon().readStop(this.id);
+  }
+
+  write(chunks: Uint8Array[]): boolean {
+    const native = addon();
+    const first = chunks[0] as Uint8Array;
+    if (chunks.length === 1) return this.#sent(native.tryWrite(this.id, first), first);
+    let length = 0;
+    for (const chunk of chunks) length += chunk.length;
+    if (length <= ARENA_BYTES) {
+      const { arena } = native;
+      let at = 0;
+      for (const chunk of chunks) {
+        arena.set(chunk, at);
+        at += chunk.length;
+      }
+      const sent = native.tryWriteArena(this.id, length);
+      return sent === length || this.#sent(sent, arena.slice(0, length));
+    }
+    const sent = native.tryWriteAll(this.id, chunks);
+    return sent === length || this.#sent(sent, Buffer.concat(chunks, length));
+  }
+
+  shutdown(): void {
+    if (!this.#ending) addon().shutdown(this.id);
+  }
+
+  close(): void {
+    if (this.#ending) return;
+    this.#endNow();
+    addon().close(this.id);
+  }
+
+  abort(): void {
+    if (this.#ending) return;
+    this.#endNow();
+    addon().reset(this.id);
+  }
+
+  info(): StreamInfo {
+    return this.#info;
+  }
+
+  /** All of it was read, or it is closed. */
+  get atEnd(): boolean {
+    return this.#end === 'told' || this.#ending;
+  }
+
+  // An id is used again after some thousand others: who asks when it is over must not be told of another's socket.
+  fileno(): number {
+    return this.#ending ? -1 : addon().fileno(this.id);
+  }
+
+  setNoDelay(on: boolean): void {
+    if (!this.#ending) addon().setNoDelay(this.id, on);
+  }
+
+  setKeepAlive(on: boolean, delaySeconds: number): void {
+    if (!this.#ending) addon().setKeepAlive(this.id, on, Math.ceil(delaySeconds));
+  }
+
+  onEvent(kind: number, a: number, b: number, c: number): void {
+    if (this.#direction === 'write' && kind <= ERROR) {
+      if (kind !== READ) this.#readerGone();
+      return;
+    }
+    switch (kind) {
+      case READ:
+        if (this.#reading && this.#held === null) (this.#events as StreamEvents).onRead(slice(a, b, c));
+        else this.#hold(slice(a, b, c));
+        return;
+      case END:
+        this.#end = 'held';
+        if (this.#reading && this.#held === null) this.#tellEnd();
+        return;
+      case ERROR:
+        this.#fail(a, 'read');
+        return;
+      case WRITTEN:
+        this.#writing = false;
+        if (a < 0) this.#fail(a, 'write');
+        else this.#events?.onWritten();
+    }
+  }
+
+  /** Whether the kernel has taken all of `data`; else libuv has what is left of it. */
+  #sent(sent: number, data: Uint8Array): boolean {
+    if (sent === data.length) return true;
+    const errno = sent < 0 ? sent : addon().write(this.id, data, sent);
+    if (errno < 0) this.#fail(errno, 'write');
+    else this.#writing = true;
+    return false;
+  }
+
+  #readerGone(): void {
+    if (this.#writing) this.#fail(EPIPE, 'write');
+    else if (!this.#ending) this.close();
+  }
+
+  #hold(data: Buffer): void {
+    if (this.#ending) return;
+    if (this.#held === null) this.#held = [data];
+    else this.#held.push(data);
+  }
+
+  /** Hands over what was held, unless reading was stopped again; then reads on. */
+  #release = (): void => {
+    const events = this.#events as StreamEvents;
+    while (this.#reading && !this.#ending && this.#held !== null) {
+      const data = this.#held.shift() as Buffer;
+      if (this.#held.length === 0) this.#held = null;
+      events.onRead(data);
+    }
+    if (!this.#reading || this.#ending) return;
+    if (this.#end === 'held') this.#tellEnd();
+    else this.readStart();
+  };
+
+  #tellEnd(): void {
+    this.#end = 'told';
+    if (!this.#ending) (this.#events as StreamEvents).onEnd();
+  }
+
+  /** The stream is broken: its close tells why. */
+  #fail(errno: number, syscall: string): void {
+    if (this.#ending) return;
+    this.#error = systemError(errno, syscall);
+    this.close();
+  }
+
+  #endNow(): void {
+    this.#ending = true;
+    this.#reading = false;
+    this.#held = null;
+    unregister(this);
+    process.nextTick(this.#tellClose);
+  }
+
+  #tellClose = (): void => {
+    // Closed before anybody took it over: who does is told then.
+    this.#closed = true;
+    this.#events?.onClose(this.#error);
+  };
+}
+
+function streamInfo(id: Id, handle: SocketControl): StreamInfo {
+  const native = addon();
+  const sockname = native.sockname(id) as SocketAddress | null;
+  const peername = native.peername(id) as SocketAddress | null;
+  return {
+    family: familyOf(sockname ?? peername),
+    sockname,
+    peername,
+    handle,
+    direction: 'both',
+    halfClose: true,
+    extra: NOTHING,
+  };
+}
+
+function pipeInfo(direction: 'read' | 'write', stream: UvStream): StreamInfo {
+  return {
+    family: AF_UNIX,
+    sockname: null,
+    peername: null,
+    handle: null,
+    direction,
+    halfClose: direction === 'write',
+    extra: { pipe: { fileno: () => stream.fileno() } },
+  };
+}
+
+const EPIPE = -32;
+
+const NOTHING: Readonly<Record<string, unknown>> = {};
+
+export function familyOf(address: SocketAddress | null): number {
+  if (address === null || typeof address === 'string') return AF_UNIX;
+  return address.length === 4 ? AF_INET6 : AF_INET;
+}

@@ -1,0 +1,68 @@
+/** A loop's default executor: made when it is first needed, ended with the loop. */
+import { BrokenExecutorError } from '../base/errors.ts';
+import type { Loop } from '../loop/types.ts';
+import type { Executor } from './executor.ts';
+import { ThreadPoolExecutor } from './thread-pool.ts';
+
+const defaults: WeakMap<Loop, DefaultExecutor> = new WeakMap();
+
+export class DefaultExecutor {
+  readonly #loop: Loop;
+  #executor: Executor | null = null;
+  /** Pools that were made here: nobody else can end them. */
+  readonly #own: Set<ThreadPoolExecutor> = new Set();
+  #shutDown: boolean = false;
+
+  constructor(loop: Loop) {
+    this.#loop = loop;
+  }
+
+  static of(loop: Loop): DefaultExecutor {
+    let found = defaults.get(loop);
+    if (found === undefined) {
+      found = new DefaultExecutor(loop);
+      defaults.set(loop, found);
+      loop._owned.quiet.add(found);
+    }
+    return found;
+  }
+
+  /** @throws BrokenExecutorError after {@link shutdown}, also when another one was set since */
+  get(): Executor {
+    if (this.#shutDown)
+      throw new BrokenExecutorError('the default executor of this event loop was shut down');
+    if (this.#executor === null) {
+      const pool = new ThreadPoolExecutor();
+      this.#own.add(pool);
+      this.#executor = pool;
+    }
+    return this.#executor;
+  }
+
+  set(executor: Executor): void {
+    for (const pool of this.#own) void pool.shutdown({ wait: false });
+    this.#executor = executor;
+  }
+
+  async shutdown(): Promise<void> {
+    this.#shutDown = true;
+    await this.#executor?.shutdown({ wait: true });
+  }
+
+  /** The loop is closed: nobody waits for the jobs any more. */
+  _abandon(): void {
+    const executor = this.#executor;
+    this.#shutDown = true;
+    this.#executor = null;
+    for (const pool of this.#own) pool._kill();
+    if (executor === null || this.#own.has(executor as ThreadPoolExecutor)) return;
+    const loop = this.#loop;
+    const failed = (exception: unknown): void =>
+      loop.callExceptionHandler({ message: 'the default executor could not be shut down', exception });
+    try {
+      Promise.resolve(executor.shutdown({ wait: false, cancelPending: true })).then(undefined, failed);
+    } catch (exception) {
+      failed(exception);
+    }
+  }
+}

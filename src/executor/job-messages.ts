@@ -1,0 +1,30 @@
+/** What travels between an executor and its workers. Types only. */
+import type { MessagePort } from 'node:worker_threads';
+import type { CopiedError } from './error-copy.ts';
+
+/** A function, as it crosses to a worker: by module and name, or as its own source. */
+export type ShippedFunction =
+  | { readonly name: string; readonly module: string }
+  | { readonly name: string; readonly source: string };
+
+/**
+ * The arguments, already copied. A thread gets them in a port, where the system's own copying has put them; a process, which
+ * takes no ports, gets bytes.
+ */
+export type PackedArgs = MessagePort | Uint8Array;
+
+export interface JobRequest {
+  id: number;
+  fn: ShippedFunction;
+  args: PackedArgs;
+  /** 1 once the job is cancelled. Null for a process: it shares no memory. */
+  flag: Int32Array | null;
+}
+
+/** From the worker, in this order: progress as often as the job likes, then one of the others. */
+export type JobMessage =
+  | { kind: 'progress'; value: unknown }
+  | { kind: 'result'; value: unknown }
+  | { kind: 'error'; error: CopiedError }
+  /** Something else than the job failed in the worker, which dies of it. */
+  | { kind: 'crash'; error: CopiedError };

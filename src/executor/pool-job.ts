@@ -1,0 +1,77 @@
+/** A job of a pool, on the caller's side: from `submit()` until its promise is settled. */
+import type { CancelledError } from '../base/errors.ts';
+import { onAbort } from '../tasks/abort-signal.ts';
+import { restoreError } from './error-copy.ts';
+import type { JobMessage, JobRequest } from './job-messages.ts';
+import type { ProgressCaller } from './progress-caller.ts';
+
+export class PoolJob {
+  readonly request: JobRequest;
+  readonly promise: Promise<unknown>;
+  /** Whether nothing else keeps the process alive until it is done. */
+  readonly keepsAlive: boolean;
+  readonly #progress: ProgressCaller | null;
+  /** What the worker said last. */
+  #outcome: Exclude<JobMessage, { kind: 'progress' }> | null = null;
+  #settled: boolean = false;
+  #resolve!: (value: unknown) => void;
+  #reject!: (error: unknown) => void;
+  #removeListener: () => void = nothing;
+
+  constructor(request: JobRequest, progress: ProgressCaller | null, keepsAlive: boolean) {
+    this.request = request;
+    this.keepsAlive = keepsAlive;
+    this.#progress = progress;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** `onCancel(error)` when the signal aborts before the job is done. */
+  listen(signal: AbortSignal | undefined, onCancel: (error: CancelledError) => void): void {
+    this.#removeListener = onAbort(signal, onCancel);
+  }
+
+  message(message: JobMessage): void {
+    if (this.#settled) return;
+    if (message.kind === 'progress') this.#progress?.call(message.value);
+    else this.#outcome ??= message;
+  }
+
+  /** The caller does not wait for the worker any more. */
+  fail(error: unknown): void {
+    this.#settle(this.#reject, error);
+  }
+
+  /** The worker is free, or gone: only now, so that who submits the next job in answer to this one gets the same worker. */
+  ended(orElse: Error): void {
+    const outcome = this.#outcome;
+    if (outcome?.kind === 'result') this.#settle(this.#resolve, outcome.value);
+    else this.#settle(this.#reject, outcome === null ? orElse : restoreError(outcome.error));
+  }
+
+  /** For the job: it sees this even while it computes, if it shares our memory. */
+  raiseFlag(): void {
+    if (this.request.flag !== null) Atomics.store(this.request.flag, 0, 1);
+  }
+
+  /** Nobody will take the arguments out of their port. */
+  dropArgs(): void {
+    const { args } = this.request;
+    if (!(args instanceof Uint8Array)) args.close();
+  }
+
+  #settle(how: (value: unknown) => void, value: unknown): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#removeListener();
+    how(value);
+  }
+}
+
+function nothing(): void {}

@@ -1,0 +1,38 @@
+/** Calls `onProgress` in the async context of `submit()`: as code of the loop whose code that was, or as the host calls back. */
+import { CapturedContext, captureContext, runInLoop, runningLoopOrNull } from '../loop/context.ts';
+import type { Loop } from '../loop/types.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: who listens says what is expected
+export type OnProgress = (value: any) => unknown;
+
+export class ProgressCaller {
+  readonly #onProgress: OnProgress;
+  readonly #loop: Loop | null = runningLoopOrNull();
+  readonly #context: CapturedContext;
+
+  constructor(onProgress: OnProgress) {
+    this.#onProgress = onProgress;
+    this.#context = this.#loop === null ? new CapturedContext() : captureContext(this.#loop);
+  }
+
+  call(value: unknown): void {
+    const loop = this.#loop;
+    if (loop === null) {
+      this.#inContext(value);
+      return;
+    }
+    if (loop.isClosed()) return;
+    const failed = (exception: unknown): void =>
+      loop.callExceptionHandler({ message: 'exception in an onProgress callback', exception });
+    try {
+      const result = runInLoop(loop, () => this.#inContext(value), undefined);
+      if (result instanceof Promise) result.then(undefined, failed);
+    } catch (exception) {
+      failed(exception);
+    }
+  }
+
+  #inContext(value: unknown): unknown {
+    return this.#context.runInAsyncScope(this.#onProgress, undefined, value);
+  }
+}

@@ -1,0 +1,185 @@
+/** `loop.remote` and `connectRemote`: calls from worker threads. */
+import { MessageChannel, MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { LoopError } from '../base/errors.ts';
+import { checkFunction, invalidArgType } from '../base/validate.ts';
+import type { CapturedContext } from '../loop/context.ts';
+import { captureContext } from '../loop/context.ts';
+import type { AnyCallback } from '../loop/handle.ts';
+import { checkSupports } from '../loop/supports.ts';
+import type { Loop } from '../loop/types.ts';
+import { findUncloneable } from './uncloneable.ts';
+
+/** What `loop.remote()` lets worker threads call, by name. */
+// biome-ignore lint/suspicious/noExplicitAny: any function
+export type RemoteHandlers = Record<string, (...args: any[]) => unknown>;
+
+declare const handlersOf: unique symbol;
+
+/** What `loop.remote()` answers: a port, to be handed over to one worker thread. */
+export type RemotePort<H extends RemoteHandlers = RemoteHandlers> = MessagePort & {
+  /** For the compiler alone: which handlers it reaches. */
+  readonly [handlersOf]?: H;
+};
+
+/** A loop, as a worker thread reaches it: see {@link connectRemote}. */
+export interface RemoteLoop<H extends RemoteHandlers> extends Disposable {
+  /**
+   * Calls the handler `name` with copies of `args`, by the `callSoon` of its loop: in order, and also if the loop is idle.
+   *
+   * @throws TypeError for a name that the loop has not given, and for arguments that cannot be copied; LoopError `ERR_LOOP_CLOSED` when
+   *   the loop or this port is closed. (A call that crosses with the close is dropped.)
+   */
+  callSoonThreadsafe<K extends keyof H & string>(name: K, ...args: Parameters<H[K]>): void;
+  /** Ends it; calls that were made before still arrive. Idempotent. */
+  close(): void;
+}
+
+/** The first message on a port. */
+interface Greeting {
+  readonly gyreRemote: 1;
+  readonly names: readonly string[];
+  /** 1 once the loop takes no more calls: seen at once, also by a thread that never awaits. */
+  readonly closed: Int32Array;
+}
+
+type Call = [name: string, args: unknown[]];
+
+/** See `BaseEventLoop.remote`. */
+export function remote<H extends RemoteHandlers>(loop: Loop, handlers: H): RemotePort<H> {
+  checkHandlers(handlers);
+  checkSupports(loop, 'executors');
+  const { port1, port2 } = new MessageChannel();
+  const inbox = new Inbox(loop, new Map(Object.entries(handlers)), port1);
+  port1.postMessage({ gyreRemote: 1, names: Object.keys(handlers), closed: inbox.closed } satisfies Greeting);
+  return port2 as RemotePort<H>;
+}
+
+/** The loop's side of a port. */
+class Inbox {
+  readonly closed: Int32Array = new Int32Array(new SharedArrayBuffer(4));
+  readonly #loop: Loop;
+  readonly #handlers: ReadonlyMap<string, AnyCallback>;
+  readonly #port: MessagePort;
+  readonly #context: CapturedContext;
+
+  constructor(loop: Loop, handlers: ReadonlyMap<string, AnyCallback>, port: MessagePort) {
+    this.#loop = loop;
+    this.#handlers = handlers;
+    this.#port = port;
+    this.#context = captureContext(loop);
+    port.on('message', (call: unknown) => this.#context.runInAsyncScope(this.#take, undefined, call));
+    port.on('messageerror', (exception) => this.#refuse(exception));
+    port.on('close', () => loop._owned.quiet.delete(this));
+    // Listening has made it hold the process; only the running loop does that.
+    port.unref();
+    loop._owned.quiet.add(this);
+  }
+
+  /** The loop is closed. */
+  _abandon(): void {
+    Atomics.store(this.closed, 0, 1);
+    this.#port.close();
+  }
+
+  readonly #take = (call: unknown): void => {
+    const [name, args] = (Array.isArray(call) ? call : []) as Partial<Call>;
+    const handler = this.#handlers.get(name as string);
+    if (handler === undefined || !Array.isArray(args)) {
+      this.#refuse(invalidArgType('message', call, 'a call of connectRemote()'));
+    } else {
+      this.#loop._scheduler.callSoon(handler, args);
+    }
+  };
+
+  /** The port is a `MessagePort`, to which a thread can post anything. */
+  #refuse(exception: unknown): void {
+    this.#loop.callExceptionHandler({ message: 'a port of remote() received what is no call', exception });
+  }
+}
+
+/**
+ * On a worker thread: the other end of a port that `loop.remote(handlers)` gave.
+ *
+ * @param port the port, handed over by `workerData` or a message
+ * @returns an object whose `callSoonThreadsafe(name, ...args)` calls that handler on the loop. It does not keep the thread alive
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when it is no such port, or one that was connected already
+ *
+ * @example
+ * ```ts
+ * import { connectRemote, getRunningLoop, run, ThreadPoolExecutor } from 'gyre';
+ *
+ * await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+ * await run(async () => {
+ *   const loop = getRunningLoop();
+ *   const found = loop.createFuture<number>();
+ *   const handlers = { found: (n: number) => found.setResult(n) };
+ *   const port = loop.remote(handlers);
+ *   // In a worker of one's own: `import { connectRemote } from 'gyre'`. Here both ends are in this thread.
+ *   using remote = connectRemote<typeof handlers>(port);
+ *   remote.callSoonThreadsafe('found', 42);
+ *   console.log(await found); // 42
+ * });
+ * ```
+ */
+export function connectRemote<H extends RemoteHandlers>(port: RemotePort<H>): RemoteLoop<H> {
+  const greeting = greetingOf(port);
+  return new Connection(port, greeting);
+}
+
+class Connection implements RemoteLoop<RemoteHandlers> {
+  readonly #port: MessagePort;
+  readonly #names: ReadonlySet<string>;
+  readonly #loopClosed: Int32Array;
+  #closed: boolean = false;
+
+  constructor(port: MessagePort, greeting: Greeting) {
+    this.#port = port;
+    this.#names = new Set(greeting.names);
+    this.#loopClosed = greeting.closed;
+  }
+
+  callSoonThreadsafe(name: string, ...args: unknown[]): void {
+    if (typeof name !== 'string') throw invalidArgType('name', name, 'a string');
+    if (!this.#names.has(name)) {
+      throw invalidArgType('name', name, `a handler of the loop's (${[...this.#names].join(', ')})`);
+    }
+    if (this.#closed) throw new LoopError('ERR_LOOP_CLOSED', 'this remote loop was closed by close()');
+    if (Atomics.load(this.#loopClosed, 0) !== 0)
+      throw new LoopError('ERR_LOOP_CLOSED', 'the event loop is closed');
+    try {
+      this.#port.postMessage([name, args] satisfies Call);
+    } catch (cause) {
+      const found = findUncloneable(args, 'args') ?? { path: 'args', value: args };
+      const error = invalidArgType(
+        found.path,
+        found.value,
+        'something that can be copied to the thread of the loop',
+      );
+      throw Object.assign(error, { cause });
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#port.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function checkHandlers(handlers: unknown): void {
+  if (typeof handlers !== 'object' || handlers === null || Array.isArray(handlers)) {
+    throw invalidArgType('handlers', handlers, 'an object of functions');
+  }
+  for (const [name, handler] of Object.entries(handlers)) checkFunction(`handlers.${name}`, handler);
+}
+
+function greetingOf(port: unknown): Greeting {
+  const accepted = 'a port of loop.remote() that was not connected before';
+  if (!(port instanceof MessagePort)) throw invalidArgType('port', port, accepted);
+  const greeting = receiveMessageOnPort(port) as { message: Partial<Greeting> | null } | undefined;
+  if (greeting?.message?.gyreRemote !== 1) throw invalidArgType('port', port, accepted);
+  return greeting.message as Greeting;
+}

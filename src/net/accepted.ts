@@ -1,0 +1,44 @@
+/** `loop.connectAcceptedSocket`. */
+import { checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
+import { captureContext } from '../loop/context.ts';
+import { checkSupports } from '../loop/supports.ts';
+import type { Loop } from '../loop/types.ts';
+import type { SignalOptions } from '../tasks/abort-signal.ts';
+import { cancelOnAbort } from '../tasks/abort-signal.ts';
+import { Future } from '../tasks/future.ts';
+import { operation } from '../tasks/task.ts';
+import { adopt } from './adopt.ts';
+import { attach } from './attach.ts';
+import type { StreamProtocol } from './protocol.ts';
+import type { TlsServerOptions } from './tls-options.ts';
+import { serverTls, TLS_SERVER_OPTIONS } from './tls-options.ts';
+import type { Transport } from './transport.ts';
+
+export interface AcceptedSocketOptions extends TlsServerOptions, SignalOptions {}
+
+const OPTIONS = ['signal', ...TLS_SERVER_OPTIONS];
+
+/** See `BaseEventLoop.connectAcceptedSocket`. */
+export function connectAcceptedSocket<P extends StreamProtocol>(
+  loop: Loop,
+  factory: () => P,
+  sock: unknown,
+  options: AcceptedSocketOptions,
+): Future<[Transport, P]> {
+  checkFunction('protocolFactory', factory);
+  checkOptions('options', options, OPTIONS);
+  const { signal } = options;
+  checkSignal('options.signal', signal);
+  checkSupports(loop, 'tcp');
+  const tls = serverTls(loop, options);
+  // An aborted signal starts nothing.
+  if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
+  const context = captureContext(loop);
+  const adopted = adopt(loop, 'an accepted socket', () => loop._backend.adopt(sock));
+  return cancelOnAbort(
+    operation(loop, 'connectAcceptedSocket', async () =>
+      attach(loop, await adopted, factory, context, {}, tls),
+    ),
+    signal,
+  );
+}

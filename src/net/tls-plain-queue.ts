@@ -1,0 +1,50 @@
+/** What waits to be encrypted. Sans-IO. */
+
+/**
+ * Bytes that are encrypted at once: what the node backend hands over in one round of the host's loop. More would only lie in
+ * memory a second time.
+ */
+const SLICE_BYTES: number = 128 * 1024;
+
+export class PlainQueue {
+  #chunks: Uint8Array[] = [];
+  #head: number = 0;
+  /** Of the first chunk, bytes that are gone. */
+  #offset: number = 0;
+
+  get empty(): boolean {
+    return this.#head === this.#chunks.length;
+  }
+
+  push(chunks: readonly Uint8Array[]): void {
+    for (const chunk of chunks) this.#chunks.push(chunk);
+  }
+
+  /** Removes and returns the next slice; there must be something. */
+  take(): Uint8Array[] {
+    const slice: Uint8Array[] = [];
+    for (let room = SLICE_BYTES; room > 0 && !this.empty; ) {
+      const chunk = this.#chunks[this.#head] as Uint8Array;
+      const piece = chunk.subarray(this.#offset, this.#offset + room);
+      slice.push(piece);
+      room -= piece.length;
+      this.#offset += piece.length;
+      if (this.#offset === chunk.length) this.#dropFirst();
+    }
+    return slice;
+  }
+
+  clear(): void {
+    this.#chunks = [];
+    this.#head = 0;
+    this.#offset = 0;
+  }
+
+  #dropFirst(): void {
+    this.#chunks[this.#head++] = NOTHING;
+    this.#offset = 0;
+    if (this.empty) this.clear();
+  }
+}
+
+const NOTHING = new Uint8Array(0);

@@ -1,0 +1,64 @@
+/** One pipe of a child: a stream transport whose protocol passes on what it is told, with the number of the descriptor. */
+import type { RawStream } from '../backend/backend.ts';
+import type { CapturedContext } from '../loop/context.ts';
+import type { Loop } from '../loop/types.ts';
+import type { Protocol } from '../net/protocol.ts';
+import type { TransportOwner } from '../net/stream-transport.ts';
+import { StreamTransport } from '../net/stream-transport.ts';
+
+const NAMES = ['stdin', 'stdout', 'stderr'];
+
+/** The transport of the process that has the pipe. */
+export interface PipeOwner {
+  readonly _name: string;
+  _pipeData(fd: number, data: Buffer): void;
+  _pipeFlow(method: 'pauseWriting' | 'resumeWriting'): void;
+  _pipeConnectionLost(fd: number, exception: Error | null): void;
+  /** Whatever became of its protocol: nothing more comes by it. */
+  _pipeGone(fd: number): void;
+}
+
+export class ProcessPipe extends StreamTransport {
+  readonly #what: string;
+
+  constructor(loop: Loop, raw: RawStream, fd: number, context: CapturedContext, owner: PipeOwner) {
+    const forwarder = new Forwarder(fd, owner);
+    super(loop, raw, forwarder, context, forwarder);
+    this.#what = `${NAMES[fd]} of ${owner._name}`;
+  }
+
+  /** @internal */
+  override _describe(): string {
+    return `the pipe to ${this.#what} was still open`;
+  }
+}
+
+class Forwarder implements Protocol, TransportOwner {
+  readonly #fd: number;
+  readonly #owner: PipeOwner;
+
+  constructor(fd: number, owner: PipeOwner) {
+    this.#fd = fd;
+    this.#owner = owner;
+  }
+
+  dataReceived(data: Buffer): void {
+    this.#owner._pipeData(this.#fd, data);
+  }
+
+  pauseWriting(): void {
+    this.#owner._pipeFlow('pauseWriting');
+  }
+
+  resumeWriting(): void {
+    this.#owner._pipeFlow('resumeWriting');
+  }
+
+  connectionLost(exception: Error | null): void {
+    this.#owner._pipeConnectionLost(this.#fd, exception);
+  }
+
+  _detach(): void {
+    this.#owner._pipeGone(this.#fd);
+  }
+}

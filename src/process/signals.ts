@@ -1,0 +1,106 @@
+/**
+ * `loop.addSignalHandler` and `loop.removeSignalHandler`.
+ *
+ * The host calls at any time, also between turns and while the loop is stopped; the callback waits in the ready queue, as any
+ * other: it never runs in the middle of something, and a stopped loop runs it when it runs again.
+ */
+import type { RawRequest } from '../backend/backend.ts';
+import { checkFunction, invalidArgType, outOfRange } from '../base/validate.ts';
+import type { AnyCallback } from '../loop/handle.ts';
+import { Handle } from '../loop/handle.ts';
+import { rememberOrigin } from '../loop/origins.ts';
+import type { Owned } from '../loop/ownership.ts';
+import { checkSupports } from '../loop/supports.ts';
+import type { Loop } from '../loop/types.ts';
+
+/** What a loop has for one signal. It ends with the loop without being a leak, as in asyncio. */
+class SignalHandler implements Pick<Owned, '_abandon'> {
+  readonly signum: number;
+  readonly #request: RawRequest;
+  #handle: Handle;
+
+  constructor(loop: Loop, signum: number, handle: Handle) {
+    this.signum = signum;
+    this.#handle = handle;
+    this.#request = loop._backend.signal(signum, () => loop._scheduler.push(this.#handle));
+  }
+
+  /** A signal that has come still gets the callback that was there for it. */
+  replace(handle: Handle): void {
+    this.#handle = handle;
+  }
+
+  /** Nor is a signal told that has come and waits in the ready queue. */
+  _abandon(): void {
+    this.#request.cancel();
+    this.#handle.cancel();
+  }
+}
+
+/** See `BaseEventLoop.addSignalHandler`. */
+export function addSignalHandler(
+  loop: Loop,
+  signum: string | number,
+  callback: AnyCallback,
+  args: unknown[],
+  caller: (...args: never[]) => unknown,
+): void {
+  checkType(signum);
+  checkFunction('callback', callback);
+  checkSupports(loop, 'signals');
+  const number = signalNumber(loop, 'signum', signum);
+  const present = handlerOf(loop, number);
+  const handle = new Handle(callback, args);
+  if (loop.debug) rememberOrigin(handle, caller);
+  if (present === null) loop._owned.quiet.add(new SignalHandler(loop, number, handle));
+  else present.replace(handle);
+}
+
+/** See `BaseEventLoop.removeSignalHandler`. */
+export function removeSignalHandler(loop: Loop, signum: string | number): boolean {
+  checkType(signum);
+  checkSupports(loop, 'signals');
+  const handler = handlerOf(loop, signalNumber(loop, 'signum', signum));
+  if (handler === null) return false;
+  loop._owned.quiet.delete(handler);
+  handler._abandon();
+  return true;
+}
+
+/** Whether the loop has a handler for the signal. */
+export function hasSignalHandler(loop: Loop, signum: number): boolean {
+  return handlerOf(loop, signum) !== null;
+}
+
+/**
+ * The number of a signal that is given by name or number.
+ *
+ * @param name of the argument
+ * @throws TypeError for neither; RangeError for what is no signal of this platform
+ */
+export function signalNumber(loop: Loop, name: string, signal: unknown): number {
+  const { signals } = loop._backend;
+  if (typeof signal === 'string') {
+    if (Object.hasOwn(signals, signal)) return signals[signal] as number;
+    throw outOfRange(name, signal, 'the name of a signal, such as SIGTERM');
+  }
+  if (typeof signal !== 'number') throw invalidArgType(name, signal, ACCEPTED);
+  const { SIGRTMIN = Number.NaN, SIGRTMAX = Number.NaN } = signals;
+  const isRealTime = Number.isInteger(signal) && signal >= SIGRTMIN && signal <= SIGRTMAX;
+  if (isRealTime || Object.values(signals).includes(signal)) return signal;
+  throw outOfRange(name, signal, 'the number of a signal');
+}
+
+const ACCEPTED = 'the name or the number of a signal';
+
+function checkType(signum: unknown): void {
+  if (typeof signum !== 'string' && typeof signum !== 'number')
+    throw invalidArgType('signum', signum, ACCEPTED);
+}
+
+function handlerOf(loop: Loop, signum: number): SignalHandler | null {
+  for (const owned of loop._owned.quiet) {
+    if (owned instanceof SignalHandler && owned.signum === signum) return owned;
+  }
+  return null;
+}

@@ -1,0 +1,230 @@
+/**
+ * One subprocess transport for every backend: it joins what is left of the child (exit-state.ts) and the transports of its pipes
+ * (process-pipe.ts) to a raw process, and calls the protocol.
+ *
+ * While the loop does not run, nothing reaches the protocol: that the child has ended waits in the ready queue.
+ */
+import type { ProcessEvents, RawProcess } from '../backend/backend.ts';
+import { checkString } from '../base/validate.ts';
+import type { CapturedContext } from '../loop/context.ts';
+import { rememberOrigin } from '../loop/origins.ts';
+import type { Owned } from '../loop/ownership.ts';
+import type { Loop } from '../loop/types.ts';
+import type { SubprocessProtocol } from '../net/protocol.ts';
+import { SUBPROCESS_PROTOCOL_METHODS } from '../net/protocol.ts';
+import type { CallerOwner } from '../net/protocol-caller.ts';
+import { checkProtocol, ProtocolCaller } from '../net/protocol-caller.ts';
+import type { ExtraInfo, Transport } from '../net/transport.ts';
+import { SubprocessTransport } from '../net/transport.ts';
+import { Future } from '../tasks/future.ts';
+import { succeeded } from '../tasks/settled.ts';
+import { ExitState } from './exit-state.ts';
+import type { PipeOwner } from './process-pipe.ts';
+import { ProcessPipe } from './process-pipe.ts';
+import { signalNumber } from './signals.ts';
+
+/** The same number everywhere, as SIGTERM's is. */
+export const SIGKILL = 9;
+const SIGTERM = 15;
+
+export class ProcessTransport
+  extends SubprocessTransport
+  implements ProcessEvents, PipeOwner, Owned, CallerOwner
+{
+  readonly _kind = 'child';
+  /** For reports. */
+  readonly _name: string;
+  readonly #loop: Loop;
+  readonly #raw: RawProcess;
+  readonly #caller: ProtocolCaller<SubprocessProtocol>;
+  readonly #pipes: readonly (ProcessPipe | null)[];
+  readonly #state: ExitState;
+  #returncode: number | null = null;
+  #closing: boolean = false;
+  /** The loop was closed: nobody is told of anything. */
+  #abandoned: boolean = false;
+  /** What made us give it up: the protocol threw. */
+  #fault: Error | null = null;
+  /** Who waits for the child to end. */
+  readonly #waits: Set<Future<number>> = new Set();
+  #lost: Future<void> | null = null;
+
+  /**
+   * @param context in which the protocol is called: captured without a task, see loop/context.ts
+   * @param program for reports
+   */
+  constructor(
+    loop: Loop,
+    raw: RawProcess,
+    protocol: SubprocessProtocol,
+    context: CapturedContext,
+    program: string,
+  ) {
+    super();
+    if (loop.debug) rememberOrigin(this, new.target);
+    this.#loop = loop;
+    this.#raw = raw;
+    this._name = `child process ${raw.pid} (${program})`;
+    this.#caller = new ProtocolCaller<SubprocessProtocol>(loop, context, protocol, this);
+    loop._owned.resources.add(this);
+    this.#pipes = raw.pipes.map((pipe, fd) => {
+      return pipe === null ? null : new ProcessPipe(loop, pipe, fd, context, this);
+    });
+    this.#state = new ExitState(this.#pipes.flatMap((pipe, fd) => (pipe === null ? [] : [fd])));
+    raw.open(this);
+  }
+
+  /** Tells the protocol, and begins to read. Answers the error if it threw. @internal */
+  _begin(): Error | null {
+    if (!this.#caller.call('connectionMade', this)) return this.#fault;
+    for (const pipe of this.#pipes) pipe?._begin();
+    return null;
+  }
+
+  // --- facts ---
+
+  getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
+  getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
+  getExtraInfo(name: string, fallback?: unknown): unknown;
+  getExtraInfo(name: string, fallback: unknown = null): unknown {
+    checkString('name', name);
+    return name === 'subprocess' ? this.#raw.handle : fallback;
+  }
+
+  getPid(): number {
+    return this.#raw.pid;
+  }
+
+  getReturncode(): number | null {
+    return this.#returncode;
+  }
+
+  getPipeTransport(fd: number): Transport | null {
+    return this.#pipes[fd] ?? null;
+  }
+
+  getProtocol(): SubprocessProtocol {
+    return this.#caller.protocol;
+  }
+
+  setProtocol(protocol: SubprocessProtocol): void {
+    checkProtocol('protocol', protocol, SUBPROCESS_PROTOCOL_METHODS);
+    this.#caller.protocol = protocol;
+  }
+
+  isClosing(): boolean {
+    return this.#closing || this.#state.over;
+  }
+
+  // --- signals ---
+
+  sendSignal(signal: string | number): void {
+    this.#kill(signalNumber(this.#loop, 'signal', signal));
+  }
+
+  terminate(): void {
+    this.#kill(SIGTERM);
+  }
+
+  kill(): void {
+    this.#kill(SIGKILL);
+  }
+
+  #kill(signum: number): void {
+    if (this.#returncode === null) this.#raw.kill(signum);
+  }
+
+  // --- what the pipes say ---
+
+  _pipeData(fd: number, data: Buffer): void {
+    this.#caller.call('pipeDataReceived', fd, data);
+  }
+
+  _pipeFlow(method: 'pauseWriting' | 'resumeWriting'): void {
+    this.#caller.call(method, undefined);
+  }
+
+  _pipeConnectionLost(fd: number, exception: Error | null): void {
+    this.#caller.call('pipeConnectionLost', fd, exception);
+  }
+
+  _pipeGone(fd: number): void {
+    if (this.#state.pipeLost(fd)) this.#finish();
+  }
+
+  // --- the end ---
+
+  close(): void {
+    if (this.isClosing()) return;
+    this.#closing = true;
+    // Not flushed: who would read it is killed, and a grandchild that reads nothing could hold us up for ever.
+    for (const pipe of this.#pipes) pipe?.abort();
+    this.kill();
+  }
+
+  onExit(code: number): void {
+    if (this.#abandoned) return;
+    this.#returncode = code;
+    if (this.#loop.isRunning()) this.#exited();
+    else this.#loop._scheduler.callSoon(() => this.#exited(), []);
+  }
+
+  #exited(): void {
+    this.#caller.call('processExited', undefined);
+    for (const wait of [...this.#waits]) if (!wait.done()) wait.setResult(this.#returncode as number);
+    if (this.#state.exit()) this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#abandoned) return;
+    this.#loop._owned.resources.delete(this);
+    this.#caller.call('connectionLost', this.#fault);
+    if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
+  }
+
+  /** Done when the child has ended; its pipes may go on. @internal */
+  _wait(): Future<number> {
+    if (this.#state.exited) return succeeded(this.#loop, this.#returncode as number);
+    const wait = new Future<number>(this.#loop);
+    this.#waits.add(wait);
+    wait._onSettled = () => this.#waits.delete(wait);
+    return wait;
+  }
+
+  /** Done once `connectionLost` was called. @internal */
+  _whenLost(): Future<void> {
+    this.#lost ??= new Future<void>(this.#loop);
+    if (!this.#lost.done() && !this.#loop._owned.resources.has(this)) this.#lost.setResult(undefined);
+    return this.#lost;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this._whenLost();
+  }
+
+  /** @internal */
+  _describe(): string {
+    return this.#returncode === null
+      ? `${this._name} was not reaped: it was still running, and is killed`
+      : `${this._name} has ended, but somebody still has its pipes`;
+  }
+
+  /** @internal */
+  _abandon(): void {
+    this.#abandoned = true;
+    this.#kill(SIGKILL);
+  }
+
+  /** @internal */
+  _protocolFailed(error: unknown, method: string): void {
+    this.#loop.callExceptionHandler({
+      message: `exception in protocol.${method}(): its process is killed`,
+      exception: error,
+      transport: this,
+      protocol: this.getProtocol(),
+    });
+    this.#fault ??= error instanceof Error ? error : new Error('the protocol threw', { cause: error });
+    this.close();
+  }
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { Writable } from 'node:stream';
+import { test } from 'node:test';
+import type { StreamEvents } from '../../../src/backend/backend.ts';
+import { ChildInput } from '../../../src/backend/node/child-pipe.ts';
+
+class Log implements StreamEvents {
+  readonly words: string[] = [];
+  error: Error | null = null;
+  onRead(): void {
+    this.words.push('read');
+  }
+  onEnd(): void {
+    this.words.push('end');
+  }
+  onWritten(): void {
+    this.words.push('written');
+  }
+  onClose(error: Error | null): void {
+    this.words.push('close');
+    this.error = error;
+  }
+}
+
+/** A host whose sockets have no handle that we could see: there a stdin is not watched. */
+class Unwatched extends Writable {
+  readonly taken: string[] = [];
+  #waiting: (() => void) | null = null;
+  unref(): this {
+    return this;
+  }
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.taken.push(String(chunk));
+    if (String(chunk) === 'stuck') this.#waiting = done;
+    else done();
+  }
+  release(): void {
+    this.#waiting?.();
+  }
+}
+
+test('where the reader cannot be watched, the end of the child is its end', async () => {
+  for (const [written, code] of [
+    ['fine', undefined],
+    ['stuck', 'EPIPE'],
+  ] as const) {
+    const socket = new Unwatched();
+    const input = new ChildInput(socket as unknown as Socket);
+    const log = new Log();
+    input.open(log);
+    assert.equal(input.write([Buffer.from(written)]), written === 'fine');
+    assert.deepEqual(log.words, []);
+    input.childEnded();
+    await once(socket, 'close');
+    assert.deepEqual(log.words, ['close']);
+    assert.equal((log.error as NodeJS.ErrnoException | null)?.code, code);
+  }
+});
+
+test('onWritten comes when what was refused has left', async () => {
+  const socket = new Unwatched();
+  const input = new ChildInput(socket as unknown as Socket);
+  const log = new Log();
+  input.open(log);
+  assert.equal(input.write([Buffer.from('a'), Buffer.from('stuck')]), false);
+  socket.release();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([log.words, socket.taken.slice(0, 2)], [['written'], ['a', 'stuck']]);
+  input.abort();
+  await once(socket, 'close');
+  assert.deepEqual([log.words, log.error], [['written', 'close'], null]);
+});
+
+test('what has happened before open() is told after it', async () => {
+  const child: ChildProcess = spawn('sh', ['-c', 'exec <&-; sleep 0.2'], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  const input = new ChildInput(child.stdin as Socket);
+  Object.assign(child, { stdin: null, stdio: [] });
+  await once(child, 'exit');
+  await new Promise((resolve) => setImmediate(resolve));
+  const log = new Log();
+  input.open(log);
+  assert.deepEqual(log.words, []);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([log.words, log.error], [['close'], null]);
+});
+
+test('what the child writes to its stdin goes nowhere, and holds nobody up', async () => {
+  const command = 'head -c 1000000 /dev/zero >&0; read word; test "$word" = after';
+  const child: ChildProcess = spawn('sh', ['-c', command], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const input = new ChildInput(child.stdin as Socket);
+  Object.assign(child, { stdin: null, stdio: [] });
+  const log = new Log();
+  input.open(log);
+  input.write([Buffer.from('after\n')]);
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 0);
+  assert.equal(log.words.includes('read'), false);
+});

@@ -1,0 +1,344 @@
+/** `node:http`, unmodified, on both sides of gyre transports; and `node:https` through them. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { ClientRequest, IncomingMessage, RequestOptions, ServerResponse } from 'node:http';
+import { Agent, createServer, request } from 'node:http';
+import { request as secureRequest } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
+import { TLSSocket as TlsSocket, connect as tlsConnect } from 'node:tls';
+import type { TransportDuplex } from '../../src/entry/node.ts';
+import { connectDuplex, fromDuplex, toDuplex } from '../../src/entry/node.ts';
+import { SimulatedEventLoop } from '../../src/entry/sim.ts';
+import { sleep } from '../../src/index.ts';
+import { ca, server as certificate } from '../helpers/certificates.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+import type { Door } from './lines.ts';
+import { lineNames, over } from './lines.ts';
+import { duplexPair } from './memory.ts';
+
+const MEBIBYTE = 1024 * 1024;
+const SIZE = 64 * MEBIBYTE;
+
+/** An agent of whose sockets each is a duplex over a gyre transport. */
+class DoorAgent extends Agent {
+  dialled: number = 0;
+  readonly #door: Door;
+
+  constructor(door: Door, keepAlive: boolean = false) {
+    super(keepAlive ? { keepAlive, maxSockets: 4 } : {});
+    this.#door = door;
+  }
+
+  override createConnection(): Duplex {
+    this.dialled++;
+    return this.#door.dial();
+  }
+}
+
+/** Sends a request and answers the response to it. */
+async function ask(
+  agent: Agent,
+  options: RequestOptions = {},
+  send: (request: ClientRequest) => unknown = (sent) => sent.end(),
+): Promise<IncomingMessage> {
+  const sent = request({ host: 'here', agent, ...options });
+  const answered = once(sent, 'response');
+  await Promise.all([answered, send(sent)]);
+  const [response] = (await answered) as [IncomingMessage];
+  return response;
+}
+
+async function bodyOf(message: Readable): Promise<string> {
+  let text = '';
+  for await (const data of message) text += String(data);
+  return text;
+}
+
+async function bytesOf(message: Readable): Promise<number> {
+  let bytes = 0;
+  for await (const data of message) bytes += (data as Buffer).length;
+  return bytes;
+}
+
+/** So many bytes, made only as they are asked for. */
+function* pieces(bytes: number): Generator<Buffer> {
+  const piece = Buffer.alloc(64 * 1024, 'x');
+  for (let made = 0; made < bytes; made += piece.length) yield piece;
+}
+
+async function answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
+  switch (message.url) {
+    case '/echo':
+      await pipeline(message, response);
+      break;
+    case '/large':
+      response.setHeader('content-length', SIZE);
+      await pipeline(Readable.from(pieces(SIZE)), response);
+      break;
+    case '/count':
+      response.end(String(await bytesOf(message)));
+      break;
+    default:
+      response.end(`${message.method} ${message.url} from ${message.socket.remoteAddress}`);
+  }
+}
+
+function makeServer(): { http: ReturnType<typeof createServer>; accept: (duplex: TransportDuplex) => void } {
+  const http = createServer((message, response) => {
+    answer(message, response).catch(() => response.destroy());
+  });
+  return { http, accept: (duplex) => void http.emit('connection', duplex) };
+}
+
+for (const line of lineNames) {
+  const { accept } = makeServer();
+
+  test(
+    `http over ${line}: a request and its response, and the connection is gone`,
+    over(line, accept, async (door) => {
+      const response = await ask(new DoorAgent(door), { path: '/here' });
+      const address = line === 'TCP' || line === 'TLS' ? '127.0.0.1' : 'undefined';
+      assert.equal(await bodyOf(response), `GET /here from ${address}`);
+      assert.equal(response.headers.connection, 'close');
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `http over ${line}: a body there and back`,
+    over(line, accept, async (door) => {
+      const response = await ask(new DoorAgent(door), { path: '/echo', method: 'POST' }, (sent) =>
+        sent.end('body'),
+      );
+      assert.equal(await bodyOf(response), 'body');
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `http over ${line}: 100 requests, four at a time, over four connections that are kept alive`,
+    over(line, accept, async (door) => {
+      const agent = new DoorAgent(door, true);
+      const bodies = await Promise.all(
+        Array.from({ length: 100 }, async (_, i) =>
+          bodyOf(await ask(agent, { path: '/echo', method: 'POST' }, (sent) => sent.end(`body ${i}`))),
+        ),
+      );
+      assert.deepEqual(
+        bodies,
+        Array.from({ length: 100 }, (_, i) => `body ${i}`),
+      );
+      assert.equal(agent.dialled, 4);
+      assert.equal(door.open.size, 4);
+      agent.destroy();
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `http over ${line}: 64 MiB are downloaded, at the reader's pace`,
+    over(line, accept, async (door) => {
+      const response = await ask(new DoorAgent(door), { path: '/large' });
+      // Nobody reads: far less than all of it may be under way.
+      for (let i = 0; i < 100; i++) await sleep(0);
+      const [connection] = door.open as Set<TransportDuplex>;
+      assert.ok((connection as TransportDuplex).bytesWritten < SIZE, 'the server was not held up');
+      assert.equal(await bytesOf(response), SIZE);
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `http over ${line}: 64 MiB are uploaded`,
+    over(line, accept, async (door) => {
+      const response = await ask(new DoorAgent(door), { path: '/count', method: 'POST' }, (sent) =>
+        pipeline(Readable.from(pieces(SIZE)), sent),
+      );
+      assert.equal(await bodyOf(response), String(SIZE));
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `http over ${line}: 100-continue`,
+    over(line, accept, async (door) => {
+      let continued = false;
+      const response = await ask(
+        new DoorAgent(door),
+        { path: '/count', method: 'PUT', headers: { expect: '100-continue' } },
+        async (sent) => {
+          sent.flushHeaders();
+          await once(sent, 'continue');
+          continued = true;
+          sent.end('body');
+        },
+      );
+      assert.deepEqual([continued, await bodyOf(response)], [true, '4']);
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `http over ${line}: requests that come in one piece are answered in order`,
+    over(line, accept, async (door) => {
+      const duplex = door.dial();
+      const one = 'GET /1 HTTP/1.1\r\nHost: here\r\n\r\n';
+      duplex.write(
+        one +
+          one.replace('/1', '/2') +
+          one.replace('/1\b', '/3').replace('Host', 'Connection: close\r\nHost'),
+      );
+      const text = await bodyOf(duplex);
+      assert.deepEqual(text.match(/GET \/\d/g), ['GET /1', 'GET /2', 'GET /1']);
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `http over ${line}: what is no request is answered by 400, and the connection is closed`,
+    over(line, accept, async (door) => {
+      const duplex = door.dial();
+      duplex.write('this is no http\r\n\r\n');
+      assert.match(await bodyOf(duplex), /^HTTP\/1\.1 400 Bad Request/);
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `http over ${line}: a client that goes away in the middle is noticed by the server, and harms nobody`,
+    over(line, accept, async (door) => {
+      const response = await ask(new DoorAgent(door), { path: '/large' });
+      response.destroy();
+      await door.allClosed();
+      assert.match(await bodyOf(await ask(new DoorAgent(door), { path: '/next' })), /^GET \/next/);
+      await door.allClosed();
+    }),
+  );
+
+  const idle = makeServer();
+  idle.http.keepAliveTimeout = 20;
+  test(
+    `http over ${line}: a server closes a connection that is idle for too long, by the loop's clock`,
+    over(line, idle.accept, async (door) => {
+      const agent = new DoorAgent(door, true);
+      await bodyOf(await ask(agent));
+      await door.allClosed();
+      agent.destroy();
+    }),
+  );
+
+  test(
+    `http over ${line}: a client's timeout is emitted`,
+    over(
+      line,
+      () => {},
+      async (door) => {
+        const sent = request({ host: 'here', agent: new DoorAgent(door), timeout: 20 });
+        sent.on('error', () => {});
+        sent.end();
+        await once(sent, 'timeout');
+        sent.destroy();
+        for (const duplex of door.open) duplex.destroy();
+        await door.allClosed();
+      },
+    ),
+  );
+
+  const upgrading = makeServer();
+  upgrading.http.on('upgrade', (_message, socket: Duplex, head: Buffer) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n');
+    socket.write(head);
+    socket.pipe(socket);
+  });
+  test(
+    `http over ${line}: an upgrade hands the connection over, with what came behind the request`,
+    over(line, upgrading.accept, async (door) => {
+      const sent = request({
+        host: 'here',
+        agent: new DoorAgent(door),
+        headers: { connection: 'Upgrade', upgrade: 'echo' },
+      });
+      sent.end();
+      const [response, socket] = (await once(sent, 'upgrade')) as [IncomingMessage, TransportDuplex];
+      assert.equal(response.statusCode, 101);
+      socket.write('and now for something else');
+      const [data] = (await once(socket, 'data')) as [Buffer];
+      assert.equal(data.toString(), 'and now for something else');
+      socket.end();
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `tls.connect() and a TLSSocket run through duplexes over ${line}`,
+    over(
+      line,
+      (duplex) => {
+        const secure = new TlsSocket(duplex, { isServer: true, ...certificate });
+        secure.on('error', () => {});
+        secure.pipe(secure);
+      },
+      async (door) => {
+        const secure: TLSSocket = tlsConnect({ socket: door.dial(), ca, servername: 'localhost' });
+        await once(secure, 'secureConnect');
+        assert.equal(secure.authorized, true);
+        secure.write(Buffer.alloc(MEBIBYTE, 'x'));
+        let bytes = 0;
+        secure.on('data', (data: Buffer) => {
+          bytes += data.length;
+          if (bytes === MEBIBYTE) secure.end();
+        });
+        await once(secure, 'close');
+        assert.equal(bytes, MEBIBYTE);
+        await door.allClosed();
+      },
+    ),
+  );
+
+  const secured = makeServer();
+  test(
+    `https over ${line}: requests go through node:tls through a gyre transport`,
+    over(
+      line,
+      (duplex) => secured.http.emit('connection', new TlsSocket(duplex, { isServer: true, ...certificate })),
+      async (door) => {
+        const sent = secureRequest({
+          host: 'localhost',
+          path: '/count',
+          method: 'POST',
+          ca,
+          createConnection: (options) =>
+            tlsConnect({ ...(options as object), socket: door.dial(), servername: 'localhost' }),
+        });
+        sent.end(Buffer.alloc(MEBIBYTE));
+        const [response] = (await once(sent, 'response')) as [IncomingMessage];
+        assert.equal(await bodyOf(response), String(MEBIBYTE));
+        await door.allClosed();
+      },
+    ),
+  );
+}
+
+test('http on a simulated loop: what is kept alive is closed by virtual time', async () => {
+  await withLoop(
+    () => new SimulatedEventLoop(),
+    (loop) =>
+      loop.runUntilComplete(async () => {
+        const { accept, http } = makeServer();
+        http.keepAliveTimeout = 3_600_000;
+        const [near, far] = duplexPair();
+        await fromDuplex(far, () => ({
+          connectionMade: (transport) => accept(toDuplex(transport, { allowHalfOpen: true })),
+        }));
+        const client = connectDuplex((factory) => fromDuplex(near, factory));
+        client.write('GET /simulated HTTP/1.1\r\nHost: here\r\n\r\n');
+        assert.match(await bodyOf(client), /GET \/simulated from undefined/);
+        if (!client.closed) await once(client, 'close');
+        assert.ok(loop.time() >= 3600 && loop.time() < 3610, `it is ${loop.time()}`);
+      }),
+  );
+});

@@ -1,0 +1,139 @@
+/** The transports that the compatibility suite runs its clients and servers over. */
+import { join } from 'node:path';
+import type { TransportDuplex } from '../../src/entry/node.ts';
+import { connectDuplex, fromDuplex, toDuplex } from '../../src/entry/node.ts';
+import type { NodeEventLoop, Server, Transport } from '../../src/index.ts';
+import { Protocol, sleep } from '../../src/index.ts';
+import { ca, server as certificate } from '../helpers/certificates.ts';
+import { onNode, portOf } from '../helpers/pairs.ts';
+import { inDirectory } from '../helpers/unix-pairs.ts';
+import { duplexPair } from './memory.ts';
+
+/** Where a server of a test is reached. */
+export interface Door {
+  /** A client's side of a new connection. */
+  dial(): TransportDuplex;
+  /** Connections that are open, on the server's side. */
+  readonly open: Set<TransportDuplex>;
+  /** Once all connections have ended, on both sides. */
+  allClosed(): Promise<void>;
+}
+
+class Connections {
+  readonly open: Set<TransportDuplex> = new Set();
+  readonly #dialled: Set<TransportDuplex> = new Set();
+  readonly #connect: (protocolFactory: () => Protocol) => PromiseLike<unknown>;
+  readonly #loop: NodeEventLoop;
+
+  constructor(loop: NodeEventLoop, connect: (protocolFactory: () => Protocol) => PromiseLike<unknown>) {
+    this.#loop = loop;
+    this.#connect = connect;
+  }
+
+  dial(): TransportDuplex {
+    const duplex = connectDuplex(this.#connect, { loop: this.#loop });
+    this.#dialled.add(duplex);
+    duplex.on('close', () => this.#dialled.delete(duplex));
+    return duplex;
+  }
+
+  async allClosed(): Promise<void> {
+    while (this.open.size + this.#dialled.size > 0) await sleep(0.001);
+  }
+
+  destroyAll(): void {
+    for (const duplex of [...this.open, ...this.#dialled]) duplex.destroy();
+  }
+}
+
+/** Opens a door for `accept` and closes it after `body`, when no connection may be left. */
+type Line = (
+  loop: NodeEventLoop,
+  accept: (duplex: TransportDuplex) => void,
+  body: (door: Door) => Promise<void>,
+) => Promise<void>;
+
+/** Each connection as the duplex of a server. */
+class Accepting extends Protocol {
+  readonly #accept: (duplex: TransportDuplex) => void;
+  readonly #open: Set<TransportDuplex>;
+
+  constructor(accept: (duplex: TransportDuplex) => void, open: Set<TransportDuplex>) {
+    super();
+    this.#accept = accept;
+    this.#open = open;
+  }
+
+  override connectionMade(transport: Transport): void {
+    const duplex = toDuplex(transport, { allowHalfOpen: true });
+    this.#open.add(duplex);
+    duplex.on('close', () => this.#open.delete(duplex));
+    this.#accept(duplex);
+  }
+}
+
+/** @param server null: there is none to be closed */
+async function served(
+  server: Server | null,
+  door: Connections,
+  body: (door: Door) => Promise<void>,
+): Promise<void> {
+  try {
+    await body(door);
+  } finally {
+    server?.close();
+    // A test that failed must not hold the loop.
+    door.destroyAll();
+    await door.allClosed();
+    await server?.waitClosed();
+  }
+}
+
+export const lines: Readonly<Record<'TCP' | 'unix' | 'TLS' | 'memory', Line>> = {
+  TCP: async (loop, accept, body) => {
+    const door = new Connections(loop, (factory) =>
+      loop.createConnection(factory, '127.0.0.1', portOf(server)),
+    );
+    const server = await loop.createServer(() => new Accepting(accept, door.open), '127.0.0.1', 0);
+    await served(server, door, body);
+  },
+
+  unix: (loop, accept, body) =>
+    inDirectory(async (directory) => {
+      const path = join(directory, 'socket');
+      const door = new Connections(loop, (factory) => loop.createUnixConnection(factory, path));
+      const server = await loop.createUnixServer(() => new Accepting(accept, door.open), path);
+      await served(server, door, body);
+    }),
+
+  TLS: async (loop, accept, body) => {
+    const door = new Connections(loop, (factory) =>
+      loop.createConnection(factory, '127.0.0.1', portOf(server), { ssl: { ca } }),
+    );
+    const server = await loop.createServer(() => new Accepting(accept, door.open), '127.0.0.1', 0, {
+      ssl: certificate,
+    });
+    await served(server, door, body);
+  },
+
+  // Two transports over a pair in memory.
+  memory: async (loop, accept, body) => {
+    const door = new Connections(loop, async (factory) => {
+      const [near, far] = duplexPair();
+      await fromDuplex(far, () => new Accepting(accept, door.open), { loop });
+      await fromDuplex(near, factory, { loop });
+    });
+    await served(null, door, body);
+  },
+};
+
+/** A test body over one of the lines, on a loop of which nothing may be left. */
+export function over(
+  name: keyof typeof lines,
+  accept: (duplex: TransportDuplex) => void,
+  body: (door: Door, loop: NodeEventLoop) => Promise<void>,
+): () => Promise<void> {
+  return onNode((loop) => lines[name](loop, accept, (door) => body(door, loop)));
+}
+
+export const lineNames = Object.keys(lines) as (keyof typeof lines)[];

@@ -1,0 +1,129 @@
+/** `undici`, unmodified, over gyre transports, to a server of `node:http` over them. */
+import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { test } from 'node:test';
+import type { buildConnector } from 'undici';
+import { Agent, Client, fetch, Pool } from 'undici';
+import { sleep } from '../../src/index.ts';
+import type { Door } from './lines.ts';
+import { lineNames, over } from './lines.ts';
+
+const SIZE = 64 * 1024 * 1024;
+
+/** undici asks for a socket and is called back once it is connected. */
+function connector(door: Door): buildConnector.connector {
+  return (_options, callback) => {
+    const duplex = door.dial();
+    const failed = (error: Error): void => callback(error, null);
+    duplex.once('error', failed);
+    duplex.once('connect', () => {
+      duplex.removeListener('error', failed);
+      callback(null, duplex as Socket);
+    });
+  };
+}
+
+function* pieces(bytes: number): Generator<Buffer> {
+  const piece = Buffer.alloc(64 * 1024, 'x');
+  for (let made = 0; made < bytes; made += piece.length) yield piece;
+}
+
+async function answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
+  let bytes = 0;
+  for await (const data of message) bytes += (data as Buffer).length;
+  if (message.url === '/large') Readable.from(pieces(SIZE)).pipe(response);
+  else if (message.url === '/never') response.write('and');
+  else response.end(`${message.method} ${message.url} ${bytes}`);
+}
+
+const http = createServer((message, response) => void answer(message, response));
+const accept = (duplex: unknown): void => void http.emit('connection', duplex);
+
+async function count(body: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0;
+  for await (const data of body) bytes += data.length;
+  return bytes;
+}
+
+for (const line of lineNames) {
+  const origin = 'http://here';
+
+  test(
+    `undici over ${line}: requests on one connection, pipelined`,
+    over(line, accept, async (door) => {
+      const client = new Client(origin, { connect: connector(door), pipelining: 4 });
+      const texts = await Promise.all(
+        Array.from({ length: 20 }, async (_, i) => {
+          const { body } = await client.request({ path: `/${i}`, method: 'GET' });
+          return body.text();
+        }),
+      );
+      assert.deepEqual(
+        texts,
+        Array.from({ length: 20 }, (_, i) => `GET /${i} 0`),
+      );
+      assert.equal(door.open.size, 1);
+      await client.close();
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `undici over ${line}: 64 MiB up and 64 MiB down`,
+    over(line, accept, async (door) => {
+      const pool = new Pool(origin, { connect: connector(door), connections: 2 });
+      const up = await pool.request({ path: '/', method: 'POST', body: Readable.from(pieces(SIZE)) });
+      assert.equal(await up.body.text(), `POST / ${SIZE}`);
+      const down = await pool.request({ path: '/large', method: 'GET' });
+      for (let i = 0; i < 100; i++) await sleep(0);
+      assert.equal(await count(down.body), SIZE);
+      await pool.close();
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `undici over ${line}: fetch()`,
+    over(line, accept, async (door) => {
+      const dispatcher = new Agent({ connect: connector(door) });
+      const response = await fetch(`${origin}/fetched`, { dispatcher, method: 'POST', body: 'body' });
+      assert.equal(await response.text(), 'POST /fetched 4');
+      await dispatcher.close();
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `undici over ${line}: a request that is aborted closes its connection, and the next one opens another`,
+    over(line, accept, async (door) => {
+      const client = new Client(origin, { connect: connector(door) });
+      const abort = new AbortController();
+      const { body } = await client.request({ path: '/never', method: 'GET', signal: abort.signal });
+      abort.abort();
+      await assert.rejects(body.text());
+      const next = await client.request({ path: '/next', method: 'GET' });
+      assert.equal(await next.body.text(), 'GET /next 0');
+      await client.close();
+      await door.allClosed();
+    }),
+  );
+
+  test(
+    `undici over ${line}: a connection that is reset fails its request`,
+    over(
+      line,
+      (duplex) => {
+        duplex.once('data', () => duplex.resetAndDestroy());
+      },
+      async (door) => {
+        const client = new Client(origin, { connect: connector(door) });
+        await assert.rejects(client.request({ path: '/', method: 'POST', body: 'x' }));
+        await client.destroy();
+        await door.allClosed();
+      },
+    ),
+  );
+}

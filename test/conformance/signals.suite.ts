@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { constants } from 'node:os';
+import { sleep } from '../../src/index.ts';
+import type { Target } from './section.ts';
+import { section } from './section.ts';
+
+/** Harmless where a handler is missing by mistake, and used by nobody else here. */
+const SIGNAL = 'SIGWINCH';
+
+/** Sends it to this process, and waits until it has come, also where no loop runs. */
+async function sent(signal: NodeJS.Signals): Promise<void> {
+  let come = false;
+  process.once(signal, () => {
+    come = true;
+  });
+  process.kill(process.pid, signal);
+  while (!come) await new Promise((resolve) => setImmediate(resolve));
+}
+
+export function signalsSuite(target: Target): void {
+  section(
+    'UNIX signals',
+    target,
+    (test) => {
+      test('add_signal_handler() calls the callback with its arguments at each signal, by name or number', async ({
+        loop,
+      }) => {
+        const log: unknown[] = [];
+        for (const signum of [SIGNAL, constants.signals[SIGNAL]]) {
+          loop.addSignalHandler(
+            signum,
+            (...args: unknown[]) => {
+              log.push(args);
+              loop.stop();
+            },
+            'got',
+            signum,
+          );
+          for (let i = 0; i < 2; i++) {
+            process.kill(process.pid, SIGNAL);
+            await loop.runForever();
+          }
+        }
+        assert.deepEqual(log, [
+          ['got', SIGNAL],
+          ['got', SIGNAL],
+          ['got', constants.signals[SIGNAL]],
+          ['got', constants.signals[SIGNAL]],
+        ]);
+        loop.removeSignalHandler(SIGNAL);
+      });
+
+      test('add_signal_handler() replaces the callback that was there', async ({ loop }) => {
+        const log: string[] = [];
+        loop.addSignalHandler(SIGNAL, () => log.push('first'));
+        loop.addSignalHandler(SIGNAL, () => {
+          log.push('second');
+          loop.stop();
+        });
+        process.kill(process.pid, SIGNAL);
+        await loop.runForever();
+        assert.deepEqual(log, ['second']);
+        loop.removeSignalHandler(SIGNAL);
+      });
+
+      test('add_signal_handler() refuses a number that is no signal, and one that cannot be caught', ({
+        loop,
+      }) => {
+        for (const signum of [
+          0,
+          65,
+          Number.NaN,
+          'SIGNONE',
+          'SIGKILL',
+          'SIGSTOP',
+          constants.signals.SIGKILL,
+        ]) {
+          assert.throws(() => loop.addSignalHandler(signum, () => {}), {
+            name: 'RangeError',
+            code: 'ERR_OUT_OF_RANGE',
+          });
+        }
+      });
+
+      test('add_signal_handler(): while the loop is stopped a signal waits until it runs, in order with call_soon()', async ({
+        loop,
+      }) => {
+        const log: string[] = [];
+        loop.addSignalHandler(SIGNAL, () => log.push('signal'));
+        loop.callSoon(() => log.push('before'));
+        await sent(SIGNAL);
+        loop.callSoon(() => log.push('after'));
+        assert.deepEqual(log, []);
+        await loop.runUntilComplete(() => sleep(0));
+        assert.deepEqual(log, ['before', 'signal', 'after']);
+        loop.removeSignalHandler(SIGNAL);
+      });
+
+      test('add_signal_handler(): a callback that throws is reported and does not stop the loop', async ({
+        loop,
+        reports,
+      }) => {
+        const bug = new Error('bug');
+        loop.addSignalHandler(SIGNAL, () => {
+          loop.callSoon(() => loop.stop());
+          throw bug;
+        });
+        process.kill(process.pid, SIGNAL);
+        await loop.runForever();
+        assert.deepEqual(
+          reports.take().map(({ message, exception }) => [message, exception]),
+          [['exception in a callback', bug]],
+        );
+        loop.removeSignalHandler(SIGNAL);
+      });
+
+      test('add_signal_handler() of several loops: each gets the signal', async ({ loop, makeLoop }) => {
+        const other = makeLoop();
+        for (const each of [loop, other]) each.addSignalHandler(SIGNAL, () => each.stop());
+        const running = Promise.all([loop.runForever(), other.runForever()]);
+        process.kill(process.pid, SIGNAL);
+        await running;
+        other.close();
+        loop.removeSignalHandler(SIGNAL);
+      });
+
+      test('remove_signal_handler() says whether there was one, and the callback is not called any more', async ({
+        loop,
+      }) => {
+        const before = process.listenerCount(SIGNAL);
+        assert.equal(loop.removeSignalHandler(SIGNAL), false);
+        loop.addSignalHandler(SIGNAL, () => assert.fail());
+        assert.equal(process.listenerCount(SIGNAL), before + 1);
+        assert.equal(loop.removeSignalHandler(constants.signals[SIGNAL]), true);
+        assert.equal(loop.removeSignalHandler(SIGNAL), false);
+        assert.equal(process.listenerCount(SIGNAL), before);
+        await sent(SIGNAL);
+        await loop.runUntilComplete(() => sleep(0));
+      });
+
+      test('close() removes the signal handlers, and reports nothing of them', ({ loop }) => {
+        const before = process.listenerCount(SIGNAL);
+        loop.addSignalHandler(SIGNAL, () => assert.fail());
+        loop.close();
+        assert.equal(process.listenerCount(SIGNAL), before);
+      });
+    },
+    'signals',
+  );
+}

@@ -1,0 +1,312 @@
+/** `toWebStreams`. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { WebStreams } from '../../src/entry/node.ts';
+import { toWebStreams } from '../../src/entry/node.ts';
+import { SimulatedEventLoop } from '../../src/entry/sim.ts';
+import type { BaseEventLoop, Transport } from '../../src/index.ts';
+import { NodeEventLoop, Protocol } from '../../src/index.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+import { closed, connectedPair, foreignClient, onNode, Recorder } from '../helpers/pairs.ts';
+import { ManualTransport } from './manual-transport.ts';
+
+const MEBIBYTE = 1024 * 1024;
+
+async function streamsAndPeer(
+  loop: BaseEventLoop,
+  options: Parameters<typeof toWebStreams>[1] = {},
+): Promise<WebStreams & { near: Transport; peer: Recorder; untilGone(): Promise<void> }> {
+  const peer = new Recorder();
+  const { near } = await connectedPair(loop, new Protocol(), peer);
+  const untilGone = async (): Promise<void> => {
+    await peer.untilLost();
+    await near[Symbol.asyncDispose]();
+  };
+  return { ...toWebStreams(near, options), near, peer, untilGone };
+}
+
+function onManual(
+  body: (transport: ManualTransport, streams: WebStreams) => Promise<void>,
+  options: Parameters<typeof toWebStreams>[1] = {},
+): () => Promise<void> {
+  return () =>
+    withLoop(
+      () => new SimulatedEventLoop(),
+      (loop) =>
+        loop.runUntilComplete(async () => {
+          const transport = new ManualTransport();
+          await body(transport, toWebStreams(transport, options));
+        }),
+    );
+}
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function textOf(readable: WebStreams['readable']): Promise<string> {
+  let text = '';
+  for await (const data of readable) text += Buffer.from(data).toString();
+  return text;
+}
+
+test(
+  'toWebStreams(): data goes through in both directions, and each ends on its own',
+  onNode(async (loop) => {
+    const { readable, writable, peer, untilGone } = await streamsAndPeer(loop);
+    peer.keepOpen = true;
+    const writer = writable.getWriter();
+    await writer.write('text ');
+    await writer.write(Buffer.from('bytes'));
+    await writer.close();
+    await peer.untilTold('eof');
+    assert.equal(peer.text, 'text bytes');
+    peer.transport.write('answer');
+    peer.transport.writeEof();
+    assert.equal(await textOf(readable), 'answer');
+    await untilGone();
+    assert.equal(peer.exception, null);
+  }),
+);
+
+test(
+  'toWebStreams(): 64 MiB come back from an echo by pipeTo(), whole',
+  onNode(async (loop) => {
+    const { readable, writable, peer, untilGone } = await streamsAndPeer(loop);
+    const piping = readable.pipeTo(writable);
+    const piece = Buffer.alloc(MEBIBYTE, 'abc');
+    for (let i = 0; i < 64; i++) peer.transport.write(piece);
+    peer.transport.writeEof();
+    await untilGone();
+    await piping;
+    assert.equal(peer.received, 64 * MEBIBYTE);
+    assert.ok(Buffer.concat(peer.chunks).subarray(-MEBIBYTE).equals(piece));
+  }),
+);
+
+test(
+  'toWebStreams(): what is not read pauses the transport',
+  onManual(
+    async (transport, { readable }) => {
+      await settle();
+      transport.receive('12345');
+      assert.equal(transport.reading, true);
+      transport.receive('67890');
+      assert.equal(transport.reading, false);
+      const reader = readable.getReader();
+      await reader.read();
+      await settle();
+      assert.equal(transport.reading, true);
+      transport.receive('abcdefghij');
+      assert.equal(transport.reading, false);
+      reader.releaseLock();
+      transport.receiveEnd();
+      assert.equal(await textOf(readable), '67890abcdefghij');
+      transport.lose(null);
+    },
+    { highWaterMark: 10 },
+  ),
+);
+
+test(
+  'toWebStreams(): a write is done once it has left, so that its buffer may be used again',
+  onManual(async (transport, { writable }) => {
+    transport.takesAll = false;
+    const writer = writable.getWriter();
+    let done = false;
+    const writing = writer.write(Buffer.from('hello')).then(() => {
+      done = true;
+    });
+    await settle();
+    assert.deepEqual([done, transport.calls], [false, ['write 5']]);
+    transport.flush();
+    await writing;
+    const closing = writer.close();
+    await settle();
+    assert.deepEqual(transport.calls, ['write 5', 'writeEof']);
+    await closing;
+    transport.lose(null);
+  }),
+);
+
+test(
+  'toWebStreams(): a reader may lend its own buffer',
+  onNode(async (loop) => {
+    const { readable, writable, peer, untilGone } = await streamsAndPeer(loop);
+    const reader = readable.getReader({ mode: 'byob' });
+    const first = reader.read(new Uint8Array(3));
+    peer.transport.write('abcdefg');
+    assert.equal(Buffer.from((await first).value!).toString(), 'abc');
+    assert.equal(Buffer.from((await reader.read(new Uint8Array(100))).value!).toString(), 'defg');
+    const last = reader.read(new Uint8Array(8));
+    peer.transport.writeEof();
+    const { done, value } = await last;
+    assert.deepEqual([done, value?.byteLength], [true, 0]);
+    await writable.close();
+    await untilGone();
+  }),
+);
+
+test(
+  'toWebStreams(): data that is part of a larger buffer leaves that one alone',
+  onManual(async (transport, { readable }) => {
+    const memory = Buffer.from('....shared....'.padEnd(200, '.'));
+    transport.getProtocol() as Protocol;
+    (transport.getProtocol() as Protocol).dataReceived?.(memory.subarray(4, 10));
+    assert.equal(memory.length, 200);
+    const reader = readable.getReader();
+    assert.equal(Buffer.from((await reader.read()).value!).toString(), 'shared');
+    assert.equal(memory.toString('utf8', 0, 14), '....shared....');
+    transport.lose(null);
+  }),
+);
+
+test(
+  'toWebStreams(): bytes that an earlier protocol has received come first',
+  onManual(
+    async (transport, { readable }) => {
+      transport.receive('late');
+      transport.receiveEnd();
+      assert.equal(await textOf(readable), 'early late');
+      transport.lose(null);
+    },
+    { received: Buffer.from('early ') },
+  ),
+);
+
+test(
+  'toWebStreams(): cancel() drops what comes and lets the other direction be; then the connection is closed',
+  onNode(async (loop) => {
+    const { near, readable, writable, peer, untilGone } = await streamsAndPeer(loop);
+    peer.keepOpen = true;
+    await readable.cancel();
+    const ended = loop.createFuture<void>();
+    const protocol = near.getProtocol() as Protocol;
+    const eofReceived = protocol.eofReceived?.bind(protocol);
+    protocol.eofReceived = () => {
+      ended.setResult();
+      return eofReceived?.();
+    };
+    // More than the kernel holds: all of it goes only where somebody takes it.
+    const piece = Buffer.alloc(MEBIBYTE, 'x');
+    for (let i = 0; i < 64; i++) peer.transport.write(piece);
+    peer.transport.writeEof();
+    await ended;
+    const writer = writable.getWriter();
+    await writer.write('thank you');
+    await writer.close();
+    await untilGone();
+    assert.deepEqual([peer.text, peer.exception], ['thank you', null]);
+  }),
+);
+
+test(
+  'toWebStreams(): cancel() after the end of the writing side closes',
+  onManual(async (transport, { readable, writable }) => {
+    await writable.close();
+    await readable.cancel();
+    assert.deepEqual(transport.calls, ['writeEof', 'close']);
+    transport.lose(null);
+  }),
+);
+
+test(
+  'toWebStreams(): close() after cancel() closes, and so it does where there is no half-close',
+  onManual(async (transport, { readable, writable }) => {
+    transport.halfClose = false;
+    await readable.cancel();
+    await writable.close();
+    assert.equal(transport.calls[0], 'close');
+    transport.lose(null);
+  }),
+);
+
+test(
+  'toWebStreams(): abort() aborts the connection, and the reader hears why',
+  onNode(async (loop) => {
+    const { readable, writable, peer, untilGone } = await streamsAndPeer(loop);
+    const reason = new Error('enough');
+    const reading = readable.getReader().read();
+    await Promise.all([writable.abort(reason), assert.rejects(reading, reason)]);
+    await untilGone();
+    assert.equal((peer.exception as NodeJS.ErrnoException).code, 'ECONNRESET');
+  }),
+);
+
+test(
+  'toWebStreams(): an error of the connection is told to a reader after the data that came before it, to a writer at once',
+  onManual(async (transport, { readable, writable }) => {
+    transport.receive('one ');
+    transport.receive('two');
+    const gone = new Error('gone');
+    transport.lose(gone);
+    await assert.rejects(writable.getWriter().write('x'), gone);
+    const reader = readable.getReader();
+    const texts = [await reader.read(), await reader.read()].map(({ value }) =>
+      Buffer.from(value!).toString(),
+    );
+    assert.deepEqual(texts, ['one ', 'two']);
+    await assert.rejects(reader.read(), gone);
+  }),
+);
+
+test(
+  'toWebStreams(): a write that was waiting fails with the connection',
+  onManual(async (transport, { readable, writable }) => {
+    transport.takesAll = false;
+    const writing = writable.getWriter().write('hello');
+    writing.catch(() => {});
+    await settle();
+    transport.lose(null);
+    await assert.rejects(writing, { code: 'ERR_TRANSPORT_CLOSED' });
+    await assert.rejects(textOf(readable), { code: 'ERR_TRANSPORT_CLOSED' });
+  }),
+);
+
+test(
+  'toWebStreams(): a write to a transport that is closed elsewhere fails, and is not dropped',
+  onManual(async (transport, { writable }) => {
+    transport.close();
+    await assert.rejects(writable.getWriter().write('hello'), { code: 'ERR_TRANSPORT_CLOSED' });
+    assert.deepEqual(transport.calls, ['close', 'abort']);
+    transport.lose(null);
+  }),
+);
+
+test(
+  'toWebStreams(): what is no data fails the streams and the connection',
+  onManual(async (transport, { readable, writable }) => {
+    await assert.rejects(writable.getWriter().write(1 as never), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.deepEqual(transport.calls, ['abort']);
+    await assert.rejects(textOf(readable), { code: 'ERR_INVALID_ARG_TYPE' });
+    transport.lose(null);
+  }),
+);
+
+test('toWebStreams(): a loop that is closed ends both streams', async () => {
+  const loop = new NodeEventLoop();
+  loop.setExceptionHandler(() => {});
+  const { transport, socket } = await loop.runUntilComplete(() => foreignClient(loop, new Protocol()));
+  const { readable, writable } = toWebStreams(transport, { loop });
+  const reading = readable.getReader().read();
+  loop.close();
+  await assert.rejects(reading, { code: 'ERR_LOOP_CLOSED' });
+  await assert.rejects(writable.getWriter().write('x'), { code: 'ERR_LOOP_CLOSED' });
+  await closed(socket);
+});
+
+test(
+  'toWebStreams(): wrong arguments are refused at the call',
+  onNode(async (loop) => {
+    const transport = new ManualTransport();
+    assert.throws(() => toWebStreams({} as never), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => toWebStreams(transport, { unknown: 1 } as never), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => toWebStreams(transport, { received: 'x' as never }), {
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
+    assert.throws(() => toWebStreams(transport, { highWaterMark: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+    transport.close();
+    assert.throws(() => toWebStreams(transport), { code: 'ERR_TRANSPORT_CLOSED' });
+    assert.equal(loop._owned.quiet.size, 0);
+  }),
+);

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { CancelledError, importFunctions } from '../../src/index.ts';
+import { onNode } from '../helpers/pairs.ts';
+import type { AnyPool } from './pools.ts';
+import { jobs, kinds, withPool } from './pools.ts';
+
+/** A module that takes some turns to load. */
+const slow = importFunctions<{ mark: () => void; hasRan: () => boolean }>(
+  `data:text/javascript,${encodeURIComponent(`
+    let ran = false;
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    export const mark = () => { ran = true; };
+    export const hasRan = () => ran;`)}`,
+);
+
+/** Submits a job that reports when it has begun; answers its promise and how to abort it, once it has. */
+async function begun<T>(
+  pool: AnyPool,
+  fn: () => T,
+): Promise<{ done: Promise<unknown>; controller: AbortController }> {
+  const controller = new AbortController();
+  let tell = (_value: unknown): void => {};
+  const reported = new Promise((resolve) => {
+    tell = resolve;
+  });
+  const done = pool.submit(fn, [], { signal: controller.signal, onProgress: tell });
+  done.catch(() => {});
+  await reported;
+  return { done, controller };
+}
+
+function isAborted(reason: unknown): (error: unknown) => boolean {
+  return (error) => {
+    assert.equal(error instanceof CancelledError, true);
+    assert.equal((error as Error).cause, reason);
+    return true;
+  };
+}
+
+for (const { kind, make } of kinds) {
+  describe(`cancelling a job of a ${kind}`, () => {
+    test('an aborted signal starts nothing', () =>
+      withPool(make({ maxWorkers: 1 }), async (pool) => {
+        const signal = AbortSignal.abort('early');
+        await assert.rejects(pool.submit(jobs.exit, [3], { signal }), isAborted('early'));
+      }));
+
+    test('a job that waits is never run, and does not hold up the ones behind it', () =>
+      withPool(make({ maxWorkers: 1 }), async (pool) => {
+        const order: string[] = [];
+        const controller = new AbortController();
+        const first = pool.submit(jobs.later, ['a', 1]).then(() => order.push('first'));
+        const dropped = pool.submit(jobs.exit, [3], { signal: controller.signal });
+        const last = pool.submit(jobs.later, ['b', 1]).then(() => order.push('last'));
+        controller.abort('not now');
+        await assert.rejects(dropped, isAborted('not now'));
+        await Promise.all([first, last]);
+        assert.deepEqual(order, ['first', 'last']);
+      }));
+
+    test('a job that stops when it is told to keeps its worker', () =>
+      withPool(make({ maxWorkers: 1, gracePeriod: Number.POSITIVE_INFINITY }), async (pool) => {
+        const worker = await pool.submit(jobs.whoAmI, []);
+        const { done, controller } = await begun(pool, jobs.waitPolitely);
+        controller.abort('stop');
+        await assert.rejects(done, isAborted('stop'));
+        assert.equal(await pool.submit(jobs.stoppedBy, []), 'signal: CancelledError, true');
+        assert.equal(await pool.submit(jobs.whoAmI, []), worker);
+      }));
+
+    test('a job that does not stop is ended with its worker, and the next one gets another', () =>
+      withPool(make({ maxWorkers: 1, gracePeriod: 0.05 }), async (pool) => {
+        const worker = await pool.submit(jobs.whoAmI, []);
+        for (const endless of [jobs.spinForEver, jobs.waitForEver]) {
+          const { done, controller } = await begun(pool, endless);
+          const next = pool.submit(jobs.whoAmI, []);
+          controller.abort('enough');
+          await assert.rejects(done, isAborted('enough'));
+          assert.notEqual(await next, worker);
+        }
+      }));
+
+    test('without a grace period it is ended at once', () =>
+      withPool(make({ maxWorkers: 1, gracePeriod: 0 }), async (pool) => {
+        const { done, controller } = await begun(pool, jobs.waitPolitely);
+        controller.abort();
+        await assert.rejects(done, CancelledError);
+        assert.equal(await pool.submit(jobs.stoppedBy, []), undefined);
+      }));
+
+    test('before its worker is up, and while its module is loaded: it never begins', () =>
+      withPool(make({ maxWorkers: 1, gracePeriod: Number.POSITIVE_INFINITY }), async (pool) => {
+        // The same worker throughout: there is no place for another.
+        for (const fn of [jobs.markRan, slow.mark]) {
+          const controller = new AbortController();
+          const dropped = pool.submit(fn, [], { signal: controller.signal });
+          controller.abort();
+          await assert.rejects(dropped, CancelledError);
+          assert.equal(await pool.submit(jobs.hasRan, []), false);
+          assert.equal(await pool.submit(slow.hasRan, []), false);
+        }
+      }));
+
+    test('when it is done already: nothing happens, to it or to the next one', () =>
+      withPool(make({ maxWorkers: 1, gracePeriod: 0 }), async (pool) => {
+        const controller = new AbortController();
+        assert.equal(await pool.submit(jobs.fib, [5], { signal: controller.signal }), 5);
+        const worker = await pool.submit(jobs.whoAmI, []);
+        controller.abort();
+        assert.equal(await pool.submit(jobs.whoAmI, []), worker);
+      }));
+
+    test('of many jobs, some running, some waiting, the others are done', () =>
+      withPool(make({ maxWorkers: 2, gracePeriod: 0.05 }), async (pool) => {
+        const spinning = await begun(pool, jobs.spinForEver);
+        const controller = new AbortController();
+        const results = Array.from({ length: 30 }, (_, i) =>
+          pool.submit(jobs.fib, [10], i % 3 === 0 ? { signal: controller.signal } : {}),
+        );
+        controller.abort();
+        spinning.controller.abort();
+        const settled = await Promise.allSettled(results);
+        await assert.rejects(spinning.done, CancelledError);
+        for (const [i, { status }] of settled.entries()) {
+          if (i % 3 !== 0) assert.equal(status, 'fulfilled');
+        }
+      }));
+
+    test(
+      'by future.cancel(): the caller goes on at once',
+      onNode(async (loop) => {
+        await withPool(make({ maxWorkers: 1, gracePeriod: 0.05 }), async (pool) => {
+          const reported = loop.createFuture<string>();
+          const reporting = pool.withOptions({ onProgress: (value: string) => reported.setResult(value) });
+          const future = loop.runInExecutor(reporting, jobs.spinForEver);
+          assert.equal(await reported, 'begun');
+          assert.equal(future.cancel('no more'), true);
+          assert.equal(future.cancelled(), true);
+          await assert.rejects(future, { name: 'CancelledError', message: 'no more' });
+          assert.equal(await loop.runInExecutor(pool, jobs.fib, 5), 5);
+        });
+      }),
+    );
+  });
+}
+
+describe('a cancelled job in a thread', () => {
+  test('learns of it while it computes', () =>
+    withPool(kinds[0]!.make({ maxWorkers: 1, gracePeriod: Number.POSITIVE_INFINITY }), async (pool) => {
+      const { done, controller } = await begun(pool, jobs.spinPolitely);
+      controller.abort();
+      await assert.rejects(done, CancelledError);
+      assert.equal(await pool.submit(jobs.stoppedBy, []), 'cancelled()');
+    }));
+});
+
+describe('listeners', () => {
+  test('a signal has none left when its job is over', () =>
+    withPool(kinds[0]!.make({ maxWorkers: 1 }), async (pool) => {
+      const counter = countingSignal();
+      await pool.submit(jobs.fib, [5], { signal: counter.signal });
+      await assert.rejects(pool.submit(jobs.exit, [3], { signal: counter.signal }));
+      assert.deepEqual(counter.counts(), { added: 2, removed: 2 });
+    }));
+});
+
+function countingSignal(): { signal: AbortSignal; counts: () => { added: number; removed: number } } {
+  const { signal } = new AbortController();
+  let added = 0;
+  let removed = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    added++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    removed++;
+    removeEventListener.apply(signal, args);
+  };
+  return { signal, counts: () => ({ added, removed }) };
+}

@@ -1,0 +1,78 @@
+/** Programs that must end by themselves, or that must not end too early. Says what happened; argv names the program. */
+import {
+  currentJob,
+  getRunningLoop,
+  NodeEventLoop,
+  ProcessPoolExecutor,
+  run,
+  ThreadPoolExecutor,
+  toThread,
+} from '../../src/index.ts';
+
+const fib = (n: number): number => (n < 2 ? 1 : n);
+const spin = (): never => {
+  for (;;);
+};
+
+const spinAfterReport = (): never => {
+  currentJob()?.reportProgress(process.pid);
+  for (;;);
+};
+
+const programs: Record<string, () => Promise<void>> = {
+  /** An idle pool, never shut down. */
+  idle: async () => {
+    const pools = [new ThreadPoolExecutor({ maxWorkers: 2 }), new ProcessPoolExecutor({ maxWorkers: 2 })];
+    for (const pool of pools) console.log(await pool.submit(fib, [5]), await pool.submit(fib, [6]));
+  },
+  /** Waiting for a job outside of any loop. */
+  outside: async () => {
+    const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+    console.log(await pool.submit(async () => new Promise((resolve) => setImmediate(resolve, 'done')), []));
+  },
+  /** A loop that is closed with its default executor at work. */
+  closed: async () => {
+    const loop = new NodeEventLoop();
+    loop.setExceptionHandler((_loop, { message }) => console.log(message));
+    await loop.runUntilComplete(async () => {
+      console.log(await loop.runInExecutor(null, fib, 5));
+      void loop.runInExecutor(null, spin);
+    });
+    loop.close();
+    console.log('closed');
+  },
+  /** A loop that ends while a job of a pool of its own runs. */
+  left: async () => {
+    const pools = [new ThreadPoolExecutor({ maxWorkers: 1 }), new ProcessPoolExecutor({ maxWorkers: 1 })];
+    await run(async () => {
+      for (const pool of pools) {
+        const begun = getRunningLoop().createFuture<number>();
+        const onProgress = (pid: number): void => begun.setResult(pid);
+        void pool.submit(spinAfterReport, [], { onProgress });
+        console.log(await begun);
+      }
+    });
+    console.log('end');
+  },
+  /** A pool whose worker has died. */
+  crashed: async () => {
+    for (const pool of [new ThreadPoolExecutor(), new ProcessPoolExecutor()]) {
+      await pool.submit(() => process.exit(3), []).catch(({ code }) => console.log(code));
+    }
+  },
+  /** `run()` with `toThread()`. */
+  run: async () => {
+    console.log(await run(() => toThread(fib, 5)));
+  },
+  /** A port that is never closed, and a loop that is. */
+  remote: async () => {
+    await run(async () => {
+      const port = getRunningLoop().remote({ fn: () => {} });
+      console.log(typeof port.postMessage);
+    });
+    const loop = new NodeEventLoop();
+    loop.remote({ fn: () => {} });
+  },
+};
+
+await programs[process.argv[2] as string]?.();

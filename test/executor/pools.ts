@@ -1,0 +1,22 @@
+/** Both kinds of pools, and the functions of jobs.ts. */
+import type { PoolOptions } from '../../src/index.ts';
+import { importFunctions, ProcessPoolExecutor, ThreadPoolExecutor } from '../../src/index.ts';
+
+export type AnyPool = ThreadPoolExecutor | ProcessPoolExecutor;
+
+export const kinds: readonly { kind: 'thread' | 'process'; make: (options?: PoolOptions) => AnyPool }[] = [
+  { kind: 'thread', make: (options) => new ThreadPoolExecutor(options) },
+  { kind: 'process', make: (options) => new ProcessPoolExecutor(options) },
+];
+
+export const jobsUrl: URL = new URL('./jobs.ts', import.meta.url);
+export const jobs = importFunctions<typeof import('./jobs.ts')>(jobsUrl);
+
+/** Runs `body` with a pool that is shut down afterwards. A pool that does not come to its end makes the test hang, so it fails. */
+export async function withPool<T>(pool: AnyPool, body: (pool: AnyPool) => Promise<T>): Promise<T> {
+  try {
+    return await body(pool);
+  } finally {
+    await pool.shutdown({ cancelPending: true });
+  }
+}

@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import type { RemotePort } from '../../src/index.ts';
+import {
+  connectRemote,
+  currentTask,
+  getRunningLoop,
+  importFunctions,
+  NodeEventLoop,
+  sleep,
+  ThreadPoolExecutor,
+} from '../../src/index.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+import { onNode } from '../helpers/pairs.ts';
+import type { Handlers } from './remote-jobs.ts';
+
+const jobs = importFunctions<typeof import('./remote-jobs.ts')>(new URL('./remote-jobs.ts', import.meta.url));
+
+/** Runs a function of remote-jobs.ts in a thread, with a port for these handlers. */
+function inThread<A extends unknown[], T>(
+  pool: ThreadPoolExecutor,
+  fn: (port: RemotePort<Handlers>, ...args: A) => T,
+  port: RemotePort<Handlers>,
+  ...args: A
+): Promise<Awaited<T>> {
+  return pool.submit(fn, [port, ...args], { transfer: [port] });
+}
+
+function handlers(seen: unknown[]): Handlers {
+  return {
+    add: (n) => void seen.push(n),
+    note: (...words) => void seen.push(words),
+  };
+}
+
+describe('loop.remote()', () => {
+  test(
+    '100,000 calls arrive in order, and wake an idle loop',
+    onNode(async (loop) => {
+      const calls = 100_000;
+      let next = 0;
+      const done = loop.createFuture<void>();
+      const add = (n: number): void => {
+        assert.equal(n, next);
+        if (++next === calls) done.setResult();
+      };
+      await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+      const port = loop.remote<Handlers>({ ...handlers([]), add });
+      void inThread(pool, jobs.callMany, port, 0, calls);
+      await done;
+      assert.equal(next, calls);
+    }),
+  );
+
+  test(
+    'several threads at once, each in its order',
+    onNode(async (loop) => {
+      const threads = 3;
+      const each = 2000;
+      const seen: number[] = [];
+      await using pool = new ThreadPoolExecutor({ maxWorkers: threads });
+      for (let i = 0; i < threads; i++) {
+        const port = loop.remote<Handlers>(handlers(seen));
+        void inThread(pool, jobs.callMany, port, i * each, (i + 1) * each);
+      }
+      while (seen.length < threads * each) await sleep(0);
+      for (let i = 0; i < threads; i++) {
+        const own = seen.filter((n) => Math.floor(n / each) === i);
+        assert.deepEqual(
+          own,
+          Array.from({ length: each }, (_, n) => i * each + n),
+        );
+      }
+    }),
+  );
+
+  test(
+    'in a worker of the program, by workerData',
+    onNode(async (loop) => {
+      const called = loop.createFuture<unknown>();
+      const port = loop.remote({ called: (value: unknown) => called.setResult(value) });
+      // The wire is what this worker needs of the library: it is plain JavaScript, which Node 20 runs without a loader.
+      const code = `
+        const { receiveMessageOnPort, workerData } = require('node:worker_threads');
+        const { names } = receiveMessageOnPort(workerData).message;
+        workerData.postMessage([names[0], [{ from: 'worker' }]]);`;
+      const worker = new Worker(code, { eval: true, workerData: port, transferList: [port] });
+      const exited = once(worker, 'exit');
+      assert.deepEqual(await called, { from: 'worker' });
+      await exited;
+    }),
+  );
+
+  test(
+    'a handler is a callback of the loop, in the context of remote(), outside of any task; what it throws is reported',
+    onNode(async (loop, reports) => {
+      const storage = new AsyncLocalStorage<string>();
+      const seen: unknown[] = [];
+      const done = loop.createFuture<void>();
+      const port = storage.run('here', () =>
+        loop.remote({
+          look: (last: boolean) => {
+            seen.push(storage.getStore(), getRunningLoop() === loop, currentTask());
+            if (last) done.setResult();
+            throw new Error('of the handler');
+          },
+          later: async () => {
+            await Promise.resolve();
+            throw new Error('of the async handler');
+          },
+        }),
+      );
+      const remote = connectRemote(port);
+      remote.callSoonThreadsafe('later');
+      remote.callSoonThreadsafe('look', false);
+      remote.callSoonThreadsafe('look', true);
+      await done;
+      await sleep(0);
+      remote.close();
+      assert.deepEqual(seen, ['here', true, null, 'here', true, null]);
+      assert.deepEqual(
+        reports
+          .take()
+          .map(({ exception }) => (exception as Error).message)
+          .sort(),
+        ['of the async handler', 'of the handler', 'of the handler'],
+      );
+    }),
+  );
+
+  test(
+    'wrong calls throw in the thread that makes them',
+    onNode(async (loop) => {
+      const seen: unknown[] = [];
+      await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+      const errors = (await inThread(pool, jobs.callWrongly, loop.remote(handlers(seen)))) as Error[];
+      assert.deepEqual(
+        errors.map(({ name, message }) => `${name}: ${message.replace(/; got .*/, '')}`),
+        [
+          'TypeError: The "name" argument must be a handler of the loop\'s (add, note)',
+          'TypeError: The "name" argument must be a handler of the loop\'s (add, note)',
+          'TypeError: The "name" argument must be a string',
+          'TypeError: The "args[0].callback" argument must be something that can be copied to the thread of the loop',
+          'TypeError: The "port" argument must be a port of loop.remote() that was not connected before',
+          // Of an error that is a value the platform's copying keeps the class of the language only.
+          'Error: this remote loop was closed by close()',
+        ],
+      );
+      while (seen.length === 0) await sleep(0);
+      assert.deepEqual(seen, [['fine']]);
+    }),
+  );
+
+  test(
+    'what is posted past connectRemote() is reported, and crashes nobody',
+    onNode(async (_loop, reports) => {
+      const port = getRunningLoop().remote({ fn: () => {} });
+      const strange: unknown[] = ['fn', null, [], ['fn'], ['fn', 5], ['toString', []], { name: 'fn' }];
+      for (const message of strange) port.postMessage(message);
+      let count = 0;
+      while (count < strange.length) {
+        for (const { message } of reports.take()) {
+          assert.equal(message, 'a port of remote() received what is no call');
+          count++;
+        }
+        await sleep(0);
+      }
+      port.close();
+    }),
+  );
+
+  test('a loop that is stopped makes the calls when it runs again', () =>
+    withLoop(
+      () => new NodeEventLoop(),
+      async (loop) => {
+        const seen: unknown[] = [];
+        await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+        await inThread(pool, jobs.callOnce, loop.remote(handlers(seen)), 'stopped');
+        assert.deepEqual(seen, []);
+        await loop.runUntilComplete(async () => {
+          while (seen.length === 0) await sleep(0);
+        });
+        assert.deepEqual(seen, [['stopped']]);
+      },
+    ));
+
+  test('a loop that is closed: calls throw at once, also in a thread that never awaits', async () => {
+    const loop = new NodeEventLoop();
+    const seen: unknown[] = [];
+    await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+    const calling = inThread(pool, jobs.callUntilClosed, loop.remote(handlers(seen)));
+    await loop.runUntilComplete(async () => {
+      while (seen.length < 3) await sleep(0);
+    });
+    loop.close();
+    const last = seen.length;
+    const error = (await calling) as Error;
+    assert.equal(error.message, 'the event loop is closed');
+    assert.equal(seen.length, last);
+    assert.throws(() => loop.remote(handlers([])), { code: 'ERR_LOOP_CLOSED' });
+  });
+
+  test('ports that nobody ever connected, and threads that end without closing theirs, leave nothing', () =>
+    withLoop(
+      () => new NodeEventLoop(),
+      async (loop) => {
+        const seen: unknown[] = [];
+        const before = loop._owned.quiet.size;
+        await loop.runUntilComplete(async () => {
+          for (let i = 0; i < 100; i++) loop.remote(handlers(seen)).close();
+          await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+          await inThread(pool, jobs.callOnce, loop.remote(handlers(seen)), 'and gone');
+        });
+        await loop.runUntilComplete(async () => {
+          while (loop._owned.quiet.size > before) await sleep(0);
+        });
+        assert.deepEqual(seen, [['and gone']]);
+        loop.remote(handlers(seen));
+      },
+    ));
+
+  test('wrong arguments', () =>
+    withLoop(
+      () => new NodeEventLoop(),
+      (loop) => {
+        const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+        for (const wrong of [undefined, null, 5, [], { fn: 5 }]) {
+          assert.throws(() => loop.remote(wrong as unknown as Handlers), typeError);
+        }
+        const { port1, port2 } = new MessageChannel();
+        port2.postMessage('no greeting');
+        port2.postMessage(null);
+        for (const wrong of [undefined, {}, port2, port1, port1]) {
+          assert.throws(() => connectRemote(wrong as RemotePort), {
+            ...typeError,
+            message: /The "port" argument must be a port of loop\.remote\(\) that was not connected before/,
+          });
+        }
+        port1.close();
+      },
+    ));
+});

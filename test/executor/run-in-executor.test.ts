@@ -1,0 +1,349 @@
+import assert from 'node:assert/strict';
+import type { EventEmitter } from 'node:events';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import type { Worker } from 'node:worker_threads';
+import { SimulatedEventLoop } from '../../src/entry/sim.ts';
+import type { Executor, ShutdownOptions, SubmitOptions } from '../../src/index.ts';
+import {
+  CancelledError,
+  gather,
+  getRunningLoop,
+  NodeEventLoop,
+  ProcessPoolExecutor,
+  sleep,
+  ThreadPoolExecutor,
+  taskGroup,
+  toThread,
+  waitFor,
+} from '../../src/index.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+import { onNode } from '../helpers/pairs.ts';
+import { jobs, withPool } from './pools.ts';
+
+/** An executor that does nothing by itself: a test answers for it. */
+class FakeExecutor implements Executor {
+  readonly submitted: { fn: unknown; args: unknown; signal: AbortSignal | undefined }[] = [];
+  readonly shutdowns: (ShutdownOptions | undefined)[] = [];
+  answer: Promise<unknown> = new Promise(() => {});
+
+  submit<F extends (...args: never[]) => unknown>(
+    fn: F,
+    args: Parameters<F>,
+    options?: SubmitOptions,
+  ): Promise<Awaited<ReturnType<F>>> {
+    this.submitted.push({ fn, args, signal: options?.signal });
+    return this.answer as Promise<Awaited<ReturnType<F>>>;
+  }
+
+  async shutdown(options?: ShutdownOptions): Promise<void> {
+    this.shutdowns.push(options);
+  }
+}
+
+const add = (a: number, b: number): number => a + b;
+
+describe('loop.runInExecutor()', () => {
+  test(
+    'a function, its arguments, its result; while the loop goes on',
+    onNode(async (loop) => {
+      await withPool(new ThreadPoolExecutor({ maxWorkers: 1 }), async (pool) => {
+        const future = loop.runInExecutor(pool, add, 2, 3);
+        assert.equal(future.getLoop(), loop);
+        let turns = 0;
+        const counting = loop.createTask(async () => {
+          while (!future.done()) {
+            turns++;
+            await sleep(0);
+          }
+        });
+        assert.equal(await future, 5);
+        await counting;
+        assert.equal(turns > 0, true);
+      });
+    }),
+  );
+
+  test(
+    'the result is handed over in a turn of the loop',
+    onNode(async (loop) => {
+      const executor = new FakeExecutor();
+      executor.answer = Promise.resolve('now');
+      const future = loop.runInExecutor(executor, add, 1, 2);
+      await Promise.resolve();
+      await Promise.resolve();
+      assert.equal(future.done(), false);
+      await sleep(0);
+      assert.equal(future.done(), true);
+      assert.equal(future.result(), 'now');
+    }),
+  );
+
+  test(
+    'any object with submit() and shutdown() is an executor; it gets a signal that aborts with the future',
+    onNode(async (loop) => {
+      const executor = new FakeExecutor();
+      const future = loop.runInExecutor(executor, add, 1, 2);
+      const [job] = executor.submitted;
+      assert.deepEqual([job?.fn, job?.args], [add, [1, 2]]);
+      assert.equal(job?.signal?.aborted, false);
+      future.cancel('enough');
+      assert.equal(job?.signal?.aborted, true);
+      assert.equal((job?.signal?.reason as Error | undefined)?.message, 'enough');
+      await assert.rejects(future, { name: 'CancelledError', message: 'enough' });
+    }),
+  );
+
+  test(
+    'what an executor throws at the call is thrown at the call, and nothing is left',
+    onNode(async (loop) => {
+      const executor = new FakeExecutor();
+      executor.submit = () => {
+        throw new RangeError('full');
+      };
+      assert.throws(() => void loop.runInExecutor(executor, add, 1, 2), {
+        name: 'RangeError',
+        message: 'full',
+      });
+    }),
+  );
+
+  test(
+    'a rejection with a CancelledError cancels the future; another one is its exception',
+    onNode(async (loop) => {
+      const executor = new FakeExecutor();
+      executor.answer = Promise.reject(new CancelledError('dropped'));
+      const dropped = loop.runInExecutor(executor, add, 1, 2);
+      await assert.rejects(dropped, { message: 'dropped' });
+      assert.equal(dropped.cancelled(), true);
+      executor.answer = Promise.reject(new RangeError('failed'));
+      const failed = loop.runInExecutor(executor, add, 1, 2);
+      await assert.rejects(failed, { message: 'failed' });
+      assert.equal(failed.cancelled(), false);
+    }),
+  );
+
+  test('an exception that nobody looks at is reported when the loop closes', async () => {
+    const messages: string[] = [];
+    const loop = new NodeEventLoop();
+    loop.setExceptionHandler((_loop, { message }) => messages.push(message));
+    const executor = new FakeExecutor();
+    await loop.runUntilComplete(async () => {
+      executor.answer = Promise.reject(new Error('lost'));
+      void loop.runInExecutor(executor, add, 1, 2);
+      await sleep(0);
+      await sleep(0);
+    });
+    loop.close();
+    assert.deepEqual(messages, ['the exception of a future was never retrieved']);
+  });
+
+  test('wrong arguments are told at the call', () =>
+    withLoop(
+      () => new NodeEventLoop(),
+      (loop) => {
+        const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+        assert.throws(() => void loop.runInExecutor(null, 5 as unknown as () => void), typeError);
+        for (const executor of [undefined, {}, 5, { submit() {} }, { shutdown() {} }]) {
+          assert.throws(() => void loop.runInExecutor(executor as unknown as Executor, add, 1, 2), {
+            ...typeError,
+            message:
+              /The "executor" argument must be an executor: an object with submit\(\) and shutdown\(\)/,
+          });
+          assert.throws(() => loop.setDefaultExecutor(executor as unknown as Executor), typeError);
+        }
+        assert.throws(() => loop.setDefaultExecutor(null as unknown as Executor), typeError);
+        assert.throws(() => void loop.runInExecutor(null, Math.max, 1), typeError);
+      },
+    ));
+
+  test(
+    'task.cancel() and timeouts reach the job',
+    onNode(async (loop) => {
+      await withPool(new ThreadPoolExecutor({ maxWorkers: 1, gracePeriod: 0 }), async (pool) => {
+        await assert.rejects(waitFor(loop.runInExecutor(pool, jobs.spin), 0.01), { name: 'TimeoutError' });
+        const task = loop.createTask(async () => {
+          await loop.runInExecutor(pool, jobs.spin);
+        });
+        await sleep(0);
+        task.cancel();
+        await assert.rejects(task, CancelledError);
+        await assert.rejects(
+          taskGroup(async (group) => {
+            group.createTask(async () => await loop.runInExecutor(pool, jobs.spin));
+            group.createTask(async () => {
+              throw new Error('the other one');
+            });
+          }),
+          AggregateError,
+        );
+        assert.equal(await loop.runInExecutor(pool, jobs.fib, 5), 5);
+      });
+    }),
+  );
+
+  test('a loop that is closed meanwhile: the future is cancelled, the leak named, the job ended', async () => {
+    const messages: string[] = [];
+    const loop = new NodeEventLoop();
+    loop.setExceptionHandler((_loop, { message }) => messages.push(message));
+    const executor = new FakeExecutor();
+    const future = loop.runInExecutor(executor, add, 1, 2);
+    loop.close();
+    assert.equal(future.cancelled(), true);
+    assert.equal(executor.submitted[0]?.signal?.aborted, true);
+    assert.deepEqual(messages, ['the event loop was closed, but add was still running in an executor']);
+    assert.throws(() => void loop.runInExecutor(executor, add, 1, 2), { code: 'ERR_LOOP_CLOSED' });
+    assert.throws(() => loop.setDefaultExecutor(executor), { code: 'ERR_LOOP_CLOSED' });
+    assert.throws(() => void loop.shutdownDefaultExecutor(), { code: 'ERR_LOOP_CLOSED' });
+  });
+
+  test('a loop that is stopped gets the result when it runs again', async () => {
+    await withLoop(
+      () => new NodeEventLoop(),
+      async (loop) => {
+        const executor = new FakeExecutor();
+        let answer = (_value: unknown): void => {};
+        executor.answer = new Promise((resolve) => {
+          answer = resolve;
+        });
+        const future = loop.runInExecutor(executor, add, 1, 2);
+        await loop.runUntilComplete(() => sleep(0));
+        answer(5);
+        await executor.answer;
+        assert.equal(future.done(), false);
+        assert.equal(await loop.runUntilComplete(future), 5);
+      },
+    );
+  });
+
+  test('the simulated loop has no threads, and says so at the call', () =>
+    withLoop(
+      () => new SimulatedEventLoop(),
+      (loop) => {
+        const unsupported = { code: 'ERR_UNSUPPORTED', message: /the sim backend has no executors/ };
+        assert.throws(() => void loop.runInExecutor(null, add, 1, 2), unsupported);
+        assert.throws(() => void loop.runInExecutor(new FakeExecutor(), add, 1, 2), unsupported);
+        assert.throws(() => loop.setDefaultExecutor(new FakeExecutor()), unsupported);
+        assert.throws(() => loop.remote({}), unsupported);
+      },
+    ));
+
+  test('shutting down the default executor that a simulated loop never had is nothing', () =>
+    withLoop(
+      () => new SimulatedEventLoop(),
+      (loop) => loop.runUntilComplete(() => loop.shutdownDefaultExecutor()),
+    ));
+});
+
+describe('the default executor', () => {
+  test(
+    'is a pool of threads, made on first use and used again',
+    onNode(async (loop) => {
+      const one = await loop.runInExecutor(null, jobs.whoAmI);
+      assert.match(one, new RegExp(`^${process.pid}-[1-9]`));
+      assert.equal(await toThread(jobs.whoAmI), one);
+      assert.deepEqual(await gather(toThread(add, 1, 2), toThread(jobs.later, 'ab', 2)), [3, 'abab']);
+    }),
+  );
+
+  test('is ended with its loop, idle workers and those that compute', async () => {
+    const workers: Worker[] = [];
+    const watch = (worker: Worker): unknown => workers.push(worker);
+    process.on('worker', watch);
+    const loop = new NodeEventLoop();
+    loop.setExceptionHandler(() => {});
+    await loop.runUntilComplete(async () => {
+      await gather(toThread(jobs.later, 'a', 1), toThread(jobs.later, 'b', 1));
+      void toThread(jobs.spin);
+      await toThread(jobs.fib, 5);
+    });
+    process.off('worker', watch);
+    assert.equal(workers.length, 2);
+    const exits = workers.map((worker) => once(ref(worker), 'exit'));
+    loop.close();
+    await Promise.all(exits);
+  });
+
+  test(
+    'setDefaultExecutor() puts another into its place, and the threads of the one before end',
+    onNode(async (loop) => {
+      const made = once(process, 'worker');
+      assert.match(await toThread(jobs.whoAmI), new RegExp(`^${process.pid}-`));
+      const [worker] = (await made) as [Worker];
+      const ended = once(worker, 'exit');
+      loop.setDefaultExecutor(new ProcessPoolExecutor({ maxWorkers: 1 }));
+      assert.notEqual(await toThread(() => process.pid), process.pid);
+      await ended;
+      await loop.shutdownDefaultExecutor();
+    }),
+  );
+
+  test(
+    'shutdownDefaultExecutor() waits for its functions; afterwards there is none, whatever is set',
+    onNode(async (loop) => {
+      const future = toThread(jobs.fib, 10);
+      await loop.shutdownDefaultExecutor();
+      assert.equal(await future, 55);
+      const refused = {
+        name: 'BrokenExecutorError',
+        message: /default executor of this event loop was shut down/,
+      };
+      assert.throws(() => void toThread(add, 1, 2), refused);
+      await loop.shutdownDefaultExecutor();
+      loop.setDefaultExecutor(new FakeExecutor());
+      assert.throws(() => void loop.runInExecutor(null, add, 1, 2), refused);
+      await withPool(new ThreadPoolExecutor({ maxWorkers: 1 }), async (pool) => {
+        assert.equal(await loop.runInExecutor(pool, add, 1, 2), 3);
+      });
+    }),
+  );
+
+  test(
+    'shutdownDefaultExecutor() can be cancelled: only the wait ends',
+    onNode(async (loop) => {
+      const executor = new FakeExecutor();
+      executor.shutdown = () => new Promise(() => {});
+      loop.setDefaultExecutor(executor);
+      const down = loop.shutdownDefaultExecutor();
+      down.cancel();
+      await assert.rejects(down, CancelledError);
+    }),
+  );
+
+  test('one that was set is shut down with the loop, without waiting; what it throws then is reported', async () => {
+    const messages: unknown[] = [];
+    const failing: (() => Promise<void>)[] = [
+      async () => {},
+      () => Promise.reject(new Error('cannot')),
+      () => {
+        throw new Error('will not');
+      },
+    ];
+    for (const shutdown of failing) {
+      const loop = new NodeEventLoop();
+      loop.setExceptionHandler((_loop, { exception }) => messages.push((exception as Error).message));
+      const executor = new FakeExecutor();
+      const given: unknown[] = [];
+      executor.shutdown = (options) => {
+        given.push(options);
+        return shutdown();
+      };
+      loop.setDefaultExecutor(executor);
+      loop.close();
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual(given, [{ wait: false, cancelPending: true }]);
+    }
+    assert.deepEqual(messages, ['cannot', 'will not']);
+  });
+
+  test('toThread() needs a running loop', () => {
+    assert.throws(() => getRunningLoop(), { code: 'ERR_NO_RUNNING_LOOP' });
+    assert.throws(() => void toThread(add, 1, 2), { code: 'ERR_NO_RUNNING_LOOP' });
+  });
+});
+
+/** So that the test may wait for its end. */
+function ref(worker: Worker): EventEmitter {
+  worker.ref();
+  return worker;
+}

@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { after, describe, test } from 'node:test';
+import { MessageChannel } from 'node:worker_threads';
+import { findUncloneable } from '../../src/executor/uncloneable.ts';
+import type { Executor } from '../../src/index.ts';
+import {
+  currentJob,
+  currentTask,
+  getRunningLoop,
+  ProcessPoolExecutor,
+  ThreadPoolExecutor,
+} from '../../src/index.ts';
+import { onNode } from '../helpers/pairs.ts';
+import type { AnyPool } from './pools.ts';
+import { jobs, kinds } from './pools.ts';
+
+const MEBIBYTE = 1024 * 1024;
+
+for (const { kind, make } of kinds) {
+  describe(`arguments and results of a ${kind}`, () => {
+    const pool: AnyPool = make({ maxWorkers: 1 });
+    after(() => pool.shutdown());
+
+    test('whatever structuredClone() copies', async () => {
+      const values = [
+        null,
+        undefined,
+        -0,
+        2n ** 70n,
+        'text',
+        new Date(5),
+        /x/g,
+        new Map<unknown, unknown>([['a', new Set([1])]]),
+        new Uint8Array([1, 2]),
+        { deep: [{ er: 1 }] },
+      ];
+      assert.deepEqual(await pool.submit((...args: unknown[]) => args, values), values);
+      const round: { self?: unknown } = {};
+      round.self = round;
+      const back = await pool.submit((value: { self?: unknown }) => value, [round]);
+      assert.equal(back.self, back);
+    });
+
+    test('arguments are what they were when they were given', async () => {
+      const list = [1];
+      const busy = pool.submit(jobs.fib, [15]);
+      const sum = pool.submit((values: number[]) => values.length, [list]);
+      list.push(2);
+      assert.equal(await sum, 1);
+      await busy;
+    });
+
+    test('an argument that cannot be copied is named at the call, and the pool is none the worse for it', async () => {
+      const value = { list: [1, { 'call back': (): void => {} }] };
+      assert.throws(
+        () => void pool.submit((_a: number, _b: unknown) => {}, [1, value]),
+        (error: Error) => {
+          assert.equal(error.name, 'TypeError');
+          assert.equal((error as NodeJS.ErrnoException).code, 'ERR_INVALID_ARG_TYPE');
+          assert.match(
+            error.message,
+            /^The "args\[1\]\.list\[1\]\["call back"\]" argument must be something that can be copied/,
+          );
+          assert.match(error.message, /got function call back$/);
+          assert.match((error.cause as Error).message, /could not be cloned/);
+          return true;
+        },
+      );
+      assert.equal(await pool.submit(jobs.fib, [5]), 5);
+    });
+
+    test('a result that cannot be copied is named as the rejection', async () => {
+      await assert.rejects(pool.submit(jobs.returnFunction, []), {
+        name: 'TypeError',
+        code: 'ERR_INVALID_RETURN_VALUE',
+        message:
+          /^the result of returnFunction cannot be copied out of its worker: it\.list\[1\]\.callback is function callback$/,
+      });
+      await assert.rejects(pool.submit(jobs.reportFunction, []), {
+        message:
+          /^the value of reportFunction cannot be copied out of its worker: it is an anonymous function$/,
+      });
+      assert.equal(await pool.submit(jobs.fib, [5]), 5);
+    });
+
+    test('a result of 100 MiB', async () => {
+      const result = await pool.submit(jobs.bytes, [100 * MEBIBYTE, false]);
+      assert.equal(result.length, 100 * MEBIBYTE);
+      assert.deepEqual([result[0], result.at(-1)], [7, 7]);
+      const handedOver = await pool.submit(jobs.bytes, [100 * MEBIBYTE, true]);
+      assert.deepEqual([handedOver.length, handedOver.at(-1)], [100 * MEBIBYTE, 7]);
+    });
+
+    test('an argument of 32 MiB', async () => {
+      const big = new Uint8Array(32 * MEBIBYTE).fill(3);
+      const sum = (bytes: Uint8Array): number => bytes.length + (bytes.at(-1) as number);
+      assert.equal(await pool.submit(sum, [big]), 32 * MEBIBYTE + 3);
+    });
+
+    test('progress comes in order and before the result', async () => {
+      const seen: unknown[] = [];
+      const result = await pool.submit(jobs.count, [1000], { onProgress: (n: number) => seen.push(n) });
+      seen.push(result);
+      assert.deepEqual(seen, [...Array.from({ length: 1000 }, (_, i) => i + 1), 'counted to 1000']);
+    });
+
+    test('progress before a failure, and from a function that crosses as source', async () => {
+      const seen: unknown[] = [];
+      const failing = pool.submit(
+        () => {
+          currentJob()?.reportProgress({ part: 1 });
+          throw new Error('after part 1');
+        },
+        [],
+        { onProgress: (part: unknown) => seen.push(part) },
+      );
+      await assert.rejects(failing, { message: 'after part 1' });
+      assert.deepEqual(seen, [{ part: 1 }]);
+    });
+
+    test('progress that nobody listens to, or that comes when the job is over, is dropped', async () => {
+      const seen: unknown[] = [];
+      await pool.submit(jobs.count, [10]);
+      await pool.submit(jobs.leaveJob, []);
+      await pool.submit(jobs.reportLate, [], { onProgress: (value: unknown) => seen.push(value) });
+      assert.deepEqual(seen, []);
+    });
+
+    test('progress outside of a loop is told in the context of submit()', async () => {
+      const storage = new AsyncLocalStorage<string>();
+      const seen: unknown[] = [];
+      const onProgress = (): unknown => seen.push(storage.getStore());
+      await storage.run('here', () => pool.submit(jobs.count, [2], { onProgress }));
+      assert.deepEqual(seen, ['here', 'here']);
+    });
+
+    test('outside of a job there is none', () => {
+      assert.equal(currentJob(), null);
+    });
+
+    test(
+      'progress is code of the loop and of the context that asked for it',
+      onNode(async (loop, reports) => {
+        const storage = new AsyncLocalStorage<string>();
+        const seen: unknown[] = [];
+        const goOn = async (): Promise<void> => {
+          await Promise.resolve();
+          assert.equal(currentTask(), null);
+          throw new Error('of the async listener');
+        };
+        const reporting = pool.withOptions({
+          onProgress: (n: number) => {
+            seen.push([n, storage.getStore(), getRunningLoop() === loop, currentTask()]);
+            if (n === 2) throw new Error('of the listener');
+            return n === 3 ? goOn() : undefined;
+          },
+        });
+        const result = await storage.run('here', () => loop.runInExecutor(reporting, jobs.count, 3));
+        assert.equal(result, 'counted to 3');
+        assert.deepEqual(
+          seen,
+          [1, 2, 3].map((n) => [n, 'here', true, null]),
+        );
+        assert.deepEqual(
+          reports.take().map(({ message, exception }) => [message, (exception as Error).message]),
+          [
+            ['exception in an onProgress callback', 'of the listener'],
+            ['exception in an onProgress callback', 'of the async listener'],
+          ],
+        );
+      }),
+    );
+  });
+}
+
+describe('handing over', () => {
+  const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  after(() => pool.shutdown());
+
+  test('arguments in options.transfer', async () => {
+    const data = new Uint8Array(MEBIBYTE).fill(1);
+    const length = (bytes: Uint8Array): number => bytes.length;
+    const size = pool.submit(length, [data], { transfer: [data.buffer] });
+    assert.equal(data.length, 0);
+    assert.equal(await size, MEBIBYTE);
+  });
+
+  test('a port, by the options of an executor that is given to a loop', async () => {
+    const { port1, port2 } = new MessageChannel();
+    const answered = new Promise((resolve) => port1.once('message', resolve));
+    const executor: Executor = pool.withOptions({ transfer: [port2] });
+    await executor.submit((port: typeof port2) => port.postMessage('hello'), [port2]);
+    assert.equal(await answered, 'hello');
+    port1.close();
+  });
+
+  test('the result and progress: the worker has them no more', async () => {
+    const left = await pool.submit(async () => {
+      const job = currentJob();
+      const data = new Uint8Array(8);
+      job?.reportProgress(data, [data.buffer]);
+      return data.length;
+    }, []);
+    assert.equal(left, 0);
+    // Marked, but not what is returned: it is copied, and stays.
+    assert.equal((await pool.submit(jobs.markAnother, [])).data.length, 8);
+    assert.equal(await pool.submit(jobs.lengthOfMarked, []), 8);
+  });
+
+  test('what cannot be handed over', async () => {
+    const buffer = new ArrayBuffer(8);
+    for (const transfer of [[5], [{}], [buffer, buffer]]) {
+      assert.throws(() => void pool.submit((_a: unknown) => {}, [buffer], { transfer }), {
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: /^The "options.transfer" argument must be a list of what can be handed over, each once/,
+      });
+      assert.equal(buffer.byteLength, 8);
+    }
+    const port = new MessageChannel().port1;
+    assert.throws(() => void pool.submit((_a: unknown) => {}, [port]), {
+      message: /^The "args\[0\]" argument/,
+    });
+    port.close();
+  });
+
+  test('a process takes nothing over, and shares nothing', async () => {
+    const processes = new ProcessPoolExecutor({ maxWorkers: 1 });
+    const buffer = new ArrayBuffer(8);
+    assert.throws(() => void processes.submit((_a: unknown) => {}, [buffer], { transfer: [buffer] }), {
+      name: 'LoopError',
+      code: 'ERR_UNSUPPORTED',
+      message: /nothing can be handed over to a process; ThreadPoolExecutor does it/,
+    });
+    assert.equal(buffer.byteLength, 8);
+    const shared = new SharedArrayBuffer(4);
+    assert.throws(() => void processes.submit((_a: unknown) => {}, [{ shared }]), {
+      message: /^The "args\[0\]\.shared" argument must be .*; got an instance of SharedArrayBuffer$/,
+    });
+    await processes.shutdown();
+  });
+
+  test('shared memory is shared', async () => {
+    const shared = new Int32Array(new SharedArrayBuffer(4));
+    await pool.submit((cells: Int32Array) => Atomics.store(cells, 0, 5), [shared]);
+    assert.equal(shared[0], 5);
+  });
+});
+
+describe('findUncloneable()', () => {
+  test('names the first part', () => {
+    const fn = (): void => {};
+    const cases: [unknown, string | null][] = [
+      [5, null],
+      [fn, 'v'],
+      [[1, fn], 'v[1]'],
+      [{ a: { b: Symbol('s') } }, 'v.a.b'],
+      [new Map([['k', fn]]), 'v.get("k")'],
+      [new Map([[fn, 1]]), 'v[a key of the map]'],
+      [new Set([fn]), 'v[an entry of the set]'],
+      [{ weak: new WeakMap() }, 'v.weak'],
+    ];
+    for (const [value, path] of cases) assert.equal(findUncloneable(value, 'v')?.path ?? null, path);
+  });
+
+  test('comes to an end in a circle, and excuses what is handed over', () => {
+    const round: Record<string, unknown> = { first: 1 };
+    round.self = round;
+    round.last = (): void => {};
+    assert.equal(findUncloneable(round, 'v')?.path, 'v.last');
+    const { port1 } = new MessageChannel();
+    assert.equal(findUncloneable({ port1 }, 'v', structuredClone, [port1]), null);
+    port1.close();
+  });
+});

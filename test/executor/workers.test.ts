@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { on } from 'node:events';
+import { describe, test } from 'node:test';
+import { MessageChannel } from 'node:worker_threads';
+import { inheritedOptions } from '../../src/executor/worker-entry.ts';
+import { BrokenExecutorError, currentJob, ProcessPoolExecutor, ThreadPoolExecutor } from '../../src/index.ts';
+import { onNode } from '../helpers/pairs.ts';
+import { jobs, kinds, withPool } from './pools.ts';
+
+for (const { kind, make } of kinds) {
+  describe(`the workers of a ${kind} pool`, () => {
+    test('are started as jobs come, up to maxWorkers, and used again', () =>
+      withPool(make({ maxWorkers: 2 }), async (pool) => {
+        assert.equal(pool.maxWorkers, 2);
+        const one = await pool.submit(jobs.whoAmI, []);
+        assert.equal(await pool.submit(jobs.whoAmI, []), one);
+        const names = await Promise.all(Array.from({ length: 8 }, () => pool.submit(jobs.whoAmI, [])));
+        assert.equal(new Set(names).size <= 2, true);
+        assert.equal(names.includes(one), true);
+      }));
+
+    test('begin jobs in the order in which they were submitted', () =>
+      withPool(make({ maxWorkers: 1 }), async (pool) => {
+        const order: number[] = [];
+        await Promise.all(
+          Array.from({ length: 50 }, (_, i) => pool.submit(jobs.fib, [1]).then(() => order.push(i))),
+        );
+        assert.deepEqual(
+          order,
+          Array.from({ length: 50 }, (_, i) => i),
+        );
+      }));
+
+    test('one that exits takes its job with it and no other, also with jobs waiting', () =>
+      withPool(make({ maxWorkers: 1 }), async (pool) => {
+        const exiting = pool.submit(jobs.exit, [3]);
+        const others = [pool.submit(jobs.fib, [5]), pool.submit(jobs.fib, [6])];
+        await assert.rejects(exiting, {
+          name: 'BrokenExecutorError',
+          code: 'ERR_BROKEN_EXECUTOR',
+          message: `the worker ${kind} that ran exit exited with code 3`,
+        });
+        assert.deepEqual(await Promise.all(others), [5, 8]);
+        // Even if nobody is left.
+        const dying = Array.from({ length: 4 }, (_, i) => pool.submit(jobs.exit, [i]));
+        for (const [i, each] of dying.entries()) {
+          await assert.rejects(each, { message: new RegExp(`exited with code ${i}$`) });
+        }
+        assert.equal(await pool.submit(jobs.fib, [5]), 5);
+      }));
+
+    test('one that dies of what nobody caught says of what', () =>
+      withPool(make({ maxWorkers: 1 }), async (pool) => {
+        await assert.rejects(pool.submit(jobs.crashOutside, []), (error: Error) => {
+          assert.equal(error instanceof BrokenExecutorError, true);
+          assert.match(error.message, /that ran crashOutside exited with code 1$/);
+          assert.equal((error.cause as Error).message, 'nobody caught this');
+          assert.equal((error.cause as Error).name, 'TypeError');
+          return true;
+        });
+        assert.equal(await pool.submit(jobs.fib, [5]), 5);
+      }));
+  });
+}
+
+describe('a worker that dies while it is idle is replaced, and a warning says so', () => {
+  // An idle worker keeps nobody alive; the loop does.
+  test(
+    'a thread',
+    onNode(() =>
+      withPool(new ThreadPoolExecutor({ maxWorkers: 1 }), async (pool) => {
+        const { port1, port2 } = new MessageChannel();
+        const leaveBehind = (port: typeof port2): void => {
+          port.once('message', () => process.exit(7));
+        };
+        await pool.submit(leaveBehind, [port2], { transfer: [port2] });
+        const warned = brokenWarning();
+        port1.postMessage('now');
+        const warning = await warned;
+        assert.equal(warning.message, 'the worker thread that ran leaveBehind exited with code 7');
+        assert.equal(await pool.submit(jobs.fib, [5]), 5);
+      }),
+    ),
+  );
+
+  test(
+    'a process',
+    onNode(() =>
+      withPool(new ProcessPoolExecutor({ maxWorkers: 1 }), async (pool) => {
+        const pid = await pool.submit(() => process.pid, []);
+        const warned = brokenWarning();
+        process.kill(pid, 'SIGKILL');
+        const warning = await warned;
+        assert.match(warning.message, /was killed by SIGKILL$/);
+        assert.equal(await pool.submit(jobs.fib, [5]), 5);
+      }),
+    ),
+  );
+});
+
+describe('a process', () => {
+  test('that is killed', () =>
+    withPool(kinds[1]!.make({ maxWorkers: 1 }), async (pool) => {
+      await assert.rejects(
+        pool.submit(() => {
+          process.kill(process.pid, 'SIGKILL');
+        }, []),
+        { name: 'BrokenExecutorError', message: /^the worker process that ran .* was killed by SIGKILL$/ },
+      );
+      assert.equal(await pool.submit(jobs.fib, [5]), 5);
+    }));
+
+  test('that will not die of SIGTERM is ended all the same', () =>
+    withPool(kinds[1]!.make({ maxWorkers: 1, gracePeriod: 0.05 }), async (pool) => {
+      const controller = new AbortController();
+      let tell = (_: unknown): void => {};
+      const begun = new Promise((resolve) => {
+        tell = resolve;
+      });
+      const { signal } = controller;
+      const job = pool.submit(ignoringSigterm, [], { signal, onProgress: tell });
+      await begun;
+      controller.abort();
+      await assert.rejects(job, { name: 'CancelledError' });
+      assert.equal(await pool.submit(jobs.fib, [5]), 5);
+    }));
+
+  test('inherits the environment, but no program of its parent', () => {
+    assert.deepEqual(inheritedOptions([]), []);
+    const given = [
+      '--expose-gc',
+      '--import',
+      'tsx',
+      '--inspect-brk=0',
+      '-e',
+      'code',
+      '--input-type=module',
+      '--test',
+    ];
+    assert.deepEqual(inheritedOptions(given), ['--expose-gc', '--import', 'tsx']);
+    assert.deepEqual(inheritedOptions(['--eval=code', '-p', 'code', '-r', './x.cjs']), ['-r', './x.cjs']);
+  });
+});
+
+function ignoringSigterm(): void {
+  process.on('SIGTERM', () => {});
+  currentJob()?.reportProgress('begun');
+  for (;;);
+}
+
+/** The next warning of a pool. Others may come in between: the host warns of what is experimental. */
+async function brokenWarning(): Promise<Error> {
+  for await (const [warning] of on(process, 'warning') as AsyncIterable<[Error]>) {
+    if (warning.name === 'BrokenExecutorError') return warning;
+  }
+  throw new Error('unreachable');
+}

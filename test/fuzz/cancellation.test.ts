@@ -1,0 +1,277 @@
+/**
+ * Cancelled at every await, whatever opens something leaves the process as it was: no descriptor, no child, nothing in the loop.
+ * The mistake that this looks for hands the answer of one user to another.
+ */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { BaseEventLoop, Future, Transport } from '../../src/index.ts';
+import {
+  CancelledError,
+  createSubprocessExec,
+  DatagramProtocol,
+  DEVNULL,
+  NodeEventLoop,
+  openConnection,
+  PIPE,
+  Protocol,
+  SubprocessProtocol,
+  sleep,
+} from '../../src/index.ts';
+import { clientTls, serverTls } from '../helpers/certificates.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+import { portOf } from '../helpers/pairs.ts';
+import type { Held } from './handles.ts';
+import { held } from './handles.ts';
+
+const skip = existsSync('/proc/self/fd') ? false : 'this system has no /proc';
+
+/** Turns of the loop that an operation is let go on for: each of the first, then ever wider apart. */
+function* steps(): Generator<number> {
+  for (let turns = 0; turns < 24; turns++) yield turns;
+  for (let turns = 24; turns < 100_000; turns = Math.ceil(turns * 1.5)) yield turns;
+}
+
+/** Waits until the process holds what it held before: the system closes in its own time. */
+async function untilAsBefore(before: Held, what: string): Promise<void> {
+  let now = held();
+  for (let turns = 0; turns < 20_000; turns++) {
+    if (now.descriptors <= before.descriptors && now.children <= before.children) return;
+    await sleep(turns < 100 ? 0 : 0.001);
+    now = held();
+  }
+  assert.deepEqual(now, before, what);
+}
+
+/**
+ * Starts `operation` again and again, each time cancelled some turns later than the last, until it ends by itself three times in a
+ * row. Whatever it opened in the end is put away.
+ */
+async function cancelEverywhere<T>(
+  loop: BaseEventLoop,
+  operation: (signal: AbortSignal) => Future<T>,
+  putAway: (value: T) => PromiseLike<unknown>,
+): Promise<number> {
+  const before = held();
+  const resources = loop._owned.resources.size;
+  let cancelled = 0;
+  let ended = 0;
+  for (const turns of steps()) {
+    const controller = new AbortController();
+    const future = operation(controller.signal);
+    for (let turn = 0; turn < turns && !future.done(); turn++) await sleep(0);
+    if (future.done()) ended++;
+    // By the future and by the signal in turn.
+    if (turns % 2 === 0) future.cancel();
+    else controller.abort();
+    try {
+      await putAway(await future);
+    } catch (error) {
+      if (!(error instanceof CancelledError)) throw error;
+      cancelled++;
+    }
+    await untilAsBefore(before, `after ${turns} turns`);
+    assert.equal(loop._owned.resources.size, resources, `the loop owns more after ${turns} turns`);
+    if (ended === 3) return cancelled;
+  }
+  assert.fail('it never ended by itself');
+}
+
+/** Runs `body` on a loop that has served before: what is opened once for all is there already. */
+function fuzz(title: string, body: (loop: NodeEventLoop) => Promise<void>): void {
+  test(title, { skip }, () =>
+    withLoop(
+      () => new NodeEventLoop(),
+      (loop, reports) =>
+        loop.runUntilComplete(async () => {
+          await body(loop);
+          // A client that is gone in the middle of a handshake is nothing to report.
+          assert.deepEqual(reports.takeMessages(), []);
+        }),
+    ),
+  );
+}
+
+const close = async ([transport]: [Transport, unknown]): Promise<void> => {
+  transport.abort();
+  await transport[Symbol.asyncDispose]();
+};
+
+fuzz('createConnection()', async (loop) => {
+  const server = await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
+  const port = portOf(server);
+  await close(await loop.createConnection(() => new Protocol(), 'localhost', port));
+  const cancelled = await cancelEverywhere(
+    loop,
+    (signal) => loop.createConnection(() => new Protocol(), 'localhost', port, { signal }),
+    close,
+  );
+  assert.ok(cancelled > 0);
+  server.close();
+  await server.waitClosed();
+});
+
+fuzz('openConnection()', async (loop) => {
+  const server = await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
+  const port = portOf(server);
+  const cancelled = await cancelEverywhere(
+    loop,
+    (signal) => openConnection('127.0.0.1', port, { signal }),
+    async ([, writer]) => {
+      writer.close();
+      await writer.waitClosed();
+    },
+  );
+  assert.ok(cancelled > 0);
+  server.close();
+  await server.waitClosed();
+});
+
+fuzz('createConnection() with TLS', async (loop) => {
+  const server = await loop.createServer(() => new Protocol(), '127.0.0.1', 0, { ssl: serverTls() });
+  const port = portOf(server);
+  const options = { ssl: clientTls(), serverHostname: 'localhost' };
+  await close(await loop.createConnection(() => new Protocol(), '127.0.0.1', port, options));
+  const cancelled = await cancelEverywhere(
+    loop,
+    (signal) => loop.createConnection(() => new Protocol(), '127.0.0.1', port, { ...options, signal }),
+    close,
+  );
+  assert.ok(cancelled > 0);
+  server.close();
+  await server.waitClosed();
+});
+
+fuzz('startTls()', async (loop) => {
+  const accepted: Transport[] = [];
+  const server = await loop.createServer(
+    () => ({
+      connectionMade: (transport: Transport) => {
+        accepted.push(transport);
+        const ready = loop.startTls(transport, new Protocol(), serverTls(), { serverSide: true });
+        ready.addDoneCallback(() => {
+          // The client gives up at any moment: how that ends here is not of interest.
+          if (!ready.cancelled()) ready.exception();
+        });
+      },
+    }),
+    '127.0.0.1',
+    0,
+  );
+  const port = portOf(server);
+  const start = (signal: AbortSignal): Future<[Transport, Protocol]> =>
+    loop.createTask(async (): Promise<[Transport, Protocol]> => {
+      const [plain, protocol] = await loop.createConnection(() => new Protocol(), '127.0.0.1', port, {
+        signal,
+      });
+      const options = { serverHostname: 'localhost', signal };
+      return [await loop.startTls(plain, protocol, clientTls(), options), protocol];
+    });
+  await close(await start(new AbortController().signal));
+  const cancelled = await cancelEverywhere(loop, start, close);
+  assert.ok(cancelled > 0);
+  server.close();
+  await server.waitClosed();
+});
+
+fuzz('createServer(), with clients that come while it is given up', async (loop) => {
+  const before = held();
+  const cancelled = await cancelEverywhere(
+    loop,
+    (signal) => loop.createServer(() => new Protocol(), ['127.0.0.1', 'localhost'], 0, { signal }),
+    async (server) => {
+      const clients = await Promise.all(
+        Array.from({ length: 5 }, () =>
+          loop.createConnection(() => new Protocol(), '127.0.0.1', portOf(server)),
+        ),
+      );
+      server.close();
+      server.abortClients();
+      for (const client of clients) await close(client);
+      await server.waitClosed();
+    },
+  );
+  assert.ok(cancelled > 0);
+  await untilAsBefore(before, 'at the end');
+});
+
+fuzz('createUnixServer() and createUnixConnection()', async (loop) => {
+  const path = join(tmpdir(), `gyre-fuzz-${process.pid}.sock`);
+  const servers = await cancelEverywhere(
+    loop,
+    (signal) => loop.createUnixServer(() => new Protocol(), path, { signal }),
+    async (server) => {
+      server.close();
+      await server.waitClosed();
+    },
+  );
+  assert.ok(servers > 0);
+  assert.equal(existsSync(path), false, 'the socket file is left');
+  const server = await loop.createUnixServer(() => new Protocol(), path);
+  const connections = await cancelEverywhere(
+    loop,
+    (signal) => loop.createUnixConnection(() => new Protocol(), path, { signal }),
+    close,
+  );
+  assert.ok(connections > 0);
+  server.close();
+  await server.waitClosed();
+});
+
+fuzz('createDatagramEndpoint()', async (loop) => {
+  const cancelled = await cancelEverywhere(
+    loop,
+    (signal) =>
+      loop.createDatagramEndpoint(() => new DatagramProtocol(), {
+        localAddr: ['localhost', 0],
+        remoteAddr: ['localhost', 9],
+        signal,
+      }),
+    async ([transport]) => {
+      await transport[Symbol.asyncDispose]();
+    },
+  );
+  assert.ok(cancelled > 0);
+});
+
+fuzz('subprocessExec()', async (loop) => {
+  const cancelled = await cancelEverywhere(
+    loop,
+    (signal) => loop.subprocessExec(() => new SubprocessProtocol(), 'sleep', ['60'], { signal }),
+    async ([transport]) => {
+      transport.kill();
+      await transport[Symbol.asyncDispose]();
+    },
+  );
+  assert.ok(cancelled > 0);
+});
+
+fuzz('createSubprocessExec()', async (loop) => {
+  const cancelled = await cancelEverywhere(
+    loop,
+    (signal) =>
+      createSubprocessExec('cat', [], { stdin: PIPE, stdout: PIPE, stderr: DEVNULL, signal }) as Future<
+        Awaited<ReturnType<typeof createSubprocessExec>>
+      >,
+    async (child) => {
+      assert.equal((await child.communicate('meow'))[0]?.toString(), 'meow');
+    },
+  );
+  assert.ok(cancelled > 0);
+});
+
+fuzz('getaddrinfo() and getnameinfo()', async (loop) => {
+  const addresses = await cancelEverywhere(
+    loop,
+    (signal) => loop.getaddrinfo('localhost', 'http', { signal }),
+    async () => {},
+  );
+  const names = await cancelEverywhere(
+    loop,
+    (signal) => loop.getnameinfo(['127.0.0.1', 80], 0, { signal }),
+    async () => {},
+  );
+  assert.ok(addresses > 0 && names > 0);
+});

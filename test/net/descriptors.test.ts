@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { closed } from '../helpers/pairs.ts';
+import { inDirectory, noUnix } from '../helpers/unix-pairs.ts';
+
+test(
+  'without a descriptor left, connecting and listening say EMFILE, and a server outlives it',
+  { skip: noUnix },
+  () =>
+    inDirectory(async (directory) => {
+      const child = fileURLToPath(new URL('./descriptors.child.ts', import.meta.url));
+      const command = `ulimit -n 80; exec '${process.execPath}' --import tsx '${child}' '${directory}'`;
+      const running = spawn('sh', ['-c', command], {
+        cwd: fileURLToPath(new URL('../..', import.meta.url)),
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      const lines = createInterface(running.stdout)[Symbol.asyncIterator]();
+      const line = async (): Promise<string> => String((await lines.next()).value);
+      const exit = once(running, 'exit');
+      assert.deepEqual(JSON.parse(await line()), ['EMFILE', 'EMFILE', 'EMFILE', 'EMFILE']);
+
+      // Nobody can take this one: it waits, or is hung up on. The server must live.
+      const early = connect(join(directory, 'socket'));
+      early.on('error', () => {});
+      await once(early, 'connect');
+      running.stdin.write('free\n');
+      assert.equal(await line(), 'free');
+      const late = connect(join(directory, 'socket'));
+      late.write('hello');
+      const [data] = (await once(late, 'data')) as [Buffer];
+      assert.equal(String(data), 'hello');
+      await closed(late);
+      await closed(early);
+      running.stdin.write('end\n');
+      assert.deepEqual(JSON.parse(await line()), []);
+      assert.deepEqual(await exit, [0, null]);
+    }),
+);

@@ -1,0 +1,177 @@
+/** Children for tests: a protocol that remembers what it was told, and what the system knows of processes and descriptors. */
+import { readdirSync, readFileSync } from 'node:fs';
+import type {
+  BaseEventLoop,
+  SubprocessOptions,
+  SubprocessProtocol,
+  SubprocessTransport,
+  Transport,
+} from '../../src/index.ts';
+import { getRunningLoop, sleep } from '../../src/index.ts';
+
+/** Without these there is no `/bin/sh`, and no `/proc` to look into. */
+export const skipNotLinux: string | false =
+  process.platform === 'linux' ? false : 'looks into /proc, which only Linux has';
+
+/** A protocol that remembers what it was told, and lets a test wait for it. */
+export class ChildRecorder implements SubprocessProtocol {
+  /** `made`, `data 1`, `lost 2` (a pipe), `exited`, `lost`, `pause`, `resume`: data in several pieces counts once. */
+  readonly log: string[] = [];
+  /** By the child's descriptor. */
+  readonly chunks: [Buffer[], Buffer[], Buffer[]] = [[], [], []];
+  readonly pipeExceptions: Map<number, Error | null> = new Map();
+  /** Of `connectionLost`; undefined before. */
+  exception: Error | null | undefined = undefined;
+  #transport: SubprocessTransport | null = null;
+  readonly #waiting: Set<() => void> = new Set();
+
+  get transport(): SubprocessTransport {
+    if (this.#transport === null) throw new Error('no child was started yet');
+    return this.#transport;
+  }
+
+  connectionMade(transport: SubprocessTransport): void {
+    this.#transport = transport;
+    this.note('made');
+  }
+
+  pipeDataReceived(fd: number, data: Buffer): void {
+    (this.chunks[fd] as Buffer[]).push(data);
+    const word = `data ${fd}`;
+    if (this.log.at(-1) === word) this.log.pop();
+    this.note(word);
+  }
+
+  pipeConnectionLost(fd: number, exception: Error | null): void {
+    this.pipeExceptions.set(fd, exception);
+    this.note(`lost ${fd}`);
+  }
+
+  processExited(): void {
+    this.note('exited');
+  }
+
+  connectionLost(exception: Error | null): void {
+    this.exception = exception;
+    this.note('lost');
+  }
+
+  pauseWriting(): void {
+    this.note('pause');
+  }
+
+  resumeWriting(): void {
+    this.note('resume');
+  }
+
+  /** What came by a descriptor, as text. */
+  text(fd: number): string {
+    return Buffer.concat(this.chunks[fd] as Buffer[]).toString();
+  }
+
+  bytes(fd: number): number {
+    return (this.chunks[fd] as Buffer[]).reduce((sum, chunk) => sum + chunk.length, 0);
+  }
+
+  /** Once `condition` holds. It is looked at whenever the protocol was told something. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.add(resolve);
+      });
+    }
+  }
+
+  untilTold(word: string): Promise<void> {
+    return this.until(() => this.log.includes(word));
+  }
+
+  note(word: string): void {
+    this.log.push(word);
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const resolve of waiting) resolve();
+  }
+}
+
+/** A command of the shell with a recorder. */
+export async function startShell(
+  loop: BaseEventLoop,
+  command: string,
+  options: SubprocessOptions = {},
+): Promise<ChildRecorder> {
+  const [, recorder] = await loop.subprocessShell(() => new ChildRecorder(), command, options);
+  return recorder;
+}
+
+/** A command of the shell, from its beginning to its end. */
+export async function runShell(
+  loop: BaseEventLoop,
+  command: string,
+  options: SubprocessOptions = {},
+): Promise<ChildRecorder> {
+  const recorder = await startShell(loop, command, options);
+  await recorder.untilTold('lost');
+  return recorder;
+}
+
+/** The child's stdin. */
+export function stdinOf(recorder: ChildRecorder): Transport {
+  const transport = recorder.transport.getPipeTransport(0);
+  if (transport === null) throw new Error('its stdin is no pipe');
+  return transport;
+}
+
+/** The ids of our children, zombies too. */
+export function childrenOfOurs(): number[] {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
+  return children.split(' ').filter(Boolean).map(Number);
+}
+
+/** How many descriptors we have open. */
+export function openDescriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
+/** The one letter for the state of a process: `R`, `S`, `T`, `Z`; null where there is none. */
+export function stateOf(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '')[0] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Seconds. Longer than the system takes on any machine, however loaded. */
+const PATIENCE_SECONDS = 30;
+
+/** Once `condition` holds, of which nobody tells: what the system does to processes takes its time. */
+export async function eventually(
+  condition: () => boolean,
+  hint: () => unknown = () => condition,
+): Promise<void> {
+  const loop = getRunningLoop();
+  const deadline = loop.time() + PATIENCE_SECONDS;
+  while (!condition()) {
+    if (loop.time() > deadline) throw new Error(`still not so: ${String(hint())}`);
+    await sleep(0.002);
+  }
+}
+
+/** As {@link eventually}, while no loop runs. */
+export async function eventuallyWithoutLoop(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Runs `body`, and waits until there are as many children as before, and no more descriptors. */
+export async function leavingNothing(body: () => Promise<void>): Promise<void> {
+  const children = childrenOfOurs().length;
+  // What others had open may close meanwhile.
+  const descriptors = openDescriptors();
+  await body();
+  await eventually(
+    () => childrenOfOurs().length === children && openDescriptors() <= descriptors,
+    () =>
+      `${children} children, ${descriptors} descriptors before, now ${childrenOfOurs().length} and ${openDescriptors()}`,
+  );
+}

@@ -1,0 +1,706 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type {
+  ProcessEvents,
+  RawProcess,
+  RawRequest,
+  SpawnEvents,
+  SpawnTarget,
+} from '../../src/backend/backend.ts';
+import { SimBackend } from '../../src/backend/sim/index.ts';
+import { BaseEventLoop, NodeEventLoop, STDOUT, SubprocessProtocol, sleep } from '../../src/index.ts';
+import { withLoop } from '../helpers/loop-fixture.ts';
+import { onNode } from '../helpers/pairs.ts';
+import {
+  ChildRecorder,
+  childrenOfOurs,
+  eventually,
+  eventuallyWithoutLoop,
+  leavingNothing,
+  runShell,
+  skipNotLinux,
+  startShell,
+  stateOf,
+  stdinOf,
+} from './children.ts';
+
+// --- facts ---
+
+test(
+  'the transport knows its process',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'exec cat');
+    const { transport } = recorder;
+    assert.equal(transport.getProtocol(), recorder);
+    assert.equal(transport.getReturncode(), null);
+    assert.equal((transport.getExtraInfo('subprocess') as { pid: number }).pid, transport.getPid());
+    assert.equal(transport.getExtraInfo('peername'), null);
+    assert.equal(transport.getExtraInfo('peername', 'none'), 'none');
+    assert.throws(() => transport.getExtraInfo(1 as never), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.equal(transport.isClosing(), false);
+    assert.ok(stdinOf(recorder).canWriteEof());
+    assert.notEqual(stdinOf(recorder).getExtraInfo('pipe'), null);
+    stdinOf(recorder).writeEof();
+    await recorder.untilTold('lost');
+    assert.equal(transport.isClosing(), true);
+    assert.equal(transport.getReturncode(), 0);
+  }),
+);
+
+test(
+  'the base class has every method',
+  onNode(async (loop) => {
+    const ended = loop.createFuture<void>();
+    class Quiet extends SubprocessProtocol {
+      override connectionLost(exception: Error | null): void {
+        super.connectionLost(exception);
+        ended.setResult(undefined);
+      }
+    }
+    const [transport, protocol] = await loop.subprocessShell(() => new Quiet(), 'echo out; echo err >&2');
+    assert.ok(protocol instanceof SubprocessProtocol);
+    await ended;
+    assert.equal(transport.getReturncode(), 0);
+  }),
+);
+
+test(
+  'another protocol may take over',
+  onNode(async (loop) => {
+    const first = await startShell(loop, 'exec cat');
+    const second = new ChildRecorder();
+    assert.throws(() => first.transport.setProtocol({ processExited: 1 }), { code: 'ERR_INVALID_ARG_TYPE' });
+    first.transport.setProtocol(second);
+    stdinOf(first).write('to the second');
+    stdinOf(first).writeEof();
+    await second.untilTold('lost');
+    assert.deepEqual(first.log, ['made']);
+    assert.equal(second.text(1), 'to the second');
+  }),
+);
+
+// --- the order of things ---
+
+test(
+  'connectionMade first, connectionLost last and once, after the exit and the end of all pipes',
+  onNode(async (loop) => {
+    const recorder = await runShell(loop, 'echo out; echo err >&2; exit 3');
+    assert.equal(recorder.log[0], 'made');
+    assert.equal(recorder.log.at(-1), 'lost');
+    assert.deepEqual([...recorder.log].sort(), [
+      'data 1',
+      'data 2',
+      'exited',
+      'lost',
+      'lost 0',
+      'lost 1',
+      'lost 2',
+      'made',
+    ]);
+    for (const fd of [1, 2]) {
+      assert.ok(recorder.log.indexOf(`data ${fd}`) < recorder.log.indexOf(`lost ${fd}`));
+    }
+    assert.equal(recorder.exception, null);
+    assert.deepEqual([...recorder.pipeExceptions.values()], [null, null, null]);
+    assert.equal(recorder.transport.getReturncode(), 3);
+  }),
+);
+
+test(
+  'a child may close its pipes long before it ends',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'exec <&- >&- 2>&-; exec sleep 1000');
+    await recorder.until(() => recorder.pipeExceptions.size === 3);
+    assert.equal(recorder.transport.getReturncode(), null);
+    recorder.transport.kill();
+    await recorder.untilTold('lost');
+    assert.deepEqual(recorder.log.slice(-2), ['exited', 'lost']);
+    assert.deepEqual([...recorder.pipeExceptions.values()], [null, null, null]);
+  }),
+);
+
+test(
+  'a grandchild may have the pipes long after the child has ended: exited at once, lost with the last pipe',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'sleep 1000 & echo $!; exit 7');
+    await recorder.untilTold('exited');
+    await recorder.untilTold('lost 0');
+    assert.equal(recorder.transport.getReturncode(), 7);
+    assert.equal(recorder.transport.isClosing(), false);
+    await recorder.untilTold('data 1');
+    assert.equal(recorder.log.includes('lost'), false);
+    process.kill(Number(recorder.text(1)));
+    await recorder.untilTold('lost');
+    assert.equal(recorder.transport.getReturncode(), 7);
+  }),
+);
+
+test(
+  'a grandchild may read what is written after the end of the child, and answer',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'exec 3<&0; cat <&3 & exit 0');
+    await recorder.untilTold('exited');
+    stdinOf(recorder).write('to the grandchild');
+    stdinOf(recorder).writeEof();
+    await recorder.untilTold('lost');
+    assert.equal(recorder.text(1), 'to the grandchild');
+  }),
+);
+
+test(
+  'close() lets go of the pipes that a grandchild has',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'sleep 1000 & echo $!; exit 0');
+    await recorder.untilTold('exited');
+    await recorder.untilTold('data 1');
+    recorder.transport.close();
+    assert.equal(recorder.log.includes('lost'), false, 'never from within close()');
+    await recorder.untilTold('lost');
+    process.kill(Number(recorder.text(1)));
+  }),
+);
+
+test(
+  'close() kills a child that runs, drops what was written, and is told of by connectionLost(null)',
+  { skip: skipNotLinux },
+  onNode(async (loop) => {
+    await leavingNothing(async () => {
+      const recorder = await startShell(loop, 'exec sleep 1000');
+      const pid = recorder.transport.getPid();
+      stdinOf(recorder).write(Buffer.alloc(8 * 1024 * 1024));
+      recorder.transport.close();
+      recorder.transport.close();
+      assert.equal(recorder.transport.isClosing(), true);
+      assert.deepEqual(
+        recorder.log.filter((word) => word.startsWith('lost')),
+        [],
+      );
+      await recorder.untilTold('lost');
+      assert.equal(recorder.transport.getReturncode(), -9);
+      assert.equal(recorder.exception, null);
+      assert.equal(stateOf(pid), null);
+      recorder.transport.close();
+    });
+  }),
+);
+
+test(
+  'close() of a child that ignores everything that can be ignored',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'trap "" HUP INT TERM PIPE; echo ready; exec sleep 1000');
+    await recorder.untilTold('data 1');
+    await recorder.transport[Symbol.asyncDispose]();
+    assert.equal(recorder.log.at(-1), 'lost');
+    assert.equal(recorder.transport.getReturncode(), -9);
+  }),
+);
+
+test(
+  'await using closes it, also when it has ended already',
+  onNode(async (loop) => {
+    const recorder = await runShell(loop, 'true');
+    await recorder.transport[Symbol.asyncDispose]();
+    let pid: number;
+    {
+      const [transport] = await loop.subprocessExec(() => ({}), 'sleep', ['1000']);
+      await using _ = transport;
+      pid = transport.getPid();
+    }
+    await eventually(() => stateOf(pid) === null);
+  }),
+);
+
+test(
+  'several wait for the end of one',
+  onNode(async (loop) => {
+    const { transport } = await startShell(loop, 'exec sleep 1000');
+    await Promise.all([transport[Symbol.asyncDispose](), transport[Symbol.asyncDispose]()]);
+  }),
+);
+
+// --- stdin ---
+
+test(
+  'a child that closes its stdin is told of at once, though nothing is written',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'exec <&-; exec sleep 1000');
+    await recorder.untilTold('lost 0');
+    assert.equal(recorder.pipeExceptions.get(0), null);
+    assert.equal(stdinOf(recorder).isClosing(), true);
+    await recorder.transport[Symbol.asyncDispose]();
+  }),
+);
+
+test(
+  'a child that ends and has not read everything: no error for what the system had taken',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'sleep 0.05; exit 0');
+    stdinOf(recorder).write('a few bytes');
+    await recorder.untilTold('lost');
+    assert.equal(recorder.pipeExceptions.get(0), null);
+  }),
+);
+
+test(
+  'a child that ends while much is still to be written: the error of the pipe, and none of the process',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'head -c 1; exit 0');
+    stdinOf(recorder).write(Buffer.alloc(8 * 1024 * 1024, 'x'));
+    await recorder.untilTold('lost');
+    const { code } = recorder.pipeExceptions.get(0) as NodeJS.ErrnoException;
+    assert.match(String(code), /^(EPIPE|ECONNRESET)$/);
+    assert.equal(recorder.exception, null);
+    assert.equal(recorder.text(1), 'x');
+  }),
+);
+
+test(
+  'stdin has water marks: pauseWriting() and resumeWriting() of the process',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'exec cat >/dev/null');
+    const stdin = stdinOf(recorder);
+    recorder.transport.sendSignal('SIGSTOP');
+    const megabyte = Buffer.alloc(1024 * 1024);
+    for (let i = 0; i < 8; i++) stdin.write(megabyte);
+    await recorder.untilTold('pause');
+    assert.ok(stdin.getWriteBufferSize() > 0);
+    assert.equal(recorder.log.includes('resume'), false);
+    recorder.transport.sendSignal('SIGCONT');
+    await recorder.untilTold('resume');
+    stdin.writeEof();
+    await recorder.untilTold('lost');
+    assert.equal(recorder.transport.getReturncode(), 0);
+    assert.deepEqual(
+      recorder.log.filter((word) => word === 'pause' || word === 'resume'),
+      ['pause', 'resume'],
+    );
+  }),
+);
+
+// --- signals ---
+
+test(
+  'signals by name and number; the return code is negative',
+  onNode(async (loop) => {
+    for (const [signal, code] of [
+      ['SIGTERM', -15],
+      ['SIGINT', -2],
+      [1, -1],
+      [9, -9],
+    ] as const) {
+      const { transport } = await startShell(loop, 'exec sleep 1000');
+      transport.sendSignal(signal);
+      await (transport.getProtocol() as ChildRecorder).untilTold('lost');
+      assert.equal(transport.getReturncode(), code);
+    }
+  }),
+);
+
+test(
+  'terminate() may be ignored, kill() may not',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'trap "" TERM; echo ready; exec cat');
+    await recorder.untilTold('data 1');
+    recorder.transport.terminate();
+    stdinOf(recorder).write('still here');
+    await recorder.until(() => recorder.text(1).endsWith('still here'));
+    recorder.transport.kill();
+    recorder.transport.kill();
+    await recorder.untilTold('lost');
+    assert.equal(recorder.transport.getReturncode(), -9);
+  }),
+);
+
+test(
+  'terminate() ends one that does not ignore it',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'exec sleep 1000');
+    recorder.transport.terminate();
+    await recorder.untilTold('lost');
+    assert.equal(recorder.transport.getReturncode(), -15);
+  }),
+);
+
+test(
+  'SIGSTOP and SIGCONT: it stands still, and is not taken for ended',
+  { skip: skipNotLinux },
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'exec cat');
+    const pid = recorder.transport.getPid();
+    recorder.transport.sendSignal('SIGSTOP');
+    await eventually(() => stateOf(pid) === 'T');
+    stdinOf(recorder).write('held');
+    assert.equal(recorder.transport.getReturncode(), null);
+    recorder.transport.sendSignal('SIGCONT');
+    await recorder.untilTold('data 1');
+    stdinOf(recorder).writeEof();
+    await recorder.untilTold('lost');
+    assert.deepEqual([recorder.text(1), recorder.transport.getReturncode()], ['held', 0]);
+  }),
+);
+
+test(
+  'real-time signals have numbers only',
+  { skip: skipNotLinux },
+  onNode(async (loop) => {
+    const command = 'trap "echo got; exit 4" 40; echo ready; while :; do sleep 0.01; done';
+    const recorder = await startShell(loop, command);
+    await recorder.untilTold('data 1');
+    recorder.transport.sendSignal(40);
+    await recorder.untilTold('lost');
+    assert.deepEqual([recorder.text(1), recorder.transport.getReturncode()], ['ready\ngot\n', 4]);
+  }),
+);
+
+test(
+  'what is no signal is an error, also after the end',
+  onNode(async (loop) => {
+    const recorder = await startShell(loop, 'exec cat');
+    const check = (): void => {
+      for (const signal of ['SIGNOTHING', 'term', '', 0, -9, 1.5, 10_000]) {
+        assert.throws(() => recorder.transport.sendSignal(signal), {
+          name: 'RangeError',
+          code: 'ERR_OUT_OF_RANGE',
+        });
+      }
+      for (const signal of [null, undefined, {}]) {
+        assert.throws(() => recorder.transport.sendSignal(signal as never), { name: 'TypeError' });
+      }
+    };
+    check();
+    stdinOf(recorder).writeEof();
+    await recorder.untilTold('lost');
+    check();
+  }),
+);
+
+test(
+  'after its end nothing is sent',
+  onNode(async (loop) => {
+    const recorder = await runShell(loop, 'exit 3');
+    const { transport } = recorder;
+    transport.sendSignal('SIGTERM');
+    transport.terminate();
+    transport.kill();
+    assert.equal(transport.getReturncode(), 3);
+  }),
+);
+
+// --- protocols that fail ---
+
+for (const method of ['pipeDataReceived', 'pipeConnectionLost', 'processExited', 'pauseWriting'] as const) {
+  test(
+    `a protocol that throws in ${method}(): reported, the child killed, connectionLost(the error)`,
+    { skip: skipNotLinux },
+    onNode(async (loop, reports) => {
+      await leavingNothing(async () => {
+        const recorder = new ChildRecorder();
+        const failure = new Error('the protocol failed');
+        (recorder as unknown as Record<string, unknown>)[method] = () => {
+          recorder.note(method);
+          throw failure;
+        };
+        const command = method === 'processExited' ? 'exit 0' : 'exec 0<&- 2>&-; echo word; exec sleep 1000';
+        const starting = loop.subprocessShell(
+          () => recorder,
+          method === 'pauseWriting' ? 'exec sleep 1000' : command,
+        );
+        const [transport] = await starting;
+        if (method === 'pauseWriting') transport.getPipeTransport(0)?.write(Buffer.alloc(8 * 1024 * 1024));
+        await recorder.untilTold('lost');
+        assert.equal(recorder.exception, failure);
+        const contexts = reports.take();
+        assert.ok(contexts.length >= 1);
+        assert.match(contexts[0]?.message as string, new RegExp(`protocol\\.${method}\\(\\)`));
+        assert.deepEqual([contexts[0]?.exception, contexts[0]?.transport], [failure, transport]);
+        assert.equal(transport.getReturncode(), method === 'processExited' ? 0 : -9);
+      });
+    }),
+  );
+}
+
+test(
+  'a protocol that throws in connectionMade(): the start fails, the child is killed',
+  { skip: skipNotLinux },
+  onNode(async (loop, reports) => {
+    await leavingNothing(async () => {
+      const recorder = new ChildRecorder();
+      recorder.connectionMade = () => {
+        throw new Error('no thanks');
+      };
+      await assert.rejects(
+        loop.subprocessExec(() => recorder, 'sleep', ['1000']),
+        /no thanks/,
+      );
+      await recorder.untilTold('lost');
+      assert.match(String(recorder.exception), /no thanks/);
+      assert.equal(reports.takeMessages().length, 1);
+    });
+  }),
+);
+
+test(
+  'a protocol that throws in connectionLost() is reported',
+  onNode(async (loop, reports) => {
+    const lost = loop.createFuture<void>();
+    const protocol = {
+      connectionLost: () => {
+        lost.setResult(undefined);
+        throw new Error('at last');
+      },
+    };
+    await loop.subprocessShell(() => protocol, 'true');
+    await lost;
+    assert.equal(reports.takeMessages().length, 1);
+  }),
+);
+
+test(
+  'an async method that fails is the failure of the method',
+  onNode(async (loop, reports) => {
+    const recorder = new ChildRecorder();
+    (recorder as unknown as Record<string, unknown>).pipeDataReceived = async () => {
+      await sleep(0);
+      throw new Error('asynchronously');
+    };
+    await loop.subprocessShell(() => recorder, 'echo word; exec sleep 1000');
+    await recorder.untilTold('lost');
+    assert.match(String(recorder.exception), /asynchronously/);
+    assert.equal(reports.takeMessages().length, 1);
+  }),
+);
+
+test(
+  'close() in each of the methods',
+  { skip: skipNotLinux },
+  onNode(async (loop) => {
+    const methods = [
+      'connectionMade',
+      'pipeDataReceived',
+      'pipeConnectionLost',
+      'processExited',
+      'connectionLost',
+    ] as const;
+    for (const method of methods) {
+      await leavingNothing(async () => {
+        const recorder = new ChildRecorder();
+        const original = (recorder[method] as (...args: unknown[]) => void).bind(recorder);
+        (recorder as unknown as Record<string, unknown>)[method] = (...args: unknown[]) => {
+          original(...args);
+          recorder.transport.close();
+        };
+        await loop.subprocessShell(() => recorder, 'echo word; exec 0<&-; exit 0');
+        await recorder.untilTold('lost');
+        assert.equal(recorder.log.filter((word) => word === 'lost').length, 1);
+        assert.equal(recorder.log.at(-1), 'lost');
+        assert.equal(recorder.log.filter((word) => word === 'exited').length, 1);
+      });
+    }
+  }),
+);
+
+// --- the loop stops, or is closed ---
+
+test('a child that ends while the loop is stopped: told when it runs again', async () => {
+  await withLoop(
+    () => new NodeEventLoop(),
+    async (loop) => {
+      const recorder = await loop.runUntilComplete(() => startShell(loop, 'echo out; exit 5'));
+      await eventuallyWithoutLoop(() => recorder.transport.getReturncode() !== null);
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual(recorder.log, ['made']);
+      recorder.transport.kill();
+      await loop.runUntilComplete(() => recorder.untilTold('lost'));
+      assert.equal(recorder.text(1), 'out\n');
+      assert.deepEqual([recorder.log.at(-1), recorder.transport.getReturncode()], ['lost', 5]);
+      assert.equal(recorder.log.filter((word) => word === 'exited').length, 1);
+    },
+  );
+});
+
+test('a loop that is closed kills its children and names them', { skip: skipNotLinux }, async () => {
+  await withLoop(
+    () => new NodeEventLoop(),
+    async (loop, reports) => {
+      const recorder = await loop.runUntilComplete(() => startShell(loop, 'exec sleep 1000'));
+      const { transport } = recorder;
+      const pid = transport.getPid();
+      loop.close();
+      const messages = reports.takeMessages();
+      assert.equal(messages.length, 4);
+      assert.match(
+        messages[0] as string,
+        new RegExp(`child process ${pid} \\("exec sleep 1000"\\) was not reaped`),
+      );
+      assert.match(messages[1] as string, new RegExp(`stdin of child process ${pid}`));
+      await eventuallyWithoutLoop(() => stateOf(pid) === null && transport.getReturncode() === null);
+      assert.deepEqual(recorder.log, ['made']);
+      transport.kill();
+      transport.close();
+    },
+  );
+});
+
+test('a loop that is closed lets go of pipes that a grandchild has', { skip: skipNotLinux }, async () => {
+  await withLoop(
+    () => new NodeEventLoop(),
+    async (loop, reports) => {
+      const recorder = await loop.runUntilComplete(async () => {
+        const started = await startShell(loop, 'sleep 1000 & echo $!; exit 0');
+        await started.untilTold('exited');
+        await started.untilTold('data 1');
+        await started.untilTold('lost 0');
+        return started;
+      });
+      loop.close();
+      const messages = reports.takeMessages();
+      assert.match(messages[0] as string, /has ended, but somebody still has its pipes/);
+      assert.equal(messages.length, 3);
+      process.kill(Number(recorder.text(1)));
+    },
+  );
+});
+
+test('a loop that is closed in the middle of a start', { skip: skipNotLinux }, async () => {
+  const children = childrenOfOurs();
+  await withLoop(
+    () => new NodeEventLoop(),
+    async (loop, reports) => {
+      // While the loop does not run, nothing is handed over.
+      const plain = loop.subprocessExec(() => ({}), 'sleep', ['1000']);
+      const merged = loop.subprocessExec(() => ({}), 'sleep', ['1000'], { stderr: STDOUT });
+      assert.equal(childrenOfOurs().length, children.length + 1);
+      loop.close();
+      assert.deepEqual([plain.cancelled(), merged.cancelled()], [true, true]);
+      assert.equal(reports.takeMessages().filter((message) => /the start of sleep/.test(message)).length, 2);
+      await eventuallyWithoutLoop(() => childrenOfOurs().length === children.length);
+    },
+  );
+});
+
+for (const how of ['close', 'run', 'idle'] as const) {
+  test(`a program that ends with a child (${how})`, { skip: skipNotLinux }, async () => {
+    const program = fileURLToPath(new URL('./leave.child.ts', import.meta.url));
+    const cwd = fileURLToPath(new URL('../..', import.meta.url));
+    const running = spawn(process.execPath, ['--import', 'tsx', program, how], {
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let printed = '';
+    running.stdout.on('data', (data) => {
+      printed += data;
+    });
+    let complaints = '';
+    running.stderr.on('data', (data) => {
+      complaints += data;
+    });
+    const [code] = await once(running, 'close');
+    assert.equal(code, 0, complaints);
+    const pids = JSON.parse(printed) as number[];
+    assert.equal(pids.length, 3);
+    if (how === 'idle') {
+      // The loop stopped and was not closed: the program ended all the same, and its children are its own affair.
+      for (const pid of pids) process.kill(pid, 'SIGKILL');
+    } else {
+      await eventuallyWithoutLoop(() => pids.every((pid) => stateOf(pid) === null || stateOf(pid) === 'Z'));
+    }
+  });
+}
+
+// --- a host that plays by hand ---
+
+/** A child that ends when a test says so. */
+class FakeProcess implements RawProcess {
+  readonly pid = 4711;
+  readonly pipes = [null, null, null];
+  readonly handle = null;
+  readonly signals: number[] = [];
+  failure: Error | null = null;
+  events: ProcessEvents | null = null;
+
+  open(events: ProcessEvents): void {
+    this.events = events;
+  }
+
+  kill(signum: number): boolean {
+    if (this.failure !== null) throw this.failure;
+    this.signals.push(signum);
+    return true;
+  }
+}
+
+class FakeProcesses extends SimBackend {
+  override readonly features = { ...new SimBackend(0).features, subprocesses: true };
+  override readonly signals = { SIGKILL: 9, SIGTERM: 15 };
+  readonly targets: SpawnTarget[] = [];
+  readonly child: FakeProcess = new FakeProcess();
+
+  override spawn(...args: [SpawnTarget, SpawnEvents] | []): RawRequest {
+    const [target, events] = args as [SpawnTarget, SpawnEvents];
+    this.targets.push(target);
+    setImmediate(() => events.onSpawn(this.child));
+    return { cancel: () => {} };
+  }
+}
+
+class FakeLoop extends BaseEventLoop {
+  declare readonly _backend: FakeProcesses;
+
+  constructor() {
+    super(new FakeProcesses(0));
+  }
+}
+
+test('no signal reaches the host once the child has ended, nor a second kill by close()', () =>
+  withLoop(
+    () => new FakeLoop(),
+    (loop) =>
+      loop.runUntilComplete(async () => {
+        const [transport] = await loop.subprocessExec(() => ({}), 'true');
+        const { child } = loop._backend;
+        transport.terminate();
+        transport.sendSignal('SIGKILL');
+        assert.deepEqual(child.signals, [15, 9]);
+        child.events?.onExit(-9);
+        transport.terminate();
+        transport.kill();
+        transport.sendSignal(15);
+        transport.close();
+        assert.deepEqual(child.signals, [15, 9]);
+      }),
+  ));
+
+test('a signal that the system forbids is its error', () =>
+  withLoop(
+    () => new FakeLoop(),
+    (loop) =>
+      loop.runUntilComplete(async () => {
+        const [transport] = await loop.subprocessExec(() => ({}), 'true');
+        const { child } = loop._backend;
+        child.failure = Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+        assert.throws(() => transport.terminate(), { code: 'EPERM' });
+        child.failure = null;
+        child.events?.onExit(0);
+      }),
+  ));
+
+test('what the host is asked for: nothing that the caller can change afterwards', () =>
+  withLoop(
+    () => new FakeLoop(),
+    (loop) =>
+      loop.runUntilComplete(async () => {
+        const args = ['a'];
+        const env: Record<string, string> = { A: '1' };
+        const passFds = [7];
+        await loop.subprocessExec(() => ({}), 'program', args, { env, passFds });
+        args.push('b');
+        env.B = '2';
+        passFds.push(8);
+        const [target] = loop._backend.targets as [SpawnTarget];
+        assert.deepEqual([target.args, target.env, target.passFds], [['a'], { A: '1' }, [7]]);
+        loop._backend.child.events?.onExit(0);
+      }),
+  ));
