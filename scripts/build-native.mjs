@@ -1,7 +1,8 @@
 // npm run build:native: compiles native/src into native/build/gyre.node with the C compiler and the headers at hand. Nothing is
 // downloaded. One binary serves every Node from 20 on: it uses N-API, and asks libuv for the sizes of its structures.
 //
-//   --sanitize   with AddressSanitizer and UndefinedBehaviorSanitizer, into native/build/gyre-asan.node
+//   --faults     for tests: a chosen allocation fails; into native/build/gyre-faults.node
+//   --sanitize   the same with AddressSanitizer and UndefinedBehaviorSanitizer; into native/build/gyre-asan.node
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
@@ -11,6 +12,19 @@ import { root } from './setup.mjs';
 
 const sources = path.join(root, 'native', 'src');
 const folder = path.join(root, 'native', 'build');
+
+/** @type {Record<'release' | 'faults' | 'sanitize', { file: string, flags: string[] }>} */
+const builds = {
+  release: { file: 'gyre.node', flags: ['-O2', '-DNDEBUG'] },
+  faults: { file: 'gyre-faults.node', flags: ['-O1', '-DGYRE_TEST_FAULTS'] },
+  sanitize: {
+    file: 'gyre-asan.node',
+    flags: [
+      ...['-O1', '-DGYRE_TEST_FAULTS', '-fno-omit-frame-pointer'],
+      ...['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'],
+    ],
+  },
+};
 
 /** @returns {string[]} the folders that hold node_api.h and uv.h, or none */
 function includeFolders() {
@@ -36,20 +50,18 @@ export function whyNotNative() {
 /**
  * Builds it, if a source is newer than what was built.
  *
- * @param {{ sanitize?: boolean }} [options]
+ * @param {keyof typeof builds} [kind]
  * @returns {string} the file
  */
-export function buildNative({ sanitize = false } = {}) {
-  const target = path.join(folder, sanitize ? 'gyre-asan.node' : 'gyre.node');
+export function buildNative(kind = 'release') {
+  const { file: name, flags } = builds[kind];
+  const target = path.join(folder, name);
   const files = readdirSync(sources).map((name) => path.join(sources, name));
   const newest = Math.max(
     ...[...files, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs),
   );
   if (existsSync(target) && statSync(target).mtimeMs > newest) return target;
   mkdirSync(folder, { recursive: true });
-  const flags = sanitize
-    ? ['-O1', '-fsanitize=address,undefined', '-fno-omit-frame-pointer']
-    : ['-O2', '-DNDEBUG'];
   // Two test runs may build at once: each into a file of its own, moved into place.
   const temporary = `${target}.${process.pid}`;
   const done = spawnSync(
@@ -74,5 +86,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     console.error(reason);
     process.exit(1);
   }
-  console.log(path.relative(root, buildNative({ sanitize: process.argv.includes('--sanitize') })));
+  const kind = process.argv.includes('--sanitize')
+    ? 'sanitize'
+    : process.argv.includes('--faults')
+      ? 'faults'
+      : 'release';
+  console.log(path.relative(root, buildNative(kind)));
 }

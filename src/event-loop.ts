@@ -15,7 +15,12 @@ import {
   outOfRange,
 } from './base/validate.ts';
 import type { AnyFunction, Executor } from './executor/executor.ts';
-import { runInExecutor, setDefaultExecutor, shutdownDefaultExecutor } from './executor/executor.ts';
+import {
+  hasDefaultExecutor,
+  runInExecutor,
+  setDefaultExecutor,
+  shutdownDefaultExecutor,
+} from './executor/executor.ts';
 import type { RemoteHandlers, RemotePort } from './executor/remote.ts';
 import { remote } from './executor/remote.ts';
 import { runningLoopOrNull } from './loop/context.ts';
@@ -976,7 +981,7 @@ export abstract class BaseEventLoop implements Loop {
    *
    * @example
    * ```ts
-   * import { AF_INET, getRunningLoop, run, SOCK_DGRAM, Socket } from 'gyre';
+   * import { AF_INET, getRunningLoop, run, SOCK_DGRAM, Socket, UvEventLoop } from 'gyre';
    *
    * await run(async () => {
    *   const loop = getRunningLoop();
@@ -990,7 +995,7 @@ export abstract class BaseEventLoop implements Loop {
    *   await loop.sockSendto(socket, 'hello', socket.getsockname()!);
    *   await ready;
    *   console.log(String(await loop.sockRecv(socket, 100))); // hello
-   * });
+   * }, { loopFactory: () => new UvEventLoop() });
    * ```
    */
   addReader<A extends unknown[]>(fd: Descriptor, callback: (...args: A) => unknown, ...args: A): Handle {
@@ -1024,7 +1029,7 @@ export abstract class BaseEventLoop implements Loop {
    *
    * @example
    * ```ts
-   * import { AF_INET, getRunningLoop, run, SOCK_DGRAM, Socket } from 'gyre';
+   * import { AF_INET, getRunningLoop, run, SOCK_DGRAM, Socket, UvEventLoop } from 'gyre';
    *
    * await run(async () => {
    *   const loop = getRunningLoop();
@@ -1035,7 +1040,7 @@ export abstract class BaseEventLoop implements Loop {
    *     ready.setResult('it can be written to');
    *   });
    *   console.log(await ready);
-   * });
+   * }, { loopFactory: () => new UvEventLoop() });
    * ```
    */
   addWriter<A extends unknown[]>(fd: Descriptor, callback: (...args: A) => unknown, ...args: A): Handle {
@@ -1075,7 +1080,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```ts
    * import { createServer } from 'node:net';
    * import { once } from 'node:events';
-   * import { getRunningLoop, run, Socket } from 'gyre';
+   * import { getRunningLoop, run, Socket, UvEventLoop } from 'gyre';
    *
    * const server = createServer((socket) => socket.end('hello')).listen(0, '127.0.0.1');
    * await once(server, 'listening');
@@ -1086,7 +1091,7 @@ export abstract class BaseEventLoop implements Loop {
    *   await loop.sockConnect(socket, ['127.0.0.1', port]);
    *   console.log(String(await loop.sockRecv(socket, 1024))); // hello
    *   console.log((await loop.sockRecv(socket, 1024)).length); // 0
-   * });
+   * }, { loopFactory: () => new UvEventLoop() });
    * server.close();
    * ```
    */
@@ -1128,7 +1133,7 @@ export abstract class BaseEventLoop implements Loop {
    *
    * @example
    * ```ts
-   * import { AF_INET, getRunningLoop, run, SOCK_DGRAM, Socket } from 'gyre';
+   * import { AF_INET, getRunningLoop, run, SOCK_DGRAM, Socket, UvEventLoop } from 'gyre';
    *
    * await run(async () => {
    *   const loop = getRunningLoop();
@@ -1138,7 +1143,7 @@ export abstract class BaseEventLoop implements Loop {
    *   console.log(await loop.sockSendto(here, 'hello', there.getsockname()!)); // 5
    *   const [data, address] = await loop.sockRecvfrom(there, 1024);
    *   console.log(String(data), address![0]); // hello 127.0.0.1
-   * });
+   * }, { loopFactory: () => new UvEventLoop() });
    * ```
    */
   sockRecvfrom(
@@ -1190,7 +1195,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```ts
    * import { once } from 'node:events';
    * import { createServer } from 'node:net';
-   * import { getRunningLoop, run, Socket } from 'gyre';
+   * import { getRunningLoop, run, Socket, UvEventLoop } from 'gyre';
    *
    * const server = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
    * await once(server, 'listening');
@@ -1201,7 +1206,7 @@ export abstract class BaseEventLoop implements Loop {
    *   await loop.sockConnect(socket, ['127.0.0.1', port]);
    *   await loop.sockSendall(socket, 'echo');
    *   console.log(String(await loop.sockRecv(socket, 1024))); // echo
-   * });
+   * }, { loopFactory: () => new UvEventLoop() });
    * server.close();
    * ```
    */
@@ -1226,7 +1231,7 @@ export abstract class BaseEventLoop implements Loop {
    *
    * @example
    * ```ts
-   * import { AF_INET, getRunningLoop, run, SOCK_DGRAM, Socket } from 'gyre';
+   * import { AF_INET, getRunningLoop, run, SOCK_DGRAM, Socket, UvEventLoop } from 'gyre';
    *
    * await run(async () => {
    *   const loop = getRunningLoop();
@@ -1234,7 +1239,7 @@ export abstract class BaseEventLoop implements Loop {
    *   socket.bind(['127.0.0.1', 0]);
    *   await loop.sockSendto(socket, 'to myself', socket.getsockname()!);
    *   console.log(String(await loop.sockRecv(socket, 1024))); // to myself
-   * });
+   * }, { loopFactory: () => new UvEventLoop() });
    * ```
    */
   sockSendto(
@@ -1266,7 +1271,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```ts
    * import { once } from 'node:events';
    * import { createServer } from 'node:net';
-   * import { getRunningLoop, run, Socket } from 'gyre';
+   * import { getRunningLoop, run, Socket, UvEventLoop } from 'gyre';
    *
    * const server = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
    * await once(server, 'listening');
@@ -1275,7 +1280,7 @@ export abstract class BaseEventLoop implements Loop {
    *   using socket = new Socket();
    *   await getRunningLoop().sockConnect(socket, ['127.0.0.1', port]);
    *   console.log(socket.getpeername()![1] === port); // true
-   * });
+   * }, { loopFactory: () => new UvEventLoop() });
    * server.close();
    * ```
    */
@@ -1300,7 +1305,7 @@ export abstract class BaseEventLoop implements Loop {
    * @example
    * ```ts
    * import { connect } from 'node:net';
-   * import { getRunningLoop, run, Socket } from 'gyre';
+   * import { getRunningLoop, run, Socket, UvEventLoop } from 'gyre';
    *
    * await run(async () => {
    *   using listener = new Socket();
@@ -1311,7 +1316,7 @@ export abstract class BaseEventLoop implements Loop {
    *   console.log(address![0]); // 127.0.0.1
    *   socket.close();
    *   client.destroy();
-   * });
+   * }, { loopFactory: () => new UvEventLoop() });
    * ```
    */
   sockAccept(
@@ -1553,6 +1558,11 @@ export abstract class BaseEventLoop implements Loop {
     this.#debug = on;
     if (on && !this.#closed) this.#slowWatch.start(this._scheduler);
     else this.#slowWatch.stop(this._scheduler);
+  }
+
+  /** @internal */
+  get _hasDefaultExecutor(): boolean {
+    return hasDefaultExecutor(this);
   }
 
   /** @internal */

@@ -8,6 +8,7 @@ import { isAwaitable } from './tasks/ensure-future.ts';
 import type { Awaitable } from './tasks/future.ts';
 import { Future } from './tasks/future.ts';
 import { Task } from './tasks/task.ts';
+import { waitFor } from './tasks/wait-for.ts';
 
 /** What asks a program to end: Ctrl-C, and `kill`, systemd or Docker. */
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
@@ -19,6 +20,9 @@ type EndingSignal = (typeof ENDING_SIGNALS)[number];
 interface Cancellable {
   cancel(): void;
 }
+
+/** asyncio's. */
+const EXECUTOR_SHUTDOWN_SECONDS = 300;
 
 export interface RunnerOptions {
   /** Runs the loop in debug mode. Default: what the loop has. */
@@ -120,6 +124,7 @@ export class Runner implements AsyncDisposable {
     if (loop === null || loop.isClosed()) return;
     try {
       await cancelRemaining(loop, this.#signal);
+      await endExecutor(loop);
     } finally {
       loop.close();
     }
@@ -251,6 +256,16 @@ async function closeAfter<T>(runner: Runner, result: Promise<T>): Promise<T> {
     return await result;
   } finally {
     await runner.close();
+  }
+}
+
+/** Functions that run in threads are waited for, as in asyncio: so long, and then they are cut off with the loop. */
+async function endExecutor(loop: BaseEventLoop): Promise<void> {
+  if (!loop._hasDefaultExecutor) return;
+  try {
+    await loop.runUntilComplete(() => waitFor(loop.shutdownDefaultExecutor(), EXECUTOR_SHUTDOWN_SECONDS));
+  } catch (exception) {
+    loop.callExceptionHandler({ message: 'the default executor did not end', exception });
   }
 }
 

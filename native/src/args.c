@@ -13,11 +13,23 @@ gyre_args_t gyre__args(napi_env napi, napi_callback_info info) {
 }
 
 int32_t gyre__arg_int(gyre_args_t* args, size_t index) {
-  int32_t value = 0;
-  if (index >= args->argc || napi_get_value_int32(args->env->napi, args->argv[index], &value) != napi_ok) {
-    args->failed = true;
+  double value = 0;
+  if (index < args->argc && napi_get_value_double(args->env->napi, args->argv[index], &value) == napi_ok &&
+      value >= INT32_MIN && value <= INT32_MAX && value == (int32_t)value) {
+    return (int32_t)value;
   }
-  return value;
+  args->failed = true;
+  return -1;
+}
+
+uint32_t gyre__arg_uint(gyre_args_t* args, size_t index) {
+  double value = 0;
+  if (index < args->argc && napi_get_value_double(args->env->napi, args->argv[index], &value) == napi_ok && value >= 0 &&
+      value <= UINT32_MAX && value == (uint32_t)value) {
+    return (uint32_t)value;
+  }
+  args->failed = true;
+  return 0;
 }
 
 bool gyre__arg_bool(gyre_args_t* args, size_t index) {

@@ -18,12 +18,12 @@ static napi_value gyre_tcp_connect(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   char* host = gyre__arg_string(&args, 0);
   int32_t port = gyre__arg_int(&args, 1);
-  int32_t scope = gyre__arg_int(&args, 2);
+  uint32_t scope = gyre__arg_uint(&args, 2);
   char* local = gyre__arg_string(&args, 3);
   int32_t local_port = gyre__arg_int(&args, 4);
   struct sockaddr_storage address, from;
   int error = UV_EINVAL;
-  if (host != NULL && !args.failed) error = gyre__parse_address(host, port, (uint32_t)scope, &address);
+  if (host != NULL && !args.failed) error = gyre__parse_address(host, port, scope, &address);
   bool has_local = local != NULL;
   if (error == 0 && has_local) error = gyre__parse_address(local, local_port, 0, &from);
   free(host);

@@ -129,11 +129,11 @@ static napi_value gyre_getnameinfo(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   char* host = gyre__arg_string(&args, 0);
   int32_t port = gyre__arg_int(&args, 1);
-  int32_t scope = gyre__arg_int(&args, 2);
+  uint32_t scope = gyre__arg_uint(&args, 2);
   int32_t flags = gyre__arg_int(&args, 3);
   struct sockaddr_storage address;
   int error = UV_EINVAL;
-  if (host != NULL && !args.failed) error = gyre__parse_address(host, port, (uint32_t)scope, &address);
+  if (host != NULL && !args.failed) error = gyre__parse_address(host, port, scope, &address);
   free(host);
   if (error != 0) return gyre__int(&args, error);
   gyre_request_t* request = gyre__lookup_new(args.env, UV_GETNAMEINFO);

@@ -13,14 +13,27 @@
 
 /* --- arguments and results --- */
 
-/* A string is a path, bytes are what packAddress() has made. */
+/* What is no number is no descriptor: the system says so. */
+static int gyre__arg_fd(gyre_args_t* args, size_t index) {
+  int32_t fd = gyre__arg_int(args, index);
+  return args->failed ? -1 : fd;
+}
+
+/* A string is a path (for an empty one the system makes up a name), bytes are what packAddress() has made. */
 static int gyre__arg_sockaddr(gyre_args_t* args, size_t index, struct sockaddr_storage* out, socklen_t* length) {
   napi_valuetype type = napi_undefined;
   if (index < args->argc) napi_typeof(args->env->napi, args->argv[index], &type);
-  if (type == napi_string) return gyre__arg_unix_address(args, index, out, length);
+  size_t size = 0;
+  if (type == napi_string) napi_get_value_string_utf8(args->env->napi, args->argv[index], NULL, 0, &size);
+  if (type == napi_string && size > 0) return gyre__arg_unix_address(args, index, out, length);
+  memset(out, 0, sizeof(*out));
+  if (type == napi_string) {
+    out->ss_family = AF_UNIX;
+    *length = sizeof(out->ss_family);
+    return 0;
+  }
   uv_buf_t bytes = gyre__arg_bytes(args, index);
   if (args->failed || bytes.len < sizeof(struct sockaddr_in6)) return UV_EINVAL;
-  memset(out, 0, sizeof(*out));
   memcpy(out, bytes.base, sizeof(struct sockaddr_in6));
   *length = out->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
   return 0;
@@ -42,11 +55,11 @@ static napi_value gyre__result(gyre_args_t* args, ssize_t result) {
   return gyre__int(args, result >= 0 ? result : -errno);
 }
 
-/* [value, address]; the address is null where the system has told none. */
+/* [value, address]; the address is null where the system has told none. NULL: no memory. */
 static napi_value gyre__with_address(gyre_args_t* args, int64_t value, const struct sockaddr_storage* address,
                                      socklen_t length) {
   napi_value pair = NULL;
-  napi_create_array_with_length(args->env->napi, 2, &pair);
+  if (napi_create_array_with_length(args->env->napi, 2, &pair) != napi_ok) return NULL;
   napi_set_element(args->env->napi, pair, 0, gyre__int(args, value));
   napi_set_element(args->env->napi, pair, 1, gyre__format_address(args, (const struct sockaddr*)address, length));
   return pair;
@@ -68,7 +81,7 @@ static napi_value gyre_socket_open(napi_env napi, napi_callback_info info) {
 static napi_value gyre_socket_facts(napi_env napi, napi_callback_info info) {
   static const int questions[] = {SO_DOMAIN, SO_TYPE, SO_PROTOCOL};
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   napi_value facts;
   napi_create_array_with_length(napi, 3, &facts);
   for (uint32_t i = 0; i < 3; i++) {
@@ -85,7 +98,7 @@ static napi_value gyre_socket_facts(napi_env napi, napi_callback_info info) {
 static napi_value gyre__socket_name(napi_env napi, napi_callback_info info,
                                     int (*get)(int, struct sockaddr*, socklen_t*)) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   struct sockaddr_storage address;
   socklen_t length = sizeof(address);
   memset(&address, 0, sizeof(address));
@@ -107,7 +120,7 @@ static napi_value gyre_socket_peer(napi_env napi, napi_callback_info info) {
 /* socketBind(fd, address) */
 static napi_value gyre_socket_bind(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   struct sockaddr_storage address;
   socklen_t length = 0;
   int error = gyre__arg_sockaddr(&args, 1, &address, &length);
@@ -118,7 +131,7 @@ static napi_value gyre_socket_bind(napi_env napi, napi_callback_info info) {
 /* socketConnect(fd, address) */
 static napi_value gyre_socket_connect(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   struct sockaddr_storage address;
   socklen_t length = 0;
   int error = gyre__arg_sockaddr(&args, 1, &address, &length);
@@ -133,15 +146,16 @@ static napi_value gyre_socket_connect(napi_env napi, napi_callback_info info) {
 /* socketListen(fd, backlog) */
 static napi_value gyre_socket_listen(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   int32_t backlog = gyre__arg_int(&args, 1);
+  if (args.failed) return gyre__int(&args, UV_EINVAL);
   return gyre__result(&args, listen(fd, backlog));
 }
 
 /* socketAccept(fd): [descriptor, address]. */
 static napi_value gyre_socket_accept(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   struct sockaddr_storage address;
   socklen_t length;
   int accepted;
@@ -152,14 +166,17 @@ static napi_value gyre_socket_accept(napi_env napi, napi_callback_info info) {
     /* Who has gone while it waited is nobody to serve. */
   } while (accepted < 0 && (errno == EINTR || errno == ECONNABORTED));
   if (accepted < 0) return gyre__int(&args, -errno);
-  return gyre__with_address(&args, accepted, &address, length);
+  napi_value result = gyre__with_address(&args, accepted, &address, length);
+  if (result == NULL) close(accepted);
+  return result;
 }
 
 /* socketShutdown(fd, how) */
 static napi_value gyre_socket_shutdown(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   int32_t how = gyre__arg_int(&args, 1);
+  if (args.failed) return gyre__int(&args, UV_EINVAL);
   return gyre__result(&args, shutdown(fd, how));
 }
 
@@ -168,7 +185,7 @@ static napi_value gyre_socket_shutdown(napi_env napi, napi_callback_info info) {
 /* socketReadable(fd): how many bytes can be read, of datagrams those of the first. */
 static napi_value gyre_socket_readable(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   int bytes = 0;
   return gyre__int(&args, ioctl(fd, FIONREAD, &bytes) == 0 ? bytes : -errno);
 }
@@ -176,7 +193,7 @@ static napi_value gyre_socket_readable(napi_env napi, napi_callback_info info) {
 /* socketRecv(fd, bytes, length) */
 static napi_value gyre_socket_recv(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   uv_buf_t room = gyre__arg_room(&args, 1);
   if (args.failed) return gyre__int(&args, UV_EINVAL);
   ssize_t received;
@@ -189,7 +206,7 @@ static napi_value gyre_socket_recv(napi_env napi, napi_callback_info info) {
 /* socketRecvFrom(fd, bytes, length): [bytes, address]. */
 static napi_value gyre_socket_recv_from(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   uv_buf_t room = gyre__arg_room(&args, 1);
   if (args.failed) return gyre__int(&args, UV_EINVAL);
   struct sockaddr_storage address;
@@ -207,7 +224,7 @@ static napi_value gyre_socket_recv_from(napi_env napi, napi_callback_info info) 
 /* socketSend(fd, bytes, offset): the bytes from `offset` on. */
 static napi_value gyre_socket_send(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   uv_buf_t data = gyre__arg_bytes(&args, 1);
   int64_t offset = 0;
   if (args.failed || args.argc < 3 || napi_get_value_int64(napi, args.argv[2], &offset) != napi_ok || offset < 0 ||
@@ -224,7 +241,7 @@ static napi_value gyre_socket_send(napi_env napi, napi_callback_info info) {
 /* socketSendTo(fd, bytes, address) */
 static napi_value gyre_socket_send_to(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   uv_buf_t data = gyre__arg_bytes(&args, 1);
   struct sockaddr_storage address;
   socklen_t length = 0;
@@ -242,7 +259,7 @@ static napi_value gyre_socket_send_to(napi_env napi, napi_callback_info info) {
 /* socketGetOption(fd, level, option, bytes): fills the bytes; how many there are. */
 static napi_value gyre_socket_get_option(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   int32_t level = gyre__arg_int(&args, 1);
   int32_t option = gyre__arg_int(&args, 2);
   uv_buf_t value = gyre__arg_bytes(&args, 3);
@@ -255,7 +272,7 @@ static napi_value gyre_socket_get_option(napi_env napi, napi_callback_info info)
 /* socketSetOption(fd, level, option, bytes) */
 static napi_value gyre_socket_set_option(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  int32_t fd = gyre__arg_int(&args, 0);
+  int fd = gyre__arg_fd(&args, 0);
   int32_t level = gyre__arg_int(&args, 1);
   int32_t option = gyre__arg_int(&args, 2);
   uv_buf_t value = gyre__arg_bytes(&args, 3);

@@ -2,7 +2,7 @@
 import { LoopError } from '../base/errors.ts';
 import { invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
-import type { Owned } from '../loop/ownership.ts';
+import type { EndsQuietly } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Transport } from '../net/transport.ts';
 import { checkLoop } from '../tasks/current.ts';
@@ -61,7 +61,7 @@ export function checkReceived(received: unknown): void {
  * told all the same. Answers how to take the request back.
  */
 export function whenLoopCloses(loop: Loop, callback: () => void): () => void {
-  const ending: Pick<Owned, '_abandon'> = { _abandon: callback };
+  const ending: EndsQuietly = { _abandon: callback };
   loop._owned.quiet.add(ending);
   return () => {
     loop._owned.quiet.delete(ending);

@@ -40,10 +40,12 @@ export interface FromDuplexOptions extends SignalOptions {
  *
  * @example
  * ```ts
- * import { once } from 'node:events';
- * import { connect, createServer, type AddressInfo } from 'node:net';
- * import { Protocol, run, type Transport } from 'gyre';
+ * import type { Transport } from 'gyre';
+ * import { Protocol, run } from 'gyre';
  * import { fromDuplex } from 'gyre/node';
+ * import { once } from 'node:events';
+ * import type { AddressInfo } from 'node:net';
+ * import { connect, createServer } from 'node:net';
  *
  * class Greeter extends Protocol {
  *   override connectionMade(transport: Transport): void {

@@ -10,8 +10,8 @@ import { checkDuplexOptions, TransportDuplex } from './transport-duplex.ts';
  * Makes a Node `Duplex` of a transport, so that whatever wants a socket runs over it: `node:http`, `pg`, `ioredis`, `ws`.
  *
  * The duplex takes the transport over by `setProtocol()`. What the protocol before has received already is its own to hand over, by
- * `received`; so call this in `connectionMade()`, before anything can come, or let that pause reading. For clients, see
- * {@link connectDuplex}.
+ * `received`; if that was the end of the peer, nobody will hear of it again. So call this in `connectionMade()`, before anything can
+ * come, or let that pause reading. For clients, see {@link connectDuplex}.
  *
  * - **Back-pressure** in both directions: what is not read pauses the transport, and a `write()` above the transport's high-water
  *   mark is not done before `resumeWriting()`.
@@ -32,9 +32,10 @@ import { checkDuplexOptions, TransportDuplex } from './transport-duplex.ts';
  *
  * @example
  * ```ts
- * import { createServer } from 'node:http';
- * import { getRunningLoop, openConnection, Protocol, run, type Transport } from 'gyre';
+ * import type { Transport } from 'gyre';
+ * import { getRunningLoop, openConnection, Protocol, run } from 'gyre';
  * import { toDuplex } from 'gyre/node';
+ * import { createServer } from 'node:http';
  *
  * const http = createServer((_request, response) => response.end('hello'));
  *
@@ -80,9 +81,10 @@ export function toDuplex(transport: Transport, options: DuplexOptions = {}): Tra
  *
  * @example
  * ```ts
- * import { Agent, createServer, get, type IncomingMessage } from 'node:http';
  * import { getRunningLoop, run } from 'gyre';
  * import { connectDuplex, toDuplex } from 'gyre/node';
+ * import type { IncomingMessage } from 'node:http';
+ * import { Agent, createServer, get } from 'node:http';
  *
  * const http = createServer((_request, response) => response.end('hello'));
  *

@@ -142,7 +142,10 @@ export class TransportDuplex extends Duplex {
     new DoneCallback(connecting, () => {
       this.#connecting = null;
       try {
-        connecting.result();
+        const made = connecting.result();
+        this.#notConnected(
+          invalidArgType('connect()', made, 'a connection with the protocol that it was given'),
+        );
       } catch (error) {
         this.#notConnected(error);
       }
@@ -183,7 +186,7 @@ export class TransportDuplex extends Duplex {
     }
   }
 
-  /** It was not made; or it was, and the error that came then is told by the transport's end. */
+  /** Nothing, if it was made after all: an error that came then is told by the transport's end. */
   #notConnected(error: unknown): void {
     if (this.#transport !== null || this.destroyed) return;
     this.destroy(error instanceof Error ? error : new Error('could not connect', { cause: error }));
@@ -196,6 +199,7 @@ export class TransportDuplex extends Duplex {
     if (!this.#lost) this.#transport?.resumeReading();
   }
 
+  /** @internal */
   override read(size?: number): unknown {
     const data: unknown = super.read(size);
     if (this.readableLength === 0) this.#tellCut();

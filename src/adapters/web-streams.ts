@@ -46,7 +46,8 @@ const DEFAULT_HIGH_WATER_MARK_BYTES = 64 * 1024;
  *
  * @example
  * ```ts
- * import { getRunningLoop, Protocol, run, type Transport } from 'gyre';
+ * import type { Transport } from 'gyre';
+ * import { getRunningLoop, Protocol, run } from 'gyre';
  * import { toWebStreams } from 'gyre/node';
  *
  * class Echo extends Protocol {
@@ -71,6 +72,7 @@ const DEFAULT_HIGH_WATER_MARK_BYTES = 64 * 1024;
  *   await writer.write('there and back');
  *   await writer.close();
  *   for await (const data of readable) console.log(Buffer.from(data).toString()); // there and back
+ *   await transport[Symbol.asyncDispose]();
  *   server.close();
  *   await server.waitClosed();
  * });

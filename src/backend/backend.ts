@@ -410,9 +410,8 @@ export interface RawSocket {
   bind(address: SocketAddress): void;
   listen(backlog: number): void;
   accept(): [RawSocket, SocketAddress | null] | null;
-  /** False: it is under way, and when it can be written, `checkConnected` tells how it went. */
+  /** False: it is under way. When the socket can be written to, the same call tells how it went. */
   connect(address: SocketAddress): boolean;
-  checkConnected(address: SocketAddress): void;
   recv(length: number): Buffer | null;
   recvInto(buffer: Uint8Array): number | null;
   /** The address is null where there is none: of a connected stream, of a unix socket without a name. */

@@ -17,6 +17,11 @@ export class DefaultExecutor {
     this.#loop = loop;
   }
 
+  /** Whether the loop has had one. */
+  static has(loop: Loop): boolean {
+    return defaults.has(loop);
+  }
+
   static of(loop: Loop): DefaultExecutor {
     let found = defaults.get(loop);
     if (found === undefined) {

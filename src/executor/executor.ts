@@ -60,6 +60,11 @@ export function setDefaultExecutor(loop: Loop, executor: Executor): void {
   DefaultExecutor.of(loop).set(executor);
 }
 
+/** Whether the loop has a default executor that should be shut down. */
+export function hasDefaultExecutor(loop: Loop): boolean {
+  return DefaultExecutor.has(loop);
+}
+
 /** See `BaseEventLoop.shutdownDefaultExecutor`. */
 export function shutdownDefaultExecutor(loop: Loop): Future<void> {
   return operation(loop, 'shutdownDefaultExecutor', async () => {

@@ -71,6 +71,9 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   readonly #alive: Set<Place> = new Set();
   #nextId: number = 1;
   #shutDown: boolean = false;
+  #dispatching: boolean = false;
+  /** How many keep the process alive by this pool. */
+  #holds: number = 0;
   /** Those who wait for the end of a shutdown. */
   #waiting: (() => void)[] = [];
 
@@ -121,8 +124,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
       flag: this.#kind === 'thread' ? new Int32Array(new SharedArrayBuffer(4)) : null,
     };
     const progress = onProgress === undefined ? null : new ProgressCaller(onProgress);
-    // A running loop keeps the process alive itself, and only as long as it runs.
-    const job = new PoolJob(request, progress, runningLoopOrNull() === null);
+    const job = new PoolJob(request, progress, this.#hold());
     job.listen(signal, (error) => this.#cancel(job, error));
     this.#queue.add(job);
     this.#dispatch();
@@ -158,9 +160,12 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     if (cancelPending) this.#cancelPending('the executor was shut down before this function had begun');
     if (this.#queue.size === 0) this.#stopIdle();
     if (!wait || this.#alive.size === 0) return Promise.resolve();
-    for (const place of this.#alive) place.worker.keepAlive(true);
+    const release = this.#hold();
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      this.#waiting.push(() => {
+        release();
+        resolve();
+      });
     });
   }
 
@@ -201,16 +206,33 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     }
   }
 
+  /**
+   * Keeps the process alive until what it answers is called: somebody waits for this pool. Not for the code of a running loop: that
+   * keeps the process alive itself, and only as long as it runs.
+   */
+  #hold(): () => void {
+    if (runningLoopOrNull() !== null) return nothing;
+    if (this.#holds++ === 0) for (const { worker } of this.#alive) worker.keepAlive(true);
+    return () => {
+      if (--this.#holds === 0) for (const { worker } of this.#alive) worker.keepAlive(false);
+    };
+  }
+
   #dispatch(): void {
+    // A worker that cannot be started calls this at once.
+    if (this.#dispatching) return;
+    this.#dispatching = true;
     for (const job of this.#queue) {
       const place = this.#idle.pop() ?? this.#newPlace();
-      if (place === null) return;
+      if (place === null) break;
       this.#queue.delete(job);
       place.job = job;
       place.worker.run(job.request);
-      if (job.keepsAlive || this.#waiting.length > 0) place.worker.keepAlive(true);
+      // A new one does not, by itself.
+      if (this.#holds > 0) place.worker.keepAlive(true);
     }
-    if (this.#shutDown) this.#stopIdle();
+    this.#dispatching = false;
+    if (this.#shutDown && this.#queue.size === 0) this.#stopIdle();
   }
 
   #newPlace(): Place | null {
@@ -232,10 +254,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     const job = place.job;
     place.job = null;
     // Ended meanwhile: its place is another's.
-    if (this.#places.has(place)) {
-      if (this.#waiting.length === 0) place.worker.keepAlive(false);
-      this.#idle.push(place);
-    }
+    if (this.#places.has(place)) this.#idle.push(place);
     job?.ended(new BrokenExecutorError(`the worker that ran ${job.request.fn.name} lost its result`));
     this.#dispatch();
   }
@@ -299,6 +318,8 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     }
   }
 }
+
+function nothing(): void {}
 
 function checkSubmitOptions(options: unknown): void {
   checkOptions('options', options, ['signal', 'transfer', 'onProgress']);

@@ -8,9 +8,8 @@ import type { ProgressCaller } from './progress-caller.ts';
 export class PoolJob {
   readonly request: JobRequest;
   readonly promise: Promise<unknown>;
-  /** Whether nothing else keeps the process alive until it is done. */
-  readonly keepsAlive: boolean;
   readonly #progress: ProgressCaller | null;
+  readonly #onSettled: () => void;
   /** What the worker said last. */
   #outcome: Exclude<JobMessage, { kind: 'progress' }> | null = null;
   #settled: boolean = false;
@@ -18,10 +17,11 @@ export class PoolJob {
   #reject!: (error: unknown) => void;
   #removeListener: () => void = nothing;
 
-  constructor(request: JobRequest, progress: ProgressCaller | null, keepsAlive: boolean) {
+  /** @param onSettled called once, when the promise is settled */
+  constructor(request: JobRequest, progress: ProgressCaller | null, onSettled: () => void) {
     this.request = request;
-    this.keepsAlive = keepsAlive;
     this.#progress = progress;
+    this.#onSettled = onSettled;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -70,6 +70,7 @@ export class PoolJob {
     if (this.#settled) return;
     this.#settled = true;
     this.#removeListener();
+    this.#onSettled();
     how(value);
   }
 }

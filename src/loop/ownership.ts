@@ -22,6 +22,12 @@ export interface Unretrieved {
   readonly context: ExceptionContext;
 }
 
+/** Something that ends with its loop and is no leak then. */
+export interface EndsQuietly {
+  /** As of {@link Owned}. */
+  _abandon(): void;
+}
+
 /** A pending task: as the loop's layer sees it when it closes. */
 export interface OwnedTask extends TaskLike, Owned {}
 
@@ -66,7 +72,7 @@ export class Ownership {
   readonly locks: Set<Owned> = new Set();
   readonly unretrieved: Set<Unretrieved> = new Set();
   /** What ends with the loop without being a leak: its executor, its signal handlers. */
-  readonly quiet: Set<Pick<Owned, '_abandon'>> = new Set();
+  readonly quiet: Set<EndsQuietly> = new Set();
 
   constructor(loop: Loop) {
     this.#loop = loop;

@@ -41,7 +41,10 @@ const MOST_BYTES = 0x7fff_ffff;
 export function sockRecv(loop: Loop, sock: Socket, size: number, options: SignalOptions): Future<Buffer> {
   checkSocket(loop, sock);
   checkInteger('size', size, 0, MOST_BYTES);
-  return call(loop, sock, 'reading', 'receiving from', options, (raw) => raw.recv(size) ?? WAIT);
+  return call(loop, sock, 'reading', 'receiving from', options, (raw) =>
+    // The system would wait for data of which nothing is wanted.
+    size === 0 ? Buffer.alloc(0) : (raw.recv(size) ?? WAIT),
+  );
 }
 
 /** See `BaseEventLoop.sockRecvInto`. */
@@ -55,7 +58,7 @@ export function sockRecvInto(
   const check = roomCheck(buffer);
   return call(loop, sock, 'reading', 'receiving from', options, (raw) => {
     check();
-    return raw.recvInto(buffer) ?? WAIT;
+    return buffer.length === 0 ? 0 : (raw.recvInto(buffer) ?? WAIT);
   });
 }
 
@@ -164,12 +167,9 @@ export function sockConnect(
 }
 
 function connect(loop: Loop, sock: Socket, address: SocketAddress, options: SignalOptions): Future<void> {
-  let underWay = false;
-  return call(loop, sock, 'writing', 'connecting', options, (raw) => {
-    if (underWay) return raw.checkConnected(address);
-    underWay = !raw.connect(address);
-    return underWay ? WAIT : undefined;
-  });
+  return call(loop, sock, 'writing', 'connecting', options, (raw) =>
+    raw.connect(address) ? undefined : WAIT,
+  );
 }
 
 // --- checks ---
@@ -295,7 +295,7 @@ class SockCall<T> extends Future<T> implements Watcher, Owned {
   }
 
   _describe(): string {
-    return `${this.#what} the socket of descriptor ${this.#sock.fileno()} was still under way`;
+    return `${this.#what} a socket was still under way`;
   }
 
   _abandon(): void {

@@ -15,19 +15,24 @@ const SHAPE = 'a [host, port] or [host, port, flowinfo, scopeId] address';
 export function checkSocketAddress(address: unknown, family: number): SocketAddress {
   if (family === AF_UNIX) return checkPath(address);
   const [host, port, ...scope] = checkShape(address, family);
-  if (literalFamily(host) === 0) throw outOfRange('address[0]', host, 'a literal address: no name is looked up');
+  if (literalFamily(host) === 0)
+    throw outOfRange('address[0]', host, 'a literal address: no name is looked up');
   return withFamily(host, port, scope, family);
 }
 
 /** As {@link checkSocketAddress}; no host means every interface. */
 export function checkBindAddress(address: unknown, family: number): SocketAddress {
-  if (family === AF_UNIX || !Array.isArray(address) || address[0] !== '') return checkSocketAddress(address, family);
+  if (family === AF_UNIX || !Array.isArray(address) || address[0] !== '')
+    return checkSocketAddress(address, family);
   const [, port, ...scope] = checkShape(address, family);
   return withFamily(family === AF_INET6 ? '::' : '0.0.0.0', port, scope, family);
 }
 
 /** What a socket can be connected to: also a name, which is then to be looked up. */
-export function checkPeerAddress(address: unknown, family: number): SocketAddress | { name: string; port: number } {
+export function checkPeerAddress(
+  address: unknown,
+  family: number,
+): SocketAddress | { name: string; port: number } {
   if (family === AF_UNIX || !Array.isArray(address)) return checkSocketAddress(address, family);
   const [host, port, ...scope] = checkShape(address, family);
   if (literalFamily(host) !== 0) return withFamily(host, port, scope, family);
@@ -55,9 +60,11 @@ function withFamily(host: string, port: number, scope: unknown[], family: number
 
 /** Empty or of the abstract namespace, or a file's. */
 function checkPath(path: unknown): SocketAddress {
-  if (typeof path !== 'string') throw invalidArgType('address', path, 'a path, as the socket is a unix socket');
+  if (typeof path !== 'string')
+    throw invalidArgType('address', path, 'a path, as the socket is a unix socket');
   if (path.includes('\0', 1)) throw outOfRange('address', path, 'a path without NUL');
   // The system would take its beginning for the whole.
-  if (Buffer.byteLength(path) > PATH_BYTES) throw outOfRange('address', path, `at most ${PATH_BYTES} bytes long`);
+  if (Buffer.byteLength(path) > PATH_BYTES)
+    throw outOfRange('address', path, `at most ${PATH_BYTES} bytes long`);
   return path;
 }

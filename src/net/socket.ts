@@ -40,7 +40,7 @@ let accepted: RawSocket | null = null;
  *
  * @example
  * ```ts
- * import { getRunningLoop, run, Socket } from 'gyre';
+ * import { getRunningLoop, run, Socket, UvEventLoop } from 'gyre';
  *
  * await run(async () => {
  *   const loop = getRunningLoop();
@@ -54,7 +54,7 @@ let accepted: RawSocket | null = null;
  *   await loop.sockSendall(server, 'Hello');
  *   console.log(String(await loop.sockRecv(client, 100))); // Hello
  *   for (const socket of [listener, client, server]) socket.close();
- * });
+ * }, { loopFactory: () => new UvEventLoop() });
  * ```
  */
 export class Socket implements Owned, Disposable {
@@ -272,7 +272,8 @@ function checkFamily(name: string, family: number): void {
 }
 
 function checkSame(name: string, asked: number | undefined, found: number): void {
-  if (asked !== undefined && asked !== found) throw outOfRange(name, asked, `${found}, as the descriptor has it`);
+  if (asked !== undefined && asked !== found)
+    throw outOfRange(name, asked, `${found}, as the descriptor has it`);
 }
 
 function checkOption(level: unknown, option: unknown): void {

@@ -238,9 +238,12 @@ export function removeWatcher(loop: Loop, direction: Direction, fd: Descriptor):
 /** Nobody's but a callback's: that is replaced. */
 function checkFree(loop: Loop, fd: number, direction: Direction, present: Watcher | null): void {
   if (present instanceof WatchHandle) return;
-  if (present !== null) throw new InvalidStateError(`somebody waits for socket ${fd} already, for ${direction}`);
+  if (present !== null)
+    throw new InvalidStateError(`somebody waits for socket ${fd} already, for ${direction}`);
   if (watchOf(loop, fd) !== null || !loop._backend.usesDescriptor(fd)) return;
-  throw new InvalidStateError(`descriptor ${fd} belongs to a transport or server: its ${direction} is theirs`);
+  throw new InvalidStateError(
+    `descriptor ${fd} belongs to a transport or server: its ${direction} is theirs`,
+  );
 }
 
 function descriptorOf(loop: Loop, fd: unknown): number {

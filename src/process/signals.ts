@@ -9,12 +9,12 @@ import { checkFunction, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { AnyCallback } from '../loop/handle.ts';
 import { Handle } from '../loop/handle.ts';
 import { rememberOrigin } from '../loop/origins.ts';
-import type { Owned } from '../loop/ownership.ts';
+import type { EndsQuietly } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 
 /** What a loop has for one signal. It ends with the loop without being a leak, as in asyncio. */
-class SignalHandler implements Pick<Owned, '_abandon'> {
+class SignalHandler implements EndsQuietly {
   readonly signum: number;
   readonly #request: RawRequest;
   #handle: Handle;

@@ -26,7 +26,7 @@ export interface WaitingTask extends TaskLike {
   /** A cancel that found nothing to reject; the next wake-up or wait takes it. @internal */
   _takeCancel(): CancelledError | null;
   /** @internal */ cancelling(): number;
-  /** @internal */ _cancelAgain(reason: CancelledError | null): void;
+  /** @internal */ _cancelLater(reason: CancelledError | null): void;
   /** @internal */ _waitsFor(wait: Wait): void;
   /** @internal */ _waitEnded(wait: Wait): void;
 }
@@ -394,7 +394,7 @@ export class Wait implements Runnable, Promise<unknown> {
   /** Its task passed a cancel on, and the future ended as if it had not. */
   cancelAgain(reason: CancelledError | null): void {
     const task = this.#task;
-    if (task !== null && task.cancelling() > 0) task._cancelAgain(reason);
+    if (task !== null && task.cancelling() > 0) task._cancelLater(reason);
   }
 
   /** The loop was closed: code outside of its tasks still learns how the future ended. */

@@ -67,7 +67,8 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
   #wait: Wait | null = null;
   #moreWaits: Set<Wait> | null = null;
   #cancelRequests: number = 0;
-  #mustCancel: boolean = false;
+  /** To be thrown at the next await. `late`: the operation that it was for had ended, and what that gave must not be lost. */
+  #mustCancel: boolean | 'late' = false;
   #cancelReason: string | CancelledError | undefined = undefined;
   #passingOn: boolean = false;
   #controller: AbortController | null = null;
@@ -161,7 +162,7 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
 
   /** @internal */
   _takeCancel(): CancelledError | null {
-    if (!this.#mustCancel) return null;
+    if (this.#mustCancel === false) return null;
     this.#mustCancel = false;
     const reason = this.#cancelReason;
     return reason instanceof CancelledError ? reason : new CancelledError(reason ?? 'the task was cancelled');
@@ -169,7 +170,7 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
 
   /** Whether a request to cancel has not been thrown yet. @internal */
   _cancelDue(): boolean {
-    return this.#mustCancel;
+    return this.#mustCancel !== false;
   }
 
   /** Throws at the next await what was thrown once and could not go on: something else had to be thrown. @internal */
@@ -177,6 +178,13 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
     if (this._state !== 'pending') return;
     this.#mustCancel = true;
     if (reason !== null) this.#cancelReason = reason;
+  }
+
+  /** As {@link _cancelAgain}, unless the task ends before another await: it came too late. @internal */
+  _cancelLater(reason: CancelledError | null): void {
+    if (this._state !== 'pending' || this.#mustCancel === true) return;
+    this._cancelAgain(reason);
+    this.#mustCancel = 'late';
   }
 
   /** @internal */
@@ -187,7 +195,7 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
       this.#moreWaits ??= new Set();
       this.#moreWaits.add(wait);
     }
-    if (this.#mustCancel && wait.future._cancel(this.#cancelReason)) this.#mustCancel = false;
+    if (this.#mustCancel !== false && wait.future._cancel(this.#cancelReason)) this.#mustCancel = false;
   }
 
   /** @internal */
@@ -226,7 +234,7 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
 
   #returned(value: T): void {
     if (this._state !== 'pending') return;
-    if (this.#mustCancel) this._returnedCancelled(value);
+    if (this.#mustCancel === true) this._returnedCancelled(value);
     else this._finish('result', value);
   }
 

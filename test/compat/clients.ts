@@ -4,6 +4,7 @@ import { connectDuplex } from '../../src/entry/node.ts';
 import type { BaseEventLoop } from '../../src/index.ts';
 import { sleep } from '../../src/index.ts';
 import { onNode } from '../helpers/pairs.ts';
+import { leavingNoSocket } from './descriptors.ts';
 import type { RunningServer } from './servers.ts';
 
 /** Makes connections to a server, and knows those that are open. */
@@ -48,7 +49,7 @@ export function against(
   way: 'TCP' | 'unix',
   body: (dialler: Dialler) => Promise<void>,
 ): () => Promise<void> {
-  return onNode(async (loop) => {
+  const onLoop = onNode(async (loop) => {
     const dialler = new Dialler(loop, server(), way);
     try {
       await body(dialler);
@@ -59,6 +60,7 @@ export function against(
       await dialler.allClosed();
     }
   });
+  return () => leavingNoSocket(onLoop);
 }
 
 export const ways = ['TCP', 'unix'] as const;

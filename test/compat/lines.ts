@@ -7,6 +7,7 @@ import { Protocol, sleep } from '../../src/index.ts';
 import { ca, server as certificate } from '../helpers/certificates.ts';
 import { onNode, portOf } from '../helpers/pairs.ts';
 import { inDirectory } from '../helpers/unix-pairs.ts';
+import { leavingNoSocket } from './descriptors.ts';
 import { duplexPair } from './memory.ts';
 
 /** Where a server of a test is reached. */
@@ -133,7 +134,8 @@ export function over(
   accept: (duplex: TransportDuplex) => void,
   body: (door: Door, loop: NodeEventLoop) => Promise<void>,
 ): () => Promise<void> {
-  return onNode((loop) => lines[name](loop, accept, (door) => body(door, loop)));
+  const onLoop = onNode((loop) => lines[name](loop, accept, (door) => body(door, loop)));
+  return () => leavingNoSocket(onLoop);
 }
 
 export const lineNames = Object.keys(lines) as (keyof typeof lines)[];

@@ -119,6 +119,28 @@ export const BEYOND: readonly Section[] = [
     ],
   },
   {
+    title: 'Watching descriptors',
+    functions: [
+      ['add_reader()', 'loop.addReader()'],
+      ['remove_reader()', 'loop.removeReader()'],
+      ['add_writer()', 'loop.addWriter()'],
+      ['remove_writer()', 'loop.removeWriter()'],
+    ],
+  },
+  {
+    title: 'Sockets without buffers',
+    functions: [
+      ['sock_connect()', 'loop.sockConnect()'],
+      ['sock_accept()', 'loop.sockAccept()'],
+      ['sock_recv()', 'loop.sockRecv()'],
+      ['sock_recv_into()', 'loop.sockRecvInto()'],
+      ['sock_sendall()', 'loop.sockSendall()'],
+      ['sock_sendto()', 'loop.sockSendto()'],
+      ['sock_recvfrom()', 'loop.sockRecvfrom()'],
+      ['sock_recvfrom_into()', 'loop.sockRecvfromInto()'],
+    ],
+  },
+  {
     title: 'Exceptions and debug mode',
     functions: [
       ['set_exception_handler()', 'loop.setExceptionHandler()'],

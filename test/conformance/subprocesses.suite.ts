@@ -71,7 +71,7 @@ export function subprocessesSuite(target: Target): void {
       test('subprocess_exec() that is cancelled leaves no child behind', ({ loop }) =>
         loop.runUntilComplete(async () => {
           for (let turns = 0; turns < 8; turns++) {
-            const starting = loop.subprocessExec(() => new ChildRecorder(), 'sleep', ['1000']);
+            const starting = loop.subprocessExec(() => new ChildRecorder(), 'sleep', ['100']);
             for (let i = 0; i < turns; i++) await sleep(0);
             starting.cancel();
             const transport = await starting.then(
@@ -130,7 +130,7 @@ export function subprocessesSuite(target: Target): void {
             ['SIGTERM', -15],
             [9, -9],
           ] as const) {
-            const recorder = await startShell(loop, 'exec sleep 1000');
+            const recorder = await startShell(loop, 'exec sleep 100');
             assert.equal(recorder.transport.getReturncode(), null);
             recorder.transport.sendSignal(signal);
             await recorder.untilTold('lost');
@@ -152,7 +152,7 @@ export function subprocessesSuite(target: Target): void {
 
       test('subprocess_shell(): closing the transport kills the child and ends all', ({ loop }) =>
         loop.runUntilComplete(async () => {
-          const recorder = await startShell(loop, 'trap "" TERM; echo ready; exec sleep 1000');
+          const recorder = await startShell(loop, 'trap "" TERM; echo ready; exec sleep 100');
           await recorder.untilTold('data 1');
           recorder.transport.close();
           assert.equal(recorder.transport.isClosing(), true);

@@ -19,12 +19,14 @@ import { runningSuite } from './running.suite.ts';
 import type { Target } from './section.ts';
 import { severalLoopsSuite } from './several-loops.suite.ts';
 import { signalsSuite } from './signals.suite.ts';
+import { socketsSuite } from './sockets.suite.ts';
 import { stoppingSuite } from './stopping.suite.ts';
 import { subprocessesSuite } from './subprocesses.suite.ts';
 import { tcpConnectionsSuite } from './tcp-connections.suite.ts';
 import { tcpServersSuite } from './tcp-servers.suite.ts';
 import { tlsSuite } from './tls.suite.ts';
 import { unixSuite } from './unix.suite.ts';
+import { watchersSuite } from './watchers.suite.ts';
 
 export const suites: readonly ((target: Target) => void)[] = [
   functionsAndPolicySuite,
@@ -41,6 +43,8 @@ export const suites: readonly ((target: Target) => void)[] = [
   namesSuite,
   subprocessesSuite,
   pipesSuite,
+  watchersSuite,
+  socketsSuite,
   signalsSuite,
   executorsSuite,
   fairnessSuite,

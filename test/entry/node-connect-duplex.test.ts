@@ -84,6 +84,17 @@ test(
   }),
 );
 
+test(
+  'connectDuplex(): destroy() cancels what it waits for',
+  onNode(async (loop) => {
+    const connecting = loop.createFuture<unknown>();
+    const duplex = connectDuplex(() => connecting);
+    duplex.destroy();
+    assert.equal(connecting.cancelled(), true);
+    await once(duplex, 'close');
+  }),
+);
+
 test('connectDuplex(): a connection that comes after all is aborted', async () => {
   await withLoop(
     () => new SimulatedEventLoop(),
@@ -103,6 +114,17 @@ test('connectDuplex(): a connection that comes after all is aborted', async () =
       }),
   );
 });
+
+test(
+  'connectDuplex(): a function that connects somebody else is an error, and no wait without end',
+  onNode(async (loop) => {
+    const duplex = connectDuplex(async () => 'a connection');
+    const log = logOf(duplex);
+    while (!log.includes('close')) await sleep(0);
+    assert.deepEqual(log, ['error ERR_INVALID_ARG_TYPE', 'close']);
+    assert.equal(loop._owned.quiet.size, 0);
+  }),
+);
 
 test(
   'connectDuplex(): clients that call connect() hear of the connection once',

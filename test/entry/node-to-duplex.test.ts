@@ -570,6 +570,7 @@ test(
     duplex.setTimeout(10_000, () => assert.fail('it is destroyed'));
     duplex.destroy();
     duplex.setTimeout(10_000);
+    await sleep(60);
     transport.lose(null);
     await sleep(60);
   }),

@@ -13,6 +13,8 @@ function start(limit: number): ReturnType<typeof spawn> {
   return spawn(process.execPath, ['--import', 'tsx', program, String(limit)], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 50_000,
+    killSignal: 'SIGKILL',
   });
 }
 

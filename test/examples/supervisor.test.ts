@@ -59,7 +59,7 @@ function pidsIn(lines: readonly string[]): number[] {
 test('examples/supervisor.ts starts what ends again, with longer and longer pauses', {
   skip: skipNotLinux,
 }, async () => {
-  const supervisor = supervise('echo word; echo failed >&2; exit 3', 'exec sleep 1000');
+  const supervisor = supervise('echo word; echo failed >&2; exit 3', 'exec sleep 100');
   await supervisor.until(/starts again in 0.4 s/);
   const first = supervisor.lines
     .filter((line) => line.startsWith('[1]'))
@@ -91,7 +91,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 test('examples/supervisor.ts kills what does not end, and its children', { skip: skipNotLinux }, async () => {
-  const stubborn = 'trap "" TERM; sleep 1000 & echo "child $!"; wait; wait';
+  const stubborn = 'trap "" TERM; sleep 100 & echo "child $!"; wait; wait';
   const supervisor = supervise('--grace', '0.05', stubborn);
   await supervisor.until(/child \d+/);
   assert.equal(await supervisor.end('SIGTERM'), 0);

@@ -30,6 +30,17 @@ const programs: Record<string, () => Promise<void>> = {
     const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
     console.log(await pool.submit(async () => new Promise((resolve) => setImmediate(resolve, 'done')), []));
   },
+  /** The same, while another job has the only worker, of a loop that does not run any more. */
+  queued: async () => {
+    const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+    const later = (): Promise<unknown> => new Promise((resolve) => setImmediate(resolve, 'done'));
+    const loop = new NodeEventLoop();
+    await loop.runUntilComplete(async () => {
+      void pool.submit(later, []);
+    });
+    console.log(await pool.submit(later, []));
+    loop.close();
+  },
   /** A loop that is closed with its default executor at work. */
   closed: async () => {
     const loop = new NodeEventLoop();

@@ -11,6 +11,9 @@ const child = fileURLToPath(new URL('./keep-alive.child.ts', import.meta.url));
 async function runProgram(name: string): Promise<{ lines: string[]; code: number | null; errors: string }> {
   const program = spawn(process.execPath, ['--import', 'tsx', child, name], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    // One that does not end is the failure that is looked for: it must not stay.
+    timeout: 50_000,
+    killSignal: 'SIGKILL',
   });
   const exit = new Promise<number | null>((resolve) => program.once('close', resolve));
   const [out, errors] = await Promise.all([text(program.stdout), text(program.stderr)]);
@@ -27,6 +30,8 @@ describe('a program comes to its end', () => {
   test('with idle pools that nobody shut down', () => ends('idle', ['5 6', '5 6']));
 
   test('and not before the job that it waits for outside of any loop', () => ends('outside', ['done']));
+
+  test('and not before one that has to wait for the worker', () => ends('queued', ['done']));
 
   test('with a worker that has died', () => ends('crashed', ['ERR_BROKEN_EXECUTOR', 'ERR_BROKEN_EXECUTOR']));
 

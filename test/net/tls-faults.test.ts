@@ -225,6 +225,19 @@ for (const version of VERSIONS) {
         far.transport.abort();
         await far.untilLost();
         await proxy.close();
+
+        // The same to the server.
+        const other = await faultyProxy(port, 'server');
+        const socket = await nodeTlsClient(other.port);
+        const accepted = await next();
+        socket.write('before');
+        await accepted.untilReceived(6);
+        other.spoil(fault);
+        await accepted.untilLost();
+        const error = accepted.exception as { code?: string };
+        assert.match(String(error.code), fault === 'reset' ? /ECONNRESET/ : /ERR_SSL_/);
+        await closedSocket(socket);
+        await other.close();
         server.close();
         await server.waitClosed();
       }

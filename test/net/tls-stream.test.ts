@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type {
   BackendFeatures,
+  ConnectEvents,
+  ConnectTarget,
   ListenEvents,
   ListenTarget,
   RawListener,
+  RawRequest,
   RawTls,
   TlsContext,
   TlsEvents,
@@ -54,6 +57,13 @@ class FakeTlsBackend extends SimBackend {
   override readonly features: BackendFeatures = { ...FEATURES, tls: true, tcp: true };
   engine!: FakeEngine;
   listening!: ListenEvents;
+  readonly stream: FakeStream = new FakeStream();
+
+  override connect(...args: [ConnectTarget, ConnectEvents] | []): RawRequest {
+    const [, events] = args as [ConnectTarget, ConnectEvents];
+    setImmediate(() => events.onConnect(this.stream));
+    return { cancel: () => {} };
+  }
 
   override listen(...args: [ListenTarget, ListenEvents] | []): RawListener {
     const [, events] = args as [ListenTarget, ListenEvents];
@@ -114,8 +124,8 @@ class Lower extends FakeTransport {
     this.#lost = true;
     this.#loop.callSoon(() => this.protocol.connectionLost?.(error));
   }
-  tell(method: string, argument?: unknown): void {
-    (this.protocol as Record<string, (argument: unknown) => void>)[method]?.(argument);
+  tell(method: string, argument?: unknown): unknown {
+    return (this.protocol as Record<string, (argument: unknown) => unknown>)[method]?.(argument);
   }
 }
 
@@ -361,7 +371,8 @@ test(
   open(async ({ lower, engine, recorder, transport }) => {
     transport.pauseReading();
     engine.events.onDecrypted(Buffer.from('data'));
-    lower.tell('eofReceived');
+    // The writing side stays open, whatever the reading side still has to tell.
+    assert.equal(lower.tell('eofReceived'), true);
     assert.deepEqual(engine.calls, ['decryptEnd']);
     engine.events.onTruncated();
     await sleep(1);
@@ -448,6 +459,24 @@ test(
   }),
 );
 
+test('createConnection() that is answered with a connection which was lost a moment ago: its protocol is told so', () =>
+  withLoop(
+    () => new FakeTlsLoop(),
+    (loop) =>
+      loop.runUntilComplete(async () => {
+        const recorder = new Recorder();
+        const connecting = loop.createConnection(() => recorder, '192.0.2.1', 443, { ssl: {} });
+        const { backend } = loop;
+        while (backend.engine === undefined) await sleep(0);
+        backend.engine.secure();
+        const reset = new Error('reset');
+        backend.stream.events?.onClose(reset);
+        await connecting;
+        await recorder.untilLost();
+        assert.deepEqual([recorder.log, recorder.exception], [['made', 'lost'], reset]);
+      }),
+  ));
+
 test('a server forgets a connection that is lost between the end of its handshake and its protocol', () =>
   withLoop(
     () => new FakeTlsLoop(),
@@ -459,7 +488,7 @@ test('a server forgets a connection that is lost between the end of its handshak
           return new Recorder();
         };
         const server = await loop.createServer(factory, '192.0.2.1', 443, { ssl: {} });
-        const stream = new FakeStream();
+        const { stream } = loop.backend;
         loop.backend.listening.onConnection(stream);
         loop.backend.engine.secure();
         stream.events?.onClose(new Error('reset'));

@@ -32,7 +32,7 @@ function startSleep(
   loop: BaseEventLoop,
   options: SubprocessOptions,
 ): Future<[SubprocessTransport, ChildRecorder]> {
-  return loop.subprocessExec(() => new ChildRecorder(), 'sleep', ['1000'], options);
+  return loop.subprocessExec(() => new ChildRecorder(), 'sleep', ['100'], options);
 }
 
 for (const [kind, options] of Object.entries(KINDS)) {
@@ -78,7 +78,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
       await leavingNothing(async () => {
         for (let turns = 0; turns < 14; turns++) {
           const task = loop.createTask(async () => {
-            const child = await createSubprocessExec('sleep', ['1000'], {
+            const child = await createSubprocessExec('sleep', ['100'], {
               stdin: PIPE,
               stdout: PIPE,
               ...options,
@@ -149,7 +149,7 @@ test(
       const starting = startSleep(loop, { signal: AbortSignal.abort('before') });
       assert.equal(childrenOfOurs().length, before);
       await assert.rejects(starting, { name: 'CancelledError', cause: 'before' });
-      await assert.rejects(createSubprocessExec('sleep', ['1000'], { signal: AbortSignal.abort('before') }), {
+      await assert.rejects(createSubprocessExec('sleep', ['100'], { signal: AbortSignal.abort('before') }), {
         name: 'CancelledError',
         cause: 'before',
       });
@@ -183,7 +183,7 @@ test(
     await leavingNothing(async () => {
       await assert.rejects(
         timeout(0.02, async () => {
-          await using child = await createSubprocessExec('sleep', ['1000'], { stdout: PIPE });
+          await using child = await createSubprocessExec('sleep', ['100'], { stdout: PIPE });
           await child.stdout?.read();
         }),
         { code: 'ERR_TIMEOUT' },

@@ -242,7 +242,7 @@ test(
     here.transport.close();
     await here.untilTold('lost');
 
-    const apart = await startShell(loop, 'sleep 1000 & echo $!; wait', { detached: true });
+    const apart = await startShell(loop, 'sleep 100 & echo $!; wait', { detached: true });
     await apart.untilTold('data 1');
     const pid = apart.transport.getPid();
     assert.equal(groupOf(pid), pid);
@@ -532,13 +532,13 @@ test(
       const failing = (): object => {
         throw new Error('no protocol');
       };
-      await assert.rejects(loop.subprocessExec(failing, 'sleep', ['1000']), /no protocol/);
+      await assert.rejects(loop.subprocessExec(failing, 'sleep', ['100']), /no protocol/);
       await assert.rejects(
-        loop.subprocessExec(() => null as never, 'sleep', ['1000']),
+        loop.subprocessExec(() => null as never, 'sleep', ['100']),
         INVALID_TYPE,
       );
       await assert.rejects(
-        loop.subprocessExec(() => ({ processExited: 1 }) as never, 'sleep', ['1000']),
+        loop.subprocessExec(() => ({ processExited: 1 }) as never, 'sleep', ['100']),
         INVALID_TYPE,
       );
     });

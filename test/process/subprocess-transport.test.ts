@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
@@ -36,7 +37,10 @@ test(
     const { transport } = recorder;
     assert.equal(transport.getProtocol(), recorder);
     assert.equal(transport.getReturncode(), null);
-    assert.equal((transport.getExtraInfo('subprocess') as { pid: number }).pid, transport.getPid());
+    const { pid, stdin, stdout, stderr, stdio } = transport.getExtraInfo('subprocess') as ChildProcess;
+    assert.equal(pid, transport.getPid());
+    // The pipes are ours alone: Node would empty them when the child ends.
+    assert.deepEqual([stdin, stdout, stderr, stdio], [null, null, null, []]);
     assert.equal(transport.getExtraInfo('peername'), null);
     assert.equal(transport.getExtraInfo('peername', 'none'), 'none');
     assert.throws(() => transport.getExtraInfo(1 as never), { code: 'ERR_INVALID_ARG_TYPE' });
@@ -112,7 +116,7 @@ test(
 test(
   'a child may close its pipes long before it ends',
   onNode(async (loop) => {
-    const recorder = await startShell(loop, 'exec <&- >&- 2>&-; exec sleep 1000');
+    const recorder = await startShell(loop, 'exec <&- >&- 2>&-; exec sleep 100');
     await recorder.until(() => recorder.pipeExceptions.size === 3);
     assert.equal(recorder.transport.getReturncode(), null);
     recorder.transport.kill();
@@ -125,7 +129,7 @@ test(
 test(
   'a grandchild may have the pipes long after the child has ended: exited at once, lost with the last pipe',
   onNode(async (loop) => {
-    const recorder = await startShell(loop, 'sleep 1000 & echo $!; exit 7');
+    const recorder = await startShell(loop, 'sleep 100 & echo $!; exit 7');
     await recorder.untilTold('exited');
     await recorder.untilTold('lost 0');
     assert.equal(recorder.transport.getReturncode(), 7);
@@ -153,7 +157,7 @@ test(
 test(
   'close() lets go of the pipes that a grandchild has',
   onNode(async (loop) => {
-    const recorder = await startShell(loop, 'sleep 1000 & echo $!; exit 0');
+    const recorder = await startShell(loop, 'sleep 100 & echo $!; exit 0');
     await recorder.untilTold('exited');
     await recorder.untilTold('data 1');
     recorder.transport.close();
@@ -168,7 +172,7 @@ test(
   { skip: skipNotLinux },
   onNode(async (loop) => {
     await leavingNothing(async () => {
-      const recorder = await startShell(loop, 'exec sleep 1000');
+      const recorder = await startShell(loop, 'exec sleep 100');
       const pid = recorder.transport.getPid();
       stdinOf(recorder).write(Buffer.alloc(8 * 1024 * 1024));
       recorder.transport.close();
@@ -190,7 +194,7 @@ test(
 test(
   'close() of a child that ignores everything that can be ignored',
   onNode(async (loop) => {
-    const recorder = await startShell(loop, 'trap "" HUP INT TERM PIPE; echo ready; exec sleep 1000');
+    const recorder = await startShell(loop, 'trap "" HUP INT TERM PIPE; echo ready; exec sleep 100');
     await recorder.untilTold('data 1');
     await recorder.transport[Symbol.asyncDispose]();
     assert.equal(recorder.log.at(-1), 'lost');
@@ -205,7 +209,7 @@ test(
     await recorder.transport[Symbol.asyncDispose]();
     let pid: number;
     {
-      const [transport] = await loop.subprocessExec(() => ({}), 'sleep', ['1000']);
+      const [transport] = await loop.subprocessExec(() => ({}), 'sleep', ['100']);
       await using _ = transport;
       pid = transport.getPid();
     }
@@ -216,7 +220,7 @@ test(
 test(
   'several wait for the end of one',
   onNode(async (loop) => {
-    const { transport } = await startShell(loop, 'exec sleep 1000');
+    const { transport } = await startShell(loop, 'exec sleep 100');
     await Promise.all([transport[Symbol.asyncDispose](), transport[Symbol.asyncDispose]()]);
   }),
 );
@@ -226,7 +230,7 @@ test(
 test(
   'a child that closes its stdin is told of at once, though nothing is written',
   onNode(async (loop) => {
-    const recorder = await startShell(loop, 'exec <&-; exec sleep 1000');
+    const recorder = await startShell(loop, 'exec <&-; exec sleep 100');
     await recorder.untilTold('lost 0');
     assert.equal(recorder.pipeExceptions.get(0), null);
     assert.equal(stdinOf(recorder).isClosing(), true);
@@ -291,7 +295,7 @@ test(
       [1, -1],
       [9, -9],
     ] as const) {
-      const { transport } = await startShell(loop, 'exec sleep 1000');
+      const { transport } = await startShell(loop, 'exec sleep 100');
       transport.sendSignal(signal);
       await (transport.getProtocol() as ChildRecorder).untilTold('lost');
       assert.equal(transport.getReturncode(), code);
@@ -317,7 +321,7 @@ test(
 test(
   'terminate() ends one that does not ignore it',
   onNode(async (loop) => {
-    const recorder = await startShell(loop, 'exec sleep 1000');
+    const recorder = await startShell(loop, 'exec sleep 100');
     recorder.transport.terminate();
     await recorder.untilTold('lost');
     assert.equal(recorder.transport.getReturncode(), -15);
@@ -403,10 +407,10 @@ for (const method of ['pipeDataReceived', 'pipeConnectionLost', 'processExited',
           recorder.note(method);
           throw failure;
         };
-        const command = method === 'processExited' ? 'exit 0' : 'exec 0<&- 2>&-; echo word; exec sleep 1000';
+        const command = method === 'processExited' ? 'exit 0' : 'exec 0<&- 2>&-; echo word; exec sleep 100';
         const starting = loop.subprocessShell(
           () => recorder,
-          method === 'pauseWriting' ? 'exec sleep 1000' : command,
+          method === 'pauseWriting' ? 'exec sleep 100' : command,
         );
         const [transport] = await starting;
         if (method === 'pauseWriting') transport.getPipeTransport(0)?.write(Buffer.alloc(8 * 1024 * 1024));
@@ -432,7 +436,7 @@ test(
         throw new Error('no thanks');
       };
       await assert.rejects(
-        loop.subprocessExec(() => recorder, 'sleep', ['1000']),
+        loop.subprocessExec(() => recorder, 'sleep', ['100']),
         /no thanks/,
       );
       await recorder.untilTold('lost');
@@ -466,7 +470,7 @@ test(
       await sleep(0);
       throw new Error('asynchronously');
     };
-    await loop.subprocessShell(() => recorder, 'echo word; exec sleep 1000');
+    await loop.subprocessShell(() => recorder, 'echo word; exec sleep 100');
     await recorder.untilTold('lost');
     assert.match(String(recorder.exception), /asynchronously/);
     assert.equal(reports.takeMessages().length, 1);
@@ -525,7 +529,7 @@ test('a loop that is closed kills its children and names them', { skip: skipNotL
   await withLoop(
     () => new NodeEventLoop(),
     async (loop, reports) => {
-      const recorder = await loop.runUntilComplete(() => startShell(loop, 'exec sleep 1000'));
+      const recorder = await loop.runUntilComplete(() => startShell(loop, 'exec sleep 100'));
       const { transport } = recorder;
       const pid = transport.getPid();
       loop.close();
@@ -533,7 +537,7 @@ test('a loop that is closed kills its children and names them', { skip: skipNotL
       assert.equal(messages.length, 4);
       assert.match(
         messages[0] as string,
-        new RegExp(`child process ${pid} \\("exec sleep 1000"\\) was not reaped`),
+        new RegExp(`child process ${pid} \\("exec sleep 100"\\) was not reaped`),
       );
       assert.match(messages[1] as string, new RegExp(`stdin of child process ${pid}`));
       await eventuallyWithoutLoop(() => stateOf(pid) === null && transport.getReturncode() === null);
@@ -549,7 +553,7 @@ test('a loop that is closed lets go of pipes that a grandchild has', { skip: ski
     () => new NodeEventLoop(),
     async (loop, reports) => {
       const recorder = await loop.runUntilComplete(async () => {
-        const started = await startShell(loop, 'sleep 1000 & echo $!; exit 0');
+        const started = await startShell(loop, 'sleep 100 & echo $!; exit 0');
         await started.untilTold('exited');
         await started.untilTold('data 1');
         await started.untilTold('lost 0');
@@ -570,8 +574,8 @@ test('a loop that is closed in the middle of a start', { skip: skipNotLinux }, a
     () => new NodeEventLoop(),
     async (loop, reports) => {
       // While the loop does not run, nothing is handed over.
-      const plain = loop.subprocessExec(() => ({}), 'sleep', ['1000']);
-      const merged = loop.subprocessExec(() => ({}), 'sleep', ['1000'], { stderr: STDOUT });
+      const plain = loop.subprocessExec(() => ({}), 'sleep', ['100']);
+      const merged = loop.subprocessExec(() => ({}), 'sleep', ['100'], { stderr: STDOUT });
       assert.equal(childrenOfOurs().length, children.length + 1);
       loop.close();
       assert.deepEqual([plain.cancelled(), merged.cancelled()], [true, true]);

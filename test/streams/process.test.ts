@@ -128,7 +128,7 @@ test(
 test(
   'wait() resolves at the exit, whatever a grandchild has still; any number may wait; a cancelled wait harms nobody',
   onNode(async (loop) => {
-    const child = await createSubprocessShell('read word; sleep 1000 & echo $!; exit 6', PIPES);
+    const child = await createSubprocessShell('read word; sleep 100 & echo $!; exit 6', PIPES);
     const cancelled = loop.createTask(() => child.wait());
     const aborting = new AbortController();
     const aborted = child.wait({ signal: aborting.signal });
@@ -243,7 +243,7 @@ test(
     assert.equal(String(await child.stdout?.read()), 'before ');
     assert.equal(await child.wait(), 0);
 
-    const other = await createSubprocessExec('sleep', ['1000'], PIPES);
+    const other = await createSubprocessExec('sleep', ['100'], PIPES);
     const communicating = other.communicate(null, { signal: aborting.signal });
     aborting.abort('the reason');
     await assert.rejects(communicating, { name: 'CancelledError', cause: 'the reason' });
@@ -341,15 +341,13 @@ test(
 test(
   'the stdin that a grandchild has is closed when all else has ended, as asyncio does',
   onNode(async () => {
-    const child = await createSubprocessShell(
-      'exec 3<&0; sleep 1000 <&3 >/dev/null 2>&1 & echo $!; exit 0',
-      PIPES,
-    );
-    const [stdout] = await child.communicate().then(
-      (outputs) => outputs,
-      () => [null],
-    );
-    process.kill(Number(stdout));
+    const command = 'exec 3<&0; sleep 100 <&3 3<&- >/dev/null 2>&1 & echo $!; exit 0';
+    const child = await createSubprocessShell(command, PIPES);
+    const pid = Number(await child.stdout?.read());
+    await child.stderr?.read();
+    await child.wait();
+    await child.stdin?.waitClosed();
+    process.kill(pid);
   }),
 );
 
@@ -364,7 +362,7 @@ test(
       [(child: Process) => child.sendSignal('SIGINT'), -2],
       [(child: Process) => child.sendSignal(1), -1],
     ] as const) {
-      const child = await createSubprocessExec('sleep', ['1000'], QUIET);
+      const child = await createSubprocessExec('sleep', ['100'], QUIET);
       end(child);
       assert.equal(await child.wait(), code);
       end(child);
@@ -380,7 +378,7 @@ test(
     await leavingNothing(async () => {
       let pid: number;
       {
-        await using child = await createSubprocessShell('trap "" TERM; echo ready; exec sleep 1000', PIPES);
+        await using child = await createSubprocessShell('trap "" TERM; echo ready; exec sleep 100', PIPES);
         await child.stdout?.readline();
         pid = child.pid;
       }
@@ -390,7 +388,7 @@ test(
         await child.wait();
       }
       {
-        await using child = await createSubprocessShell('sleep 1000 & echo $!; exit 0', PIPES);
+        await using child = await createSubprocessShell('sleep 100 & echo $!; exit 0', PIPES);
         pid = Number(await child.stdout?.readline());
         await child.wait();
       }
@@ -404,7 +402,7 @@ test('a process that is forgotten is named when the loop is closed', async () =>
     () => new NodeEventLoop(),
     async (loop, reports) => {
       const child = await loop.runUntilComplete(() =>
-        createSubprocessExec('sleep', ['1000'], { ...QUIET, stdout: PIPE }),
+        createSubprocessExec('sleep', ['100'], { ...QUIET, stdout: PIPE }),
       );
       loop.close();
       const messages = reports.takeMessages();

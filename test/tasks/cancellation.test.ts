@@ -548,6 +548,19 @@ test('an operation that was given its result keeps it, and a cancel that came to
     }
   }));
 
+test('a task that ends with what an operation gave it keeps that, although a cancel came before the end of the operation', () =>
+  sim(async (loop) => {
+    const task: Task<string> = loop.createTask(async () => {
+      return await operation(loop, 'acquire', async () => {
+        await sleep(1);
+        task.cancel();
+        return 'resource';
+      });
+    });
+    assert.equal(await outcome(task), 'result resource');
+    assert.equal(task.cancelling(), 1);
+  }));
+
 test('an operation that failed keeps its failure, and a cancel that came too late is thrown at the next await', () =>
   sim(async (loop) => {
     for (let microtasks = 0; microtasks < 12; microtasks++) {

@@ -8,8 +8,6 @@ import { scopeOf } from './scope.ts';
 const EAGAIN = -11;
 const EALREADY = -114;
 const EINPROGRESS = -115;
-const SOL_SOCKET = 1;
-const SO_ERROR = 4;
 const INT_BYTES = 4;
 const CLOSED = -1;
 
@@ -24,7 +22,10 @@ export function openSocket({ family, type, proto, fileno }: SocketTarget): RawSo
   return new UvSocket(fileno, ...facts);
 }
 
-/** Facts. The system refuses every call for a descriptor of -1 with EBADF: what a closed socket should answer. */
+/**
+ * Facts. The system refuses every call for a descriptor of -1 with EBADF: what a closed socket should answer. Linux tells how a connect
+ * has gone to whoever asks for it again; asked for SO_ERROR it tells too, but takes the socket for one that still connects.
+ */
 class UvSocket implements RawSocket {
   readonly family: number;
   readonly type: number;
@@ -68,13 +69,6 @@ class UvSocket implements RawSocket {
     if (errno === EINPROGRESS || errno === EALREADY) return false;
     if (errno < 0) throw systemError(errno, 'connect', address);
     return true;
-  }
-
-  checkConnected(address: SocketAddress): void {
-    const value = new Int32Array(1);
-    const asked = addon().socketGetOption(this.#fd, SOL_SOCKET, SO_ERROR, new Uint8Array(value.buffer));
-    const errno = asked < 0 ? asked : -(value[0] as number);
-    if (errno < 0) throw systemError(errno, 'connect', address);
   }
 
   recv(length: number): Buffer | null {

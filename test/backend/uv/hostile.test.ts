@@ -1,0 +1,426 @@
+/**
+ * Arguments that no code of ours gives: wrong types, hostile sizes, ids of other kinds and of what is long gone. Whatever a function of
+ * the native part answers then, the process lives, and goes on to serve.
+ */
+import assert from 'node:assert/strict';
+import { openSync } from 'node:fs';
+import { devNull } from 'node:os';
+import { test } from 'node:test';
+import type { Id } from '../../../src/backend/uv/addon.ts';
+import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
+import { ACCEPTED, CONNECTED, pass, RawAddon, READ } from './raw-addon.ts';
+
+const skip = whyNoNativeBackend()?.reason ?? false;
+
+/** What an argument should be. */
+type Kind =
+  | 'id'
+  | 'fd'
+  | 'bytes'
+  | 'chunks'
+  | 'address'
+  | 'host'
+  | 'text'
+  | 'path'
+  | 'int'
+  | 'bool'
+  | 'strings'
+  | 'fds';
+
+/** Every function of the native part. */
+const SIGNATURES: Record<string, Kind[]> = {
+  close: ['id'],
+  fileno: ['id'],
+  openCount: [],
+  failedAt: [],
+  readStart: ['id'],
+  readStop: ['id'],
+  tryWrite: ['id', 'bytes'],
+  tryWriteArena: ['id', 'int'],
+  tryWriteAll: ['id', 'chunks'],
+  write: ['id', 'bytes', 'int'],
+  shutdown: ['id'],
+  reset: ['id'],
+  sockname: ['id'],
+  peername: ['id'],
+  setNoDelay: ['id', 'bool'],
+  setKeepAlive: ['id', 'bool', 'int'],
+  open: ['fd'],
+  openConnected: ['fd'],
+  tcpConnect: ['host', 'int', 'int', 'host', 'int'],
+  unixConnect: ['path'],
+  tcpListen: ['host', 'int', 'int', 'int', 'bool', 'bool'],
+  unixListen: ['path', 'int'],
+  listenOn: ['fd', 'int'],
+  packAddress: ['host', 'int', 'int'],
+  unpackAddress: ['address'],
+  datagram: ['int', 'address', 'address', 'bool', 'bool'],
+  datagramOpen: ['fd'],
+  receiveStart: ['id'],
+  receiveStop: ['id'],
+  trySend: ['id', 'bytes', 'address'],
+  send: ['id', 'bytes', 'address'],
+  getaddrinfo: ['host', 'text', 'int', 'int', 'int', 'int'],
+  takeAddresses: ['id'],
+  getnameinfo: ['host', 'int', 'int', 'int'],
+  takeNames: ['id'],
+  forget: ['id'],
+  spawn: ['strings', 'strings', 'strings', 'text', 'fds', 'int', 'int', 'bool'],
+  pid: ['id'],
+  kill: ['id', 'int'],
+  socketPair: [],
+  pipe: [],
+  closeFd: ['fd'],
+  hasPidfd: [],
+  pollOpen: [],
+  pollWant: ['id', 'fd', 'int', 'int'],
+  usesDescriptor: ['fd'],
+  socketOpen: ['int', 'int', 'int'],
+  socketFacts: ['fd'],
+  socketName: ['fd'],
+  socketPeer: ['fd'],
+  socketBind: ['fd', 'address'],
+  socketConnect: ['fd', 'address'],
+  socketListen: ['fd', 'int'],
+  socketAccept: ['fd'],
+  socketShutdown: ['fd', 'int'],
+  socketReadable: ['fd'],
+  socketRecv: ['fd', 'bytes', 'int'],
+  socketRecvFrom: ['fd', 'bytes', 'int'],
+  socketSend: ['fd', 'bytes', 'int'],
+  socketSendTo: ['fd', 'bytes', 'address'],
+  socketGetOption: ['fd', 'int', 'int', 'bytes'],
+  socketSetOption: ['fd', 'int', 'int', 'bytes'],
+};
+
+/** Of the functions that only the build for tests has. */
+const TESTS_OWN = ['failAllocation'];
+
+function detached(): Uint8Array {
+  const bytes = new Uint8Array(64);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  return bytes;
+}
+
+/** An array of which looking at it changes the world. */
+function trapped(length: number, trap: () => unknown): unknown[] {
+  const array: unknown[] = Array(length).fill(Buffer.from('x'));
+  Object.defineProperty(array, length - 1, { get: trap });
+  return array;
+}
+
+/** For every argument. */
+function anything(): unknown[] {
+  return [
+    ...[undefined, null, true, false, '', 'x', '\0', 'a\0b', 'x'.repeat(100_000), '\ud800'],
+    ...[-1, -0, 0.5, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e300, 10n, Symbol('x')],
+    ...[2 ** 31, 2 ** 31 - 1, -(2 ** 31), -(2 ** 31) - 1, 2 ** 32 + 7, 2 ** 53],
+    ...[{}, [], [[]], [undefined], [1, 'x'], Array(2 ** 32 - 1), () => {}, /x/, new Date(0)],
+    ...[new Uint8Array(0), new Uint8Array(1), Buffer.alloc(100), detached(), new Uint8Array(64).subarray(3)],
+    ...[new Int8Array(9), new Float64Array(9), new BigUint64Array(9), new DataView(new ArrayBuffer(9))],
+    ...[new ArrayBuffer(64), new Uint8Array(new SharedArrayBuffer(64)), new Uint8ClampedArray(64)],
+    ...[new Proxy([], {}), Array(300).fill(Buffer.from('x')), Array(300).fill('x'), new Int32Array(3)],
+    trapped(3, () => {
+      throw new Error('looked at');
+    }),
+  ];
+}
+
+/** A set of handles of each kind, open, ended and gone. */
+class World {
+  readonly raw: RawAddon = new RawAddon();
+  readonly ids: Id[] = [];
+  readonly fds: number[] = [];
+
+  async make(): Promise<void> {
+    const { addon } = this.raw;
+    const listener = addon.tcpListen('127.0.0.1', 0, 0, 16, true, false);
+    const [, port] = addon.sockname(listener) as [string, number];
+    const near = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
+    await this.raw.take(CONNECTED, near);
+    const far = (await this.raw.take(ACCEPTED, listener)).a;
+    const gone = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
+    await this.raw.take(CONNECTED, gone);
+    addon.close(gone);
+    await pass();
+    const connecting = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
+    const datagram = addon.datagram(
+      2,
+      addon.packAddress('127.0.0.1', 0, 0) as Uint8Array,
+      null,
+      false,
+      false,
+    );
+    const child = this.#child();
+    const lookup = addon.getaddrinfo('localhost', '80', 0, 0, 0, 0);
+    const answered = addon.getnameinfo('127.0.0.1', 80, 0, 3);
+    const poll = addon.pollOpen();
+    const closing = addon.datagram(2, null, null, false, false);
+    addon.close(closing);
+    this.ids.push(listener, near, far, gone, connecting, datagram, child, lookup, answered, poll, closing);
+    for (const id of this.ids) assert.ok(id >= 0, String(this.ids));
+    this.#openDescriptors();
+  }
+
+  /** Descriptors that a function may close, or keep. */
+  #openDescriptors(): void {
+    const { addon } = this.raw;
+    this.fds.push(...(addon.socketPair() as number[]), ...(addon.pipe() as number[]));
+    this.fds.push(openSync(devNull, 'r+'), openSync(process.execPath, 'r'));
+    this.fds.push(addon.socketOpen(2, 1, 0), addon.socketOpen(2, 2, 0), addon.socketOpen(1, 2, 0));
+  }
+
+  #child(): Id {
+    return this.raw.addon.spawn(
+      ['/bin/sleep'],
+      ['sleep', '100'],
+      [],
+      null,
+      new Int32Array(3).fill(-1),
+      -1,
+      -1,
+      false,
+    );
+  }
+
+  /** Closes all of it that is left. */
+  async end(): Promise<void> {
+    const { addon } = this.raw;
+    for (const id of this.ids) {
+      addon.kill(id, 9);
+      addon.forget(id);
+      // A child is watched until it is reaped.
+      if (addon.pid(id) < 0) addon.close(id);
+    }
+    for (const fd of this.fds) addon.closeFd(fd);
+    for (const { kind, a } of this.raw.records) if (kind === ACCEPTED && a >= 0) addon.close(a);
+    await this.raw.untilOpen(0);
+  }
+}
+
+/** What a function may be given in place of `kind` without harm to who tests it: no descriptor of the process itself. */
+function values(kind: Kind, world: World): unknown[] {
+  const { addon } = world.raw;
+  switch (kind) {
+    case 'id':
+      return [...world.ids, ...world.ids.map((id) => id + (1 << 20)), 1 << 20, (1 << 20) - 1, 5000];
+    case 'fd':
+      return [...world.fds, 1_000_000, 2 ** 31 - 1];
+    case 'bytes':
+      return [Buffer.from('bytes'), Buffer.alloc(200_000)];
+    case 'chunks':
+      return [[Buffer.from('a'), Buffer.from('b')], Array(65).fill(Buffer.alloc(1000))];
+    case 'address':
+      return [
+        null,
+        addon.packAddress('127.0.0.1', 9, 0),
+        addon.packAddress('::1', 9, 0),
+        Buffer.alloc(32, 255),
+      ];
+    case 'host':
+      return [null, '127.0.0.1', '::1', 'fe80::1', '1.2.3', 'localhost'];
+    case 'text':
+      return [null, '80', 'http', '/tmp'];
+    case 'path':
+      return ['/nowhere/at/all', '\0gyre-hostile', 'x'.repeat(107), 'x'.repeat(108), 'ü'.repeat(54)];
+    case 'int':
+      return [0, 1, 2, 9, 80, 65_535, 65_536, 70_000];
+    case 'bool':
+      return [true, false];
+    case 'strings':
+      return [['/bin/true'], ['/bin/true', ''], ['/nowhere'], [], ['a=b']];
+    case 'fds':
+      return [new Int32Array([-1, -1, -1]), new Int32Array([-2, -3, 99]), new Int32Array(0)];
+  }
+}
+
+/** Calls it, and keeps what it opened for the end of the world. */
+function call(world: World, name: string, args: unknown[]): void {
+  const { addon } = world.raw;
+  const fn = (addon as unknown as Record<string, (...args: unknown[]) => unknown>)[name];
+  let answer: unknown;
+  try {
+    answer = fn?.(...args);
+  } catch (error) {
+    // Only what the arguments themselves throw.
+    assert.match((error as Error).message, /looked at/);
+    return;
+  }
+  if (OPENS_DESCRIPTORS.has(name)) world.fds.push(...[answer].flat().filter(isDescriptor));
+  else if (OPENS.has(name) && (answer as number) >= 0) world.ids.push(answer as Id);
+}
+
+const OPENS = new Set(
+  ['tcpConnect', 'unixConnect', 'tcpListen', 'unixListen', 'listenOn', 'open', 'openConnected'].concat([
+    'datagram',
+    'datagramOpen',
+    'getaddrinfo',
+    'getnameinfo',
+    'spawn',
+    'pollOpen',
+  ]),
+);
+const OPENS_DESCRIPTORS = new Set(['socketPair', 'pipe', 'socketOpen', 'socketAccept']);
+
+function isDescriptor(value: unknown): value is number {
+  return typeof value === 'number' && value > 2;
+}
+
+/** Two ends of a new connection still reach each other. */
+async function serves({ raw }: World): Promise<void> {
+  const { addon } = raw;
+  const listener = addon.tcpListen('127.0.0.1', 0, 0, 16, true, false);
+  const [, port] = addon.sockname(listener) as [string, number];
+  const near = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
+  await raw.take(CONNECTED, near);
+  const far = (await raw.take(ACCEPTED, listener)).a;
+  addon.readStart(far);
+  assert.equal(addon.tryWrite(near, Buffer.from('still here')), 10);
+  const { a: slot, b: offset, c: length } = await raw.take(READ, far);
+  assert.equal((raw.slabs[slot] as Buffer).toString('utf8', offset, offset + length), 'still here');
+  for (const id of [listener, near, far]) addon.close(id);
+}
+
+async function inAWorld(body: (world: World) => Promise<void> | void): Promise<void> {
+  const world = new World();
+  await world.make();
+  await body(world);
+  for (let i = 0; i < 3; i++) await pass();
+  await serves(world);
+  await world.end();
+}
+
+test('every function of the native part is tested here', { skip }, () => {
+  const functions = Object.entries(new RawAddon().addon).filter(([, value]) => typeof value === 'function');
+  const names = functions.map(([name]) => name).filter((name) => !TESTS_OWN.includes(name));
+  assert.deepEqual(names.sort(), Object.keys(SIGNATURES).sort());
+});
+
+test('what no argument can be, in place of each', { skip }, async () => {
+  for (const [name, kinds] of Object.entries(SIGNATURES)) {
+    await inAWorld((world) => {
+      call(world, name, []);
+      for (const at of kinds.keys()) {
+        for (const value of anything()) {
+          const args = kinds.map((kind) => values(kind, world)[0]);
+          args[at] = value;
+          call(world, name, args);
+        }
+        // Some of them are missing, others are too many.
+        call(
+          world,
+          name,
+          kinds.slice(0, at).map((kind) => values(kind, world)[0]),
+        );
+      }
+      call(world, name, [...kinds.map((kind) => values(kind, world)[0]), ...Array(20).fill(1)]);
+    });
+  }
+});
+
+test('an id of each kind, open, closing and gone, for each function', { skip }, async () => {
+  for (const [name, kinds] of Object.entries(SIGNATURES)) {
+    if (!kinds.includes('id')) continue;
+    await inAWorld((world) => {
+      for (const id of values('id', world)) {
+        call(world, name, [id, ...kinds.slice(1).map((kind) => values(kind, world)[0])]);
+      }
+    });
+  }
+});
+
+/** A small generator of numbers: a run can be repeated by its seed. */
+function random(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return (state >> 8) % below;
+  };
+}
+
+const SEEDS = [1, 2, 3];
+const CALLS = 20_000;
+
+for (const seed of SEEDS) {
+  test(`${CALLS} calls in any order, with whatever comes (seed ${seed})`, { skip }, async () => {
+    const chance = random(seed);
+    const pick = <T>(list: readonly T[]): T => list[chance(list.length)] as T;
+    const names = Object.keys(SIGNATURES).filter((name) => name !== 'spawn');
+    await inAWorld(async (world) => {
+      const hostile = anything();
+      for (let i = 0; i < CALLS; i++) {
+        // A child costs a millisecond.
+        const name = chance(200) === 0 ? 'spawn' : pick(names);
+        const kinds = SIGNATURES[name] as Kind[];
+        call(
+          world,
+          name,
+          kinds.map((kind) => pick(chance(8) === 0 ? hostile : values(kind, world))),
+        );
+        if (chance(50) === 0) await pass();
+      }
+    });
+  });
+}
+
+test('an array that ends its own connection, or takes its data away, while it is looked at', {
+  skip,
+}, async () => {
+  await inAWorld(({ raw: { addon }, ids }) => {
+    const near = ids[1] as Id;
+    const victim = Buffer.alloc(1_000_000, 'secret');
+    const steals = trapped(3, () => {
+      structuredClone(victim.buffer, { transfer: [victim.buffer] });
+      return Buffer.from('x');
+    });
+    steals[0] = victim;
+    assert.equal(addon.tryWriteAll(near, steals as Uint8Array[]), 2);
+    const closes = trapped(3, () => {
+      addon.close(near);
+      return Buffer.from('x');
+    });
+    assert.equal(addon.tryWriteAll(near, closes as Uint8Array[]), -9);
+  });
+});
+
+test('an id is used again after others only, and an old one finds nobody', { skip }, async () => {
+  const raw = new RawAddon();
+  const { addon } = raw;
+  const seen = new Set<Id>();
+  let reused = 0;
+  for (let i = 0; i < 2500; i++) {
+    const id = addon.datagram(2, null, null, false, false);
+    if (seen.has(id)) reused++;
+    seen.add(id);
+    const fd = addon.fileno(id);
+    assert.ok(fd > 2);
+    addon.close(id);
+    // At once: not even while it is being closed.
+    assert.equal(addon.fileno(id), -1);
+    assert.equal(addon.receiveStart(id), -9);
+    await raw.untilOpen(0);
+  }
+  // 11 bits of generations: see gyre.h.
+  assert.equal(seen.size, 2048);
+  assert.equal(reused, 2500 - 2048);
+});
+
+const big = process.env.GYRE_NATIVE === undefined ? 2 ** 32 : 0;
+
+test('4 GiB in one piece', {
+  skip: skip || (big === 0 && 'shadow memory for 4 GiB is too much'),
+}, async () => {
+  await inAWorld(async ({ raw, ids }) => {
+    const { addon } = raw;
+    const near = ids[1] as Id;
+    const far = ids[2] as Id;
+    // Zeroes that nobody has touched cost nothing.
+    const huge = new Uint8Array(big);
+    const sent = addon.tryWrite(near, huge);
+    assert.ok(sent > 0 && sent < big, `${sent}`);
+    assert.equal(addon.write(near, huge, sent), 0);
+    addon.readStart(far);
+    for (let received = 0; received < 64 * 1024 * 1024; ) received += (await raw.take(READ, far)).c;
+    addon.reset(far);
+  });
+});

@@ -1,0 +1,65 @@
+/** The native part alone, as no code of ours calls it: what it answers is read from its records. */
+import type { Addon, Id } from '../../../src/backend/uv/addon.ts';
+import { loadAddon } from '../../../src/backend/uv/addon.ts';
+
+/** The words of a record (native/src/gyre.h). */
+export interface Record_ {
+  id: Id;
+  kind: number;
+  a: number;
+  b: number;
+  c: number;
+}
+
+export const READ = 1;
+export const CONNECTED = 5;
+export const ACCEPTED = 6;
+export const MESSAGE = 7;
+export const RESOLVED = 9;
+export const EXITED = 10;
+
+const EVENT_WORDS = 5;
+
+/** One copy of the native part, with a table of handles and records of its own. */
+export class RawAddon {
+  readonly addon: Addon;
+  readonly slabs: Buffer[] = [];
+  /** All that came and was not yet taken. */
+  readonly records: Record_[] = [];
+
+  constructor() {
+    const { addon } = loadAddon((count) => this.#dispatch(count), this.slabs);
+    if (addon === null) throw new Error('there is no native part');
+    this.addon = addon;
+  }
+
+  /** Waits for a record of this kind, of this id if it is given, and takes it. */
+  async take(kind: number, id?: Id): Promise<Record_> {
+    for (;;) {
+      const at = this.records.findIndex((one) => one.kind === kind && (id === undefined || one.id === id));
+      if (at >= 0) return this.records.splice(at, 1)[0] as Record_;
+      // Nothing of the native part keeps a process alive, and nobody tells of records but they themselves.
+      await pass();
+    }
+  }
+
+  /** Waits until all that was closed is gone: as many handles are left. */
+  async untilOpen(count: number): Promise<void> {
+    while (this.addon.openCount() > count) await pass();
+  }
+
+  #dispatch(count: number): void {
+    const { events } = this.addon;
+    for (let at = 0; at < count * EVENT_WORDS; at += EVENT_WORDS) {
+      const [id, kind, a, b, c] = events.subarray(at, at + EVENT_WORDS) as unknown as number[];
+      this.records.push({ id, kind, a, b, c } as Record_);
+    }
+  }
+}
+
+/** One poll phase of the host. */
+export function pass(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { readSync } from 'node:fs';
+import { passes, pipe, socketPair } from '../helpers/descriptors.ts';
+import type { Target } from './section.ts';
+import { section } from './section.ts';
+
+function read(fd: number): string {
+  const buffer = Buffer.alloc(100);
+  return buffer.toString('utf8', 0, readSync(fd, buffer));
+}
+
+export function watchersSuite(target: Target): void {
+  section(
+    'Watching descriptors',
+    target,
+    (test) => {
+      test('add_reader() calls the callback with its arguments and in its context while there is something to read', async ({
+        loop,
+      }) => {
+        const storage = new AsyncLocalStorage<string>();
+        const { from, write, close } = pipe();
+        const log: unknown[] = [];
+        await loop.runUntilComplete(async () => {
+          const callback = (...args: unknown[]): void => {
+            log.push([read(from), args, storage.getStore()]);
+          };
+          storage.run('context', () => loop.addReader(from, callback, 1, 'two'));
+          for (const data of ['a', 'b']) {
+            write(data);
+            await passes();
+          }
+          loop.removeReader(from);
+        });
+        assert.deepEqual(log, [
+          ['a', [1, 'two'], 'context'],
+          ['b', [1, 'two'], 'context'],
+        ]);
+        close();
+      });
+
+      test('add_reader() replaces the callback that was there, and refuses what is no descriptor', async ({
+        loop,
+      }) => {
+        const { from, write, close } = pipe();
+        const log: string[] = [];
+        await loop.runUntilComplete(async () => {
+          loop.addReader(from, () => log.push('first'));
+          loop.addReader(from, () => log.push(`second ${read(from)}`));
+          write('x');
+          await passes();
+          loop.removeReader(from);
+        });
+        assert.deepEqual(log, ['second x']);
+        assert.throws(() => loop.addReader(1_000_000, () => {}), { code: 'EBADF' });
+        assert.throws(() => loop.addReader(-1, () => {}), { code: 'ERR_OUT_OF_RANGE' });
+        close();
+      });
+
+      test('remove_reader() keeps the callback from being called, and says whether there was one', async ({
+        loop,
+      }) => {
+        const { from, write, close } = pipe();
+        let calls = 0;
+        await loop.runUntilComplete(async () => {
+          loop.addReader(from, () => calls++);
+          write('x');
+          assert.deepEqual([loop.removeReader(from), loop.removeReader(from)], [true, false]);
+          await passes();
+        });
+        assert.equal(calls, 0);
+        close();
+      });
+
+      test('add_writer() calls the callback while it can be written, remove_writer() ends that', async ({
+        loop,
+      }) => {
+        const { from, write, close } = socketPair();
+        const log: string[] = [];
+        await loop.runUntilComplete(async () => {
+          loop.addReader(from, () => log.push(`read ${read(from)}`));
+          loop.addWriter(from, () => {
+            log.push('writable');
+            assert.equal(loop.removeWriter(from), true);
+          });
+          await passes();
+          write('x');
+          await passes();
+          assert.equal(loop.removeWriter(from), false);
+          assert.equal(loop.removeReader(from), true);
+        });
+        assert.deepEqual(log, ['writable', 'read x']);
+        close();
+      });
+    },
+    'polling',
+  );
+}

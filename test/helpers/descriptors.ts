@@ -1,0 +1,111 @@
+/** Descriptors for tests of what only the native backend has: pipes, sockets, and the proof that none is left open. */
+import assert from 'node:assert/strict';
+import { closeSync, writeSync } from 'node:fs';
+import { addon } from '../../src/backend/uv/dispatch.ts';
+import type { BaseEventLoop, SocketAddress } from '../../src/index.ts';
+import { AF_INET, AF_INET6, AF_UNIX, Socket, sleep, UvEventLoop } from '../../src/index.ts';
+import { whyNoNativeBackend } from '../../src/loops/uv-event-loop.ts';
+import { held } from '../fuzz/handles.ts';
+import type { Reports } from './loop-fixture.ts';
+import { withLoop } from './loop-fixture.ts';
+
+/** For `skip`: why there is no native backend here. */
+export const noNative: string | false = whyNoNativeBackend()?.reason ?? false;
+
+/** The host's poll phases that closing may need. */
+const PASSES = 200;
+
+/** Runs `body` as a task on a native loop; afterwards nothing is left in the loop, and no descriptor is. */
+export function onUv(body: (loop: UvEventLoop, reports: Reports) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const before = held().descriptors;
+    await withLoop(
+      () => new UvEventLoop(),
+      (loop, reports) => loop.runUntilComplete(() => body(loop, reports)),
+    );
+    for (let pass = 0; pass < PASSES && held().descriptors > before; pass++) await hostPass();
+    assert.ok(held().descriptors <= before, `${held().descriptors} descriptors, and ${before} before`);
+  };
+}
+
+export function hostPass(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+/** Turns of the loop, with the host's poll between them: time for what is ready to be told. */
+export async function passes(count: number = 20): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await hostPass();
+    await sleep(0);
+  }
+}
+
+/** Ends to be read and written; `close()` closes what is still open of them. */
+export interface Ends {
+  readonly from: number;
+  readonly to: number;
+  write(data: string): void;
+  closeFrom(): void;
+  closeTo(): void;
+  close(): void;
+}
+
+export function pipe(): Ends {
+  return ends(addon().pipe());
+}
+
+/** Both may be read and written. */
+export function socketPair(): Ends {
+  return ends(addon().socketPair());
+}
+
+function ends(pair: readonly [number, number] | number): Ends {
+  assert.ok(typeof pair !== 'number');
+  const [from, to] = pair;
+  const open = new Set(pair);
+  const end = (fd: number): void => {
+    if (open.delete(fd)) closeSync(fd);
+  };
+  return {
+    from,
+    to,
+    write: (data) => void writeSync(to, data),
+    closeFrom: () => end(from),
+    closeTo: () => end(to),
+    close: () => {
+      end(from);
+      end(to);
+    },
+  };
+}
+
+/** A listening socket on a free port, or in the abstract namespace. */
+export function listening(family: number = AF_INET): Socket {
+  const listener = new Socket(family);
+  listener.bind(freeAddress(family));
+  listener.listen();
+  return listener;
+}
+
+export function freeAddress(family: number): SocketAddress {
+  if (family === AF_UNIX) return '';
+  return family === AF_INET6 ? ['::1', 0, 0, 0] : ['127.0.0.1', 0];
+}
+
+export function addressOf(socket: Socket): SocketAddress {
+  return socket.getsockname() ?? assert.fail('the socket has no address');
+}
+
+/** Both sides of a connection. */
+export async function connectedSockets(
+  loop: BaseEventLoop,
+  family: number = AF_INET,
+): Promise<[near: Socket, far: Socket]> {
+  using listener = listening(family);
+  const near = new Socket(family);
+  await loop.sockConnect(near, addressOf(listener));
+  const [far] = await loop.sockAccept(listener);
+  return [near, far];
+}
