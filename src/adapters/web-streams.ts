@@ -252,7 +252,7 @@ class WebBridge implements Protocol {
     this.#finish(error);
     if (this.#readingEnded) return;
     this.#fault = error;
-    if (this.#reader.desiredSize === this.#highWaterMark) this.#tellFault();
+    this.#tellFault();
   }
 
   #tellFault(): void {

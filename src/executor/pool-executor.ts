@@ -202,7 +202,9 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
       return port2;
     } finally {
       // What was sent stays in the other one.
-      port1.close();
+      // On Deno what was sent would go with it: there it stays open until the worker has closed the other end.
+      if (process.versions.deno === undefined) port1.close();
+      else port1.unref();
     }
   }
 

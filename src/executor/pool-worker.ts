@@ -183,9 +183,10 @@ const processes = {
   },
 };
 
-function setAlive(what: { ref(): void; unref(): void }, on: boolean): void {
-  if (on) what.ref();
-  else what.unref();
+/** The channel of a process has neither on Bun. */
+function setAlive(what: { ref?(): void; unref?(): void }, on: boolean): void {
+  if (on) what.ref?.();
+  else what.unref?.();
 }
 
 function ignore(): void {}

@@ -1,4 +1,5 @@
 /** What a worker of a pool runs, thread or process: it waits for jobs and does them, one at a time. */
+import './pool-library-on-bun.ts';
 import { deserialize } from 'node:v8';
 import { isMainThread, receiveMessageOnPort } from 'node:worker_threads';
 import { worker } from 'workerpool';
@@ -64,6 +65,9 @@ function takeArgs(args: PackedArgs): () => unknown[] {
     return () => {
       throw error;
     };
+  } finally {
+    // The other end is closed already, but on Deno.
+    if (process.versions.deno !== undefined) args.close();
   }
 }
 

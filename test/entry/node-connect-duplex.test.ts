@@ -95,6 +95,43 @@ test(
   }),
 );
 
+test('connectDuplex(): what was asked of the socket meanwhile is done once it is there', async () => {
+  await withLoop(
+    () => new SimulatedEventLoop(),
+    (loop) =>
+      loop.runUntilComplete(async () => {
+        const asked: unknown[] = [];
+        const transport = new ManualTransport({
+          socket: {
+            setNoDelay: (on: boolean) => asked.push(['setNoDelay', on]),
+            setKeepAlive: (on: boolean, seconds: number) => asked.push(['setKeepAlive', on, seconds]),
+          } as never,
+        });
+        const made = loop.createFuture<void>();
+        const duplex = connectDuplex(async (factory) => {
+          await made;
+          const protocol = factory();
+          transport.setProtocol(protocol);
+          protocol.connectionMade?.(transport);
+        });
+        duplex.setNoDelay(false).setKeepAlive(true, 1500);
+        assert.deepEqual(asked, []);
+        made.setResult();
+        await once(duplex, 'connect');
+        duplex.setNoDelay();
+        assert.deepEqual(asked, [
+          ['setNoDelay', false],
+          ['setKeepAlive', true, 1.5],
+          ['setNoDelay', true],
+        ]);
+        duplex.destroy();
+        transport.lose(null);
+        duplex.setNoDelay();
+        assert.equal(asked.length, 3);
+      }),
+  );
+});
+
 test('connectDuplex(): a connection that comes after all is aborted', async () => {
   await withLoop(
     () => new SimulatedEventLoop(),

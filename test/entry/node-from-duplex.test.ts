@@ -7,7 +7,7 @@ import type { TransportDuplex } from '../../src/entry/node.ts';
 import { fromDuplex, toDuplex } from '../../src/entry/node.ts';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { BaseEventLoop, Transport } from '../../src/index.ts';
-import { CancelledError, NodeEventLoop, Protocol } from '../../src/index.ts';
+import { CancelledError, NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
 import { duplexPair } from '../compat/memory.ts';
 import { streamTransportChecks } from '../helpers/check-stream-transport.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
@@ -106,6 +106,75 @@ test(
     await recorder.untilLost();
     assert.equal(recorder.exception, null);
     assert.equal(loop._owned.resources.size, 0);
+  }),
+);
+
+test(
+  'fromDuplex(): nothing is called from within resumeReading()',
+  onNode(async () => {
+    const [near, far] = duplexPair();
+    const recorder = new Recorder();
+    const [transport] = await fromDuplex(near, () => recorder);
+    transport.pauseReading();
+    far.write('hello');
+    while (near.readableLength === 0) await sleep(0);
+    transport.resumeReading();
+    assert.deepEqual(recorder.log, ['made']);
+    await recorder.untilReceived(5);
+    far.end();
+    await recorder.untilLost();
+  }),
+);
+
+test(
+  'fromDuplex(): who pauses at the last data is told of the end only when it reads on, and of the loss behind it',
+  onNode(async () => {
+    const [near, far] = duplexPair();
+    far.end('all of it');
+    far.resume();
+    while (!near.readableLength) await sleep(0);
+    const recorder = new Recorder();
+    recorder.dataReceived = (data: Buffer) => {
+      Recorder.prototype.dataReceived.call(recorder, data);
+      recorder.transport.pauseReading();
+    };
+    const [transport] = await fromDuplex(near, () => recorder);
+    transport.writeEof();
+    await recorder.untilReceived(9);
+    for (let i = 0; i < 20; i++) await sleep(0);
+    assert.deepEqual(recorder.log, ['made', 'data']);
+    transport.resumeReading();
+    await recorder.untilLost();
+    assert.deepEqual(recorder.log, ['made', 'data', 'eof', 'lost']);
+    assert.equal(recorder.exception, null);
+  }),
+);
+
+test(
+  'fromDuplex(): the writes of a turn come in one piece, and a socket does not keep the process alive',
+  onNode(async () => {
+    const writes: number[] = [];
+    let unrefs = 0;
+    const duplex = new Duplex({
+      read() {},
+      write(_chunk, _encoding, done) {
+        writes.push(1);
+        done();
+      },
+      writev(list, done) {
+        writes.push(list.length);
+        done();
+      },
+    });
+    const [transport] = await fromDuplex(
+      Object.assign(duplex, { unref: () => unrefs++ }),
+      () => new Protocol(),
+    );
+    transport.write('one');
+    transport.write('two');
+    transport.write('three');
+    await transport[Symbol.asyncDispose]();
+    assert.deepEqual([writes, unrefs], [[3], 1]);
   }),
 );
 

@@ -518,6 +518,32 @@ test(
 );
 
 test(
+  'toDuplex(): what an earlier owner has written too much holds up the first write',
+  onManual(
+    async (transport, duplex) => {
+      let done = false;
+      duplex.write('hello', () => {
+        done = true;
+      });
+      await settle();
+      assert.equal(done, false);
+      transport.flush();
+      await settle();
+      assert.equal(done, true);
+      duplex.destroy();
+      transport.lose(null);
+    },
+    {},
+    () => {
+      const transport = Object.assign(new ManualTransport(), { takesAll: false });
+      transport.setProtocol(new Protocol());
+      transport.write(Buffer.alloc(100_000));
+      return transport;
+    },
+  ),
+);
+
+test(
   'toDuplex(): setTimeout() goes by the clock of the loop, and counts from the last byte in either direction',
   onManual(async (transport, duplex, loop) => {
     const times: number[] = [];

@@ -201,6 +201,22 @@ test(
 );
 
 test(
+  'toWebStreams(): cancel() reads on where the reader had been too slow',
+  onManual(
+    async (transport, { readable }) => {
+      transport.receive('too much');
+      assert.equal(transport.reading, false);
+      await readable.cancel();
+      assert.equal(transport.reading, true);
+      transport.receive('and more');
+      assert.equal(transport.reading, true);
+      transport.lose(null);
+    },
+    { highWaterMark: 5 },
+  ),
+);
+
+test(
   'toWebStreams(): cancel() after the end of the writing side closes',
   onManual(async (transport, { readable, writable }) => {
     await writable.close();

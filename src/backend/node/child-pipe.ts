@@ -17,7 +17,7 @@ export class ChildOutput extends ReadSide implements RawStream {
   constructor(socket: Socket) {
     super(socket);
     this.#socket = socket;
-    socket.unref();
+    socket.unref?.();
     socket.on('close', () => {
       this.closed = true;
     });
@@ -59,7 +59,7 @@ export class ChildInput implements RawStream {
     const whole = makeReadable(half);
     this.#watched = whole !== null;
     this.#socket = whole ?? half;
-    this.#socket.unref();
+    this.#socket.unref?.();
     this.#socket.on('error', this.#onError);
     this.#socket.on('end', this.#readerGone);
     this.#socket.on('close', this.#onClose);
@@ -150,6 +150,8 @@ export class ChildInput implements RawStream {
  * What this means. A second socket takes the handle over. The handle is no public property: null where there is none.
  */
 function makeReadable(half: Socket): Socket | null {
+  // Deno has the handle, but what it is open on is closed with the first socket: what was written would be lost.
+  if (process.versions.deno !== undefined) return null;
   const owner = half as unknown as { _handle: unknown };
   const handle = owner._handle;
   if (handle === null || handle === undefined) return null;

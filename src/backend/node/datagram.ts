@@ -194,7 +194,7 @@ export class NodeDatagram implements RawDatagram, SocketControl {
     try {
       if (address === null) socket.send(data, done);
       else socket.send(data, address[1] as number, toHost(address), done);
-      if (this.#sendsAtOnce) waits = socket.getSendQueueCount() > 0;
+      if (this.#sendsAtOnce) waits = (socket.getSendQueueCount?.() ?? 1) > 0;
       return !waits;
     } catch (error) {
       // The socket was closed behind our back, and what is sent after that is dropped: its end is on the way.

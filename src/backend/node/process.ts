@@ -148,7 +148,11 @@ class NodeProcess implements RawProcess {
     });
     child.unref();
     const [stdin, stdout, stderr] = child.stdio as (Socket | null)[];
-    Object.assign(child, { stdin: null, stdout: null, stderr: null, stdio: [] });
+    // On Bun what is null already cannot be set.
+    for (const name of ['stdin', 'stdout', 'stderr'] as const) {
+      if (child[name]) Object.assign(child, { [name]: null });
+    }
+    Object.assign(child, { stdio: [] });
     this.#input = stdin ? new ChildInput(stdin) : null;
     this.#outputs = [output ?? stdout, stderr].map((socket) => (socket ? new ChildOutput(socket) : null));
     this.pipes = [this.#input, ...this.#outputs];

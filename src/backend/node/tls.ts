@@ -90,7 +90,8 @@ class NodeTls implements RawTls {
     socket.once('end', () => this.#events?.onEnd());
     socket.on('error', this.#onError);
     socket.once('close', this.#onClose);
-    this.#pipe.once('finish', () => this.#events?.onEnded());
+    // Of the session, not of the pipe below: Deno never ends that.
+    socket.once('finish', () => this.#events?.onEnded());
     this.#pipe.on('error', ignore);
   }
 

@@ -247,7 +247,11 @@ function call(world: World, name: string, args: unknown[]): void {
     return;
   }
   if (OPENS_DESCRIPTORS.has(name)) world.fds.push(...[answer].flat().filter(isDescriptor));
-  else if (OPENS.has(name) && (answer as number) >= 0) world.ids.push(answer as Id);
+  else if (OPENS.has(name) && (answer as number) >= 0) {
+    world.ids.push(answer as Id);
+    // It is the handle's now: libuv ends a process that closes it behind its back.
+    if (TAKES_OVER.has(name)) world.fds.splice(world.fds.indexOf(args[0] as number), 1);
+  }
 }
 
 const OPENS = new Set(
@@ -260,6 +264,7 @@ const OPENS = new Set(
     'pollOpen',
   ]),
 );
+const TAKES_OVER = new Set(['listenOn', 'open', 'openConnected', 'datagramOpen']);
 const OPENS_DESCRIPTORS = new Set(['socketPair', 'pipe', 'socketOpen', 'socketAccept']);
 
 function isDescriptor(value: unknown): value is number {
