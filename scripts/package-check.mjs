@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { build } from './build.mjs';
+import { packMain, packNative } from './pack.mjs';
 import { npmCommand, root } from './setup.mjs';
 
 /** @type {Record<string, string>} */
@@ -40,6 +40,25 @@ const programs = {
       await pool.shutdown();
     }
     console.log(\`gyre \${manifest.version} ok on node \${process.version}\`);
+  `,
+  'native.mjs': `
+    import assert from 'node:assert/strict';
+    import { openConnection, run, startServer, UvEventLoop } from 'gyre';
+
+    await run(
+      async () => {
+        const server = await startServer(async (reader, writer) => writer.write(await reader.readline()), '127.0.0.1', 0);
+        const [reader, writer] = await openConnection('127.0.0.1', server.sockets[0].getsockname()[1]);
+        writer.write('through the native backend\\n');
+        assert.equal((await reader.readline()).toString(), 'through the native backend\\n');
+        writer.close();
+        server.close();
+        server.closeClients();
+        await server.waitClosed();
+      },
+      { loopFactory: () => new UvEventLoop() },
+    );
+    console.log('an echo by UvEventLoop ok on node ' + process.version);
   `,
   'consumer.mts': `
     import type { RemotePort } from 'gyre';
@@ -164,22 +183,8 @@ function checkDependencies(dependencies) {
   console.log(`ok    runtime dependencies: ${named.join(', ')}`);
 }
 
-await build();
-
-const packed = step(
-  'npm pack',
-  [
-    ...npmCommand(),
-    'pack',
-    '--json',
-    '--ignore-scripts',
-    '--loglevel=error',
-    `--pack-destination=${temporary}`,
-  ],
-  root,
-);
-/** @type {{ filename: string, size: number, files: { path: string }[] }} */
-const tarball = JSON.parse(packed)[0];
+const tarball = await packMain(temporary);
+const native = packNative(temporary);
 const archive = path.join(temporary, tarball.filename);
 const names = tarball.files.map((file) => file.path);
 const allowed = /^(dist\/.+\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
@@ -246,3 +251,20 @@ for (const name of ['@types/node', 'undici-types']) {
   });
 }
 step('a consumer type checked', [process.execPath, tool('typescript'), '-p', 'tsconfig.json'], project);
+
+if (typeof native === 'string') {
+  console.log(`skip  the native package: ${native}`);
+} else {
+  const extra = native.files.filter(({ path: name }) => !/^(gyre\.node|package\.json|LICENSE)$/.test(name));
+  if (extra.length > 0)
+    fail(`files that do not belong into the native package: ${extra.map((file) => file.path)}`);
+  const flags = ['--ignore-scripts', '--offline', '--no-audit', '--no-fund', '--no-save'];
+  const archives = [archive, path.join(temporary, native.filename)];
+  step(
+    'installed together with the native package',
+    [...npmCommand(), 'install', ...flags, ...archives],
+    project,
+  );
+  const onUv = step('the native backend of the installed package', [node, 'native.mjs'], project);
+  process.stdout.write(`      ${onUv}`);
+}

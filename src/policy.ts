@@ -36,16 +36,20 @@ export interface BackendInfo {
  */
 export function backendInfo(): BackendInfo {
   const forced = process.env.GYRE_BACKEND;
-  const missing = whyNoNativeBackend();
   switch (forced) {
     case undefined:
     case '':
-      return { backend: 'node', reason: missing?.reason ?? 'the portable backend is preferred' };
+      return {
+        backend: 'node',
+        reason: 'the portable backend is the default of this version; GYRE_BACKEND=uv takes the native one',
+      };
     case 'node':
       return { backend: 'node', reason: 'GYRE_BACKEND asks for it' };
-    case 'uv':
+    case 'uv': {
+      const missing = whyNoNativeBackend();
       if (missing === null) return { backend: 'uv', reason: 'GYRE_BACKEND asks for it' };
       throw new LoopError('ERR_UNSUPPORTED', `GYRE_BACKEND=uv: ${missing.reason}`);
+    }
     default:
       throw new LoopError(
         'ERR_UNSUPPORTED',

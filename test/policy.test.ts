@@ -12,7 +12,9 @@ import {
   newEventLoop,
   setEventLoop,
   setEventLoopPolicy,
+  UvEventLoop,
 } from '../src/index.ts';
+import { whyNoNativeBackend } from '../src/loops/uv-event-loop.ts';
 
 // The functions as such are held by test/conformance/functions-and-policy.suite.ts.
 
@@ -24,21 +26,34 @@ afterEach(() => {
   else process.env.GYRE_BACKEND = given;
 });
 
-test('newEventLoop() is a NodeEventLoop in this version, and backendInfo() says why', () => {
+test('newEventLoop() is a NodeEventLoop unless GYRE_BACKEND says otherwise, and backendInfo() says why', () => {
   delete process.env.GYRE_BACKEND;
   const loop = newEventLoop();
   assert.ok(loop instanceof NodeEventLoop);
   loop.close();
   const { backend, reason } = backendInfo();
   assert.equal(backend, 'node');
-  assert.match(reason, /only one of this version/);
+  assert.match(reason, /default of this version/);
 });
 
 test('GYRE_BACKEND forces the choice, and an unknown one is refused with what there is', () => {
   process.env.GYRE_BACKEND = 'node';
   assert.deepEqual(backendInfo(), { backend: 'node', reason: 'GYRE_BACKEND asks for it' });
   process.env.GYRE_BACKEND = '';
-  assert.match(backendInfo().reason, /only one of this version/);
+  assert.match(backendInfo().reason, /default of this version/);
+  process.env.GYRE_BACKEND = 'uv';
+  const missing = whyNoNativeBackend();
+  if (missing === null) {
+    assert.deepEqual(backendInfo(), { backend: 'uv', reason: 'GYRE_BACKEND asks for it' });
+    const loop = newEventLoop();
+    assert.ok(loop instanceof UvEventLoop);
+    loop.close();
+  } else {
+    assert.throws(() => newEventLoop(), {
+      code: 'ERR_UNSUPPORTED',
+      message: `GYRE_BACKEND=uv: ${missing.reason}`,
+    });
+  }
   process.env.GYRE_BACKEND = 'epoll';
   const unsupported = { name: 'LoopError', code: 'ERR_UNSUPPORTED', message: /GYRE_BACKEND=epoll: .*node/ };
   assert.throws(() => backendInfo(), unsupported);

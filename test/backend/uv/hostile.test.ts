@@ -130,7 +130,7 @@ function anything(): unknown[] {
 class World {
   readonly raw: RawAddon = new RawAddon();
   readonly ids: Id[] = [];
-  readonly fds: number[] = [];
+  fds: number[] = [];
 
   async make(): Promise<void> {
     const { addon } = this.raw;
@@ -247,10 +247,10 @@ function call(world: World, name: string, args: unknown[]): void {
     return;
   }
   if (OPENS_DESCRIPTORS.has(name)) world.fds.push(...[answer].flat().filter(isDescriptor));
-  else if (OPENS.has(name) && (answer as number) >= 0) {
-    world.ids.push(answer as Id);
-    // It is the handle's now: libuv ends a process that closes it behind its back.
-    if (TAKES_OVER.has(name)) world.fds.splice(world.fds.indexOf(args[0] as number), 1);
+  else if (OPENS.has(name) && (answer as number) >= 0) world.ids.push(answer as Id);
+  // It is a handle's now, or will be: libuv ends a process that closes one behind its back.
+  if (name === 'closeFd' || (TAKES_OVER.has(name) && (answer as number) >= 0)) {
+    world.fds = world.fds.filter((fd) => fd !== args[0]);
   }
 }
 
