@@ -5,6 +5,7 @@
 // GYRE_NODE=/path/to/node runs the tests under another node.
 
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { buildNative, whyNotNative } from './build-native.mjs';
 import { runChild } from './run-child.mjs';
 import { ensureDependencies, root } from './setup.mjs';
@@ -42,6 +43,10 @@ process.exitCode = await runChild(
     'tsx',
     // A test that hangs fails after this many milliseconds instead of holding everything up.
     ...(options.some((option) => option.startsWith('--test-timeout')) ? [] : ['--test-timeout=300000']),
+    // One for each core: Node's own default leaves one of them to itself.
+    ...(options.some((option) => option.startsWith('--test-concurrency'))
+      ? []
+      : [`--test-concurrency=${availableParallelism()}`]),
     ...(options.some((option) => option.startsWith('--test-reporter')) ? [] : ['--test-reporter=spec']),
     ...options,
     '--test',

@@ -11,7 +11,7 @@ import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import { checkLoop } from '../tasks/current.ts';
 import { checkBindAddress } from './socket-address.ts';
-import type { Watcher } from './watchers.ts';
+
 import { watchOf } from './watchers.ts';
 
 export interface SocketOptions {
@@ -216,7 +216,12 @@ export class Socket implements Owned, Disposable {
    * Closes it. Who waits for it gets the error `EBADF`; callbacks of `addReader` and `addWriter` are called no more. Idempotent.
    */
   close(): void {
-    this.#close((watcher) => watcher._closed());
+    if (this.fileno() < 0) return;
+    // First, while the number is still this socket's.
+    const watchers = watchOf(this._loop, this.fileno())?.release() ?? [];
+    this._raw.close();
+    this._loop._owned.resources.delete(this);
+    for (const watcher of watchers) watcher._closed();
   }
 
   /** Closes it: `using socket = new Socket()`. */
@@ -231,15 +236,7 @@ export class Socket implements Owned, Disposable {
 
   /** @internal */
   _abandon(): void {
-    this.#close((watcher) => watcher._abandon());
-  }
-
-  #close(tell: (watcher: Watcher) => void): void {
-    if (this.fileno() < 0) return;
-    const watchers = watchOf(this._loop, this.fileno())?.release() ?? [];
-    this._raw.close();
-    this._loop._owned.resources.delete(this);
-    for (const watcher of watchers) tell(watcher);
+    this.close();
   }
 }
 
@@ -253,15 +250,11 @@ function open(loop: Loop, [family, type, proto]: Kind, fileno: number | null): R
   const target = { family: family ?? AF_INET, type: type ?? SOCK_STREAM, proto: proto ?? 0, fileno };
   const raw = loop._backend.socket(target);
   if (fileno === null) return raw;
-  try {
-    checkFamily('family', raw.family);
-    checkSame('family', family, raw.family);
-    checkSame('type', type, raw.type);
-    checkSame('proto', proto, raw.proto);
-  } catch (error) {
-    raw.detach();
-    throw error;
-  }
+  // Where these throw, the descriptor is still the caller's.
+  checkFamily('family', raw.family);
+  checkSame('family', family, raw.family);
+  checkSame('type', type, raw.type);
+  checkSame('proto', proto, raw.proto);
   return raw;
 }
 

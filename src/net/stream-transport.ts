@@ -353,7 +353,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   /** Done once `connectionLost` was called. @internal */
   _whenLost(): Future<void> {
     this.#lost ??= new Future<void>(this.#loop);
-    if (!this.#lost.done() && !this.#loop._owned.resources.has(this)) this.#lost.setResult(undefined);
+    if (!this.#lost.done() && this.#state === 'lost') this.#lost.setResult(undefined);
     return this.#lost;
   }
 

@@ -52,6 +52,8 @@ interface Plan {
   prepare?(directory: string, run: (program: string, args: string[]) => void): void;
   command(directory: string, port: number): [program: string, args: string[]];
   socketPath(directory: string, port: number): string;
+  /** Whether one that listens also answers. Default: it does. */
+  isReady?(directory: string): boolean;
 }
 
 /** Starts what is planned; answers once it takes connections. Whatever becomes of this process, the server ends with it. */
@@ -75,10 +77,11 @@ async function startOnce(plan: Plan): Promise<RunningServer> {
     child?.kill(plan.deadly);
     remove();
   };
-  process.once('exit', kill);
+  const forget = onEndOfProcess(kill);
   try {
     if (identity !== null) chownSync(directory, identity.uid, identity.gid);
-    plan.prepare?.(directory, (program, args) => {
+    plan.prepare?.(directory, (...command) => {
+      const [program, args] = mortal(command, 'SIGKILL');
       execFileSync(program, args, { cwd: directory, stdio: 'pipe', ...identity });
     });
     const port = await freePort();
@@ -87,12 +90,14 @@ async function startOnce(plan: Plan): Promise<RunningServer> {
     child = spawn(program, args, { cwd: directory, stdio: ['ignore', output, output], ...identity });
     closeSync(output);
     const running = child;
-    await untilListening(plan.name, running, port, () => readFileSync(log, 'utf8'));
+    const isReady = async (): Promise<boolean> =>
+      (await answers(port)) && (plan.isReady?.(directory) ?? true);
+    await untilReady(plan.name, running, isReady, () => readFileSync(log, 'utf8'));
     return {
       port,
       path: plan.socketPath(directory, port),
       async stop() {
-        process.removeListener('exit', kill);
+        forget();
         if (running.exitCode === null && running.signalCode === null) {
           running.kill(plan.deadly);
           await once(running, 'exit');
@@ -101,10 +106,24 @@ async function startOnce(plan: Plan): Promise<RunningServer> {
       },
     };
   } catch (error) {
-    process.removeListener('exit', kill);
+    forget();
     kill();
     throw error;
   }
+}
+
+/** Calls back when this process ends by itself or by SIGTERM, which is what the test runner ends a file with. */
+function onEndOfProcess(callback: () => void): () => void {
+  const terminated = (): void => {
+    callback();
+    process.kill(process.pid, 'SIGTERM');
+  };
+  process.once('exit', callback);
+  process.once('SIGTERM', terminated);
+  return () => {
+    process.removeListener('exit', callback);
+    process.removeListener('SIGTERM', terminated);
+  };
 }
 
 /** Linux can end a child with its parent, also where that is killed and runs no handler. */
@@ -113,17 +132,17 @@ function mortal([program, args]: [string, string[]], signal: string): [string, s
   return ['setpriv', ['--pdeathsig', signal.replace('SIG', ''), program, ...args]];
 }
 
-async function untilListening(
+async function untilReady(
   name: string,
   child: ChildProcess,
-  port: number,
+  isReady: () => Promise<boolean>,
   log: () => string,
 ): Promise<void> {
   for (let look = 0; look < MOST_LOOKS; look++) {
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new Error(`${name} ended instead of listening:\n${log()}`);
     }
-    if (await answers(port)) return;
+    if (await isReady()) return;
     await pause(LOOK_EVERY);
   }
   throw new Error(`${name} does not listen:\n${log()}`);
@@ -190,6 +209,9 @@ export function startPostgres(): Promise<RunningServer> {
       ['-D', join(directory, 'data'), '-p', String(port), '-k', directory, '-h', '127.0.0.1', '-F', '-l'],
     ],
     socketPath: (directory, port) => join(directory, `.s.PGSQL.${port}`),
+    // It listens while it still starts, and refuses whoever comes.
+    isReady: (directory) =>
+      /^ready\s*$/m.test(readFileSync(join(directory, 'data', 'postmaster.pid'), 'utf8')),
   });
 }
 

@@ -250,6 +250,46 @@ test(
 );
 
 test(
+  'toWebStreams(): abort() with data that nobody has read: it can be read, then comes the reason',
+  onManual(async (transport, { readable, writable }) => {
+    const reason = new Error('enough');
+    transport.receive('unread');
+    await writable.abort(reason);
+    transport.lose(null);
+    const reader = readable.getReader();
+    assert.equal(Buffer.from((await reader.read()).value!).toString(), 'unread');
+    await assert.rejects(reader.read(), reason);
+  }),
+);
+
+test(
+  'toWebStreams(): close() after cancel() closes where there is a half-close, too',
+  onManual(async (transport, { readable, writable }) => {
+    await readable.cancel();
+    await writable.close();
+    assert.deepEqual(transport.calls, ['writeEof', 'close']);
+    transport.lose(null);
+  }),
+);
+
+test(
+  'toWebStreams(): close() waits until all has left; where the transport is closed for it, until that is done',
+  onManual(async (transport, { readable, writable }) => {
+    transport.halfClose = false;
+    transport.unsent = 10;
+    let done = false;
+    const closing = writable.close().then(() => {
+      done = true;
+    });
+    await settle();
+    assert.equal(done, false);
+    transport.lose(null);
+    await closing;
+    await assert.rejects(textOf(readable), { code: 'ERR_TRANSPORT_CLOSED' });
+  }),
+);
+
+test(
   'toWebStreams(): an error of the connection is told to a reader after the data that came before it, to a writer at once',
   onManual(async (transport, { readable, writable }) => {
     transport.receive('one ');

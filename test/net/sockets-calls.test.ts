@@ -276,6 +276,23 @@ test(
   }),
 );
 
+test(
+  'data that was taken away meanwhile fails the call',
+  { skip },
+  onUv(async (loop) => {
+    const [near, far] = await connectedSockets(loop);
+    const data = new Uint8Array(10_000_000);
+    const sending = loop.sockSendall(near, data);
+    assert.equal(sending.done(), false);
+    structuredClone(null, { transfer: [data.buffer] });
+    const all = receiveAll(loop, far);
+    await assert.rejects(async () => sending, { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
+    near.close();
+    assert.ok((await all).length < 10_000_000);
+    far.close();
+  }),
+);
+
 // --- datagrams ---
 
 test(

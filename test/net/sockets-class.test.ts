@@ -1,6 +1,6 @@
 /** class Socket: what it is, its options and addresses, its end, and how a transport takes it over. */
 import assert from 'node:assert/strict';
-import { fstatSync, writeSync } from 'node:fs';
+import { constants, existsSync, fstatSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import type { BaseEventLoop, SocketAddress } from '../../src/index.ts';
@@ -49,6 +49,12 @@ import { Recorder } from '../helpers/pairs.ts';
 const skip = noNative;
 const FAMILIES = [AF_INET, AF_INET6, AF_UNIX];
 
+/** As open() knows them. */
+function flagsOf(fd: number): number {
+  const line = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'));
+  return Number.parseInt(line?.[1] ?? '', 8);
+}
+
 function isOpen(fd: number): boolean {
   try {
     fstatSync(fd);
@@ -74,6 +80,20 @@ test(
     }
     using tcp = new Socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
     assert.equal(tcp.proto, IPPROTO_TCP);
+  }),
+);
+
+test(
+  'no socket blocks, and no child has it',
+  { skip },
+  onUv(async (loop) => {
+    const O_CLOEXEC = 0o2000000;
+    const [near, far] = await connectedSockets(loop);
+    for (const socket of [near, far]) {
+      assert.notEqual(flagsOf(socket.fileno()) & constants.O_NONBLOCK, 0);
+      assert.notEqual(flagsOf(socket.fileno()) & O_CLOEXEC, 0);
+      socket.close();
+    }
   }),
 );
 
@@ -273,6 +293,7 @@ test(
     const other = new Socket(AF_UNIX, SOCK_STREAM, 0, { fileno: to });
     assert.deepEqual([one.family, one.type, one.proto, one.fileno()], [AF_UNIX, SOCK_STREAM, 0, from]);
     writeSync(from, 'x');
+    assert.notEqual(flagsOf(from) & constants.O_NONBLOCK, 0);
     assert.equal(String(await loop.sockRecv(other, 10)), 'x');
     // It waits, and does not block.
     const waiting = loop.sockRecv(other, 10);
@@ -600,7 +621,7 @@ test(
     socket.bind(path);
     assert.equal(socket.getsockname(), path);
     socket.close();
-    const { rmSync, existsSync } = await import('node:fs');
+
     assert.equal(existsSync(path), true);
     rmSync(path);
   }),

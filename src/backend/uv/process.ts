@@ -153,6 +153,8 @@ class Pipes {
 class UvProcess implements RawProcess, Target {
   readonly id: Id;
   readonly pid: number;
+  /** The host has no object of its own for it. */
+  readonly handle: { readonly pid: number };
   readonly pipes: readonly (UvStream | null)[];
   #events: ProcessEvents | null = null;
   #code: number | null = null;
@@ -161,14 +163,11 @@ class UvProcess implements RawProcess, Target {
   constructor(id: Id, pipes: readonly (UvStream | null)[]) {
     this.id = id;
     this.pid = addon().pid(id);
+    this.handle = { pid: this.pid };
     this.pipes = pipes;
     register(this);
   }
 
-  /** There is no other object of the host's. */
-  get handle(): unknown {
-    return this;
-  }
 
   open(events: ProcessEvents): void {
     this.#events = events;
