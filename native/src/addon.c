@@ -32,6 +32,7 @@ static void gyre__env_free(gyre_env_t* env) {
   free(env->handles);
   free(env->generations);
   free(env->free_indices);
+  free(env->sockets);
   /* The last: with it the environment may go. */
   if (env->cleanup != NULL) napi_remove_async_cleanup_hook(env->cleanup);
   free(env);
@@ -60,6 +61,7 @@ static void gyre__on_cleanup(napi_async_cleanup_hook_handle cleanup, void* data)
   (void)cleanup;
   gyre_env_t* env = data;
   env->ending = true;
+  gyre__sockets_end(env);
   /* It is still open itself while it closes the others, so that the last of them is not taken for the end of the list. */
   env->open_count++;
   for (uint32_t i = 0; i < env->capacity; i++) {

@@ -5,7 +5,7 @@
 #include "gyre.h"
 
 gyre_args_t gyre__args(napi_env napi, napi_callback_info info) {
-  gyre_args_t args = {.argc = sizeof(args.argv) / sizeof(*args.argv), .failed = false};
+  gyre_args_t args = {.argc = sizeof(args.argv) / sizeof(*args.argv)};
   void* data = NULL;
   napi_get_cb_info(napi, info, &args.argc, args.argv, NULL, &data);
   args.env = data;
@@ -79,6 +79,7 @@ char* gyre__arg_string(gyre_args_t* args, size_t index) {
   size_t length = 0;
   bool read = napi_get_value_string_utf8(napi, args->argv[index], NULL, 0, &length) == napi_ok;
   char* text = read ? gyre__alloc(length + 1) : NULL;
+  if (read && text == NULL) args->no_memory = true;
   if (text != NULL) {
     napi_get_value_string_utf8(napi, args->argv[index], text, length + 1, &length);
     if (memchr(text, '\0', length) == NULL) return text;

@@ -22,8 +22,8 @@ static napi_value gyre_tcp_connect(napi_env napi, napi_callback_info info) {
   char* local = gyre__arg_string(&args, 3);
   int32_t local_port = gyre__arg_int(&args, 4);
   struct sockaddr_storage address, from;
-  int error = UV_EINVAL;
-  if (host != NULL && !args.failed) error = gyre__parse_address(host, port, scope, &address);
+  int error = gyre__arg_error(&args);
+  if (error == 0) error = host == NULL ? UV_EINVAL : gyre__parse_address(host, port, scope, &address);
   bool has_local = local != NULL;
   if (error == 0 && has_local) error = gyre__parse_address(local, local_port, 0, &from);
   free(host);

@@ -52,8 +52,8 @@ static napi_value gyre_pack_address(napi_env napi, napi_callback_info info) {
   int32_t port = gyre__arg_int(&args, 1);
   uint32_t scope = gyre__arg_uint(&args, 2);
   struct sockaddr_storage address;
-  int error = UV_EINVAL;
-  if (host != NULL && !args.failed) error = gyre__parse_address(host, port, scope, &address);
+  int error = gyre__arg_error(&args);
+  if (error == 0) error = host == NULL ? UV_EINVAL : gyre__parse_address(host, port, scope, &address);
   free(host);
   if (error != 0) return gyre__int(&args, error);
   napi_value buffer, bytes = NULL;

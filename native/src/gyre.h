@@ -140,6 +140,9 @@ struct gyre_env_s {
   uint32_t free_count;
   uint32_t capacity;
   uint32_t open_count;
+  /* descriptors of sockets, which no handle closes: a bit for each */
+  uint64_t* sockets;
+  uint32_t socket_words;
   bool ending;
 };
 
@@ -211,7 +214,8 @@ typedef struct {
   gyre_env_t* env;
   size_t argc;
   napi_value argv[8];
-  bool failed;
+  bool failed; /* one of them is not what it should be, or there was no memory for it */
+  bool no_memory;
 } gyre_args_t;
 gyre_args_t gyre__args(napi_env env, napi_callback_info info);
 /* -1, which is no id and no descriptor, for what is no 32-bit integer: N-API would make another number of it. */
@@ -227,6 +231,10 @@ uv_buf_t gyre__arg_bytes(gyre_args_t* args, size_t index);
 bool gyre__bytes(napi_env napi, napi_value value, uv_buf_t* bytes);
 /* NULL for null and undefined; else to be freed. Text with a NUL in it fails: the system would see half of it. */
 char* gyre__arg_string(gyre_args_t* args, size_t index);
+static inline int gyre__arg_error(const gyre_args_t* args) {
+  if (!args->failed) return 0;
+  return args->no_memory ? UV_ENOMEM : UV_EINVAL;
+}
 napi_value gyre__int(gyre_args_t* args, int64_t value);
 napi_value gyre__string(gyre_args_t* args, const char* text, size_t length);
 
@@ -251,6 +259,10 @@ extern const gyre_export_t gyre_resolver_exports[];
 extern const gyre_export_t gyre_process_exports[];
 extern const gyre_export_t gyre_poll_exports[];
 extern const gyre_export_t gyre_socket_exports[];
+
+/* socket.c */
+/* Closes what JavaScript has left open: with a worker's end nobody else would. */
+void gyre__sockets_end(gyre_env_t* env);
 
 /* stream.c */
 /* A stream without a descriptor; or only libuv's part of it. 0, or an error and nothing is left. */

@@ -8,7 +8,7 @@
 
 /*
  * libuv listens no more until the connection that it announced is accepted. Where there is no memory for that, the connection is accepted
- * into a spare handle and closed. Until that is done, the next one waits.
+ * into a spare handle and reset. Until that is done, the next one waits.
  */
 typedef struct {
   gyre_handle_t* spare;
@@ -36,10 +36,13 @@ static void gyre__refuse(gyre_handle_t* handle) {
   gyre_listener_t* listener = handle->data;
   listener->waiting = listener->spare_in_use;
   if (listener->spare_in_use) return;
+  uv_handle_t* spare = gyre__uv(listener->spare);
   if (gyre__stream_init(listener->spare) != 0) return;
   listener->spare_in_use = true;
-  uv_accept(gyre__stream(handle), gyre__stream(listener->spare));
-  uv_close(gyre__uv(listener->spare), gyre__on_spare_closed);
+  int error = uv_accept(gyre__stream(handle), (uv_stream_t*)spare);
+  /* By RST: the client must not take it for an answer of nothing. */
+  if (error == 0 && handle->type == UV_TCP) error = uv_tcp_close_reset((uv_tcp_t*)spare, gyre__on_spare_closed);
+  if (error != 0 || handle->type != UV_TCP) uv_close(spare, gyre__on_spare_closed);
 }
 
 static void gyre__listener_gone(gyre_handle_t* handle) {
@@ -103,8 +106,8 @@ static napi_value gyre_tcp_listen(napi_env napi, napi_callback_info info) {
   bool ipv6_only = gyre__arg_bool(&args, 4);
   bool reuse_port = gyre__arg_bool(&args, 5);
   struct sockaddr_storage address;
-  int error = UV_EINVAL;
-  if (host != NULL && !args.failed) error = gyre__parse_address(host, port, scope, &address);
+  int error = gyre__arg_error(&args);
+  if (error == 0) error = host == NULL ? UV_EINVAL : gyre__parse_address(host, port, scope, &address);
   free(host);
   if (error != 0) return gyre__int(&args, error);
 

@@ -216,6 +216,7 @@ static char** gyre__arg_strings(gyre_args_t* args, size_t index) {
   char** list = NULL;
   if (index < args->argc && napi_get_array_length(napi, args->argv[index], &length) == napi_ok && length <= GYRE_MOST_STRINGS) {
     list = gyre__alloc(((size_t)length + 1) * sizeof(*list));
+    if (list == NULL) args->no_memory = true;
   }
   if (list == NULL) args->failed = true;
   for (uint32_t i = 0; list != NULL && i < length && !args->failed; i++) {
@@ -227,6 +228,7 @@ static char** gyre__arg_strings(gyre_args_t* args, size_t index) {
     gyre_args_t one = {.env = args->env, .argc = 1};
     if (napi_get_element(napi, args->argv[index], i, &one.argv[0]) == napi_ok) list[i] = gyre__arg_string(&one, 0);
     if (list[i] == NULL) args->failed = true;
+    if (one.no_memory) args->no_memory = true;
     napi_close_handle_scope(napi, scope);
   }
   return list;
@@ -252,7 +254,7 @@ static int32_t* gyre__arg_fds(gyre_args_t* args, size_t index, int* count) {
     return NULL;
   }
   int32_t* copy = gyre__alloc((length + 1) * sizeof(*copy));
-  if (copy == NULL) args->failed = true;
+  if (copy == NULL) args->failed = args->no_memory = true;
   else if (length > 0) memcpy(copy, fds, length * sizeof(*copy));
   *count = (int)length;
   return copy;
@@ -271,8 +273,8 @@ static napi_value gyre_spawn(napi_env napi, napi_callback_info info) {
   spawn.uid = gyre__arg_int(&args, 5);
   spawn.gid = gyre__arg_int(&args, 6);
   spawn.detached = gyre__arg_bool(&args, 7);
-  int result = UV_EINVAL;
-  if (!args.failed) {
+  int result = gyre__arg_error(&args);
+  if (result == 0) {
     spawn.shell_argv = gyre__shell_argv(spawn.argv);
     pid_t pid = -1;
     result = spawn.shell_argv == NULL ? UV_ENOMEM : gyre__spawn(&spawn, &pid);

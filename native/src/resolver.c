@@ -57,8 +57,8 @@ static napi_value gyre_getaddrinfo(napi_env napi, napi_callback_info info) {
   hints.ai_socktype = gyre__arg_int(&args, 3);
   hints.ai_protocol = gyre__arg_int(&args, 4);
   hints.ai_flags = gyre__arg_int(&args, 5);
-  int result = UV_EINVAL;
-  if (!args.failed) {
+  int result = gyre__arg_error(&args);
+  if (result == 0) {
     gyre_request_t* request = gyre__lookup_new(args.env, UV_GETADDRINFO);
     result = request == NULL ? UV_ENOMEM
                              : gyre__lookup_begun(request, uv_getaddrinfo(args.env->loop, gyre__req(request), gyre__on_addresses,
@@ -132,8 +132,8 @@ static napi_value gyre_getnameinfo(napi_env napi, napi_callback_info info) {
   uint32_t scope = gyre__arg_uint(&args, 2);
   int32_t flags = gyre__arg_int(&args, 3);
   struct sockaddr_storage address;
-  int error = UV_EINVAL;
-  if (host != NULL && !args.failed) error = gyre__parse_address(host, port, scope, &address);
+  int error = gyre__arg_error(&args);
+  if (error == 0) error = host == NULL ? UV_EINVAL : gyre__parse_address(host, port, scope, &address);
   free(host);
   if (error != 0) return gyre__int(&args, error);
   gyre_request_t* request = gyre__lookup_new(args.env, UV_GETNAMEINFO);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -65,6 +66,43 @@ static napi_value gyre__with_address(gyre_args_t* args, int64_t value, const str
   return pair;
 }
 
+/* --- which are JavaScript's --- */
+
+enum { GYRE_WORD_BITS = 64 };
+
+/* From now on it is closed with the environment; false without memory. */
+static bool gyre__own(gyre_env_t* env, int fd) {
+  uint32_t word = (uint32_t)fd / GYRE_WORD_BITS;
+  if (word >= env->socket_words) {
+    uint32_t words = (word + 1) * 2;
+    uint64_t* sockets = gyre__realloc(env->sockets, words * sizeof(*sockets));
+    if (sockets == NULL) return false;
+    memset(sockets + env->socket_words, 0, (words - env->socket_words) * sizeof(*sockets));
+    env->sockets = sockets;
+    env->socket_words = words;
+  }
+  env->sockets[word] |= (uint64_t)1 << (uint32_t)fd % GYRE_WORD_BITS;
+  return true;
+}
+
+/* Whether it was. */
+static bool gyre__disown(gyre_env_t* env, int fd) {
+  uint32_t word = (uint32_t)fd / GYRE_WORD_BITS;
+  uint64_t bit = (uint64_t)1 << (uint32_t)fd % GYRE_WORD_BITS;
+  if (fd < 0 || word >= env->socket_words || !(env->sockets[word] & bit)) return false;
+  env->sockets[word] &= ~bit;
+  return true;
+}
+
+void gyre__sockets_end(gyre_env_t* env) {
+  for (uint32_t word = 0; word < env->socket_words; word++) {
+    for (int bit = 0; env->sockets[word] != 0 && bit < GYRE_WORD_BITS; bit++) {
+      int fd = (int)word * GYRE_WORD_BITS + bit;
+      if (gyre__disown(env, fd)) close(fd);
+    }
+  }
+}
+
 /* --- opening and naming --- */
 
 /* socketOpen(family, type, proto) */
@@ -74,11 +112,14 @@ static napi_value gyre_socket_open(napi_env napi, napi_callback_info info) {
   int32_t type = gyre__arg_int(&args, 1);
   int32_t proto = gyre__arg_int(&args, 2);
   if (args.failed) return gyre__int(&args, UV_EINVAL);
-  return gyre__result(&args, socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, proto));
+  int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, proto);
+  if (fd < 0 || gyre__own(args.env, fd)) return gyre__result(&args, fd);
+  close(fd);
+  return gyre__int(&args, UV_ENOMEM);
 }
 
-/* socketFacts(fd): [family, type, proto] of a socket, which does not block from now on. */
-static napi_value gyre_socket_facts(napi_env napi, napi_callback_info info) {
+/* socketAdopt(fd): [family, type, proto] of a socket, which is JavaScript's from now on and does not block. */
+static napi_value gyre_socket_adopt(napi_env napi, napi_callback_info info) {
   static const int questions[] = {SO_DOMAIN, SO_TYPE, SO_PROTOCOL};
   gyre_args_t args = gyre__args(napi, info);
   int fd = gyre__arg_fd(&args, 0);
@@ -92,7 +133,14 @@ static napi_value gyre_socket_facts(napi_env napi, napi_callback_info info) {
   }
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return gyre__int(&args, -errno);
-  return facts;
+  return gyre__own(args.env, fd) ? facts : gyre__int(&args, UV_ENOMEM);
+}
+
+/* socketRelease(fd): somebody else's from now on, to close too. */
+static napi_value gyre_socket_release(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre__disown(args.env, gyre__arg_fd(&args, 0));
+  return NULL;
 }
 
 static napi_value gyre__socket_name(napi_env napi, napi_callback_info info,
@@ -167,8 +215,9 @@ static napi_value gyre_socket_accept(napi_env napi, napi_callback_info info) {
   } while (accepted < 0 && (errno == EINTR || errno == ECONNABORTED));
   if (accepted < 0) return gyre__int(&args, -errno);
   napi_value result = gyre__with_address(&args, accepted, &address, length);
-  if (result == NULL) close(accepted);
-  return result;
+  if (result != NULL && gyre__own(args.env, accepted)) return result;
+  close(accepted);
+  return gyre__int(&args, UV_ENOMEM);
 }
 
 /* socketShutdown(fd, how) */
@@ -282,7 +331,8 @@ static napi_value gyre_socket_set_option(napi_env napi, napi_callback_info info)
 
 const gyre_export_t gyre_socket_exports[] = {
     {"socketOpen", gyre_socket_open},
-    {"socketFacts", gyre_socket_facts},
+    {"socketAdopt", gyre_socket_adopt},
+    {"socketRelease", gyre_socket_release},
     {"socketName", gyre_socket_name},
     {"socketPeer", gyre_socket_peer},
     {"socketBind", gyre_socket_bind},

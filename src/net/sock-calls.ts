@@ -102,14 +102,13 @@ export function sockSendall(
   const { length } = bytes;
   let offset = 0;
   return call(loop, sock, 'writing', 'sending to', options, (raw) => {
-    // Nothing is to be sent, and the kernel is to know: of a socket for datagrams that is one, too.
-    do {
-      checkLength('data', bytes, length);
-      const sent = raw.send(bytes, offset);
-      if (sent === null) return WAIT;
-      offset += sent;
-    } while (offset < length);
-    return undefined;
+    checkLength('data', bytes, length);
+    // Also where there is nothing to send: of a socket for datagrams that is a datagram.
+    const sent = raw.send(bytes, offset);
+    if (sent === null) return WAIT;
+    offset += sent;
+    // What was taken in part has filled the kernel's buffer.
+    return offset < length ? WAIT : undefined;
   });
 }
 
@@ -202,7 +201,9 @@ function checkFree(sock: Socket, direction: Direction): void {
 // --- waiting ---
 
 /**
- * @param what in words, with the socket behind it, for the leak report
+ * The result now, or once the socket is ready.
+ *
+ * @param what in words, for the leak report: `a socket` follows
  */
 function call<T>(
   loop: Loop,
@@ -268,14 +269,14 @@ class SockCall<T> extends Future<T> implements Watcher, Owned {
     let result: T | typeof WAIT;
     try {
       result = this.#attempt(this.#sock._raw);
+      if (result === WAIT) {
+        this.#watch?.hasRun(this);
+        return;
+      }
     } catch (error) {
       this.#end();
       this._watchRetrieval(error);
       this._deliver('exception', error);
-      return;
-    }
-    if (result === WAIT) {
-      this.#watch?.hasRun(this);
       return;
     }
     this.#end();

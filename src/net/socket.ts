@@ -250,11 +250,15 @@ function open(loop: Loop, [family, type, proto]: Kind, fileno: number | null): R
   const target = { family: family ?? AF_INET, type: type ?? SOCK_STREAM, proto: proto ?? 0, fileno };
   const raw = loop._backend.socket(target);
   if (fileno === null) return raw;
-  // Where these throw, the descriptor is still the caller's.
-  checkFamily('family', raw.family);
-  checkSame('family', family, raw.family);
-  checkSame('type', type, raw.type);
-  checkSame('proto', proto, raw.proto);
+  try {
+    checkFamily('family', raw.family);
+    checkSame('family', family, raw.family);
+    checkSame('type', type, raw.type);
+    checkSame('proto', proto, raw.proto);
+  } catch (error) {
+    raw.detach();
+    throw error;
+  }
   return raw;
 }
 

@@ -75,7 +75,7 @@ export class Watch {
     else this.release();
   }
 
-  /** It has run: what was not asked for meanwhile is again. */
+  /** It has run: what was not asked for meanwhile is again. Throws the system's error, where that has no memory. */
   hasRun(watcher: Watcher): void {
     if (!watcher._paused) return;
     watcher._paused = false;
@@ -101,12 +101,13 @@ export class Watch {
     this.#raw.want(isWanted(this.#reader), isWanted(this.#writer));
   }
 
-  /** Who has closed the descriptor meanwhile without a word has nothing to wait for. */
+  /** Who has closed the descriptor meanwhile without a word has nothing to wait for, also where its number is a file's by now. */
   #askAgain(): void {
     try {
       this.#ask();
     } catch (error) {
-      if ((error as { code?: string }).code !== 'EBADF') throw error;
+      const { code } = error as { code?: string };
+      if (code !== 'EBADF' && code !== 'EPERM') throw error;
     }
   }
 
@@ -187,7 +188,11 @@ class WatchHandle extends Handle implements Watcher, Owned {
   override _run(scheduler: Scheduler): void {
     this._queued = false;
     super._run(scheduler);
-    this.#watch?.hasRun(this);
+    try {
+      this.#watch?.hasRun(this);
+    } catch (error) {
+      this._report(scheduler, error);
+    }
   }
 
   /** Also where another has taken its place. */

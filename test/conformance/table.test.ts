@@ -3,8 +3,12 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { BEYOND, FOUNDING, FUNCTIONS, functionsIn } from './functions.ts';
 import { conformanceTable } from './table.ts';
+import { withoutNative } from './targets.ts';
 
-test('docs/conformance.md is up to date (node scripts/conformance-table.mjs)', () => {
+// The page has a column for the native backend: without that it cannot be made anew.
+const skip = withoutNative ?? false;
+
+test('docs/conformance.md is up to date (node scripts/conformance-table.mjs)', { skip }, () => {
   const page = readFileSync(new URL('../../docs/conformance.md', import.meta.url), 'utf8').replaceAll(
     '\r\n',
     '\n',

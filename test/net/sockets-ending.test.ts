@@ -54,7 +54,7 @@ for (const how of [
   });
 }
 
-test('a worker that is ended while it runs leaves no watch and no process that spins', { skip }, () => {
+test('a worker that is ended while it runs leaves no descriptor, and no process that spins', { skip }, () => {
   const worker = `
     import('tsx/esm/api').then(async ({ register }) => {
       register();
@@ -65,15 +65,21 @@ test('a worker that is ended while it runs leaves no watch and no process that s
     });`;
   const program = `
     import { once } from 'node:events';
+    import { readdirSync } from 'node:fs';
     import { Worker } from 'node:worker_threads';
-    for (let round = 0; round < 3; round++) {
+    const count = () => readdirSync('/proc/self/fd').length;
+    let before;
+    for (let round = 0; round < 4; round++) {
       const worker = new Worker(${JSON.stringify(worker)}, { eval: true });
       await once(worker, 'message');
       await worker.terminate();
+      before ??= count();
     }
-    const before = performance.eventLoopUtilization();
+    for (let i = 0; i < 1000 && count() > before; i++) await new Promise((resolve) => setImmediate(resolve));
+    if (count() > before) throw new Error(count() + ' descriptors, and ' + before + ' before');
+    const idle = performance.eventLoopUtilization();
     await new Promise((resolve) => setTimeout(resolve, 300));
-    const { utilization } = performance.eventLoopUtilization(before);
+    const { utilization } = performance.eventLoopUtilization(idle);
     if (utilization > 0.5) throw new Error('busy: ' + utilization);
     process.stdout.write('ended');`;
   assert.deepEqual(ended(program), { status: 0, signal: null, stdout: 'ended', stderr: '' });

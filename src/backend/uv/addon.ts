@@ -111,8 +111,10 @@ export interface Addon {
 
   /** An address is a path or what `packAddress` has made. */
   socketOpen(family: number, type: number, proto: number): number;
-  /** Of a socket, which does not block from now on. */
-  socketFacts(fd: number): [family: number, type: number, proto: number] | number;
+  /** Takes a socket over, which does not block from now on. What is not given back is closed with the thread. */
+  socketAdopt(fd: number): [family: number, type: number, proto: number] | number;
+  /** Gives it back: somebody else closes it. */
+  socketRelease(fd: number): void;
   socketName(fd: number): NativeAddress | number;
   socketPeer(fd: number): NativeAddress | number;
   socketBind(fd: number, address: Uint8Array | string): number;

@@ -1,7 +1,7 @@
 /**
  * Walks the records of a poll phase: one call from the native part, for all loops of this thread.
  *
- * Whatever a record's receiver throws comes out behind the last record: one failure must not lose the events of others.
+ * Whatever a record's receiver throws is thrown behind the last record: one failure must not lose the events of others.
  */
 import type { Addon, Id, Loaded } from './addon.ts';
 import { loadAddon } from './addon.ts';
@@ -64,8 +64,6 @@ export function slice(slot: number, offset: number, length: number): Buffer {
 
 function dispatch(count: number): void {
   const { events } = native;
-  let failed = false;
-  let failure: unknown;
   for (let at = 0; at < count * EVENT_WORDS; at += EVENT_WORDS) {
     const id = events[at] as number;
     const kind = events[at + 1] as number;
@@ -79,9 +77,11 @@ function dispatch(count: number): void {
     try {
       target.onEvent(kind, a, events[at + 3] as number, events[at + 4] as number);
     } catch (error) {
-      failed = true;
-      failure = error;
+      process.nextTick(raise, error);
     }
   }
-  if (failed) throw failure;
+}
+
+function raise(error: unknown): never {
+  throw error;
 }

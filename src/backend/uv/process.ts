@@ -92,9 +92,9 @@ function spawnError(errno: number, target: SpawnTarget, cwd: string | null): Err
   return Object.assign(systemError(errno, syscall), { path: program, spawnargs: [...target.args] });
 }
 
-/** The pipes of one child: both ends of each, until one is the child's and the other a stream of ours. */
+/** The pipes of one child. What can fail of them fails before there is a child. */
 class Pipes {
-  readonly #ours: (number | null)[] = [null, null, null];
+  readonly #ours: (UvStream | null)[] = [null, null, null];
   readonly #theirs: number[] = [];
 
   forChild(stdio: readonly SpawnStdio[], passFds: readonly number[]): Int32Array {
@@ -107,23 +107,15 @@ class Pipes {
     return all;
   }
 
-  /** Our ends as streams: the first is written to, the others are read. */
+  /** Our ends: the first is written to, the others are read. */
   take(): (UvStream | null)[] {
-    return this.#ours.splice(0).map((fd, index) => {
-      if (fd === null) return null;
-      const id = addon().open(fd);
-      // Only without memory: the child runs, and finds its pipe closed.
-      if (id < 0) {
-        addon().closeFd(fd);
-        return null;
-      }
-      return new UvStream(id, index === 0 ? 'write' : 'read');
-    });
+    return this.#ours.splice(0);
   }
 
   /** The child has its ends, or there is none: what nobody took is closed. */
   close(): void {
-    for (const fd of [...this.#ours, ...this.#theirs]) if (fd !== null) addon().closeFd(fd);
+    for (const stream of this.#ours) stream?.abort();
+    for (const fd of this.#theirs) addon().closeFd(fd);
   }
 
   #one(kind: SpawnStdio, fd: number): number {
@@ -144,8 +136,13 @@ class Pipes {
     const pair = fd === 0 ? addon().socketPair() : addon().pipe();
     if (typeof pair === 'number') throw systemError(pair, 'pipe');
     const [ours, theirs] = pair;
-    this.#ours[fd] = ours;
     this.#theirs.push(theirs);
+    const id = addon().open(ours);
+    if (id < 0) {
+      addon().closeFd(ours);
+      throw systemError(id, 'pipe');
+    }
+    this.#ours[fd] = new UvStream(id, fd === 0 ? 'write' : 'read');
     return theirs;
   }
 }
@@ -167,7 +164,6 @@ class UvProcess implements RawProcess, Target {
     this.pipes = pipes;
     register(this);
   }
-
 
   open(events: ProcessEvents): void {
     this.#events = events;

@@ -17,7 +17,7 @@ export function openSocket({ family, type, proto, fileno }: SocketTarget): RawSo
     if (fd < 0) throw systemError(fd, 'socket');
     return new UvSocket(fd, family, type, proto);
   }
-  const facts = addon().socketFacts(fileno);
+  const facts = addon().socketAdopt(fileno);
   if (typeof facts === 'number') throw systemError(facts, 'getsockopt');
   return new UvSocket(fileno, ...facts);
 }
@@ -147,6 +147,7 @@ class UvSocket implements RawSocket {
   detach(): number {
     const fd = this.#fd;
     this.#fd = CLOSED;
+    addon().socketRelease(fd);
     return fd;
   }
 

@@ -82,7 +82,10 @@ export class UvStream implements RawStream, SocketControl, Target {
   }
 
   shutdown(): void {
-    if (!this.#ending) addon().shutdown(this.id);
+    if (this.#ending) return;
+    const errno = addon().shutdown(this.id);
+    // A peer that is gone shows by reading.
+    if (errno < 0 && errno !== ENOTCONN) this.#fail(errno, 'shutdown');
   }
 
   close(): void {
@@ -231,6 +234,7 @@ function pipeInfo(direction: 'read' | 'write', stream: UvStream): StreamInfo {
 }
 
 const EPIPE = -32;
+const ENOTCONN = -107;
 
 const NOTHING: Readonly<Record<string, unknown>> = {};
 

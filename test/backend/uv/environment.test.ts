@@ -2,53 +2,99 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { held } from '../../fuzz/handles.ts';
+import { pass } from './raw-addon.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
-function worker(): Worker {
+let workers = 0;
+
+function worker(name: string, end: string = 'terminated'): Worker {
   // Node 20 does not load TypeScript in a worker by itself.
-  const file = JSON.stringify(new URL('./worker.child.ts', import.meta.url).href);
+  const file = JSON.stringify(new URL(name, import.meta.url).href);
   const code = `import('tsx/esm/api').then(({ register }) => { register(); return import(${file}); })`;
-  return new Worker(code, { eval: true });
+  // Its own: a server that is cut off leaves it behind.
+  const path = join(tmpdir(), `gyre-worker-${process.pid}-${++workers}.sock`);
+  const made = new Worker(code, { eval: true, workerData: { path, end } });
+  made.once('exit', () => rmSync(path, { force: true }));
+  return made;
 }
 
-test('workers that are ended in mid-transfer leave no descriptor, and the process lives', {
-  skip,
-}, async () => {
-  const first = worker();
-  await once(first, 'message');
-  await first.terminate();
-  const before = held().descriptors;
-  for (let round = 0; round < 3; round++) {
-    const both = [worker(), worker()];
-    await Promise.all(both.map((one) => once(one, 'message')));
-    await Promise.all(both.map((one) => one.terminate()));
-  }
-  for (let polls = 0; polls < 1000 && held().descriptors > before; polls++) {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+async function untilDescriptors(before: number): Promise<void> {
+  for (let polls = 0; polls < 2000 && held().descriptors > before; polls++) await pass();
   assert.ok(held().descriptors <= before, `${held().descriptors} descriptors, and ${before} before`);
+}
+
+for (const name of ['./worker.child.ts', './raw-worker.child.ts']) {
+  test(`workers that are ended in mid-transfer leave no descriptor, and the process lives (${name})`, {
+    skip,
+  }, async () => {
+    const first = worker(name);
+    await once(first, 'message');
+    await first.terminate();
+    const before = held().descriptors;
+    for (let round = 0; round < 3; round++) {
+      const both = [worker(name), worker(name)];
+      await Promise.all(both.map((one) => once(one, 'message')));
+      await Promise.all(both.map((one) => one.terminate()));
+    }
+    await untilDescriptors(before);
+  });
+}
+
+test('a worker that ends itself in the middle of what the native part calls', { skip }, async () => {
+  const before = held().descriptors;
+  for (let round = 0; round < 2; round++) {
+    const [code] = await once(worker('./worker.child.ts', 'exits'), 'exit');
+    assert.equal(code, 7);
+  }
+  await untilDescriptors(before);
 });
 
-const ENDS = ['process.exit(0)', 'process.reallyExit(0)', 'loop.setExceptionHandler(() => {}); loop.close()'];
+test('a worker that fails with everything open', { skip }, async () => {
+  const before = held().descriptors;
+  const failing = worker('./worker.child.ts', 'throws');
+  const exited = new Promise((resolve) => failing.once('exit', resolve));
+  const [error] = await once(failing, 'error');
+  assert.equal((error as Error).message, 'on purpose');
+  assert.equal(await exited, 1);
+  await untilDescriptors(before);
+});
 
-for (const how of ENDS) {
+const ENDS = {
+  'by process.exit()': 'process.exit(0)',
+  'by process.reallyExit()': 'process.reallyExit(0)',
+  'by itself, when its loop is closed': 'loop.setExceptionHandler(() => {}); loop.close()',
+  'in the middle of what the native part calls': 'dataReceived = () => process.exit(0); loop.runForever()',
+};
+
+for (const [how, end] of Object.entries(ENDS)) {
   test(`a process that ends with everything open (${how}) ends well`, { skip }, () => {
     const program = `
-      import { Protocol, UvEventLoop } from ${JSON.stringify(new URL('../../../src/index.ts', import.meta.url).href)};
+      import { createSubprocessExec, DatagramProtocol, PIPE, Protocol, UvEventLoop } from ${JSON.stringify(new URL('../../../src/index.ts', import.meta.url).href)};
+      let dataReceived = () => {};
+      class Sink extends Protocol {
+        dataReceived() { dataReceived(); }
+      }
       const loop = new UvEventLoop();
       await loop.runUntilComplete(async () => {
-        const server = await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
+        const server = await loop.createServer(() => new Sink(), '127.0.0.1', 0);
         const [, port] = server.sockets[0].getsockname();
         const [transport] = await loop.createConnection(() => new Protocol(), '127.0.0.1', port);
         transport.write(Buffer.alloc(8_000_000));
+        const [far] = await loop.createDatagramEndpoint(() => new DatagramProtocol(), { localAddr: ['127.0.0.1', 0] });
+        far.sendto('x', far.getExtraInfo('sockname'));
+        await createSubprocessExec('cat', [], { stdin: PIPE });
+        void loop.getaddrinfo('localhost', 80).catch(() => {});
         void loop.createConnection(() => new Protocol(), '127.0.0.1', port).catch(() => {});
       });
-      ${how}`;
+      ${end}`;
     const done = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
       encoding: 'utf8',
       timeout: 60_000,
@@ -56,3 +102,32 @@ for (const how of ENDS) {
     assert.deepEqual([done.status, done.signal, done.stderr], [0, null, '']);
   });
 }
+
+test('two copies of gyre in one thread have a native part each', { skip }, () => {
+  const program = `
+    const [{ UvEventLoop, Protocol }, second] = await Promise.all(['', '?again'].map((copy) =>
+      import(${JSON.stringify(new URL('../../../src/index.ts', import.meta.url).href)} + copy)));
+    void second;
+    const { loadAddon } = await import(${JSON.stringify(new URL('../../../src/backend/uv/addon.ts', import.meta.url).href)});
+    const loop = new UvEventLoop();
+    let records = 0;
+    const other = loadAddon((count) => { records += count; }, []).addon;
+    const datagram = other.datagram(2, other.packAddress('127.0.0.1', 0, 0), null, false, false);
+    other.receiveStart(datagram);
+    other.trySend(datagram, Buffer.from('x'), other.packAddress(...other.sockname(datagram), 0));
+    await loop.runUntilComplete(async () => {
+      const server = await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
+      const [transport] = await loop.createConnection(() => new Protocol(), ...server.sockets[0].getsockname());
+      transport.abort();
+      server.close();
+      server.abortClients();
+      await server.waitClosed();
+    });
+    while (records === 0) await new Promise((resolve) => setImmediate(resolve));
+    loop.close();`;
+  const done = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.deepEqual([done.status, done.signal, done.stderr], [0, null, '']);
+});

@@ -1,13 +1,25 @@
-/** A worker that is in the middle of a transfer, with a server, a lookup and a child under way, until somebody ends it. */
-import { parentPort } from 'node:worker_threads';
-import { Protocol, UvEventLoop } from '../../../src/index.ts';
+/**
+ * A worker that has everything open and is in the middle of a transfer, until somebody ends it, or it ends itself: in the middle of what the
+ * native part calls.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Transport } from '../../../src/index.ts';
+import {
+  createSubprocessExec,
+  DatagramProtocol,
+  DEVNULL,
+  PIPE,
+  Protocol,
+  UvEventLoop,
+} from '../../../src/index.ts';
 
+const { path, end } = workerData as { path: string; end: 'terminated' | 'exits' | 'throws' };
 const loop = new UvEventLoop();
 const piece = Buffer.alloc(256 * 1024, 'gyre');
 
 class Flood extends Protocol {
-  #transport: import('../../../src/index.ts').Transport | null = null;
-  override connectionMade(transport: import('../../../src/index.ts').Transport): void {
+  #transport: Transport | null = null;
+  override connectionMade(transport: Transport): void {
     this.#transport = transport;
     this.resumeWriting();
   }
@@ -16,19 +28,58 @@ class Flood extends Protocol {
   }
 }
 
+/** Reads nothing: what is written to it waits. */
+class Clog extends Protocol {
+  override connectionMade(transport: Transport): void {
+    transport.pauseReading();
+    for (let i = 0; i < 64; i++) transport.write(piece);
+  }
+}
+
 let received = 0;
 class Sink extends Protocol {
   override dataReceived(data: Buffer): void {
     const before = received;
     received += data.length;
-    if (before < 4_000_000 && received >= 4_000_000) parentPort?.postMessage('in the middle of it');
+    if (before >= 4_000_000 || received < 4_000_000) return;
+    parentPort?.postMessage('in the middle of it');
+    if (end === 'exits') process.exit(7);
   }
+}
+
+/** Many, so that records or slabs run out in the middle of a poll phase. */
+function flood(from: Transport): void {
+  for (let i = 0; i < 100; i++) from.write(piece);
 }
 
 await loop.runUntilComplete(async () => {
   const server = await loop.createServer(() => new Flood(), '127.0.0.1', 0);
+  const unix = await loop.createUnixServer(() => new Clog(), path);
   const [, port] = server.sockets[0]!.getsockname() as [string, number];
-  for (let i = 0; i < 4; i++) await loop.createConnection(() => new Sink(), '127.0.0.1', port);
-  void loop.getaddrinfo('localhost', 80).catch(() => {});
+  const [far] = await loop.createDatagramEndpoint(() => new DatagramProtocol(), {
+    localAddr: ['127.0.0.1', 0],
+  });
+  const remoteAddr = far.getExtraInfo('sockname') as [string, number];
+  const [near] = await loop.createDatagramEndpoint(() => new DatagramProtocol(), { remoteAddr });
+  for (let i = 0; i < 50; i++) near.sendto(piece.subarray(0, 50_000));
+  // Its stdin is a pipe of ours, so that it ends with us.
+  const child = await createSubprocessExec('cat', [], { stdin: PIPE, stdout: DEVNULL });
+  child.stdin?.write(piece);
+  await loop.createUnixConnection(() => new Clog(), path);
+  for (let i = 0; i < 20; i++) {
+    void loop.getaddrinfo('localhost', 80).catch(() => {});
+    void loop.getnameinfo(['127.0.0.1', 80]).catch(() => {});
+  }
+  void loop.createConnection(() => new Protocol(), '127.0.0.1', port).catch(() => {});
+  for (let i = 0; i < 4; i++) {
+    const [transport] = await loop.createConnection(() => new Sink(), '127.0.0.1', port);
+    flood(transport);
+  }
+  if (end === 'throws') {
+    process.nextTick(() => {
+      throw new Error('on purpose');
+    });
+  }
   await loop.createFuture<void>();
+  unix.close();
 });

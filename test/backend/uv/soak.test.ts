@@ -1,0 +1,317 @@
+/**
+ * Everything that the native backend has at once, ended at any moment in any way, on a loop that is stopped now and then: nothing
+ * crashes, hangs or is left. `GYRE_SOAK_SECONDS=600 GYRE_SOAK_SEED=7 npm test -- uv/soak` runs it for longer.
+ */
+import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { addon } from '../../../src/backend/uv/dispatch.ts';
+import type { Future, SubprocessTransport, Transport } from '../../../src/index.ts';
+import {
+  CancelledError,
+  DatagramProtocol,
+  DEVNULL,
+  PIPE,
+  Protocol,
+  SubprocessProtocol,
+  sleep,
+  UvEventLoop,
+} from '../../../src/index.ts';
+import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
+import type { Held } from '../../fuzz/handles.ts';
+import { held } from '../../fuzz/handles.ts';
+import { pass } from './raw-addon.ts';
+
+const skip = whyNoNativeBackend()?.reason ?? false;
+const SECONDS = Number(process.env.GYRE_SOAK_SECONDS ?? 3);
+const SEED = Number(process.env.GYRE_SOAK_SEED ?? 1);
+
+/** At once. */
+const CLIENTS = 40;
+
+/** A small generator of numbers: a run can be repeated by its seed, as far as the system repeats itself. */
+class Chance {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed;
+  }
+
+  /** From 0 to `below - 1`. */
+  of(below: number): number {
+    this.#state = (Math.imul(this.#state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return (this.#state >> 8) % below;
+  }
+
+  one<T>(list: readonly T[]): T {
+    return list[this.of(list.length)] as T;
+  }
+}
+
+const DATA = Buffer.alloc(400_000, 'soak');
+const SIZES = [1, 10, 1000, 16_000, 17_000, 70_000, 300_000];
+
+/** Does whatever comes to its mind, whenever it is told something. */
+class Restless extends Protocol {
+  readonly #chance: Chance;
+  readonly #told: Record<string, number>;
+  readonly lost: Future<void>;
+  #transport: Transport | null = null;
+
+  constructor(loop: UvEventLoop, chance: Chance, told: Record<string, number>) {
+    super();
+    this.#chance = chance;
+    this.#told = told;
+    this.lost = loop.createFuture<void>();
+  }
+
+  override connectionMade(transport: Transport): void {
+    this.#transport = transport;
+    this.act('made');
+  }
+
+  override dataReceived(): void {
+    this.act('data');
+  }
+
+  override eofReceived(): boolean {
+    this.act('eof');
+    return this.#chance.of(2) === 0;
+  }
+
+  override pauseWriting(): void {
+    this.act('pause');
+  }
+
+  override resumeWriting(): void {
+    this.act('resume');
+  }
+
+  override connectionLost(): void {
+    this.#note('lost');
+    this.lost.setResult(undefined);
+  }
+
+  act(told: string): void {
+    this.#note(told);
+    const transport = this.#transport;
+    if (transport === null) return;
+    const chance = this.#chance;
+    switch (chance.of(16)) {
+      case 0:
+        transport.close();
+        return;
+      case 1:
+        transport.abort();
+        return;
+      case 2:
+        if (transport.canWriteEof()) transport.writeEof();
+        return;
+      case 3:
+        transport.pauseReading();
+        return;
+      case 4:
+      case 5:
+        transport.resumeReading();
+        return;
+      case 6:
+        transport.getExtraInfo('socket')?.setNoDelay(chance.of(2) === 0);
+        return;
+      default:
+        try {
+          for (let i = 0; i <= chance.of(3); i++) transport.write(DATA.subarray(0, chance.one(SIZES)));
+        } catch {
+          // Its writing side was ended.
+        }
+    }
+  }
+
+  #note(told: string): void {
+    this.#told[told] = (this.#told[told] ?? 0) + 1;
+  }
+}
+
+class Soak {
+  readonly #loop: UvEventLoop;
+  readonly #chance: Chance;
+  readonly told: Record<string, number> = {};
+  readonly #path: string = join(tmpdir(), `gyre-soak-${process.pid}.sock`);
+  readonly #live: Set<Restless> = new Set();
+  #port: number = 0;
+  over: boolean = false;
+
+  constructor(loop: UvEventLoop, chance: Chance) {
+    this.#loop = loop;
+    this.#chance = chance;
+  }
+
+  async run(): Promise<void> {
+    const loop = this.#loop;
+    const tcp = await loop.createServer(() => this.#restless(), '127.0.0.1', 0);
+    const unix = await loop.createUnixServer(() => this.#restless(), this.#path);
+    this.#port = (tcp.sockets[0]?.getsockname()?.[1] ?? 0) as number;
+    const tasks = Array.from({ length: CLIENTS }, () => loop.createTask(() => this.#client()));
+    tasks.push(loop.createTask(() => this.#datagrams()));
+    tasks.push(loop.createTask(() => this.#names()));
+    tasks.push(loop.createTask(() => this.#children()));
+    tasks.push(loop.createTask(() => this.#prodder()));
+    for (const task of tasks) await task;
+    for (const server of [tcp, unix]) {
+      server.close();
+      server.abortClients();
+      await server.waitClosed();
+    }
+  }
+
+  #restless(): Restless {
+    const protocol = new Restless(this.#loop, this.#chance, this.told);
+    this.#live.add(protocol);
+    protocol.lost.addDoneCallback(() => this.#live.delete(protocol));
+    return protocol;
+  }
+
+  /** Cancels some of what `starting` is, a little later. */
+  async #maybeCancelled<T>(starting: Future<T>): Promise<T | null> {
+    if (this.#chance.of(4) === 0) {
+      const patience = this.#chance.of(3) === 0 ? 0 : this.#chance.of(2000) / 1e6;
+      this.#loop.callLater(patience, () => starting.cancel());
+    }
+    try {
+      return await starting;
+    } catch (error) {
+      if (error instanceof CancelledError) return null;
+      // A unix server whose queue is full; one that hung up before it was asked.
+      const { code } = error as NodeJS.ErrnoException;
+      if (['EAGAIN', 'ECONNRESET', 'ECONNREFUSED', 'EPIPE'].includes(String(code))) return null;
+      throw error;
+    }
+  }
+
+  async #client(): Promise<void> {
+    while (!this.over) {
+      const protocol = this.#restless();
+      const connecting =
+        this.#chance.of(3) === 0
+          ? this.#loop.createUnixConnection(() => protocol, this.#path)
+          : this.#loop.createConnection(() => protocol, '127.0.0.1', this.#port);
+      const made = await this.#maybeCancelled(connecting);
+      if (made === null) {
+        this.#live.delete(protocol);
+        await sleep(0);
+        continue;
+      }
+      // Nobody acts who is told nothing: both sides may have paused.
+      const patience = this.#chance.of(this.#chance.one([1000, 10_000, 200_000])) / 1e6;
+      const end = this.#loop.callLater(patience, () => made[0].abort());
+      await protocol.lost;
+      end.cancel();
+    }
+  }
+
+  /** Makes somebody act who was told nothing. */
+  async #prodder(): Promise<void> {
+    while (!this.over) {
+      await sleep(this.#chance.of(1000) / 1e6);
+      const live = [...this.#live];
+      if (live.length > 0) this.#chance.one(live).act('prod');
+    }
+  }
+
+  async #datagrams(): Promise<void> {
+    while (!this.over) {
+      const far = await this.#loop.createDatagramEndpoint(() => new DatagramProtocol(), {
+        localAddr: ['127.0.0.1', 0],
+      });
+      const remoteAddr = far[0].getExtraInfo('sockname') as [string, number];
+      const opening = this.#loop.createDatagramEndpoint(() => new DatagramProtocol(), { remoteAddr });
+      const near = await this.#maybeCancelled(opening);
+      for (let i = 0; i < 100 && near !== null; i++) {
+        near[0].sendto(DATA.subarray(0, this.#chance.of(60_000)));
+        if (this.#chance.of(10) === 0) await sleep(0);
+        if (this.#chance.of(50) === 0) far[0].abort();
+      }
+      this.told.datagrams = (this.told.datagrams ?? 0) + 100;
+      far[0].abort();
+      if (this.#chance.of(2) === 0) near?.[0].abort();
+      else near?.[0].close();
+      await sleep(0);
+    }
+  }
+
+  async #names(): Promise<void> {
+    while (!this.over) {
+      await this.#maybeCancelled(this.#loop.getaddrinfo('localhost', 80));
+      await this.#maybeCancelled(this.#loop.getnameinfo(['127.0.0.1', 80]));
+      this.told.names = (this.told.names ?? 0) + 2;
+      await sleep(0.001);
+    }
+  }
+
+  async #children(): Promise<void> {
+    const commands = ['true', 'cat', 'head -c 300000 /dev/zero', 'sleep 100', 'exit 3', 'kill -9 $$'];
+    while (!this.over) {
+      const ended = this.#loop.createFuture<void>();
+      class Watcher extends SubprocessProtocol {
+        override connectionLost(): void {
+          ended.setResult(undefined);
+        }
+      }
+      const stdin = this.#chance.one([PIPE, DEVNULL]);
+      const starting = this.#loop.subprocessShell(() => new Watcher(), this.#chance.one(commands), { stdin });
+      const made = await this.#maybeCancelled(starting);
+      this.told.children = (this.told.children ?? 0) + 1;
+      if (made === null) continue;
+      await this.#treat(made[0]);
+      await ended;
+    }
+  }
+
+  async #treat(child: SubprocessTransport): Promise<void> {
+    const stdin = child.getPipeTransport(0) as Transport | null;
+    stdin?.write(DATA.subarray(0, this.#chance.one(SIZES)));
+    await sleep(this.#chance.of(5000) / 1e6);
+    const way = this.#chance.of(3);
+    if (way === 0) stdin?.abort();
+    else if (way === 1) child.terminate();
+    child.close();
+  }
+}
+
+test(`${SECONDS} seconds of everything (seed ${SEED})`, {
+  skip,
+  timeout: (SECONDS + 120) * 1000,
+}, async () => {
+  new UvEventLoop().close();
+  const chance = new Chance(SEED);
+  const before = held();
+  const loop = new UvEventLoop();
+  loop.setExceptionHandler((_loop, context) => assert.fail(String(context.exception ?? context.message)));
+  const soak = new Soak(loop, chance);
+  const running = loop.createTask(() => soak.run());
+  const end = loop.time() + SECONDS;
+  // Now and then it stops: what comes meanwhile waits.
+  while (loop.time() < end) {
+    await loop.runUntilComplete(() => sleep(chance.of(20_000) / 1e6));
+    for (let i = chance.of(4); i > 0; i--) await pass();
+  }
+  soak.over = true;
+  await loop.runUntilComplete(running);
+  loop.close();
+  await untilGone(before);
+  assert.ok((soak.told.lost ?? 0) > 20 * SECONDS, JSON.stringify(soak.told));
+});
+
+/** The system closes in its own time, and threads look names up that nobody waits for any more. */
+async function untilGone(before: Held): Promise<void> {
+  let now = held();
+  while (addon().openCount() > 0) await pass();
+  for (let passes = 0; passes < 20_000 && now.descriptors > before.descriptors; passes++) {
+    await pass();
+    now = held();
+  }
+  assert.ok(
+    now.descriptors <= before.descriptors && now.children <= before.children,
+    JSON.stringify([before, now]),
+  );
+}
