@@ -102,8 +102,10 @@ for (const way of ways) {
       const redis = client(dialler, { retryStrategy: () => 1 });
       const other = client(dialler);
       const id = await redis.client('ID');
+      // It may learn of its end before the answer to who has killed it comes.
+      const reconnecting = once(redis, 'reconnecting');
       await other.client('KILL', 'ID', id);
-      await once(redis, 'reconnecting');
+      await reconnecting;
       assert.equal(await redis.ping(), 'PONG');
       assert.equal(dialler.dialled, 3);
       redis.disconnect();
