@@ -98,20 +98,32 @@ console.log(`${files.length} test file${files.length === 1 ? '' : 's'}, run by $
 const first = await run(files);
 process.exitCode = first.code;
 
-if (
-  reason === null &&
-  process.env.GYRE_TEST_BACKEND === undefined &&
-  onEither.length > 0 &&
-  first.code < 128
-) {
+/** Why it stays at that; null: once more, on the native backend. */
+function whyOnce() {
+  if (process.env.GYRE_TEST_BACKEND !== undefined)
+    return `GYRE_TEST_BACKEND=${process.env.GYRE_TEST_BACKEND}`;
+  if (hasOption('--test-reporter-destination'))
+    return 'a second run would write over the file of the reporter';
+  return reason;
+}
+
+if (onEither.length > 0 && first.code < 128) {
+  const once = whyOnce();
+  if (once === null) await runOnNative();
+  else console.log(`Not run once more on the native backend: ${once}.`);
+}
+
+async function runOnNative() {
   console.log(`\n${onEither.length} of them once more, on the native backend`);
   const second = await run(onEither, 'uv');
   process.exitCode = Math.max(first.code, second.code);
   if (first.totals.size > 0) {
     console.log('\nBoth times together:');
-    for (const [name, total] of first.totals)
+    for (const [name, total] of first.totals) {
       console.log(`ℹ ${name} ${total + (second.totals.get(name) ?? 0)}`);
+    }
   }
   if (first.code !== 0) console.log('What fails on the node backend stands above, before the native run.');
 }
+
 rmSync(notes, { recursive: true });
