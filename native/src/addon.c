@@ -25,6 +25,7 @@ static void gyre__env_free(gyre_env_t* env) {
   gyre__unreference(env, env->receiver);
   gyre__unreference(env, env->event_buffer);
   gyre__unreference(env, env->arena_buffer);
+  gyre__unreference(env, env->phase_buffer);
   if (env->async_context != NULL) napi_async_destroy(env->napi, env->async_context);
   free(env->check);
   free(env->prepare);
@@ -138,6 +139,8 @@ static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
                           (void**)&env->events, &env->event_buffer) &&
               gyre__share(env, object, "arena", napi_uint8_array, GYRE_ARENA_BYTES, (void**)&env->arena,
                           &env->arena_buffer) &&
+              gyre__share(env, object, "phase", napi_int32_array, GYRE_PHASE_WORDS * sizeof(int32_t), (void**)&env->phase,
+                          &env->phase_buffer) &&
               gyre__dispatch_init(env) == 0;
   if (!made) {
     gyre__env_free(env);

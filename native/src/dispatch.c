@@ -1,29 +1,41 @@
-/* Records of what happened, and the one call to JavaScript a poll phase. */
+/* Records of what happened, and the calls to JavaScript: one a poll phase, and one for each turn that follows from it. */
 #include "gyre.h"
 
-static void gyre__dispatch(gyre_env_t* env) {
-  if (env->event_count == 0 || env->ending) return;
-  uint32_t count = env->event_count;
-  /* Nothing writes records while JavaScript runs: uv calls back only from its own loop. */
-  env->event_count = 0;
-  env->fresh_slabs = 0;
+/* dispatch(count). False: JavaScript cannot run any more. */
+static bool gyre__call(gyre_env_t* env, uint32_t count) {
   napi_handle_scope scope;
-  if (napi_open_handle_scope(env->napi, &scope) != napi_ok) return;
+  if (env->ending || napi_open_handle_scope(env->napi, &scope) != napi_ok) return false;
   napi_value receiver, dispatch, argument;
   bool ready = napi_get_reference_value(env->napi, env->receiver, &receiver) == napi_ok &&
                napi_get_reference_value(env->napi, env->dispatch, &dispatch) == napi_ok &&
                napi_create_uint32(env->napi, count, &argument) == napi_ok;
-  /* A worker that is being terminated fails here, and has no exception. */
-  if (ready && napi_make_callback(env->napi, env->async_context, receiver, dispatch, 1, &argument, NULL) ==
-                   napi_pending_exception) {
-    napi_value error;
-    bool pending = false;
-    napi_is_exception_pending(env->napi, &pending);
-    if (pending && napi_get_and_clear_last_exception(env->napi, &error) == napi_ok) {
-      napi_fatal_exception(env->napi, error);
-    }
+  bool called = ready && napi_make_callback(env->napi, env->async_context, receiver, dispatch, 1, &argument, NULL) == napi_ok;
+  bool pending = false;
+  if (!called) napi_is_exception_pending(env->napi, &pending);
+  /* Somebody's tick has thrown: the program may live on. A worker that is being terminated fails, too, and has no exception. */
+  napi_value error;
+  if (pending && napi_get_and_clear_last_exception(env->napi, &error) == napi_ok) {
+    called = napi_fatal_exception(env->napi, error) == napi_ok;
   }
   napi_close_handle_scope(env->napi, scope);
+  return called;
+}
+
+static bool gyre__call_records(gyre_env_t* env) {
+  uint32_t count = env->event_count;
+  /* Nothing writes records while JavaScript runs: uv calls back only from its own loop. */
+  env->event_count = 0;
+  env->fresh_slabs = 0;
+  return gyre__call(env, count);
+}
+
+static void gyre__dispatch(gyre_env_t* env) {
+  bool alive = true;
+  if (env->event_count == 0 && env->phase[GYRE_CALL_AGAIN] == 0) return;
+  env->phase[GYRE_CALLING] = 1;
+  if (env->event_count > 0) alive = gyre__call_records(env);
+  while (alive && env->phase[GYRE_CALL_AGAIN] != 0) alive = gyre__call(env, 0);
+  env->phase[GYRE_CALLING] = 0;
 }
 
 static void gyre__on_check(uv_check_t* check) {
@@ -44,7 +56,7 @@ void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t
   record[3] = b;
   record[4] = c;
   /* Room for records, and slots of slabs that a record names, must not run out in the middle of a poll phase. */
-  if (env->event_count == GYRE_EVENTS || env->fresh_slabs >= GYRE_SLAB_SLOTS - 1) gyre__dispatch(env);
+  if (env->event_count == GYRE_EVENTS || env->fresh_slabs >= GYRE_SLAB_SLOTS - 1) gyre__call_records(env);
 }
 
 int gyre__dispatch_init(gyre_env_t* env) {

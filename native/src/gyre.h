@@ -30,8 +30,11 @@
  * An id is an index and a generation: [ 0 | generation: 11 bits | index: 20 bits ]. The index is used again, the id is not: a late
  * event finds nobody.
  *
+ *   phase      two words: [ C is calling | JavaScript wants to be called again ]
+ *
  *   poll phase:   libuv calls us back, we write records; no JavaScript runs
- *   check phase:  dispatch(count): JavaScript walks the records; Node runs its microtasks as that call returns
+ *   check phase:  dispatch(count): JavaScript walks the records; Node runs its microtasks as that call returns.
+ *                 dispatch(0), as long as JavaScript wants it: a loop's turn; its end, when what was written leaves
  *   prepare:      the same, for what was recorded since: a write that fails says so in a phase of its own
  *
  * No semantics here: water marks, the order of closing and protocols are TypeScript.
@@ -61,7 +64,7 @@ enum gyre_event_kind {
 
 enum {
   /* What this and src/backend/uv/addon.ts must agree on. */
-  GYRE_ABI = 2,
+  GYRE_ABI = 3,
   GYRE_EVENT_WORDS = 5,
   /* Of one dispatch; when records or slots are used up in the middle of a poll phase, JavaScript is called at once. */
   GYRE_EVENTS = 4096,
@@ -72,6 +75,10 @@ enum {
   /* What any other gets: less of a slab is left unused at its end. */
   GYRE_SMALL_READ = 8 * 1024,
   GYRE_ARENA_BYTES = 64 * 1024,
+  /* Words of `phase`. */
+  GYRE_CALLING = 0,
+  GYRE_CALL_AGAIN = 1,
+  GYRE_PHASE_WORDS = 2,
   GYRE_ID_INDEX_BITS = 20,
   GYRE_ID_INDEX_MASK = (1 << GYRE_ID_INDEX_BITS) - 1,
   GYRE_ID_GENERATIONS = 1 << 11,
@@ -120,7 +127,9 @@ struct gyre_env_s {
   napi_ref receiver;
   napi_ref event_buffer;
   napi_ref arena_buffer;
+  napi_ref phase_buffer;
   char* arena;
+  int32_t* phase;
   uv_check_t* check;     /* NULL: was not made, or is closed */
   uv_prepare_t* prepare;
   int32_t* events;

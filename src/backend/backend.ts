@@ -55,9 +55,9 @@ export interface Backend {
   realTime(): number;
   /**
    * Keeps the host alive from now on, and lets `wake` and `wakeAt` call `onTurn`. `onTurnEnd` follows each `onTurn`, once
-   * the host's microtasks are done.
+   * the host's microtasks are done; perhaps at once, if it answers that it has run nothing.
    */
-  start(onTurn: () => void, onTurnEnd: () => void): void;
+  start(onTurn: () => boolean, onTurnEnd: () => void): void;
   /** Lets the host go; no `onTurn` comes until the next `start`. */
   stop(): void;
   /** `onTurn` soon, once however often it is asked, and not before the microtasks of the last turn are done. */

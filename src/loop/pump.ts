@@ -47,9 +47,7 @@ export class Pump implements Waker {
     if (this.running) this.#backend.wakeAt(when);
   }
 
-  #turn = (): void => {
-    (this.#scheduler as Scheduler).runTurn(this.#backend.time());
-  };
+  #turn = (): boolean => (this.#scheduler as Scheduler).runTurn(this.#backend.time());
 
   /** A stop ends the run here and not in the turn: what the turn resumed is still code of a running loop. */
   #turnEnd = (): void => {

@@ -110,14 +110,17 @@ export class Scheduler {
     this.#loop.callExceptionHandler(context);
   }
 
-  runTurn(now: number): void {
+  /** Answers whether anything has run. Nothing has where the host has only called protocols: what they wrote is to leave. */
+  runTurn(now: number): boolean {
     this.#awake = true;
     this.#inTurn = true;
+    const anything = this.ready.length > 0 || this.timers.nextWhen() <= now;
     try {
-      runInLoop(this.#loop, runEntries, { scheduler: this, now });
+      if (anything) runInLoop(this.#loop, runEntries, { scheduler: this, now });
     } finally {
       this.rest();
     }
+    return anything;
   }
 
   /** The microtasks of the turn are done: writes leave. */

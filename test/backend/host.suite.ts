@@ -12,6 +12,8 @@ class Started {
   readonly log: string[] = [];
   /** Done in each turn. */
   work: () => void = () => {};
+  /** What the turns answer. */
+  runs = true;
   turns = 0;
   #waiting: { turns: number; resolve: () => void } | null = null;
 
@@ -26,6 +28,7 @@ class Started {
         this.turns++;
         this.log.push('turn');
         this.work();
+        return this.runs;
       },
       () => {
         this.log.push('end');
@@ -47,9 +50,10 @@ async function hostIsIdle(): Promise<void> {
   for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-export function hostSuite(name: string, makeBackend: () => Backend): void {
+/** @param skip why it cannot be had */
+export function hostSuite(name: string, makeBackend: () => Backend, skip?: string): void {
   const hostTest = (title: string, body: (host: Started) => Promise<void>): void => {
-    test(title, async () => {
+    test(title, { skip: skip ?? false }, async () => {
       const backend = makeBackend();
       const host = new Started(backend);
       try {
@@ -104,6 +108,16 @@ export function hostSuite(name: string, makeBackend: () => Backend): void {
         );
       },
     );
+
+    hostTest('a turn that has run nothing has its end, too', async (host) => {
+      host.runs = false;
+      host.work = () => {
+        if (host.turns < 40) host.backend.wake();
+      };
+      host.backend.wake();
+      await host.ended(40);
+      assert.deepEqual(host.log, Array(40).fill(['turn', 'end']).flat());
+    });
 
     hostTest('a microtask of the turn may ask for the next one', async (host) => {
       host.work = () => {
@@ -214,6 +228,7 @@ export function hostSuite(name: string, makeBackend: () => Backend): void {
         () => {
           log.push('turn');
           backend.wake();
+          return true;
         },
         () => {
           log.push('end');

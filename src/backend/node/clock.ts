@@ -11,6 +11,23 @@
  * a tick behind the microtasks of the one before. Then I/O has its chance.
  */
 
+/** How the host is asked to call. */
+export interface Callbacks {
+  /** Soon, from the host and not from within this call. */
+  soon(callback: () => void): void;
+  /** Once the microtasks and ticks of what runs now are done. */
+  afterMicrotasks(callback: () => void): void;
+}
+
+const resolved: Promise<void> = Promise.resolve();
+
+export const NODE_CALLBACKS: Callbacks = {
+  soon: setImmediate,
+  afterMicrotasks: (callback) => {
+    void resolved.then(() => process.nextTick(callback));
+  },
+};
+
 /** Turns before I/O is polled again. Half the gain is there at 4, nearly all at 16; 16 short turns take some 20 µs. */
 const TURNS_A_ROUND = 16;
 /** Milliseconds. Below this a timer's rest is spent in the check phase, because a host timer would be late by as much. */
@@ -18,11 +35,10 @@ const SPIN_BELOW_MS = 0.5;
 /** Milliseconds. A longer host timer would overflow. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-const resolved: Promise<void> = Promise.resolve();
-
 export class HostClock {
   readonly resolution = 1e-9;
-  #onTurn: (() => void) | null = null;
+  readonly #callbacks: Callbacks;
+  #onTurn: (() => boolean) | null = null;
   #onTurnEnd: () => void = () => {};
   #keepAlive: NodeJS.Timeout | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -35,11 +51,16 @@ export class HostClock {
   #scheduled: boolean = false;
   #wanted: boolean = false;
   #turnsLeft: number = 0;
+
+  constructor(callbacks: Callbacks = NODE_CALLBACKS) {
+    this.#callbacks = callbacks;
+  }
+
   time(): number {
     return performance.now() / 1000;
   }
 
-  start(onTurn: () => void, onTurnEnd: () => void): void {
+  start(onTurn: () => boolean, onTurnEnd: () => void): void {
     this.#onTurn = onTurn;
     this.#onTurnEnd = onTurnEnd;
     this.#keepAlive = setInterval(() => {}, LONGEST_TIMER_MS);
@@ -58,7 +79,7 @@ export class HostClock {
     this.#wanted = true;
     if (!this.#scheduled) {
       this.#scheduled = true;
-      setImmediate(this.#round);
+      this.#callbacks.soon(this.#round);
     }
   }
 
@@ -74,16 +95,14 @@ export class HostClock {
   };
 
   #turn = (): void => {
+    let ran = false;
     if (this.#wanted && this.#onTurn !== null) {
       this.#wanted = false;
       this.#turnsLeft--;
-      this.#onTurn();
+      ran = this.#onTurn();
     }
-    void resolved.then(this.#behindMicrotasks);
-  };
-
-  #behindMicrotasks = (): void => {
-    process.nextTick(this.#turnDone);
+    if (ran) this.#callbacks.afterMicrotasks(this.#turnDone);
+    else this.#turnDone();
   };
 
   #turnDone = (): void => {

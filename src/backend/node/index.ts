@@ -25,6 +25,7 @@ import type {
   TlsEvents,
   TlsTarget,
 } from '../backend.ts';
+import type { Callbacks } from './clock.ts';
 import { HostClock } from './clock.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
@@ -76,8 +77,8 @@ export class NodeBackend implements Backend {
   readonly signals: Readonly<Record<string, number>> = SIGNALS;
   readonly #clock: HostClock;
 
-  constructor() {
-    this.#clock = new HostClock();
+  constructor(callbacks?: Callbacks) {
+    this.#clock = new HostClock(callbacks);
     this.clockResolution = this.#clock.resolution;
   }
 
@@ -89,7 +90,7 @@ export class NodeBackend implements Backend {
     return this.#clock.time();
   }
 
-  start(onTurn: () => void, onTurnEnd: () => void): void {
+  start(onTurn: () => boolean, onTurnEnd: () => void): void {
     this.#clock.start(onTurn, onTurnEnd);
   }
 

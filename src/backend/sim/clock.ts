@@ -10,7 +10,7 @@ export class VirtualClock {
   /** Seconds. Doubles tell nanoseconds apart for the first three months. */
   readonly resolution = 1e-9;
   #now: number;
-  #onTurn: (() => void) | null = null;
+  #onTurn: (() => boolean) | null = null;
   #onTurnEnd: () => void = () => {};
   #turnOpen: boolean = false;
   #keepAlive: NodeJS.Timeout | null = null;
@@ -26,7 +26,7 @@ export class VirtualClock {
     return this.#now;
   }
 
-  start(onTurn: () => void, onTurnEnd: () => void): void {
+  start(onTurn: () => boolean, onTurnEnd: () => void): void {
     this.#onTurn = onTurn;
     this.#onTurnEnd = onTurnEnd;
     this.#turnOpen = false;

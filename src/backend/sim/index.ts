@@ -49,7 +49,7 @@ export class SimBackend implements Backend {
     return performance.now() / 1000;
   }
 
-  start(onTurn: () => void, onTurnEnd: () => void): void {
+  start(onTurn: () => boolean, onTurnEnd: () => void): void {
     this.#clock.start(onTurn, onTurnEnd);
   }
 

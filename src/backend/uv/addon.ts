@@ -11,13 +11,18 @@ export type NativeAddress = [string, number] | [string, number, number, number] 
 /** The native part as it is loaded. */
 interface Native {
   readonly abi: number;
-  /** For one copy of gyre in one thread: it calls `dispatch` once a poll phase. Null without memory. */
+  /**
+   * For one copy of gyre in one thread: it calls `dispatch` once a poll phase with the number of records; and then with 0, behind the
+   * microtasks, for as long as `phase` asks for it. Null without memory.
+   */
   open(dispatch: (count: number) => void, slabs: Buffer[]): Addon | null;
 }
 
 export interface Addon {
   /** Records: see gyre.h. */
   readonly events: Int32Array;
+  /** Whether the native part is calling, and whether it shall call once more: see gyre.h. */
+  readonly phase: Int32Array;
   /** What is copied here is sent by `tryWriteArena`. */
   readonly arena: Uint8Array;
 
@@ -134,7 +139,7 @@ export interface Addon {
 }
 
 /** What this file and the native part must agree on: raised whenever a function or a record changes. */
-const ABI = 2;
+const ABI = 3;
 
 /** The native part, or why there is none. */
 export type Loaded = { addon: Addon } | { addon: null; reason: string; broken: boolean };

@@ -1,8 +1,12 @@
 /**
- * Walks the records of a poll phase: one call from the native part, for all loops of this thread.
+ * Walks the records of a poll phase: one call from the native part, for all loops of this thread. While anything is left to do behind
+ * the microtasks of that (a loop's turn, and then the end of it), the native part calls once more: a turn that follows a poll
+ * takes no immediate, no promise and no tick.
  *
  * Whatever a record's receiver throws is thrown behind the last record: one failure must not lose the events of others.
  */
+import type { Callbacks } from '../node/clock.ts';
+import { NODE_CALLBACKS } from '../node/clock.ts';
 import type { Addon, Id, Loaded } from './addon.ts';
 import { loadAddon } from './addon.ts';
 
@@ -20,6 +24,9 @@ export const EXITED = 10;
 export const POLLED = 11;
 
 const EVENT_WORDS = 5;
+/** In `phase`. */
+const CALLING = 0;
+const CALL_AGAIN = 1;
 const INDEX_MASK = (1 << 20) - 1;
 
 /** Who is told of the records of an id. */
@@ -33,6 +40,28 @@ const targets: (Target | undefined)[] = [];
 const slabs: Buffer[] = [];
 let loaded: Loaded | null = null;
 let native: Addon;
+
+/** What is to be called by the native part's next call. */
+let waiting: (() => void)[] = [];
+
+/** How loops are called on this backend. */
+export const CALLBACKS: Callbacks = {
+  soon: (callback) => {
+    if (!callNext(callback)) NODE_CALLBACKS.soon(callback);
+  },
+  afterMicrotasks: (callback) => {
+    if (!callNext(callback)) NODE_CALLBACKS.afterMicrotasks(callback);
+  },
+};
+
+/** False: the native part is not calling, and will not do so soon. */
+function callNext(callback: () => void): boolean {
+  const { phase } = native;
+  if (phase[CALLING] === 0) return false;
+  phase[CALL_AGAIN] = 1;
+  waiting.push(callback);
+  return true;
+}
 
 /** Loads the native part at the first call in this thread. Null: it is there; else why it is not. */
 export function load(): Exclude<Loaded, { addon: Addon }> | null {
@@ -63,6 +92,10 @@ export function slice(slot: number, offset: number, length: number): Buffer {
 }
 
 function dispatch(count: number): void {
+  if (count === 0) {
+    callWaiting();
+    return;
+  }
   const { events } = native;
   for (let at = 0; at < count * EVENT_WORDS; at += EVENT_WORDS) {
     const id = events[at] as number;
@@ -76,6 +109,19 @@ function dispatch(count: number): void {
     }
     try {
       target.onEvent(kind, a, events[at + 3] as number, events[at + 4] as number);
+    } catch (error) {
+      process.nextTick(raise, error);
+    }
+  }
+}
+
+function callWaiting(): void {
+  native.phase[CALL_AGAIN] = 0;
+  const callbacks = waiting;
+  waiting = [];
+  for (const callback of callbacks) {
+    try {
+      callback();
     } catch (error) {
       process.nextTick(raise, error);
     }

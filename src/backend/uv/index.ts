@@ -29,7 +29,7 @@ import { NODE_FEATURES, NodeBackend } from '../node/index.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
 import { isDescriptor } from './descriptor.ts';
-import { addon, load } from './dispatch.ts';
+import { addon, CALLBACKS, load } from './dispatch.ts';
 import { UvListener } from './listener.ts';
 import { UvPolls } from './poll.ts';
 import { spawnProcess } from './process.ts';
@@ -50,7 +50,7 @@ export class UvBackend extends NodeBackend {
   readonly #polls: UvPolls = new UvPolls();
 
   constructor() {
-    super();
+    super(CALLBACKS);
     const missing = load();
     if (missing !== null) throw new LoopError('ERR_UNSUPPORTED', missing.reason);
   }

@@ -10,6 +10,7 @@ function turnOf(clock: HostClock, ask: () => void): Promise<number> {
     clock.start(
       () => {
         at = clock.time();
+        return true;
       },
       () => {
         clock.stop();
@@ -42,6 +43,7 @@ test('HostClock waits for a moment beyond the longest timer of the host instead 
   clock.start(
     () => {
       turns++;
+      return true;
     },
     () => {},
   );
@@ -70,6 +72,7 @@ test('HostClock polls the host after a number of turns that follow each other', 
           });
         }
         if (turns < 200) clock.wake();
+        return true;
       },
       () => {
         if (turns < 200) return;

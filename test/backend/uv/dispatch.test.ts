@@ -1,0 +1,21 @@
+/** How the native part calls JavaScript: once a poll phase, and once more for each turn that follows from it. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
+
+const skip = whyNoNativeBackend()?.reason ?? false;
+
+test('ticks and microtasks that throw, in a program that lives on, cost no turn and no data', {
+  skip,
+}, () => {
+  const child = fileURLToPath(new URL('throwing.child.ts', import.meta.url));
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', child], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.equal(stderr, '');
+  assert.equal(stdout, 'caught 300, echoed 100\n');
+  assert.equal(status, 0);
+});
