@@ -22,6 +22,7 @@ static void gyre__unreference(gyre_env_t* env, napi_ref reference) {
 static void gyre__env_free(gyre_env_t* env) {
   gyre__unreference(env, env->dispatch);
   gyre__unreference(env, env->slab_array);
+  gyre__unreference(env, env->buffer_array);
   gyre__unreference(env, env->receiver);
   gyre__unreference(env, env->event_buffer);
   gyre__unreference(env, env->arena_buffer);
@@ -106,15 +107,17 @@ static bool gyre__define_all(gyre_env_t* env, napi_value object) {
 }
 
 /* Who is called, and as what. */
-static bool gyre__remember(gyre_env_t* env, napi_value dispatch, napi_value slabs) {
+static bool gyre__remember(gyre_env_t* env, napi_value dispatch, napi_value slabs, napi_value buffers) {
   napi_value object, name;
   napi_valuetype type = napi_undefined;
-  bool is_array = false;
+  bool slabs_fit = false, buffers_fit = false;
   napi_typeof(env->napi, dispatch, &type);
-  napi_is_array(env->napi, slabs, &is_array);
-  return type == napi_function && is_array &&
+  napi_is_array(env->napi, slabs, &slabs_fit);
+  napi_is_array(env->napi, buffers, &buffers_fit);
+  return type == napi_function && slabs_fit && buffers_fit &&
          napi_create_reference(env->napi, dispatch, 1, &env->dispatch) == napi_ok &&
          napi_create_reference(env->napi, slabs, 1, &env->slab_array) == napi_ok &&
+         napi_create_reference(env->napi, buffers, 1, &env->buffer_array) == napi_ok &&
          napi_create_object(env->napi, &object) == napi_ok &&
          napi_create_reference(env->napi, object, 1, &env->receiver) == napi_ok &&
          napi_create_string_utf8(env->napi, "gyre", NAPI_AUTO_LENGTH, &name) == napi_ok &&
@@ -122,18 +125,18 @@ static bool gyre__remember(gyre_env_t* env, napi_value dispatch, napi_value slab
 }
 
 /*
- * open(dispatch, slabs): the functions, the records and the arena; null without memory or with other arguments. Each copy of gyre in a
+ * open(dispatch, slabs, buffers): the functions, the records and the arena; null without memory or with other arguments. Each copy of gyre in a
  * thread opens for itself: ids and records are its own.
  */
 static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
-  size_t argc = 2;
-  napi_value argv[2], object, nothing;
+  size_t argc = 3;
+  napi_value argv[3], object, nothing;
   napi_get_cb_info(napi, info, &argc, argv, NULL, NULL);
   napi_get_null(napi, &nothing);
   gyre_env_t* env = gyre__alloc(sizeof(*env));
   if (env == NULL) return nothing;
   env->napi = napi;
-  bool made = napi_get_uv_event_loop(napi, &env->loop) == napi_ok && gyre__remember(env, argv[0], argv[1]) &&
+  bool made = napi_get_uv_event_loop(napi, &env->loop) == napi_ok && gyre__remember(env, argv[0], argv[1], argv[2]) &&
               napi_create_object(napi, &object) == napi_ok && gyre__define_all(env, object) &&
               gyre__share(env, object, "events", napi_int32_array, (size_t)GYRE_EVENTS * GYRE_EVENT_WORDS * sizeof(int32_t),
                           (void**)&env->events, &env->event_buffer) &&

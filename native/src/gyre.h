@@ -24,6 +24,9 @@
  *              GYRE_RESOLVED    error or 0
  *              GYRE_EXITED      exit code       signal     pid
  *              GYRE_POLLED      descriptor      events     token that was given for them
+ *              GYRE_READ_INTO   length
+ *
+ *   buffers    by index, JavaScript's own memory to read into, once: see gyre__on_alloc.
  *
  *   arena      what JavaScript copies small writes into, right before it asks for them to be sent.
  *
@@ -60,6 +63,7 @@ enum gyre_event_kind {
   GYRE_RESOLVED,
   GYRE_EXITED,
   GYRE_POLLED,
+  GYRE_READ_INTO,
 };
 
 enum {
@@ -105,6 +109,8 @@ struct gyre_handle_s {
   uint8_t type; /* uv_handle_type; UV_UNKNOWN_HANDLE of a lookup */
   bool closing; /* JavaScript does not know it any more */
   bool big;     /* the last read filled its buffer */
+  bool direct;  /* the next one goes into JavaScript's buffer, if that is still there */
+  bool into;    /* the one under way does */
   void (*on_free)(gyre_handle_t* handle);
   void* data; /* of its kind: see there */
 };
@@ -124,6 +130,7 @@ struct gyre_env_s {
   napi_async_context async_context;
   napi_ref dispatch;
   napi_ref slab_array;
+  napi_ref buffer_array;
   napi_ref receiver;
   napi_ref event_buffer;
   napi_ref arena_buffer;

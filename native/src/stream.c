@@ -10,16 +10,37 @@ enum { GYRE_MOST_CHUNKS = 64 };
 
 /* --- reading --- */
 
+/*
+ * The buffer that JavaScript gave to be read into. It is looked up for each read, and used before any JavaScript runs: in the meantime it may
+ * have been taken back, moved to another thread, or made shorter.
+ */
+static bool gyre__direct_buffer(gyre_handle_t* handle, uv_buf_t* buf) {
+  gyre_env_t* env = handle->env;
+  uint32_t index = (uint32_t)handle->id & GYRE_ID_INDEX_MASK;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env->napi, &scope) != napi_ok) return false;
+  napi_value array, buffer;
+  bool found = napi_get_reference_value(env->napi, env->buffer_array, &array) == napi_ok &&
+               napi_get_element(env->napi, array, index, &buffer) == napi_ok && gyre__bytes(env->napi, buffer, buf);
+  napi_close_handle_scope(env->napi, scope);
+  return found && buf->len > 0;
+}
+
 static void gyre__on_alloc(uv_handle_t* uv, size_t suggested, uv_buf_t* buf) {
   (void)suggested;
   gyre_handle_t* handle = gyre__of(uv);
+  handle->into = handle->direct && !handle->env->ending && gyre__direct_buffer(handle, buf);
+  if (handle->into) return;
   gyre__slab_reserve(handle->env, handle->big ? GYRE_BIG_READ : GYRE_SMALL_READ, buf);
 }
 
 static void gyre__on_read(uv_stream_t* stream, ssize_t nread, const uv_buf_t* buf) {
   gyre_handle_t* handle = gyre__of(stream);
   gyre_env_t* env = handle->env;
-  if (nread > 0) {
+  if (nread > 0 && handle->into) {
+    handle->direct = false;
+    gyre__event(env, handle->id, GYRE_READ_INTO, (int32_t)nread, 0, 0);
+  } else if (nread > 0) {
     handle->big = (size_t)nread == buf->len;
     uint32_t slot = env->slab_slot;
     uint32_t offset = gyre__slab_commit(env, (size_t)nread);
@@ -38,6 +59,17 @@ static napi_value gyre_read_start(napi_env napi, napi_callback_info info) {
   if (handle == NULL) return gyre__int(&args, UV_EBADF);
   int error = uv_read_start(gyre__stream(handle), gyre__on_alloc, gyre__on_read);
   return gyre__int(&args, error == UV_EALREADY ? 0 : error);
+}
+
+/* readInto(id, on): whether it was on: once the buffer has been read into, it is off, and the record of that may still be on its way. */
+static napi_value gyre_read_into(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
+  bool on = gyre__arg_bool(&args, 1);
+  napi_value result;
+  napi_get_boolean(napi, handle != NULL && handle->direct, &result);
+  if (handle != NULL && !args.failed) handle->direct = on;
+  return result;
 }
 
 static napi_value gyre_read_stop(napi_env napi, napi_callback_info info) {
@@ -260,6 +292,7 @@ static napi_value gyre_open_connected(napi_env napi, napi_callback_info info) {
 const gyre_export_t gyre_stream_exports[] = {
     {"readStart", gyre_read_start},
     {"readStop", gyre_read_stop},
+    {"readInto", gyre_read_into},
     {"tryWrite", gyre_try_write},
     {"tryWriteArena", gyre_try_write_arena},
     {"tryWriteAll", gyre_try_write_all},

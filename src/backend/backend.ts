@@ -158,6 +158,11 @@ export interface RawStream {
   readStart(): void;
   readStop(): void;
   /**
+   * What is read next goes into `buffer`, once, and `onReadInto` tells it; null takes the buffer back. What is read while there is none, or
+   * more than it holds, comes by `onRead`. Absent where the host cannot.
+   */
+  readInto?(buffer: Uint8Array | null): void;
+  /**
    * Sends the chunks in one system call where the host can. True: the host has taken all of it. False: it has taken over the
    * chunks, and `onWritten` comes when all of them have left; until then nothing more may be written.
    */
@@ -174,6 +179,8 @@ export interface RawStream {
 export interface StreamEvents {
   /** The receiver owns the buffer. */
   onRead(data: Buffer): void;
+  /** The buffer of `readInto` was filled with so many bytes. */
+  onReadInto?(length: number): void;
   /** The peer's FIN: at most once, and no data after it. Of a pipe to write to: nobody reads any more; writing fails from now on. */
   onEnd(): void;
   onWritten(): void;

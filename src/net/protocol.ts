@@ -28,7 +28,10 @@ export interface Protocol extends BaseProtocol {
 
 /** A protocol that provides the memory for what is read. */
 export interface BufferedProtocol extends BaseProtocol {
-  /** A buffer of at least one byte to be filled; `sizeHint` is how much there is, or -1. */
+  /**
+   * A buffer of at least one byte to be filled; `sizeHint` is how much there is, or -1 where nothing has come yet. It is the transport's until
+   * `bufferUpdated` is called: the native backend asks ahead of time, and reads straight into it.
+   */
   getBuffer(sizeHint: number): Uint8Array;
   /** The last buffer was filled with this many bytes. */
   bufferUpdated(nbytes: number): void;

@@ -8,13 +8,14 @@
 import type { RawStream, StreamEvents, StreamInfo } from '../backend/backend.ts';
 import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
-import { checkData, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
+import { checkData, checkString, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
 import type { Flushable } from '../loop/scheduler.ts';
 import type { Loop } from '../loop/types.ts';
 import { Future } from '../tasks/future.ts';
+import { BufferedReading, checkBuffer } from './buffered-reading.ts';
 import { FlowControl } from './flow-control.ts';
 import type { BufferedProtocol, StreamProtocol } from './protocol.ts';
 import { STREAM_PROTOCOL_METHODS } from './protocol.ts';
@@ -44,6 +45,8 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #state: StreamState;
   #socket: TransportSocket | null = null;
   #paused: boolean = false;
+  /** Of a BufferedProtocol. */
+  #buffers: BufferedReading | null = null;
   /** What came and could not be handed over: the loop did not run, or a BufferedProtocol paused in the middle of it. */
   #held: Buffer | null = null;
   #heldEnd: boolean = false;
@@ -82,7 +85,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   /** Tells the protocol, and begins to read. Answers the error if it threw. @internal */
   _begin(): Error | null {
     const made = this.#caller.call('connectionMade', this);
-    if (made && !this.#paused && mayRead(this.#state)) this.#raw.readStart();
+    if (made && !this.#paused && mayRead(this.#state)) this.#readStart();
     return made ? null : this.#fault;
   }
 
@@ -113,6 +116,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
 
   setProtocol(protocol: StreamProtocol): void {
     checkProtocol('protocol', protocol, STREAM_PROTOCOL_METHODS);
+    this.#buffers?.takeBack();
     this.#caller.protocol = protocol;
   }
 
@@ -136,13 +140,25 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     if (!this.#paused || isEnding(this.#state)) return;
     this.#paused = false;
     if (this.#held !== null || this.#heldEnd) this.#later(this.#release);
-    else if (mayRead(this.#state)) this.#raw.readStart();
+    else if (mayRead(this.#state)) this.#readStart();
+  }
+
+  #readStart(): void {
+    this.#lendBuffer();
+    this.#raw.readStart();
   }
 
   onRead(data: Buffer): void {
     if (!mayRead(this.#state)) return;
     if (this.#loop.isRunning() && this.#held === null) this.#received(data);
     else this.#hold(data);
+  }
+
+  onReadInto(length: number): void {
+    const buffer = this.#buffers?.filled() ?? null;
+    if (buffer === null || !mayRead(this.#state)) return;
+    if (!this.#loop.isRunning() || this.#held !== null) this.#hold(Buffer.from(buffer.subarray(0, length)));
+    else if (this.#caller.call('bufferUpdated', length)) this.#lendBuffer();
   }
 
   onEnd(): void {
@@ -173,22 +189,32 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
         this.#caller.call('dataReceived', rest);
         return;
       }
-      if (!this.#caller.call('getBuffer', rest.length)) return;
-      const buffer = this.#takeBuffer();
+      const buffer = this.#ownBuffers().next(rest.length);
       if (buffer === null) return;
       const length = Math.min(buffer.length, rest.length);
       buffer.set(rest.subarray(0, length));
       rest = rest.subarray(length);
       if (!this.#caller.call('bufferUpdated', length) || !mayRead(this.#state)) return;
     }
+    this.#lendBuffer();
   }
 
   #isBuffered(): boolean {
     return (this.#caller.protocol as Partial<BufferedProtocol>).getBuffer !== undefined;
   }
 
-  /** What `getBuffer()` answered; null: it was no buffer, and the connection is aborted. */
-  #takeBuffer(): Uint8Array | null {
+  #ownBuffers(): BufferedReading {
+    this.#buffers ??= new BufferedReading(this.#raw, this.#askForBuffer);
+    return this.#buffers;
+  }
+
+  /** Where the host can, what comes next is read straight into a buffer of the protocol's. */
+  #lendBuffer(): void {
+    if (this.#isBuffered() && !this.#paused && mayRead(this.#state)) this.#ownBuffers().lend();
+  }
+
+  #askForBuffer = (sizeHint: number): Uint8Array | null => {
+    if (!this.#caller.call('getBuffer', sizeHint)) return null;
     const buffer = this.#caller.result;
     this.#caller.result = undefined;
     try {
@@ -197,7 +223,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
       this._protocolFailed(error, 'getBuffer');
       return null;
     }
-  }
+  };
 
   #ended(): void {
     if (!this.#caller.call('eofReceived', undefined) || isEnding(this.#state)) return;
@@ -224,7 +250,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
       this.#heldEnd = false;
       this.#ended();
     } else {
-      this.#raw.readStart();
+      this.#readStart();
     }
   };
 
@@ -338,6 +364,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     this.#state = nextState(this.#state, 'lost');
     this.#queue.clear();
     this.#held = null;
+    this.#buffers?.takeBack();
     this.#loop._owned.resources.delete(this);
     if (!this.#aborted) this.#fault = error;
     this.#caller.call('connectionLost', this.#fault);
@@ -369,6 +396,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     this.#state = 'lost';
     this.#queue.clear();
     this.#held = null;
+    this.#buffers?.takeBack();
     this.#raw.abort();
     this.#gone();
   }
@@ -484,10 +512,4 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     this.#fault ??= error instanceof Error ? error : new Error('the protocol threw', { cause: error });
     this.#abort();
   }
-}
-
-function checkBuffer(buffer: unknown): Uint8Array {
-  if (!(buffer instanceof Uint8Array)) throw invalidArgType('getBuffer()', buffer, 'a Uint8Array');
-  if (buffer.length === 0) throw outOfRange('getBuffer().length', 0, 'at least 1');
-  return buffer;
 }

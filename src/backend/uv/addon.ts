@@ -15,7 +15,7 @@ interface Native {
    * For one copy of gyre in one thread: it calls `dispatch` once a poll phase with the number of records; and then with 0, behind the
    * microtasks, for as long as `phase` asks for it. Null without memory.
    */
-  open(dispatch: (count: number) => void, slabs: Buffer[]): Addon | null;
+  open(dispatch: (count: number) => void, slabs: Buffer[], buffers: (Uint8Array | undefined)[]): Addon | null;
 }
 
 export interface Addon {
@@ -34,6 +34,8 @@ export interface Addon {
 
   readStart(id: Id): number;
   readStop(id: Id): void;
+  /** On: the next read goes into the buffer that `buffers` has for the id. Answers whether it was on. */
+  readInto(id: Id, on: boolean): boolean;
   /** These three: how many bytes the kernel has taken. */
   tryWrite(id: Id, data: Uint8Array): number;
   tryWriteArena(id: Id, length: number): number;
@@ -150,7 +152,11 @@ export type Loaded = { addon: Addon } | { addon: null; reason: string; broken: b
  *
  * @returns `broken`: it is there and does not work, which somebody should hear of
  */
-export function loadAddon(dispatch: (count: number) => void, slabs: Buffer[]): Loaded {
+export function loadAddon(
+  dispatch: (count: number) => void,
+  slabs: Buffer[],
+  buffers: (Uint8Array | undefined)[],
+): Loaded {
   const { bun, deno } = process.versions as Record<string, string | undefined>;
   // Their libuv is an imitation: a call of it ends the process.
   if (bun !== undefined || deno !== undefined) {
@@ -164,7 +170,7 @@ export function loadAddon(dispatch: (count: number) => void, slabs: Buffer[]): L
     try {
       const native = require(file) as Native;
       if (native.abi !== ABI) return broken(`${file} is of another version of gyre`);
-      const addon = native.open(dispatch, slabs);
+      const addon = native.open(dispatch, slabs, buffers);
       return addon === null ? broken(`${file} has no memory to begin with`) : { addon };
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;

@@ -22,6 +22,7 @@ export const SENT = 8;
 export const RESOLVED = 9;
 export const EXITED = 10;
 export const POLLED = 11;
+export const READ_INTO = 12;
 
 const EVENT_WORDS = 5;
 /** In `phase`. */
@@ -38,6 +39,8 @@ export interface Target {
 const targets: (Target | undefined)[] = [];
 /** By slot. */
 const slabs: Buffer[] = [];
+/** By index: what the native part reads into, once. */
+const buffers: (Uint8Array | undefined)[] = [];
 let loaded: Loaded | null = null;
 let native: Addon;
 
@@ -66,7 +69,7 @@ function callNext(callback: () => void): boolean {
 /** Loads the native part at the first call in this thread. Null: it is there; else why it is not. */
 export function load(): Exclude<Loaded, { addon: Addon }> | null {
   if (loaded === null) {
-    loaded = loadAddon(dispatch, slabs);
+    loaded = loadAddon(dispatch, slabs, buffers);
     if (loaded.addon !== null) native = loaded.addon;
   }
   return loaded.addon === null ? loaded : null;
@@ -84,6 +87,12 @@ export function register(target: Target): void {
 export function unregister(target: Target): void {
   const index = target.id & INDEX_MASK;
   if (targets[index] === target) targets[index] = undefined;
+}
+
+/** Has the next bytes of a stream read into the buffer; null: no more. Answers whether the one before was not read into yet. */
+export function readInto(id: Id, buffer: Uint8Array | null): boolean {
+  buffers[id & INDEX_MASK] = buffer ?? undefined;
+  return native.readInto(id, buffer !== null);
 }
 
 /** A part of a slab: nobody else's from now on. */

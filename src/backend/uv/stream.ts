@@ -4,7 +4,18 @@ import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
-import { addon, END, ERROR, READ, register, slice, unregister, WRITTEN } from './dispatch.ts';
+import {
+  addon,
+  END,
+  ERROR,
+  READ,
+  READ_INTO,
+  readInto,
+  register,
+  slice,
+  unregister,
+  WRITTEN,
+} from './dispatch.ts';
 import { systemError } from './errors.ts';
 
 /** Bytes. Up to here copying chunks together costs less than handing each over. */
@@ -23,6 +34,10 @@ export class UvStream implements RawStream, SocketControl, Target {
   #held: Buffer[] | null = null;
   #end: 'none' | 'held' | 'told' = 'none';
   #error: Error | null = null;
+  /** What is read into, while there is one. */
+  #into: Uint8Array | null = null;
+  /** What one held that was taken back too late: it had been read into, and the record of that is still to come. */
+  #late: Buffer | null = null;
   #ending: boolean = false;
   #closed: boolean = false;
 
@@ -59,6 +74,13 @@ export class UvStream implements RawStream, SocketControl, Target {
     if (this.#ending) return;
     this.#reading = false;
     addon().readStop(this.id);
+  }
+
+  readInto(buffer: Uint8Array | null): void {
+    if (this.#ending) return;
+    const unread = readInto(this.id, buffer);
+    if (this.#into !== null && !unread) this.#late = Buffer.from(this.#into);
+    this.#into = buffer;
   }
 
   write(chunks: Uint8Array[]): boolean {
@@ -132,6 +154,9 @@ export class UvStream implements RawStream, SocketControl, Target {
         if (this.#reading && this.#held === null) (this.#events as StreamEvents).onRead(slice(a, b, c));
         else this.#hold(slice(a, b, c));
         return;
+      case READ_INTO:
+        this.#wasReadInto(a);
+        return;
       case END:
         this.#end = 'held';
         if (this.#reading && this.#held === null) this.#tellEnd();
@@ -144,6 +169,19 @@ export class UvStream implements RawStream, SocketControl, Target {
         if (a < 0) this.#fail(a, 'write');
         else this.#events?.onWritten();
     }
+  }
+
+  #wasReadInto(length: number): void {
+    const late = this.#late;
+    const memory = late ?? (this.#into as Uint8Array);
+    if (late === null) this.#into = null;
+    this.#late = null;
+    const mayTell = this.#reading && this.#held === null;
+    if (mayTell && late === null) (this.#events as StreamEvents).onReadInto?.(length);
+    // The protocol has given its memory to another thread, with the data in it.
+    else if (memory.length < length) this.#fail(EFAULT, 'read');
+    else if (mayTell) (this.#events as StreamEvents).onRead((late as Buffer).subarray(0, length));
+    else this.#hold(Buffer.from(memory.subarray(0, length)));
   }
 
   /** Whether the kernel has taken all of `data`; else libuv has what is left of it. */
@@ -195,6 +233,9 @@ export class UvStream implements RawStream, SocketControl, Target {
     this.#ending = true;
     this.#reading = false;
     this.#held = null;
+    if (this.#into !== null) readInto(this.id, null);
+    this.#into = null;
+    this.#late = null;
     unregister(this);
     process.nextTick(this.#tellClose);
   }
@@ -233,6 +274,7 @@ function pipeInfo(direction: 'read' | 'write', stream: UvStream): StreamInfo {
   };
 }
 
+const EFAULT = -14;
 const EPIPE = -32;
 const ENOTCONN = -107;
 

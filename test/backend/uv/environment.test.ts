@@ -111,7 +111,7 @@ test('two copies of gyre in one thread have a native part each', { skip }, () =>
     const { loadAddon } = await import(${JSON.stringify(new URL('../../../src/backend/uv/addon.ts', import.meta.url).href)});
     const loop = new UvEventLoop();
     let records = 0;
-    const other = loadAddon((count) => { records += count; }, []).addon;
+    const other = loadAddon((count) => { records += count; }, [], []).addon;
     const datagram = other.datagram(2, other.packAddress('127.0.0.1', 0, 0), null, false, false);
     other.receiveStart(datagram);
     other.trySend(datagram, Buffer.from('x'), other.packAddress(...other.sockname(datagram), 0));

@@ -148,7 +148,8 @@ test('TCP', { skip }, async () => {
       server.abortClients();
     }
   });
-  assert.ok(allocations > 8, `${allocations}`);
+  // A listener (three), both ends, the connect, a write: how many writes there are is the kernel's choice.
+  assert.ok(allocations >= 7, `${allocations}`);
 });
 
 test('a server without memory turns clients away, and serves those that come later', { skip }, async () => {
@@ -291,7 +292,7 @@ test('a copy of gyre that finds no memory to begin with says so', { skip }, () =
   let failures = 0;
   for (let n = 0; ; n++) {
     failAllocation(n);
-    const opened = native.open(() => {}, []);
+    const opened = native.open(() => {}, [], []);
     const fired = failAllocation(-1) < 0;
     if (!fired) break;
     assert.equal(opened, null);

@@ -35,6 +35,7 @@ const SIGNATURES: Record<string, Kind[]> = {
   failedAt: [],
   readStart: ['id'],
   readStop: ['id'],
+  readInto: ['id', 'bool'],
   tryWrite: ['id', 'bytes'],
   tryWriteArena: ['id', 'int'],
   tryWriteAll: ['id', 'chunks'],

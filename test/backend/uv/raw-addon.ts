@@ -17,6 +17,7 @@ export const ACCEPTED = 6;
 export const MESSAGE = 7;
 export const RESOLVED = 9;
 export const EXITED = 10;
+export const READ_INTO = 12;
 
 const EVENT_WORDS = 5;
 
@@ -24,11 +25,13 @@ const EVENT_WORDS = 5;
 export class RawAddon {
   readonly addon: Addon;
   readonly slabs: Buffer[] = [];
+  /** By index: what is to be read into. */
+  readonly buffers: (Uint8Array | undefined)[] = [];
   /** All that came and was not yet taken. */
   readonly records: Record_[] = [];
 
   constructor() {
-    const { addon } = loadAddon((count) => this.#dispatch(count), this.slabs);
+    const { addon } = loadAddon((count) => this.#dispatch(count), this.slabs, this.buffers);
     if (addon === null) throw new Error('there is no native part');
     this.addon = addon;
   }
