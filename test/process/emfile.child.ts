@@ -34,7 +34,8 @@ await loop.runUntilComplete(async () => {
   }
   for (const fd of taken) closeSync(fd);
   const again = (await runShell(loop, 'echo works', { stderr: STDOUT })).text(1);
-  await eventually(() => openDescriptors() === before);
+  // What Node had open for a moment before may be closed by now.
+  await eventually(() => openDescriptors() <= before);
   console.log(JSON.stringify({ codes: [...codes], again }));
 });
 loop.close();
