@@ -5,7 +5,7 @@
 // GYRE_NODE=/path/to/node runs the tests under another node.
 //
 // What is tested on a real loop is tested twice: on the node backend, and then on the native one, where that is built. Which
-// one alone says GYRE_TEST_BACKEND=node|uv.
+// one alone says GYRE_TEST_BACKEND=node|uv. It is also what GYRE_BACKEND says to the programs among the tests.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -31,11 +31,12 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-/** Those of which `onNode()` of test/helpers/pairs.ts makes the loops. */
+/** Those of which `onNode()` of test/helpers/pairs.ts or the policy makes the loops. */
 const onEither = files.filter(
   (file) =>
-    /^test\/(net|process|streams)\//.test(file) &&
-    readFileSync(`${root}/${file}`, 'utf8').includes('onNode('),
+    /^test\/(compat|entry|examples|executor)\/|^test\/(runner|start)\.test/.test(file) ||
+    (/^test\/(net|process|streams)\//.test(file) &&
+      readFileSync(`${root}/${file}`, 'utf8').includes('onNode(')),
 );
 
 const node = process.env.GYRE_NODE || process.execPath;
@@ -44,11 +45,11 @@ const notes = mkdtempSync(path.join(tmpdir(), 'gyre-test-'));
 
 /**
  * @param {readonly string[]} names the files
- * @param {string} [backend] for GYRE_TEST_BACKEND; as it is
+ * @param {string} [backend] for GYRE_TEST_BACKEND and GYRE_BACKEND
  * @returns {Promise<{ code: number, totals: Map<string, number> }>} the exit code, and the numbers of the closing lines
  */
-async function run(names, backend) {
-  const note = path.join(notes, `${backend ?? 'all'}.tap`);
+async function run(names, backend = process.env.GYRE_TEST_BACKEND ?? 'node') {
+  const note = path.join(notes, `${backend}.tap`);
   const code = await runChild(
     node,
     [
@@ -69,7 +70,7 @@ async function run(names, backend) {
       '--test',
       ...names,
     ],
-    { cwd: root, env: { ...process.env, ...(backend === undefined ? {} : { GYRE_TEST_BACKEND: backend }) } },
+    { cwd: root, env: { GYRE_BACKEND: backend, ...process.env, GYRE_TEST_BACKEND: backend } },
   );
   return { code, totals: totalsOf(note) };
 }

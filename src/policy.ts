@@ -23,7 +23,9 @@ export interface BackendInfo {
 }
 
 /**
- * Says which backend `newEventLoop()` uses, and why.
+ * Says which backend `newEventLoop()` uses, and why: the native one where it is there, which takes real Node and a build for the platform;
+ * else the portable one. A native build that is there and cannot be loaded is told of by one warning of the process.
+ * `GYRE_BACKEND=node` and `GYRE_BACKEND=uv` in the environment force the choice.
  *
  * @throws LoopError `ERR_UNSUPPORTED` when `GYRE_BACKEND` names a backend that is not there
  *
@@ -31,7 +33,8 @@ export interface BackendInfo {
  * ```ts
  * import { backendInfo } from 'gyre';
  *
- * console.log(backendInfo().backend); // node
+ * const { backend, reason } = backendInfo();
+ * console.log(`${backend}: ${reason}`); // uv: the native backend is there
  * ```
  */
 export function backendInfo(): BackendInfo {
@@ -39,10 +42,7 @@ export function backendInfo(): BackendInfo {
   switch (forced) {
     case undefined:
     case '':
-      return {
-        backend: 'node',
-        reason: 'the portable backend is the default of this version; GYRE_BACKEND=uv takes the native one',
-      };
+      return bestBackend();
     case 'node':
       return { backend: 'node', reason: 'GYRE_BACKEND asks for it' };
     case 'uv': {
@@ -56,6 +56,21 @@ export function backendInfo(): BackendInfo {
         `GYRE_BACKEND=${forced}: there are node and uv (the simulated loop is made by its own class)`,
       );
   }
+}
+
+let hasWarned = false;
+
+function bestBackend(): BackendInfo {
+  const missing = whyNoNativeBackend();
+  if (missing === null) return { backend: 'uv', reason: 'the native backend is there' };
+  // That there is none is nobody's mistake.
+  if (missing.broken && !hasWarned) {
+    hasWarned = true;
+    process.emitWarning(`the portable backend is used, because ${missing.reason}`, {
+      code: 'GYRE_NO_NATIVE',
+    });
+  }
+  return { backend: 'node', reason: missing.reason };
 }
 
 /**

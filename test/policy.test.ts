@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
+import { ABI } from '../src/backend/uv/addon.ts';
 import { SimulatedEventLoop } from '../src/entry/sim.ts';
 import type { BaseEventLoop } from '../src/index.ts';
 import {
@@ -26,21 +31,66 @@ afterEach(() => {
   else process.env.GYRE_BACKEND = given;
 });
 
-test('newEventLoop() is a NodeEventLoop unless GYRE_BACKEND says otherwise, and backendInfo() says why', () => {
+test('newEventLoop() is native where that is there, else portable, and backendInfo() says why', () => {
   delete process.env.GYRE_BACKEND;
+  const missing = whyNoNativeBackend();
   const loop = newEventLoop();
-  assert.ok(loop instanceof NodeEventLoop);
+  assert.ok(loop instanceof (missing === null ? UvEventLoop : NodeEventLoop));
   loop.close();
-  const { backend, reason } = backendInfo();
-  assert.equal(backend, 'node');
-  assert.match(reason, /default of this version/);
+  if (missing === null)
+    assert.deepEqual(backendInfo(), { backend: 'uv', reason: 'the native backend is there' });
+  else assert.deepEqual(backendInfo(), { backend: 'node', reason: missing.reason });
 });
+
+/** What a program sees of a native build. */
+function seen(native: string): { backend: string; reason: string; warnings: string[] } {
+  const program = `
+    const { backendInfo, newEventLoop } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).href)});
+    const warnings = [];
+    process.on('warning', ({ code, message }) => warnings.push(code + ': ' + message));
+    for (let i = 0; i < 3; i++) newEventLoop().close();
+    await new Promise((resolve) => setImmediate(resolve));
+    console.log(JSON.stringify({ ...backendInfo(), warnings }));`;
+  const { GYRE_BACKEND: _, ...env } = process.env;
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--no-warnings', '--import', 'tsx', '--input-type=module', '--eval', program],
+    { encoding: 'utf8', env: { ...env, GYRE_NATIVE: native } },
+  );
+  assert.deepEqual([status, stderr], [0, '']);
+  return JSON.parse(stdout);
+}
+
+for (const [what, content, reason] of [
+  ['is not there', null, /cannot be loaded: Cannot find module/],
+  ['is no library', 'text', /cannot be loaded: /],
+  ['is of another version', 'exports.abi = 1;', /is of another version of gyre/],
+  ['finds no memory', 'exports.abi = ABI; exports.open = () => null;', /has no memory/],
+  ['fails', 'throw new Error("a bug");', /cannot be loaded: a bug/],
+] as const) {
+  test(`a native build that ${what} is told of once, and the portable backend taken`, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gyre-policy-'));
+    try {
+      const file = join(
+        folder,
+        content?.includes('exports') || content?.includes('throw') ? 'native.cjs' : 'native.node',
+      );
+      if (content !== null) writeFileSync(file, content.replace('ABI', String(ABI)));
+      const { backend, reason: given, warnings } = seen(file);
+      assert.equal(backend, 'node');
+      assert.match(given, reason);
+      assert.deepEqual(warnings, [`GYRE_NO_NATIVE: the portable backend is used, because ${given}`]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+}
 
 test('GYRE_BACKEND forces the choice, and an unknown one is refused with what there is', () => {
   process.env.GYRE_BACKEND = 'node';
   assert.deepEqual(backendInfo(), { backend: 'node', reason: 'GYRE_BACKEND asks for it' });
   process.env.GYRE_BACKEND = '';
-  assert.match(backendInfo().reason, /default of this version/);
+  assert.notEqual(backendInfo().reason, 'GYRE_BACKEND asks for it');
   process.env.GYRE_BACKEND = 'uv';
   const missing = whyNoNativeBackend();
   if (missing === null) {

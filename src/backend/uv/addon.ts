@@ -141,7 +141,7 @@ export interface Addon {
 }
 
 /** What this file and the native part must agree on: raised whenever a function or a record changes. */
-const ABI = 3;
+export const ABI = 3;
 
 /** The native part, or why there is none. */
 export type Loaded = { addon: Addon } | { addon: null; reason: string; broken: boolean };
@@ -164,9 +164,9 @@ export function loadAddon(
   }
   const require = createRequire(import.meta.url);
   const name = `@gyre/uv-${process.platform}-${process.arch}-gnu`;
-  const own =
-    process.env.GYRE_NATIVE ?? fileURLToPath(new URL('../../../native/build/gyre.node', import.meta.url));
-  for (const file of [own, name]) {
+  const asked = process.env.GYRE_NATIVE;
+  const own = fileURLToPath(new URL('../../../native/build/gyre.node', import.meta.url));
+  for (const file of asked === undefined ? [own, name] : [asked]) {
     try {
       const native = require(file) as Native;
       if (native.abi !== ABI) return broken(`${file} is of another version of gyre`);
@@ -174,7 +174,8 @@ export function loadAddon(
       return addon === null ? broken(`${file} has no memory to begin with`) : { addon };
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      if (code !== 'MODULE_NOT_FOUND') return broken(`${file} cannot be loaded: ${message}`);
+      if (code !== 'MODULE_NOT_FOUND' || file === asked)
+        return broken(`${file} cannot be loaded: ${message}`);
     }
   }
   return absent(`the package ${name} is not installed`);
