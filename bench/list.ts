@@ -1,61 +1,37 @@
 /**
  * Every workload, with its size, its unit and what is asked of it. The numbers live here and nowhere else: programs are
  * given theirs as an argument.
- *
- * A peer is who runs: `gyre`, `asyncio`, `uvloop`, or `node` for Node's own primitives (`node-x` for a second way to write
- * the same thing). The program of `gyre` is `gyre/<program>.ts`, that of `node-x` is `node/<program>-x.ts`, that of asyncio
- * and of uvloop `asyncio/<program>.py`.
  */
+import type { Target, Workload } from './workload.ts';
 
-/** Gyre is to be at least so many times as fast as the peer. Node versions below 26 are held to the first number. */
-export interface Target {
-  peer: string;
-  node20: number;
-  node26: number;
+const SCHEDULERS = ['gyre', 'node', 'asyncio', 'uvloop'] as const;
+const EVERYBODY = ['gyre-uv', 'gyre-node', 'libuv', 'uvloop', 'asyncio', 'node', 'bun'] as const;
+
+const MEBIBYTE = 2 ** 20;
+
+/** `gyre` is to be so many times as fast as `peer`. */
+function asked(gyre: string, atLeast: number, peer: string, onNode26: number = atLeast): Target {
+  return { gyre, peer, node20: atLeast, node26: onNode26 };
 }
 
-interface Listed {
-  name: string;
-  title: string;
-  /** Of the value that is compared. */
-  unit: string;
-  better: 'lower' | 'higher';
-  program: string;
-  peers: readonly string[];
-  targets?: readonly Target[];
-}
+/** Whoever installs the native backend loses nothing by it, whatever the program does. */
+const NATIVE_PAYS = asked('gyre-uv', 1, 'gyre-node');
+/** What gyre adds to the socket that it runs on. */
+const NEARLY_NET = asked('gyre-node', 0.95, 'node');
 
-/** A program that measures itself. */
-export interface ProcessWorkload extends Listed {
-  kind: 'process';
-  operations: number;
-}
+const BY_PROTOCOL = [NATIVE_PAYS, NEARLY_NET] as const;
+const BY_PROTOCOL_AT_100 = [
+  asked('gyre-uv', 0.93, 'libuv'),
+  asked('gyre-uv', 1.5, 'node'),
+  asked('gyre-uv', 1.1, 'uvloop'),
+  asked('gyre-uv', 1.05, 'bun'),
+  ...BY_PROTOCOL,
+] as const;
 
-/** A server, measured from outside by load/load.c. */
-export interface NetworkWorkload extends Listed {
-  kind: 'network';
-  mode: 'echo' | 'connect';
-  connections: number;
-  messageBytes: number;
-  /** Messages that each connection keeps in flight. */
-  depth: number;
-}
-
-export type Workload = ProcessWorkload | NetworkWorkload;
-
-const EVERYBODY = ['gyre', 'node', 'asyncio', 'uvloop'] as const;
-
-const perOperation = { kind: 'process', unit: 'ns of CPU', better: 'lower', peers: EVERYBODY } as const;
+const perOperation = { kind: 'process', unit: 'ns of CPU', better: 'lower', peers: SCHEDULERS } as const;
 const perSecond = { kind: 'network', better: 'higher', peers: EVERYBODY } as const;
 
-const echo = {
-  ...perSecond,
-  unit: 'messages/s',
-  program: 'echo',
-  mode: 'echo',
-  depth: 1,
-  targets: [{ peer: 'node', node20: 0.95, node26: 0.95 }],
-} as const;
+const echo = { ...perSecond, unit: 'messages/s', program: 'echo', mode: 'echo', depth: 1 } as const;
 
 export const WORKLOADS: readonly Workload[] = [
   {
@@ -64,7 +40,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '`callSoon` of 500,000 callbacks from within a callback, and their run',
     program: 'callsoon',
     operations: 500_000,
-    targets: [{ peer: 'uvloop', node20: 6, node26: 8 }],
+    targets: [asked('gyre', 6, 'uvloop', 8)],
   },
   {
     ...perOperation,
@@ -79,7 +55,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '`sleep(0)` over 100 tasks',
     program: 'sleep0',
     operations: 500_000,
-    targets: [{ peer: 'uvloop', node20: 1.5, node26: 2.5 }],
+    targets: [asked('gyre', 1.5, 'uvloop', 2.5)],
   },
   {
     ...perOperation,
@@ -87,7 +63,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '200,000 timers over 0..200 ms, scheduled and run',
     program: 'timers',
     operations: 200_000,
-    targets: [{ peer: 'uvloop', node20: 5, node26: 5 }],
+    targets: [asked('gyre', 5, 'uvloop')],
   },
   {
     ...perOperation,
@@ -95,7 +71,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '500,000 timers, created and cancelled',
     program: 'timer-cancel',
     operations: 500_000,
-    targets: [{ peer: 'uvloop', node20: 5, node26: 5 }],
+    targets: [asked('gyre', 5, 'uvloop')],
   },
   {
     ...perOperation,
@@ -103,7 +79,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '`Queue` of one item, put and get between two tasks',
     program: 'queue-put-get',
     operations: 100_000,
-    targets: [{ peer: 'uvloop', node20: 2, node26: 2 }],
+    targets: [asked('gyre', 2, 'uvloop')],
   },
   {
     ...perOperation,
@@ -111,7 +87,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '`Lock`, uncontended: acquire and release',
     program: 'lock',
     operations: 500_000,
-    targets: [{ peer: 'asyncio', node20: 1, node26: 1 }],
+    targets: [asked('gyre', 1, 'asyncio')],
   },
   {
     ...perOperation,
@@ -127,7 +103,7 @@ export const WORKLOADS: readonly Workload[] = [
     unit: 'us',
     better: 'lower',
     program: 'lateness',
-    peers: EVERYBODY,
+    peers: SCHEDULERS,
     operations: 1000,
   },
   {
@@ -136,6 +112,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'TCP echo by protocol, 1 connection, 1 KiB',
     connections: 1,
     messageBytes: 1024,
+    targets: BY_PROTOCOL,
   },
   {
     ...echo,
@@ -143,6 +120,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'TCP echo by protocol, 10 connections, 1 KiB',
     connections: 10,
     messageBytes: 1024,
+    targets: BY_PROTOCOL,
   },
   {
     ...echo,
@@ -150,6 +128,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'TCP echo by protocol, 100 connections, 1 KiB',
     connections: 100,
     messageBytes: 1024,
+    targets: BY_PROTOCOL_AT_100,
   },
   {
     ...echo,
@@ -157,6 +136,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'TCP echo by protocol, 1,000 connections, 1 KiB',
     connections: 1000,
     messageBytes: 1024,
+    targets: BY_PROTOCOL,
   },
   {
     ...echo,
@@ -164,28 +144,55 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'TCP echo by protocol, 10 connections, 64 KiB',
     connections: 10,
     messageBytes: 65_536,
+    targets: [asked('gyre-uv', 0.9, 'libuv'), ...BY_PROTOCOL],
   },
   {
     ...echo,
     name: 'streams',
-    title: 'TCP echo by streams, 100 connections, 1 KiB (Node: `for await` over the socket)',
+    title: 'TCP echo by streams, 100 connections, 1 KiB (Node and Bun: `for await` over the socket)',
     program: 'streams',
+    peers: ['gyre-uv', 'gyre-node', 'uvloop', 'asyncio', 'node', 'bun-node'],
     connections: 100,
     messageBytes: 1024,
-    targets: [{ peer: 'node', node20: 1, node26: 1 }],
+    targets: [
+      asked('gyre-uv', 1.3, 'uvloop'),
+      asked('gyre-uv', 1.3, 'node'),
+      NATIVE_PAYS,
+      asked('gyre-node', 1, 'node'),
+    ],
   },
   {
     ...echo,
     name: 'lines',
     title:
-      'Line echo by `readline`, 100 connections, 32-byte lines, 16 in flight (Node: `node:readline`, split by hand)',
+      'Line echo by `readline`, 100 connections, 32-byte lines, 16 in flight, a write each (Node: `node:readline`; `split`: cut by hand; `cork`: one write for all the lines of a read)',
     unit: 'lines/s',
     program: 'lines',
-    peers: ['gyre', 'node', 'node-split', 'asyncio', 'uvloop'],
+    peers: [...EVERYBODY, 'node-split', 'libuv-cork', 'bun-cork'],
     connections: 100,
     messageBytes: 32,
     depth: 16,
-    targets: [{ peer: 'node', node20: 1.5, node26: 1.5 }],
+    targets: [asked('gyre-uv', 2, 'uvloop'), NATIVE_PAYS, asked('gyre-node', 1.5, 'node')],
+  },
+  {
+    ...echo,
+    name: 'unix',
+    title: 'Echo by protocol over a unix socket, 100 connections, 1 KiB',
+    unix: true,
+    connections: 100,
+    messageBytes: 1024,
+    targets: BY_PROTOCOL_AT_100,
+  },
+  {
+    ...echo,
+    name: 'udp',
+    title: 'UDP echo, 64 B, 8 sockets with 16 in flight each',
+    program: 'udp',
+    mode: 'udp',
+    connections: 8,
+    messageBytes: 64,
+    depth: 16,
+    targets: [asked('gyre-uv', 1.5, 'node'), asked('gyre-uv', 1, 'uvloop'), NATIVE_PAYS],
   },
   {
     ...perSecond,
@@ -197,5 +204,32 @@ export const WORKLOADS: readonly Workload[] = [
     connections: 32,
     messageBytes: 64,
     depth: 1,
+    targets: [asked('gyre-uv', 1.3, 'node'), NATIVE_PAYS],
+  },
+  {
+    kind: 'bulk',
+    name: 'bulk',
+    title: 'One way: 2 GiB in writes of 64 KiB with back-pressure, to a reader that keeps up (CPU: a MB)',
+    unit: 'MB/s',
+    better: 'higher',
+    program: 'bulk',
+    peers: EVERYBODY,
+    writeBytes: 65_536,
+    warmUpWrites: (256 * MEBIBYTE) / 65_536,
+    measuredWrites: (2048 * MEBIBYTE) / 65_536,
+    targets: [NATIVE_PAYS],
+  },
+  {
+    kind: 'idle',
+    name: 'memory',
+    title: 'Resident memory of the server an idle connection, of 5,000 that echoed 1 KiB once',
+    unit: 'KiB',
+    better: 'lower',
+    program: 'echo',
+    peers: EVERYBODY,
+    connections: 5000,
+    messageBytes: 1024,
+    // At most 0.6 of what Node takes.
+    targets: [asked('gyre-uv', 1 / 0.6, 'node'), NATIVE_PAYS],
   },
 ];

@@ -1,22 +1,19 @@
 /**
- * What the programs of `gyre/` and `node/` share, and the twin of `asyncio/measure.py`: each program is started by run.ts
+ * What the programs of `gyre/`, `node/` and `bun/` share, and the twin of `asyncio/measure.py`: each program is started by run.ts
  * with the size of its workload as argument, and prints one JSON line.
  */
-import { cpuUsage, exit, stdin } from 'node:process';
+import { cpuUsage } from 'node:process';
 
-/** The line of a program that measures itself. */
-export interface Measurement {
+export interface Figures {
   /** In the unit of the workload. */
   value: number;
   /** Further figures, by the name of their column. */
   details: Record<string, number>;
-  /** What ran: name and version. */
-  runtime: string;
 }
 
-/** The line of a server, once it listens on the loopback address. */
-export interface Announcement {
-  port: number;
+/** The line of a program that measures itself. */
+export interface Measurement extends Figures {
+  /** What ran: name and version. */
   runtime: string;
 }
 
@@ -24,7 +21,8 @@ export interface Announcement {
 const WARM_UPS = 2;
 const REPETITIONS = 5;
 
-const RUNTIME: string = `Node ${process.version}`;
+const { bun } = process.versions as { bun?: string };
+export const RUNTIME: string = bun === undefined ? `Node ${process.version}` : `Bun ${bun}`;
 
 export function operationsAsked(): number {
   const operations = Number(process.argv[2]);
@@ -59,16 +57,9 @@ export function reportLateness(milliseconds: number[]): void {
   report(at(0.5), { 'min us': at(0), 'p99 us': at(0.99), 'max us': at(1) });
 }
 
-function report(value: number, details: Record<string, number>): void {
+export function report(value: number, details: Record<string, number>): void {
   const measurement: Measurement = { value, details, runtime: RUNTIME };
   console.log(JSON.stringify(measurement));
-}
-
-/** Tells run.ts where the server listens, and ends the process when run.ts lets go of it, however that comes about. */
-export function announce(port: number): void {
-  const announcement: Announcement = { port, runtime: RUNTIME };
-  console.log(JSON.stringify(announcement));
-  stdin.resume().once('end', () => exit(0));
 }
 
 export function median(values: readonly number[]): number {

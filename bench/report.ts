@@ -1,7 +1,6 @@
 /** From figures to markdown. */
-import type { Target, Workload } from './list.ts';
-import type { Measurement } from './measure.ts';
-import { median } from './measure.ts';
+import type { PeerResult, Verdict, WorkloadResult } from './ratios.ts';
+import { cpuRatio, isGyre, middle, SERVER_CPU, speedRatio, targetOf, verdictOf } from './ratios.ts';
 
 /** Rounds that lie further apart than this are marked: a difference of that size means nothing. */
 const NOISY_SPREAD = 0.25;
@@ -10,96 +9,122 @@ const BUSY_GENERATOR = 97;
 /** Below this, with more than one connection to serve, something else took the server's core. */
 const IDLE_SERVER = 90;
 
-/** A peer's rounds of one workload, or why there are none. */
-export interface PeerResult {
-  peer: string;
-  rounds: Measurement[];
-  failure?: string;
-}
-
-export interface WorkloadResult {
-  workload: Workload;
-  peers: PeerResult[];
-}
-
-/** One asked ratio, and whether it was reached; null where a side was not measured. */
-interface Verdict {
-  workload: string;
-  peer: string;
-  asked: number;
-  ratio: number | null;
-}
-
+/** Everything about one workload: a row a peer. */
 export function workloadTable(result: WorkloadResult, nodeMajor: number): string {
   const { workload, peers } = result;
-  const columns = [...new Set(peers.flatMap((peer) => Object.keys(peer.rounds[0]?.details ?? {})))];
-  const header = ['peer', workload.unit, 'spread', "gyre's speed / peer's", 'asked', 'reached', ...columns];
-  const rows = peers.map((peer) => {
-    const verdict = verdictOf(result, peer.peer, nodeMajor);
-    const ratio = ratioTo(result, peer.peer);
-    return [
-      peer.peer,
-      peer.rounds.length === 0 ? '–' : figure(middle(peer)),
-      peer.rounds.length < 2 ? '–' : `${percent(spread(peer))}${spread(peer) > NOISY_SPREAD ? ' ~' : ''}`,
-      ratio === null || peer.peer === 'gyre' ? '' : ratio.toFixed(3),
-      verdict === null ? '' : `≥ ${verdict.asked}`,
-      verdict === null ? '' : reached(verdict),
-      ...columns.map((column) =>
-        figure(median(peer.rounds.map((round) => round.details[column] ?? Number.NaN))),
-      ),
-    ];
-  });
-  const notes = peers.flatMap((peer) => notesOn(workload, peer));
+  const ours = peers.map(({ peer }) => peer).filter(isGyre);
+  const details = [...new Set(peers.flatMap((peer) => Object.keys(peer.rounds[0]?.details ?? {})))];
+  const hasCpu = details.includes(SERVER_CPU);
+  const others = details.filter((detail) => detail !== SERVER_CPU);
+  const header = [
+    ...['peer', workload.unit, 'spread'],
+    ...ours.map((gyre) => `${gyre}'s speed / peer's`),
+    ...(hasCpu ? [SERVER_CPU, ...ours.map((gyre) => `peer's CPU / ${gyre}'s`)] : []),
+    ...others,
+  ];
+  const rows = peers.map((peer) => [
+    peer.peer,
+    figure(middle(peer)),
+    spreadCell(peer),
+    ...ours.map((gyre) => (gyre === peer.peer ? '' : ratioCell(result, gyre, peer.peer, nodeMajor))),
+    ...(hasCpu
+      ? [
+          figure(middle(peer, SERVER_CPU)),
+          ...ours.map((gyre) => (gyre === peer.peer ? '' : ratio(cpuRatio(result, gyre, peer.peer)))),
+        ]
+      : []),
+    ...others.map((detail) => figure(middle(peer, detail))),
+  ]);
   return [
     `## ${workload.name}: ${workload.title}`,
     `In ${workload.unit}; ${workload.better} is better.`,
     table(header, rows),
-    ...notes.map((note) => `- ${note}`),
+    ...notesOn(result).map((note) => `- ${note}`),
+  ].join('\n\n');
+}
+
+/** One of gyre's peers against all others: a row a workload. */
+export function summaryTable(results: readonly WorkloadResult[], gyre: string, nodeMajor: number): string {
+  const mine = results.filter(({ peers }) => peers.some(({ peer }) => peer === gyre));
+  const columns = columnsOf(mine, gyre);
+  const rows = mine.map((result) => [
+    `${result.workload.name}, ${result.workload.unit}`,
+    figure(middle(result.peers.find(({ peer }) => peer === gyre))),
+    ...columns.map((peer) => ratioCell(result, gyre, peer, nodeMajor)),
+  ]);
+  return [
+    `## ${gyre}, on Node ${nodeMajor}`,
+    `Its figure, and its speed over each peer's: above 1 it is the faster one. In brackets what was asked; bold: not reached.`,
+    table(['workload', gyre, ...columns], rows),
+  ].join('\n\n');
+}
+
+/** As {@link summaryTable}, for the server's CPU time a message; empty where there is none. */
+export function cpuTable(results: readonly WorkloadResult[], gyre: string, nodeMajor: number): string {
+  const mine = results.filter((result) => cpuRatio(result, gyre, gyre) !== null);
+  if (mine.length === 0) return '';
+  const columns = columnsOf(mine, gyre);
+  const rows = mine.map((result) => [
+    result.workload.name,
+    figure(
+      middle(
+        result.peers.find(({ peer }) => peer === gyre),
+        SERVER_CPU,
+      ),
+    ),
+    ...columns.map((peer) => ratio(cpuRatio(result, gyre, peer))),
+  ]);
+  return [
+    `## ${gyre}, server CPU, on Node ${nodeMajor}`,
+    `Microseconds a message (a connection, a MB), and each peer's over gyre's: above 1 gyre takes less. Where the generator is the limit, this is what can be compared.`,
+    table(['workload', gyre, ...columns], rows),
   ].join('\n\n');
 }
 
 export function verdictTable(results: readonly WorkloadResult[], nodeMajor: number): string {
   const verdicts = results.flatMap((result) =>
-    (result.workload.targets ?? []).map((target) => verdictOf(result, target.peer, nodeMajor) as Verdict),
+    (result.workload.targets ?? []).map((target) => verdictOf(result, target, nodeMajor)),
   );
   const rows = verdicts.map((verdict) => [
     verdict.workload,
+    verdict.gyre,
     verdict.peer,
-    `≥ ${verdict.asked}`,
-    verdict.ratio === null ? '–' : verdict.ratio.toFixed(3),
+    `≥ ${asked(verdict)}`,
+    ratio(verdict.ratio),
+    verdict.range === null ? '–' : verdict.range.map((one) => one.toFixed(2)).join('..'),
     reached(verdict),
   ]);
-  return `## What was asked, on Node ${nodeMajor}\n\n${table(['workload', 'peer', 'asked', 'measured', 'reached'], rows)}`;
+  const header = ['workload', 'gyre', 'peer', 'asked', 'measured', 'single rounds', 'reached'];
+  return `## What was asked, on Node ${nodeMajor}\n\n${table(header, rows)}`;
 }
 
-function verdictOf(result: WorkloadResult, peer: string, nodeMajor: number): Verdict | null {
-  const target: Target | undefined = result.workload.targets?.find((each) => each.peer === peer);
-  if (target === undefined) return null;
-  const asked = nodeMajor >= 26 ? target.node26 : target.node20;
-  return { workload: result.workload.name, peer, asked, ratio: ratioTo(result, peer) };
+function columnsOf(results: readonly WorkloadResult[], gyre: string): string[] {
+  const peers = results.flatMap((result) => result.peers.map(({ peer }) => peer));
+  return [...new Set(peers)].filter((peer) => peer !== gyre);
+}
+
+function ratioCell(result: WorkloadResult, gyre: string, peer: string, nodeMajor: number): string {
+  const target = targetOf(result.workload, gyre, peer);
+  const text = ratio(speedRatio(result, gyre, peer));
+  if (target === undefined) return text;
+  const verdict = verdictOf(result, target, nodeMajor);
+  return `${verdict.reached === false ? `**${text}**` : text} (${asked(verdict)})`;
+}
+
+function asked(verdict: Verdict): string {
+  return String(Number(verdict.asked.toFixed(2)));
 }
 
 function reached(verdict: Verdict): string {
-  if (verdict.ratio === null) return 'not measured';
-  return verdict.ratio >= verdict.asked ? 'yes' : '**no**';
+  if (verdict.reached === null) return 'not measured';
+  if (verdict.reached) return 'yes';
+  return verdict.range !== null && verdict.range[1] >= verdict.asked ? '**no**, but in a round' : '**no**';
 }
 
-/** How many times as fast as the peer gyre is; null where that has no meaning (a timer may be early). */
-function ratioTo(result: WorkloadResult, peerName: string): number | null {
-  const ours = medianOf(result, 'gyre');
-  const theirs = medianOf(result, peerName);
-  if (!(ours > 0 && theirs > 0)) return null;
-  return result.workload.better === 'higher' ? ours / theirs : theirs / ours;
-}
-
-/** NaN where the peer was not measured. */
-function medianOf(result: WorkloadResult, peerName: string): number {
-  const found = result.peers.find(({ peer }) => peer === peerName);
-  return found === undefined ? Number.NaN : middle(found);
-}
-
-function middle(peer: PeerResult): number {
-  return median(peer.rounds.map((round) => round.value));
+function spreadCell(peer: PeerResult): string {
+  if (peer.rounds.length < 2) return '–';
+  const share = spread(peer);
+  return `${Math.round(share * 100)} %${share > NOISY_SPREAD ? ' ~' : ''}`;
 }
 
 /** From the lowest to the highest round, as a share of the median. */
@@ -108,18 +133,26 @@ function spread(peer: PeerResult): number {
   return (Math.max(...values) - Math.min(...values)) / Math.abs(middle(peer));
 }
 
-function notesOn(workload: Workload, peer: PeerResult): string[] {
-  const notes: string[] = [];
-  if (peer.failure !== undefined) notes.push(`${peer.peer}: ${peer.failure}`);
-  if (workload.kind === 'process' || peer.rounds.length === 0) return notes;
-  const busy = (side: string): number =>
-    median(peer.rounds.map((round) => round.details[side] ?? Number.NaN));
-  if (busy('generator busy %') > BUSY_GENERATOR) {
-    notes.push(`${peer.peer}: the generator was the limit; compare the server's CPU.`);
-  } else if (workload.connections > 1 && busy('server busy %') < IDLE_SERVER) {
-    notes.push(`${peer.peer}: the server did not have its core to itself; compare its CPU, or run again.`);
+function notesOn({ workload, peers }: WorkloadResult): string[] {
+  const failures = peers.filter(({ failure }) => failure !== undefined);
+  const notes = failures.map(({ peer, failure }) => `${peer}: ${failure}`);
+  const busy = (peer: PeerResult, side: string): number => middle(peer, `${side} busy %`);
+  const limited = peers.filter((peer) => busy(peer, 'generator') > BUSY_GENERATOR);
+  if (limited.length > 0) {
+    notes.push(`${namesOf(limited)}: the generator was the limit; compare the server's CPU.`);
+  }
+  if (workload.kind === 'network' && workload.connections === 1) return notes;
+  const disturbed = peers.filter((peer) => !limited.includes(peer) && busy(peer, 'server') < IDLE_SERVER);
+  if (disturbed.length > 0) {
+    notes.push(
+      `${namesOf(disturbed)}: the server did not have its core to itself; compare its CPU, or run again.`,
+    );
   }
   return notes;
+}
+
+function namesOf(peers: readonly PeerResult[]): string {
+  return peers.map(({ peer }) => peer).join(', ');
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -127,13 +160,13 @@ function table(header: readonly string[], rows: readonly (readonly string[])[]):
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
-}
-
 /** Three digits or more, and thousands apart. */
 function figure(value: number): string {
   if (Number.isNaN(value)) return '–';
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+function ratio(value: number | null): string {
+  return value === null ? '–' : value.toFixed(2);
 }

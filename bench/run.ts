@@ -6,24 +6,24 @@
  */
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Workload } from './list.ts';
+import { compileLoad } from './compile.ts';
 import { WORKLOADS } from './list.ts';
-import type { Measurement } from './measure.ts';
-import type { Runtimes } from './peers.ts';
-import { commandOf, findRuntimes } from './peers.ts';
-import type { PeerResult, WorkloadResult } from './report.ts';
-import { verdictTable, workloadTable } from './report.ts';
-import type { LoadTools } from './runner.ts';
-import { measure, prepareLoad } from './runner.ts';
+import type { PeerResult, WorkloadResult } from './ratios.ts';
+import { isGyre } from './ratios.ts';
+import { cpuTable, summaryTable, verdictTable, workloadTable } from './report.ts';
+import type { Tools } from './runner.ts';
+import { canPin, measure } from './runner.ts';
+import { findRuntimes } from './runtimes.ts';
+import type { Workload } from './workload.ts';
 
 const USAGE = `npm run bench -- [options]
   --only a,b       these workloads only; a name, or what comes before its "-": echo means every echo-…
-  --peers a,b      these peers only: gyre, node, node-split, asyncio, uvloop
+  --peers a,b      these peers only, named in the same way: ${knownPeers().join(', ')}
   --rounds n       rounds of processes (3)
-  --node path      the Node that runs gyre and Node's own primitives (this one)
+  --node path      the Node that runs gyre and Node's own API (this one)
   --python path    the Python that runs asyncio and uvloop (the system's, if it has uvloop)
+  --bun path       the Bun (fetched from the npm registry)
   --json file      writes every round's figures
   --list           prints the names of the workloads`;
 
@@ -33,6 +33,7 @@ const OPTIONS = {
   rounds: { type: 'string', default: '3' },
   node: { type: 'string', default: process.execPath },
   python: { type: 'string' },
+  bun: { type: 'string' },
   json: { type: 'string' },
   list: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
@@ -51,24 +52,27 @@ async function main(): Promise<void> {
     throw new UsageError(`--rounds ${options.rounds}: must be a whole number above 0`);
   }
   const peers = chosenPeers(options.peers);
-  let workloads = chosenWorkloads(options.only);
-  const runtimes = findRuntimes(options.node, options.python);
+  let workloads = chosenWorkloads(options.only).filter((one) =>
+    one.peers.some((peer) => peers.includes(peer)),
+  );
+  const needed = workloads.flatMap((one) => one.peers.filter((peer) => peers.includes(peer)));
+  const runtimes = findRuntimes(options, needed);
   const nodeMajor = Number.parseInt(runtimes.nodeVersion.slice(1), 10);
 
-  let load: LoadTools | null = null;
+  const tools: Tools = { runtimes, generator: null, pinned: canPin() };
   const skipped = [...runtimes.missing];
-  if (workloads.some(({ kind }) => kind === 'network')) {
-    const prepared = prepareLoad(
-      join(import.meta.dirname, '..', '..', 'load', 'load.c'),
-      import.meta.dirname,
-    );
-    if (typeof prepared === 'string') {
-      skipped.push(`${prepared} The network workloads are skipped.`);
-      workloads = workloads.filter(({ kind }) => kind !== 'network');
-    } else {
-      load = prepared;
-      if (!load.pinned)
-        skipped.push('Server and load generator are not pinned to a core each: expect noise.');
+  if (process.platform !== 'linux' && workloads.some(({ kind }) => kind === 'idle')) {
+    skipped.push('Memory is read from /proc, which is only on Linux: its workload is skipped.');
+    workloads = workloads.filter(({ kind }) => kind !== 'idle');
+  }
+  if (workloads.some(needsGenerator)) {
+    const load = compileLoad();
+    tools.generator = load.path;
+    if (load.path === null) {
+      skipped.push(`${load.reason} The network workloads are skipped.`);
+      workloads = workloads.filter((workload) => !needsGenerator(workload));
+    } else if (!tools.pinned) {
+      skipped.push('Server and load generator are not pinned to a core each: expect noise.');
     }
   }
 
@@ -79,10 +83,14 @@ async function main(): Promise<void> {
   const results: WorkloadResult[] = [];
   const versions = new Set<string>();
   for (const workload of workloads) {
-    const result = await measureWorkload(workload, peers, runtimes, load, rounds);
+    const result = await measureWorkload(workload, peers, tools, rounds);
     results.push(result);
     for (const { rounds: each } of result.peers) for (const { runtime } of each) versions.add(runtime);
     console.log(`${workloadTable(result, nodeMajor)}\n`);
+  }
+  for (const gyre of peers.filter((peer) => isGyre(peer) && needed.includes(peer))) {
+    console.log(`${summaryTable(results, gyre, nodeMajor)}\n`);
+    console.log(`${cpuTable(results, gyre, nodeMajor)}\n`);
   }
   if (workloads.some(({ targets }) => targets !== undefined)) {
     console.log(`${verdictTable(results, nodeMajor)}\n`);
@@ -99,8 +107,7 @@ async function main(): Promise<void> {
 async function measureWorkload(
   workload: Workload,
   wanted: readonly string[],
-  runtimes: Runtimes,
-  load: LoadTools | null,
+  tools: Tools,
   rounds: number,
 ): Promise<WorkloadResult> {
   const peers: PeerResult[] = workload.peers
@@ -108,11 +115,11 @@ async function measureWorkload(
     .map((peer) => ({ peer, rounds: [] }));
   for (let round = 0; round < rounds; round++) {
     for (const result of peers) {
-      const command = commandOf(workload, result.peer, runtimes);
-      if (command === null || result.failure !== undefined) continue;
+      if (result.failure !== undefined) continue;
       console.error(`${workload.name}, round ${round + 1} of ${rounds}: ${result.peer}`);
       try {
-        result.rounds.push((await measure(workload, command, load)) satisfies Measurement);
+        const measurement = await measure(workload, result.peer, tools);
+        if (measurement !== null) result.rounds.push(measurement);
       } catch (error) {
         result.failure = `failed: ${(error as Error).message}`;
       }
@@ -139,12 +146,23 @@ function chosenWorkloads(only: string | undefined): Workload[] {
   });
 }
 
+function knownPeers(): string[] {
+  return [...new Set(WORKLOADS.flatMap(({ peers }) => peers))];
+}
+
 function chosenPeers(asked: string | undefined): string[] {
-  const known = [...new Set(WORKLOADS.flatMap(({ peers }) => peers))];
-  const chosen = asked?.split(',') ?? known;
-  const unknown = chosen.find((peer) => !known.includes(peer));
+  const known = knownPeers();
+  if (asked === undefined) return known;
+  const names = asked.split(',');
+  const chosen = (peer: string): boolean =>
+    names.some((name) => peer === name || peer.startsWith(`${name}-`));
+  const unknown = names.find((name) => !known.some((peer) => peer === name || peer.startsWith(`${name}-`)));
   if (unknown !== undefined) throw new UsageError(`--peers ${unknown}: must be of ${known.join(', ')}`);
-  return chosen;
+  return known.filter(chosen);
+}
+
+function needsGenerator({ kind }: Workload): boolean {
+  return kind === 'network' || kind === 'bulk';
 }
 
 function environmentLine(rounds: number): string {

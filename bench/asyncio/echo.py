@@ -1,8 +1,8 @@
-"""TCP echo by protocol."""
+"""Echo by protocol."""
 
 import asyncio
 
-from measure import serve
+from measure import serve_protocol
 
 
 class Echo(asyncio.Protocol):
@@ -13,4 +13,4 @@ class Echo(asyncio.Protocol):
         self.transport.write(data)
 
 
-serve(lambda: asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0, backlog=1024))
+serve_protocol(Echo)

@@ -1,11 +1,13 @@
 """What the programs of this folder share, and the twin of ../measure.ts.
 
-Each program is started by run.ts with the loop to use (asyncio or uvloop) and the size of its workload, and prints one
-JSON line.
+Each program is started by run.ts with the loop to use (asyncio or uvloop) and the size of its workload, or for a server the
+unix socket to listen on, and prints one JSON line.
 """
 
 import asyncio
+import gc
 import json
+import os
 import platform
 import statistics
 import sys
@@ -14,9 +16,13 @@ import time
 WARM_UPS = 2
 REPETITIONS = 5
 
+# Long enough for a thousand clients that connect at once.
+BACKLOG = 1024
+
 KIND = sys.argv[1]
 if KIND not in ("asyncio", "uvloop"):
-    sys.exit("usage: program.py asyncio|uvloop [operations]")
+    sys.exit("usage: program.py asyncio|uvloop [operations or path]")
+UNIX_PATH = sys.argv[2] if len(sys.argv) > 2 else None
 RUNTIME = f"CPython {platform.python_version()}"
 if KIND == "uvloop":
     import uvloop
@@ -72,18 +78,54 @@ def report(value, details):
     print(json.dumps({"value": value, "details": details, "runtime": RUNTIME}), flush=True)
 
 
-def serve(start):
-    """Runs the server that `start()` makes, a coroutine function, until run.ts lets go of our standard input."""
+def serve_protocol(factory):
+    """Serves the unix socket that the command line names, else a free port of the loopback address."""
 
     async def main():
-        server = await start()
-        ended = asyncio.Event()
-        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
-        print(json.dumps({"port": server.sockets[0].getsockname()[1], "runtime": RUNTIME}), flush=True)
-        await ended.wait()
-        server.close()
+        loop = asyncio.get_running_loop()
+        if UNIX_PATH is None:
+            server = await loop.create_server(factory, "127.0.0.1", 0, backlog=BACKLOG)
+        else:
+            server = await loop.create_unix_server(factory, UNIX_PATH, backlog=BACKLOG)
+        await announce_and_wait(server.sockets[0].getsockname())
 
     run(main())
+
+
+def serve_streams(on_connection):
+    """As `serve_protocol`."""
+
+    async def main():
+        if UNIX_PATH is None:
+            server = await asyncio.start_server(on_connection, "127.0.0.1", 0, backlog=BACKLOG)
+        else:
+            server = await asyncio.start_unix_server(on_connection, UNIX_PATH, backlog=BACKLOG)
+        await announce_and_wait(server.sockets[0].getsockname())
+
+    run(main())
+
+
+async def announce_and_wait(sockname):
+    """Tells run.ts where the server listens, and waits until it lets go of our standard input. Each line asks to collect garbage."""
+    ended = asyncio.Event()
+
+    def on_input():
+        if os.read(sys.stdin.fileno(), 256) == b"":
+            ended.set()
+        else:
+            gc.collect()
+            print("{}", flush=True)
+
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), on_input)
+    port = sockname[1] if isinstance(sockname, tuple) else 0
+    print(json.dumps({"port": port, "runtime": RUNTIME}), flush=True)
+    await ended.wait()
+    os._exit(0)  # what is open is not the subject
+
+
+def message_of(size):
+    """The bytes that travel: letters and a newline, as in ../load/shared.c."""
+    return bytes(97 + place % 26 for place in range(size - 1)) + b"\n"
 
 
 def pseudo_random_delays(count, below_microseconds):

@@ -1,8 +1,6 @@
 """TCP echo by streams."""
 
-import asyncio
-
-from measure import serve
+from measure import serve_streams
 
 
 async def echo(reader, writer):
@@ -12,4 +10,4 @@ async def echo(reader, writer):
     writer.close()
 
 
-serve(lambda: asyncio.start_server(echo, "127.0.0.1", 0, backlog=1024))
+serve_streams(echo)

@@ -1,7 +1,7 @@
-/** TCP echo by protocol. */
+/** Echo by protocol. */
 import type { Transport } from 'gyre';
-import { getRunningLoop, Protocol } from 'gyre';
-import { BACKLOG, serve } from './serve.ts';
+import { Protocol } from 'gyre';
+import { serveProtocol } from './serve.ts';
 
 class Echo extends Protocol {
   transport: Transport | null = null;
@@ -15,4 +15,4 @@ class Echo extends Protocol {
   }
 }
 
-await serve(() => getRunningLoop().createServer(() => new Echo(), '127.0.0.1', 0, { backlog: BACKLOG }));
+await serveProtocol(() => new Echo());

@@ -1,7 +1,6 @@
 /** Line echo by `readline`, with one write a line. */
 import type { StreamReader, StreamWriter } from 'gyre';
-import { startServer } from 'gyre';
-import { BACKLOG, serve } from './serve.ts';
+import { serveStreams } from './serve.ts';
 
 async function echo(reader: StreamReader, writer: StreamWriter): Promise<void> {
   for (let line = await reader.readline(); line.length > 0; line = await reader.readline()) {
@@ -11,4 +10,4 @@ async function echo(reader: StreamReader, writer: StreamWriter): Promise<void> {
   writer.close();
 }
 
-await serve(() => startServer(echo, '127.0.0.1', 0, { backlog: BACKLOG }));
+await serveStreams(echo);

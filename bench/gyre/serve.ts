@@ -1,16 +1,33 @@
 /** What the servers of this folder share. */
-import type { Future, Server } from 'gyre';
-import { run } from 'gyre';
-import { announce } from '../measure.ts';
+import type { Server, StreamProtocol, StreamReader, StreamWriter } from 'gyre';
+import { getRunningLoop, run, startServer, startUnixServer } from 'gyre';
+import { announce, BACKLOG, unixPath } from '../announce.ts';
 
-/** Long enough for a thousand clients that connect at once. */
-export const BACKLOG = 1024;
-
-export async function serve(start: () => Future<Server>): Promise<void> {
-  await run(async () => {
-    const server = await start();
-    const [, port] = server.sockets[0]!.getsockname() as [string, number];
-    announce(port);
-    await server.serveForever();
+export function serveProtocol(factory: () => StreamProtocol): Promise<void> {
+  return run(async () => {
+    const loop = getRunningLoop();
+    await serve(
+      unixPath === undefined
+        ? await loop.createServer(factory, '127.0.0.1', 0, { backlog: BACKLOG })
+        : await loop.createUnixServer(factory, unixPath, { backlog: BACKLOG }),
+    );
   });
+}
+
+export function serveStreams(
+  onConnection: (reader: StreamReader, writer: StreamWriter) => Promise<void>,
+): Promise<void> {
+  return run(async () => {
+    await serve(
+      unixPath === undefined
+        ? await startServer(onConnection, '127.0.0.1', 0, { backlog: BACKLOG })
+        : await startUnixServer(onConnection, unixPath, { backlog: BACKLOG }),
+    );
+  });
+}
+
+async function serve(server: Server): Promise<void> {
+  const name = server.sockets[0]!.getsockname();
+  announce(typeof name === 'string' ? 0 : (name as [string, number])[1]);
+  await server.serveForever();
 }

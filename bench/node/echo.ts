@@ -1,4 +1,4 @@
-/** TCP echo by `net` alone. */
+/** Echo by `net` alone. */
 import { ignoreReset, serve } from './serve.ts';
 
 serve((socket) => {

@@ -1,12 +1,13 @@
 /** What the servers of this folder share. */
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer } from 'node:net';
-import { announce } from '../measure.ts';
+import { announce, BACKLOG, unixPath } from '../announce.ts';
 
 export function serve(onConnection: (socket: Socket) => void): void {
   const server = createServer({ noDelay: true }, onConnection);
-  server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 }, () => {
-    announce((server.address() as AddressInfo).port);
+  const where = unixPath === undefined ? { host: '127.0.0.1', port: 0 } : { path: unixPath };
+  server.listen({ ...where, backlog: BACKLOG }, () => {
+    announce(unixPath === undefined ? (server.address() as AddressInfo).port : 0);
   });
 }
 

@@ -1,0 +1,37 @@
+/** How a server of ours and run.ts talk: by lines on the server's standard output and input. `asyncio/measure.py` and `libuv/serve.h` do the same. */
+import { argv, exit, stdin } from 'node:process';
+import { RUNTIME } from './measure.ts';
+
+/** The first line of a server, once it listens. */
+export interface Announcement {
+  /** Of the loopback address; 0 for a unix socket, whose path was given to the server. */
+  port: number;
+  runtime: string;
+}
+
+/** Long enough for a thousand clients that connect at once. */
+export const BACKLOG = 1024;
+
+/** The unix socket to listen on; undefined means a free port of the loopback address. */
+export const unixPath: string | undefined = argv[2];
+
+/**
+ * Tells run.ts where the server listens. Each line that comes back asks to collect garbage; the end of input, however that comes
+ * about, ends the process.
+ */
+export function announce(port: number): void {
+  const announcement: Announcement = { port, runtime: RUNTIME };
+  console.log(JSON.stringify(announcement));
+  stdin
+    .on('data', () => {
+      collectGarbage();
+      console.log('{}');
+    })
+    .once('end', () => exit(0));
+}
+
+function collectGarbage(): void {
+  const { gc, Bun } = globalThis as { gc?: () => void; Bun?: { gc(synchronously: boolean): void } };
+  if (Bun === undefined) gc?.();
+  else Bun.gc(true);
+}

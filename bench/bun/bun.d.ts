@@ -1,0 +1,34 @@
+/** Of Bun's own API, what the programs of this folder use. Its package of types would redefine Node's for all of the repository. */
+declare namespace Bun {
+  interface Socket<Data> {
+    data: Data;
+    /** How many bytes the kernel has taken; -1 when the connection is closed. */
+    write(data: Uint8Array): number;
+    end(): void;
+  }
+
+  interface SocketHandler<Data> {
+    open?(socket: Socket<Data>): void;
+    data?(socket: Socket<Data>, data: Buffer): void;
+    drain?(socket: Socket<Data>): void;
+    close?(socket: Socket<Data>): void;
+    error?(socket: Socket<Data>, error: Error): void;
+  }
+
+  function listen<Data>(
+    options: ({ hostname: string; port: number } | { unix: string }) & { socket: SocketHandler<Data> },
+  ): { port: number };
+
+  interface UdpSocket {
+    port: number;
+    send(data: Uint8Array, port: number, address: string): boolean;
+  }
+
+  function udpSocket(options: {
+    hostname: string;
+    port: number;
+    socket: { data(socket: UdpSocket, data: Buffer, port: number, address: string): void };
+  }): Promise<UdpSocket>;
+
+  function gc(synchronously: boolean): void;
+}

@@ -1,0 +1,113 @@
+/**
+ * What a connection that does nothing costs its server. Rates do not matter here, so the clients are Node's and live in this process.
+ *
+ * What a runtime keeps for its garbage collector's comfort is no cost of a connection: each server is asked to collect before its
+ * memory is read. (C has nothing to collect, and asyncio and uvloop hardly anything.)
+ */
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Child } from './child.ts';
+import type { Figures } from './measure.ts';
+import { messageOf } from './message.ts';
+import type { IdleWorkload } from './workload.ts';
+
+/** Below any server's backlog. */
+const AT_ONCE = 100;
+const ACCEPT_SECONDS = 30;
+/** A second collection frees what finalizers of the first let go of. */
+const COLLECTIONS = 2;
+const SETTLE_MILLISECONDS = 100;
+
+export async function measureIdle(workload: IdleWorkload, server: Child, port: number): Promise<Figures> {
+  const message = messageOf(workload.messageBytes);
+  const sockets: Socket[] = [];
+  try {
+    await prime(port, message);
+    const descriptors = countDescriptors(server.pid);
+    const before = await residentKibibytes(server);
+
+    for (let i = 0; i < workload.connections; i += AT_ONCE) {
+      const some = Array.from({ length: Math.min(AT_ONCE, workload.connections - i) }, () => open(port));
+      sockets.push(...(await Promise.all(some)));
+    }
+    await accepted(server.pid, descriptors + workload.connections);
+    const afterAccept = await residentKibibytes(server);
+
+    for (let i = 0; i < sockets.length; i += AT_ONCE) {
+      await Promise.all(sockets.slice(i, i + AT_ONCE).map((socket) => pingPong(socket, message)));
+    }
+    const afterEcho = await residentKibibytes(server);
+    if (sockets.some((socket) => socket.destroyed)) throw new Error('the server closed a connection');
+
+    const each = (after: number): number => (after - before) / workload.connections;
+    return {
+      value: each(afterEcho),
+      details: {
+        'after accept KiB': each(afterAccept),
+        'RSS before MiB': before / 1024,
+        'RSS after MiB': afterEcho / 1024,
+      },
+    };
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+}
+
+/** One whole connection: see load/stream.c. */
+async function prime(port: number, message: Buffer): Promise<void> {
+  const socket = await open(port);
+  await pingPong(socket, message);
+  socket.end();
+  await once(socket, 'close');
+}
+
+async function open(port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  await once(socket, 'connect');
+  socket.on('error', () => {}); // seen as the close that follows
+  return socket;
+}
+
+function pingPong(socket: Socket, message: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let answer = Buffer.alloc(0);
+    const settle = (): void => {
+      if (answer.length < message.length && !socket.destroyed) return;
+      socket.off('data', onData).off('close', settle);
+      if (answer.equals(message)) resolve();
+      else reject(new Error('something else came back than was sent, or nothing'));
+    };
+    const onData = (data: Buffer): void => {
+      answer = Buffer.concat([answer, data]);
+      settle();
+    };
+    socket.on('data', onData).once('close', settle);
+    socket.write(message);
+  });
+}
+
+/** A connection is there for its client before the server has taken it. */
+async function accepted(pid: number, descriptors: number): Promise<void> {
+  for (let waited = 0; countDescriptors(pid) < descriptors; waited += SETTLE_MILLISECONDS) {
+    if (waited > ACCEPT_SECONDS * 1000) throw new Error('the server does not accept all connections');
+    await sleep(SETTLE_MILLISECONDS);
+  }
+}
+
+function countDescriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+async function residentKibibytes(server: Child): Promise<number> {
+  for (let i = 0; i < COLLECTIONS; i++) {
+    server.ask('collect');
+    await server.nextLine();
+    await sleep(SETTLE_MILLISECONDS);
+  }
+  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8')) ?? [];
+  if (kibibytes === undefined) throw new Error('the server is gone');
+  return Number(kibibytes);
+}

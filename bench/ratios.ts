@@ -1,0 +1,87 @@
+/** Who is how many times as fast as whom, and whether that is what was asked. */
+import type { Measurement } from './measure.ts';
+import { median } from './measure.ts';
+import type { Target, Workload } from './workload.ts';
+
+/** A peer's rounds of one workload, or why there are none. */
+export interface PeerResult {
+  peer: string;
+  rounds: Measurement[];
+  failure?: string;
+}
+
+export interface WorkloadResult {
+  workload: Workload;
+  peers: PeerResult[];
+}
+
+/** One asked ratio; null where a side was not measured. */
+export interface Verdict {
+  workload: string;
+  gyre: string;
+  peer: string;
+  asked: number;
+  ratio: number | null;
+  /** Of the single rounds. */
+  range: readonly [lowest: number, highest: number] | null;
+  reached: boolean | null;
+}
+
+export const SERVER_CPU = 'server CPU us';
+
+export function isGyre(peer: string): boolean {
+  return peer === 'gyre' || peer.startsWith('gyre-');
+}
+
+/** The median over the rounds, of the value or of a further figure; NaN where it was not measured. */
+export function middle(result: PeerResult | undefined, detail?: string): number {
+  const rounds = result?.rounds ?? [];
+  return median(
+    rounds.map((round) => (detail === undefined ? round.value : (round.details[detail] ?? Number.NaN))),
+  );
+}
+
+/** How many times as fast as the peer gyre is; null where that has no meaning (a timer may be early) or is not known. */
+export function speedRatio(result: WorkloadResult, gyre: string, peer: string): number | null {
+  return ratioOf(result.workload, middle(find(result, gyre)), middle(find(result, peer)));
+}
+
+/** How many times as much of the server's CPU the peer takes. */
+export function cpuRatio(result: WorkloadResult, gyre: string, peer: string): number | null {
+  const [ours, theirs] = [middle(find(result, gyre), SERVER_CPU), middle(find(result, peer), SERVER_CPU)];
+  return ours > 0 && theirs > 0 ? theirs / ours : null;
+}
+
+export function targetOf(workload: Workload, gyre: string, peer: string): Target | undefined {
+  return workload.targets?.find((target) => target.gyre === gyre && target.peer === peer);
+}
+
+export function verdictOf(result: WorkloadResult, target: Target, nodeMajor: number): Verdict {
+  const { workload } = result;
+  const { gyre, peer } = target;
+  const asked = nodeMajor >= 26 ? target.node26 : target.node20;
+  const ratio = speedRatio(result, gyre, peer);
+  const theirs = find(result, peer)?.rounds ?? [];
+  const each = (find(result, gyre)?.rounds ?? [])
+    .map((round, i) => ratioOf(workload, round.value, theirs[i]?.value ?? Number.NaN))
+    .filter((one) => one !== null);
+  const range = each.length === 0 ? null : ([Math.min(...each), Math.max(...each)] as const);
+  return {
+    workload: workload.name,
+    gyre,
+    peer,
+    asked,
+    ratio,
+    range,
+    reached: ratio === null ? null : ratio >= asked,
+  };
+}
+
+function ratioOf({ better }: Workload, ours: number, theirs: number): number | null {
+  if (!(ours > 0 && theirs > 0)) return null;
+  return better === 'higher' ? ours / theirs : theirs / ours;
+}
+
+function find(result: WorkloadResult, name: string): PeerResult | undefined {
+  return result.peers.find(({ peer }) => peer === name);
+}

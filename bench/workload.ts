@@ -1,0 +1,73 @@
+/**
+ * What a workload is. list.ts has them all.
+ *
+ * A peer is who runs, and its name says how:
+ *
+ * | peer | what runs |
+ * | --- | --- |
+ * | `gyre-uv`, `gyre-node` | `gyre/<program>.ts` on that backend |
+ * | `gyre` | the same, where no socket and no process is opened, so that the backend makes no difference |
+ * | `libuv` | `libuv/<program>.c` |
+ * | `asyncio`, `uvloop` | `asyncio/<program>.py` |
+ * | `node` | `node/<program>.ts`: Node's own API, without gyre |
+ * | `bun` | `bun/<program>.ts`: Bun's own API |
+ * | `bun-node` | `node/<program>.ts`, run by Bun |
+ *
+ * What follows names a second way to write the same thing: `node-split` is `node/<program>-split.ts`.
+ */
+
+/** One of gyre's peers is to be at least so many times as fast as the other. Node versions below 26 are held to the first number. */
+export interface Target {
+  gyre: string;
+  peer: string;
+  node20: number;
+  node26: number;
+}
+
+interface Listed {
+  name: string;
+  title: string;
+  /** Of the value that is compared. */
+  unit: string;
+  better: 'lower' | 'higher';
+  program: string;
+  peers: readonly string[];
+  targets?: readonly Target[];
+}
+
+/** A program that measures itself. */
+export interface ProcessWorkload extends Listed {
+  kind: 'process';
+  operations: number;
+  /** Further numbers for the program. */
+  sizes?: readonly number[];
+}
+
+/** A server, measured from outside by load/, and its CPU time with it. */
+export interface NetworkWorkload extends Listed {
+  kind: 'network';
+  mode: 'echo' | 'connect' | 'udp';
+  /** Over a unix socket, not TCP. */
+  unix?: boolean;
+  connections: number;
+  messageBytes: number;
+  /** Messages that each connection keeps in flight. */
+  depth: number;
+}
+
+/** A server that sends as fast as it may, by writes of one size. */
+export interface BulkWorkload extends Listed {
+  kind: 'bulk';
+  writeBytes: number;
+  warmUpWrites: number;
+  measuredWrites: number;
+}
+
+/** A server whose connections do nothing; measured by idle.ts. */
+export interface IdleWorkload extends Listed {
+  kind: 'idle';
+  connections: number;
+  messageBytes: number;
+}
+
+export type Workload = ProcessWorkload | NetworkWorkload | BulkWorkload | IdleWorkload;
