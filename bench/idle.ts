@@ -26,8 +26,8 @@ export async function measureIdle(workload: IdleWorkload, server: Child, port: n
   const sockets: Socket[] = [];
   try {
     await prime(port, message);
-    const descriptors = countDescriptors(server.pid);
     const before = await residentKibibytes(server);
+    const descriptors = countDescriptors(server.pid); // by now without that of the first connection
 
     for (let i = 0; i < workload.connections; i += AT_ONCE) {
       const some = Array.from({ length: Math.min(AT_ONCE, workload.connections - i) }, () => open(port));

@@ -31,6 +31,15 @@ const BY_PROTOCOL_AT_100 = [
 const perOperation = { kind: 'process', unit: 'ns of CPU', better: 'lower', peers: SCHEDULERS } as const;
 const perSecond = { kind: 'network', better: 'higher', peers: EVERYBODY } as const;
 
+const spawn = {
+  kind: 'process',
+  unit: 'us',
+  better: 'lower',
+  program: 'spawn',
+  peers: EVERYBODY,
+  operations: 300,
+} as const;
+
 const echo = { ...perSecond, unit: 'messages/s', program: 'echo', mode: 'echo', depth: 1 } as const;
 
 export const WORKLOADS: readonly Workload[] = [
@@ -231,5 +240,46 @@ export const WORKLOADS: readonly Workload[] = [
     messageBytes: 1024,
     // At most 0.6 of what Node takes.
     targets: [asked('gyre-uv', 1 / 0.6, 'node'), NATIVE_PAYS],
+  },
+  // The sizes of `spawn`: how many at a time, and MiB resident.
+  {
+    ...spawn,
+    name: 'spawn-1',
+    title: '300 runs of `true`, one by one',
+    sizes: [1, 0],
+    targets: [NATIVE_PAYS],
+  },
+  {
+    ...spawn,
+    name: 'spawn-8',
+    title: '300 runs of `true`, 8 at a time',
+    sizes: [8, 0],
+    targets: [NATIVE_PAYS],
+  },
+  {
+    ...spawn,
+    name: 'spawn-256m',
+    title: '300 runs of `true`, one by one, from a process with 256 MiB more resident',
+    sizes: [1, 256],
+    targets: [asked('gyre-uv', 4, 'node'), NATIVE_PAYS],
+  },
+  {
+    ...spawn,
+    name: 'spawn-1g',
+    title: '300 runs of `true`, one by one, from a process with 1 GiB more resident',
+    sizes: [1, 1024],
+    targets: [NATIVE_PAYS],
+  },
+  {
+    kind: 'process',
+    name: 'cat',
+    title: '64 MiB through `cat`: written to its stdin in pieces of 64 KiB, read from its stdout',
+    unit: 'MB/s',
+    better: 'higher',
+    program: 'cat',
+    peers: EVERYBODY,
+    operations: (64 * MEBIBYTE) / 65_536,
+    sizes: [65_536],
+    targets: [NATIVE_PAYS],
   },
 ];

@@ -30,6 +30,11 @@ export function operationsAsked(): number {
   return operations;
 }
 
+/** The further numbers of the command line. */
+export function sizesAsked(): number[] {
+  return process.argv.slice(3).map(Number);
+}
+
 /**
  * Reports the CPU time of the whole process (collector and compiler threads included) per operation: the median of
  * several repetitions.

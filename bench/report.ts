@@ -18,8 +18,8 @@ export function workloadTable(result: WorkloadResult, nodeMajor: number): string
   const others = details.filter((detail) => detail !== SERVER_CPU);
   const header = [
     ...['peer', workload.unit, 'spread'],
-    ...ours.map((gyre) => `${gyre}'s speed / peer's`),
-    ...(hasCpu ? [SERVER_CPU, ...ours.map((gyre) => `peer's CPU / ${gyre}'s`)] : []),
+    ...ours.map((gyre) => (workload.better === 'higher' ? `${gyre} / peer` : `peer / ${gyre}`)),
+    ...(hasCpu ? [SERVER_CPU, ...ours.map((gyre) => `CPU: peer / ${gyre}`)] : []),
     ...others,
   ];
   const rows = peers.map((peer) => [
@@ -37,7 +37,7 @@ export function workloadTable(result: WorkloadResult, nodeMajor: number): string
   ]);
   return [
     `## ${workload.name}: ${workload.title}`,
-    `In ${workload.unit}; ${workload.better} is better.`,
+    `In ${workload.unit}; ${workload.better} is better. Ratios above 1 are in favour of gyre.`,
     table(header, rows),
     ...notesOn(result).map((note) => `- ${note}`),
   ].join('\n\n');
@@ -54,7 +54,7 @@ export function summaryTable(results: readonly WorkloadResult[], gyre: string, n
   ]);
   return [
     `## ${gyre}, on Node ${nodeMajor}`,
-    `Its figure, and its speed over each peer's: above 1 it is the faster one. In brackets what was asked; bold: not reached.`,
+    `Its figure, and how many times as fast (as small, for memory) as each peer it is. In brackets what was asked; bold: not reached.`,
     table(['workload', gyre, ...columns], rows),
   ].join('\n\n');
 }

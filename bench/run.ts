@@ -89,8 +89,8 @@ async function main(): Promise<void> {
     console.log(`${workloadTable(result, nodeMajor)}\n`);
   }
   for (const gyre of peers.filter((peer) => isGyre(peer) && needed.includes(peer))) {
-    console.log(`${summaryTable(results, gyre, nodeMajor)}\n`);
-    console.log(`${cpuTable(results, gyre, nodeMajor)}\n`);
+    const tables = [summaryTable(results, gyre, nodeMajor), cpuTable(results, gyre, nodeMajor)];
+    for (const table of tables.filter((one) => one !== '')) console.log(`${table}\n`);
   }
   if (workloads.some(({ targets }) => targets !== undefined)) {
     console.log(`${verdictTable(results, nodeMajor)}\n`);

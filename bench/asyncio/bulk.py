@@ -29,7 +29,8 @@ class Source(asyncio.Protocol):
             self.left -= 1
             self.transport.write(self.message)
         if self.left == 0:
-            self.transport.close()
+            # Not here: CPython 3.11 reports the end twice when resume_writing() closes.
+            asyncio.get_running_loop().call_soon(self.transport.close)
 
 
 serve_protocol(Source)

@@ -43,6 +43,11 @@ def operations_asked():
     return int(sys.argv[2])
 
 
+def sizes_asked():
+    """The further numbers of the command line."""
+    return [int(size) for size in sys.argv[3:]]
+
+
 def measure_cpu(body):
     """Reports CPU nanoseconds per operation of `body(operations)`, a coroutine function that returns how many it did."""
 

@@ -30,5 +30,25 @@ declare namespace Bun {
     socket: { data(socket: UdpSocket, data: Buffer, port: number, address: string): void };
   }): Promise<UdpSocket>;
 
+  interface Sink {
+    write(data: Uint8Array): number | Promise<number>;
+    flush(): number | Promise<number>;
+    end(): number | Promise<number>;
+  }
+
+  interface Subprocess {
+    readonly exited: Promise<number>;
+    /** These two: with `pipe`. */
+    readonly stdin: Sink;
+    readonly stdout: AsyncIterable<Uint8Array>;
+  }
+
+  type Stdio = 'ignore' | 'inherit' | 'pipe';
+
+  function spawn(
+    command: readonly string[],
+    options: { stdin: Stdio; stdout: Stdio; stderr: Stdio },
+  ): Subprocess;
+
   function gc(synchronously: boolean): void;
 }

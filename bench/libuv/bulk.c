@@ -54,9 +54,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *data) {
   data->base[count] = '\0';
   if (sscanf(data->base, "%zu %zu", &client->left, &client->size) != 2 || client->size == 0) abort();
   uv_read_stop(stream);
-  client->message = allocate(client->size);
-  for (size_t i = 0; i < client->size; i++) client->message[i] = (char) ('a' + i % 26);
-  client->message[client->size - 1] = '\n';
+  client->message = message_of(client->size, client->size);
   send_messages(client);
 }
 

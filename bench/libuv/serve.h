@@ -2,10 +2,7 @@
 #ifndef SERVE_H
 #define SERVE_H
 
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <uv.h>
+#include "common.h"
 
 enum { READ_BYTES = 64 * 1024, BACKLOG = 1024 };
 
@@ -15,18 +12,6 @@ typedef union {
   uv_tcp_t tcp;
   uv_pipe_t pipe;
 } connection_t;
-
-static inline void check(int status, const char *what) {
-  if (status >= 0) return;
-  fprintf(stderr, "%s: %s\n", what, uv_strerror(status));
-  exit(1);
-}
-
-static inline void *allocate(size_t bytes) {
-  void *memory = malloc(bytes);
-  if (memory == NULL) abort();
-  return memory;
-}
 
 static inline void free_handle(uv_handle_t *handle) {
   free(handle);
