@@ -4,6 +4,7 @@
  * What a runtime keeps for its garbage collector's comfort is no cost of a connection: each server is asked to collect before its
  * memory is read. (C has nothing to collect, and asyncio and uvloop hardly anything.)
  */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -20,6 +21,17 @@ const ACCEPT_SECONDS = 30;
 /** A second collection frees what finalizers of the first let go of. */
 const COLLECTIONS = 2;
 const SETTLE_MILLISECONDS = 100;
+
+/** What a server or this process has open besides. */
+const OTHER_DESCRIPTORS = 100;
+
+/** Null when it can be measured here. Node has raised the limit on open files as far as it may, for itself and for its children. */
+export function whyNotIdle({ connections }: IdleWorkload): string | null {
+  if (process.platform !== 'linux') return 'memory is read from /proc, which is only on Linux';
+  const limit = execFileSync('/bin/sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim();
+  if (limit === 'unlimited' || Number(limit) >= connections + OTHER_DESCRIPTORS) return null;
+  return `at most ${limit} files may be open, and ${connections} connections are asked for (ulimit -Hn)`;
+}
 
 export async function measureIdle(workload: IdleWorkload, server: Child, port: number): Promise<Figures> {
   const message = messageOf(workload.messageBytes);

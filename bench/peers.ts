@@ -29,23 +29,27 @@ const RUNNERS: readonly (readonly [name: string, Runner])[] = [
   ['uvloop', { folder: 'asyncio', runtime: 'uvloop' }],
 ];
 
+export function canRun(peer: string, runtimes: Runtimes): boolean {
+  return fileOf(runnerOf(peer), runtimes) !== null;
+}
+
 /**
- * Null when the peer cannot be run here.
- *
  * @param args for the program
+ * @throws RangeError when the peer cannot be run here: see {@link canRun}
  */
 export function commandOf(
   workload: Workload,
   peer: string,
   args: readonly string[],
   runtimes: Runtimes,
-): Command | null {
-  const { name, folder, runtime, backend } = runnerOf(peer);
+): Command {
+  const runner = runnerOf(peer);
+  const { name, folder, runtime, backend } = runner;
   const program = `${workload.program}${peer.slice(name.length)}`;
   const script = join(import.meta.dirname, folder, `${program}.js`);
   const env = backend === undefined ? {} : { GYRE_BACKEND: backend };
-  const file = backend === 'uv' && !runtimes.native ? null : runtimes[runtime];
-  if (file === null) return null;
+  const file = fileOf(runner, runtimes);
+  if (file === null) throw new RangeError(`${peer} cannot be run here`);
   switch (runtime) {
     case 'node':
       // Where memory is measured, garbage is not: each of our servers collects when it is asked to.
@@ -60,6 +64,11 @@ export function commandOf(
       return { file, args: ['-B', python, runtime, ...args], env };
     }
   }
+}
+
+/** The interpreter, or the folder of the programs; null where there is none. */
+function fileOf({ runtime, backend }: Runner, runtimes: Runtimes): string | null {
+  return backend === 'uv' && !runtimes.native ? null : runtimes[runtime];
 }
 
 function runnerOf(peer: string): Runner & { name: string } {

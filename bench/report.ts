@@ -43,9 +43,10 @@ export function workloadTable(result: WorkloadResult, nodeMajor: number): string
   ].join('\n\n');
 }
 
-/** One of gyre's peers against all others: a row a workload. */
+/** One of gyre's peers against all others: a row a workload; empty where there is none. */
 export function summaryTable(results: readonly WorkloadResult[], gyre: string, nodeMajor: number): string {
   const mine = results.filter(({ peers }) => peers.some(({ peer }) => peer === gyre));
+  if (mine.length === 0) return '';
   const columns = columnsOf(mine, gyre);
   const rows = mine.map((result) => [
     `${result.workload.name}, ${result.workload.unit}`,
@@ -81,10 +82,14 @@ export function cpuTable(results: readonly WorkloadResult[], gyre: string, nodeM
   ].join('\n\n');
 }
 
+/** Every target whose two sides were asked for; empty where there is none. */
 export function verdictTable(results: readonly WorkloadResult[], nodeMajor: number): string {
-  const verdicts = results.flatMap((result) =>
-    (result.workload.targets ?? []).map((target) => verdictOf(result, target, nodeMajor)),
-  );
+  const verdicts = results.flatMap((result) => {
+    const ran = (name: string): boolean => result.peers.some(({ peer }) => peer === name);
+    const targets = (result.workload.targets ?? []).filter(({ gyre, peer }) => ran(gyre) && ran(peer));
+    return targets.map((target) => verdictOf(result, target, nodeMajor));
+  });
+  if (verdicts.length === 0) return '';
   const rows = verdicts.map((verdict) => [
     verdict.workload,
     verdict.gyre,

@@ -8,7 +8,9 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { compileLoad } from './compile.ts';
+import { whyNotIdle } from './idle.ts';
 import { WORKLOADS } from './list.ts';
+import { canRun } from './peers.ts';
 import type { PeerResult, WorkloadResult } from './ratios.ts';
 import { isGyre } from './ratios.ts';
 import { cpuTable, summaryTable, verdictTable, workloadTable } from './report.ts';
@@ -61,9 +63,11 @@ async function main(): Promise<void> {
 
   const tools: Tools = { runtimes, generator: null, pinned: canPin() };
   const skipped = [...runtimes.missing];
-  if (process.platform !== 'linux' && workloads.some(({ kind }) => kind === 'idle')) {
-    skipped.push('Memory is read from /proc, which is only on Linux: its workload is skipped.');
-    workloads = workloads.filter(({ kind }) => kind !== 'idle');
+  for (const workload of workloads.filter((one) => one.kind === 'idle')) {
+    const reason = whyNotIdle(workload);
+    if (reason === null) continue;
+    skipped.push(`${workload.name} is skipped: ${reason}.`);
+    workloads = workloads.filter((one) => one !== workload);
   }
   if (workloads.some(needsGenerator)) {
     const load = compileLoad();
@@ -88,13 +92,12 @@ async function main(): Promise<void> {
     for (const { rounds: each } of result.peers) for (const { runtime } of each) versions.add(runtime);
     console.log(`${workloadTable(result, nodeMajor)}\n`);
   }
-  for (const gyre of peers.filter((peer) => isGyre(peer) && needed.includes(peer))) {
-    const tables = [summaryTable(results, gyre, nodeMajor), cpuTable(results, gyre, nodeMajor)];
-    for (const table of tables.filter((one) => one !== '')) console.log(`${table}\n`);
-  }
-  if (workloads.some(({ targets }) => targets !== undefined)) {
-    console.log(`${verdictTable(results, nodeMajor)}\n`);
-  }
+  const ours = peers.filter((peer) => isGyre(peer) && needed.includes(peer));
+  const tables = [
+    ...ours.flatMap((gyre) => [summaryTable(results, gyre, nodeMajor), cpuTable(results, gyre, nodeMajor)]),
+    verdictTable(results, nodeMajor),
+  ];
+  for (const table of tables.filter((one) => one !== '')) console.log(`${table}\n`);
   console.log(`Measured with: ${[...versions].join('; ')}. ${busyLine()}`);
 
   if (options.json !== undefined) {
@@ -111,15 +114,14 @@ async function measureWorkload(
   rounds: number,
 ): Promise<WorkloadResult> {
   const peers: PeerResult[] = workload.peers
-    .filter((peer) => wanted.includes(peer))
+    .filter((peer) => wanted.includes(peer) && canRun(peer, tools.runtimes))
     .map((peer) => ({ peer, rounds: [] }));
   for (let round = 0; round < rounds; round++) {
     for (const result of peers) {
       if (result.failure !== undefined) continue;
       console.error(`${workload.name}, round ${round + 1} of ${rounds}: ${result.peer}`);
       try {
-        const measurement = await measure(workload, result.peer, tools);
-        if (measurement !== null) result.rounds.push(measurement);
+        result.rounds.push(await measure(workload, result.peer, tools));
       } catch (error) {
         result.failure = `failed: ${(error as Error).message}`;
       }

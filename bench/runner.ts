@@ -26,8 +26,7 @@ export function canPin(): boolean {
   return availableParallelism() > 1 && ['0', '1'].every((core) => succeeds('taskset', ['-c', core, 'true']));
 }
 
-/** Null when the peer cannot be run here. */
-export function measure(workload: Workload, peer: string, tools: Tools): Promise<Measurement | null> {
+export function measure(workload: Workload, peer: string, tools: Tools): Promise<Measurement> {
   switch (workload.kind) {
     case 'process':
       return measureProgram(workload, peer, [workload.operations, ...(workload.sizes ?? [])], tools);
@@ -53,9 +52,8 @@ async function measureProgram(
   peer: string,
   numbers: readonly number[],
   { runtimes }: Tools,
-): Promise<Measurement | null> {
+): Promise<Measurement> {
   const command = commandOf(workload, peer, numbers.map(String), runtimes);
-  if (command === null) return null;
   const program = new Child(command, null);
   const [line] = await Promise.all([program.nextLine<Measurement>(), program.ended]);
   return line;
@@ -68,9 +66,8 @@ async function measureServer(
   unixPath: string | null,
   { runtimes, pinned }: Tools,
   load: (server: Child, port: number) => Promise<Figures>,
-): Promise<Measurement | null> {
+): Promise<Measurement> {
   const command = commandOf(workload, peer, unixPath === null ? [] : [unixPath], runtimes);
-  if (command === null) return null;
   const server = new Child(command, pinned ? 0 : null);
   try {
     const { port, runtime } = await server.nextLine<Announcement>();
