@@ -11,14 +11,14 @@ import type { Reports } from './loop-fixture.ts';
 import { withLoop } from './loop-fixture.ts';
 
 /** Whether `onNode()` gives the native loop: with GYRE_TEST_BACKEND=uv. */
-const isNative: boolean = process.env.GYRE_TEST_BACKEND === 'uv';
+export const isNative: boolean = process.env.GYRE_TEST_BACKEND === 'uv';
 
 /** For the `skip` of a test that reaches into the sockets of Node's own. */
 export const needsNodeSockets: string | false =
   isNative && 'reaches into a socket of Node’s own, and the native backend has none';
 
 /** The loop of these tests. */
-function makeLoop(): NodeEventLoop {
+export function makeLoop(): NodeEventLoop {
   return isNative ? new UvEventLoop() : new NodeEventLoop();
 }
 

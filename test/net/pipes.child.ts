@@ -1,11 +1,12 @@
 /**
  * What only a process can try on its own standard streams: `node pipes.child.ts scenario`. Reports on its standard error.
  */
+import { readFileSync } from 'node:fs';
 import type { Protocol, WriteTransport } from '../../src/index.ts';
-import { NodeEventLoop } from '../../src/index.ts';
+import { NodeEventLoop, UvEventLoop } from '../../src/index.ts';
 
 const [, , scenario = ''] = process.argv;
-const loop = new NodeEventLoop();
+const loop = process.env.GYRE_TEST_BACKEND === 'uv' ? new UvEventLoop() : new NodeEventLoop();
 const report = (word: string): void => {
   process.stderr.write(`${word}\n`);
 };
@@ -108,6 +109,49 @@ const scenarios: Record<string, () => Promise<void>> = {
     await loop.connectReadPipe(() => ({}), 3);
     await loop.connectWritePipe(() => ({}), 4);
     await loop.connectReadPipe(() => ({}), 0);
+  },
+  // A second transport would take the first one's data, by whichever name.
+  both: async () => {
+    const lost = loop.createFuture<void>();
+    const protocol = { connectionLost: () => lost.setResult(undefined) };
+    const [transport] = await loop.connectReadPipe(() => protocol, 0);
+    for (const pipe of [0, process.stdin]) {
+      try {
+        await loop.connectReadPipe(() => ({}), pipe);
+        report('taken twice');
+      } catch (error) {
+        report((error as { code: string }).code);
+      }
+    }
+    transport.close();
+    await lost;
+    const [again] = await loop.connectReadPipe(() => ({}), process.stdin);
+    again.close();
+    report('read again');
+  },
+  // What this process shares with others goes on blocking, for it and for them.
+  flags: async () => {
+    const blocks = (): boolean[] =>
+      [0, 1].map((fd) => {
+        const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
+        return (Number.parseInt(String(flags), 8) & 0o4000) === 0;
+      });
+    const ended = loop.createFuture<void>();
+    const lost = loop.createFuture<void>();
+    report(JSON.stringify(blocks()));
+    const [out] = await loop.connectWritePipe(() => ({ connectionLost: () => lost.setResult(undefined) }), 1);
+    await loop.connectReadPipe(
+      () => ({
+        dataReceived: (data: Buffer) => out.write(data),
+        connectionLost: () => ended.setResult(undefined),
+      }),
+      0,
+    );
+    report(JSON.stringify(blocks()));
+    await ended;
+    out.close();
+    await lost;
+    report(JSON.stringify(blocks()));
   },
   refused: async () => {
     for (const [method, pipe] of [

@@ -17,14 +17,14 @@ import {
 import type { Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { BaseEventLoop, ReadTransport, WriteTransport } from '../../src/index.ts';
-import { CancelledError, NodeEventLoop, sleep } from '../../src/index.ts';
-import { onNode, Recorder } from '../helpers/pairs.ts';
+import { CancelledError, sleep } from '../../src/index.ts';
+import { makeLoop, onNode, Recorder } from '../helpers/pairs.ts';
+import { terminal } from '../helpers/terminal.ts';
 import { inDirectory, isOpen, noPython, pipeEnds } from '../helpers/unix-pairs.ts';
 
 const noPipes = process.platform === 'win32' ? 'Windows has no FIFOs' : false;
@@ -692,7 +692,7 @@ describe('the end before the beginning', { skip: noPipes }, () => {
   );
 
   test('a loop that closes names its pipes, closes them, and drops what comes later', async () => {
-    const loop = new NodeEventLoop();
+    const loop = makeLoop();
     const reports: string[] = [];
     loop.setExceptionHandler((_loop, { message }) => reports.push(message));
     const first = pipeEnds();
@@ -715,7 +715,7 @@ describe('the end before the beginning', { skip: noPipes }, () => {
   });
 
   test('nothing reaches a protocol while its loop is stopped', async () => {
-    const loop = new NodeEventLoop();
+    const loop = makeLoop();
     const first = pipeEnds();
     const second = pipeEnds();
     const reader = new Recorder();
@@ -738,42 +738,6 @@ describe('the end before the beginning', { skip: noPipes }, () => {
     loop.close();
   });
 });
-
-/** A pseudoterminal that a helper in Python holds: our side is a path to open. */
-async function terminal(): Promise<{
-  path: string;
-  ask: (line: string) => Promise<string>;
-  end: () => Promise<void>;
-}> {
-  const python = spawn(
-    'python3',
-    [
-      '-c',
-      `import os,pty,sys,tty
-m,s=pty.openpty(); tty.setraw(s); print(os.ttyname(s),flush=True)
-for line in sys.stdin:
-    word,_,rest=line.rstrip('\\n').partition(' ')
-    if word=='type': os.write(m,rest.encode()); print('ok',flush=True)
-    elif word=='read': print(len(os.read(m,int(rest))),flush=True)
-    elif word=='hangup': os.close(m); os.close(s); print('ok',flush=True)`,
-    ],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  );
-  const lines = createInterface(python.stdout)[Symbol.asyncIterator]();
-  const answer = async (): Promise<string> => String((await lines.next()).value);
-  const path = await answer();
-  return {
-    path,
-    ask: (line) => {
-      python.stdin.write(`${line}\n`);
-      return answer();
-    },
-    end: async () => {
-      python.stdin.end();
-      await once(python, 'close');
-    },
-  };
-}
 
 describe('a terminal', { skip: noPipes || noPython }, () => {
   const open = (path: string): number => openSync(path, constants.O_RDWR | constants.O_NOCTTY);
@@ -916,6 +880,12 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
     running.stdin?.destroy();
   });
 
+  test('standard input has one transport at a time, by whichever name', () => {
+    const { stderr, status } = shell("printf 'hello' | CHILD both");
+    assert.equal(stderr, 'ERR_INVALID_ARG_TYPE\nERR_INVALID_ARG_TYPE\nread again\nclosed\n');
+    assert.equal(status, 0);
+  });
+
   test('a reader of the standard output that has gone is an error, and not the end of the process', () => {
     const { stderr, status } = shell('{ CHILD unread; echo "status $?" >&2; } | true');
     assert.equal(stderr, 'output lost: EPIPE\nclosed\nstatus 0\n');
@@ -941,7 +911,7 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
     assert.deepEqual([Buffer.concat(report).toString(), status], ['left open\n', 0]);
   });
 
-  test('a descriptor that was inherited is a socket of Node, and closed at the end', async () => {
+  test('a descriptor that was inherited is closed at the end', async () => {
     const running = start('three', ['ignore', 'ignore', 'pipe', 'pipe', 'pipe']);
     const input = running.stdio[3] as Socket;
     const output = running.stdio[4] as Socket;
