@@ -790,7 +790,9 @@ export abstract class BaseEventLoop implements Loop {
    * **Cancellation** closes the pipe.
    *
    * **Backends** a character device that is no terminal is read by a thread of Node's pool: one on which nothing comes keeps that
-   * thread, and the process, until something does. The simulated loop has no pipes: `ERR_UNSUPPORTED`.
+   * thread, and the process, until something does; the native loop does that only with devices that cannot be polled. It refuses a
+   * descriptor that another handle has, by an `InvalidStateError`, and takes a {@link Socket}, too. The simulated loop has no pipes:
+   * `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -841,8 +843,9 @@ export abstract class BaseEventLoop implements Loop {
    *
    * **Backends** that the reader has gone is known at once for sockets, and on Linux for descriptors of pipes and FIFOs that are
    * open for writing only; for streams of Node's over a pipe (`process.stdout`), terminals, and other systems, at the next write.
-   * What a socket's peer sends is dropped. A terminal of the process itself is written synchronously, by Node. The simulated
-   * loop has no pipes: `ERR_UNSUPPORTED`.
+   * What a socket's peer sends is dropped. A terminal of the process itself is written synchronously, by Node; as 1 or 2 on the native
+   * loop it is not. That refuses a descriptor that another handle has, by an `InvalidStateError`, and takes a {@link Socket}, too. The
+   * simulated loop has no pipes: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts

@@ -12,6 +12,7 @@ static const gyre_export_t* const gyre__exports[] = {
     gyre_resolver_exports,
     gyre_process_exports,
     gyre_poll_exports,
+    gyre_pipe_exports,
     gyre_socket_exports,
 };
 

@@ -274,6 +274,7 @@ extern const gyre_export_t gyre_datagram_exports[];
 extern const gyre_export_t gyre_resolver_exports[];
 extern const gyre_export_t gyre_process_exports[];
 extern const gyre_export_t gyre_poll_exports[];
+extern const gyre_export_t gyre_pipe_exports[];
 extern const gyre_export_t gyre_socket_exports[];
 
 /* socket.c */

@@ -18,6 +18,7 @@ import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream } from '../backend.ts';
 import { accessOf, openWatched } from './pipe-descriptor.ts';
 import { ReadPipe } from './read-pipe.ts';
+import { isStdioTaken, LAST_STDIO, releaseStdio, takeStdio } from './stdio.ts';
 import { WritePipe } from './write-pipe.ts';
 
 type Direction = 'read' | 'write';
@@ -28,26 +29,35 @@ const ACCEPTED: Readonly<Record<Direction, string>> = {
     'a descriptor, a Writable or a FileHandle, open for writing, of a pipe, socket, terminal or character device',
 };
 
-/** Up to here are the descriptors of the process itself, which it always has. */
-const LAST_STDIO = 2;
-
 /** What a transport has: a second one would take its data. */
 const taken: WeakSet<object> = new WeakSet();
 
 export function openPipe(pipe: unknown, direction: Direction): RawStream {
   const stream = streamOf(pipe, direction);
-  if (stream === null) throw invalidArgType('pipe', pipe, ACCEPTED[direction]);
-  if (taken.has(stream)) throw invalidArgType('pipe', pipe, 'a stream that no other transport has');
+  if (stream === null) throw notAPipe(pipe, direction);
+  const outlivesUs = isStdio(stream);
+  // On a worker thread they have no descriptor.
+  const stdio = outlivesUs ? ((stream as { fd?: number }).fd ?? null) : null;
+  if (taken.has(stream) || (stdio !== null && isStdioTaken(stdio, direction))) throw takenAlready(pipe);
+  const letGo = (): void => {
+    taken.delete(stream);
+    if (stdio !== null) releaseStdio(stdio, direction);
+  };
   const raw =
     direction === 'read'
-      ? new ReadPipe(stream as Readable, pipe, isStdio(stream), letGo)
-      : new WritePipe(stream as Writable, pipe, isStdio(stream), letGo);
+      ? new ReadPipe(stream as Readable, pipe, outlivesUs, letGo)
+      : new WritePipe(stream as Writable, pipe, outlivesUs, letGo);
   taken.add(stream);
+  if (stdio !== null) takeStdio(stdio, direction);
   return raw;
 }
 
-function letGo(stream: object): void {
-  taken.delete(stream);
+export function notAPipe(pipe: unknown, direction: Direction): TypeError {
+  return invalidArgType('pipe', pipe, ACCEPTED[direction]);
+}
+
+export function takenAlready(pipe: unknown): TypeError {
+  return invalidArgType('pipe', pipe, 'a stream that no other transport has');
 }
 
 /** Null: it is nothing that can be had in this direction. */
@@ -129,7 +139,7 @@ function isStdio(stream: object): boolean {
 }
 
 /** The class is not exported. */
-function isFileHandle(pipe: object): pipe is promises.FileHandle {
+export function isFileHandle(pipe: object): pipe is promises.FileHandle {
   return pipe.constructor?.name === 'FileHandle' && 'fd' in pipe && 'datasync' in pipe;
 }
 

@@ -116,6 +116,15 @@ export interface Addon {
   /** Whether it is the descriptor of a handle of ours. */
   usesDescriptor(fd: number): boolean;
 
+  /**
+   * Takes a pipe, FIFO, socket or terminal over. `lent`: the descriptor stays the caller's, to close it soon. Errors: native/src/pipe.c.
+   */
+  pipeOpen(fd: number, write: boolean, lent: boolean): Id;
+  /** Whether reading from it, which is written to, tells that its reader has gone. */
+  pipeTells(id: Id): boolean;
+  /** Whether its descriptor is still open, and still its own. */
+  pipeStands(id: Id): boolean;
+
   /** An address is a path or what `packAddress` has made. */
   socketOpen(family: number, type: number, proto: number): number;
   /** Takes a socket over, which does not block from now on. What is not given back is closed with the thread. */

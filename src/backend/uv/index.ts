@@ -1,6 +1,7 @@
 /**
- * The native backend: streams, listeners, datagrams and names in C on Node's own uv loop (native/). Time, TLS, subprocesses,
- * signals and what stands on files are the node backend's: there is no native TLS to look for.
+ * The native backend: streams, listeners, datagrams, pipes, subprocesses and names in C on Node's own uv loop (native/). Time, TLS,
+ * signals and what stands on files are the node backend's, and so are sockets and streams of Node's own, and devices that only a thread
+ * can read: there is no native TLS to look for.
  */
 import type { AddressInfo } from '../../base/address.ts';
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
@@ -31,6 +32,7 @@ import { openDatagram } from './datagram.ts';
 import { isDescriptor } from './descriptor.ts';
 import { addon, CALLBACKS, load } from './dispatch.ts';
 import { UvListener } from './listener.ts';
+import { openPipe } from './pipe.ts';
 import { UvPolls } from './poll.ts';
 import { spawnProcess } from './process.ts';
 import { nameOf, resolveName } from './resolver.ts';
@@ -104,6 +106,13 @@ export class UvBackend extends NodeBackend {
     if (id < 0) throw invalidArgType('sock', socket, 'the descriptor of a socket that is connected');
     detach(socket);
     return new UvStream(id);
+  }
+
+  override openPipe(pipe: unknown, direction: 'read' | 'write'): RawStream {
+    const opened = openPipe(pipe, this.#taken(pipe), direction);
+    if (opened === null) return super.openPipe(pipe, direction);
+    detach(pipe);
+    return opened;
   }
 
   override poll(fd: number, onReady: (readable: boolean, writable: boolean) => void): RawPoll {

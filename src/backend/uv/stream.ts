@@ -55,8 +55,7 @@ export class UvStream implements RawStream, SocketControl, Target {
   open(events: StreamEvents): void {
     this.#events = events;
     if (this.#closed) process.nextTick(this.#tellClose);
-    // Of what is only written to, the other direction tells when its reader has gone.
-    if (this.#direction === 'write' && !this.#ending) addon().readStart(this.id);
+    if (this.#direction === 'write' && !this.#ending) this.watchReader();
   }
 
   readStart(): void {
@@ -184,6 +183,20 @@ export class UvStream implements RawStream, SocketControl, Target {
     else this.#hold(Buffer.from(memory.subarray(0, length)));
   }
 
+  /** Of what is only written to, the other direction tells when its reader has gone. */
+  protected watchReader(): void {
+    addon().readStart(this.id);
+  }
+
+  /** It has, and nothing was on its way. */
+  protected onUnread(): void {
+    this.close();
+  }
+
+  protected broken(errno: number, syscall: string): void {
+    this.#fail(errno, syscall);
+  }
+
   /** Whether the kernel has taken all of `data`; else libuv has what is left of it. */
   #sent(sent: number, data: Uint8Array): boolean {
     if (sent === data.length) return true;
@@ -195,7 +208,7 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   #readerGone(): void {
     if (this.#writing) this.#fail(EPIPE, 'write');
-    else if (!this.#ending) this.close();
+    else if (!this.#ending) this.onUnread();
   }
 
   #hold(data: Buffer): void {

@@ -3,6 +3,7 @@
  * crashes or waits for ever.
  */
 import assert from 'node:assert/strict';
+import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -211,6 +212,38 @@ test('unix sockets', { skip }, async () => {
       server.abortClients();
     }
   });
+});
+
+test('pipes', { skip }, async () => {
+  const allocations = await failEverywhere(async (loop) => {
+    const [from, to] = addon().pipe() as [number, number];
+    // What is not taken over is ours to close.
+    const left = new Set([from, to]);
+    try {
+      await ask(SIZE, async (factory) => {
+        const asker = factory();
+        const ended = (error: Error | null): void => asker.connectionLost(error);
+        const [input] = await loop.connectReadPipe(
+          () => ({ dataReceived: (data: Buffer) => asker.dataReceived(data), connectionLost: ended }),
+          from,
+        );
+        left.delete(from);
+        try {
+          await loop.connectWritePipe(
+            () => ({ connectionMade: (to: Transport) => asker.connectionMade(to) }),
+            to,
+          );
+        } catch (error) {
+          input.close();
+          throw error;
+        }
+        left.delete(to);
+      });
+    } finally {
+      for (const fd of left) closeSync(fd);
+    }
+  });
+  assert.ok(allocations > 3, `${allocations}`);
 });
 
 test('datagrams', { skip }, async () => {

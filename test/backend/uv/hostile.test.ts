@@ -76,6 +76,9 @@ const SIGNATURES: Record<string, Kind[]> = {
   pollOpen: [],
   pollWant: ['id', 'fd', 'int', 'int'],
   usesDescriptor: ['fd'],
+  pipeOpen: ['fd', 'bool', 'bool'],
+  pipeTells: ['id'],
+  pipeStands: ['id'],
   socketOpen: ['int', 'int', 'int'],
   socketAdopt: ['fd'],
   socketRelease: ['fd'],
@@ -281,9 +284,10 @@ const OPENS = new Set(
     'getnameinfo',
     'spawn',
     'pollOpen',
+    'pipeOpen',
   ]),
 );
-const TAKES_OVER = new Set(['listenOn', 'open', 'openConnected', 'datagramOpen']);
+const TAKES_OVER = new Set(['listenOn', 'open', 'openConnected', 'datagramOpen', 'pipeOpen']);
 const OPENS_DESCRIPTORS = new Set(['socketPair', 'pipe', 'socketOpen', 'socketAccept']);
 
 function isDescriptor(value: unknown): value is number {

@@ -1,0 +1,253 @@
+/*
+ * Pipes, FIFOs, sockets, terminals and other devices by descriptor: whether libuv can have one, and under which number.
+ *
+ * O_NONBLOCK is a property of what is open, not of the descriptor: of a terminal or a shell's pipe all programs around us have the same,
+ * and most of them fail where it does not block. So what blocks is opened anew, by the link to it in /proc, and what they have goes on
+ * blocking. uv_tty_init() does that too, but for terminals only; and where it cannot it writes blocking, so that a terminal that is
+ * stopped stops the loop. As a pipe libuv polls a terminal just as well.
+ *
+ *   descriptor 0, 1, 2    the process's own for all its life: a second number is the handle's
+ *   any other that blocks what was opened anew takes its number
+ *   that does not block   as it is: whoever shares it lives with that already
+ *   a socket              cannot be opened anew: it does not block from now on, as for every event loop
+ *   lent                  stays its owner's, who closes it: a second number is the handle's
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "gyre.h"
+
+enum { GYRE_LAST_STDIO = 2 };
+
+enum gyre_pipe_kind { GYRE_FIFO, GYRE_SOCKET, GYRE_TERMINAL, GYRE_DEVICE };
+
+typedef struct {
+  enum gyre_pipe_kind kind;
+  int flags;  /* as it is open */
+  int family; /* of a socket */
+  ino_t inode;
+} gyre_pipe_t;
+
+/* --- what it is --- */
+
+/* A socket for streams that does not listen. */
+static bool gyre__is_stream(int fd, int* family) {
+  int type = 0, listens = 0;
+  socklen_t length = sizeof(int);
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, family, &length) != 0) return false;
+  length = sizeof(int);
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0) return false;
+  length = sizeof(int);
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0) return false;
+  bool known = *family == AF_INET || *family == AF_INET6 || *family == AF_UNIX;
+  return known && type == SOCK_STREAM && !listens;
+}
+
+/* libuv ends the process when the kernel refuses to poll what it wants to. */
+static bool gyre__can_be_polled(int fd) {
+  int set = epoll_create1(EPOLL_CLOEXEC);
+  if (set < 0) return false;
+  struct epoll_event event = {.events = EPOLLIN};
+  bool can = epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0;
+  close(set);
+  return can;
+}
+
+/* Of a pseudoterminal, the side of who made it: it has no name, and opened anew it would be another one. */
+static bool gyre__is_master(int fd) {
+  unsigned int number;
+  return ioctl(fd, TIOCGPTN, &number) == 0;
+}
+
+/* 0; UV_EINVAL, UV_EBADF: nothing that bytes go through in that direction; UV_ENOTSUP: only a thread can have it. */
+static int gyre__pipe_look(int fd, bool write, gyre_pipe_t* pipe) {
+  struct stat facts;
+  pipe->family = AF_UNSPEC;
+  pipe->flags = fcntl(fd, F_GETFL);
+  if (pipe->flags < 0 || fstat(fd, &facts) != 0) return -errno;
+  pipe->inode = facts.st_ino;
+  int access = pipe->flags & O_ACCMODE;
+  if ((pipe->flags & O_PATH) || (access != O_RDWR && access != (write ? O_WRONLY : O_RDONLY))) return UV_EINVAL;
+  if (S_ISFIFO(facts.st_mode)) {
+    pipe->kind = GYRE_FIFO;
+  } else if (S_ISSOCK(facts.st_mode)) {
+    pipe->kind = GYRE_SOCKET;
+    if (!gyre__is_stream(fd, &pipe->family)) return UV_EINVAL;
+  } else if (S_ISCHR(facts.st_mode)) {
+    pipe->kind = isatty(fd) && !gyre__is_master(fd) ? GYRE_TERMINAL : GYRE_DEVICE;
+    /* /dev/null and /dev/zero, say. */
+    if (!gyre__can_be_polled(fd)) return UV_ENOTSUP;
+  } else {
+    return UV_EINVAL;
+  }
+  return 0;
+}
+
+typedef struct {
+  int fd;
+  bool found;
+} gyre_search_t;
+
+static void gyre__compare(uv_handle_t* uv, void* data) {
+  gyre_search_t* search = data;
+  uv_os_fd_t fd;
+  if (uv_fileno(uv, &fd) == 0 && fd == search->fd) search->found = true;
+}
+
+/* A handle of ours or of Node's: libuv takes one watcher a descriptor, and ends the process at the second. */
+static bool gyre__has_handle(uv_loop_t* loop, int fd) {
+  gyre_search_t search = {.fd = fd, .found = false};
+  uv_walk(loop, gyre__compare, &search);
+  return search.found;
+}
+
+/* --- under which number --- */
+
+/*
+ * Of a FIFO without writers the kernel tells the end to who had it open when there were some, and to nobody who opens it now. (Pipes
+ * without a name are no such FIFOs.)
+ */
+static bool gyre__end_is_lost(int fd) {
+  struct statfs system;
+  struct pollfd poll_fd = {.fd = fd, .events = 0};
+  if (fstatfs(fd, &system) == 0 && system.f_type == PIPEFS_MAGIC) return false;
+  return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP);
+}
+
+/* Opens it anew, not blocking: a descriptor above those of the process itself, or an error; UV_ENOTSUP: it would not be the same. */
+static int gyre__pipe_reopen(int fd, const gyre_pipe_t* pipe) {
+  if (pipe->kind != GYRE_FIFO && pipe->kind != GYRE_TERMINAL) return UV_ENOTSUP;
+  char path[32];
+  snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+  int access = pipe->flags & O_ACCMODE;
+  int own = open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (own < 0) return -errno;
+  /* Behind the opening: before it the last writer may still go. */
+  if (pipe->kind == GYRE_FIFO && access == O_RDONLY && gyre__end_is_lost(fd)) {
+    close(own);
+    return UV_ENOTSUP;
+  }
+  if (own > GYRE_LAST_STDIO) return own;
+  /* libuv closes none of those. */
+  int moved = fcntl(own, F_DUPFD_CLOEXEC, GYRE_LAST_STDIO + 1);
+  int error = moved < 0 ? -errno : 0;
+  close(own);
+  return error == 0 ? moved : error;
+}
+
+/* The handle's descriptor: `fd`, or one to be closed where it comes to no handle; or an error. UV_ENOTSUP: it is better left to Node. */
+static int gyre__pipe_descriptor(int fd, bool lent, const gyre_pipe_t* pipe) {
+  if (!lent && fd > GYRE_LAST_STDIO && (pipe->flags & O_NONBLOCK)) return fd;
+  int own = gyre__pipe_reopen(fd, pipe);
+  if (lent) {
+    /* Nobody shares what is about to be closed. */
+    if (own != UV_ENOTSUP) return own;
+    own = fcntl(fd, F_DUPFD_CLOEXEC, GYRE_LAST_STDIO + 1);
+    return own < 0 ? -errno : own;
+  }
+  if (fd <= GYRE_LAST_STDIO) return own < 0 ? UV_ENOTSUP : own;
+  /* Another user's terminal, say, or no /proc. A terminal is always shared; Node writes it as it is. */
+  if (own < 0) return pipe->kind == GYRE_TERMINAL ? UV_ENOTSUP : fd;
+  int flags = fcntl(fd, F_GETFD);
+  /* If it fails, what was given must do. */
+  (void)!dup3(own, fd, flags >= 0 && (flags & FD_CLOEXEC) ? O_CLOEXEC : 0);
+  close(own);
+  return fd;
+}
+
+/* --- for JavaScript --- */
+
+/*
+ * Linux tells the last writer that nobody reads any more, but libuv does not poll what it cannot read. As TCP it does: what comes then is
+ * that event alone, and the read behind it fails with EBADF. Of sockets the peer's end tells.
+ */
+static bool gyre__pipe_tells(const gyre_pipe_t* pipe) {
+  return pipe->kind == GYRE_SOCKET || (pipe->kind == GYRE_FIFO && (pipe->flags & O_ACCMODE) == O_WRONLY);
+}
+
+static uv_handle_type gyre__pipe_type(const gyre_pipe_t* pipe) {
+  if (pipe->kind == GYRE_SOCKET) return pipe->family == AF_UNIX ? UV_NAMED_PIPE : UV_TCP;
+  return gyre__pipe_tells(pipe) ? UV_TCP : UV_NAMED_PIPE;
+}
+
+static int gyre__pipe_open(gyre_env_t* env, int fd, bool write, bool lent) {
+  gyre_pipe_t pipe;
+  int error = gyre__pipe_look(fd, write, &pipe);
+  if (error != 0) return error;
+  if (!lent && fd > GYRE_LAST_STDIO && gyre__has_handle(env->loop, fd)) return UV_EEXIST;
+  gyre_handle_t* handle;
+  uv_handle_type type = gyre__pipe_type(&pipe);
+  error = gyre__stream_new(env, type, &handle);
+  if (error != 0) return error;
+  int own = gyre__pipe_descriptor(fd, lent, &pipe);
+  if (own < 0) error = own;
+  else if (type == UV_TCP) error = uv_tcp_open((uv_tcp_t*)gyre__uv(handle), own);
+  else error = uv_pipe_open((uv_pipe_t*)gyre__uv(handle), own);
+  if (error != 0) {
+    if (own >= 0 && own != fd) close(own);
+    gyre__handle_close(handle);
+    return error;
+  }
+  handle->data = (void*)(uintptr_t)pipe.inode;
+  return handle->id;
+}
+
+/*
+ * pipeOpen(fd, write, lent): an id, or an error, and then the descriptor is still the caller's. UV_EINVAL, UV_EBADF: it is no pipe.
+ * UV_ENOTSUP: Node can have it, or a thread. UV_EEXIST: another handle has it.
+ */
+static napi_value gyre_pipe_open(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int32_t fd = gyre__arg_int(&args, 0);
+  bool write = gyre__arg_bool(&args, 1);
+  bool lent = gyre__arg_bool(&args, 2);
+  return gyre__int(&args, args.failed ? UV_EBADF : gyre__pipe_open(args.env, fd, write, lent));
+}
+
+/* What its descriptor is open on now; whether that is still what it was opened with. */
+static bool gyre__pipe_now(gyre_handle_t* handle, bool write, gyre_pipe_t* pipe) {
+  uv_os_fd_t fd;
+  return handle != NULL && uv_fileno(gyre__uv(handle), &fd) == 0 && gyre__pipe_look(fd, write, pipe) == 0 &&
+         (void*)(uintptr_t)pipe->inode == handle->data;
+}
+
+static napi_value gyre__boolean(napi_env napi, bool value) {
+  napi_value result;
+  napi_get_boolean(napi, value, &result);
+  return result;
+}
+
+/* pipeTells(id): whether reading from it, which is written to, tells that its reader has gone. Else that would take somebody's data. */
+static napi_value gyre_pipe_tells(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_pipe_t pipe;
+  bool tells = gyre__pipe_now(gyre__arg_handle(&args, 0, GYRE_STREAM), true, &pipe) && gyre__pipe_tells(&pipe);
+  return gyre__boolean(napi, tells);
+}
+
+/* pipeStands(id): whether its descriptor is open, and not another's by now. libuv ends the process that polls what was closed. */
+static napi_value gyre_pipe_stands(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
+  struct stat facts;
+  uv_os_fd_t fd;
+  bool stands = handle != NULL && uv_fileno(gyre__uv(handle), &fd) == 0 && fstat(fd, &facts) == 0 &&
+                (void*)(uintptr_t)facts.st_ino == handle->data;
+  return gyre__boolean(napi, stands);
+}
+
+const gyre_export_t gyre_pipe_exports[] = {
+    {"pipeOpen", gyre_pipe_open},
+    {"pipeTells", gyre_pipe_tells},
+    {"pipeStands", gyre_pipe_stands},
+    {NULL, NULL},
+};

@@ -1,0 +1,115 @@
+/**
+ * One direction of a pipe, FIFO, socket or terminal, by its descriptor, as a raw stream. native/src/pipe.c decides which descriptor the
+ * handle gets, and what is none.
+ */
+import { InvalidStateError } from '../../base/errors.ts';
+import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
+import { isFileHandle, notAPipe, takenAlready } from '../node/pipe.ts';
+import { pipeInfo } from '../node/read-pipe.ts';
+import { isStdioTaken, LAST_STDIO, releaseStdio, takeStdio } from '../node/stdio.ts';
+import type { Id } from './addon.ts';
+import { isDescriptor } from './descriptor.ts';
+import { addon } from './dispatch.ts';
+import { systemError } from './errors.ts';
+import { UvStream } from './stream.ts';
+
+type Direction = 'read' | 'write';
+
+const EBADF = -9;
+const EEXIST = -17;
+const EINVAL = -22;
+const ENOTSUP = -95;
+
+/**
+ * Null where the node backend is to have it, or to say what is wrong with it: streams of Node's own; devices that cannot be polled
+ * (`/dev/null`, `/dev/zero`), which are a thread's; a standard stream of the process that cannot be opened anew, such as a socket.
+ *
+ * @param pipe what the user gave, for `getExtraInfo('pipe')`
+ * @param given the same, or the descriptor of a socket of ours
+ */
+export function openPipe(pipe: unknown, given: unknown, direction: Direction): RawStream | null {
+  if (isDescriptor(given)) return fromDescriptor(pipe, given, direction);
+  if (typeof given !== 'object' || given === null || !isFileHandle(given)) return null;
+  const opened = open(pipe, given.fd, direction, true);
+  // It would close its descriptor under us, at the latest when it is collected: we have another one.
+  if (opened !== null) given.close().catch(() => {});
+  return opened;
+}
+
+function fromDescriptor(pipe: unknown, fd: number, direction: Direction): UvPipe | null {
+  if (fd <= LAST_STDIO && isStdioTaken(fd, direction)) throw takenAlready(pipe);
+  return open(pipe, fd, direction, false);
+}
+
+/** @param lent it stays its owner's, who closes it */
+function open(pipe: unknown, fd: number, direction: Direction, lent: boolean): UvPipe | null {
+  const id = addon().pipeOpen(fd, direction === 'write', lent);
+  if (id >= 0) return new UvPipe(id, pipe, direction, fd <= LAST_STDIO ? fd : null);
+  switch (id) {
+    case ENOTSUP:
+      return null;
+    case EBADF:
+    case EINVAL:
+      throw notAPipe(pipe, direction);
+    case EEXIST:
+      throw new InvalidStateError(`descriptor ${fd} belongs to a transport or server`);
+    default:
+      throw systemError(id, 'open');
+  }
+}
+
+class UvPipe extends UvStream {
+  readonly #pipe: StreamInfo;
+  readonly #direction: Direction;
+  /** The standard stream that it is of, which nobody else may take meanwhile. */
+  #stdio: number | null;
+  #told: StreamEvents | null = null;
+
+  constructor(id: Id, pipe: unknown, direction: Direction, stdio: number | null) {
+    super(id, direction);
+    this.#pipe = pipeInfo(direction, pipe);
+    this.#direction = direction;
+    this.#stdio = stdio;
+    if (stdio !== null) takeStdio(stdio, direction);
+  }
+
+  override open(events: StreamEvents): void {
+    this.#told = events;
+    super.open(events);
+  }
+
+  override readStart(): void {
+    if (addon().pipeStands(this.id)) super.readStart();
+    else this.broken(EBADF, 'read');
+  }
+
+  override close(): void {
+    super.close();
+    this.#letGo();
+  }
+
+  override abort(): void {
+    super.abort();
+    this.#letGo();
+  }
+
+  override info(): StreamInfo {
+    return this.#pipe;
+  }
+
+  /** What can be read as well as written has a reader for ever, ourselves, and what stands in it is for somebody else. */
+  protected override watchReader(): void {
+    if (addon().pipeTells(this.id)) super.watchReader();
+  }
+
+  /** The transport may have something that nobody will read: then its writing fails. */
+  protected override onUnread(): void {
+    this.#told?.onEnd();
+  }
+
+  #letGo(): void {
+    if (this.#stdio === null) return;
+    releaseStdio(this.#stdio, this.#direction);
+    this.#stdio = null;
+  }
+}
