@@ -37,16 +37,17 @@ function portOf(server: Server): number {
 
 // --- 1. a chat server by protocol, three clients of three kinds ---
 
-/** A client by protocol: remembers what it reads, and says when it has read enough. */
+/** A client by protocol: remembers what it reads, and lets others wait for a line. */
 class Listener extends Protocol {
   readonly heard: string[] = [];
-  readonly heardAll: Event = new Event();
-  readonly #expected: string;
+  readonly #heardMore: Event = new Event();
   transport: Transport | null = null;
 
-  constructor(expected: string) {
-    super();
-    this.#expected = expected;
+  async hears(line: string): Promise<void> {
+    while (!this.heard.includes(line)) {
+      this.#heardMore.clear();
+      await this.#heardMore.wait();
+    }
   }
 
   override connectionMade(transport: Transport): void {
@@ -56,7 +57,7 @@ class Listener extends Protocol {
 
   override dataReceived(data: Buffer): void {
     this.heard.push(...data.toString().trim().split('\n'));
-    if (this.heard.includes(this.#expected)) this.heardAll.set();
+    this.#heardMore.set();
   }
 }
 
@@ -79,19 +80,17 @@ async function chat(): Promise<void> {
   const port = portOf(server);
   say(`serving on 127.0.0.1:${port}`);
 
-  const [transport, ada] = await loop.createConnection(
-    () => new Listener('Grace: good day'),
-    'localhost',
-    port,
-  );
+  const [transport, ada] = await loop.createConnection(() => new Listener(), 'localhost', port);
   foreignClient(port, ['Linus', 'hello from net']);
+  // Whoever comes in later does not hear what was said before.
+  await timeout(5, () => ada.hears('Linus: hello from net'));
 
   const [reader, writer] = await openConnection('127.0.0.1', port);
   await reader.readline();
   writer.write('Grace\ngood day\n');
   await writer.drain();
 
-  await timeout(5, () => ada.heardAll.wait());
+  await timeout(5, () => ada.hears('Grace: good day'));
   say(`Ada read ${ada.heard.length} lines, the last: “${ada.heard.at(-1)}”`);
   writer.close();
   await writer.waitClosed();
