@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import type { SecureVersion, TLSSocket } from 'node:tls';
+import type { SecureVersion, TLSSocket, TlsOptions } from 'node:tls';
 import { createSecureContext } from 'node:tls';
-import type { StreamProtocol, Transport } from '../../src/index.ts';
+import type { Future, StreamProtocol, Transport } from '../../src/index.ts';
 import { AF_INET, NodeEventLoop, Protocol, sleep, TransportSocket } from '../../src/index.ts';
 import * as certificates from '../helpers/certificates.ts';
 import { clientTls, serverTls } from '../helpers/certificates.ts';
@@ -289,6 +289,66 @@ test(
       ssl: clientTls(),
       serverHostname: 'localhost',
     });
+    await transport[Symbol.asyncDispose]();
+    server.close();
+    await server.waitClosed();
+  }),
+);
+
+test(
+  'an ALPN callback that throws is reported, and fails that handshake only',
+  onNode(async (loop, reports) => {
+    const ALPNCallback = ({ protocols }: { protocols: string[] }): string | undefined => {
+      if (protocols[0] === 'throws') throw new Error('ALPN threw');
+      return protocols[0];
+    };
+    const { server, port } = await recordingServer(loop, { ...serverTls(), ALPNCallback } as TlsOptions);
+    const client = (protocol: string): Future<[Transport, Protocol]> =>
+      loop.createConnection(() => new Protocol(), '127.0.0.1', port, {
+        ssl: { ...clientTls(), ALPNProtocols: [protocol] },
+      });
+    await assert.rejects(client('throws'));
+    // The server's side may still be about to know.
+    let told: Error[] = [];
+    while (told.length === 0) {
+      await sleep(0.001);
+      told = reports.take().map(({ exception }) => exception as Error);
+    }
+    assert.deepEqual(
+      told.map(({ message }) => message),
+      ['ALPN threw'],
+    );
+    const [transport] = await client('works');
+    assert.equal((transport.getExtraInfo('sslObject') as TLSSocket).alpnProtocol, 'works');
+    await transport[Symbol.asyncDispose]();
+    server.close();
+    await server.waitClosed();
+  }),
+);
+
+test(
+  'checkServerIdentity() may throw, or answer what is no Error: the handshake fails with it, and nothing else',
+  onNode(async (loop) => {
+    const { server, port } = await recordingServer(loop, serverTls());
+    const connect = (checkServerIdentity: () => unknown): Promise<[Transport, Protocol]> =>
+      Promise.resolve(
+        loop.createConnection(() => new Protocol(), '127.0.0.1', port, {
+          ssl: { ...clientTls(), checkServerIdentity },
+        }),
+      );
+    const fault = new Error('the check threw');
+    await assert.rejects(
+      connect(() => {
+        throw fault;
+      }),
+      fault,
+    );
+    const odd = Promise.resolve();
+    await assert.rejects(
+      connect(() => odd),
+      { message: 'checkServerIdentity failed', cause: odd },
+    );
+    const [transport] = await connect(() => undefined);
     await transport[Symbol.asyncDispose]();
     server.close();
     await server.waitClosed();

@@ -64,7 +64,7 @@ export function tlsContext(ssl: unknown, serverSide: boolean): TlsContext {
   const secureContext = serverSide
     ? serverContext(options)
     : (options.secureContext ?? createSecureContext(options));
-  if (options.SNICallback !== undefined) options.SNICallback = watched(options.SNICallback, ownErrors);
+  watchCallbacks(options, ownErrors);
   return { serverSide, secureContext, options, ownErrors } satisfies NodeTlsContext as TlsContext;
 }
 
@@ -271,24 +271,55 @@ function clientError(socket: TLSSocket): (Error & { code?: string }) | null {
   });
 }
 
-type SniCallback = NonNullable<TlsOptions['SNICallback']>;
+type Callback = (...args: unknown[]) => unknown;
 
-/** The callback; what it fails with is remembered as ours. */
-function watched(callback: SniCallback, ownErrors: WeakSet<Error>): SniCallback {
-  const own = (error: unknown): Error => {
-    const wrapped = error instanceof Error ? error : new Error('SNICallback failed', { cause: error });
+/**
+ * Puts watched callbacks in the place of the given ones: what they fail with is remembered as ours.
+ *
+ * Facts. What `checkServerIdentity` throws Node does not catch: it is an uncaught exception, thrown through the middle of the
+ * session, after which nothing more comes of it.
+ */
+function watchCallbacks(options: ConnectionOptions & TlsOptions, ownErrors: WeakSet<Error>): void {
+  const own = (error: unknown, name: string): Error => {
+    const wrapped = error instanceof Error ? error : new Error(`${name} failed`, { cause: error });
     ownErrors.add(wrapped);
     return wrapped;
   };
-  return (servername, done) => {
-    try {
-      callback(servername, (error, context) => {
-        done(error === null || error === undefined ? null : own(error), context);
-      });
-    } catch (error) {
-      done(own(error));
-    }
-  };
+  const { SNICallback, checkServerIdentity: check } = options;
+  if (SNICallback !== undefined) {
+    options.SNICallback = (servername, done) => {
+      try {
+        SNICallback(servername, (error, context) => {
+          done(error === null || error === undefined ? null : own(error, 'SNICallback'), context);
+        });
+      } catch (error) {
+        done(own(error, 'SNICallback'));
+      }
+    };
+  }
+  const { ALPNCallback, pskCallback } = options as Record<string, Callback | undefined>;
+  for (const [name, callback] of Object.entries({ ALPNCallback, pskCallback })) {
+    if (callback === undefined) continue;
+    Object.assign(options, {
+      [name](this: unknown, ...args: unknown[]): unknown {
+        try {
+          return callback.apply(this, args);
+        } catch (error) {
+          throw own(error, name);
+        }
+      },
+    });
+  }
+  if (check !== undefined) {
+    options.checkServerIdentity = (host, certificate) => {
+      try {
+        const answer: unknown = check(host, certificate);
+        return answer ? own(answer, 'checkServerIdentity') : undefined;
+      } catch (error) {
+        return own(error, 'checkServerIdentity');
+      }
+    };
+  }
 }
 
 function anyName(): undefined {}
