@@ -183,9 +183,7 @@ function targetOf(
   checkRefused(options, shell);
   checkSignal('options.signal', options.signal);
   const { cwd = null, uid = null, gid = null, detached = false, argv0 = null, passFds = [] } = options;
-  if (typeof cwd === 'string') checkText('options.cwd', cwd);
-  else if (cwd !== null && !(cwd instanceof URL))
-    throw invalidArgType('options.cwd', cwd, 'a string or a URL');
+  checkCwd(cwd);
   if (uid !== null) checkInteger('options.uid', uid, 0, HIGHEST_ID);
   if (gid !== null) checkInteger('options.gid', gid, 0, HIGHEST_ID);
   checkBoolean('options.detached', detached);
@@ -219,6 +217,18 @@ function checkRefused({ universalNewlines, shell, bufsize }: SubprocessOptions, 
     if (shell !== isShell) throw outOfRange('options.shell', shell, `${isShell}, or absent`);
   }
   if (bufsize !== undefined) checkInteger('options.bufsize', bufsize, 0, 0);
+}
+
+function checkCwd(cwd: unknown): void {
+  if (cwd === null) return;
+  if (cwd instanceof URL) {
+    if (cwd.protocol === 'file:') return;
+    throw outOfRange('options.cwd', cwd.href, 'a URL of a directory (file:)');
+  }
+  if (typeof cwd !== 'string') throw invalidArgType('options.cwd', cwd, 'a string or a URL');
+  checkText('options.cwd', cwd);
+  // Node takes it for none.
+  if (cwd === '') throw outOfRange('options.cwd', cwd, 'a directory, not empty');
 }
 
 function checkPassFds(passFds: unknown): void {

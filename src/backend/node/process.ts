@@ -87,7 +87,7 @@ class Spawning implements RawRequest {
     }
     let child: ChildProcess;
     try {
-      child = spawn(target.program, target.args, optionsOf(target, stdio));
+      child = spawn(commandOf(target), target.args, optionsOf(target, stdio));
     } catch (error) {
       output?.destroy();
       // Of the system's errors, Node throws some and emits others.
@@ -110,6 +110,11 @@ class Spawning implements RawRequest {
   #fail(error: Error): void {
     if (!this.#cancelled) this.#events.onError(explain(error, this.#target));
   }
+}
+
+/** Node takes no empty command, but a shell does: a blank is as little. */
+function commandOf({ program, shell }: Target): string {
+  return shell && program === '' ? ' ' : program;
 }
 
 function optionsOf(target: Target, stdio: NodeStdio[]): SpawnOptions {
