@@ -1,5 +1,5 @@
 /** `loop.startTls`: a connection that goes on encrypted. */
-import { LoopError } from '../base/errors.ts';
+import { InvalidStateError, LoopError } from '../base/errors.ts';
 import { checkBoolean, checkOptions, checkSignal, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { captureContext } from '../loop/context.ts';
@@ -14,8 +14,7 @@ import { checkProtocol } from './protocol-caller.ts';
 import { StreamTransport } from './stream-transport.ts';
 import type { TlsSide } from './tls-options.ts';
 import { clientTls, isWanted, serverTls, TLS_CLIENT_OPTIONS } from './tls-options.ts';
-import type { TlsStream } from './tls-stream.ts';
-import { handshake, withPeer } from './tls-stream.ts';
+import { handshake, TlsStream, withPeer } from './tls-stream.ts';
 import { Transport } from './transport.ts';
 
 export interface StartTlsOptions extends SignalOptions {
@@ -98,6 +97,11 @@ export function checkUpgradable(transport: unknown): void {
   }
   if (transport.isClosing()) {
     throw new LoopError('ERR_TRANSPORT_CLOSED', 'startTls(): this connection is closed');
+  }
+  if (transport.getProtocol() instanceof TlsStream) {
+    throw new InvalidStateError(
+      'startTls(): this connection is encrypted already, or about to be: use the transport that was answered',
+    );
   }
 }
 

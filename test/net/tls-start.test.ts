@@ -241,6 +241,26 @@ test(
   }),
 );
 
+test(
+  'startTls() of a connection that TLS has already, or is about to have, is refused and does no harm',
+  onNode(async (loop) => {
+    const { near, far } = await recorders(loop);
+    const old = near.transport;
+    const again = (): unknown => loop.startTls(old, near, clientTls(), HOST);
+    const refused = { name: 'InvalidStateError', message: /startTls\(\)/ };
+    const server = loop.startTls(far.transport, far, serverTls(), SERVER);
+    const client = loop.startTls(old, near, clientTls(), HOST);
+    assert.throws(again, refused);
+    const [upper] = await Promise.all([client, server]);
+    assert.throws(again, refused);
+    upper.write('all is well');
+    await far.untilReceived(11);
+    upper.close();
+    await near.untilLost();
+    await far.untilLost();
+  }),
+);
+
 test('startTls() on a loop that is closed, and on one without TLS, is an error at the call', async () => {
   const loop = new NodeEventLoop();
   loop.close();
