@@ -4,7 +4,7 @@
  */
 import { constants, promises } from 'node:fs';
 import { InvalidStateError } from '../base/errors.ts';
-import { checkInteger, checkOptions, checkSignal, invalidArgType } from '../base/validate.ts';
+import { checkInteger, checkOptions, checkSignal, invalidArgType, outOfRange } from '../base/validate.ts';
 import { rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
@@ -52,6 +52,12 @@ export function sendfile(
   if (!isSink(transport)) throw invalidArgType('transport', transport, 'a transport that writes');
   if (typeof source !== 'string' && !(source instanceof URL) && !isFileHandle(source)) {
     throw invalidArgType('file', source, 'a path or a FileHandle');
+  }
+  if (typeof source === 'string' && source.includes('\0')) {
+    throw outOfRange('file', source, 'a path without null bytes');
+  }
+  if (source instanceof URL && source.protocol !== 'file:') {
+    throw outOfRange('file', source.href, 'the URL of a file (file:)');
   }
   checkSupports(loop, 'files');
   // An aborted signal starts nothing.

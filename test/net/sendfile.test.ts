@@ -398,6 +398,9 @@ describe('a file that cannot be sent', () => {
       }
       stream.destroy();
       writing.destroy();
+      for (const file of ['a\0b', new URL('http://example.org/file')]) {
+        assert.throws(() => call(near.transport, file), range('file'));
+      }
       for (const count of [0, -1, 1.5, Number.NaN, 2 ** 53]) {
         assert.throws(() => call(near.transport, path, { count }), range('options.count'));
       }
