@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
+import { devNull } from 'node:os';
 import { test } from 'node:test';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { Server, ServerOptions } from '../../src/index.ts';
@@ -292,12 +294,16 @@ test(
   'sock: what does not listen is refused at the call',
   onNode(async (loop) => {
     const foreign = createServer();
-    for (const sock of ['x', {}, true, -1, 1.5, Number.NaN, foreign]) {
+    const file = openSync(devNull, 'r');
+    const closed = openSync(devNull, 'r');
+    closeSync(closed);
+    for (const sock of ['x', {}, true, -1, 1.5, Number.NaN, foreign, file, closed]) {
       assert.throws(() => loop.createServer(factory, null, null, { sock }), {
         code: 'ERR_INVALID_ARG_TYPE',
         message: /"sock"/,
       });
     }
+    closeSync(file);
     assert.throws(() => loop.createServer(factory, '127.0.0.1', null, { sock: 3 }), {
       code: 'ERR_INVALID_ARG_TYPE',
       message: /"host".*as sock is given/,

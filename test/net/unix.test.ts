@@ -18,7 +18,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { BaseEventLoop } from '../../src/index.ts';
-import { AF_UNIX, CancelledError, NodeEventLoop, SOCK_STREAM, sleep } from '../../src/index.ts';
+import { AF_UNIX, CancelledError, NodeEventLoop, Protocol, SOCK_STREAM, sleep } from '../../src/index.ts';
 import { streamTransportChecks } from '../helpers/check-stream-transport.ts';
 import { closed, listeningNodeServer, onNode, Recorder } from '../helpers/pairs.ts';
 import { inDirectory, noPython, noUnix, unixRecorders } from '../helpers/unix-pairs.ts';
@@ -454,6 +454,17 @@ print('full',flush=True); sys.stdin.read()`,
         }
       }
       await assertSockets(sockets, 'a cancelled start left a socket');
+    }),
+  );
+
+  test(
+    'is refused a directory that is missing, as the system says',
+    withPath(async (loop, path) => {
+      const missing = join(path, 'no', 'socket');
+      await assert.rejects(
+        loop.createUnixServer(() => new Protocol(), missing),
+        { code: 'ENOENT', syscall: 'listen', address: missing },
+      );
     }),
   );
 

@@ -5,8 +5,8 @@ import { createServer, Server } from 'node:net';
 import type { SocketAddress } from '../../base/address.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
-import { NodeStream, toAddress } from './stream.ts';
-import { isAbstract, removeStale, SocketFile } from './unix-path.ts';
+import { isSocket, NodeStream, toAddress } from './stream.ts';
+import { explainBind, isAbstract, removeStale, SocketFile } from './unix-path.ts';
 
 export class NodeListener implements RawListener {
   readonly #server: Server;
@@ -57,7 +57,7 @@ export class NodeListener implements RawListener {
       // Node says so later, and we may have been closed meanwhile.
       if (this.#closed) return;
       if (path === null || isAbstract(path) || error.code !== 'EADDRINUSE' || this.#probe !== null) {
-        this.#events.onError(error);
+        this.#events.onError(path === null || isAbstract(path) ? error : explainBind(error, path));
         return;
       }
       this.#probe = removeStale(path, (free) => {
@@ -115,6 +115,7 @@ function listenOptions(target: ListenTarget): ListenOptions & { fd?: number; reu
     if (typeof target.socket !== 'number' || !Number.isInteger(target.socket) || target.socket < 0) {
       throw invalidArgType('sock', target.socket, 'a descriptor or a net.Server that is listening');
     }
+    if (!isSocket(target.socket)) throw invalidArgType('sock', target.socket, 'the descriptor of a socket');
     return { fd: target.socket, backlog };
   }
   if (typeof address === 'string') return { path: address, backlog, exclusive: true };

@@ -141,7 +141,8 @@ function fromDescriptor(fd: number): Socket {
   return socket;
 }
 
-function isSocket(fd: number): boolean {
+/** Whether a descriptor is open, and a socket. */
+export function isSocket(fd: number): boolean {
   try {
     return fstatSync(fd).isSocket();
   } catch {

@@ -1,9 +1,10 @@
 /** The file of a unix socket: who made it, whether anybody listens on it, and its removal. */
 import type { BigIntStats } from 'node:fs';
-import { lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { lstatSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { connect } from 'node:net';
-import { resolve } from 'node:path';
+import { constants } from 'node:os';
+import { dirname, resolve } from 'node:path';
 import type { RawRequest } from '../backend.ts';
 
 /** A name of the abstract namespace of Linux has no file. */
@@ -103,6 +104,23 @@ export function removeStale(path: string, onDone: (free: boolean) => void): RawR
       probe.destroy();
     },
   };
+}
+
+/** libuv makes EACCES of a directory that is missing; the system says ENOENT. */
+export function explainBind(error: NodeJS.ErrnoException, path: string): NodeJS.ErrnoException {
+  if (error.code !== 'EACCES' || !isMissing(dirname(path))) return error;
+  const { syscall } = error;
+  const facts = { code: 'ENOENT', errno: -constants.errno.ENOENT, syscall, address: path };
+  return Object.assign(new Error(`${syscall} ENOENT: no such file or directory ${path}`), facts);
+}
+
+function isMissing(path: string): boolean {
+  try {
+    statSync(path);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
 }
 
 /** Numbers of files that are gone are given to new ones. */

@@ -27,6 +27,7 @@ import type {
   SpawnTarget,
 } from '../backend.ts';
 import { NODE_FEATURES, NodeBackend } from '../node/index.ts';
+import { isSocket } from '../node/stream.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
 import { isDescriptor } from './descriptor.ts';
@@ -65,7 +66,7 @@ export class UvBackend extends NodeBackend {
     const { address } = target;
     const socket = address === null ? this.#taken(target.socket) : null;
     // An object of Node's own stays one.
-    if (address === null && !isDescriptor(socket)) return super.listen(target, events);
+    if (address === null && !(isDescriptor(socket) && isSocket(socket))) return super.listen(target, events);
     const listener = new UvListener({ ...target, socket }, events);
     if (address === null && listener.fileno() >= 0) detach(target.socket);
     return listener;
