@@ -97,7 +97,7 @@ export function summary(errors: Error[]): Error {
   if (others.every(({ code, syscall }) => code === first.code && syscall === first.syscall)) return first;
   const aggregate = new AggregateError(
     errors,
-    `could not connect: ${errors.map(({ message }) => message).join('; ')}`,
+    `no address could be used: ${errors.map(({ message }) => message).join('; ')}`,
   );
   return Object.assign(aggregate, { code: first.code });
 }
