@@ -25,10 +25,10 @@ import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
+import { adopt } from './adopt.ts';
 import { attach } from './attach.ts';
 import type { Candidate } from './happy-eyeballs.ts';
 import { interleaveFamilies, race } from './happy-eyeballs.ts';
-import { HostRequest } from './host-request.ts';
 import type { StreamProtocol } from './protocol.ts';
 import { addressFamily, checkHost, checkLiteral, resolve } from './resolve.ts';
 import type { TlsClientOptions } from './tls-options.ts';
@@ -89,27 +89,13 @@ export function connect<P extends StreamProtocol>(
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
-  const adopted = adopts ? adopt(loop, options.sock) : null;
+  const adopted = adopts ? adopt(loop, 'a socket', () => loop._backend.adopt(options.sock)) : null;
   return cancelOnAbort(
     operation(loop, 'createConnection', async () => {
       const stream = await (adopted ?? reach(loop, host, port as number, options));
       return attach(loop, stream, factory, context, options, tls);
     }),
     signal,
-  );
-}
-
-/** Takes a socket over. It is there already; but like one that has yet to connect, it is handed over by the ready queue. */
-function adopt(loop: Loop, sock: unknown): HostRequest<RawStream> {
-  return HostRequest.ask(
-    loop,
-    'taking a socket over',
-    (stream) => stream.abort(),
-    (request) => {
-      const stream = loop._backend.adopt(sock);
-      request.succeed(stream);
-      return () => stream.abort();
-    },
   );
 }
 
