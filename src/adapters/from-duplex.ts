@@ -77,7 +77,10 @@ export function fromDuplex<P extends StreamProtocol>(
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
-  const adopted = adopt(loop, 'a duplex', () => new DuplexStream(duplex));
+  const adopted = adopt(loop, 'a duplex', () => {
+    taken.add(duplex);
+    return new DuplexStream(duplex);
+  });
   return cancelOnAbort(
     operation(loop, 'fromDuplex', async () =>
       attach(loop, await adopted, protocolFactory, context, {}, null),
@@ -85,6 +88,9 @@ export function fromDuplex<P extends StreamProtocol>(
     signal,
   );
 }
+
+/** What a transport has: a second one would take its data. */
+const taken: WeakSet<Duplex> = new WeakSet();
 
 function checkDuplex(duplex: Duplex): void {
   if (!(duplex instanceof Duplex)) throw invalidArgType('duplex', duplex, 'a Duplex of node:stream');
@@ -97,4 +103,5 @@ function checkDuplex(duplex: Duplex): void {
   if (duplex.destroyed || duplex.writableEnded || duplex.readableEnded) {
     throw invalidArgType('duplex', duplex, 'a duplex that is open in both directions');
   }
+  if (taken.has(duplex)) throw invalidArgType('duplex', duplex, 'a duplex that no other transport has');
 }

@@ -311,9 +311,12 @@ test(
       ended,
       gone,
     ];
-    for (const duplex of refused) {
+    const [mine] = duplexPair();
+    const [transport] = await fromDuplex(mine, factory);
+    for (const duplex of [...refused, mine]) {
       assert.throws(() => fromDuplex(duplex as Duplex, factory), { code: 'ERR_INVALID_ARG_TYPE' });
     }
+    transport.abort();
     const [good] = duplexPair();
     assert.throws(() => fromDuplex(good, null as never), { code: 'ERR_INVALID_ARG_TYPE' });
     assert.throws(() => fromDuplex(good, factory, { unknown: 1 } as never), { code: 'ERR_INVALID_ARG_TYPE' });

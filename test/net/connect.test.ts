@@ -230,6 +230,9 @@ test(
     assert.deepEqual(recorder.log, []);
     const [transport] = await connecting;
     await recorder.untilReceived(5);
+    const taken = { code: 'ERR_INVALID_ARG_TYPE', message: /no other transport/ };
+    assert.throws(() => loop.createConnection(() => new Recorder(), null, null, { sock }), taken);
+    assert.throws(() => loop.connectAcceptedSocket(() => new Recorder(), sock), taken);
     peer.write(' and late');
     assert.equal(String(await recorder.untilReceived(14)), 'early and late');
     peer.end();

@@ -271,6 +271,8 @@ test(
     far.keepOpen = true;
     const server = await loop.createServer(() => far, null, null, { sock: foreign });
     assert.deepEqual(addressesOf(server), [['127.0.0.1', (foreign.address() as { port: number }).port]]);
+    const again = { sock: foreign };
+    assert.throws(() => loop.createServer(() => far, null, null, again), { code: 'ERR_INVALID_ARG_TYPE' });
     const socket = (await dial(portOf(server))) as Socket;
     const chunks: Buffer[] = [];
     socket.on('data', (chunk) => chunks.push(chunk));

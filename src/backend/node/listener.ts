@@ -8,6 +8,9 @@ import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../bac
 import { isSocket, NodeStream, toAddress } from './stream.ts';
 import { explainBind, isAbstract, removeStale, SocketFile } from './unix-path.ts';
 
+/** What is served already: each of its connections would get two protocols. */
+const taken: WeakSet<Server> = new WeakSet();
+
 export class NodeListener implements RawListener {
   readonly #server: Server;
   readonly #events: ListenEvents;
@@ -21,6 +24,10 @@ export class NodeListener implements RawListener {
     const adopted = target.socket instanceof Server ? target.socket : null;
     if (adopted !== null && !adopted.listening)
       throw invalidArgType('sock', adopted, 'a server that is listening');
+    if (adopted !== null) {
+      if (taken.has(adopted)) throw invalidArgType('sock', adopted, 'a server that no other one has');
+      taken.add(adopted);
+    }
     const server = adopted ?? createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
     this.#server = server;
     this.#events = events;
@@ -45,6 +52,8 @@ export class NodeListener implements RawListener {
   close(): void {
     this.#closed = true;
     this.#probe?.cancel();
+    // It may listen anew.
+    taken.delete(this.#server);
     if (this.#file === null) this.#server.close();
     else this.#file.closeServer(this.#server);
   }

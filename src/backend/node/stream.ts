@@ -110,6 +110,9 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
   };
 }
 
+/** What a transport has: a second one would take its data. */
+const taken: WeakSet<Socket> = new WeakSet();
+
 /** Takes a connected socket over: a `net.Socket`, or the number of a descriptor. */
 export function adoptSocket(sock: unknown): NodeStream {
   const socket = typeof sock === 'number' ? fromDescriptor(sock) : sock;
@@ -120,6 +123,10 @@ export function adoptSocket(sock: unknown): NodeStream {
   if (socket.readableEncoding !== null) {
     throw invalidArgType('sock', sock, 'a socket that reads bytes: it has a character encoding');
   }
+  if (taken.has(socket)) throw invalidArgType('sock', sock, 'a socket that no other transport has');
+  taken.add(socket);
+  // It may be connected anew.
+  socket.once('close', () => taken.delete(socket));
   socket.allowHalfOpen = true;
   socket.setNoDelay(true);
   return new NodeStream(socket, isUnix(socket) ? { sockname: null, peername: null } : null);
