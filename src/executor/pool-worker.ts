@@ -34,7 +34,8 @@ export interface PoolWorkerEvents {
 export class PoolWorker {
   readonly #kind: WorkerKind;
   readonly #events: PoolWorkerEvents;
-  readonly #pool: Pool;
+  /** Null before the first job. */
+  #pool: Pool | null = null;
   #host: Host | null = null;
   #gone: boolean = false;
   /** The job that it runs, for messages. */
@@ -45,26 +46,20 @@ export class PoolWorker {
   constructor(kind: WorkerKind, events: PoolWorkerEvents) {
     this.#kind = kind;
     this.#events = events;
-    const entry = kind === 'thread' ? threadEntry() : processEntry();
-    this.#pool = pool(entry.script, {
-      workerType: kind,
-      maxWorkers: 1,
-      workerTerminateTimeout: EXIT_SECONDS * 1000,
-      ...(kind === 'thread' ? { workerThreadOpts: entry.options } : { forkOpts: entry.options }),
-    });
   }
 
   run(request: JobRequest): void {
     this.#name = request.fn.name;
     const transfer = request.args instanceof Uint8Array ? [] : [request.args];
     try {
+      this.#pool ??= poolOfOne(this.#kind);
       const answer = this.#pool.exec('run', [request], { transfer });
       answer.then(
         () => this.#events.onFree(),
         (error) => this.#failed(error),
       );
     } catch (error) {
-      // The host could not start a worker.
+      // The host could not start a worker, or not even read the library, which loads its parts when they are first used.
       this.#cause ??= error;
       this.#exited('could not be started');
       return;
@@ -89,7 +84,7 @@ export class PoolWorker {
   /** An idle worker exits. */
   stop(): void {
     if (this.#gone) return;
-    this.#pool.terminate().then(ignore, ignore);
+    this.#pool?.terminate().then(ignore, ignore);
     afterSeconds(EXIT_SECONDS, () => this.kill());
   }
 
@@ -165,6 +160,16 @@ export class PoolWorker {
       new BrokenExecutorError(`the worker ${this.#kind} that ran ${this.#name} ${how}`, options),
     );
   }
+}
+
+function poolOfOne(kind: WorkerKind): Pool {
+  const entry = kind === 'thread' ? threadEntry() : processEntry();
+  return pool(entry.script, {
+    workerType: kind,
+    maxWorkers: 1,
+    workerTerminateTimeout: EXIT_SECONDS * 1000,
+    ...(kind === 'thread' ? { workerThreadOpts: entry.options } : { forkOpts: entry.options }),
+  });
 }
 
 /** A child that computes does not see that we are gone, so it is killed when we go. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { ChildProcess } from 'node:child_process';
+import { ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { ProcessPoolExecutor } from '../../src/index.ts';
 import { jobs } from './pools.ts';
 
@@ -22,3 +24,24 @@ test('a system that starts no more processes fails each job, and the pool works 
   assert.equal(await pool.submit(jobs.fib, [5]), 5);
   await pool.shutdown();
 });
+
+for (const kind of ['thread', 'process']) {
+  const skip = process.platform === 'linux' ? false : 'the limit is set by a shell of Linux';
+  test(`descriptors exhausted at the first ${kind} of a pool: its jobs fail, and it works when there are some`, {
+    skip,
+  }, async () => {
+    const program = fileURLToPath(new URL('./emfile.child.ts', import.meta.url));
+    const cwd = fileURLToPath(new URL('../..', import.meta.url));
+    // More than Node and tsx need to start.
+    const command = `ulimit -n 128; exec "${process.execPath}" --import tsx "${program}" ${kind}`;
+    const running = spawn('sh', ['-c', command], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
+    const printed: Buffer[] = [];
+    running.stdout.on('data', (data: Buffer) => printed.push(data));
+    const [code] = await once(running, 'close');
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(Buffer.concat(printed).toString()), {
+      codes: ['ERR_BROKEN_EXECUTOR'],
+      again: 42,
+    });
+  });
+}

@@ -1,0 +1,27 @@
+/** Has no descriptors, or few, when a pool starts its first worker; then it has some again. Prints what came of the jobs. */
+import { closeSync, openSync } from 'node:fs';
+import { ProcessPoolExecutor, ThreadPoolExecutor } from '../../src/index.ts';
+
+const Pool = process.argv[2] === 'process' ? ProcessPoolExecutor : ThreadPoolExecutor;
+const pool = new Pool({ maxWorkers: 2 });
+const taken: number[] = [];
+for (;;) {
+  try {
+    taken.push(openSync('/dev/null', 'r'));
+  } catch {
+    break;
+  }
+}
+const codes = new Set<unknown>();
+for (let free = 0; free < 8; free++) {
+  try {
+    await pool.submit(() => 'too early', []);
+  } catch (error) {
+    codes.add((error as NodeJS.ErrnoException).code);
+  }
+  closeSync(taken.pop() as number);
+}
+for (const fd of taken) closeSync(fd);
+const again = await pool.submit((n: number) => n + 1, [41]);
+await pool.shutdown();
+console.log(JSON.stringify({ codes: [...codes], again }));
