@@ -32,7 +32,7 @@ export interface ServerOptions extends TlsServerOptions, SignalOptions {
   family?: number;
   /** `AI_` flags for looking the hosts up. Default: `AI_PASSIVE`. */
   flags?: number;
-  /** A listening `net.Server` or a listening descriptor to take over. Then there must be no host and port. */
+  /** A listening `net.Server` or a listening descriptor to take over. Then there must be no host, port, family, flags, reusePort. */
   sock?: unknown;
   /** Connections that wait to be accepted. Default: 100. */
   backlog?: number;
@@ -77,8 +77,8 @@ export function listen(
   if (sock === null) {
     if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
     checkPort('port', port);
-  } else if (host !== null || port !== null) {
-    throw invalidArgType('host', host ?? port, 'null, like port, as sock is given');
+  } else {
+    checkNoAddress(host, port, options);
   }
   const tls = serverTls(loop, options);
   const { signal } = options;
@@ -132,6 +132,16 @@ function checkServerOptions(loop: Loop, options: ServerOptions): void {
       'ERR_UNSUPPORTED',
       'reusePort: on the node backend it needs Linux and Node 22.12 or 23.1',
     );
+  }
+}
+
+/** A socket that is bound already: what would have no effect on it is refused. */
+function checkNoAddress(host: unknown, port: unknown, options: ServerOptions): void {
+  if (host !== null || port !== null) {
+    throw invalidArgType('host', host ?? port, 'null, like port, as sock is given');
+  }
+  for (const name of ['family', 'flags', 'reusePort'] as const) {
+    if (options[name]) throw invalidArgType(`options.${name}`, options[name], 'absent, as sock is given');
   }
 }
 

@@ -10,6 +10,7 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNIX,
+  AI_PASSIVE,
   LoopError,
   NodeEventLoop,
   Protocol,
@@ -306,6 +307,14 @@ test(
       });
     }
     closeSync(file);
+    for (const [name, value] of Object.entries({ family: AF_INET, flags: AI_PASSIVE, reusePort: true })) {
+      const options = { sock: 3, [name]: value };
+      if (name === 'reusePort' && !loop._backend.features.reusePort) continue;
+      assert.throws(() => loop.createServer(factory, null, null, options), {
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: new RegExp(`options\\.${name}`),
+      });
+    }
     assert.throws(() => loop.createServer(factory, '127.0.0.1', null, { sock: 3 }), {
       code: 'ERR_INVALID_ARG_TYPE',
       message: /"host".*as sock is given/,
