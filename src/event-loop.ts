@@ -556,8 +556,8 @@ export abstract class BaseEventLoop implements Loop {
    * @param options `serverSide`; `serverHostname`, which a client has to give; `sslHandshakeTimeout` and `sslShutdownTimeout` in
    *   seconds; `received`: what `protocol` has got already and belongs to TLS; `signal` to cancel it
    * @returns the new transport
-   * @throws TypeError, RangeError, LoopError `ERR_TRANSPORT_CLOSED` at the call, and keys and certificates that cannot be used; as
-   *   rejection what went wrong with the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError: then the
+   * @throws TypeError, RangeError, LoopError `ERR_TRANSPORT_CLOSED`, InvalidStateError for a connection that TLS has already or is about
+   *   to have, at the call, and keys and certificates that cannot be used; as rejection what went wrong with the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError: then the
    *   connection is aborted, and `protocol` told so
    *
    * **Cancellation** aborts the connection: half of a handshake cannot be taken back.
