@@ -508,7 +508,7 @@ export abstract class BaseEventLoop implements Loop {
    * @returns the transport and the protocol
    * @throws TypeError, RangeError, LoopError at the call; the error of the TLS handshake as rejection
    *
-   * **Cancellation** closes the socket.
+   * **Cancellation** closes the socket, unless the signal was aborted from the beginning.
    *
    * **Backends** the simulated loop has no network: `ERR_UNSUPPORTED`.
    *
@@ -560,7 +560,8 @@ export abstract class BaseEventLoop implements Loop {
    *   to have, at the call, and keys and certificates that cannot be used; as rejection what went wrong with the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError: then the
    *   connection is aborted, and `protocol` told so
    *
-   * **Cancellation** aborts the connection: half of a handshake cannot be taken back.
+   * **Cancellation** aborts the connection: half of a handshake cannot be taken back. A signal that was aborted from the beginning leaves
+   * it alone.
    *
    * **Backends** the simulated loop has no TLS: `ERR_UNSUPPORTED`.
    *
@@ -652,7 +653,8 @@ export abstract class BaseEventLoop implements Loop {
    *   then no socket is open. What fails later is told to `errorReceived()`, and the socket stays open: `ECONNREFUSED` where nobody
    *   receives at `remoteAddr`, `EMSGSIZE` for what is too long. Without `remoteAddr` the kernel tells of no refusal
    *
-   * **Cancellation** at any moment leaves no socket open, also not that of `options.sock`.
+   * **Cancellation** at any moment leaves no socket open, also not that of `options.sock`, unless the signal was aborted from the
+   * beginning.
    *
    * **Backends** `reusePort` needs Linux and Node 22.12 or 23.1. For multicast groups, TTL and buffer sizes, `options.sock` takes a
    * `dgram.Socket`, and `getExtraInfo('rawSocket')` gives it. The simulated loop has no network: `ERR_UNSUPPORTED`.
