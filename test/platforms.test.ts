@@ -43,10 +43,16 @@ test('the page has a row for each platform, and each difference and each skipped
     result('left out', 'skipped', 'no tool'),
     result('left out, too', 'skipped', 'no tool'),
   ];
-  const page = pageOf([{ runtime, version: '1.2.3', results, expected }]);
+  const page = pageOf([
+    { runtime, version: '1.2.3', results, expected },
+    { runtime, version: '2.0.0', results: results.slice(1), expected },
+  ]);
   assert.match(page, /\| Node\.js \| 1\.2\.3 \| 4 \| 1 \| 2 \| 1 \|/);
-  assert.match(page, /Different: \*\*cannot be done\*\*\n\n- listed \(node\)\n/);
-  assert.match(page, /Skipped: \*\*no tool\*\*\n\n- left out \(node\)\n- left out, too \(node\)\n/);
+  assert.match(page, /different\n\n\*\*cannot be done\*\*\n\nOn Node\.js 1:\n\n- listed \(node\)\n/);
+  assert.match(
+    page,
+    /skipped\n\n\*\*no tool\*\*\n\nOn Node\.js 1, Node\.js 2:\n\n- left out \(node\)\n- left out, too \(node\)\n/,
+  );
 });
 
 test('what is listed as different has a reason, and is a test that a backend has', () => {

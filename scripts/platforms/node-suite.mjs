@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { root } from '../setup.mjs';
@@ -27,22 +27,34 @@ export async function runSuite(name, node) {
       ],
       { ...process.env, GYRE_NODE: node },
     );
-    const results = readFileSync(lines, 'utf8')
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line));
+    // Where there is a native backend, a second run has a file of its own.
+    const results = [...resultsOf(lines, ''), ...resultsOf(`${lines}.uv`, ' once more, on uv')];
     // 1 is that of tests that failed. With anything else they did not all run.
     const failed = results.some(({ state }) => state === 'failed');
     if (results.length === 0 || code !== (failed ? 1 : 0)) {
       throw new Error(`the tests of ${name} ended with ${code}:\n${output}`);
     }
-    return results.map((result) => ({
-      ...result,
-      where: path.relative(root, result.where).replaceAll('\\', '/'),
-    }));
+    return results;
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/**
+ * @param {string} file of the reporter; where there is no native backend, there is no second one
+ * @param {string} run
+ * @returns {import('./differences.mjs').Result[]}
+ */
+function resultsOf(file, run) {
+  if (!existsSync(file)) return [];
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+    .map((result) => ({
+      ...result,
+      where: path.relative(root, result.where).replaceAll('\\', '/') + run,
+    }));
 }
 
 /**

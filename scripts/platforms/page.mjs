@@ -36,53 +36,65 @@ export function pageOf(reports) {
     '',
     `On ${process.platform} ${process.arch}.`,
     '',
-    ...reports.flatMap(sectionOf),
+    '## What is different',
+    '',
+    ...listOf(
+      reports,
+      'failed',
+      ({ title, where, why }, { expected }) => reasonFor(title, where, expected) ?? `not explained: ${why}`,
+    ),
+    '## What is skipped',
+    '',
+    ...listOf(reports, 'skipped', ({ why }) => why || 'no reason is given'),
   ];
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
-/** @param {Report} report @returns {string[]} */
-function sectionOf({ runtime, version, results, expected }) {
-  const failed = grouped(
-    results,
-    'failed',
-    ({ title, where, why }) => reasonFor(title, where, expected) ?? `not explained: ${why}`,
-  );
-  const skipped = grouped(results, 'skipped', ({ why }) => why || 'no reason is given');
-  return [
-    `## ${runtime.title} ${version}`,
+/**
+ * The tests of one state: those that share a reason and the runtimes that it holds for stand together.
+ *
+ * @param {readonly Report[]} reports
+ * @param {string} state
+ * @param {(result: import('./differences.mjs').Result, report: Report) => string} reasonOf
+ * @returns {string[]}
+ */
+function listOf(reports, state, reasonOf) {
+  /** @type {Map<string, Map<string, Set<string>>>} by reason and test: on which runtimes */
+  const reasons = new Map();
+  for (const report of reports) {
+    for (const result of report.results) {
+      if (result.state !== state) continue;
+      const reason = (reasonOf(result, report).split('\n')[0] ?? '').trim();
+      const tests = reasons.get(reason) ?? new Map();
+      const test = `${result.title} (${result.where})`;
+      tests.set(test, (tests.get(test) ?? new Set()).add(nameOf(report)));
+      reasons.set(reason, tests);
+    }
+  }
+  return [...reasons].flatMap(([reason, tests]) => [
+    `**${reason}**`,
     '',
-    ...(failed.length + skipped.length === 0 ? ['Every test passes.', ''] : []),
-    ...listOf('Different', failed),
-    ...listOf('Skipped', skipped),
-  ];
+    ...grouped(tests).flatMap(([runtimes, titles]) => [
+      `On ${runtimes}:`,
+      '',
+      ...titles.map((title) => `- ${title}`),
+      '',
+    ]),
+  ]);
 }
 
-/**
- * @param {readonly import('./differences.mjs').Result[]} results
- * @param {string} state
- * @param {(result: import('./differences.mjs').Result) => string} reasonOf
- * @returns {[reason: string, tests: string[]][]}
- */
-function grouped(results, state, reasonOf) {
+/** @param {ReadonlyMap<string, ReadonlySet<string>>} tests @returns {[runtimes: string, titles: string[]][]} */
+function grouped(tests) {
   /** @type {Map<string, string[]>} */
   const groups = new Map();
-  for (const result of results) {
-    if (result.state !== state) continue;
-    const reason = (reasonOf(result).split('\n')[0] ?? '').trim();
-    const group = groups.get(reason) ?? [];
-    group.push(`${result.title} (${result.where})`);
-    groups.set(reason, group);
+  for (const [test, runtimes] of tests) {
+    const key = [...runtimes].join(', ');
+    groups.set(key, [...(groups.get(key) ?? []), test]);
   }
   return [...groups];
 }
 
-/** @param {string} title @param {[reason: string, tests: string[]][]} groups @returns {string[]} */
-function listOf(title, groups) {
-  return groups.flatMap(([reason, tests]) => [
-    `${title}: **${reason}**`,
-    '',
-    ...tests.map((test) => `- ${test}`),
-    '',
-  ]);
+/** @param {Report} report */
+function nameOf({ runtime, version }) {
+  return runtime.kind === 'node' ? `${runtime.title} ${version.split('.')[0]}` : runtime.title;
 }
