@@ -1,0 +1,295 @@
+// npm run check:native [-- option ...] [filter ...]: native/ under memory checkers. Any finding is a failure.
+//
+//   suite      the tests of what is native, under AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer
+//   soak       test/backend/uv/soak.test.ts under the same, once for each seed
+//   valgrind   the addon's own tests under memcheck, with a build without sanitizers
+//
+//   --stage=suite,soak,valgrind   these only
+//   --soak-seconds=60             for each seed
+//   --soak-seeds=1,2,3
+//   --keep                        leaves the logs, and says where
+//
+// A filter is part of a test file's path, as of npm test. Node itself is not instrumented: what it does in the addon's memory is seen by
+// the interceptors of the sanitizers' run-time libraries, and by valgrind entirely.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { buildNative, whyNotNative } from './build-native.mjs';
+import { memcheckFindings, sanitizerFindings } from './native-findings.mjs';
+import { runChild } from './run-child.mjs';
+import { ensureDependencies, root } from './setup.mjs';
+
+const STAGES = ['suite', 'soak', 'valgrind'];
+const NODE = process.env.GYRE_NODE || process.execPath;
+/** Milliseconds. A checker makes everything some ten times slower. */
+const TEST_TIMEOUT = 1_200_000;
+/** Of those under valgrind: the soak there is as long as elsewhere, and does less. */
+const VALGRIND_SOAK_SECONDS = '20';
+
+const args = process.argv.slice(2);
+const filters = args.filter((arg) => !arg.startsWith('-'));
+const stages = optionOf('stage')?.split(',') ?? STAGES;
+const soakSeconds = Number(optionOf('soak-seconds') ?? 60);
+const soakSeeds = (optionOf('soak-seeds') ?? '1,2,3').split(',').map(Number);
+const keep = args.includes('--keep');
+
+for (const arg of args) {
+  if (arg.startsWith('-') && !/^--(?:keep|(?:stage|soak-seconds|soak-seeds)=.+)$/.test(arg))
+    fail(`unknown option ${arg}`);
+}
+for (const stage of stages) if (!STAGES.includes(stage)) fail(`no stage is called ${stage}`);
+if (![soakSeconds, ...soakSeeds].every(Number.isFinite)) fail('seconds and seeds are numbers');
+
+/** @param {string} name */
+function optionOf(name) {
+  return args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+}
+
+/**
+ * @param {string} message
+ * @returns {never}
+ */
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
+
+const reason = whyNotNative();
+if (reason !== null) fail(`Nothing was checked: ${reason}.`);
+ensureDependencies();
+
+/** What was run, what was skipped, and how it went: told again at the end. @type {string[]} */
+const summary = [];
+let failed = false;
+
+/** @param {string} line */
+function note(line) {
+  summary.push(line);
+  console.log(line);
+}
+
+/**
+ * The test files of folders.
+ *
+ * @param {readonly string[]} folders
+ * @returns {string[]}
+ */
+function filesIn(...folders) {
+  return folders
+    .flatMap((folder) =>
+      readdirSync(path.join(root, folder), { encoding: 'utf8' }).map((name) => `${folder}/${name}`),
+    )
+    .filter((name) => name.endsWith('.test.ts'))
+    .filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)))
+    .sort();
+}
+
+/**
+ * Runs test files by `command`, then looks at the logs.
+ *
+ * @param {string} title
+ * @param {readonly string[]} command and what stands before the files
+ * @param {readonly string[]} files
+ * @param {Record<string, string>} env
+ * @param {string} logs the folder
+ * @param {typeof sanitizerFindings} findings
+ */
+async function check(title, command, files, env, logs, findings) {
+  if (files.length === 0) {
+    note(`${title}: no file matches ${filters.join(', ')}: not run`);
+    return;
+  }
+  console.log(`\n==== ${title}: ${files.length} file${files.length === 1 ? '' : 's'}\n`);
+  const began = performance.now();
+  const [program, ...rest] = command;
+  const code = await runChild(String(program), [...rest, ...files], {
+    cwd: root,
+    env: { ...process.env, ...env },
+  });
+  const seconds = ((performance.now() - began) / 1000).toFixed(0);
+  const found = collect(logs, findings);
+  for (const { title: what, text, count } of found.ours) {
+    console.log(`\n---- found${count > 1 ? ` ${count} times` : ''}: ${what}\n${text}`);
+  }
+  if (code !== 0 || found.ours.length > 0) failed = true;
+  note(
+    `${title}: ${files.length} file${files.length === 1 ? '' : 's'}, ${seconds} s, tests ${code === 0 ? 'pass' : `FAIL (exit code ${code})`}, ` +
+      `${found.ours.length} of ours found, ${found.theirs} of Node’s own left aside`,
+  );
+  for (const one of found.notes) note(`  ${one}`);
+}
+
+/**
+ * All logs of a stage, each kind of finding once; then they are gone.
+ *
+ * @param {string} folder
+ * @param {typeof sanitizerFindings} findings
+ */
+function collect(folder, findings) {
+  /** @type {Map<string, { title: string, text: string, count: number }>} */
+  const ours = new Map();
+  const notes = new Set();
+  let theirs = 0;
+  for (const name of readdirSync(folder)) {
+    const found = findings(readFileSync(path.join(folder, name), 'utf8'));
+    theirs += found.theirs;
+    for (const one of found.notes) notes.add(one);
+    for (const { title, text } of found.ours) {
+      // Of two processes they differ in addresses only.
+      const key = `${title}\n${text}`.replace(/0x[\da-f]+|==\d+==|\d[\d,]* bytes?/gi, '');
+      const before = ours.get(key);
+      ours.set(key, { title, text, count: (before?.count ?? 0) + 1 });
+    }
+    if (!keep) rmSync(path.join(folder, name));
+  }
+  return { ours: [...ours.values()], notes: [...notes], theirs };
+}
+
+/** @param {readonly string[]} options */
+function nodeTest(...options) {
+  return [
+    ...[NODE, '--expose-gc', '--import', 'tsx', '--test-reporter=spec'],
+    ...[`--test-timeout=${TEST_TIMEOUT}`, ...options, '--test'],
+  ];
+}
+
+// --- sanitizers ---
+
+/** The compiler's own run-time libraries. Node is not linked with them, so that they must be there first. */
+function runtimes() {
+  return ['libasan.so', 'libstdc++.so'].map((name) =>
+    spawnSync('cc', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout.trim(),
+  );
+}
+
+/** LeakSanitizer in Node only: of what else a test runs it stops some for good. By program: see include_if_exists. */
+const options = mkdtempSync(path.join(tmpdir(), 'gyre-check-options-'));
+
+/**
+ * No exit code: most leaks are V8's, and LeakSanitizer itself may fail in a process with so many threads. What was found stands in the
+ * logs, also of a process whose end no test looks at; in files, because tests read what their children print.
+ *
+ * @param {string} logs
+ * @param {string} built
+ * @param {boolean} leaks whether LeakSanitizer runs
+ * @returns {Record<string, string>}
+ */
+function sanitizerEnv(logs, built, leaks) {
+  if (leaks) writeFileSync(path.join(options, path.basename(NODE)), 'detect_leaks=1');
+  return {
+    GYRE_NATIVE: built,
+    GYRE_TEST_BACKEND: 'uv',
+    LD_PRELOAD: runtimes().join(' '),
+    ASAN_OPTIONS: `detect_leaks=0:exitcode=0:strict_string_checks=1:log_path=${path.join(logs, 'asan')}:include_if_exists=${path.join(options, '%b')}`,
+    UBSAN_OPTIONS: `print_stacktrace=1:log_path=${path.join(logs, 'ubsan')}`,
+  };
+}
+
+/** Whether LeakSanitizer can look into a process here: some containers do not let it. */
+function canFindLeaks() {
+  const done = spawnSync('/bin/true', [], {
+    env: { LD_PRELOAD: runtimes().join(' '), ASAN_OPTIONS: 'detect_leaks=1' },
+    encoding: 'utf8',
+  });
+  return done.status === 0 && !done.stderr.includes('LeakSanitizer');
+}
+
+/** Null: there are sanitizers; else why there are none. */
+function whyNoSanitizers() {
+  if (runtimes().every((file) => path.isAbsolute(file))) return null;
+  return 'the C compiler has no libasan.so (or no libstdc++.so, which it wants first)';
+}
+
+/** @param {string} logs */
+function sanitized(logs) {
+  const built = buildNative('sanitize');
+  const leaks = canFindLeaks();
+  if (!leaks) note('  LeakSanitizer: skipped, it cannot look into a process here (ptrace is not allowed)');
+  return sanitizerEnv(logs, built, leaks);
+}
+
+/** Those of which `onNode()` of test/helpers/pairs.ts makes the loops, as npm test runs them for the native backend. */
+function onEither() {
+  return filesIn('test/net', 'test/process', 'test/streams').filter((file) =>
+    readFileSync(path.join(root, file), 'utf8').includes('onNode('),
+  );
+}
+
+/** @param {string} logs */
+async function suite(logs) {
+  const why = whyNoSanitizers();
+  if (why !== null) return note(`suite: skipped, ${why}`);
+  const env = sanitized(logs);
+  const concurrency = `--test-concurrency=${availableParallelism()}`;
+  // One after the other: it counts what the process holds.
+  const own = filesIn('test/backend/uv');
+  await check('suite, the addon’s own', nodeTest('--test-concurrency=1'), own, env, logs, sanitizerFindings);
+  const rest = [...filesIn('test/fuzz'), ...onEither()];
+  await check('suite, on the native backend', nodeTest(concurrency), rest, env, logs, sanitizerFindings);
+  // All backends are in there: the others' part takes seconds.
+  const conformance = filesIn('test/conformance');
+  await check('suite, conformance', nodeTest(concurrency), conformance, env, logs, sanitizerFindings);
+}
+
+/** @param {string} logs */
+async function soak(logs) {
+  const why = whyNoSanitizers();
+  if (why !== null) return note(`soak: skipped, ${why}`);
+  const env = sanitized(logs);
+  for (const seed of soakSeeds) {
+    await check(
+      `soak, ${soakSeconds} s, seed ${seed}`,
+      nodeTest(),
+      ['test/backend/uv/soak.test.ts'],
+      { ...env, GYRE_SOAK_SECONDS: String(soakSeconds), GYRE_SOAK_SEED: String(seed) },
+      logs,
+      sanitizerFindings,
+    );
+  }
+}
+
+// --- valgrind ---
+
+/** @param {string} logs */
+async function valgrind(logs) {
+  if (spawnSync('valgrind', ['--version']).status !== 0)
+    return note('valgrind: skipped, it is not installed');
+  const built = buildNative('faults');
+  const command = [
+    'valgrind',
+    // V8 writes code, and writes it again.
+    ...['--smc-check=all-non-file', '--error-limit=no', '--num-callers=40', '--track-origins=no'],
+    ...['--leak-check=full', '--show-leak-kinds=definite', '--errors-for-leak-kinds=none'],
+    // The tests' own Nodes too; of other programs nothing is ours.
+    ...['--trace-children=yes', '--trace-children-skip=*/sh,*/cat,*/sleep,*/true,*/head,*/esbuild'],
+    `--log-file=${path.join(logs, 'memcheck.%p')}`,
+  ];
+  for (const file of filesIn('test/backend/uv')) {
+    await check(
+      `valgrind, ${path.basename(file, '.test.ts')}`,
+      // Without the test runner's process, which would only wait.
+      [...command, NODE, '--expose-gc', '--import', 'tsx', '--test-reporter=spec'],
+      [file],
+      { GYRE_NATIVE: built, GYRE_SOAK_SECONDS: VALGRIND_SOAK_SECONDS },
+      logs,
+      memcheckFindings,
+    );
+  }
+}
+
+process.on('exit', () => rmSync(options, { recursive: true, force: true }));
+
+const run = { suite, soak, valgrind };
+for (const stage of /** @type {(keyof typeof run)[]} */ (stages)) {
+  const logs = mkdtempSync(path.join(tmpdir(), `gyre-check-${stage}-`));
+  await run[stage](logs);
+  if (keep) note(`  its logs: ${logs}`);
+  else rmSync(logs, { recursive: true });
+}
+
+console.log(`\n==== what was checked\n${summary.join('\n')}`);
+for (const stage of STAGES) if (!stages.includes(stage)) console.log(`${stage}: not asked for`);
+console.log(failed ? 'FAILED' : 'Nothing of ours was found.');
+process.exitCode = failed ? 1 : 0;
