@@ -35,7 +35,7 @@ static napi_value gyre_tcp_connect(napi_env napi, napi_callback_info info) {
   if (error != 0) return gyre__int(&args, error);
   uv_tcp_t* tcp = (uv_tcp_t*)gyre__uv(handle);
   if (has_local) error = uv_tcp_bind(tcp, (struct sockaddr*)&from, 0);
-  gyre_request_t* request = error == 0 ? gyre__request_new(args.env, handle, UV_CONNECT, NULL) : NULL;
+  gyre_request_t* request = error == 0 ? gyre__request_new(args.env, handle, UV_CONNECT, 0) : NULL;
   if (error == 0 && request == NULL) error = UV_ENOMEM;
   if (error == 0) error = uv_tcp_connect(gyre__req(request), tcp, (struct sockaddr*)&address, gyre__on_connect);
   if (error != 0) {

@@ -66,7 +66,7 @@ static napi_value gyre_pack_address(napi_env napi, napi_callback_info info) {
   return bytes;
 }
 
-/* The address in `memory`; NULL for null. What JavaScript has may begin anywhere, and change. */
+/* The address in `memory`; NULL for null. What JavaScript has may begin anywhere, and change; of other families it is too short. */
 static const struct sockaddr* gyre__arg_address(gyre_args_t* args, size_t index, struct sockaddr_storage* memory) {
   napi_valuetype type = napi_undefined;
   if (index < args->argc) napi_typeof(args->env->napi, args->argv[index], &type);
@@ -75,6 +75,10 @@ static const struct sockaddr* gyre__arg_address(gyre_args_t* args, size_t index,
   if (bytes.len < GYRE_ADDRESS_BYTES) args->failed = true;
   if (args->failed) return NULL;
   memcpy(memory, bytes.base, GYRE_ADDRESS_BYTES);
+  if (memory->ss_family != AF_INET && memory->ss_family != AF_INET6) {
+    args->failed = true;
+    return NULL;
+  }
   return (const struct sockaddr*)memory;
 }
 
@@ -181,7 +185,7 @@ static void gyre__on_send(uv_udp_send_t* req, int status) {
   if (!handle->closing) gyre__event(handle->env, handle->id, GYRE_SENT, status < 0 ? status : 0, 0, 0);
 }
 
-/* send(id, data, address | null): 0 and later GYRE_SENT, or an error. The data is held until then. */
+/* send(id, data, address | null): 0 and later GYRE_SENT, or an error. */
 static napi_value gyre_send(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_DATAGRAM);
@@ -189,9 +193,12 @@ static napi_value gyre_send(napi_env napi, napi_callback_info info) {
   struct sockaddr_storage memory;
   const struct sockaddr* address = gyre__arg_address(&args, 2, &memory);
   if (handle == NULL || args.failed) return gyre__int(&args, UV_EBADF);
-  gyre_request_t* request = gyre__request_new(args.env, handle, UV_UDP_SEND, args.argv[1]);
+  /* More goes into no datagram. */
+  if (buf.len > GYRE_DATAGRAM_BYTES) return gyre__int(&args, UV_EMSGSIZE);
+  gyre_request_t* request = gyre__request_new(args.env, handle, UV_UDP_SEND, buf.len);
   if (request == NULL) return gyre__int(&args, UV_ENOMEM);
-  int error = uv_udp_send(gyre__req(request), (uv_udp_t*)gyre__uv(handle), &buf, 1, address, gyre__on_send);
+  if (buf.len > 0) memcpy(request->room.base, buf.base, buf.len);
+  int error = uv_udp_send(gyre__req(request), (uv_udp_t*)gyre__uv(handle), &request->room, 1, address, gyre__on_send);
   if (error != 0) gyre__request_free(request);
   return gyre__int(&args, error);
 }

@@ -119,7 +119,12 @@ struct gyre_handle_s {
 typedef struct {
   gyre_env_t* env;
   gyre_handle_t* handle;
-  napi_ref buffer; /* held until libuv has sent it */
+  /* A copy of what libuv sends, since JavaScript can give away its own memory at any time. */
+  uv_buf_t room;
+  /* Of a write that is longer: its data, of which the first `offset` of `size` bytes have been in there, or were sent. */
+  napi_ref data;
+  size_t offset;
+  size_t size;
 } gyre_request_t;
 
 /* One for each copy of gyre's JavaScript in each environment: the main thread, each worker. */
@@ -143,6 +148,9 @@ struct gyre_env_s {
   uint32_t event_count;
   /* reads */
   char* slab;
+  napi_ref slab_buffer;     /* its ArrayBuffer, of which JavaScript has views and which it can give away */
+  napi_handle_scope reads;  /* open from the first read of a poll phase to its end, or NULL */
+  napi_value slab_value;    /* the same ArrayBuffer, in `reads` */
   uint32_t slab_slot;
   uint32_t slab_used;
   uint32_t fresh_slabs; /* since the last dispatch */
@@ -189,6 +197,8 @@ void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t
 void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf);
 uint32_t gyre__slab_commit(gyre_env_t* env, size_t length);
 
+/* The poll phase is over. */
+void gyre__slab_rest(gyre_env_t* env);
 /* handle.c */
 /* NULL: no memory, no free id, or the environment ends. */
 gyre_handle_t* gyre__handle_new(gyre_env_t* env, enum gyre_kind kind, uv_handle_type type);
@@ -215,8 +225,8 @@ static inline gyre_handle_t* gyre__of(const void* uv) {
 void gyre__lookup_forget(gyre_handle_t* handle);
 
 /* request.c */
-/* `held`: a value to hold until it is freed, or NULL. */
-gyre_request_t* gyre__request_new(gyre_env_t* env, gyre_handle_t* handle, uv_req_type type, napi_value held);
+/* With `room` bytes, which libuv may use until it answers. */
+gyre_request_t* gyre__request_new(gyre_env_t* env, gyre_handle_t* handle, uv_req_type type, size_t room);
 void gyre__request_free(gyre_request_t* request);
 static inline void* gyre__req(gyre_request_t* request) {
   return (char*)request + ((sizeof(*request) + 15) & ~(size_t)15);

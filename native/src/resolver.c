@@ -31,7 +31,7 @@ static void gyre__on_addresses(uv_getaddrinfo_t* req, int status, struct addrinf
 static gyre_request_t* gyre__lookup_new(gyre_env_t* env, uv_req_type type) {
   gyre_handle_t* handle = gyre__handle_new(env, GYRE_LOOKUP, UV_UNKNOWN_HANDLE);
   if (handle == NULL) return NULL;
-  gyre_request_t* request = gyre__request_new(env, handle, type, NULL);
+  gyre_request_t* request = gyre__request_new(env, handle, type, 0);
   if (request == NULL) gyre__handle_free(handle);
   else handle->data = gyre__req(request);
   return request;

@@ -10,28 +10,61 @@
 static bool gyre__slab_next(gyre_env_t* env) {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env->napi, &scope) != napi_ok) return false;
-  napi_value array, slab;
+  napi_value array, slab, buffer;
+  napi_ref reference = NULL;
   void* memory = NULL;
   uint32_t slot = (env->slab_slot + 1) % GYRE_SLAB_SLOTS;
   bool made = napi_create_buffer(env->napi, GYRE_SLAB_BYTES, &memory, &slab) == napi_ok &&
+              napi_get_typedarray_info(env->napi, slab, NULL, NULL, NULL, &buffer, NULL) == napi_ok &&
+              napi_create_reference(env->napi, buffer, 1, &reference) == napi_ok &&
               napi_get_reference_value(env->napi, env->slab_array, &array) == napi_ok &&
               napi_set_element(env->napi, array, slot, slab) == napi_ok;
+  /* Of the one before where there is a new one, else of this. */
+  napi_ref over = made ? env->slab_buffer : reference;
+  if (over != NULL) napi_delete_reference(env->napi, over);
   if (made) {
+    env->slab_buffer = reference;
     env->slab = memory;
     env->slab_slot = slot;
     env->slab_used = 0;
     env->fresh_slabs++;
   }
   napi_close_handle_scope(env->napi, scope);
+  if (made) gyre__slab_rest(env);
   return made;
 }
 
-void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf) {
-  if (env->slab == NULL || GYRE_SLAB_BYTES - env->slab_used < wanted) {
-    if (env->ending || !gyre__slab_next(env)) {
-      *buf = uv_buf_init(NULL, 0);
-      return;
+void gyre__slab_rest(gyre_env_t* env) {
+  if (env->reads == NULL) return;
+  napi_close_handle_scope(env->napi, env->reads);
+  env->reads = NULL;
+}
+
+/*
+ * Whoever has a view can give its ArrayBuffer away (structuredClone, a stream of bytes, transfer()), and then the memory is another's, or
+ * nobody's. That can be between any two reads, since Node's handles call JavaScript, too. So it is asked at each of them, and must cost
+ * nothing: one handle scope serves all reads of a poll phase.
+ *
+ * Only from callbacks of libuv, not from a function that JavaScript calls: V8's scopes are a stack, and this one must be opened below all
+ * others, to be closed there.
+ */
+static bool gyre__slab_is_ours(gyre_env_t* env) {
+  bool detached = true;
+  if (env->reads == NULL) {
+    if (napi_open_handle_scope(env->napi, &env->reads) != napi_ok) return false;
+    if (napi_get_reference_value(env->napi, env->slab_buffer, &env->slab_value) != napi_ok) {
+      gyre__slab_rest(env);
+      return false;
     }
+  }
+  return napi_is_detached_arraybuffer(env->napi, env->slab_value, &detached) == napi_ok && !detached;
+}
+
+void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf) {
+  bool fits = env->slab != NULL && GYRE_SLAB_BYTES - env->slab_used >= wanted;
+  if (env->ending || !((fits && gyre__slab_is_ours(env)) || gyre__slab_next(env))) {
+    *buf = uv_buf_init(NULL, 0);
+    return;
   }
   size_t rest = GYRE_SLAB_BYTES - env->slab_used;
   *buf = uv_buf_init(env->slab + env->slab_used, rest < GYRE_BIG_READ ? rest : GYRE_BIG_READ);

@@ -1,12 +1,17 @@
 /* TCP, unix sockets and pipes: reading into slabs, writing, ending. */
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "gyre.h"
 
-enum { GYRE_MOST_CHUNKS = 64 };
+enum {
+  GYRE_MOST_CHUNKS = 64,
+  /* Of what waits, copied at a time: little to copy, and enough that the system call after it is the exception. */
+  GYRE_PART_BYTES = 16 * 1024,
+};
 
 /* --- reading --- */
 
@@ -125,25 +130,73 @@ static napi_value gyre_try_write_all(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, written == UV_EAGAIN ? 0 : written);
 }
 
+/*
+ * What the kernel refused waits in memory of JavaScript's, which can give it away while it waits (structuredClone, transfer()). So libuv
+ * has a copy of the next part only; as that has left, the kernel takes what else it has room for, from where the data is then.
+ */
+static void gyre__on_write(uv_write_t* req, int status);
+
+static int gyre__write_part(gyre_request_t* request, const uv_buf_t* data) {
+  uv_buf_t part = request->room;
+  if (request->size - request->offset < part.len) part.len = request->size - request->offset;
+  if (part.len > 0) memcpy(part.base, data->base + request->offset, part.len);
+  request->offset += part.len;
+  return uv_write(gyre__req(request), gyre__stream(request->handle), &part, 1, gyre__on_write);
+}
+
+/* 0: all of it is sent, or an error; 1: libuv has another part. */
+static int gyre__write_on(gyre_request_t* request) {
+  napi_env napi = request->env->napi;
+  napi_handle_scope scope;
+  napi_value value;
+  uv_buf_t data;
+  int result = UV_EFAULT;
+  if (napi_open_handle_scope(napi, &scope) != napi_ok) return UV_ENOMEM;
+  if (napi_get_reference_value(napi, request->data, &value) == napi_ok && gyre__bytes(napi, value, &data) &&
+      data.len >= request->size) {
+    uv_buf_t rest = {.base = data.base + request->offset, .len = request->size - request->offset};
+    result = uv_try_write(gyre__stream(request->handle), &rest, 1);
+    if (result > 0) request->offset += (size_t)result;
+    if (result >= 0 || result == UV_EAGAIN) {
+      bool more = request->offset < request->size;
+      result = more ? gyre__write_part(request, &data) : 0;
+      if (result == 0 && more) result = 1;
+    }
+  }
+  napi_close_handle_scope(napi, scope);
+  return result;
+}
+
 static void gyre__on_write(uv_write_t* req, int status) {
   gyre_request_t* request = gyre__request_of(req);
   gyre_handle_t* handle = request->handle;
+  if (status == 0 && request->offset < request->size && !handle->closing) status = gyre__write_on(request);
+  if (status == 1) return;
   gyre__request_free(request);
   if (!handle->closing) gyre__event(handle->env, handle->id, GYRE_WRITTEN, status, 0, 0);
 }
 
-/* Sends what the kernel refused, from `offset` on; GYRE_WRITTEN tells the end. The buffer is held until then. */
+/*
+ * Sends what the kernel refused, from `offset` on; GYRE_WRITTEN tells the end, with UV_EFAULT when the data was given away meanwhile. One
+ * at a time: parts of two would mix.
+ */
 static napi_value gyre_write(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
   uv_buf_t buf = gyre__arg_bytes(&args, 1);
   int32_t offset = gyre__arg_int(&args, 2);
   if (handle == NULL || args.failed || offset < 0 || (size_t)offset > buf.len) return gyre__int(&args, UV_EBADF);
-  gyre_request_t* request = gyre__request_new(args.env, handle, UV_WRITE, args.argv[1]);
+  size_t left = buf.len - (size_t)offset;
+  size_t room = left < GYRE_PART_BYTES ? left : GYRE_PART_BYTES;
+  gyre_request_t* request = gyre__request_new(args.env, handle, UV_WRITE, room);
   if (request == NULL) return gyre__int(&args, UV_ENOMEM);
-  if (offset > 0) buf.base += offset;
-  buf.len -= (size_t)offset;
-  int error = uv_write(gyre__req(request), gyre__stream(handle), &buf, 1, gyre__on_write);
+  request->offset = (size_t)offset;
+  request->size = buf.len;
+  int error = 0;
+  if (left > room && (gyre__fault() || napi_create_reference(napi, args.argv[1], 1, &request->data) != napi_ok)) {
+    error = UV_ENOMEM;
+  }
+  if (error == 0) error = gyre__write_part(request, &buf);
   if (error != 0) gyre__request_free(request);
   return gyre__int(&args, error);
 }
@@ -159,7 +212,7 @@ static napi_value gyre_shutdown(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
   if (handle == NULL) return gyre__int(&args, UV_EBADF);
-  gyre_request_t* request = gyre__request_new(args.env, handle, UV_SHUTDOWN, NULL);
+  gyre_request_t* request = gyre__request_new(args.env, handle, UV_SHUTDOWN, 0);
   if (request == NULL) return gyre__int(&args, UV_ENOMEM);
   int error = uv_shutdown(gyre__req(request), gyre__stream(handle), gyre__on_shutdown);
   if (error != 0) gyre__request_free(request);

@@ -166,7 +166,8 @@ class UvDatagram implements RawDatagram, SocketControl, Target {
     switch (kind) {
       case MESSAGE: {
         const record = slice(a, b, ADDRESS_BYTES + c);
-        this.#receive({ data: record.subarray(ADDRESS_BYTES), address: unpacked(record) });
+        if (record === null) this.#receive({ error: systemError(EFAULT, 'recvmsg') });
+        else this.#receive({ data: record.subarray(ADDRESS_BYTES), address: unpacked(record) });
         return;
       }
       case ERROR:
@@ -227,6 +228,7 @@ type Received = { data: Buffer; address: SocketAddress } | { error: Error };
 
 const EAGAIN = -11;
 const ENOBUFS = -105;
+const EFAULT = -14;
 
 function getsAnotherTry(errno: number): boolean {
   return errno === EAGAIN || errno === ENOBUFS;

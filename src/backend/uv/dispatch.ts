@@ -5,6 +5,7 @@
  *
  * Whatever a record's receiver throws is thrown behind the last record: one failure must not lose the events of others.
  */
+import { markAsUntransferable } from 'node:worker_threads';
 import type { Callbacks } from '../node/clock.ts';
 import { NODE_CALLBACKS } from '../node/clock.ts';
 import type { Addon, Id, Loaded } from './addon.ts';
@@ -41,6 +42,7 @@ const targets: (Target | undefined)[] = [];
 const slabs: Buffer[] = [];
 /** By index: what the native part reads into, once. */
 const buffers: (Uint8Array | undefined)[] = [];
+const untransferable: Buffer[] = [];
 let loaded: Loaded | null = null;
 let native: Addon;
 
@@ -95,9 +97,17 @@ export function readInto(id: Id, buffer: Uint8Array | null): boolean {
   return native.readInto(id, buffer !== null);
 }
 
-/** A part of a slab: nobody else's from now on. */
-export function slice(slot: number, offset: number, length: number): Buffer {
-  return (slabs[slot] as Buffer).subarray(offset, offset + length);
+/**
+ * A part of a slab: nobody else's from now on. Null: somebody has given away the memory of another part, and this was in there. Most ways
+ * to do that are closed: as of the pool of Node's own Buffers, parts of it are copied, or refused, where memory is to be transferred.
+ */
+export function slice(slot: number, offset: number, length: number): Buffer | null {
+  const slab = slabs[slot] as Buffer;
+  if (slab !== untransferable[slot]) {
+    untransferable[slot] = slab;
+    markAsUntransferable(slab.buffer);
+  }
+  return slab.length === 0 ? null : slab.subarray(offset, offset + length);
 }
 
 function dispatch(count: number): void {

@@ -150,8 +150,7 @@ export class UvStream implements RawStream, SocketControl, Target {
     }
     switch (kind) {
       case READ:
-        if (this.#reading && this.#held === null) (this.#events as StreamEvents).onRead(slice(a, b, c));
-        else this.#hold(slice(a, b, c));
+        this.#onRead(slice(a, b, c));
         return;
       case READ_INTO:
         this.#wasReadInto(a);
@@ -209,6 +208,12 @@ export class UvStream implements RawStream, SocketControl, Target {
   #readerGone(): void {
     if (this.#writing) this.#fail(EPIPE, 'write');
     else if (!this.#ending) this.onUnread();
+  }
+
+  #onRead(data: Buffer | null): void {
+    if (data === null) this.#fail(EFAULT, 'read');
+    else if (this.#reading && this.#held === null) (this.#events as StreamEvents).onRead(data);
+    else this.#hold(data);
   }
 
   #hold(data: Buffer): void {
@@ -289,6 +294,7 @@ function pipeInfo(direction: 'read' | 'write', stream: UvStream): StreamInfo {
 
 const EFAULT = -14;
 const EPIPE = -32;
+const EFAULT = -14;
 const ENOTCONN = -107;
 
 const NOTHING: Readonly<Record<string, unknown>> = {};

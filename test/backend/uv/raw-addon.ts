@@ -12,6 +12,7 @@ export interface Record_ {
 }
 
 export const READ = 1;
+export const WRITTEN = 4;
 export const CONNECTED = 5;
 export const ACCEPTED = 6;
 export const MESSAGE = 7;

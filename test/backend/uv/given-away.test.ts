@@ -1,0 +1,241 @@
+/**
+ * JavaScript can give the memory of a buffer away at any time: by `structuredClone`, a stream of bytes, `transfer()`. What the native part
+ * reads into, and what it has yet to send, is such memory. It must not be touched when it is another's, or nobody's.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Id } from '../../../src/backend/uv/addon.ts';
+import type { Future, Transport, TransportSocket } from '../../../src/index.ts';
+import { Protocol, sleep, UvEventLoop } from '../../../src/index.ts';
+import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
+import { collectGarbage } from '../../helpers/gc.ts';
+import type { Record_ } from './raw-addon.ts';
+import { ACCEPTED, CONNECTED, MESSAGE, pass, RawAddon, READ, WRITTEN } from './raw-addon.ts';
+
+const skip = whyNoNativeBackend()?.reason ?? false;
+const EFAULT = -14;
+const EMSGSIZE = -90;
+
+/** In a way that nothing can refuse: as a stream of bytes does with what it is given. */
+function giveAway(buffer: ArrayBufferLike): void {
+  let controller: ReadableByteStreamController | undefined;
+  new ReadableStream({
+    type: 'bytes',
+    start: (one) => {
+      controller = one;
+    },
+  });
+  controller?.enqueue(new Uint8Array(buffer as ArrayBuffer));
+  assert.equal(buffer.byteLength, 0);
+}
+
+/** Overwrites what was freed, if it was. */
+async function reuseMemory(bytes: number): Promise<void> {
+  for (let i = 0; i < 3; i++) {
+    await collectGarbage();
+    Array.from({ length: 4 }, () => Buffer.alloc(bytes, 'wrong'));
+  }
+}
+
+async function pair(raw: RawAddon): Promise<{ near: Id; far: Id; end: () => Promise<void> }> {
+  const { addon } = raw;
+  const listener = addon.tcpListen('127.0.0.1', 0, 0, 16, true, false);
+  const [, port] = addon.sockname(listener) as [string, number];
+  const near = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
+  await raw.take(CONNECTED, near);
+  const far = (await raw.take(ACCEPTED, listener)).a;
+  const end = async (): Promise<void> => {
+    for (const id of [listener, near, far]) addon.close(id);
+    await raw.untilOpen(0);
+  };
+  return { near, far, end };
+}
+
+test('reads go on elsewhere when what was read into is given away, between any two of them', {
+  skip,
+}, async () => {
+  const raw = new RawAddon();
+  const { addon, slabs } = raw;
+  const { near, far, end } = await pair(raw);
+  addon.readStart(far);
+  const seen = new Set<Buffer>();
+  for (let i = 0; i < 20; i++) {
+    const sent = Buffer.alloc(1000, `message ${i}, `);
+    assert.equal(addon.tryWrite(near, sent), sent.length);
+    const { a: slot, b: offset, c: length } = await raw.take(READ, far);
+    const slab = slabs[slot] as Buffer;
+    assert.ok(slab.subarray(offset, offset + length).equals(sent), `message ${i}`);
+    assert.ok(!seen.has(slab));
+    seen.add(slab);
+    // The next read would have come behind this one.
+    giveAway(slab.buffer);
+    if (i % 5 === 0) await reuseMemory(300_000);
+  }
+  await end();
+});
+
+test('datagrams, too', { skip }, async () => {
+  const raw = new RawAddon();
+  const { addon, slabs } = raw;
+  const any = addon.packAddress('127.0.0.1', 0, 0) as Uint8Array;
+  const far = addon.datagram(2, any, null, false, false);
+  const near = addon.datagram(2, null, null, false, false);
+  const to = addon.packAddress(...(addon.sockname(far) as [string, number]), 0) as Uint8Array;
+  addon.receiveStart(far);
+  for (let i = 0; i < 20; i++) {
+    addon.trySend(near, Buffer.from(`datagram ${i}`), to);
+    const { a: slot, b: offset, c: length } = await raw.take(MESSAGE, far);
+    const slab = slabs[slot] as Buffer;
+    assert.equal(slab.toString('utf8', offset + 32, offset + 32 + length), `datagram ${i}`);
+    giveAway(slab.buffer);
+  }
+  for (const id of [near, far]) addon.close(id);
+  await raw.untilOpen(0);
+});
+
+test('what is being written is not read any more when it is given away: the write fails', {
+  skip,
+}, async () => {
+  const raw = new RawAddon();
+  const { addon, slabs } = raw;
+  const { near, far, end } = await pair(raw);
+  const size = 20_000_000;
+  const data = Buffer.alloc(size, 'x');
+  const sent = addon.tryWrite(near, data);
+  assert.ok(sent > 0 && sent < size);
+  assert.equal(addon.write(near, data, sent), 0);
+  giveAway(data.buffer);
+  await reuseMemory(size);
+  addon.readStart(far);
+  assert.equal((await raw.take(WRITTEN, near)).a, EFAULT);
+  addon.shutdown(near);
+  let received = 0;
+  for (;;) {
+    while (raw.records.length === 0) await pass();
+    const { kind, a: slot, b: offset, c: length } = raw.records.shift() as Record_;
+    if (kind !== READ) break;
+    const part = (slabs[slot] as Buffer).subarray(offset, offset + length);
+    assert.ok(part.every((byte) => byte === 120));
+    received += part.length;
+  }
+  assert.ok(received >= sent && received < size, `${sent} ${received} ${size}`);
+  await end();
+});
+
+test('what is written in parts arrives whole, from any offset', { skip }, async () => {
+  const raw = new RawAddon();
+  const { addon, slabs } = raw;
+  const { near, far, end } = await pair(raw);
+  const size = 20_000_000;
+  const data = Buffer.alloc(size);
+  for (let i = 0; i < size; i += 4) data.writeUInt32LE(i, i);
+  const sent = addon.tryWrite(near, data);
+  assert.equal(addon.write(near, data, sent), 0);
+  addon.readStart(far);
+  let received = 0;
+  while (received < size) {
+    const { a: slot, b: offset, c: length } = await raw.take(READ, far);
+    const part = (slabs[slot] as Buffer).subarray(offset, offset + length);
+    assert.ok(part.equals(data.subarray(received, received + length)), `at ${received}`);
+    received += length;
+  }
+  assert.equal((await raw.take(WRITTEN, near)).a, 0);
+  for (const offset of [size, size - 1, size - 16 * 1024, size - 16 * 1024 - 1]) {
+    assert.equal(addon.write(near, data, offset), 0);
+    assert.equal((await raw.take(WRITTEN, near)).a, 0);
+    for (received = offset; received < size; received += (await raw.take(READ, far)).c);
+    assert.equal(received, size);
+  }
+  await end();
+});
+
+// The system lets no datagram wait on this machine's own addresses, so this only shows what does not depend on that.
+test('a datagram is copied before it may have to wait', { skip }, async () => {
+  const raw = new RawAddon();
+  const { addon, slabs } = raw;
+  const any = addon.packAddress('127.0.0.1', 0, 0) as Uint8Array;
+  const far = addon.datagram(2, any, null, false, false);
+  const near = addon.datagram(2, null, null, false, false);
+  const to = addon.packAddress(...(addon.sockname(far) as [string, number]), 0) as Uint8Array;
+  const data = Buffer.from(new ArrayBuffer(2000)).fill('z');
+  assert.equal(addon.send(near, data, to), 0);
+  giveAway(data.buffer);
+  await reuseMemory(2000);
+  addon.receiveStart(far);
+  const { a: slot, b: offset, c: length } = await raw.take(MESSAGE, far);
+  const came = (slabs[slot] as Buffer).subarray(offset + 32, offset + 32 + length);
+  assert.ok(came.equals(Buffer.alloc(2000, 'z')));
+  // More goes into no datagram.
+  assert.equal(addon.send(near, Buffer.alloc(100_000), to), EMSGSIZE);
+  for (const id of [near, far]) addon.close(id);
+  await raw.untilOpen(0);
+});
+
+/** Ends with the text that it was sent, or the error. */
+class Reader extends Protocol {
+  readonly #onData: (data: Buffer) => void;
+  readonly done: Future<string>;
+  #text: string = '';
+
+  constructor(loop: UvEventLoop, onData: (data: Buffer) => void = () => {}) {
+    super();
+    this.#onData = onData;
+    this.done = loop.createFuture<string>();
+  }
+
+  override dataReceived(data: Buffer): void {
+    this.#text += data.toString();
+    this.#onData(data);
+  }
+
+  override connectionLost(error: Error | null): void {
+    this.done.setResult((error as NodeJS.ErrnoException | null)?.code ?? this.#text);
+  }
+}
+
+/** Two connections, whose data comes in one poll phase; what they got. */
+async function both(loop: UvEventLoop, onData: (data: Buffer) => void): Promise<[string, string]> {
+  const readers = [new Reader(loop, onData), new Reader(loop)];
+  const waiting = [...readers];
+  const server = await loop.createServer(() => waiting.shift() as Reader, '127.0.0.1', 0);
+  const [, port] = (server.sockets[0] as TransportSocket).getsockname() as [string, number];
+  const near: Transport[] = [];
+  for (let i = 0; i < 2; i++) {
+    near.push((await loop.createConnection(() => new Protocol(), '127.0.0.1', port))[0]);
+    while (waiting.length > 1 - i) await sleep(0.001);
+  }
+  for (const [i, transport] of near.entries()) transport.write(`data of ${i}`);
+  for (const transport of near) transport.close();
+  const texts = await Promise.all(readers.map(({ done }) => done));
+  server.close();
+  await server.waitClosed();
+  return texts as [string, string];
+}
+
+test('a receiver that transfers the memory of its data takes nothing from others', { skip }, async () => {
+  const loop = new UvEventLoop();
+  let refused = 0;
+  const texts = await loop.runUntilComplete(() =>
+    both(loop, (data) => {
+      try {
+        // Node 20 copies what may not be transferred, later ones refuse.
+        structuredClone(data.buffer, { transfer: [data.buffer as ArrayBuffer] });
+      } catch {
+        refused++;
+      }
+    }),
+  );
+  assert.deepEqual(texts, ['data of 0', 'data of 1']);
+  assert.ok(refused < 2);
+  loop.close();
+});
+
+test('where it does take it, the others fail one by one, and the loop goes on', { skip }, async () => {
+  const loop = new UvEventLoop();
+  const texts = await loop.runUntilComplete(() => both(loop, (data) => giveAway(data.buffer)));
+  assert.equal(texts[0], 'data of 0');
+  // It came in the same poll phase, or in the next.
+  assert.ok(['EFAULT', 'data of 1'].includes(texts[1]), texts[1]);
+  assert.deepEqual(await loop.runUntilComplete(() => both(loop, () => {})), ['data of 0', 'data of 1']);
+  loop.close();
+});
