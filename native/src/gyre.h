@@ -30,8 +30,8 @@
  *
  *   arena      what JavaScript copies small writes into, right before it asks for them to be sent.
  *
- * An id is an index and a generation: [ 0 | generation: 11 bits | index: 20 bits ]. The index is used again, the id is not: a late
- * event finds nobody.
+ * An id is an index and a generation: [ 0 | generation: 11 bits | index: 20 bits ]. An index is used again, the one that is free for longest
+ * first; its id only after 2,048 of its uses: a late event finds nobody.
  *
  *   phase      two words: [ C is calling | JavaScript wants to be called again ]
  *
@@ -160,7 +160,8 @@ struct gyre_env_s {
   /* ids */
   gyre_handle_t** handles;
   uint16_t* generations;
-  uint32_t* free_indices;
+  uint32_t* free_indices; /* a ring */
+  uint32_t free_first;
   uint32_t free_count;
   uint32_t capacity;
   uint32_t open_count;
@@ -196,9 +197,9 @@ void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t
 /* At least `wanted` bytes at the end of the slab under way, or of a new one. Sets base to NULL without memory. */
 void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf);
 uint32_t gyre__slab_commit(gyre_env_t* env, size_t length);
-
 /* The poll phase is over. */
 void gyre__slab_rest(gyre_env_t* env);
+
 /* handle.c */
 /* NULL: no memory, no free id, or the environment ends. */
 gyre_handle_t* gyre__handle_new(gyre_env_t* env, enum gyre_kind kind, uv_handle_type type);
@@ -290,6 +291,8 @@ extern const gyre_export_t gyre_socket_exports[];
 /* socket.c */
 /* Closes what JavaScript has left open: with a worker's end nobody else would. */
 void gyre__sockets_end(gyre_env_t* env);
+/* It is closed, or somebody else's to close. Whether it was JavaScript's. */
+bool gyre__disown(gyre_env_t* env, int fd);
 
 /* stream.c */
 /* A stream without a descriptor; or only libuv's part of it. 0, or an error and nothing is left. */

@@ -17,14 +17,27 @@ static bool gyre__grow(gyre_env_t* env) {
   uint32_t* free_indices = gyre__realloc(env->free_indices, capacity * sizeof(*free_indices));
   if (free_indices == NULL) return false;
   env->free_indices = free_indices;
-  /* The lowest index is taken first. */
-  for (uint32_t i = capacity; i-- > env->capacity;) {
+  /* None is free, so the ring may begin anywhere. */
+  env->free_first = 0;
+  for (uint32_t i = env->capacity; i < capacity; i++) {
     handles[i] = NULL;
     generations[i] = 0;
     free_indices[env->free_count++] = i;
   }
   env->capacity = capacity;
   return true;
+}
+
+/* The one that is free for longest: the last would have all its ids used up by a few thousand connections, one after the other. */
+static uint32_t gyre__index_take(gyre_env_t* env) {
+  uint32_t index = env->free_indices[env->free_first];
+  env->free_first = (env->free_first + 1) % env->capacity;
+  env->free_count--;
+  return index;
+}
+
+static void gyre__index_give(gyre_env_t* env, uint32_t index) {
+  env->free_indices[(env->free_first + env->free_count++) % env->capacity] = index;
 }
 
 gyre_handle_t* gyre__handle_new(gyre_env_t* env, enum gyre_kind kind, uv_handle_type type) {
@@ -34,7 +47,7 @@ gyre_handle_t* gyre__handle_new(gyre_env_t* env, enum gyre_kind kind, uv_handle_
   if (type != UV_UNKNOWN_HANDLE) size += uv_handle_size(type);
   gyre_handle_t* handle = gyre__alloc(size);
   if (handle == NULL) return NULL;
-  uint32_t index = env->free_indices[--env->free_count];
+  uint32_t index = gyre__index_take(env);
   handle->env = env;
   handle->kind = (uint8_t)kind;
   handle->type = (uint8_t)type;
@@ -58,7 +71,7 @@ void gyre__handle_free(gyre_handle_t* handle) {
   uint32_t index = (uint32_t)handle->id & GYRE_ID_INDEX_MASK;
   env->generations[index] = (uint16_t)((env->generations[index] + 1) % GYRE_ID_GENERATIONS);
   env->handles[index] = NULL;
-  env->free_indices[env->free_count++] = index;
+  gyre__index_give(env, index);
   env->open_count--;
   free(handle);
   gyre__end_when_empty(env);

@@ -194,7 +194,8 @@ static int gyre__watch(gyre_env_t* env, pid_t pid) {
   if (error == 0) error = uv_poll_init(env->loop, (uv_poll_t*)gyre__uv(handle), child->pidfd);
   if (error != 0) {
     if (handle != NULL) gyre__handle_free(handle);
-    kill(pid, SIGKILL);
+    /* One that is gone already, and reaped by whoever ignores SIGCHLD: its number may be another's. */
+    if (error != UV_ESRCH) kill(pid, SIGKILL);
     gyre__reap(pid);
     return error;
   }
@@ -331,7 +332,10 @@ static napi_value gyre_pipe(napi_env napi, napi_callback_info info) {
 static napi_value gyre_close_fd(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t fd = gyre__arg_int(&args, 0);
-  if (!args.failed) close(fd);
+  if (args.failed) return NULL;
+  /* Else it would be closed again with the environment, when its number is another's. */
+  gyre__disown(args.env, fd);
+  close(fd);
   return NULL;
 }
 

@@ -85,8 +85,7 @@ static bool gyre__own(gyre_env_t* env, int fd) {
   return true;
 }
 
-/* Whether it was. */
-static bool gyre__disown(gyre_env_t* env, int fd) {
+bool gyre__disown(gyre_env_t* env, int fd) {
   uint32_t word = (uint32_t)fd / GYRE_WORD_BITS;
   uint64_t bit = (uint64_t)1 << (uint32_t)fd % GYRE_WORD_BITS;
   if (fd < 0 || word >= env->socket_words || !(env->sockets[word] & bit)) return false;
