@@ -169,7 +169,8 @@ const options = mkdtempSync(path.join(tmpdir(), 'gyre-check-options-'));
 
 /**
  * No exit code: most leaks are V8's, and LeakSanitizer itself may fail in a process with so many threads. What was found stands in the
- * logs, also of a process whose end no test looks at; in files, because tests read what their children print.
+ * logs, also of a process whose end no test looks at; in files, because tests read what their children print. The quarantine of freed
+ * memory stays below what tests of memory allow.
  *
  * @param {string} logs
  * @param {string} built
@@ -182,7 +183,7 @@ function sanitizerEnv(logs, built, leaks) {
     GYRE_NATIVE: built,
     GYRE_TEST_BACKEND: 'uv',
     LD_PRELOAD: runtimes().join(' '),
-    ASAN_OPTIONS: `detect_leaks=0:exitcode=0:strict_string_checks=1:log_path=${path.join(logs, 'asan')}:include_if_exists=${path.join(options, '%b')}`,
+    ASAN_OPTIONS: `detect_leaks=0:exitcode=0:strict_string_checks=1:quarantine_size_mb=64:log_path=${path.join(logs, 'asan')}:include_if_exists=${path.join(options, '%b')}`,
     UBSAN_OPTIONS: `print_stacktrace=1:log_path=${path.join(logs, 'ubsan')}`,
   };
 }
@@ -210,10 +211,10 @@ function sanitized(logs) {
   return sanitizerEnv(logs, built, leaks);
 }
 
-/** Those of which `onNode()` of test/helpers/pairs.ts makes the loops, as npm test runs them for the native backend. */
+/** Those with a native loop, or with loops of the backend that GYRE_TEST_BACKEND names. */
 function onEither() {
   return filesIn('test/net', 'test/process', 'test/streams').filter((file) =>
-    readFileSync(path.join(root, file), 'utf8').includes('onNode('),
+    /\bonNode\(|\bonUv\(|UvEventLoop/.test(readFileSync(path.join(root, file), 'utf8')),
   );
 }
 

@@ -9,25 +9,13 @@ import type { Future, Transport, TransportSocket } from '../../../src/index.ts';
 import { Protocol, sleep, UvEventLoop } from '../../../src/index.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { collectGarbage } from '../../helpers/gc.ts';
+import { giveAway } from '../../helpers/give-away.ts';
 import type { Record_ } from './raw-addon.ts';
 import { ACCEPTED, CONNECTED, MESSAGE, pass, RawAddon, READ, WRITTEN } from './raw-addon.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 const EFAULT = -14;
 const EMSGSIZE = -90;
-
-/** In a way that nothing can refuse: as a stream of bytes does with what it is given. */
-function giveAway(buffer: ArrayBufferLike): void {
-  let controller: ReadableByteStreamController | undefined;
-  new ReadableStream({
-    type: 'bytes',
-    start: (one) => {
-      controller = one;
-    },
-  });
-  controller?.enqueue(new Uint8Array(buffer as ArrayBuffer));
-  assert.equal(buffer.byteLength, 0);
-}
 
 /** Overwrites what was freed, if it was. */
 async function reuseMemory(bytes: number): Promise<void> {

@@ -12,6 +12,8 @@ export interface Record_ {
 }
 
 export const READ = 1;
+export const ENDED = 2;
+export const ERROR = 3;
 export const WRITTEN = 4;
 export const CONNECTED = 5;
 export const ACCEPTED = 6;

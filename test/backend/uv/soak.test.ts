@@ -9,11 +9,14 @@ import { test } from 'node:test';
 import { addon } from '../../../src/backend/uv/dispatch.ts';
 import type { Future, SubprocessTransport, Transport } from '../../../src/index.ts';
 import {
+  AF_INET,
+  AF_UNIX,
   CancelledError,
   DatagramProtocol,
   DEVNULL,
   PIPE,
   Protocol,
+  Socket,
   SubprocessProtocol,
   sleep,
   UvEventLoop,
@@ -21,11 +24,16 @@ import {
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import type { Held } from '../../fuzz/handles.ts';
 import { held } from '../../fuzz/handles.ts';
+import { addressOf, listening, pipe, socketPair } from '../../helpers/descriptors.ts';
+import { giveAway } from '../../helpers/give-away.ts';
 import { pass } from './raw-addon.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 const SECONDS = Number(process.env.GYRE_SOAK_SECONDS ?? 3);
 const SEED = Number(process.env.GYRE_SOAK_SEED ?? 1);
+
+/** What comes within seconds, however loaded the machine is. */
+const SOON = ['data', 'datagrams', 'names', 'children', 'sockets', 'readable'];
 
 /** At once. */
 const CLIENTS = 40;
@@ -71,7 +79,11 @@ class Restless extends Protocol {
     this.act('made');
   }
 
-  override dataReceived(): void {
+  override dataReceived(data: Buffer): void {
+    if (this.#chance.of(200) === 0 && data.length > 0) {
+      this.#note('given away');
+      giveAway(data.buffer);
+    }
     this.act('data');
   }
 
@@ -121,10 +133,17 @@ class Restless extends Protocol {
       default:
         try {
           for (let i = 0; i <= chance.of(3); i++) transport.write(DATA.subarray(0, chance.one(SIZES)));
+          if (chance.of(100) === 0) this.#writeWhatGoesAway(transport);
         } catch {
           // Its writing side was ended.
         }
     }
+  }
+
+  #writeWhatGoesAway(transport: Transport): void {
+    const data = new Uint8Array(1_000_000);
+    transport.write(data);
+    giveAway(data.buffer);
   }
 
   #note(told: string): void {
@@ -156,6 +175,10 @@ class Soak {
     tasks.push(loop.createTask(() => this.#names()));
     tasks.push(loop.createTask(() => this.#children()));
     tasks.push(loop.createTask(() => this.#prodder()));
+    for (let i = 0; i < 3; i++) {
+      tasks.push(loop.createTask(() => this.#sockets()));
+      tasks.push(loop.createTask(() => this.#watchers()));
+    }
     for (const task of tasks) await task;
     for (const server of [tcp, unix]) {
       server.close();
@@ -267,6 +290,65 @@ class Soak {
     }
   }
 
+  /** Sockets without buffers: calls are cancelled, and sockets closed while somebody waits, so that their numbers are others' at once. */
+  async #sockets(): Promise<void> {
+    const loop = this.#loop;
+    while (!this.over) {
+      const family = this.#chance.one([AF_INET, AF_UNIX]);
+      const listener = listening(family);
+      const near = new Socket(family);
+      const accepting = loop.sockAccept(listener);
+      const patience = loop.callLater(0.5, () => accepting.cancel());
+      await this.#maybeCancelled(loop.sockConnect(near, addressOf(listener)));
+      const accepted = await this.#maybeCancelled(accepting);
+      patience.cancel();
+      if (accepted !== null) await this.#transfer(near, accepted[0]);
+      near.close();
+      listener.close();
+      this.told.sockets = (this.told.sockets ?? 0) + 1;
+    }
+  }
+
+  async #transfer(near: Socket, far: Socket): Promise<void> {
+    const loop = this.#loop;
+    const room = Buffer.alloc(100_000);
+    const calls: Future<unknown>[] = [
+      loop.sockSendall(near, DATA.subarray(0, this.#chance.one(SIZES))),
+      this.#chance.of(2) === 0 ? loop.sockRecv(far, 200_000) : loop.sockRecvInto(far, room),
+      this.#chance.of(2) === 0 ? loop.sockRecv(near, 10) : loop.sockRecvInto(near, room),
+    ];
+    if (this.#chance.of(2) === 0) calls.push(loop.sockSendall(far, DATA.subarray(0, 5)));
+    if (this.#chance.of(3) !== 0) await sleep(this.#chance.of(3000) / 1e6);
+    const closesFirst = this.#chance.of(2) === 0;
+    if (closesFirst) far.close();
+    for (const call of calls) {
+      call.cancel();
+      await call.then(undefined, () => {});
+    }
+    if (!closesFirst) far.close();
+  }
+
+  /** Pipes and socket pairs, watched, and closed while they are. */
+  async #watchers(): Promise<void> {
+    const loop = this.#loop;
+    while (!this.over) {
+      const ends = this.#chance.of(2) === 0 ? pipe() : socketPair();
+      loop.addReader(ends.from, () => {
+        this.told.readable = (this.told.readable ?? 0) + 1;
+        if (this.#chance.of(3) === 0) loop.removeReader(ends.from);
+      });
+      loop.addWriter(ends.to, () => {
+        if (this.#chance.of(2) === 0) loop.removeWriter(ends.to);
+        else ends.write('x');
+      });
+      await sleep(this.#chance.of(this.#chance.one([1, 2000, 50_000])) / 1e6);
+      if (this.#chance.of(4) === 0) ends.close();
+      loop.removeReader(ends.from);
+      loop.removeWriter(ends.to);
+      ends.close();
+    }
+  }
+
   async #treat(child: SubprocessTransport): Promise<void> {
     const stdin = child.getPipeTransport(0) as Transport | null;
     stdin?.write(DATA.subarray(0, this.#chance.one(SIZES)));
@@ -300,6 +382,9 @@ test(`${SECONDS} seconds of everything (seed ${SEED})`, {
   loop.close();
   await untilGone(before);
   assert.ok((soak.told.lost ?? 0) > 20 * SECONDS, JSON.stringify(soak.told));
+  for (const what of SECONDS < 30 ? SOON : [...SOON, 'pause', 'resume', 'eof', 'given away']) {
+    assert.ok((soak.told[what] ?? 0) > 0, `no ${what}: ${JSON.stringify(soak.told)}`);
+  }
 });
 
 /** The system closes in its own time, and threads look names up that nobody waits for any more. */
