@@ -196,11 +196,12 @@ class Storm {
   /** Whose index somebody else may have by now. */
   #useOld(id: Id): void {
     const addon = this.#addon;
-    addon.close(id);
-    addon.reset(id);
-    addon.readStop(id);
+    // Before these end somebody else.
     const answers = [addon.fileno(id), addon.tryWrite(id, Buffer.from('!')), addon.shutdown(id)];
     this.#check(answers.join() === `-1,${EBADF},${EBADF}`, `id ${id} still finds somebody`);
+    addon.readStop(id);
+    addon.close(id);
+    addon.reset(id);
   }
 }
 
