@@ -16,6 +16,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { buildNative, whyNotNative } from './build-native.mjs';
 import { memcheckFindings, sanitizerFindings } from './native-findings.mjs';
 import { runChild } from './run-child.mjs';
@@ -150,7 +151,7 @@ function collect(folder, findings) {
 /** @param {readonly string[]} options */
 function nodeTest(...options) {
   return [
-    ...[NODE, '--expose-gc', '--import', 'tsx', '--test-reporter=spec'],
+    ...[path.join(tools, 'sanitized-node'), '--expose-gc', '--import', 'tsx', '--test-reporter=spec'],
     ...[`--test-timeout=${TEST_TIMEOUT}`, ...options, '--test'],
   ];
 }
@@ -164,8 +165,24 @@ function runtimes() {
   );
 }
 
-/** LeakSanitizer in Node only: of what else a test runs it stops some for good. By program: see include_if_exists. */
-const options = mkdtempSync(path.join(tmpdir(), 'gyre-check-options-'));
+/** What makes a Node a sanitized one. */
+const tools = mkdtempSync(path.join(tmpdir(), 'gyre-check-tools-'));
+process.on('exit', () => rmSync(tools, { recursive: true, force: true }));
+
+/**
+ * Node with the sanitizers' run-time libraries, which its children have only if they are Node, too: of other programs some hang with them.
+ *
+ * @returns {{ node: string, nodeOptions: string }}
+ */
+function sanitizedNode() {
+  const node = path.join(tools, 'sanitized-node');
+  const preload = path.join(tools, 'preload.mjs');
+  writeFileSync(node, `#!/bin/sh\nLD_PRELOAD='${runtimes().join(' ')}' exec '${NODE}' "$@"\n`, {
+    mode: 0o755,
+  });
+  writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};\ndelete process.env.LD_PRELOAD;\n`);
+  return { node, nodeOptions: `--import=${pathToFileURL(preload).href}` };
+}
 
 /**
  * No exit code: most leaks are V8's, and LeakSanitizer itself may fail in a process with so many threads. What was found stands in the
@@ -178,12 +195,11 @@ const options = mkdtempSync(path.join(tmpdir(), 'gyre-check-options-'));
  * @returns {Record<string, string>}
  */
 function sanitizerEnv(logs, built, leaks) {
-  if (leaks) writeFileSync(path.join(options, path.basename(NODE)), 'detect_leaks=1');
   return {
     GYRE_NATIVE: built,
     GYRE_TEST_BACKEND: 'uv',
-    LD_PRELOAD: runtimes().join(' '),
-    ASAN_OPTIONS: `detect_leaks=0:exitcode=0:strict_string_checks=1:quarantine_size_mb=64:log_path=${path.join(logs, 'asan')}:include_if_exists=${path.join(options, '%b')}`,
+    NODE_OPTIONS: [process.env.NODE_OPTIONS, sanitizedNode().nodeOptions].join(' ').trim(),
+    ASAN_OPTIONS: `detect_leaks=${leaks ? 1 : 0}:exitcode=0:strict_string_checks=1:quarantine_size_mb=64:log_path=${path.join(logs, 'asan')}`,
     UBSAN_OPTIONS: `print_stacktrace=1:log_path=${path.join(logs, 'ubsan')}`,
   };
 }
@@ -279,8 +295,6 @@ async function valgrind(logs) {
     );
   }
 }
-
-process.on('exit', () => rmSync(options, { recursive: true, force: true }));
 
 const run = { suite, soak, valgrind };
 for (const stage of /** @type {(keyof typeof run)[]} */ (stages)) {

@@ -294,7 +294,6 @@ function pipeInfo(direction: 'read' | 'write', stream: UvStream): StreamInfo {
 
 const EFAULT = -14;
 const EPIPE = -32;
-const EFAULT = -14;
 const ENOTCONN = -107;
 
 const NOTHING: Readonly<Record<string, unknown>> = {};

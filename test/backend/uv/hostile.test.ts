@@ -168,13 +168,14 @@ class World {
       false,
       false,
     );
-    const child = this.#child();
     const lookup = addon.getaddrinfo('localhost', '80', 0, 0, 0, 0);
     const answered = addon.getnameinfo('127.0.0.1', 80, 0, 3);
     const poll = addon.pollOpen();
     const closing = addon.datagram(2, null, null, false, false);
     addon.close(closing);
-    this.ids.push(listener, near, far, gone, connecting, datagram, child, lookup, answered, poll, closing);
+    this.ids.push(listener, near, far, gone, connecting, datagram, lookup, answered, poll, closing);
+    // An old kernel has no descriptors of processes, and valgrind not always.
+    if (addon.hasPidfd()) this.ids.push(this.#child());
     for (const id of this.ids) assert.ok(id >= 0, String(this.ids));
     this.#made = this.ids.length;
     this.#openDescriptors();
