@@ -39,7 +39,6 @@ static void gyre__dispatch(gyre_env_t* env) {
 }
 
 static void gyre__on_check(uv_check_t* check) {
-  gyre__slab_rest(check->data);
   gyre__dispatch(check->data);
 }
 

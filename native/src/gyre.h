@@ -148,9 +148,7 @@ struct gyre_env_s {
   uint32_t event_count;
   /* reads */
   char* slab;
-  napi_ref slab_buffer;     /* its ArrayBuffer, of which JavaScript has views and which it can give away */
-  napi_handle_scope reads;  /* open from the first read of a poll phase to its end, or NULL */
-  napi_value slab_value;    /* the same ArrayBuffer, in `reads` */
+  napi_ref slab_buffer; /* its ArrayBuffer, of which JavaScript has views, and which it can give away */
   uint32_t slab_slot;
   uint32_t slab_used;
   uint32_t fresh_slabs; /* since the last dispatch */
@@ -197,8 +195,6 @@ void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t
 /* At least `wanted` bytes at the end of the slab under way, or of a new one. Sets base to NULL without memory. */
 void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf);
 uint32_t gyre__slab_commit(gyre_env_t* env, size_t length);
-/* The poll phase is over. */
-void gyre__slab_rest(gyre_env_t* env);
 
 /* handle.c */
 /* NULL: no memory, no free id, or the environment ends. */

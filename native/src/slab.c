@@ -30,34 +30,24 @@ static bool gyre__slab_next(gyre_env_t* env) {
     env->fresh_slabs++;
   }
   napi_close_handle_scope(env->napi, scope);
-  if (made) gyre__slab_rest(env);
   return made;
-}
-
-void gyre__slab_rest(gyre_env_t* env) {
-  if (env->reads == NULL) return;
-  napi_close_handle_scope(env->napi, env->reads);
-  env->reads = NULL;
 }
 
 /*
  * Whoever has a view can give its ArrayBuffer away (structuredClone, a stream of bytes, transfer()), and then the memory is another's, or
- * nobody's. That can be between any two reads, since Node's handles call JavaScript, too. So it is asked at each of them, and must cost
- * nothing: one handle scope serves all reads of a poll phase.
- *
- * Only from callbacks of libuv, not from a function that JavaScript calls: V8's scopes are a stack, and this one must be opened below all
- * others, to be closed there.
+ * nobody's. That can be between any two reads, since Node's handles call JavaScript, too: so it is asked at each of them. Don't keep one
+ * handle scope open for all reads of a poll phase: V8's scopes are a stack, and another copy of gyre in this thread would close its own
+ * out of turn.
  */
 static bool gyre__slab_is_ours(gyre_env_t* env) {
+  napi_handle_scope scope;
+  napi_value buffer;
   bool detached = true;
-  if (env->reads == NULL) {
-    if (napi_open_handle_scope(env->napi, &env->reads) != napi_ok) return false;
-    if (napi_get_reference_value(env->napi, env->slab_buffer, &env->slab_value) != napi_ok) {
-      gyre__slab_rest(env);
-      return false;
-    }
-  }
-  return napi_is_detached_arraybuffer(env->napi, env->slab_value, &detached) == napi_ok && !detached;
+  if (napi_open_handle_scope(env->napi, &scope) != napi_ok) return false;
+  bool known = napi_get_reference_value(env->napi, env->slab_buffer, &buffer) == napi_ok &&
+               napi_is_detached_arraybuffer(env->napi, buffer, &detached) == napi_ok;
+  napi_close_handle_scope(env->napi, scope);
+  return known && !detached;
 }
 
 void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf) {
