@@ -62,6 +62,8 @@ class Attempt implements RawRequest, Target {
   readonly id: Id;
   readonly #target: ConnectTarget;
   readonly #events: ConnectEvents;
+  /** Its answer was told: the handle is a stream's, or gone. */
+  #over: boolean = false;
 
   constructor(id: Id, target: ConnectTarget, events: ConnectEvents) {
     this.id = id;
@@ -72,6 +74,7 @@ class Attempt implements RawRequest, Target {
 
   onEvent(kind: number, errno: number): void {
     if (kind !== CONNECTED) return;
+    this.#over = true;
     unregister(this);
     if (errno === 0) {
       this.#events.onConnect(new UvStream(this.id));
@@ -82,6 +85,8 @@ class Attempt implements RawRequest, Target {
   }
 
   cancel(): void {
+    if (this.#over) return;
+    this.#over = true;
     unregister(this);
     addon().close(this.id);
   }
