@@ -84,6 +84,11 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   write(chunks: Uint8Array[]): boolean {
     const native = addon();
+    // Nobody writes nothing: its memory was given away while it waited.
+    if (chunks.some(isEmpty)) {
+      this.#fail(EFAULT, 'write');
+      return false;
+    }
     const first = chunks[0] as Uint8Array;
     if (chunks.length === 1) return this.#sent(native.tryWrite(this.id, first), first);
     let length = 0;
@@ -290,6 +295,10 @@ function pipeInfo(direction: 'read' | 'write', stream: UvStream): StreamInfo {
     halfClose: direction === 'write',
     extra: { pipe: { fileno: () => stream.fileno() } },
   };
+}
+
+function isEmpty(chunk: Uint8Array): boolean {
+  return chunk.length === 0;
 }
 
 const EFAULT = -14;

@@ -227,3 +227,39 @@ test('where it does take it, the others fail one by one, and the loop goes on', 
   assert.deepEqual(await loop.runUntilComplete(() => both(loop, () => {})), ['data of 0', 'data of 1']);
   loop.close();
 });
+
+/** Writes more than the kernel takes, then this, of which one part goes away while it waits. */
+async function writesWhatGoesAway(loop: UvEventLoop, sizes: readonly number[]): Promise<string> {
+  let far: Transport | undefined;
+  class Slow extends Protocol {
+    override connectionMade(transport: Transport): void {
+      far = transport;
+      transport.pauseReading();
+    }
+  }
+  const near = new Reader(loop);
+  const server = await loop.createServer(() => new Slow(), '127.0.0.1', 0);
+  const [, port] = (server.sockets[0] as TransportSocket).getsockname() as [string, number];
+  const [transport] = await loop.createConnection(() => near, '127.0.0.1', port);
+  while (far === undefined) await sleep(0.001);
+  transport.write(Buffer.alloc(20_000_000));
+  const chunks = sizes.map((size) => new Uint8Array(size));
+  for (const chunk of chunks) transport.write(chunk);
+  giveAway((chunks.at(-1) as Uint8Array).buffer);
+  far.resumeReading();
+  const end = await near.done;
+  far.abort();
+  server.close();
+  await server.waitClosed();
+  return end;
+}
+
+for (const sizes of [[1000], [1000, 1000], [100_000, 100_000]]) {
+  test(`what waits behind others and is given away ends the connection (${sizes.join()})`, {
+    skip,
+  }, async () => {
+    const loop = new UvEventLoop();
+    assert.equal(await loop.runUntilComplete(() => writesWhatGoesAway(loop, sizes)), 'EFAULT');
+    loop.close();
+  });
+}
