@@ -13,6 +13,9 @@ import { pass } from './raw-addon.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
+/** Milliseconds. Under valgrind a process begins in tens of seconds. */
+const PATIENCE = 600_000;
+
 let workers = 0;
 
 function worker(name: string, end: string = 'terminated'): Worker {
@@ -97,7 +100,7 @@ for (const [how, end] of Object.entries(ENDS)) {
       ${end}`;
     const done = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: PATIENCE,
     });
     assert.deepEqual([done.status, done.signal, done.stderr], [0, null, '']);
   });
@@ -127,7 +130,7 @@ test('two copies of gyre in one thread have a native part each', { skip }, () =>
     loop.close();`;
   const done = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: PATIENCE,
   });
   assert.deepEqual([done.status, done.signal, done.stderr], [0, null, '']);
 });
