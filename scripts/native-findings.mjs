@@ -108,4 +108,4 @@ const NO_PIDFD = 'this valgrind knows no pidfd_open: children were Node’s, and
 const INVALID =
   /^(?:Invalid|Jump to|Mismatched free|Source and destination overlap|Process terminating|Syscall param .* unaddressable)/;
 const KINDS =
-  /^==\d+==\s+(?:Invalid|Jump to|Mismatched free|Source and destination overlap|Process terminating with default action of signal|Syscall param|Conditional jump|Use of uninit|[\d,]+ (?:\([^)]*\) )?bytes in .* definitely lost|Open (?:AF_\w+ )?(?:file descriptor|socket))/;
+  /^==\d+==\s+(?:Invalid|Jump to|Mismatched free|Source and destination overlap|Process terminating with default action of signal (?:4|6|7|8|11) |Syscall param|Conditional jump|Use of uninit|[\d,]+ (?:\([^)]*\) )?bytes in .* definitely lost|Open (?:AF_\w+ )?(?:file descriptor|socket))/;
