@@ -412,7 +412,7 @@ test('a descriptor that was closed is not closed again with its thread', { skip 
   // A socket is closed by its number, which is then another's: that of a file, which must stay open.
   const worker = new Worker(
     `const { workerData, parentPort } = require('node:worker_threads');
-    const addon = require(workerData).open(() => {}, []);
+    const addon = require(workerData).open(() => {}, [], []);
     const fd = addon.socketOpen(2, 1, 0);
     addon.closeFd(fd);
     parentPort.postMessage(fd);

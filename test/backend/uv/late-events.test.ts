@@ -63,7 +63,7 @@ class Storm {
 
   constructor(seed: number) {
     this.#chance = random(seed);
-    const { addon } = loadAddon((count) => this.#dispatch(count), this.#slabs);
+    const { addon } = loadAddon((count) => this.#dispatch(count), this.#slabs, []);
     assert.ok(addon !== null);
     this.#addon = addon;
     this.#listener = addon.tcpListen('127.0.0.1', 0, 0, 512, true, false);
