@@ -11,6 +11,7 @@ import type { Future, SubprocessTransport, Transport } from '../../../src/index.
 import {
   AF_INET,
   AF_UNIX,
+  BufferedProtocol,
   CancelledError,
   DatagramProtocol,
   DEVNULL,
@@ -33,7 +34,7 @@ const SECONDS = Number(process.env.GYRE_SOAK_SECONDS ?? 3);
 const SEED = Number(process.env.GYRE_SOAK_SEED ?? 1);
 
 /** What comes within seconds, however loaded the machine is. */
-const SOON = ['data', 'datagrams', 'names', 'children', 'sockets'];
+const SOON = ['data', 'datagrams', 'names', 'children', 'sockets', 'pipes'];
 
 /** At once. */
 const CLIENTS = 40;
@@ -151,6 +152,51 @@ class Restless extends Protocol {
   }
 }
 
+/** The same, and it is read into memory of its own, which goes away now and then, too. */
+class RestlessBuffered extends BufferedProtocol {
+  readonly #inner: Restless;
+  readonly #chance: Chance;
+  #room: Uint8Array = new Uint8Array(20_000);
+
+  constructor(inner: Restless, chance: Chance) {
+    super();
+    this.#inner = inner;
+    this.#chance = chance;
+  }
+
+  override connectionMade(transport: Transport): void {
+    this.#inner.connectionMade(transport);
+  }
+
+  override getBuffer(): Uint8Array {
+    if (this.#room.length === 0 || this.#chance.of(4) === 0) {
+      this.#room = new Uint8Array(1 + this.#chance.of(100_000));
+    }
+    return this.#room;
+  }
+
+  override bufferUpdated(): void {
+    this.#inner.act('buffered');
+    if (this.#chance.of(20) === 0) giveAway(this.#room.buffer);
+  }
+
+  override eofReceived(): boolean {
+    return this.#inner.eofReceived();
+  }
+
+  override pauseWriting(): void {
+    this.#inner.pauseWriting();
+  }
+
+  override resumeWriting(): void {
+    this.#inner.resumeWriting();
+  }
+
+  override connectionLost(): void {
+    this.#inner.connectionLost();
+  }
+}
+
 class Soak {
   readonly #loop: UvEventLoop;
   readonly #chance: Chance;
@@ -167,7 +213,7 @@ class Soak {
 
   async run(): Promise<void> {
     const loop = this.#loop;
-    const tcp = await loop.createServer(() => this.#restless(), '127.0.0.1', 0);
+    const tcp = await loop.createServer(() => this.#either(this.#restless()), '127.0.0.1', 0);
     const unix = await loop.createUnixServer(() => this.#restless(), this.#path);
     this.#port = (tcp.sockets[0]?.getsockname()?.[1] ?? 0) as number;
     const tasks = Array.from({ length: CLIENTS }, () => loop.createTask(() => this.#client()));
@@ -176,6 +222,7 @@ class Soak {
     tasks.push(loop.createTask(() => this.#children()));
     tasks.push(loop.createTask(() => this.#prodder()));
     for (let i = 0; i < 3; i++) {
+      tasks.push(loop.createTask(() => this.#pipes()));
       tasks.push(loop.createTask(() => this.#sockets()));
       tasks.push(loop.createTask(() => this.#watchers()));
     }
@@ -192,6 +239,10 @@ class Soak {
     this.#live.add(protocol);
     protocol.lost.addDoneCallback(() => this.#live.delete(protocol));
     return protocol;
+  }
+
+  #either(inner: Restless): Restless | RestlessBuffered {
+    return this.#chance.of(3) === 0 ? new RestlessBuffered(inner, this.#chance) : inner;
   }
 
   /** Cancels some of what `starting` is, a little later. */
@@ -217,7 +268,7 @@ class Soak {
       const connecting =
         this.#chance.of(3) === 0
           ? this.#loop.createUnixConnection(() => protocol, this.#path)
-          : this.#loop.createConnection(() => protocol, '127.0.0.1', this.#port);
+          : this.#loop.createConnection(() => this.#either(protocol), '127.0.0.1', this.#port);
       const made = await this.#maybeCancelled(connecting);
       if (made === null) {
         this.#live.delete(protocol);
@@ -349,6 +400,37 @@ class Soak {
     }
   }
 
+  /** Both ends of a pipe, which end in any order. */
+  async #pipes(): Promise<void> {
+    const loop = this.#loop;
+    while (!this.over) {
+      const { from, to } = pipe();
+      const [reader, writer] = [this.#restless(), this.#restless()];
+      // What they do is done here: neither end has both directions.
+      for (const one of [reader, writer]) this.#live.delete(one);
+      const [reading] = await loop.connectReadPipe(
+        () => ({ connectionLost: () => reader.connectionLost() }),
+        from,
+      );
+      const [writing] = await loop.connectWritePipe(
+        () => ({ connectionLost: () => writer.connectionLost() }),
+        to,
+      );
+      for (let i = this.#chance.of(4); i > 0; i--) writing.write(DATA.subarray(0, this.#chance.one(SIZES)));
+      if (this.#chance.of(3) === 0) reading.pauseReading();
+      await sleep(this.#chance.of(5000) / 1e6);
+      if (this.#chance.of(2) === 0) reading.close();
+      if (this.#chance.of(2) === 0) writing.abort();
+      else writing.close();
+      await sleep(0);
+      reading.close();
+      writing.abort();
+      await reader.lost;
+      await writer.lost;
+      this.told.pipes = (this.told.pipes ?? 0) + 1;
+    }
+  }
+
   async #treat(child: SubprocessTransport): Promise<void> {
     const stdin = child.getPipeTransport(0) as Transport | null;
     stdin?.write(DATA.subarray(0, this.#chance.one(SIZES)));
@@ -382,7 +464,9 @@ test(`${SECONDS} seconds of everything (seed ${SEED})`, {
   loop.close();
   await untilGone(before);
   assert.ok((soak.told.lost ?? 0) > 20 * SECONDS, JSON.stringify(soak.told));
-  for (const what of SECONDS < 30 ? SOON : [...SOON, 'pause', 'resume', 'eof', 'readable', 'given away']) {
+  for (const what of SECONDS < 30
+    ? SOON
+    : [...SOON, 'pause', 'resume', 'eof', 'readable', 'buffered', 'given away']) {
     assert.ok((soak.told[what] ?? 0) > 0, `no ${what}: ${JSON.stringify(soak.told)}`);
   }
 });
