@@ -91,7 +91,9 @@ char* gyre__arg_string(gyre_args_t* args, size_t index) {
 
 napi_value gyre__int(gyre_args_t* args, int64_t value) {
   napi_value result = NULL;
-  napi_create_int64(args->env->napi, value, &result);
+  /* A small integer is no object of V8's. */
+  if (value == (int32_t)value) napi_create_int32(args->env->napi, (int32_t)value, &result);
+  else napi_create_int64(args->env->napi, value, &result);
   return result;
 }
 

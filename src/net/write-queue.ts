@@ -5,8 +5,11 @@
  *
  * While something is in flight, what is written meanwhile gathers in the queue and leaves together.
  */
+/** In place of an empty array: that would get room for 17 with the first chunk, and mostly there is one. */
+const NOTHING: Uint8Array[] = [];
+
 export class WriteQueue {
-  #chunks: Uint8Array[] = [];
+  #chunks: Uint8Array[] = NOTHING;
   #queuedBytes: number = 0;
   #inFlightBytes: number = 0;
 
@@ -25,14 +28,15 @@ export class WriteQueue {
   }
 
   push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
+    if (this.#chunks === NOTHING) this.#chunks = [chunk];
+    else this.#chunks.push(chunk);
     this.#queuedBytes += chunk.length;
   }
 
   /** All that is queued, which is now in flight. */
   take(): Uint8Array[] {
     const chunks = this.#chunks;
-    this.#chunks = [];
+    this.#chunks = NOTHING;
     this.#inFlightBytes = this.#queuedBytes;
     this.#queuedBytes = 0;
     return chunks;
@@ -45,7 +49,7 @@ export class WriteQueue {
 
   /** Drops everything. */
   clear(): void {
-    this.#chunks = [];
+    this.#chunks = NOTHING;
     this.#queuedBytes = 0;
     this.#inFlightBytes = 0;
   }

@@ -38,13 +38,16 @@ export class Needle {
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
+/** In place of an empty array: that would get room for 17 with the first chunk, and mostly there is one. */
+const NOTHING: Buffer[] = [];
+
 export class ReadBuffer {
   /** Bytes that can be taken. */
   length: number = 0;
   /** Where the last match of {@link find} begins. */
   matchStart: number = -1;
 
-  #chunks: Buffer[] = [];
+  #chunks: Buffer[] = NOTHING;
   #head: number = 0;
   #offset: number = 0;
 
@@ -59,14 +62,13 @@ export class ReadBuffer {
     if (chunk.length === 0) return;
     this.length += chunk.length;
     const chunks = this.#chunks;
-    if (chunks.length > 0) {
-      const last = chunks[chunks.length - 1] as Buffer;
-      if (last.length + chunk.length <= MERGE_UP_TO_BYTES) {
-        chunks[chunks.length - 1] = Buffer.concat([last, chunk]);
-        return;
-      }
+    if (chunks === NOTHING) {
+      this.#chunks = [chunk];
+      return;
     }
-    chunks.push(chunk);
+    const last = chunks[chunks.length - 1] as Buffer;
+    if (last.length + chunk.length <= MERGE_UP_TO_BYTES) chunks[chunks.length - 1] = Buffer.concat([last, chunk]);
+    else chunks.push(chunk);
   }
 
   /** The length of the piece that can be taken without a copy; 0 when there is nothing. */
@@ -138,7 +140,7 @@ export class ReadBuffer {
     this.#offset = 0;
     const chunks = this.#chunks;
     if (this.length === 0) {
-      chunks.length = 0;
+      this.#chunks = NOTHING;
       this.#head = 0;
       return;
     }

@@ -84,15 +84,20 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   write(chunks: Uint8Array[]): boolean {
     const native = addon();
+    const first = chunks[0] as Uint8Array;
+    let length = first.length;
+    let whole = length > 0;
+    for (let i = 1; i < chunks.length; i++) {
+      const chunk = chunks[i] as Uint8Array;
+      length += chunk.length;
+      whole &&= chunk.length > 0;
+    }
     // Nobody writes nothing: its memory was given away while it waited.
-    if (chunks.some(isEmpty)) {
+    if (!whole) {
       this.#fail(EFAULT, 'write');
       return false;
     }
-    const first = chunks[0] as Uint8Array;
     if (chunks.length === 1) return this.#sent(native.tryWrite(this.id, first), first);
-    let length = 0;
-    for (const chunk of chunks) length += chunk.length;
     if (length <= ARENA_BYTES) {
       const { arena } = native;
       let at = 0;
@@ -295,10 +300,6 @@ function pipeInfo(direction: 'read' | 'write', stream: UvStream): StreamInfo {
     halfClose: direction === 'write',
     extra: { pipe: { fileno: () => stream.fileno() } },
   };
-}
-
-function isEmpty(chunk: Uint8Array): boolean {
-  return chunk.length === 0;
 }
 
 const EFAULT = -14;
