@@ -23,10 +23,13 @@ static bool gyre__call(gyre_env_t* env, uint32_t count) {
 
 static bool gyre__call_records(gyre_env_t* env) {
   uint32_t count = env->event_count;
+  uint32_t slabs = env->fresh_slabs;
   /* Nothing writes records while JavaScript runs: uv calls back only from its own loop. */
   env->event_count = 0;
   env->fresh_slabs = 0;
-  return gyre__call(env, count);
+  bool alive = gyre__call(env, count);
+  gyre__slabs_forget(env, slabs);
+  return alive;
 }
 
 static void gyre__dispatch(gyre_env_t* env) {

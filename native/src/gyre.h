@@ -195,6 +195,8 @@ void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t
 /* At least `wanted` bytes at the end of the slab under way, or of a new one. Sets base to NULL without memory. */
 void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf);
 uint32_t gyre__slab_commit(gyre_env_t* env, size_t length);
+/* The last so many before the one under way: the records that name them have been walked. */
+void gyre__slabs_forget(gyre_env_t* env, uint32_t count);
 
 /* handle.c */
 /* NULL: no memory, no free id, or the environment ends. */

@@ -34,6 +34,23 @@ static bool gyre__slab_next(gyre_env_t* env) {
 }
 
 /*
+ * No record names the slabs before the one under way any more: only their receivers hold them. What this array held while V8 collects the
+ * young would grow old, and V8 would soon mark the whole heap to be rid of it.
+ */
+void gyre__slabs_forget(gyre_env_t* env, uint32_t count) {
+  napi_handle_scope scope;
+  napi_value array, nothing;
+  if (count == 0 || env->ending || napi_open_handle_scope(env->napi, &scope) != napi_ok) return;
+  if (napi_get_reference_value(env->napi, env->slab_array, &array) == napi_ok &&
+      napi_get_undefined(env->napi, &nothing) == napi_ok) {
+    for (uint32_t i = 1; i <= count; i++) {
+      napi_set_element(env->napi, array, (env->slab_slot + GYRE_SLAB_SLOTS - i) % GYRE_SLAB_SLOTS, nothing);
+    }
+  }
+  napi_close_handle_scope(env->napi, scope);
+}
+
+/*
  * Whoever has a view can give its ArrayBuffer away (structuredClone, a stream of bytes, transfer()), and then the memory is another's, or
  * nobody's. That can be between any two reads, since Node's handles call JavaScript, too: so it is asked at each of them. Don't keep one
  * handle scope open for all reads of a poll phase: V8's scopes are a stack, and another copy of gyre in this thread would close its own

@@ -38,11 +38,12 @@ export interface Target {
 }
 
 const targets: (Target | undefined)[] = [];
-/** By slot. */
+/** By slot: those that a record may name. */
 const slabs: Buffer[] = [];
 /** By index: what the native part reads into, once. */
 const buffers: (Uint8Array | undefined)[] = [];
-const untransferable: Buffer[] = [];
+/** The last slab that was marked: no other may be held here, it would grow old. */
+let untransferable: Buffer | null = null;
 let loaded: Loaded | null = null;
 let native: Addon;
 
@@ -103,8 +104,8 @@ export function readInto(id: Id, buffer: Uint8Array | null): boolean {
  */
 export function slice(slot: number, offset: number, length: number): Buffer | null {
   const slab = slabs[slot] as Buffer;
-  if (slab !== untransferable[slot]) {
-    untransferable[slot] = slab;
+  if (slab !== untransferable) {
+    untransferable = slab;
     markAsUntransferable(slab.buffer);
   }
   return slab.length === 0 ? null : slab.subarray(offset, offset + length);
