@@ -67,7 +67,8 @@ export class ReadBuffer {
       return;
     }
     const last = chunks[chunks.length - 1] as Buffer;
-    if (last.length + chunk.length <= MERGE_UP_TO_BYTES) chunks[chunks.length - 1] = Buffer.concat([last, chunk]);
+    if (last.length + chunk.length <= MERGE_UP_TO_BYTES)
+      chunks[chunks.length - 1] = Buffer.concat([last, chunk]);
     else chunks.push(chunk);
   }
 

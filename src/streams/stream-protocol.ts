@@ -11,7 +11,7 @@ import type { Transport } from '../net/transport.ts';
 import type { Future } from '../tasks/future.ts';
 import { DoneCallback } from '../tasks/future.ts';
 import { Place } from '../tasks/place.ts';
-import { failed, succeeded } from '../tasks/settled.ts';
+import { done, failed } from '../tasks/settled.ts';
 import type { Task, TaskMaker } from '../tasks/task.ts';
 import type { StreamReader } from './reader.ts';
 import { StreamWriter } from './writer.ts';
@@ -43,7 +43,7 @@ export class StreamReaderProtocol implements Protocol {
     this._loop = loop;
     this.reader = reader;
     this.#callback = callback;
-    this.#drained = succeeded(loop, undefined);
+    this.#drained = done(loop);
   }
 
   // --- what the transport calls ---

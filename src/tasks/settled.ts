@@ -15,6 +15,25 @@ export function succeeded<T>(loop: Loop, value: T): Future<T> {
   return future;
 }
 
+const dones: WeakMap<Loop, Future<void>> = new WeakMap();
+
+/**
+ * What nobody need wait for and that gives nothing: one future of the loop, done for ever.
+ *
+ * Beneath it is a promise of the host's, so that `await` goes on after one microtask instead of three and makes no promise of its own: a fifth
+ * of what a loop of read, write and drain costs. A pending future must not be one, or its task could not be cancelled.
+ */
+export function done(loop: Loop): Future<void> {
+  const known = dones.get(loop);
+  if (known !== undefined) return known;
+  const promise = Object.assign(Promise.resolve(), succeeded<void>(loop, undefined));
+  // What `await` looks at.
+  Object.defineProperty(promise, 'constructor', { value: Promise });
+  const future: Future<void> = Object.setPrototypeOf(promise, Future.prototype);
+  dones.set(loop, future);
+  return future;
+}
+
 export function failed<T = never>(loop: Loop, error: unknown): Future<T> {
   const future = new Future<T>(loop);
   future._fail(error);
