@@ -156,7 +156,19 @@ static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
   return object;
 }
 
+/*
+ * Slabs are freed by the dozen, when V8 collects. glibc would give memory of that size back to the system each time, and take it anew with a
+ * page fault for every 4 KiB that is read: a quarter of the time of large reads. Once a program has freed one large block it no longer does;
+ * most programs do sooner or later. Where the user has set this himself (MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES), it changes nothing.
+ */
+static void gyre__keep_freed_memory(void) {
+  enum { LARGE = 16 * 1024 * 1024 }; /* as much of what was freed is kept, and twice */
+  void* volatile block = malloc(LARGE);
+  free(block);
+}
+
 NAPI_MODULE_INIT() {
+  gyre__keep_freed_memory();
   napi_value abi, open;
   if (napi_create_int32(env, GYRE_ABI, &abi) != napi_ok || napi_set_named_property(env, exports, "abi", abi) != napi_ok ||
       napi_create_function(env, "open", NAPI_AUTO_LENGTH, gyre_open_env, NULL, &open) != napi_ok ||

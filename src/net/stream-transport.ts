@@ -6,7 +6,7 @@
  * loop. While the loop does not run, nothing reaches the protocol: events wait in the ready queue, and reading stops.
  */
 import type { RawStream, StreamEvents, StreamInfo } from '../backend/backend.ts';
-import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
+import { LOST_WRITES_BEFORE_WARNING, SEND_AT_ONCE_BYTES } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
 import { checkData, checkString, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
@@ -404,14 +404,11 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   // --- the joints ---
 
   #written(): void {
-    if (this.#flushing) {
-      if (this.#queue.size > this.#flow.high) this.#sendNow();
-      return;
-    }
     // Above the mark the kernel is asked first: what it takes is no reason to pause the protocol.
-    if (this.#queue.size > this.#flow.high || !this.#loop.isRunning()) {
+    const { size } = this.#queue;
+    if (size > this.#flow.high || size >= SEND_AT_ONCE_BYTES || !this.#loop.isRunning()) {
       this.#sendNow();
-    } else {
+    } else if (!this.#flushing) {
       this.#flushing = true;
       this.#loop._scheduler.flushAtTurnEnd(this);
     }
