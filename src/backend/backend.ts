@@ -167,6 +167,8 @@ export interface RawStream {
    * chunks, and `onWritten` comes when all of them have left; until then nothing more may be written.
    */
   write(chunks: Uint8Array[]): boolean;
+  /** Bytes: so much is worth a system call of its own before the end of the turn. Absent: all of it had better wait. */
+  readonly promptBytes?: number;
   /** Sends FIN behind what was written. */
   shutdown(): void;
   /** Ends it: what was written still leaves. */

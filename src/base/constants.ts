@@ -79,11 +79,6 @@ export const NI_DGRAM: number = platform(16, 16, 16);
 export const DEFAULT_HIGH_WATER_BYTES: number = 64 * 1024;
 /** The low-water mark is this part of the high one unless given: asyncio's quarter. */
 export const LOW_WATER_DIVISOR = 4;
-/**
- * Bytes. What a turn has written leaves at its end, in one system call; so much need not wait for that: another call costs less than data that
- * has left the cache.
- */
-export const SEND_AT_ONCE_BYTES: number = 16 * 1024;
 /** Bytes. asyncio's limit of a StreamReader; the transport is paused above twice of it. */
 export const DEFAULT_READER_LIMIT_BYTES: number = 64 * 1024;
 /** Connections that wait to be accepted: the founding document's default. */

@@ -6,7 +6,7 @@
  * loop. While the loop does not run, nothing reaches the protocol: events wait in the ready queue, and reading stops.
  */
 import type { RawStream, StreamEvents, StreamInfo } from '../backend/backend.ts';
-import { LOST_WRITES_BEFORE_WARNING, SEND_AT_ONCE_BYTES } from '../base/constants.ts';
+import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
 import { checkData, checkString, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
@@ -40,6 +40,8 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   readonly #caller: ProtocolCaller<StreamProtocol>;
   readonly #owner: TransportOwner | null;
   readonly #info: StreamInfo;
+  /** Bytes: so much is sent at once, less at the end of the turn. */
+  readonly #prompt: number;
   readonly #flow: FlowControl = new FlowControl();
   readonly #queue: WriteQueue = new WriteQueue();
   #state: StreamState;
@@ -77,6 +79,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     this.#caller = new ProtocolCaller<StreamProtocol>(loop, context, protocol, this);
     this.#owner = owner;
     this.#info = raw.info();
+    this.#prompt = raw.promptBytes ?? Number.POSITIVE_INFINITY;
     this.#state = INITIAL_STATES[this.#info.direction];
     loop._owned.resources.add(this);
     raw.open(this);
@@ -406,7 +409,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #written(): void {
     // Above the mark the kernel is asked first: what it takes is no reason to pause the protocol.
     const { size } = this.#queue;
-    if (size > this.#flow.high || size >= SEND_AT_ONCE_BYTES || !this.#loop.isRunning()) {
+    if (size > this.#flow.high || size >= this.#prompt || !this.#loop.isRunning()) {
       this.#sendNow();
     } else if (!this.#flushing) {
       this.#flushing = true;

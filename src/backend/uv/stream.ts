@@ -20,6 +20,8 @@ import { systemError } from './errors.ts';
 
 /** Bytes. Up to here copying chunks together costs less than handing each over. */
 const ARENA_BYTES = 16 * 1024;
+/** Bytes. Another system call costs less than data that has left the cache. */
+const PROMPT_BYTES = 16 * 1024;
 
 /**
  * Facts. Records of one poll phase come in one call, so data may stand behind the moment at which the transport stopped reading;
@@ -27,6 +29,7 @@ const ARENA_BYTES = 16 * 1024;
  */
 export class UvStream implements RawStream, SocketControl, Target {
   readonly id: Id;
+  readonly promptBytes: number = PROMPT_BYTES;
   readonly #info: StreamInfo;
   #events: StreamEvents | null = null;
   #reading: boolean = false;
