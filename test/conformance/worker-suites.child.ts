@@ -1,0 +1,30 @@
+/** In a worker thread: runs the suites on one backend, one test after the other, and posts how each has gone. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Entry } from './section.ts';
+import { suites } from './suites.ts';
+import { targets } from './targets.ts';
+
+export interface Outcome {
+  title: string;
+  /** Null: it has passed. */
+  failure: 'not in workers' | string | null;
+}
+
+/** What the contract has a worker thread answer: no signal comes there, and no loop is made for it. */
+const NOT_IN_WORKERS = ['ERR_SIGNAL_SETUP', 'ERR_NO_EVENT_LOOP'];
+
+const { backend } = workerData as { backend: string };
+const target = targets.find((one) => one.backend === backend);
+if (target === undefined) throw new Error(`no backend ${backend}`);
+const entries: Entry[] = [];
+for (const suite of suites) suite({ ...target, record: (entry) => entries.push(entry) });
+
+for (const { title, unsupported, run } of entries) {
+  if (unsupported !== null) continue;
+  const failure = await run().then(
+    () => null,
+    (error: NodeJS.ErrnoException) =>
+      NOT_IN_WORKERS.includes(String(error.code)) ? 'not in workers' : String(error.stack),
+  );
+  parentPort?.postMessage({ title, failure } satisfies Outcome);
+}

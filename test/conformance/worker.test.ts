@@ -1,0 +1,32 @@
+/** The suites once more, in a worker thread: a loop there is as good as one on the main thread. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { withoutNative } from './targets.ts';
+import type { Outcome } from './worker-suites.child.ts';
+
+/** Of signals, and of the loop that only the main thread is given. */
+const MOST_NOT_IN_WORKERS = 15;
+
+for (const backend of ['node', 'uv']) {
+  test(`the suites pass in a worker thread (${backend})`, {
+    skip: backend === 'uv' && withoutNative !== null && withoutNative,
+  }, async () => {
+    const outcomes: Outcome[] = [];
+    const file = JSON.stringify(new URL('./worker-suites.child.ts', import.meta.url).href);
+    // Node 20 does not load TypeScript in a worker by itself.
+    const code = `import('tsx/esm/api').then(({ register }) => { register(); return import(${file}); })`;
+    const worker = new Worker(code, { eval: true, workerData: { backend } });
+    worker.on('message', (outcome: Outcome) => outcomes.push(outcome));
+    const [exitCode] = await once(worker, 'exit');
+    const failed = outcomes.filter(({ failure }) => failure !== null && failure !== 'not in workers');
+    assert.deepEqual(failed, []);
+    assert.equal(exitCode, 0);
+    const left = outcomes.filter(({ failure }) => failure !== null).length;
+    assert.ok(
+      outcomes.length > 150 && left <= MOST_NOT_IN_WORKERS,
+      `${outcomes.length} tests, ${left} not in workers`,
+    );
+  });
+}
