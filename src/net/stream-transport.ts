@@ -142,7 +142,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   resumeReading(): void {
     if (!this.#paused || isEnding(this.#state)) return;
     this.#paused = false;
-    if (this.#held !== null || this.#heldEnd) this.#later(this.#release);
+    if (this.#held !== null || this.#heldEnd) this.#later(() => this.#release());
     else if (mayRead(this.#state)) this.#readStart();
   }
 
@@ -172,7 +172,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
       this.#ended();
     } else {
       this.#heldEnd = true;
-      this.#later(this.#release);
+      this.#later(() => this.#release());
     }
   }
 
@@ -207,7 +207,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   #ownBuffers(): BufferedReading {
-    this.#buffers ??= new BufferedReading(this.#raw, this.#askForBuffer);
+    this.#buffers ??= new BufferedReading(this.#raw, (sizeHint) => this.#askForBuffer(sizeHint));
     return this.#buffers;
   }
 
@@ -216,7 +216,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     if (this.#isBuffered() && !this.#paused && mayRead(this.#state)) this.#ownBuffers().lend();
   }
 
-  #askForBuffer = (sizeHint: number): Uint8Array | null => {
+  #askForBuffer(sizeHint: number): Uint8Array | null {
     if (!this.#caller.call('getBuffer', sizeHint)) return null;
     const buffer = this.#caller.result;
     this.#caller.result = undefined;
@@ -226,7 +226,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
       this._protocolFailed(error, 'getBuffer');
       return null;
     }
-  };
+  }
 
   #ended(): void {
     if (!this.#caller.call('eofReceived', undefined) || isEnding(this.#state)) return;
@@ -237,11 +237,11 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #hold(data: Buffer): void {
     this.#held = this.#held === null ? data : Buffer.concat([this.#held, data]);
     this.#raw.readStop();
-    if (!this.#paused) this.#later(this.#release);
+    if (!this.#paused) this.#later(() => this.#release());
   }
 
   /** Hands over what was held, and reads on. */
-  #release = (): void => {
+  #release(): void {
     if (this.#paused || !mayRead(this.#state)) return;
     const data = this.#held;
     if (data !== null) {
@@ -255,7 +255,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     } else {
       this.#readStart();
     }
-  };
+  }
 
   // --- writing ---
 

@@ -57,7 +57,7 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   open(events: StreamEvents): void {
     this.#events = events;
-    if (this.#closed) process.nextTick(this.#tellClose);
+    if (this.#closed) process.nextTick(UvStream.#tellCloseOf, this);
     if (this.#direction === 'write' && !this.#ending) this.watchReader();
   }
 
@@ -65,7 +65,7 @@ export class UvStream implements RawStream, SocketControl, Target {
     if (this.#ending) return;
     this.#reading = true;
     if (this.#held !== null || this.#end === 'held') {
-      process.nextTick(this.#release);
+      process.nextTick(UvStream.#releaseOf, this);
       return;
     }
     const errno = addon().readStart(this.id);
@@ -235,8 +235,17 @@ export class UvStream implements RawStream, SocketControl, Target {
     else this.#held.push(data);
   }
 
+  // Not functions of each stream's own: most are idle most of the time, and there may be many.
+  static #releaseOf(stream: UvStream): void {
+    stream.#release();
+  }
+
+  static #tellCloseOf(stream: UvStream): void {
+    stream.#tellClose();
+  }
+
   /** Hands over what was held, unless reading was stopped again; then reads on. */
-  #release = (): void => {
+  #release(): void {
     const events = this.#events as StreamEvents;
     while (this.#reading && !this.#ending && this.#held !== null) {
       const data = this.#held.shift() as Buffer;
@@ -246,7 +255,7 @@ export class UvStream implements RawStream, SocketControl, Target {
     if (!this.#reading || this.#ending) return;
     if (this.#end === 'held') this.#tellEnd();
     else this.readStart();
-  };
+  }
 
   #tellEnd(): void {
     this.#end = 'told';
@@ -268,14 +277,14 @@ export class UvStream implements RawStream, SocketControl, Target {
     this.#into = null;
     this.#late = null;
     unregister(this);
-    process.nextTick(this.#tellClose);
+    process.nextTick(UvStream.#tellCloseOf, this);
   }
 
-  #tellClose = (): void => {
+  #tellClose(): void {
     // Closed before anybody took it over: who does is told then.
     this.#closed = true;
     this.#events?.onClose(this.#error);
-  };
+  }
 }
 
 function streamInfo(id: Id, handle: SocketControl): StreamInfo {
