@@ -85,7 +85,7 @@ test('what is being written is not read any more when it is given away: the writ
   skip,
 }, async () => {
   const raw = new RawAddon();
-  const { addon, slabs } = raw;
+  const { addon } = raw;
   const { near, far, end } = await pair(raw);
   const size = 20_000_000;
   const data = Buffer.alloc(size, 'x');
@@ -100,9 +100,9 @@ test('what is being written is not read any more when it is given away: the writ
   let received = 0;
   for (;;) {
     while (raw.records.length === 0) await pass();
-    const { kind, a: slot, b: offset, c: length } = raw.records.shift() as Record_;
+    const { kind, slab, b: offset, c: length } = raw.records.shift() as Record_;
     if (kind !== READ) break;
-    const part = (slabs[slot] as Buffer).subarray(offset, offset + length);
+    const part = slab.subarray(offset, offset + length);
     assert.ok(part.every((byte) => byte === 120));
     received += part.length;
   }
@@ -112,7 +112,7 @@ test('what is being written is not read any more when it is given away: the writ
 
 test('what is written in parts arrives whole, from any offset', { skip }, async () => {
   const raw = new RawAddon();
-  const { addon, slabs } = raw;
+  const { addon } = raw;
   const { near, far, end } = await pair(raw);
   const size = 20_000_000;
   const data = Buffer.alloc(size);
@@ -122,8 +122,8 @@ test('what is written in parts arrives whole, from any offset', { skip }, async 
   addon.readStart(far);
   let received = 0;
   while (received < size) {
-    const { a: slot, b: offset, c: length } = await raw.take(READ, far);
-    const part = (slabs[slot] as Buffer).subarray(offset, offset + length);
+    const { slab, b: offset, c: length } = await raw.take(READ, far);
+    const part = slab.subarray(offset, offset + length);
     assert.ok(part.equals(data.subarray(received, received + length)), `at ${received}`);
     received += length;
   }

@@ -9,6 +9,8 @@ export interface Record_ {
   a: number;
   b: number;
   c: number;
+  /** That `a` names, if it is one of data: it is forgotten behind this poll phase. */
+  slab: Buffer;
 }
 
 export const READ = 1;
@@ -58,7 +60,7 @@ export class RawAddon {
     const { events } = this.addon;
     for (let at = 0; at < count * EVENT_WORDS; at += EVENT_WORDS) {
       const [id, kind, a, b, c] = events.subarray(at, at + EVENT_WORDS) as unknown as number[];
-      this.records.push({ id, kind, a, b, c } as Record_);
+      this.records.push({ id, kind, a, b, c, slab: this.slabs[a as number] } as Record_);
     }
   }
 }
