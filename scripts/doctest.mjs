@@ -20,6 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from './build.mjs';
+import { buildNative, whyNotNative } from './build-native.mjs';
 import { root } from './setup.mjs';
 
 const limitSeconds = 30;
@@ -117,6 +118,9 @@ function runProgram(file, untilSigint, cwd) {
 }
 
 await build();
+// Some of the examples are of what only the native backend has.
+const withoutNative = whyNotNative();
+if (withoutNative === null) buildNative();
 
 const fences = [
   ...['README.md', ...filesIn('docs', '.md', false)].filter((file) => existsSync(path.join(root, file))),
@@ -175,6 +179,10 @@ if (programs.length > 0) {
   }
 }
 for (const fence of programs) {
+  if (withoutNative !== null && fence.code.includes('UvEventLoop')) {
+    console.log(`skipped  ${fence.place}: ${withoutNative}`);
+    continue;
+  }
   const wrong = await runProgram(fileOf(fence), fence.words.includes('until-sigint'), folder);
   if (wrong === '') {
     console.log(`ok       ${fence.place}`);

@@ -211,6 +211,24 @@ step(
   root,
 );
 
+// From what is installed here: whether npm has them in its cache is chance.
+const { dependencies: atRunTime = {} } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+const needed = Object.keys(atRunTime).map((name) => {
+  const packed = step(
+    `packed its dependency ${name}`,
+    [
+      ...npmCommand(),
+      'pack',
+      path.join(root, 'node_modules', name),
+      '--ignore-scripts',
+      '--json',
+      '--silent',
+    ],
+    temporary,
+  );
+  return path.join(temporary, JSON.parse(packed)[0].filename);
+});
+
 const project = path.join(temporary, 'project');
 mkdirSync(project);
 writeFileSync(
@@ -228,6 +246,7 @@ step(
     '--no-audit',
     '--no-fund',
     '--no-save',
+    ...needed,
     archive,
   ],
   project,
@@ -259,7 +278,7 @@ if (typeof native === 'string') {
   if (extra.length > 0)
     fail(`files that do not belong into the native package: ${extra.map((file) => file.path)}`);
   const flags = ['--ignore-scripts', '--offline', '--no-audit', '--no-fund', '--no-save'];
-  const archives = [archive, path.join(temporary, native.filename)];
+  const archives = [...needed, archive, path.join(temporary, native.filename)];
   step(
     'installed together with the native package',
     [...npmCommand(), 'install', ...flags, ...archives],
