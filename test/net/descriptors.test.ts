@@ -12,7 +12,7 @@ import { inDirectory, noUnix } from '../helpers/unix-pairs.ts';
 test(
   'without a descriptor left, connecting and listening say EMFILE, and a server outlives it',
   { skip: noUnix },
-  () =>
+  (context) =>
     inDirectory(async (directory) => {
       const child = fileURLToPath(new URL('./descriptors.child.ts', import.meta.url));
       const command = `ulimit -n 80; exec '${process.execPath}' --import tsx '${child}' '${directory}'`;
@@ -23,6 +23,8 @@ test(
       const lines = createInterface(running.stdout)[Symbol.asyncIterator]();
       const line = async (): Promise<string> => String((await lines.next()).value);
       const exit = once(running, 'exit');
+      // It waits for its next step: a test that has failed must not wait for it.
+      context.after(() => running.kill('SIGKILL'));
       assert.deepEqual(JSON.parse(await line()), ['EMFILE', 'EMFILE', 'EMFILE', 'EMFILE']);
 
       // Nobody can take this one: it waits, or is hung up on. The server must live.
