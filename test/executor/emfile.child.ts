@@ -1,17 +1,11 @@
 /** Has no descriptors, or few, when a pool starts its first worker; then it has some again. Prints what came of the jobs. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { ProcessPoolExecutor, ThreadPoolExecutor } from '../../src/index.ts';
+import { takeAllDescriptors } from '../helpers/exhaust.ts';
 
 const Pool = process.argv[2] === 'process' ? ProcessPoolExecutor : ThreadPoolExecutor;
 const pool = new Pool({ maxWorkers: 2 });
-const taken: number[] = [];
-for (;;) {
-  try {
-    taken.push(openSync('/dev/null', 'r'));
-  } catch {
-    break;
-  }
-}
+const taken = await takeAllDescriptors();
 const codes = new Set<unknown>();
 for (let free = 0; free < 8; free++) {
   try {

@@ -2,11 +2,12 @@
  * Has no descriptor left: `node descriptors.child.ts directory`, to be started with a low limit. Says what connecting and taking over
  * say then, serves on a unix socket meanwhile, and echoes once it has descriptors again. Each line of its standard input is a step.
  */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Transport } from '../../src/index.ts';
-import { NodeEventLoop, sleep } from '../../src/index.ts';
+import { NodeEventLoop } from '../../src/index.ts';
+import { takeAllDescriptors } from '../helpers/exhaust.ts';
 
 const [, , directory = ''] = process.argv;
 const path = join(directory, 'socket');
@@ -32,17 +33,7 @@ await loop.runUntilComplete(async () => {
   // Whatever these need for themselves is opened now.
   const [warm] = await loop.createConnection(() => ({}), '127.0.0.1', port);
 
-  const held: number[] = [];
-  // What Node or a loader has open for a moment is closed meanwhile: until nothing is left for a while.
-  for (let refusals = 0; refusals < 50; ) {
-    try {
-      held.push(openSync('/dev/null', 'r'));
-      refusals = 0;
-    } catch {
-      refusals++;
-      await sleep(0.002);
-    }
-  }
+  const held = await takeAllDescriptors();
   const answers = [
     await loop.createUnixConnection(() => ({}), path).then(() => 'connected', code),
     await loop.createConnection(() => ({}), '127.0.0.1', port).then(() => 'connected', code),

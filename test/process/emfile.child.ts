@@ -1,6 +1,7 @@
 /** Uses up its descriptors, tries to start children, gives them back, and tries again. Prints what came of it. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { NodeEventLoop, PIPE, STDOUT } from '../../src/index.ts';
+import { takeAllDescriptors } from '../helpers/exhaust.ts';
 import { eventually, openDescriptors, runShell } from './children.ts';
 
 const loop = new NodeEventLoop();
@@ -8,14 +9,7 @@ await loop.runUntilComplete(async () => {
   // What Node opens for the first child stays.
   await runShell(loop, 'true');
   const before = openDescriptors();
-  const taken: number[] = [];
-  for (;;) {
-    try {
-      taken.push(openSync('/dev/null', 'r'));
-    } catch {
-      break;
-    }
-  }
+  const taken = await takeAllDescriptors();
   const codes = new Set<unknown>();
   // With few left, it fails at one of its steps, each time another one.
   for (let free = 0; free < 20; free++) {
