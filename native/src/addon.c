@@ -1,5 +1,7 @@
 /* One state for each copy of gyre's JavaScript in each environment, its functions, and its end. */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "gyre.h"
 
@@ -12,6 +14,7 @@ static const gyre_export_t* const gyre__exports[] = {
     gyre_resolver_exports,
     gyre_process_exports,
     gyre_poll_exports,
+    gyre_set_exports,
     gyre_pipe_exports,
     gyre_socket_exports,
 };
@@ -28,10 +31,13 @@ static void gyre__env_free(gyre_env_t* env) {
   gyre__unreference(env, env->receiver);
   gyre__unreference(env, env->event_buffer);
   gyre__unreference(env, env->arena_buffer);
+  gyre__unreference(env, env->outbox_buffer);
   gyre__unreference(env, env->phase_buffer);
   if (env->async_context != NULL) napi_async_destroy(env->napi, env->async_context);
   free(env->check);
-  free(env->prepare);
+  free(env->poll);
+  if (env->set >= 0) close(env->set);
+  if (env->spare_fd >= 0) close(env->spare_fd);
   free(env->datagram_memory);
   free(env->handles);
   free(env->generations);
@@ -45,19 +51,19 @@ static void gyre__env_free(gyre_env_t* env) {
 /*
  * The end. Node runs the uv loop until every asynchronous cleanup hook is removed; ours goes with the last handle:
  *
- *   gyre__on_cleanup ─▶ every handle is closed, every lookup cancelled ─▶ the last is freed ─▶ prepare, then check are closed ─▶ free
+ *   gyre__on_cleanup ─▶ every handle is closed, every lookup cancelled ─▶ the last is freed ─▶ the set's poll, then check are closed ─▶ free
  */
 static void gyre__on_check_closed(uv_handle_t* uv) {
   gyre__env_free(uv->data);
 }
 
-static void gyre__on_prepare_closed(uv_handle_t* uv) {
+static void gyre__on_poll_closed(uv_handle_t* uv) {
   gyre_env_t* env = uv->data;
   uv_close((uv_handle_t*)env->check, gyre__on_check_closed);
 }
 
 void gyre__end_when_empty(gyre_env_t* env) {
-  if (env->ending && env->open_count == 0) uv_close((uv_handle_t*)env->prepare, gyre__on_prepare_closed);
+  if (env->ending && env->open_count == 0) uv_close((uv_handle_t*)env->poll, gyre__on_poll_closed);
 }
 
 /* The environment ends: a worker, or the process. From here on no JavaScript may run. */
@@ -138,12 +144,16 @@ static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
   gyre_env_t* env = gyre__alloc(sizeof(*env));
   if (env == NULL) return nothing;
   env->napi = napi;
+  env->set = -1;
+  env->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   bool made = napi_get_uv_event_loop(napi, &env->loop) == napi_ok && gyre__remember(env, argv[0], argv[1], argv[2]) &&
               napi_create_object(napi, &object) == napi_ok && gyre__define_all(env, object) &&
               gyre__share(env, object, "events", napi_int32_array, (size_t)GYRE_EVENTS * GYRE_EVENT_WORDS * sizeof(int32_t),
                           (void**)&env->events, &env->event_buffer) &&
               gyre__share(env, object, "arena", napi_uint8_array, GYRE_ARENA_BYTES, (void**)&env->arena,
                           &env->arena_buffer) &&
+              gyre__share(env, object, "outbox", napi_uint8_array, GYRE_OUTBOX_BYTES, (void**)&env->outbox,
+                          &env->outbox_buffer) &&
               gyre__share(env, object, "phase", napi_int32_array, GYRE_PHASE_WORDS * sizeof(int32_t), (void**)&env->phase,
                           &env->phase_buffer) &&
               gyre__dispatch_init(env) == 0;

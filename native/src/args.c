@@ -46,7 +46,7 @@ gyre_handle_t* gyre__arg_handle(gyre_args_t* args, size_t index, enum gyre_kind 
   return handle != NULL && handle->kind == kind ? handle : NULL;
 }
 
-gyre_handle_t* gyre__arg_uv(gyre_args_t* args, size_t index) {
+gyre_handle_t* gyre__arg_open(gyre_args_t* args, size_t index) {
   int32_t id = gyre__arg_int(args, index);
   gyre_handle_t* handle = args->failed ? NULL : gyre__handle_get(args->env, id);
   return handle != NULL && handle->kind != GYRE_LOOKUP ? handle : NULL;

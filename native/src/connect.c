@@ -1,19 +1,59 @@
-/* Connecting: TCP and unix sockets. The handle is there at once; GYRE_CONNECTED tells how it went. */
+/* Connecting: TCP and unix sockets. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "gyre.h"
 
-static void gyre__on_connect(uv_connect_t* req, int status) {
-  gyre_request_t* request = gyre__request_of(req);
-  gyre_handle_t* handle = request->handle;
-  gyre__request_free(request);
-  if (!handle->closing) gyre__event(handle->env, handle->id, GYRE_CONNECTED, status, 0, 0);
+static void gyre__on_connect(gyre_handle_t* handle, uint32_t events) {
+  (void)events;
+  int error = 0;
+  socklen_t length = sizeof(error);
+  if (getsockopt(handle->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+  if (error == EINPROGRESS) return;
+  handle->on_ready = gyre__on_stream;
+  /* It is about to be read. */
+  gyre__watch(handle, error == 0 ? EPOLLIN : 0);
+  gyre__event(handle->env, handle->id, GYRE_CONNECTED, -error, 0, 0);
 }
 
-/* tcpConnect(host, port, scope, localHost | null, localPort): an id, or an error. */
+static int gyre__connect(int fd, const struct sockaddr* address, socklen_t length) {
+  int result;
+  do {
+    result = connect(fd, address, length);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : -errno;
+}
+
+static socklen_t gyre__address_length(const struct sockaddr_storage* address) {
+  return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+/* The id, or an error, and then the descriptor is still the caller's. */
+static int gyre__tcp_connect(gyre_env_t* env, int fd, const struct sockaddr_storage* address,
+                             const struct sockaddr_storage* local) {
+  int error = 0;
+  if (local != NULL) {
+    error = gyre__set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (error == 0 && bind(fd, (const struct sockaddr*)local, gyre__address_length(local)) != 0) error = -errno;
+  }
+  if (error == 0) error = gyre__set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (error == 0) error = gyre__connect(fd, (const struct sockaddr*)address, gyre__address_length(address));
+  if (error != 0 && error != -EINPROGRESS) return error;
+  gyre_stream_t* stream = gyre__stream_new(env, fd, GYRE_TCP);
+  if (stream == NULL) return UV_ENOMEM;
+  stream->handle.on_ready = gyre__on_connect;
+  error = gyre__watch(&stream->handle, EPOLLOUT);
+  if (error == 0) return stream->handle.id;
+  gyre__handle_free(&stream->handle);
+  return error;
+}
+
+/* tcpConnect(host, port, scope, localHost | null, localPort): an id, of which GYRE_CONNECTED tells how it went, or an error. */
 static napi_value gyre_tcp_connect(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   char* host = gyre__arg_string(&args, 0);
@@ -29,28 +69,14 @@ static napi_value gyre_tcp_connect(napi_env napi, napi_callback_info info) {
   free(host);
   free(local);
   if (error != 0) return gyre__int(&args, error);
-
-  gyre_handle_t* handle;
-  error = gyre__stream_new(args.env, UV_TCP, &handle);
-  if (error != 0) return gyre__int(&args, error);
-  uv_tcp_t* tcp = (uv_tcp_t*)gyre__uv(handle);
-  if (has_local) error = uv_tcp_bind(tcp, (struct sockaddr*)&from, 0);
-  gyre_request_t* request = error == 0 ? gyre__request_new(args.env, handle, UV_CONNECT, 0) : NULL;
-  if (error == 0 && request == NULL) error = UV_ENOMEM;
-  if (error == 0) error = uv_tcp_connect(gyre__req(request), tcp, (struct sockaddr*)&address, gyre__on_connect);
-  if (error != 0) {
-    gyre__request_free(request);
-    gyre__handle_close(handle);
-    return gyre__int(&args, error);
-  }
-  uv_tcp_nodelay(tcp, 1);
-  return gyre__int(&args, handle->id);
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return gyre__int(&args, -errno);
+  int id = gyre__tcp_connect(args.env, fd, &address, has_local ? &from : NULL);
+  if (id < 0) close(fd);
+  return gyre__int(&args, id);
 }
 
-/*
- * unixConnect(path): an id, or an error: a unix socket is connected at once, or not at all. By hand, because libuv takes no name of the
- * abstract namespace.
- */
+/* unixConnect(path): an id, or an error: a unix socket is connected at once, or not at all. */
 static napi_value gyre_unix_connect(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   struct sockaddr_storage address;
@@ -59,11 +85,11 @@ static napi_value gyre_unix_connect(napi_env napi, napi_callback_info info) {
   if (error != 0) return gyre__int(&args, error);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return gyre__int(&args, -errno);
-  int result;
-  do {
-    result = connect(fd, (struct sockaddr*)&address, length);
-  } while (result != 0 && errno == EINTR);
-  int id = result == 0 ? gyre__stream_open(args.env, fd) : -errno;
+  int id = gyre__connect(fd, (struct sockaddr*)&address, length);
+  if (id == 0) {
+    gyre_stream_t* stream = gyre__stream_new(args.env, fd, GYRE_UNIX);
+    id = stream == NULL ? UV_ENOMEM : stream->handle.id;
+  }
   if (id < 0) close(fd);
   return gyre__int(&args, id);
 }

@@ -1,49 +1,108 @@
 /* UDP. Many datagrams are received by one system call into memory of ours, and moved together into the slab: each would take 64 KiB of it. */
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "gyre.h"
 
 enum {
   GYRE_DATAGRAM_BYTES = 64 * 1024,
   GYRE_DATAGRAMS = 20,
+  /* In a row, before others have their turn. */
+  GYRE_MOST_BATCHES = 16,
   /* In front of each datagram in the slab: where it came from. */
   GYRE_ADDRESS_BYTES = 32,
+  /* Of one system call. */
+  GYRE_MOST_LETTERS = 64,
 };
 
 enum gyre_datagram_stage { GYRE_AT_BIND, GYRE_AT_CONNECT };
 
-static void gyre__on_datagram_alloc(uv_handle_t* uv, size_t suggested, uv_buf_t* buf) {
-  (void)suggested;
-  gyre_env_t* env = gyre__of(uv)->env;
-  size_t size = (size_t)GYRE_DATAGRAM_BYTES * GYRE_DATAGRAMS;
-  if (env->datagram_memory == NULL) env->datagram_memory = gyre__alloc(size);
-  *buf = uv_buf_init(env->datagram_memory, env->datagram_memory == NULL ? 0 : (unsigned int)size);
+typedef struct {
+  gyre_handle_t handle;
+  bool receiving;
+  /* One that the kernel had no room for, a copy; NULL: nothing waits. */
+  char* data;
+  size_t size;
+  bool has_address;
+  struct sockaddr_storage address;
+} gyre_datagram_t;
+
+/* In front of each datagram in the outbox; its address follows, if it has one, then its data. */
+typedef struct {
+  int32_t id;
+  int32_t length;
+  int32_t has_address;
+  int32_t error; /* why it was not sent, or 0 */
+} gyre_letter_t;
+
+static gyre_datagram_t* gyre__arg_datagram(gyre_args_t* args, size_t index) {
+  return (gyre_datagram_t*)gyre__arg_handle(args, index, GYRE_DATAGRAM);
 }
 
-static void gyre__on_datagram(uv_udp_t* udp, ssize_t nread, const uv_buf_t* buf, const struct sockaddr* from,
-                              unsigned int flags) {
-  (void)flags;
-  gyre_handle_t* handle = gyre__of(udp);
-  gyre_env_t* env = handle->env;
-  if (nread < 0) {
-    gyre__event(env, handle->id, GYRE_ERROR, (int32_t)nread, 0, 0);
-    return;
-  }
-  /* Nothing there, or the end of a batch. */
-  if (from == NULL) return;
-  uv_buf_t space;
-  gyre__slab_reserve(env, GYRE_ADDRESS_BYTES + (size_t)nread, &space);
-  if (space.base == NULL) return;
-  memset(space.base, 0, GYRE_ADDRESS_BYTES);
-  memcpy(space.base, from, from->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-  memcpy(space.base + GYRE_ADDRESS_BYTES, buf->base, (size_t)nread);
-  uint32_t slot = env->slab_slot;
-  uint32_t offset = gyre__slab_commit(env, GYRE_ADDRESS_BYTES + (size_t)nread);
-  gyre__event(env, handle->id, GYRE_MESSAGE, (int32_t)slot, (int32_t)offset, (int32_t)nread);
+/* What it waits for. */
+static int gyre__datagram_watch(gyre_datagram_t* socket) {
+  return gyre__watch(&socket->handle, (socket->receiving ? EPOLLIN : 0u) | (socket->data != NULL ? EPOLLOUT : 0u));
 }
+
+static socklen_t gyre__address_length(const struct sockaddr_storage* address) {
+  return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+/* --- receiving --- */
+
+/* Without memory it is lost, as datagrams may be. */
+static void gyre__received(gyre_handle_t* handle, const struct sockaddr_storage* from, const char* data, size_t length) {
+  gyre_env_t* env = handle->env;
+  uv_buf_t space;
+  gyre__slab_reserve(env, GYRE_ADDRESS_BYTES + length, &space);
+  if (space.base == NULL) return;
+  memcpy(space.base, from, GYRE_ADDRESS_BYTES);
+  memcpy(space.base + GYRE_ADDRESS_BYTES, data, length);
+  uint32_t slot = env->slab_slot;
+  uint32_t offset = gyre__slab_commit(env, GYRE_ADDRESS_BYTES + length);
+  gyre__event(env, handle->id, GYRE_MESSAGE, (int32_t)slot, (int32_t)offset, (int32_t)length);
+}
+
+/* Whether there may be more. */
+static bool gyre__receive_batch(gyre_handle_t* handle) {
+  gyre_env_t* env = handle->env;
+  if (env->datagram_memory == NULL) env->datagram_memory = gyre__alloc((size_t)GYRE_DATAGRAM_BYTES * GYRE_DATAGRAMS);
+  if (env->datagram_memory == NULL) {
+    gyre__event(env, handle->id, GYRE_ERROR, UV_ENOBUFS, 0, 0);
+    return false;
+  }
+  struct mmsghdr messages[GYRE_DATAGRAMS];
+  struct iovec parts[GYRE_DATAGRAMS];
+  struct sockaddr_storage from[GYRE_DATAGRAMS];
+  for (int i = 0; i < GYRE_DATAGRAMS; i++) {
+    parts[i] = (struct iovec){.iov_base = env->datagram_memory + (size_t)i * GYRE_DATAGRAM_BYTES, .iov_len = GYRE_DATAGRAM_BYTES};
+    messages[i] = (struct mmsghdr){
+        .msg_hdr = {.msg_name = &from[i], .msg_namelen = sizeof(from[i]), .msg_iov = &parts[i], .msg_iovlen = 1}};
+    /* What is moved with it is more than an IPv4 address takes. */
+    memset(&from[i], 0, GYRE_ADDRESS_BYTES);
+  }
+  int count;
+  do {
+    count = recvmmsg(handle->fd, messages, GYRE_DATAGRAMS, MSG_DONTWAIT, NULL);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0 && errno != EAGAIN) gyre__event(env, handle->id, GYRE_ERROR, -errno, 0, 0);
+  for (int i = 0; i < count; i++) gyre__received(handle, &from[i], parts[i].iov_base, messages[i].msg_len);
+  return count == GYRE_DATAGRAMS;
+}
+
+static void gyre__receive(gyre_handle_t* handle) {
+  for (int left = GYRE_MOST_BATCHES; left > 0 && gyre__has_room(handle->env); left--) {
+    if (!gyre__receive_batch(handle)) return;
+  }
+}
+
+/* --- addresses --- */
 
 /* packAddress(host, port, scope): the bytes of a socket address, or an error. */
 static napi_value gyre_pack_address(napi_env napi, napi_callback_info info) {
@@ -67,7 +126,7 @@ static napi_value gyre_pack_address(napi_env napi, napi_callback_info info) {
 }
 
 /* The address in `memory`; NULL for null. What JavaScript has may begin anywhere, and change; of other families it is too short. */
-static const struct sockaddr* gyre__arg_address(gyre_args_t* args, size_t index, struct sockaddr_storage* memory) {
+static const struct sockaddr_storage* gyre__arg_address(gyre_args_t* args, size_t index, struct sockaddr_storage* memory) {
   napi_valuetype type = napi_undefined;
   if (index < args->argc) napi_typeof(args->env->napi, args->argv[index], &type);
   if (type == napi_null) return NULL;
@@ -79,31 +138,44 @@ static const struct sockaddr* gyre__arg_address(gyre_args_t* args, size_t index,
     args->failed = true;
     return NULL;
   }
-  return (const struct sockaddr*)memory;
+  return memory;
 }
 
 /* unpackAddress(bytes): [host, port] or [host, port, flowinfo, scope]; null for any other address. */
 static napi_value gyre_unpack_address(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   struct sockaddr_storage memory;
-  const struct sockaddr* address = gyre__arg_address(&args, 0, &memory);
+  const struct sockaddr_storage* address = gyre__arg_address(&args, 0, &memory);
   napi_value nothing;
   napi_get_null(napi, &nothing);
-  return address == NULL ? nothing : gyre__format_address(&args, address, GYRE_ADDRESS_BYTES);
+  return address == NULL ? nothing : gyre__format_address(&args, (const struct sockaddr*)address, GYRE_ADDRESS_BYTES);
 }
 
-/* A socket of libuv's that has no descriptor yet, unless its family is known: 0, or an error and nothing is left. */
-static int gyre__datagram_new(gyre_env_t* env, unsigned int family, gyre_handle_t** result) {
-  gyre_handle_t* handle = gyre__handle_new(env, GYRE_DATAGRAM, UV_UDP);
-  if (handle == NULL) return UV_ENOMEM;
-  int error = uv_udp_init_ex(env->loop, (uv_udp_t*)gyre__uv(handle), family | UV_UDP_RECVMMSG);
-  if (error != 0) {
-    gyre__handle_free(handle);
-    return error;
-  }
-  uv_unref(gyre__uv(handle));
-  *result = handle;
-  return 0;
+/* --- opening --- */
+
+static void gyre__forget_datagram(gyre_handle_t* handle) {
+  gyre_datagram_t* socket = (gyre_datagram_t*)handle;
+  free(socket->data);
+  socket->data = NULL;
+}
+
+static void gyre__on_datagram(gyre_handle_t* handle, uint32_t events);
+
+/* Its id, or an error, and then the descriptor is still the caller's. */
+static int gyre__datagram_new(gyre_env_t* env, int fd) {
+  gyre_datagram_t* socket = gyre__handle_new(env, GYRE_DATAGRAM, sizeof(*socket));
+  if (socket == NULL) return UV_ENOMEM;
+  socket->handle.fd = fd;
+  socket->handle.on_ready = gyre__on_datagram;
+  socket->handle.on_close = gyre__forget_datagram;
+  return socket->handle.id;
+}
+
+static int gyre__datagram_bind(int fd, const struct sockaddr_storage* local, bool reuse_port, bool broadcast) {
+  int error = reuse_port ? gyre__set(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
+  if (error == 0 && broadcast) error = gyre__set(fd, SOL_SOCKET, SO_BROADCAST, 1);
+  if (error == 0 && local != NULL && bind(fd, (const struct sockaddr*)local, gyre__address_length(local)) != 0) error = -errno;
+  return error;
 }
 
 /* datagram(family, local | null, remote | null, reusePort, broadcast): an id, or an error, of which failedAt() tells the place. */
@@ -111,23 +183,22 @@ static napi_value gyre_datagram(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t family = gyre__arg_int(&args, 0);
   struct sockaddr_storage local_memory, remote_memory;
-  const struct sockaddr* local = gyre__arg_address(&args, 1, &local_memory);
-  const struct sockaddr* remote = gyre__arg_address(&args, 2, &remote_memory);
+  const struct sockaddr_storage* local = gyre__arg_address(&args, 1, &local_memory);
+  const struct sockaddr_storage* remote = gyre__arg_address(&args, 2, &remote_memory);
   bool reuse_port = gyre__arg_bool(&args, 3);
   bool broadcast = gyre__arg_bool(&args, 4);
   args.env->failed_at = GYRE_AT_BIND;
   if (args.failed || (family != AF_INET && family != AF_INET6)) return gyre__int(&args, UV_EINVAL);
-  gyre_handle_t* handle;
-  int error = gyre__datagram_new(args.env, (unsigned int)family, &handle);
-  if (error != 0) return gyre__int(&args, error);
-  uv_udp_t* udp = (uv_udp_t*)gyre__uv(handle);
-  if (reuse_port) error = gyre__reuse_port(handle);
-  if (error == 0 && local != NULL) error = uv_udp_bind(udp, local, 0);
-  if (error == 0) args.env->failed_at = GYRE_AT_CONNECT;
-  if (error == 0 && remote != NULL) error = uv_udp_connect(udp, remote);
-  if (error == 0 && broadcast) error = uv_udp_set_broadcast(udp, 1);
-  if (error != 0) gyre__handle_close(handle);
-  return gyre__int(&args, error == 0 ? handle->id : error);
+  int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return gyre__int(&args, -errno);
+  int result = gyre__datagram_bind(fd, local, reuse_port, broadcast);
+  if (result == 0) args.env->failed_at = GYRE_AT_CONNECT;
+  if (result == 0 && remote != NULL && connect(fd, (const struct sockaddr*)remote, gyre__address_length(remote)) != 0) {
+    result = -errno;
+  }
+  if (result == 0) result = gyre__datagram_new(args.env, fd);
+  if (result < 0) close(fd);
+  return gyre__int(&args, result);
 }
 
 static bool gyre__is_datagram_socket(int fd) {
@@ -144,63 +215,165 @@ static napi_value gyre_datagram_open(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t fd = gyre__arg_int(&args, 0);
   if (args.failed || !gyre__is_datagram_socket(fd)) return gyre__int(&args, UV_EINVAL);
-  gyre_handle_t* handle;
-  int error = gyre__datagram_new(args.env, AF_UNSPEC, &handle);
-  if (error != 0) return gyre__int(&args, error);
-  error = uv_udp_open((uv_udp_t*)gyre__uv(handle), fd);
-  if (error != 0) gyre__handle_close(handle);
-  return gyre__int(&args, error == 0 ? handle->id : error);
+  if (gyre__is_taken(args.env, fd)) return gyre__int(&args, UV_EEXIST);
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return gyre__int(&args, -errno);
+  return gyre__int(&args, gyre__datagram_new(args.env, fd));
 }
 
 static napi_value gyre_receive_start(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_DATAGRAM);
-  if (handle == NULL) return gyre__int(&args, UV_EBADF);
-  int error = uv_udp_recv_start((uv_udp_t*)gyre__uv(handle), gyre__on_datagram_alloc, gyre__on_datagram);
-  return gyre__int(&args, error == UV_EALREADY ? 0 : error);
+  gyre_datagram_t* socket = gyre__arg_datagram(&args, 0);
+  if (socket == NULL) return gyre__int(&args, UV_EBADF);
+  socket->receiving = true;
+  int error = gyre__datagram_watch(socket);
+  if (error != 0) socket->receiving = false;
+  return gyre__int(&args, error);
 }
 
 static napi_value gyre_receive_stop(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_DATAGRAM);
-  if (handle != NULL) uv_udp_recv_stop((uv_udp_t*)gyre__uv(handle));
+  gyre_datagram_t* socket = gyre__arg_datagram(&args, 0);
+  if (socket != NULL) socket->receiving = false;
   return NULL;
 }
 
-/* trySend(id, data, address | null): the number of bytes, or an error. */
+/* --- sending --- */
+
+static bool gyre__is_full(int error) {
+  return error == EAGAIN || error == ENOBUFS;
+}
+
+/* 0, or an error; UV_EAGAIN: the kernel has no room for it. */
+static int gyre__send_one(const gyre_datagram_t* socket, const char* data, size_t size, const struct sockaddr_storage* address) {
+  ssize_t sent;
+  if (socket->data != NULL) return UV_EAGAIN;
+  do {
+    sent = sendto(socket->handle.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr*)address,
+                  address == NULL ? 0 : gyre__address_length(address));
+  } while (sent < 0 && errno == EINTR);
+  if (sent >= 0) return 0;
+  return gyre__is_full(errno) ? UV_EAGAIN : -errno;
+}
+
+/* trySend(id, data, address | null): 0, or an error. */
 static napi_value gyre_try_send(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_DATAGRAM);
+  gyre_datagram_t* socket = gyre__arg_datagram(&args, 0);
   uv_buf_t buf = gyre__arg_bytes(&args, 1);
   struct sockaddr_storage memory;
-  const struct sockaddr* address = gyre__arg_address(&args, 2, &memory);
-  if (handle == NULL || args.failed) return gyre__int(&args, UV_EBADF);
-  return gyre__int(&args, uv_udp_try_send((uv_udp_t*)gyre__uv(handle), &buf, 1, address));
+  const struct sockaddr_storage* address = gyre__arg_address(&args, 2, &memory);
+  if (socket == NULL || args.failed) return gyre__int(&args, UV_EBADF);
+  return gyre__int(&args, gyre__send_one(socket, buf.base, buf.len, address));
 }
 
-static void gyre__on_send(uv_udp_send_t* req, int status) {
-  gyre_request_t* request = gyre__request_of(req);
-  gyre_handle_t* handle = request->handle;
-  gyre__request_free(request);
-  if (!handle->closing) gyre__event(handle->env, handle->id, GYRE_SENT, status < 0 ? status : 0, 0, 0);
+static void gyre__send_on(gyre_datagram_t* socket) {
+  char* data = socket->data;
+  socket->data = NULL;
+  int error = gyre__send_one(socket, data, socket->size, socket->has_address ? &socket->address : NULL);
+  if (error == UV_EAGAIN) {
+    socket->data = data;
+    return;
+  }
+  free(data);
+  gyre__event(socket->handle.env, socket->handle.id, GYRE_SENT, error, 0, 0);
 }
 
-/* send(id, data, address | null): 0 and later GYRE_SENT, or an error. */
+/* send(id, data, address | null): as soon as there is room: 0 and later GYRE_SENT, or an error. One at a time. */
 static napi_value gyre_send(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_DATAGRAM);
+  gyre_datagram_t* socket = gyre__arg_datagram(&args, 0);
   uv_buf_t buf = gyre__arg_bytes(&args, 1);
   struct sockaddr_storage memory;
-  const struct sockaddr* address = gyre__arg_address(&args, 2, &memory);
-  if (handle == NULL || args.failed) return gyre__int(&args, UV_EBADF);
+  const struct sockaddr_storage* address = gyre__arg_address(&args, 2, &memory);
+  if (socket == NULL || args.failed) return gyre__int(&args, UV_EBADF);
   /* More goes into no datagram. */
   if (buf.len > GYRE_DATAGRAM_BYTES) return gyre__int(&args, UV_EMSGSIZE);
-  gyre_request_t* request = gyre__request_new(args.env, handle, UV_UDP_SEND, buf.len);
-  if (request == NULL) return gyre__int(&args, UV_ENOMEM);
-  if (buf.len > 0) memcpy(request->room.base, buf.base, buf.len);
-  int error = uv_udp_send(gyre__req(request), (uv_udp_t*)gyre__uv(handle), &request->room, 1, address, gyre__on_send);
-  if (error != 0) gyre__request_free(request);
+  if (socket->data != NULL) return gyre__int(&args, UV_EBUSY);
+  socket->data = gyre__alloc(buf.len + 1);
+  if (socket->data == NULL) return gyre__int(&args, UV_ENOMEM);
+  if (buf.len > 0) memcpy(socket->data, buf.base, buf.len);
+  socket->size = buf.len;
+  socket->has_address = address != NULL;
+  if (address != NULL) socket->address = *address;
+  int error = gyre__datagram_watch(socket);
+  if (error != 0) gyre__forget_datagram(&socket->handle);
   return gyre__int(&args, error);
+}
+
+/* A letter's size with all that follows it; 0: it is none. */
+static size_t gyre__letter_size(const gyre_letter_t* letter, size_t room) {
+  size_t head = sizeof(*letter) + (letter->has_address ? GYRE_ADDRESS_BYTES : 0);
+  if (letter->length < 0 || head + (size_t)letter->length > room) return 0;
+  return (head + (size_t)letter->length + 7) & ~(size_t)7;
+}
+
+static int gyre__all_failed(gyre_letter_t** letters, int count, int error) {
+  for (int i = 0; i < count; i++) letters[i]->error = error;
+  return count;
+}
+
+/* How many of them were not sent. */
+static int gyre__send_letters(gyre_env_t* env, gyre_letter_t** letters, struct mmsghdr* messages, int count) {
+  gyre_handle_t* handle = gyre__handle_get(env, letters[0]->id);
+  if (handle == NULL || handle->kind != GYRE_DATAGRAM) return gyre__all_failed(letters, count, UV_EBADF);
+  if (((gyre_datagram_t*)handle)->data != NULL) return gyre__all_failed(letters, count, UV_EAGAIN);
+  int failed = 0;
+  for (int i = 0; i < count;) {
+    int sent = sendmmsg(handle->fd, messages + i, (unsigned int)(count - i), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) {
+      i += sent;
+    } else if (errno != EINTR) {
+      if (gyre__is_full(errno)) return failed + gyre__all_failed(letters + i, count - i, UV_EAGAIN);
+      failed += gyre__all_failed(letters + i++, 1, -errno);
+    }
+  }
+  return failed;
+}
+
+/*
+ * sendAll(bytes): sends what the first so many bytes of the outbox hold, by one system call for all that follow each other on one socket.
+ * How many were not sent, or UV_EINVAL for what are no letters.
+ */
+static napi_value gyre_send_all(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  uint32_t bytes = gyre__arg_uint(&args, 0);
+  if (args.failed || bytes > GYRE_OUTBOX_BYTES) return gyre__int(&args, UV_EINVAL);
+  gyre_letter_t* letters[GYRE_MOST_LETTERS];
+  struct mmsghdr messages[GYRE_MOST_LETTERS];
+  struct iovec parts[GYRE_MOST_LETTERS];
+  int count = 0, failed = 0;
+  for (size_t at = 0; at < bytes;) {
+    gyre_letter_t* letter = (gyre_letter_t*)(args.env->outbox + at);
+    size_t size = bytes - at < sizeof(*letter) ? 0 : gyre__letter_size(letter, bytes - at);
+    if (size == 0) return gyre__int(&args, UV_EINVAL);
+    if (count == GYRE_MOST_LETTERS || (count > 0 && letter->id != letters[0]->id)) {
+      failed += gyre__send_letters(args.env, letters, messages, count);
+      count = 0;
+    }
+    struct sockaddr_storage* address = letter->has_address ? (struct sockaddr_storage*)(letter + 1) : NULL;
+    char* data = (char*)(letter + 1) + (address == NULL ? 0 : GYRE_ADDRESS_BYTES);
+    letter->error = 0;
+    letters[count] = letter;
+    parts[count] = (struct iovec){.iov_base = data, .iov_len = (size_t)letter->length};
+    messages[count] = (struct mmsghdr){.msg_hdr = {.msg_name = address,
+                                                   .msg_namelen = address == NULL ? 0 : gyre__address_length(address),
+                                                   .msg_iov = &parts[count],
+                                                   .msg_iovlen = 1}};
+    count++;
+    at += size;
+  }
+  if (count > 0) failed += gyre__send_letters(args.env, letters, messages, count);
+  return gyre__int(&args, failed);
+}
+
+/* --- what the set tells --- */
+
+static void gyre__on_datagram(gyre_handle_t* handle, uint32_t events) {
+  gyre_datagram_t* socket = (gyre_datagram_t*)handle;
+  if (socket->receiving && (events & ~(uint32_t)EPOLLOUT)) gyre__receive(handle);
+  if (socket->data != NULL && (events & ~(uint32_t)EPOLLIN)) gyre__send_on(socket);
+  gyre__datagram_watch(socket);
 }
 
 const gyre_export_t gyre_datagram_exports[] = {
@@ -212,5 +385,6 @@ const gyre_export_t gyre_datagram_exports[] = {
     {"receiveStop", gyre_receive_stop},
     {"trySend", gyre_try_send},
     {"send", gyre_send},
+    {"sendAll", gyre_send_all},
     {NULL, NULL},
 };

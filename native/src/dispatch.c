@@ -45,34 +45,30 @@ static void gyre__on_check(uv_check_t* check) {
   gyre__dispatch(check->data);
 }
 
-/* What happened outside of the poll phase (a write that failed at once, an answer of a thread) must not wait for the next one to end. */
-static void gyre__on_prepare(uv_prepare_t* prepare) {
-  gyre__dispatch(prepare->data);
+bool gyre__has_room(const gyre_env_t* env) {
+  return env->event_count <= GYRE_EVENTS - GYRE_BURST_EVENTS && env->fresh_slabs < GYRE_SLAB_SLOTS - GYRE_BURST_SLABS;
 }
 
 void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t a, int32_t b, int32_t c) {
   if (env->ending) return;
+  /* More answers of threads in one poll phase than there are records. */
+  if (env->event_count == GYRE_EVENTS) gyre__call_records(env);
   int32_t* record = env->events + (size_t)env->event_count++ * GYRE_EVENT_WORDS;
   record[0] = id;
   record[1] = kind;
   record[2] = a;
   record[3] = b;
   record[4] = c;
-  /* Room for records, and slots of slabs that a record names, must not run out in the middle of a poll phase. */
-  if (env->event_count == GYRE_EVENTS || env->fresh_slabs >= GYRE_SLAB_SLOTS - 1) gyre__call_records(env);
 }
 
 int gyre__dispatch_init(gyre_env_t* env) {
   env->check = gyre__alloc(uv_handle_size(UV_CHECK));
-  env->prepare = gyre__alloc(uv_handle_size(UV_PREPARE));
-  /* Who gave up frees both: libuv does not know them yet. */
-  if (env->check == NULL || env->prepare == NULL) return UV_ENOMEM;
+  /* Whoever gives up frees both: libuv does not know them yet. */
+  int error = env->check == NULL ? UV_ENOMEM : gyre__set_init(env);
+  if (error != 0) return error;
   uv_check_init(env->loop, env->check);
-  uv_prepare_init(env->loop, env->prepare);
-  env->check->data = env->prepare->data = env;
+  env->check->data = env;
   uv_check_start(env->check, gyre__on_check);
-  uv_prepare_start(env->prepare, gyre__on_prepare);
   uv_unref((uv_handle_t*)env->check);
-  uv_unref((uv_handle_t*)env->prepare);
   return 0;
 }

@@ -1,6 +1,10 @@
 /*
  * gyre: raw handles on Node's own uv loop, batched both ways.
  *
+ * libuv watches one descriptor of ours: an epoll set, in which all others are. Reading, writing, accepting and sending are the system's own
+ * calls. A stream of libuv's would do no less by itself, but it takes read() and write() where recv() and send() are a tenth cheaper, asks
+ * for datagrams once more than there are, and ends the process over a descriptor that was closed under it.
+ *
  * Shared memory, drawn once. C writes, JavaScript reads, in one call a poll phase:
  *
  *   slabs      read buffers. A slab is filled from its beginning and never written twice: what JavaScript gets is a view of it, and
@@ -30,15 +34,18 @@
  *
  *   arena      what JavaScript copies small writes into, right before it asks for them to be sent.
  *
+ *   outbox     datagrams that JavaScript gathers until the end of a turn, and has sent in one call; behind it, why one was not:
+ *
+ *              [ id | length | has an address | error or 0 | address | data | up to a multiple of 8 ] [ id | ...
+ *
  * An id is an index and a generation: [ 0 | generation: 11 bits | index: 20 bits ]. An index is used again, the one that is free for longest
  * first; its id only after 2,048 of its uses: a late event finds nobody.
  *
  *   phase      two words: [ C is calling | JavaScript wants to be called again ]
  *
- *   poll phase:   libuv calls us back, we write records; no JavaScript runs
+ *   poll phase:   the set is walked, and records are written; no JavaScript runs
  *   check phase:  dispatch(count): JavaScript walks the records; Node runs its microtasks as that call returns.
  *                 dispatch(0), as long as JavaScript wants it: a loop's turn; its end, when what was written leaves
- *   prepare:      the same, for what was recorded since: a write that fails says so in a phase of its own
  *
  * No semantics here: water marks, the order of closing and protocols are TypeScript.
  */
@@ -49,6 +56,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 enum gyre_event_kind {
@@ -68,17 +76,21 @@ enum gyre_event_kind {
 
 enum {
   /* What this and src/backend/uv/addon.ts must agree on. */
-  GYRE_ABI = 3,
+  GYRE_ABI = 4,
   GYRE_EVENT_WORDS = 5,
-  /* Of one dispatch; when records or slots are used up in the middle of a poll phase, JavaScript is called at once. */
+  /* Of one dispatch. Where records or slots run short, the rest of what is ready waits for the next poll phase. */
   GYRE_EVENTS = 4096,
-  GYRE_SLAB_SLOTS = 16,
+  GYRE_SLAB_SLOTS = 24,
   GYRE_SLAB_BYTES = 256 * 1024,
-  /* What libuv asks for, and what a connection gets that fills its buffers. */
+  /* What one handle may use up of them before it asks gyre__has_room() again. */
+  GYRE_BURST_EVENTS = 32,
+  GYRE_BURST_SLABS = 8,
+  /* What a connection gets that fills its buffers. */
   GYRE_BIG_READ = 64 * 1024,
   /* What any other gets: less of a slab is left unused at its end. */
   GYRE_SMALL_READ = 8 * 1024,
   GYRE_ARENA_BYTES = 64 * 1024,
+  GYRE_OUTBOX_BYTES = 64 * 1024,
   /* Words of `phase`. */
   GYRE_CALLING = 0,
   GYRE_CALL_AGAIN = 1,
@@ -101,31 +113,33 @@ enum gyre_kind {
   GYRE_LOOKUP, /* has no uv handle: a thread works for it */
 };
 
-/* What JavaScript has an id of: a uv handle, whose memory follows (its size is only known at run time), or a lookup. */
+/* What JavaScript has an id of. Each kind's own begins with it. */
 struct gyre_handle_s {
   gyre_env_t* env;
   int32_t id;
-  uint8_t kind; /* enum gyre_kind */
-  uint8_t type; /* uv_handle_type; UV_UNKNOWN_HANDLE of a lookup */
-  bool closing; /* JavaScript does not know it any more */
-  bool big;     /* the last read filled its buffer */
-  bool direct;  /* the next one goes into JavaScript's buffer, if that is still there */
-  bool into;    /* the one under way does */
-  void (*on_free)(gyre_handle_t* handle);
-  void* data; /* of its kind: see there */
+  int fd;           /* -1: a lookup has none, a thread works for it */
+  uint32_t watched; /* events of the set's for it; none: it is not in there */
+  uint8_t kind;     /* enum gyre_kind */
+  bool closing;     /* a lookup whose answer nobody wants any more */
+  void (*on_ready)(gyre_handle_t* handle, uint32_t events);
+  /* Of what else it has, which it lets go. */
+  void (*on_close)(gyre_handle_t* handle);
 };
 
-/* Something that libuv was asked for and will answer. The uv request's memory follows. */
+enum gyre_stream_type { GYRE_TCP, GYRE_UNIX, GYRE_FILE /* a pipe, a FIFO, a terminal, a device */ };
+
 typedef struct {
-  gyre_env_t* env;
-  gyre_handle_t* handle;
-  /* A copy of what libuv sends, since JavaScript can give away its own memory at any time. */
-  uv_buf_t room;
-  /* Of a write that is longer: its data, of which the first `offset` of `size` bytes have been in there, or were sent. */
+  gyre_handle_t handle;
+  uint8_t type; /* enum gyre_stream_type */
+  bool reading;
+  bool big;    /* the last read filled its buffer */
+  bool direct; /* the next one goes into JavaScript's buffer, if that is still there */
+  /* What the kernel has not taken yet, from `offset` on: JavaScript's memory, which it can give away meanwhile. NULL: nothing waits. */
   napi_ref data;
   size_t offset;
   size_t size;
-} gyre_request_t;
+  ino_t inode; /* of a pipe: what it was opened with */
+} gyre_stream_t;
 
 /* One for each copy of gyre's JavaScript in each environment: the main thread, each worker. */
 struct gyre_env_s {
@@ -139,11 +153,15 @@ struct gyre_env_s {
   napi_ref receiver;
   napi_ref event_buffer;
   napi_ref arena_buffer;
+  napi_ref outbox_buffer;
   napi_ref phase_buffer;
   char* arena;
+  char* outbox;
   int32_t* phase;
-  uv_check_t* check;     /* NULL: was not made, or is closed */
-  uv_prepare_t* prepare;
+  uv_check_t* check;
+  uv_poll_t* poll; /* of the set */
+  int set;
+  int spare_fd; /* given up for a moment where there are no others, to turn a client away */
   int32_t* events;
   uint32_t event_count;
   /* reads */
@@ -152,6 +170,7 @@ struct gyre_env_s {
   uint32_t slab_slot;
   uint32_t slab_used;
   uint32_t fresh_slabs; /* since the last dispatch */
+  bool slab_is_ours;    /* nobody can have given it away since that was asked */
   /* where recvmmsg puts its datagrams before they are moved together */
   char* datagram_memory;
   int failed_at; /* which step of the last call failed, where there are several */
@@ -188,8 +207,20 @@ void gyre__end_when_empty(gyre_env_t* env);
 
 /* dispatch.c */
 int gyre__dispatch_init(gyre_env_t* env);
-/* JavaScript may run in here: whoever calls it must expect every handle to be closed behind it, though none is freed. */
+/* Whether what is ready may write GYRE_BURST_EVENTS records and fill GYRE_BURST_SLABS slabs. */
+bool gyre__has_room(const gyre_env_t* env);
+/* Where there is no room, JavaScript runs in here, and may close every handle. */
 void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t a, int32_t b, int32_t c);
+
+/* set.c */
+int gyre__set_init(gyre_env_t* env);
+/*
+ * From now on handle->on_ready is called for these events, and for errors and hang-ups, as long as they last; none: for nothing. 0, or an
+ * error: UV_EPERM for what cannot be polled.
+ */
+int gyre__watch(gyre_handle_t* handle, uint32_t events);
+/* Whether a handle of ours or of Node's has the descriptor. */
+bool gyre__is_taken(gyre_env_t* env, int fd);
 
 /* slab.c */
 /* At least `wanted` bytes at the end of the slab under way, or of a new one. Sets base to NULL without memory. */
@@ -199,40 +230,17 @@ uint32_t gyre__slab_commit(gyre_env_t* env, size_t length);
 void gyre__slabs_forget(gyre_env_t* env, uint32_t count);
 
 /* handle.c */
-/* NULL: no memory, no free id, or the environment ends. */
-gyre_handle_t* gyre__handle_new(gyre_env_t* env, enum gyre_kind kind, uv_handle_type type);
+/* Of `size` bytes, zeroed. NULL: no memory, no free id, or the environment ends. */
+void* gyre__handle_new(gyre_env_t* env, enum gyre_kind kind, size_t size);
 gyre_handle_t* gyre__handle_get(gyre_env_t* env, int32_t id);
-/* Its descriptor is closed at once, its memory is freed in libuv's next phase of closing. */
+/* With its descriptor, if it has one. It is gone when this returns. */
 void gyre__handle_close(gyre_handle_t* handle);
-void gyre__on_close(uv_handle_t* uv);
-/* The handle was never initialised by libuv, or is a lookup: no close callback comes. */
+/* Leaves its descriptor to the caller. */
 void gyre__handle_free(gyre_handle_t* handle);
-/* SO_REUSEPORT by hand: only newer libuvs have a flag for it. */
-int gyre__reuse_port(gyre_handle_t* handle);
-static inline uv_handle_t* gyre__uv(gyre_handle_t* handle) {
-  return (uv_handle_t*)((char*)handle + ((sizeof(*handle) + 15) & ~(size_t)15));
-}
-static inline uv_stream_t* gyre__stream(gyre_handle_t* handle) {
-  return (uv_stream_t*)gyre__uv(handle);
-}
-static inline gyre_handle_t* gyre__of(const void* uv) {
-  return (gyre_handle_t*)((uv_handle_t*)uv)->data;
-}
 
 /* resolver.c */
 /* The thread goes on; its answer is dropped. */
 void gyre__lookup_forget(gyre_handle_t* handle);
-
-/* request.c */
-/* With `room` bytes, which libuv may use until it answers. */
-gyre_request_t* gyre__request_new(gyre_env_t* env, gyre_handle_t* handle, uv_req_type type, size_t room);
-void gyre__request_free(gyre_request_t* request);
-static inline void* gyre__req(gyre_request_t* request) {
-  return (char*)request + ((sizeof(*request) + 15) & ~(size_t)15);
-}
-static inline gyre_request_t* gyre__request_of(const void* req) {
-  return (gyre_request_t*)((uv_req_t*)req)->data;
-}
 
 /* args.c */
 typedef struct {
@@ -249,8 +257,8 @@ uint32_t gyre__arg_uint(gyre_args_t* args, size_t index);
 bool gyre__arg_bool(gyre_args_t* args, size_t index);
 /* The handle of an id; NULL when it is gone or of another kind. */
 gyre_handle_t* gyre__arg_handle(gyre_args_t* args, size_t index, enum gyre_kind kind);
-/* Of any kind that has a uv handle. */
-gyre_handle_t* gyre__arg_uv(gyre_args_t* args, size_t index);
+/* Of any kind that has a descriptor. */
+gyre_handle_t* gyre__arg_open(gyre_args_t* args, size_t index);
 /* Of a Uint8Array (so, of a Buffer). Nothing of JavaScript may run before they are used. */
 uv_buf_t gyre__arg_bytes(gyre_args_t* args, size_t index);
 bool gyre__bytes(napi_env napi, napi_value value, uv_buf_t* bytes);
@@ -283,6 +291,7 @@ extern const gyre_export_t gyre_datagram_exports[];
 extern const gyre_export_t gyre_resolver_exports[];
 extern const gyre_export_t gyre_process_exports[];
 extern const gyre_export_t gyre_poll_exports[];
+extern const gyre_export_t gyre_set_exports[];
 extern const gyre_export_t gyre_pipe_exports[];
 extern const gyre_export_t gyre_socket_exports[];
 
@@ -293,11 +302,14 @@ void gyre__sockets_end(gyre_env_t* env);
 bool gyre__disown(gyre_env_t* env, int fd);
 
 /* stream.c */
-/* A stream without a descriptor; or only libuv's part of it. 0, or an error and nothing is left. */
-int gyre__stream_new(gyre_env_t* env, uv_handle_type type, gyre_handle_t** result);
-int gyre__stream_init(gyre_handle_t* handle);
-/* Takes a descriptor over: an id, or an error, and then it is still the caller's. UV_EINVAL for what is neither a socket for streams nor a
- * pipe: epoll takes no file. */
+/* Of a descriptor that does not block, which is closed with it. NULL without memory, and then it is still the caller's. */
+gyre_stream_t* gyre__stream_new(gyre_env_t* env, int fd, enum gyre_stream_type type);
+/* on_ready of one that is connected. */
+void gyre__on_stream(gyre_handle_t* handle, uint32_t events);
+/* Its id, or an error, and then the descriptor is still the caller's. UV_EINVAL for what is neither a socket for streams nor a pipe. */
 int gyre__stream_open(gyre_env_t* env, int fd);
+/* A connected TCP socket ends by RST as soon as it is closed. */
+void gyre__reset_at_close(int fd);
+int gyre__set(int fd, int level, int option, int value);
 
 #endif

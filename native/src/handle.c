@@ -1,7 +1,6 @@
 /* Ids: what JavaScript knows a handle by. */
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 #include "gyre.h"
 
@@ -40,19 +39,16 @@ static void gyre__index_give(gyre_env_t* env, uint32_t index) {
   env->free_indices[(env->free_first + env->free_count++) % env->capacity] = index;
 }
 
-gyre_handle_t* gyre__handle_new(gyre_env_t* env, enum gyre_kind kind, uv_handle_type type) {
+void* gyre__handle_new(gyre_env_t* env, enum gyre_kind kind, size_t size) {
   if (env->ending) return NULL;
   if (env->free_count == 0 && !gyre__grow(env)) return NULL;
-  size_t size = (sizeof(gyre_handle_t) + 15) & ~(size_t)15;
-  if (type != UV_UNKNOWN_HANDLE) size += uv_handle_size(type);
   gyre_handle_t* handle = gyre__alloc(size);
   if (handle == NULL) return NULL;
   uint32_t index = gyre__index_take(env);
   handle->env = env;
   handle->kind = (uint8_t)kind;
-  handle->type = (uint8_t)type;
+  handle->fd = -1;
   handle->id = (int32_t)((uint32_t)env->generations[index] << GYRE_ID_INDEX_BITS | index);
-  if (type != UV_UNKNOWN_HANDLE) gyre__uv(handle)->data = handle;
   env->handles[index] = handle;
   env->open_count++;
   return handle;
@@ -67,7 +63,7 @@ gyre_handle_t* gyre__handle_get(gyre_env_t* env, int32_t id) {
 
 void gyre__handle_free(gyre_handle_t* handle) {
   gyre_env_t* env = handle->env;
-  if (handle->on_free != NULL) handle->on_free(handle);
+  if (handle->on_close != NULL) handle->on_close(handle);
   uint32_t index = (uint32_t)handle->id & GYRE_ID_INDEX_MASK;
   env->generations[index] = (uint16_t)((env->generations[index] + 1) % GYRE_ID_GENERATIONS);
   env->handles[index] = NULL;
@@ -77,38 +73,26 @@ void gyre__handle_free(gyre_handle_t* handle) {
   gyre__end_when_empty(env);
 }
 
-/* JavaScript is not told: to it the handle has been gone since it asked for that, and the system has closed it there and then. */
-void gyre__on_close(uv_handle_t* uv) {
-  gyre__handle_free(gyre__of(uv));
-}
-
 void gyre__handle_close(gyre_handle_t* handle) {
-  if (handle->closing) return;
-  handle->closing = true;
-  uv_close(gyre__uv(handle), gyre__on_close);
-}
-
-int gyre__reuse_port(gyre_handle_t* handle) {
-  uv_os_fd_t fd;
-  int on = 1;
-  int error = uv_fileno(gyre__uv(handle), &fd);
-  if (error == 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) error = -errno;
-  return error;
+  int fd = handle->fd;
+  /* Of a descriptor that somebody else has a copy of, the set would go on telling. */
+  gyre__watch(handle, 0);
+  gyre__handle_free(handle);
+  /* The process's own stay open. */
+  if (fd > STDERR_FILENO) close(fd);
 }
 
 static napi_value gyre_close(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_uv(&args, 0);
+  gyre_handle_t* handle = gyre__arg_open(&args, 0);
   if (handle != NULL) gyre__handle_close(handle);
   return NULL;
 }
 
 static napi_value gyre_fileno(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_uv(&args, 0);
-  uv_os_fd_t fd = -1;
-  if (handle != NULL && uv_fileno(gyre__uv(handle), &fd) != 0) fd = -1;
-  return gyre__int(&args, fd);
+  gyre_handle_t* handle = gyre__arg_open(&args, 0);
+  return gyre__int(&args, handle == NULL ? -1 : handle->fd);
 }
 
 /* How many handles are open: for tests that look for leaks. */

@@ -1,98 +1,100 @@
 /* Listening sockets: each accepted connection is a GYRE_ACCEPTED. */
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "gyre.h"
 
-/*
- * libuv listens no more until the connection that it announced is accepted. Where there is no memory for that, the connection is accepted
- * into a spare handle and reset. Until that is done, the next one waits.
- */
+/* Connections in a row, before others have their turn. */
+enum { GYRE_MOST_ACCEPTS = 64 };
+
 typedef struct {
-  gyre_handle_t* spare;
-  bool spare_in_use;
-  bool waiting;
+  gyre_handle_t handle;
+  bool is_unix;
 } gyre_listener_t;
-
-/* --- the spare: made with its listener, known to nobody, used again and again --- */
-
-static void gyre__refuse(gyre_handle_t* handle);
-
-static void gyre__on_spare_closed(uv_handle_t* uv) {
-  gyre_handle_t* spare = gyre__of(uv);
-  gyre_handle_t* handle = spare->data;
-  if (handle == NULL) {
-    gyre__handle_free(spare);
-    return;
-  }
-  gyre_listener_t* listener = handle->data;
-  listener->spare_in_use = false;
-  if (listener->waiting && !handle->closing) gyre__refuse(handle);
-}
-
-static void gyre__refuse(gyre_handle_t* handle) {
-  gyre_listener_t* listener = handle->data;
-  listener->waiting = listener->spare_in_use;
-  if (listener->spare_in_use) return;
-  uv_handle_t* spare = gyre__uv(listener->spare);
-  if (gyre__stream_init(listener->spare) != 0) return;
-  listener->spare_in_use = true;
-  int error = uv_accept(gyre__stream(handle), (uv_stream_t*)spare);
-  /* By RST: the client must not take it for an answer of nothing. */
-  if (error == 0 && handle->type == UV_TCP) error = uv_tcp_close_reset((uv_tcp_t*)spare, gyre__on_spare_closed);
-  if (error != 0 || handle->type != UV_TCP) uv_close(spare, gyre__on_spare_closed);
-}
-
-static void gyre__listener_gone(gyre_handle_t* handle) {
-  gyre_listener_t* listener = handle->data;
-  listener->spare->data = NULL;
-  if (!listener->spare_in_use) gyre__handle_free(listener->spare);
-  free(listener);
-}
-
-static gyre_handle_t* gyre__listener_new(gyre_env_t* env, uv_handle_type type) {
-  gyre_handle_t* handle = gyre__handle_new(env, GYRE_LISTENER, type);
-  gyre_handle_t* spare = handle == NULL ? NULL : gyre__handle_new(env, GYRE_STREAM, type);
-  gyre_listener_t* listener = spare == NULL ? NULL : gyre__alloc(sizeof(*listener));
-  if (listener == NULL) {
-    if (spare != NULL) gyre__handle_free(spare);
-    if (handle != NULL) gyre__handle_free(handle);
-    return NULL;
-  }
-  /* So that nobody finds it, and nobody else closes it. */
-  spare->closing = true;
-  spare->data = handle;
-  listener->spare = spare;
-  handle->data = listener;
-  handle->on_free = gyre__listener_gone;
-  return handle;
-}
 
 /* --- accepting --- */
 
-static void gyre__on_connection(uv_stream_t* uv, int status) {
-  gyre_handle_t* handle = gyre__of(uv);
-  gyre_handle_t* accepted = NULL;
-  int error = status;
-  if (error == 0) {
-    error = gyre__stream_new(handle->env, (uv_handle_type)handle->type, &accepted);
-    if (error != 0) gyre__refuse(handle);
-  }
-  if (accepted != NULL) {
-    error = uv_accept(uv, gyre__stream(accepted));
-    if (error != 0) gyre__handle_close(accepted);
-    else if (accepted->type == UV_TCP) uv_tcp_nodelay((uv_tcp_t*)gyre__uv(accepted), 1);
-  }
-  gyre__event(handle->env, handle->id, GYRE_ACCEPTED, error == 0 ? accepted->id : error, 0, 0);
+static int gyre__accept(int fd) {
+  int result;
+  do {
+    result = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  } while (result < 0 && (errno == EINTR || errno == ECONNABORTED));
+  return result < 0 ? -errno : result;
 }
 
-/* The handle's id; or an error, and then it is closed. */
-static int gyre__listen(gyre_handle_t* handle, int error, int32_t backlog) {
-  if (error == 0) error = uv_listen(gyre__stream(handle), backlog, gyre__on_connection);
-  if (error == 0) return handle->id;
-  gyre__handle_close(handle);
+/* By RST, where there is one: the client must not take it for an answer of nothing. */
+static void gyre__turn_away(int fd) {
+  gyre__reset_at_close(fd);
+  close(fd);
+}
+
+/* No descriptor is left: whoever waits would wait for ever, and the loop would go round and round. */
+static void gyre__turn_all_away(gyre_listener_t* listener) {
+  gyre_env_t* env = listener->handle.env;
+  if (env->spare_fd < 0) return;
+  for (int left = GYRE_MOST_ACCEPTS; left > 0; left--) {
+    close(env->spare_fd);
+    int fd = gyre__accept(listener->handle.fd);
+    if (fd >= 0) gyre__turn_away(fd);
+    env->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || env->spare_fd < 0) return;
+  }
+}
+
+/* Whether there may be another. */
+static bool gyre__accept_one(gyre_listener_t* listener) {
+  gyre_env_t* env = listener->handle.env;
+  int result = gyre__accept(listener->handle.fd);
+  if (result == UV_EAGAIN) return false;
+  bool accepted = result >= 0;
+  if (accepted) {
+    gyre_stream_t* stream = gyre__stream_new(env, result, listener->is_unix ? GYRE_UNIX : GYRE_TCP);
+    if (stream == NULL) gyre__turn_away(result);
+    result = stream == NULL ? UV_ENOMEM : stream->handle.id;
+  } else if (result == UV_EMFILE || result == UV_ENFILE) {
+    gyre__turn_all_away(listener);
+  }
+  gyre__event(env, listener->handle.id, GYRE_ACCEPTED, result, 0, 0);
+  return accepted;
+}
+
+static void gyre__on_listener(gyre_handle_t* handle, uint32_t events) {
+  (void)events;
+  for (int left = GYRE_MOST_ACCEPTS; left > 0 && gyre__has_room(handle->env); left--) {
+    if (!gyre__accept_one((gyre_listener_t*)handle)) return;
+  }
+}
+
+/* --- listening --- */
+
+/* The id, or an error, and then the descriptor is still the caller's. What it accepts has no delay either: Linux hands that on. */
+static int gyre__listen(gyre_env_t* env, int fd, int family, int32_t backlog) {
+  if (listen(fd, backlog) != 0) return -errno;
+  if (family != AF_UNIX) gyre__set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  gyre_listener_t* listener = gyre__handle_new(env, GYRE_LISTENER, sizeof(*listener));
+  if (listener == NULL) return UV_ENOMEM;
+  listener->handle.fd = fd;
+  listener->handle.on_ready = gyre__on_listener;
+  listener->is_unix = family == AF_UNIX;
+  int error = gyre__watch(&listener->handle, EPOLLIN);
+  if (error == 0) return listener->handle.id;
+  gyre__handle_free(&listener->handle);
+  return error;
+}
+
+static int gyre__tcp_bind(int fd, const struct sockaddr_storage* address, bool ipv6_only, bool reuse_port) {
+  bool is_ipv6 = address->ss_family == AF_INET6;
+  int error = gyre__set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (error == 0 && reuse_port) error = gyre__set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (error == 0 && is_ipv6) error = gyre__set(fd, IPPROTO_IPV6, IPV6_V6ONLY, ipv6_only);
+  socklen_t length = is_ipv6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+  if (error == 0 && bind(fd, (const struct sockaddr*)address, length) != 0) error = -errno;
   return error;
 }
 
@@ -110,41 +112,12 @@ static napi_value gyre_tcp_listen(napi_env napi, napi_callback_info info) {
   if (error == 0) error = host == NULL ? UV_EINVAL : gyre__parse_address(host, port, scope, &address);
   free(host);
   if (error != 0) return gyre__int(&args, error);
-
-  gyre_handle_t* handle = gyre__listener_new(args.env, UV_TCP);
-  if (handle == NULL) return gyre__int(&args, UV_ENOMEM);
-  uv_tcp_t* tcp = (uv_tcp_t*)gyre__uv(handle);
-  error = uv_tcp_init_ex(args.env->loop, tcp, address.ss_family);
-  if (error != 0) {
-    gyre__handle_free(handle);
-    return gyre__int(&args, error);
-  }
-  uv_unref(gyre__uv(handle));
-  if (reuse_port) error = gyre__reuse_port(handle);
-  unsigned int flags = address.ss_family == AF_INET6 && ipv6_only ? UV_TCP_IPV6ONLY : 0;
-  if (error == 0) error = uv_tcp_bind(tcp, (struct sockaddr*)&address, flags);
-  return gyre__int(&args, gyre__listen(handle, error, backlog));
-}
-
-/* Takes a socket over: an id, or an error. *fd is -1 when libuv has it, or had it and has closed it; else it is still the caller's. */
-static int gyre__listen_on(gyre_env_t* env, int* fd, int32_t backlog) {
-  int family = AF_UNSPEC;
-  socklen_t length = sizeof(family);
-  if (getsockopt(*fd, SOL_SOCKET, SO_DOMAIN, &family, &length) != 0) return -errno;
-  bool is_unix = family == AF_UNIX;
-  if (!is_unix && family != AF_INET && family != AF_INET6) return UV_EAFNOSUPPORT;
-  /* What cannot listen is found out before libuv has it, which would close it. */
-  if (listen(*fd, backlog) != 0) return -errno;
-  gyre_handle_t* handle = gyre__listener_new(env, is_unix ? UV_NAMED_PIPE : UV_TCP);
-  if (handle == NULL) return UV_ENOMEM;
-  int error = gyre__stream_init(handle);
-  if (error != 0) {
-    gyre__handle_free(handle);
-    return error;
-  }
-  error = is_unix ? uv_pipe_open((uv_pipe_t*)gyre__uv(handle), *fd) : uv_tcp_open((uv_tcp_t*)gyre__uv(handle), *fd);
-  if (error == 0) *fd = -1;
-  return gyre__listen(handle, error, backlog);
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return gyre__int(&args, -errno);
+  int id = gyre__tcp_bind(fd, &address, ipv6_only, reuse_port);
+  if (id == 0) id = gyre__listen(args.env, fd, address.ss_family, backlog);
+  if (id < 0) close(fd);
+  return gyre__int(&args, id);
 }
 
 /* unixListen(path, backlog): an id, or an error. The socket file is the caller's to remove. */
@@ -158,17 +131,25 @@ static napi_value gyre_unix_listen(napi_env napi, napi_callback_info info) {
   if (error != 0) return gyre__int(&args, error);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return gyre__int(&args, -errno);
-  int id = bind(fd, (struct sockaddr*)&address, length) == 0 ? gyre__listen_on(args.env, &fd, backlog) : -errno;
-  if (fd >= 0) close(fd);
+  int id = bind(fd, (struct sockaddr*)&address, length) == 0 ? gyre__listen(args.env, fd, AF_UNIX, backlog) : -errno;
+  if (id < 0) close(fd);
   return gyre__int(&args, id);
 }
 
-/* listenOn(fd, backlog): takes a bound or listening socket over. */
+/* listenOn(fd, backlog): takes a bound or listening socket over: an id, or an error, and then the descriptor is still the caller's. */
 static napi_value gyre_listen_on(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t fd = gyre__arg_int(&args, 0);
   int32_t backlog = gyre__arg_int(&args, 1);
-  return gyre__int(&args, args.failed ? UV_EBADF : gyre__listen_on(args.env, &fd, backlog));
+  int family = AF_UNSPEC;
+  socklen_t length = sizeof(family);
+  if (args.failed) return gyre__int(&args, UV_EBADF);
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) != 0) return gyre__int(&args, -errno);
+  if (family != AF_UNIX && family != AF_INET && family != AF_INET6) return gyre__int(&args, UV_EAFNOSUPPORT);
+  if (gyre__is_taken(args.env, fd)) return gyre__int(&args, UV_EEXIST);
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return gyre__int(&args, -errno);
+  return gyre__int(&args, gyre__listen(args.env, fd, family, backlog));
 }
 
 const gyre_export_t gyre_listener_exports[] = {

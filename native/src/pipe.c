@@ -1,10 +1,10 @@
 /*
- * Pipes, FIFOs, sockets, terminals and other devices by descriptor: whether libuv can have one, and under which number.
+ * Pipes, FIFOs, sockets, terminals and other devices by descriptor: whether the set can have one, and under which number.
  *
  * O_NONBLOCK is a property of what is open, not of the descriptor: of a terminal or a shell's pipe all programs around us have the same,
  * and most of them fail where it does not block. So what blocks is opened anew, by the link to it in /proc, and what they have goes on
  * blocking. uv_tty_init() does that too, but for terminals only; and where it cannot it writes blocking, so that a terminal that is
- * stopped stops the loop. As a pipe libuv polls a terminal just as well.
+ * stopped stops the loop.
  *
  *   descriptor 0, 1, 2    the process's own for all its life: a second number is the handle's
  *   any other that blocks what was opened anew takes its number
@@ -52,7 +52,6 @@ static bool gyre__is_stream(int fd, int* family) {
   return known && type == SOCK_STREAM && !listens;
 }
 
-/* libuv ends the process when the kernel refuses to poll what it wants to. */
 static bool gyre__can_be_polled(int fd) {
   int set = epoll_create1(EPOLL_CLOEXEC);
   if (set < 0) return false;
@@ -92,24 +91,6 @@ static int gyre__pipe_look(int fd, bool write, gyre_pipe_t* pipe) {
   return 0;
 }
 
-typedef struct {
-  int fd;
-  bool found;
-} gyre_search_t;
-
-static void gyre__compare(uv_handle_t* uv, void* data) {
-  gyre_search_t* search = data;
-  uv_os_fd_t fd;
-  if (uv_fileno(uv, &fd) == 0 && fd == search->fd) search->found = true;
-}
-
-/* A handle of ours or of Node's: libuv takes one watcher a descriptor, and ends the process at the second. */
-static bool gyre__has_handle(uv_loop_t* loop, int fd) {
-  gyre_search_t search = {.fd = fd, .found = false};
-  uv_walk(loop, gyre__compare, &search);
-  return search.found;
-}
-
 /* --- under which number --- */
 
 /*
@@ -137,7 +118,7 @@ static int gyre__pipe_reopen(int fd, const gyre_pipe_t* pipe) {
     return UV_ENOTSUP;
   }
   if (own > GYRE_LAST_STDIO) return own;
-  /* libuv closes none of those. */
+  /* Those are never closed. */
   int moved = fcntl(own, F_DUPFD_CLOEXEC, GYRE_LAST_STDIO + 1);
   int error = moved < 0 ? -errno : 0;
   close(own);
@@ -166,39 +147,32 @@ static int gyre__pipe_descriptor(int fd, bool lent, const gyre_pipe_t* pipe) {
 
 /* --- for JavaScript --- */
 
-/*
- * Linux tells the last writer that nobody reads any more, but libuv does not poll what it cannot read. As TCP it does: what comes then is
- * that event alone, and the read behind it fails with EBADF. Of sockets the peer's end tells.
- */
+/* Linux tells the last writer of a FIFO that nobody reads any more; of sockets the peer's end tells. */
 static bool gyre__pipe_tells(const gyre_pipe_t* pipe) {
   return pipe->kind == GYRE_SOCKET || (pipe->kind == GYRE_FIFO && (pipe->flags & O_ACCMODE) == O_WRONLY);
 }
 
-static uv_handle_type gyre__pipe_type(const gyre_pipe_t* pipe) {
-  if (pipe->kind == GYRE_SOCKET) return pipe->family == AF_UNIX ? UV_NAMED_PIPE : UV_TCP;
-  return gyre__pipe_tells(pipe) ? UV_TCP : UV_NAMED_PIPE;
+static enum gyre_stream_type gyre__pipe_type(const gyre_pipe_t* pipe) {
+  if (pipe->kind != GYRE_SOCKET) return GYRE_FILE;
+  return pipe->family == AF_UNIX ? GYRE_UNIX : GYRE_TCP;
 }
 
 static int gyre__pipe_open(gyre_env_t* env, int fd, bool write, bool lent) {
   gyre_pipe_t pipe;
   int error = gyre__pipe_look(fd, write, &pipe);
   if (error != 0) return error;
-  if (!lent && fd > GYRE_LAST_STDIO && gyre__has_handle(env->loop, fd)) return UV_EEXIST;
-  gyre_handle_t* handle;
-  uv_handle_type type = gyre__pipe_type(&pipe);
-  error = gyre__stream_new(env, type, &handle);
-  if (error != 0) return error;
+  if (!lent && fd > GYRE_LAST_STDIO && gyre__is_taken(env, fd)) return UV_EEXIST;
   int own = gyre__pipe_descriptor(fd, lent, &pipe);
-  if (own < 0) error = own;
-  else if (type == UV_TCP) error = uv_tcp_open((uv_tcp_t*)gyre__uv(handle), own);
-  else error = uv_pipe_open((uv_pipe_t*)gyre__uv(handle), own);
-  if (error != 0) {
-    if (own >= 0 && own != fd) close(own);
-    gyre__handle_close(handle);
-    return error;
+  if (own < 0) return own;
+  int flags = fcntl(own, F_GETFL);
+  if (flags < 0 || fcntl(own, F_SETFL, flags | O_NONBLOCK) != 0) error = -errno;
+  gyre_stream_t* stream = error == 0 ? gyre__stream_new(env, own, gyre__pipe_type(&pipe)) : NULL;
+  if (stream == NULL) {
+    if (own != fd) close(own);
+    return error == 0 ? UV_ENOMEM : error;
   }
-  handle->data = (void*)(uintptr_t)pipe.inode;
-  return handle->id;
+  stream->inode = pipe.inode;
+  return stream->handle.id;
 }
 
 /*
@@ -214,10 +188,8 @@ static napi_value gyre_pipe_open(napi_env napi, napi_callback_info info) {
 }
 
 /* What its descriptor is open on now; whether that is still what it was opened with. */
-static bool gyre__pipe_now(gyre_handle_t* handle, bool write, gyre_pipe_t* pipe) {
-  uv_os_fd_t fd;
-  return handle != NULL && uv_fileno(gyre__uv(handle), &fd) == 0 && gyre__pipe_look(fd, write, pipe) == 0 &&
-         (void*)(uintptr_t)pipe->inode == handle->data;
+static bool gyre__pipe_now(const gyre_stream_t* stream, bool write, gyre_pipe_t* pipe) {
+  return stream != NULL && gyre__pipe_look(stream->handle.fd, write, pipe) == 0 && pipe->inode == stream->inode;
 }
 
 static napi_value gyre__boolean(napi_env napi, bool value) {
@@ -230,18 +202,17 @@ static napi_value gyre__boolean(napi_env napi, bool value) {
 static napi_value gyre_pipe_tells(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_pipe_t pipe;
-  bool tells = gyre__pipe_now(gyre__arg_handle(&args, 0, GYRE_STREAM), true, &pipe) && gyre__pipe_tells(&pipe);
+  const gyre_stream_t* stream = (gyre_stream_t*)gyre__arg_handle(&args, 0, GYRE_STREAM);
+  bool tells = gyre__pipe_now(stream, true, &pipe) && gyre__pipe_tells(&pipe);
   return gyre__boolean(napi, tells);
 }
 
-/* pipeStands(id): whether its descriptor is open, and not another's by now. libuv ends the process that polls what was closed. */
+/* pipeStands(id): whether its descriptor is open, and not another's by now. */
 static napi_value gyre_pipe_stands(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
+  const gyre_stream_t* stream = (gyre_stream_t*)gyre__arg_handle(&args, 0, GYRE_STREAM);
   struct stat facts;
-  uv_os_fd_t fd;
-  bool stands = handle != NULL && uv_fileno(gyre__uv(handle), &fd) == 0 && fstat(fd, &facts) == 0 &&
-                (void*)(uintptr_t)facts.st_ino == handle->data;
+  bool stands = stream != NULL && fstat(stream->handle.fd, &facts) == 0 && facts.st_ino == stream->inode;
   return gyre__boolean(napi, stands);
 }
 

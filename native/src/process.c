@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -46,9 +47,10 @@ typedef struct {
   volatile int stage;
 } gyre_spawn_t;
 
+/* Its descriptor is one of the process. */
 typedef struct {
+  gyre_handle_t handle;
   pid_t pid;
-  int pidfd;
 } gyre_child_t;
 
 /* --- in the child: nothing here may allocate, lock, or return --- */
@@ -159,49 +161,39 @@ static int gyre__spawn(gyre_spawn_t* spawn, pid_t* result) {
   return error == 0 ? 0 : -error;
 }
 
-static void gyre__child_gone(gyre_handle_t* handle) {
-  gyre_child_t* child = handle->data;
-  if (child->pidfd >= 0) close(child->pidfd);
-  free(child);
-}
-
-static void gyre__on_child(uv_poll_t* poll, int status, int events) {
-  (void)status;
+static void gyre__on_child(gyre_handle_t* handle, uint32_t events) {
   (void)events;
-  gyre_handle_t* handle = gyre__of(poll);
-  gyre_child_t* child = handle->data;
+  gyre_env_t* env = handle->env;
+  int32_t id = handle->id;
+  pid_t pid = ((gyre_child_t*)handle)->pid;
   int result;
-  pid_t pid = waitpid(child->pid, &result, WNOHANG);
-  if (pid == 0 || (pid < 0 && errno == EINTR)) return;
-  int code = pid < 0 ? GYRE_CODE_UNKNOWN : WIFEXITED(result) ? WEXITSTATUS(result) : 0;
-  int signum = pid > 0 && WIFSIGNALED(result) ? WTERMSIG(result) : 0;
+  pid_t ended = waitpid(pid, &result, WNOHANG);
+  if (ended == 0 || (ended < 0 && errno == EINTR)) return;
+  int code = ended < 0 ? GYRE_CODE_UNKNOWN : WIFEXITED(result) ? WEXITSTATUS(result) : 0;
+  int signum = ended > 0 && WIFSIGNALED(result) ? WTERMSIG(result) : 0;
   /* First: its number may be another's from now on. */
   gyre__handle_close(handle);
-  gyre__event(handle->env, handle->id, GYRE_EXITED, code, signum, child->pid);
+  gyre__event(env, id, GYRE_EXITED, code, signum, pid);
 }
 
 /* Watches a child that runs: its id, or an error, and then the child has been killed. */
-static int gyre__watch(gyre_env_t* env, pid_t pid) {
-  gyre_handle_t* handle = gyre__handle_new(env, GYRE_CHILD, UV_POLL);
-  gyre_child_t* child = handle == NULL ? NULL : gyre__alloc(sizeof(*child));
+static int gyre__watch_child(gyre_env_t* env, pid_t pid) {
+  gyre_child_t* child = gyre__handle_new(env, GYRE_CHILD, sizeof(*child));
   int error = child == NULL ? UV_ENOMEM : 0;
   if (error == 0) {
-    *child = (gyre_child_t){.pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0)};
-    handle->data = child;
-    handle->on_free = gyre__child_gone;
-    if (child->pidfd < 0) error = -errno;
+    child->pid = pid;
+    child->handle.on_ready = gyre__on_child;
+    child->handle.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    error = child->handle.fd < 0 ? -errno : gyre__watch(&child->handle, EPOLLIN);
   }
-  if (error == 0) error = uv_poll_init(env->loop, (uv_poll_t*)gyre__uv(handle), child->pidfd);
   if (error != 0) {
-    if (handle != NULL) gyre__handle_free(handle);
+    if (child != NULL) gyre__handle_close(&child->handle);
     /* One that is gone already, and reaped by whoever ignores SIGCHLD: its number may be another's. */
     if (error != UV_ESRCH) kill(pid, SIGKILL);
     gyre__reap(pid);
     return error;
   }
-  uv_unref(gyre__uv(handle));
-  uv_poll_start((uv_poll_t*)gyre__uv(handle), UV_READABLE, gyre__on_child);
-  return handle->id;
+  return child->handle.id;
 }
 
 static void gyre__free_strings(char** list) {
@@ -279,7 +271,7 @@ static napi_value gyre_spawn(napi_env napi, napi_callback_info info) {
     spawn.shell_argv = gyre__shell_argv(spawn.argv);
     pid_t pid = -1;
     result = spawn.shell_argv == NULL ? UV_ENOMEM : gyre__spawn(&spawn, &pid);
-    if (result == 0) result = gyre__watch(args.env, pid);
+    if (result == 0) result = gyre__watch_child(args.env, pid);
   }
   args.env->failed_at = spawn.stage;
   gyre__free_strings(spawn.candidates);
@@ -294,7 +286,7 @@ static napi_value gyre_spawn(napi_env napi, napi_callback_info info) {
 static napi_value gyre_pid(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_CHILD);
-  return gyre__int(&args, handle == NULL ? -1 : ((gyre_child_t*)handle->data)->pid);
+  return gyre__int(&args, handle == NULL ? -1 : ((gyre_child_t*)handle)->pid);
 }
 
 /* By the descriptor: a number that is another's by now gets no signal. */
@@ -303,8 +295,7 @@ static napi_value gyre_kill(napi_env napi, napi_callback_info info) {
   gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_CHILD);
   int32_t signum = gyre__arg_int(&args, 1);
   if (handle == NULL) return gyre__int(&args, UV_ESRCH);
-  int fd = ((gyre_child_t*)handle->data)->pidfd;
-  return gyre__int(&args, syscall(SYS_pidfd_send_signal, fd, signum, NULL, 0) == 0 ? 0 : -errno);
+  return gyre__int(&args, syscall(SYS_pidfd_send_signal, handle->fd, signum, NULL, 0) == 0 ? 0 : -errno);
 }
 
 static napi_value gyre__pair(napi_env napi, napi_callback_info info, bool socket) {

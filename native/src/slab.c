@@ -28,6 +28,7 @@ static bool gyre__slab_next(gyre_env_t* env) {
     env->slab_slot = slot;
     env->slab_used = 0;
     env->fresh_slabs++;
+    env->slab_is_ours = true;
   }
   napi_close_handle_scope(env->napi, scope);
   return made;
@@ -52,11 +53,10 @@ void gyre__slabs_forget(gyre_env_t* env, uint32_t count) {
 
 /*
  * Whoever has a view can give its ArrayBuffer away (structuredClone, a stream of bytes, transfer()), and then the memory is another's, or
- * nobody's. That can be between any two reads, since Node's handles call JavaScript, too: so it is asked at each of them. Don't keep one
- * handle scope open for all reads of a poll phase: V8's scopes are a stack, and another copy of gyre in this thread would close its own
- * out of turn.
+ * nobody's. While the set is walked no JavaScript runs: so it is asked once for each walk.
  */
 static bool gyre__slab_is_ours(gyre_env_t* env) {
+  if (env->slab_is_ours) return true;
   napi_handle_scope scope;
   napi_value buffer;
   bool detached = true;
@@ -64,7 +64,7 @@ static bool gyre__slab_is_ours(gyre_env_t* env) {
   bool known = napi_get_reference_value(env->napi, env->slab_buffer, &buffer) == napi_ok &&
                napi_is_detached_arraybuffer(env->napi, buffer, &detached) == napi_ok;
   napi_close_handle_scope(env->napi, scope);
-  return known && !detached;
+  return env->slab_is_ours = known && !detached;
 }
 
 void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf) {

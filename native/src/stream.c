@@ -1,17 +1,33 @@
 /* TCP, unix sockets and pipes: reading into slabs, writing, ending. */
 #include <errno.h>
-#include <string.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "gyre.h"
 
 enum {
   GYRE_MOST_CHUNKS = 64,
-  /* Of what waits, copied at a time: little to copy, and enough that the system call after it is the exception. */
-  GYRE_PART_BYTES = 16 * 1024,
+  /* Reads in a row of one that fills its buffers, before others have their turn. */
+  GYRE_MOST_READS = 16,
+  /* Seconds and times, as Node asks for them. */
+  GYRE_PROBE_INTERVAL = 1,
+  GYRE_MOST_PROBES = 10,
 };
+
+static gyre_stream_t* gyre__arg_stream(gyre_args_t* args, size_t index) {
+  return (gyre_stream_t*)gyre__arg_handle(args, index, GYRE_STREAM);
+}
+
+/* What it waits for. */
+static int gyre__stream_watch(gyre_stream_t* stream) {
+  return gyre__watch(&stream->handle, (stream->reading ? EPOLLIN : 0u) | (stream->data != NULL ? EPOLLOUT : 0u));
+}
 
 /* --- reading --- */
 
@@ -19,9 +35,9 @@ enum {
  * The buffer that JavaScript gave to be read into. It is looked up for each read, and used before any JavaScript runs: in the meantime it may
  * have been taken back, moved to another thread, or made shorter.
  */
-static bool gyre__direct_buffer(gyre_handle_t* handle, uv_buf_t* buf) {
-  gyre_env_t* env = handle->env;
-  uint32_t index = (uint32_t)handle->id & GYRE_ID_INDEX_MASK;
+static bool gyre__direct_buffer(gyre_stream_t* stream, uv_buf_t* buf) {
+  gyre_env_t* env = stream->handle.env;
+  uint32_t index = (uint32_t)stream->handle.id & GYRE_ID_INDEX_MASK;
   napi_handle_scope scope;
   if (napi_open_handle_scope(env->napi, &scope) != napi_ok) return false;
   napi_value array, buffer;
@@ -31,204 +47,240 @@ static bool gyre__direct_buffer(gyre_handle_t* handle, uv_buf_t* buf) {
   return found && buf->len > 0;
 }
 
-static void gyre__on_alloc(uv_handle_t* uv, size_t suggested, uv_buf_t* buf) {
-  (void)suggested;
-  gyre_handle_t* handle = gyre__of(uv);
-  handle->into = handle->direct && !handle->env->ending && gyre__direct_buffer(handle, buf);
-  if (handle->into) return;
-  gyre__slab_reserve(handle->env, handle->big ? GYRE_BIG_READ : GYRE_SMALL_READ, buf);
+static ssize_t gyre__receive(const gyre_stream_t* stream, const uv_buf_t* buf) {
+  ssize_t count;
+  do {
+    count = stream->type == GYRE_FILE ? read(stream->handle.fd, buf->base, buf->len)
+                                      : recv(stream->handle.fd, buf->base, buf->len, MSG_DONTWAIT);
+  } while (count < 0 && errno == EINTR);
+  return count;
 }
 
-static void gyre__on_read(uv_stream_t* stream, ssize_t nread, const uv_buf_t* buf) {
-  gyre_handle_t* handle = gyre__of(stream);
-  gyre_env_t* env = handle->env;
-  if (nread > 0 && handle->into) {
-    handle->direct = false;
-    gyre__event(env, handle->id, GYRE_READ_INTO, (int32_t)nread, 0, 0);
-  } else if (nread > 0) {
-    handle->big = (size_t)nread == buf->len;
+/* Nothing comes behind this. */
+static void gyre__read_ended(gyre_stream_t* stream, enum gyre_event_kind kind, int error) {
+  stream->reading = false;
+  gyre__event(stream->handle.env, stream->handle.id, kind, error, 0, 0);
+}
+
+/* Whether there may be more. */
+static bool gyre__read_once(gyre_stream_t* stream) {
+  gyre_env_t* env = stream->handle.env;
+  uv_buf_t buf;
+  bool into = stream->direct && gyre__direct_buffer(stream, &buf);
+  if (!into) gyre__slab_reserve(env, stream->big ? GYRE_BIG_READ : GYRE_SMALL_READ, &buf);
+  if (buf.base == NULL) {
+    gyre__read_ended(stream, GYRE_ERROR, UV_ENOBUFS);
+    return false;
+  }
+  ssize_t count = gyre__receive(stream, &buf);
+  if (count == 0) {
+    gyre__read_ended(stream, GYRE_END, 0);
+  } else if (count < 0) {
+    if (errno != EAGAIN) gyre__read_ended(stream, GYRE_ERROR, -errno);
+  } else if (into) {
+    stream->direct = false;
+    gyre__event(env, stream->handle.id, GYRE_READ_INTO, (int32_t)count, 0, 0);
+  } else {
+    stream->big = (size_t)count == buf.len;
     uint32_t slot = env->slab_slot;
-    uint32_t offset = gyre__slab_commit(env, (size_t)nread);
-    gyre__event(env, handle->id, GYRE_READ, (int32_t)slot, (int32_t)offset, (int32_t)nread);
-  } else if (nread == UV_EOF) {
-    gyre__event(env, handle->id, GYRE_END, 0, 0, 0);
-  } else if (nread < 0) {
-    uv_read_stop(stream);
-    gyre__event(env, handle->id, GYRE_ERROR, (int32_t)nread, 0, 0);
+    uint32_t offset = gyre__slab_commit(env, (size_t)count);
+    gyre__event(env, stream->handle.id, GYRE_READ, (int32_t)slot, (int32_t)offset, (int32_t)count);
+    return stream->big;
+  }
+  /* JavaScript is about to give another buffer. */
+  return false;
+}
+
+static void gyre__read(gyre_stream_t* stream) {
+  for (int left = GYRE_MOST_READS; left > 0 && gyre__has_room(stream->handle.env); left--) {
+    if (!gyre__read_once(stream)) return;
   }
 }
 
 static napi_value gyre_read_start(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
-  if (handle == NULL) return gyre__int(&args, UV_EBADF);
-  int error = uv_read_start(gyre__stream(handle), gyre__on_alloc, gyre__on_read);
-  return gyre__int(&args, error == UV_EALREADY ? 0 : error);
+  gyre_stream_t* stream = gyre__arg_stream(&args, 0);
+  if (stream == NULL) return gyre__int(&args, UV_EBADF);
+  stream->reading = true;
+  int error = gyre__stream_watch(stream);
+  if (error != 0) stream->reading = false;
+  return gyre__int(&args, error);
 }
 
 /* readInto(id, on): whether it was on: once the buffer has been read into, it is off, and the record of that may still be on its way. */
 static napi_value gyre_read_into(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
+  gyre_stream_t* stream = gyre__arg_stream(&args, 0);
   bool on = gyre__arg_bool(&args, 1);
   napi_value result;
-  napi_get_boolean(napi, handle != NULL && handle->direct, &result);
-  if (handle != NULL && !args.failed) handle->direct = on;
+  napi_get_boolean(napi, stream != NULL && stream->direct, &result);
+  if (stream != NULL && !args.failed) stream->direct = on;
   return result;
 }
 
 static napi_value gyre_read_stop(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
-  if (handle != NULL) uv_read_stop(gyre__stream(handle));
+  gyre_stream_t* stream = gyre__arg_stream(&args, 0);
+  if (stream != NULL) stream->reading = false;
   return NULL;
 }
 
 /* --- writing --- */
 
+/* How many bytes the kernel takes now, or an error. */
+static int64_t gyre__send(const gyre_stream_t* stream, struct iovec* parts, int count) {
+  ssize_t sent;
+  do {
+    if (stream->type == GYRE_FILE) {
+      sent = count == 1 ? write(stream->handle.fd, parts->iov_base, parts->iov_len) : writev(stream->handle.fd, parts, count);
+    } else if (count == 1) {
+      sent = send(stream->handle.fd, parts->iov_base, parts->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } else {
+      struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+      sent = sendmsg(stream->handle.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+  } while (sent < 0 && errno == EINTR);
+  if (sent >= 0) return sent;
+  return errno == EAGAIN || errno == ENOBUFS ? 0 : -errno;
+}
+
+static napi_value gyre__try(gyre_args_t* args, const gyre_stream_t* stream, struct iovec* parts, int count) {
+  if (stream == NULL || args->failed) return gyre__int(args, UV_EBADF);
+  /* Parts of two writes would mix. */
+  if (stream->data != NULL) return gyre__int(args, UV_EBUSY);
+  return gyre__int(args, gyre__send(stream, parts, count));
+}
+
 /* Gives the kernel what it takes now: the number of bytes, or an error. */
 static napi_value gyre_try_write(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
+  gyre_stream_t* stream = gyre__arg_stream(&args, 0);
   uv_buf_t buf = gyre__arg_bytes(&args, 1);
-  if (handle == NULL || args.failed) return gyre__int(&args, UV_EBADF);
-  int written = uv_try_write(gyre__stream(handle), &buf, 1);
-  return gyre__int(&args, written == UV_EAGAIN ? 0 : written);
+  struct iovec part = {.iov_base = buf.base, .iov_len = buf.len};
+  return gyre__try(&args, stream, &part, 1);
 }
 
 /* As tryWrite, with the first `length` bytes of the arena. */
 static napi_value gyre_try_write_arena(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
+  gyre_stream_t* stream = gyre__arg_stream(&args, 0);
   int32_t length = gyre__arg_int(&args, 1);
-  if (handle == NULL || args.failed || length < 0 || length > GYRE_ARENA_BYTES) return gyre__int(&args, UV_EBADF);
-  uv_buf_t buf = uv_buf_init(args.env->arena, (unsigned int)length);
-  int written = uv_try_write(gyre__stream(handle), &buf, 1);
-  return gyre__int(&args, written == UV_EAGAIN ? 0 : written);
+  if (length < 0 || length > GYRE_ARENA_BYTES) args.failed = true;
+  struct iovec part = {.iov_base = args.env->arena, .iov_len = (size_t)length};
+  return gyre__try(&args, stream, &part, 1);
 }
 
 /* As many of an array's chunks as go into one system call. */
 static napi_value gyre_try_write_all(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
   uint32_t length = 0;
-  if (handle == NULL || args.argc < 2 || napi_get_array_length(napi, args.argv[1], &length) != napi_ok || length == 0) {
+  if (args.argc < 2 || napi_get_array_length(napi, args.argv[1], &length) != napi_ok || length == 0) {
     return gyre__int(&args, UV_EBADF);
   }
   napi_value chunks[GYRE_MOST_CHUNKS];
-  uv_buf_t bufs[GYRE_MOST_CHUNKS];
-  unsigned int count = length < GYRE_MOST_CHUNKS ? length : GYRE_MOST_CHUNKS;
-  /* First all elements, which may be getters, then all memory, which they could take away. */
-  for (unsigned int i = 0; i < count; i++) {
-    if (napi_get_element(napi, args.argv[1], i, &chunks[i]) != napi_ok) return gyre__int(&args, UV_EINVAL);
+  struct iovec parts[GYRE_MOST_CHUNKS];
+  int count = length < GYRE_MOST_CHUNKS ? (int)length : GYRE_MOST_CHUNKS;
+  /* First all elements, which may be getters; then all memory, which those could take away, and the handle, which they could close. */
+  for (int i = 0; i < count; i++) {
+    if (napi_get_element(napi, args.argv[1], (uint32_t)i, &chunks[i]) != napi_ok) return gyre__int(&args, UV_EINVAL);
   }
-  for (unsigned int i = 0; i < count; i++) {
-    if (!gyre__bytes(napi, chunks[i], &bufs[i])) return gyre__int(&args, UV_EINVAL);
+  for (int i = 0; i < count; i++) {
+    uv_buf_t buf;
+    if (!gyre__bytes(napi, chunks[i], &buf)) return gyre__int(&args, UV_EINVAL);
+    parts[i] = (struct iovec){.iov_base = buf.base, .iov_len = buf.len};
   }
-  if (handle->closing) return gyre__int(&args, UV_EBADF);
-  int written = uv_try_write(gyre__stream(handle), bufs, count);
-  return gyre__int(&args, written == UV_EAGAIN ? 0 : written);
+  return gyre__try(&args, gyre__arg_stream(&args, 0), parts, count);
 }
 
-/*
- * What the kernel refused waits in memory of JavaScript's, which can give it away while it waits (structuredClone, transfer()). So libuv
- * has a copy of the next part only; as that has left, the kernel takes what else it has room for, from where the data is then.
- */
-static void gyre__on_write(uv_write_t* req, int status);
-
-static int gyre__write_part(gyre_request_t* request, const uv_buf_t* data) {
-  uv_buf_t part = request->room;
-  if (request->size - request->offset < part.len) part.len = request->size - request->offset;
-  if (part.len > 0) memcpy(part.base, data->base + request->offset, part.len);
-  request->offset += part.len;
-  return uv_write(gyre__req(request), gyre__stream(request->handle), &part, 1, gyre__on_write);
+static void gyre__forget_data(gyre_handle_t* handle) {
+  gyre_stream_t* stream = (gyre_stream_t*)handle;
+  if (stream->data != NULL) napi_delete_reference(handle->env->napi, stream->data);
+  stream->data = NULL;
 }
 
-/* 0: all of it is sent, or an error; 1: libuv has another part. */
-static int gyre__write_on(gyre_request_t* request) {
-  napi_env napi = request->env->napi;
+/* Sends more of what waits, from where the data is now. 1: something still waits; 0; or an error. */
+static int64_t gyre__send_on(gyre_stream_t* stream) {
+  napi_env napi = stream->handle.env->napi;
   napi_handle_scope scope;
   napi_value value;
-  uv_buf_t data;
-  int result = UV_EFAULT;
+  uv_buf_t buf;
+  int64_t result = UV_EFAULT;
   if (napi_open_handle_scope(napi, &scope) != napi_ok) return UV_ENOMEM;
-  if (napi_get_reference_value(napi, request->data, &value) == napi_ok && gyre__bytes(napi, value, &data) &&
-      data.len >= request->size) {
-    uv_buf_t rest = {.base = data.base + request->offset, .len = request->size - request->offset};
-    result = uv_try_write(gyre__stream(request->handle), &rest, 1);
-    if (result > 0) request->offset += (size_t)result;
-    if (result >= 0 || result == UV_EAGAIN) {
-      bool more = request->offset < request->size;
-      result = more ? gyre__write_part(request, &data) : 0;
-      if (result == 0 && more) result = 1;
+  if (napi_get_reference_value(napi, stream->data, &value) == napi_ok && gyre__bytes(napi, value, &buf) &&
+      buf.len >= stream->size) {
+    struct iovec rest = {.iov_base = buf.base + stream->offset, .iov_len = stream->size - stream->offset};
+    result = gyre__send(stream, &rest, 1);
+    if (result >= 0) {
+      stream->offset += (size_t)result;
+      result = stream->offset < stream->size;
     }
   }
   napi_close_handle_scope(napi, scope);
   return result;
 }
 
-static void gyre__on_write(uv_write_t* req, int status) {
-  gyre_request_t* request = gyre__request_of(req);
-  gyre_handle_t* handle = request->handle;
-  if (status == 0 && request->offset < request->size && !handle->closing) status = gyre__write_on(request);
-  if (status == 1) return;
-  gyre__request_free(request);
-  if (!handle->closing) gyre__event(handle->env, handle->id, GYRE_WRITTEN, status, 0, 0);
+static void gyre__write_on(gyre_stream_t* stream) {
+  int64_t result = gyre__send_on(stream);
+  if (result > 0) return;
+  gyre__forget_data(&stream->handle);
+  gyre__event(stream->handle.env, stream->handle.id, GYRE_WRITTEN, (int32_t)result, 0, 0);
 }
 
 /*
- * Sends what the kernel refused, from `offset` on; GYRE_WRITTEN tells the end, with UV_EFAULT when the data was given away meanwhile. One
- * at a time: parts of two would mix.
+ * write(id, data, offset): sends what the kernel refused, from `offset` on, as soon as it takes it; GYRE_WRITTEN tells the end, with
+ * UV_EFAULT when the data was given away meanwhile. One at a time.
  */
 static napi_value gyre_write(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
+  gyre_stream_t* stream = gyre__arg_stream(&args, 0);
   uv_buf_t buf = gyre__arg_bytes(&args, 1);
   int32_t offset = gyre__arg_int(&args, 2);
-  if (handle == NULL || args.failed || offset < 0 || (size_t)offset > buf.len) return gyre__int(&args, UV_EBADF);
-  size_t left = buf.len - (size_t)offset;
-  size_t room = left < GYRE_PART_BYTES ? left : GYRE_PART_BYTES;
-  gyre_request_t* request = gyre__request_new(args.env, handle, UV_WRITE, room);
-  if (request == NULL) return gyre__int(&args, UV_ENOMEM);
-  request->offset = (size_t)offset;
-  request->size = buf.len;
-  int error = 0;
-  if (left > room && (gyre__fault() || napi_create_reference(napi, args.argv[1], 1, &request->data) != napi_ok)) {
-    error = UV_ENOMEM;
+  if (stream == NULL || args.failed || offset < 0 || (size_t)offset > buf.len) return gyre__int(&args, UV_EBADF);
+  if (stream->data != NULL) return gyre__int(&args, UV_EBUSY);
+  if (gyre__fault() || napi_create_reference(napi, args.argv[1], 1, &stream->data) != napi_ok) {
+    stream->data = NULL;
+    return gyre__int(&args, UV_ENOMEM);
   }
-  if (error == 0) error = gyre__write_part(request, &buf);
-  if (error != 0) gyre__request_free(request);
+  stream->offset = (size_t)offset;
+  stream->size = buf.len;
+  int error = gyre__stream_watch(stream);
+  if (error != 0) gyre__forget_data(&stream->handle);
   return gyre__int(&args, error);
+}
+
+/* --- what the set tells --- */
+
+void gyre__on_stream(gyre_handle_t* handle, uint32_t events) {
+  gyre_stream_t* stream = (gyre_stream_t*)handle;
+  /* An error and a hang-up are for both directions: who reads or writes then learns which it is. */
+  if (stream->reading && (events & ~(uint32_t)EPOLLOUT)) gyre__read(stream);
+  if (stream->data != NULL && (events & ~(uint32_t)EPOLLIN)) gyre__write_on(stream);
+  gyre__stream_watch(stream);
 }
 
 /* --- ending --- */
 
-static void gyre__on_shutdown(uv_shutdown_t* req, int status) {
-  (void)status; /* A peer that is gone shows by reading. */
-  gyre__request_free(gyre__request_of(req));
-}
-
 static napi_value gyre_shutdown(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
-  if (handle == NULL) return gyre__int(&args, UV_EBADF);
-  gyre_request_t* request = gyre__request_new(args.env, handle, UV_SHUTDOWN, 0);
-  if (request == NULL) return gyre__int(&args, UV_ENOMEM);
-  int error = uv_shutdown(gyre__req(request), gyre__stream(handle), gyre__on_shutdown);
-  if (error != 0) gyre__request_free(request);
-  return gyre__int(&args, error);
+  gyre_stream_t* stream = gyre__arg_stream(&args, 0);
+  if (stream == NULL) return gyre__int(&args, UV_EBADF);
+  /* A pipe has one direction, and ends by its close. A peer that is gone shows by reading. */
+  if (stream->type != GYRE_FILE) (void)shutdown(stream->handle.fd, SHUT_WR);
+  return gyre__int(&args, 0);
 }
 
-/* Ends it at once: TCP by RST. What is being shut down cannot be reset, the FIN must do. */
+void gyre__reset_at_close(int fd) {
+  struct linger none = {.l_onoff = 1, .l_linger = 0};
+  (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
+/* Ends it at once: TCP by RST. */
 static napi_value gyre_reset(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
-  if (handle == NULL) return NULL;
-  if (handle->type == UV_TCP && uv_tcp_close_reset((uv_tcp_t*)gyre__uv(handle), gyre__on_close) == 0) {
-    handle->closing = true;
-  } else {
-    gyre__handle_close(handle);
-  }
+  gyre_stream_t* stream = gyre__arg_stream(&args, 0);
+  if (stream == NULL) return NULL;
+  if (stream->type == GYRE_TCP) gyre__reset_at_close(stream->handle.fd);
+  gyre__handle_close(&stream->handle);
   return NULL;
 }
 
@@ -237,14 +289,12 @@ static napi_value gyre_reset(napi_env napi, napi_callback_info info) {
 static napi_value gyre__name(napi_env napi, napi_callback_info info,
                              int (*get)(int, struct sockaddr*, socklen_t*)) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_uv(&args, 0);
+  gyre_handle_t* handle = gyre__arg_open(&args, 0);
   napi_value nothing;
   napi_get_null(napi, &nothing);
-  uv_os_fd_t fd;
-  if (handle == NULL || uv_fileno(gyre__uv(handle), &fd) != 0) return nothing;
   struct sockaddr_storage address;
   socklen_t length = sizeof(address);
-  if (get(fd, (struct sockaddr*)&address, &length) != 0) return nothing;
+  if (handle == NULL || get(handle->fd, (struct sockaddr*)&address, &length) != 0) return nothing;
   return gyre__format_address(&args, (struct sockaddr*)&address, length);
 }
 
@@ -256,73 +306,73 @@ static napi_value gyre_peername(napi_env napi, napi_callback_info info) {
   return gyre__name(napi, info, getpeername);
 }
 
+int gyre__set(int fd, int level, int option, int value) {
+  return setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : -errno;
+}
+
 static napi_value gyre_no_delay(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
+  gyre_stream_t* stream = gyre__arg_stream(&args, 0);
   bool on = gyre__arg_bool(&args, 1);
-  if (handle == NULL || handle->type != UV_TCP) return gyre__int(&args, UV_EBADF);
-  return gyre__int(&args, uv_tcp_nodelay((uv_tcp_t*)gyre__uv(handle), on));
+  if (stream == NULL || stream->type != GYRE_TCP) return gyre__int(&args, UV_EBADF);
+  return gyre__int(&args, gyre__set(stream->handle.fd, IPPROTO_TCP, TCP_NODELAY, on));
 }
 
+/* setKeepAlive(id, on, delay): without a delay, how often and how long is the system's own. */
 static napi_value gyre_keep_alive(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
-  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_STREAM);
+  gyre_stream_t* stream = gyre__arg_stream(&args, 0);
   bool on = gyre__arg_bool(&args, 1);
   int32_t delay = gyre__arg_int(&args, 2);
-  uv_os_fd_t fd;
-  if (handle == NULL || handle->type != UV_TCP || uv_fileno(gyre__uv(handle), &fd) != 0) {
-    return gyre__int(&args, UV_EBADF);
+  if (stream == NULL || stream->type != GYRE_TCP) return gyre__int(&args, UV_EBADF);
+  int fd = stream->handle.fd;
+  int error = gyre__set(fd, SOL_SOCKET, SO_KEEPALIVE, on);
+  if (error == 0 && on && delay > 0) {
+    error = gyre__set(fd, IPPROTO_TCP, TCP_KEEPIDLE, delay);
+    if (error == 0) error = gyre__set(fd, IPPROTO_TCP, TCP_KEEPINTVL, GYRE_PROBE_INTERVAL);
+    if (error == 0) error = gyre__set(fd, IPPROTO_TCP, TCP_KEEPCNT, GYRE_MOST_PROBES);
   }
-  if (delay > 0) return gyre__int(&args, uv_tcp_keepalive((uv_tcp_t*)gyre__uv(handle), on, (unsigned)delay));
-  /* libuv refuses a delay of none, and newer ones set an interval of one second: the system's own are wanted. */
-  int value = on;
-  return gyre__int(&args, setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof(value)) == 0 ? 0 : -errno);
+  return gyre__int(&args, error);
 }
 
-int gyre__stream_init(gyre_handle_t* handle) {
-  uv_loop_t* loop = handle->env->loop;
-  int error = handle->type == UV_TCP ? uv_tcp_init(loop, (uv_tcp_t*)gyre__uv(handle))
-                                     : uv_pipe_init(loop, (uv_pipe_t*)gyre__uv(handle), 0);
-  if (error == 0) uv_unref(gyre__uv(handle));
-  return error;
+/* --- opening --- */
+
+gyre_stream_t* gyre__stream_new(gyre_env_t* env, int fd, enum gyre_stream_type type) {
+  gyre_stream_t* stream = gyre__handle_new(env, GYRE_STREAM, sizeof(*stream));
+  if (stream == NULL) return NULL;
+  stream->handle.fd = fd;
+  stream->handle.on_ready = gyre__on_stream;
+  stream->handle.on_close = gyre__forget_data;
+  stream->type = (uint8_t)type;
+  return stream;
 }
 
-int gyre__stream_new(gyre_env_t* env, uv_handle_type type, gyre_handle_t** result) {
-  gyre_handle_t* handle = gyre__handle_new(env, GYRE_STREAM, type);
-  if (handle == NULL) return UV_ENOMEM;
-  int error = gyre__stream_init(handle);
-  if (error != 0) gyre__handle_free(handle);
-  else *result = handle;
-  return error;
-}
-
-/* Of what libuv can read and write as a stream: UV_TCP, UV_NAMED_PIPE, or UV_UNKNOWN_HANDLE. */
-static uv_handle_type gyre__stream_type(int fd) {
-  int family = AF_UNSPEC, type = 0;
+/* 0, or UV_EINVAL for what bytes do not go through. */
+static int gyre__stream_type(int fd, enum gyre_stream_type* type) {
+  int family = AF_UNSPEC, kind = 0;
   socklen_t length = sizeof(int);
   struct stat facts;
-  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0) {
-    length = sizeof(int);
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_STREAM) return UV_UNKNOWN_HANDLE;
-    if (family == AF_INET || family == AF_INET6) return UV_TCP;
-    return family == AF_UNIX ? UV_NAMED_PIPE : UV_UNKNOWN_HANDLE;
+  *type = GYRE_FILE;
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) != 0) {
+    return fstat(fd, &facts) == 0 && S_ISFIFO(facts.st_mode) ? 0 : UV_EINVAL;
   }
-  return fstat(fd, &facts) == 0 && S_ISFIFO(facts.st_mode) ? UV_NAMED_PIPE : UV_UNKNOWN_HANDLE;
+  length = sizeof(int);
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, &length) != 0 || kind != SOCK_STREAM) return UV_EINVAL;
+  *type = family == AF_UNIX ? GYRE_UNIX : GYRE_TCP;
+  return family == AF_UNIX || family == AF_INET || family == AF_INET6 ? 0 : UV_EINVAL;
 }
 
 int gyre__stream_open(gyre_env_t* env, int fd) {
-  uv_handle_type type = gyre__stream_type(fd);
-  if (type == UV_UNKNOWN_HANDLE) return UV_EINVAL;
-  gyre_handle_t* handle;
-  int error = gyre__stream_new(env, type, &handle);
+  enum gyre_stream_type type;
+  int error = gyre__stream_type(fd, &type);
   if (error != 0) return error;
-  error = type == UV_TCP ? uv_tcp_open((uv_tcp_t*)gyre__uv(handle), fd) : uv_pipe_open((uv_pipe_t*)gyre__uv(handle), fd);
-  if (error != 0) {
-    gyre__handle_close(handle);
-    return error;
-  }
-  if (type == UV_TCP) uv_tcp_nodelay((uv_tcp_t*)gyre__uv(handle), 1);
-  return handle->id;
+  if (gyre__is_taken(env, fd)) return UV_EEXIST;
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
+  gyre_stream_t* stream = gyre__stream_new(env, fd, type);
+  if (stream == NULL) return UV_ENOMEM;
+  if (type == GYRE_TCP) gyre__set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  return stream->handle.id;
 }
 
 /* open(fd): takes a descriptor over, which is closed with the handle. */

@@ -253,6 +253,12 @@ export interface DatagramOpenEvents {
   onError(error: Error): void;
 }
 
+export interface Datagram {
+  readonly data: Uint8Array;
+  /** Null: to the socket's `remote`. */
+  readonly address: SocketAddress | null;
+}
+
 /** A socket for datagrams. Nothing is received before `receiveStart()`. */
 export interface RawDatagram {
   /** Who is told. Called once, before anything else. */
@@ -267,7 +273,14 @@ export interface RawDatagram {
    * @param address null: to the socket's `remote`
    */
   send(data: Uint8Array, address: SocketAddress | null): boolean;
-  /** Ends it at once: what has not left is dropped. Before `onClose`, `onError` may still tell what had failed already. */
+  /**
+   * Where a host can send many at once: copies one, which leaves at the next `flush()`. False: it cannot have this one, and what was gathered
+   * must be flushed before it is sent.
+   */
+  gather?(data: Uint8Array, address: SocketAddress | null): boolean;
+  /** Sends what was gathered. Answers what the host has no room for, in order: `send()` then waits for some. */
+  flush?(): Datagram[];
+  /** Ends it at once: what has not left is dropped, what was gathered is sent. Before `onClose`, `onError` may still tell what had failed already. */
   close(): void;
   info(): StreamInfo;
 }

@@ -1,11 +1,15 @@
 /** Addresses of datagrams: what is one, and whether two are the same. */
 import type { SocketAddress } from '../base/address.ts';
 import { literalFamily } from '../base/address.ts';
-import { AF_INET6 } from '../base/constants.ts';
+import { AF_INET, AF_INET6 } from '../base/constants.ts';
 import { checkInteger, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
 
 const SHAPE = 'a [host, port] or [host, port, flowinfo, scopeId] address';
+const LAST_PORT = 65_535;
 const LONGEST_SCOPE = 0xffff_ffff;
+
+/** Known to be a literal: most datagrams go where the one before went, or close by. */
+let lastIPv4: string = '';
 
 /**
  * Where a datagram can go: a literal address of `family`, as the backend takes it.
@@ -15,6 +19,9 @@ const LONGEST_SCOPE = 0xffff_ffff;
 export function checkDestination(name: string, address: unknown, family: number): SocketAddress {
   if (!Array.isArray(address)) throw invalidArgType(name, address, SHAPE);
   const [host, port] = address as [unknown, unknown];
+  if (family === AF_INET && host === lastIPv4 && address.length === 2 && isPort(port)) {
+    return address as unknown as readonly [string, number];
+  }
   checkString(`${name}[0]`, host);
   const wanted = family === AF_INET6 ? 6 : 4;
   const literal = literalFamily(host as string);
@@ -23,6 +30,7 @@ export function checkDestination(name: string, address: unknown, family: number)
     throw outOfRange(`${name}[0]`, host, `a literal IPv${wanted} address${what}`);
   }
   checkDestinationPort(`${name}[1]`, port);
+  if (wanted === 4) lastIPv4 = host as string;
   if (address.length === 2) {
     return wanted === 6
       ? [host as string, port as number, 0, 0]
@@ -32,9 +40,13 @@ export function checkDestination(name: string, address: unknown, family: number)
   return withScope(name, address as unknown as readonly [string, number, unknown, unknown]);
 }
 
+function isPort(port: unknown): boolean {
+  return Number.isInteger(port) && (port as number) > 0 && (port as number) <= LAST_PORT;
+}
+
 /** Nothing can be sent to port 0. */
 export function checkDestinationPort(name: string, port: unknown): void {
-  checkInteger(name, port, 1, 65_535);
+  checkInteger(name, port, 1, LAST_PORT);
 }
 
 /** The last two parts of an IPv6 address. */

@@ -2,7 +2,7 @@
  * The transport of datagrams for every backend: it joins the water marks (flow-control.ts) and what has not left
  * (pending-datagrams.ts) to a raw socket, and calls the protocol.
  *
- * A datagram is given to the host at once, unless others wait. While the loop does not run, nothing reaches the protocol: one that has
+ * A datagram is given to the host at once, unless others wait: some hosts send all of a turn together at its end. While the loop does not run, nothing reaches the protocol: one that has
  * come waits here, and the host holds those behind it, as many as it has room for.
  */
 import type { DatagramEvents, RawDatagram, StreamInfo } from '../backend/backend.ts';
@@ -13,11 +13,12 @@ import { checkData, checkString, invalidArgType, outOfRange } from '../base/vali
 import type { CapturedContext } from '../loop/context.ts';
 import { rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
+import type { Flushable } from '../loop/scheduler.ts';
 import type { Loop } from '../loop/types.ts';
 import { Future } from '../tasks/future.ts';
 import { checkDestination, isSameAddress } from './datagram-address.ts';
 import { FlowControl } from './flow-control.ts';
-import { PendingDatagrams } from './pending-datagrams.ts';
+import { HEADER_BYTES, PendingDatagrams } from './pending-datagrams.ts';
 import type { DatagramProtocol } from './protocol.ts';
 import { DATAGRAM_PROTOCOL_METHODS } from './protocol.ts';
 import { checkProtocol, ProtocolCaller } from './protocol-caller.ts';
@@ -25,7 +26,7 @@ import type { ExtraInfo, WriteBufferLimits } from './transport.ts';
 import { DatagramTransport } from './transport.ts';
 import { TransportSocket } from './transport-socket.ts';
 
-export class DatagramEndpoint extends DatagramTransport implements DatagramEvents, Owned {
+export class DatagramEndpoint extends DatagramTransport implements DatagramEvents, Flushable, Owned {
   readonly #loop: Loop;
   readonly #raw: RawDatagram;
   readonly #caller: ProtocolCaller<DatagramProtocol>;
@@ -36,6 +37,9 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   readonly #pending: PendingDatagrams = new PendingDatagrams();
   #state: 'open' | 'closing' | 'lost' = 'open';
   #aborted: boolean = false;
+  /** Bytes, as they are counted, that the host has and that leave at the end of the turn. */
+  #gathered: number = 0;
+  #flushing: boolean = false;
   #socket: TransportSocket | null = null;
   #lostSends: number = 0;
   /** What the protocol knows of the flow. */
@@ -141,6 +145,8 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
       this.#refuseSend();
       return;
     }
+    if (this.#gather(datagram, destination)) return;
+    this.#flushNow();
     this.#pending.push(datagram, destination);
     this.#sendPending();
     this.#checkFlow();
@@ -156,7 +162,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   }
 
   getWriteBufferSize(): number {
-    return this.#pending.size;
+    return this.#pending.size + this.#gathered;
   }
 
   onSent(error: Error | null): void {
@@ -179,6 +185,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     if (this.#state !== 'open') return;
     this.#state = 'closing';
     this.#raw.receiveStop();
+    this.#flushNow();
     if (this.#pending.size === 0) this.#raw.close();
   }
 
@@ -187,6 +194,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.#aborted = true;
     this.#state = 'closing';
     this.#pending.clear();
+    this.#gathered = 0;
     this.#raw.close();
   }
 
@@ -201,6 +209,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     if (this.#state === 'lost') return;
     this.#state = 'lost';
     this.#pending.clear();
+    this.#gathered = 0;
     this.#loop._owned.resources.delete(this);
     this.#caller.call('connectionLost', this.#aborted ? this.#fault : error);
     this.#gone();
@@ -224,6 +233,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   _abandon(): void {
     this.#state = 'lost';
     this.#pending.clear();
+    this.#gathered = 0;
     this.#raw.close();
     this.#gone();
   }
@@ -244,6 +254,37 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     const known = isSameAddress(destination, remote) || isSameAddress(destination, connectedTo ?? remote);
     if (!known) throw outOfRange('address', formatAddress(address), `absent, or ${formatAddress(remote)}`);
     return connectedTo === null ? remote : null;
+  }
+
+  /** Whether the host takes it with others, at the end of the turn. Above the mark the kernel is asked first, as by a stream. */
+  #gather(data: Uint8Array, destination: SocketAddress | null): boolean {
+    const bytes = this.#gathered + data.length + HEADER_BYTES;
+    if (this.#raw.gather === undefined || this.#pending.size > 0 || bytes > this.#flow.high) return false;
+    if (!this.#raw.gather(data, destination)) return false;
+    this.#gathered = bytes;
+    if (!this.#loop.isRunning()) {
+      this.#flushNow();
+    } else if (!this.#flushing) {
+      this.#flushing = true;
+      this.#loop._scheduler.flushAtTurnEnd(this);
+    }
+    return true;
+  }
+
+  /** @internal */
+  _flush(): void {
+    this.#flushing = false;
+    this.#flushNow();
+  }
+
+  #flushNow(): void {
+    if (this.#gathered === 0 || this.#raw.flush === undefined) return;
+    this.#gathered = 0;
+    const unsent = this.#raw.flush();
+    if (unsent.length === 0) return;
+    for (const { data, address } of unsent) this.#pending.push(data, address);
+    this.#sendPending();
+    this.#checkFlow();
   }
 
   /** Until the host keeps one. */

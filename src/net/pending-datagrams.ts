@@ -3,22 +3,18 @@
  *
  *   push ──▶ queued ──take──▶ with the host ──left──▶ gone
  *
- * The host has one at a time. It could queue more, but libuv sends what it has in batches, and one that cannot be sent fails all those
+ * The host has one at a time. It could queue more, but Node sends what it has in batches, and one that cannot be sent fails all those
  * behind it, which may go to somebody else.
  */
+import type { Datagram } from '../backend/backend.ts';
 import type { SocketAddress } from '../base/address.ts';
 import { RingQueue } from '../base/ring-queue.ts';
 
 /** Bytes of a UDP header. asyncio counts as many: without them, empty datagrams would pile up and never pause anybody. */
-const HEADER_BYTES = 8;
-
-export interface PendingDatagram {
-  readonly data: Uint8Array;
-  readonly address: SocketAddress | null;
-}
+export const HEADER_BYTES = 8;
 
 export class PendingDatagrams {
-  readonly #queue: RingQueue<PendingDatagram> = new RingQueue();
+  readonly #queue: RingQueue<Datagram> = new RingQueue();
   #queuedBytes: number = 0;
   #hostBytes: number = 0;
 
@@ -33,7 +29,7 @@ export class PendingDatagrams {
   }
 
   /** The next one, which the host has now; null while it still has one, or when there is none. */
-  take(): PendingDatagram | null {
+  take(): Datagram | null {
     if (this.#hostBytes > 0) return null;
     const next = this.#queue.shift();
     if (next === undefined) return null;

@@ -25,6 +25,8 @@ export interface Addon {
   readonly phase: Int32Array;
   /** What is copied here is sent by `tryWriteArena`. */
   readonly arena: Uint8Array;
+  /** What is gathered here is sent by `sendAll`. */
+  readonly outbox: Uint8Array;
 
   close(id: Id): void;
   fileno(id: Id): number;
@@ -76,8 +78,12 @@ export interface Addon {
   datagramOpen(fd: number): Id;
   receiveStart(id: Id): number;
   receiveStop(id: Id): void;
+  /** 0, or an error. */
   trySend(id: Id, data: Uint8Array, address: Uint8Array | null): number;
+  /** As soon as there is room; one at a time. */
   send(id: Id, data: Uint8Array, address: Uint8Array | null): number;
+  /** What the first so many bytes of the outbox hold: how many datagrams were not sent. */
+  sendAll(bytes: number): number;
 
   getaddrinfo(
     host: string | null,
@@ -150,7 +156,7 @@ export interface Addon {
 }
 
 /** What this file and the native part must agree on: raised whenever a function or a record changes. */
-export const ABI = 3;
+export const ABI = 4;
 
 /** The native part, or why there is none. */
 export type Loaded = { addon: Addon } | { addon: null; reason: string; broken: boolean };

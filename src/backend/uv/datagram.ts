@@ -4,6 +4,7 @@ import { AF_INET } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type {
+  Datagram,
   DatagramEvents,
   DatagramOpenEvents,
   DatagramTarget,
@@ -15,8 +16,11 @@ import type {
 import type { Id } from './addon.ts';
 import { isDescriptor } from './descriptor.ts';
 import type { Target } from './dispatch.ts';
-import { addon, ERROR, MESSAGE, register, SENT, slice, unregister } from './dispatch.ts';
+import { addon, ERROR, MESSAGE, register, SENT, slabOf, slice, unregister } from './dispatch.ts';
 import { systemError } from './errors.ts';
+import { hostOf } from './inet.ts';
+import type { Sender } from './outbox.ts';
+import { gather, sendGathered } from './outbox.ts';
 import { scopeOf } from './scope.ts';
 import { familyOf } from './stream.ts';
 
@@ -69,12 +73,11 @@ function packed(address: SocketAddress): Uint8Array | number {
 }
 
 /**
- * Facts. Linux tells that a datagram was refused when the next is received or sent; libuv sends what waits in batches, of which one that
- * cannot be sent fails the others.
+ * Facts. Linux tells that a datagram was refused when the next is received or sent.
  *
- * What this means. At most one waits there: after `send()` has answered false nothing more comes before `onSent`.
+ * What this means. After `send()` has answered false nothing more comes before `onSent`: at most one waits in the native part.
  */
-class UvDatagram implements RawDatagram, SocketControl, Target {
+class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
   readonly id: Id;
   readonly #info: StreamInfo;
   #events: DatagramEvents | null = null;
@@ -83,9 +86,8 @@ class UvDatagram implements RawDatagram, SocketControl, Target {
   #held: Received[] = [];
   #ending: boolean = false;
   #closed: boolean = false;
-  /** The last address that was sent to, and its bytes: most sockets send to few. */
-  #lastTo: SocketAddress | null = null;
-  #lastToPacked: Uint8Array | null = null;
+  /** What was gathered, and then the kernel had no room for. */
+  #unsent: Datagram[] = NOTHING;
 
   constructor(id: Id) {
     this.id = id;
@@ -123,19 +125,38 @@ class UvDatagram implements RawDatagram, SocketControl, Target {
     addon().receiveStop(this.id);
   }
 
+  gather(data: Uint8Array, address: SocketAddress | null): boolean {
+    return !this.#ending && gather(this, data, address);
+  }
+
+  flush(): Datagram[] {
+    sendGathered();
+    const unsent = this.#unsent;
+    this.#unsent = NOTHING;
+    return unsent;
+  }
+
   send(data: Uint8Array, address: SocketAddress | null): boolean {
     const native = addon();
-    const to = address === null ? null : this.#packed(address);
+    const to = address === null ? null : packed(address);
     if (typeof to === 'number') return this.#failed(to, address);
-    const sent = native.trySend(this.id, data, to);
-    if (sent >= 0) return true;
-    // Then libuv waits until the kernel takes it.
-    const errno = getsAnotherTry(sent) ? native.send(this.id, data, to) : sent;
-    return errno === 0 ? false : this.#failed(errno, address);
+    const errno = native.trySend(this.id, data, to);
+    if (errno === 0) return true;
+    // Then it is sent as soon as the kernel takes it.
+    const waiting = errno === EAGAIN ? native.send(this.id, data, to) : errno;
+    return waiting === 0 ? false : this.#failed(waiting, address);
+  }
+
+  onUnsent(errno: number, data: Buffer, address: SocketAddress | null): void {
+    if (errno !== EAGAIN) this.#failed(errno, address);
+    else if (this.#unsent === NOTHING) this.#unsent = [{ data, address }];
+    else this.#unsent.push({ data, address });
   }
 
   close(): void {
     if (this.#ending) return;
+    // It was sent before the end, and needs the socket.
+    sendGathered();
     this.#ending = true;
     this.#held = [];
     addon().close(this.id);
@@ -164,12 +185,9 @@ class UvDatagram implements RawDatagram, SocketControl, Target {
 
   onEvent(kind: number, a: number, b: number, c: number): void {
     switch (kind) {
-      case MESSAGE: {
-        const record = slice(a, b, ADDRESS_BYTES + c);
-        if (record === null) this.#receive({ error: systemError(EFAULT, 'recvmsg') });
-        else this.#receive({ data: record.subarray(ADDRESS_BYTES), address: unpacked(record) });
+      case MESSAGE:
+        this.#onMessage(a, b, c);
         return;
-      }
       case ERROR:
         this.#receive({ error: systemError(a, 'recvmsg', this.#info.peername) });
         return;
@@ -178,14 +196,16 @@ class UvDatagram implements RawDatagram, SocketControl, Target {
     }
   }
 
-  #packed(address: SocketAddress): Uint8Array | number {
-    if (address !== this.#lastTo || this.#lastToPacked === null) {
-      const bytes = packed(address);
-      if (typeof bytes === 'number') return bytes;
-      this.#lastTo = address;
-      this.#lastToPacked = bytes;
+  #onMessage(slot: number, offset: number, length: number): void {
+    const data = slice(slot, offset + ADDRESS_BYTES, length);
+    if (data === null) {
+      this.#receive({ error: systemError(EFAULT, 'recvmsg') });
+      return;
     }
-    return this.#lastToPacked;
+    const address = senderIn(slabOf(slot), offset);
+    // The usual one, without an object between.
+    if (this.#receiving && this.#held.length === 0 && !this.#ending) this.#events?.onMessage(data, address);
+    else this.#receive({ data, address });
   }
 
   /** The host has taken it, in a way: there is nothing to wait for. */
@@ -226,17 +246,13 @@ class UvDatagram implements RawDatagram, SocketControl, Target {
 
 type Received = { data: Buffer; address: SocketAddress } | { error: Error };
 
+/** Not written to. */
+const NOTHING: Datagram[] = [];
 const EAGAIN = -11;
-const ENOBUFS = -105;
 const EFAULT = -14;
 
-function getsAnotherTry(errno: number): boolean {
-  return errno === EAGAIN || errno === ENOBUFS;
-}
-
-/** From the system's socket address, as Linux lays it out. */
-function unpacked(bytes: Buffer): SocketAddress {
-  const port = bytes.readUInt16BE(2);
-  if (bytes.readUInt16LE(0) === AF_INET) return [`${bytes[4]}.${bytes[5]}.${bytes[6]}.${bytes[7]}`, port];
-  return addon().unpackAddress(bytes) as SocketAddress;
+/** The system's socket address in front of a datagram, as Linux lays it out. */
+function senderIn(slab: Buffer, at: number): SocketAddress {
+  if (slab.readUInt16LE(at) === AF_INET) return [hostOf(slab.readInt32LE(at + 4)), slab.readUInt16BE(at + 2)];
+  return addon().unpackAddress(slab.subarray(at, at + ADDRESS_BYTES)) as SocketAddress;
 }

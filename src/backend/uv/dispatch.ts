@@ -111,6 +111,11 @@ export function slice(slot: number, offset: number, length: number): Buffer | nu
   return slab.length === 0 ? null : slab.subarray(offset, offset + length);
 }
 
+/** The slab itself, of which `slice()` has just given a part. */
+export function slabOf(slot: number): Buffer {
+  return slabs[slot] as Buffer;
+}
+
 function dispatch(count: number): void {
   if (count === 0) {
     callWaiting();

@@ -152,8 +152,8 @@ test('TCP', { skip }, async () => {
       server.abortClients();
     }
   });
-  // A listener (three), a connection (two), what was accepted, and a write that waits (two); more where the answer waits, too.
-  assert.ok(allocations >= 8, `${allocations}`);
+  // A listener, a connection, what was accepted, and a write that waits; more where the answer waits, too.
+  assert.ok(allocations >= 4, `${allocations}`);
 });
 
 test('a server without memory turns clients away, and serves those that come later', { skip }, async () => {
@@ -246,7 +246,7 @@ test('pipes', { skip }, async () => {
       for (const fd of left) closeSync(fd);
     }
   });
-  assert.ok(allocations > 3, `${allocations}`);
+  assert.ok(allocations > 2, `${allocations}`);
 });
 
 test('datagrams', { skip }, async () => {

@@ -30,6 +30,7 @@ type Kind =
   | 'bytes'
   | 'chunks'
   | 'address'
+  | 'letters'
   | 'host'
   | 'text'
   | 'path'
@@ -72,6 +73,7 @@ const SIGNATURES: Record<string, Kind[]> = {
   receiveStop: ['id'],
   trySend: ['id', 'bytes', 'address'],
   send: ['id', 'bytes', 'address'],
+  sendAll: ['letters'],
   getaddrinfo: ['host', 'text', 'int', 'int', 'int', 'int'],
   takeAddresses: ['id'],
   getnameinfo: ['host', 'int', 'int', 'int'],
@@ -253,6 +255,9 @@ function values(kind: Kind, world: World): unknown[] {
         // Of a unix socket, which would be longer.
         Buffer.alloc(32, 1).fill(0, 1, 2),
       ];
+    case 'letters':
+      writeLetters(addon.outbox, world.ids);
+      return [0, 8, 16, 24, 48, 4096, 65_536, 65_537];
     case 'host':
       return [null, '127.0.0.1', '::1', 'fe80::1', '1.2.3', 'localhost'];
     case 'text':
@@ -270,6 +275,17 @@ function values(kind: Kind, world: World): unknown[] {
   }
 }
 
+/** Whole ones, cut ones, to everything that there is, of lengths that cannot be, in an outbox that is full of them. */
+function writeLetters(outbox: Uint8Array, ids: readonly Id[]): void {
+  const words = new Int32Array(outbox.buffer);
+  const lengths = [8, 0, 32, -1, 2 ** 31 - 1, 70_000, 8, 8];
+  for (let at = 0, i = 0; at + 16 <= words.length; at += 16, i++) {
+    words.fill(-1, at, at + 16);
+    words.set([ids[i % ids.length] as Id, i < ids.length ? 48 : (lengths[i % 8] as number), i & 1, 0], at);
+    words.set([2, 0x0100_007f], at + 4);
+  }
+}
+
 /** Calls it, and keeps what it opened for the end of the world. */
 function call(world: World, name: string, args: unknown[]): void {
   const { addon } = world.raw;
@@ -284,7 +300,7 @@ function call(world: World, name: string, args: unknown[]): void {
   }
   if (OPENS_DESCRIPTORS.has(name)) world.fds.push(...[answer].flat().filter(isDescriptor));
   else if (OPENS.has(name) && (answer as number) >= 0) world.ids.push(answer as Id);
-  // It is a handle's now, or will be: libuv ends a process that closes one behind its back.
+  // It is a handle's now, or will be.
   if (name === 'closeFd' || (TAKES_OVER.has(name) && (answer as number) >= 0)) {
     world.fds = world.fds.filter((fd) => fd !== args[0]);
   }

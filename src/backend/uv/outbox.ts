@@ -1,0 +1,84 @@
+/**
+ * Datagrams that were sent in a turn, of all sockets: copied into the outbox, they leave in one call of the native part, and one system
+ * call for all that follow each other on one socket.
+ */
+import type { SocketAddress } from '../../base/address.ts';
+import { AF_INET } from '../../base/constants.ts';
+import type { Id } from './addon.ts';
+import { addon } from './dispatch.ts';
+import { swapped, wordOf } from './inet.ts';
+
+/** In front of each, in words: id, length, whether an address follows, error or 0. As in native/src/datagram.c. */
+const HEAD_WORDS = 4;
+const HEAD_BYTES = 16;
+const ADDRESS_BYTES = 32;
+/** Bytes. Longer ones are sent by themselves: to copy them would cost more than it saves. */
+const LONGEST = 2048;
+const ERROR = 3;
+
+/** Of whom it was. */
+export interface Sender {
+  readonly id: Id;
+  /** One did not leave. The data is the receiver's. */
+  onUnsent(errno: number, data: Buffer, address: SocketAddress | null): void;
+}
+
+const senders: Sender[] = [];
+const addresses: (SocketAddress | null)[] = [];
+let used: number = 0;
+let words: Int32Array | null = null;
+
+/** False: there is no room for it, or `address` is none of IPv4. What was gathered before goes first then. */
+export function gather(sender: Sender, data: Uint8Array, address: SocketAddress | null): boolean {
+  const { outbox } = addon();
+  words ??= new Int32Array(outbox.buffer);
+  const { length } = data;
+  const dataAt = used + HEAD_BYTES + (address === null ? 0 : ADDRESS_BYTES);
+  if (length > LONGEST || dataAt + length > outbox.length) return false;
+  const at = used >> 2;
+  if (address !== null && !putAddress(at + HEAD_WORDS, address)) return false;
+  words[at] = sender.id;
+  words[at + 1] = length;
+  words[at + 2] = address === null ? 0 : 1;
+  outbox.set(data, dataAt);
+  senders.push(sender);
+  addresses.push(address);
+  used = (dataAt + length + 7) & ~7;
+  return true;
+}
+
+function putAddress(at: number, address: SocketAddress): boolean {
+  if (address.length !== 2) return false;
+  const host = wordOf(address[0] as string);
+  if (host === null) return false;
+  const to = words as Int32Array;
+  to[at] = AF_INET | (swapped(address[1] as number) << 16);
+  to[at + 1] = host;
+  return true;
+}
+
+/** All that was gathered leaves; whose did not is told. */
+export function sendGathered(): void {
+  if (used === 0) return;
+  const failed = addon().sendAll(used);
+  if (failed !== 0) tellUnsent();
+  used = 0;
+  senders.length = 0;
+  addresses.length = 0;
+}
+
+function tellUnsent(): void {
+  const { outbox } = addon();
+  const from = words as Int32Array;
+  for (let at = 0, i = 0; at < used; i++) {
+    const head = at >> 2;
+    const length = from[head + 1] as number;
+    const dataAt = at + HEAD_BYTES + (from[head + 2] === 0 ? 0 : ADDRESS_BYTES);
+    const errno = from[head + ERROR] as number;
+    if (errno !== 0) {
+      const data = Buffer.from(outbox.subarray(dataAt, dataAt + length));
+      (senders[i] as Sender).onUnsent(errno, data, addresses[i] as SocketAddress | null);
+    }
+    at = (dataAt + length + 7) & ~7;
+  }
+}
