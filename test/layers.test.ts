@@ -197,6 +197,26 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     may: ['./base/errors.ts', './loop/context.ts', './tasks/gather.ts', './policy.ts', './event-loop.ts'],
     mustNot: ['./backend/node/index.ts', './net/connect.ts', './streams/open.ts', './index.ts', 'node:net'],
   },
+  'src/testing/file.ts': {
+    may: [
+      './leaks.ts',
+      '../base/errors.ts',
+      '../loop/ownership.ts',
+      '../tasks/timeout.ts',
+      '../net/transport.ts',
+      '../event-loop.ts',
+      '../policy.ts',
+      'node:assert',
+    ],
+    mustNot: [
+      '../backend/node/index.ts',
+      '../loops/node-event-loop.ts',
+      '../runner.ts',
+      '../entry/testing.ts',
+      '../index.ts',
+      'node:test',
+    ],
+  },
   'src/index.ts': {
     may: ['./base/errors.ts', './event-loop.ts', './streams/open.ts'],
     mustNot: ['./entry/sim.ts', './index.ts', 'node:net'],
