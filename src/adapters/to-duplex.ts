@@ -3,8 +3,9 @@ import { checkFunction } from '../base/validate.ts';
 import type { Protocol } from '../net/protocol.ts';
 import type { Transport } from '../net/transport.ts';
 import { checkOpenTransport, loopFor } from './adapter.ts';
-import type { DuplexOptions } from './transport-duplex.ts';
-import { checkDuplexOptions, TransportDuplex } from './transport-duplex.ts';
+import type { DuplexOptions } from './duplex-options.ts';
+import { checkDuplexOptions } from './duplex-options.ts';
+import { TransportDuplex } from './transport-duplex.ts';
 
 /**
  * Makes a Node `Duplex` of a transport, so that whatever wants a socket runs over it: `node:http`, `pg`, `ioredis`, `ws`.

@@ -4,84 +4,38 @@
  *   peer ──▶ transport ──dataReceived──▶ read buffer ──▶ whoever reads    full: pauseReading(), until somebody reads
  *   peer ◀── transport ◀──────write────── write buffer ◀── whoever writes  pauseWriting(): the write is not done until resumeWriting()
  */
-import { Duplex } from 'node:stream';
-import type { SocketAddress } from '../base/address.ts';
 import { DEFAULT_HIGH_WATER_BYTES } from '../base/constants.ts';
-import {
-  checkBoolean,
-  checkFunction,
-  checkInteger,
-  checkOptions,
-  invalidArgType,
-  outOfRange,
-} from '../base/validate.ts';
+import { checkFunction, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
-import type { PeerCertificate, Transport } from '../net/transport.ts';
+import type { Transport } from '../net/transport.ts';
 import type { TransportSocket } from '../net/transport-socket.ts';
 import { ensureFuture } from '../tasks/ensure-future.ts';
 import type { Future } from '../tasks/future.ts';
 import { DoneCallback } from '../tasks/future.ts';
-import { checkReceived, closedError, throwInHost, whenLoopCloses } from './adapter.ts';
+import { closedError, throwInHost, whenLoopCloses } from './adapter.ts';
+import type { DuplexOptions } from './duplex-options.ts';
 import { IdleTimer } from './idle-timer.ts';
-
-/** What `toDuplex` and `connectDuplex` take. */
-export interface DuplexOptions {
-  /**
-   * Whether the writing side stays open when the peer has ended. Default: false, as for Node's sockets; a server of `node:http`
-   * wants true.
-   */
-  allowHalfOpen?: boolean;
-  /** Bytes that an earlier protocol has received already: they are read first. */
-  received?: Uint8Array;
-  /** Bytes that are read ahead; then the transport is paused. Default: Node's. */
-  readableHighWaterMark?: number;
-  /** Bytes from which on `write()` answers false. Default: Node's. */
-  writableHighWaterMark?: number;
-  /** Whose clock `setTimeout()` goes by. Default: the running loop. */
-  loop?: Loop;
-}
-
-const OPTIONS = ['allowHalfOpen', 'received', 'readableHighWaterMark', 'writableHighWaterMark', 'loop'];
-
-type Done = (error?: Error | null) => void;
-
-/** What Node's own TLS session tells. */
-interface TlsFacts {
-  authorized?: boolean;
-  authorizationError?: Error | string | null;
-  alpnProtocol?: string | false | null;
-  getPeerCertificate?(detailed?: boolean): PeerCertificate;
-}
-
-/** What the host calls an address. */
-interface NodeAddress {
-  address?: string;
-  port?: number;
-  family?: string;
-}
+import { SocketFacts } from './socket-facts.ts';
+import type { Done } from './write-side.ts';
+import { WriteSide } from './write-side.ts';
 
 /**
  * What `toDuplex` and `connectDuplex` answer: a `Duplex` with what real clients ask of a `net.Socket`. To TypeScript it is one, so that
  * it can be passed wherever one is wanted (as `duplex as Socket` where `exactOptionalPropertyTypes` is on).
  */
-export class TransportDuplex extends Duplex {
+export class TransportDuplex extends SocketFacts {
   /** Milliseconds, as {@link setTimeout} was told; undefined before. */
   timeout: number | undefined = undefined;
   readonly #loop: Loop;
   readonly #idle: IdleTimer;
+  readonly #write: WriteSide;
   readonly #forgetLoop: () => void;
   readonly #whenOpen: (() => void)[] = [];
   #transport: Transport | null = null;
   /** The attempt to connect, while there is one. */
   #connecting: Future<unknown> | null = null;
   #bytesRead: number = 0;
-  #bytesWritten: number = 0;
-  #writingPaused: boolean = false;
-  /** The write or the end that is not done yet: of either there is one at a time. */
-  #unfinished: Done | null = null;
-  /** What to do for it, while there is no connection. */
-  #waiting: (() => void) | null = null;
   #lost: boolean = false;
   #peerEnded: boolean = false;
   /** The connection is gone without the peer's end; told once everything that came before was read. */
@@ -89,8 +43,6 @@ export class TransportDuplex extends Duplex {
   #reset: boolean = false;
   /** Tells Node that we are closed. */
   #closed: (() => void) | null = null;
-  /** Bytes that had not left when this was last looked at. */
-  #unsent: number = 0;
 
   /** @internal */
   constructor(loop: Loop, options: DuplexOptions) {
@@ -105,8 +57,14 @@ export class TransportDuplex extends Duplex {
     });
     this.#loop = loop;
     this.#idle = new IdleTimer(loop, this.#onIdle);
+    this.#write = new WriteSide(this.#idle);
     this.#forgetLoop = whenLoopCloses(loop, this.#onLoopClosed);
     if (options.received !== undefined && options.received.length > 0) this.push(options.received);
+  }
+
+  /** @internal */
+  override get _transport(): Transport | null {
+    return this.#transport;
   }
 
   // --- the beginning ---
@@ -120,8 +78,8 @@ export class TransportDuplex extends Duplex {
       throw error;
     }
     // Whoever had it before may have written more than it takes.
-    this.#writingPaused = transport.getWriteBufferSize() > transport.getWriteBufferLimits().high;
-    this.#transport = transport;
+    this.#write.paused = transport.getWriteBufferSize() > transport.getWriteBufferLimits().high;
+    this.#open(transport);
     // As a socket of the host's does: reads ahead, and so hears of the end though nobody reads.
     this.read(0);
   }
@@ -168,14 +126,16 @@ export class TransportDuplex extends Duplex {
       transport.abort();
       return;
     }
-    this.#transport = transport;
-    for (const run of this.#whenOpen.splice(0)) run();
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    waiting?.();
+    this.#open(transport);
     this.#sayConnected();
     this.read(0);
   };
+
+  #open(transport: Transport): void {
+    this.#transport = transport;
+    for (const run of this.#whenOpen.splice(0)) run();
+    this.#write.open(transport);
+  }
 
   #sayConnected(): void {
     try {
@@ -235,109 +195,40 @@ export class TransportDuplex extends Duplex {
 
   /** @internal */
   override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
-    this.#send(() => {
-      this.#bytesWritten += chunk.length;
-      (this.#transport as Transport).write(chunk);
-    }, done);
+    this.#write.write(chunk, done);
   }
 
   /** @internal */
   override _writev(list: { chunk: Uint8Array }[], done: Done): void {
-    this.#send(() => {
-      const chunks = list.map(({ chunk }) => chunk);
-      for (const chunk of chunks) this.#bytesWritten += chunk.length;
-      (this.#transport as Transport).writelines(chunks);
-    }, done);
+    this.#write.writelines(
+      list.map(({ chunk }) => chunk),
+      done,
+    );
   }
 
   /** @internal */
   override _final(done: Done): void {
-    // The end of a connection that has ended has nothing to do.
-    if (this.#lost) done(this.#cut?.error);
-    else this.#whenConnected(() => this.#endWriting(done), done);
-  }
-
-  #send(write: () => void, done: Done): void {
-    this.#whenConnected(() => {
-      if (this.#lost || this.#transport?.isClosing()) {
-        done(this.#cut?.error ?? closedError());
-        return;
-      }
-      this.#idle.touch();
-      try {
-        write();
-      } catch (error) {
-        done(error as Error);
-        return;
-      }
-      this.#unsent = this.#transport?.getWriteBufferSize() ?? 0;
-      if (this.#writingPaused) this.#unfinished = done;
-      else done();
-    }, done);
-  }
-
-  #whenConnected(run: () => void, done: Done): void {
-    if (this.#transport !== null) {
-      run();
-      return;
-    }
-    this.#unfinished = done;
-    this.#waiting = () => {
-      this.#unfinished = null;
-      run();
-    };
-  }
-
-  /** Done once everything has left. */
-  #endWriting(done: Done): void {
-    const transport = this.#transport as Transport;
-    try {
-      if (transport.canWriteEof()) transport.writeEof();
-      else transport.close();
-      if (transport.getWriteBufferSize() === 0) {
-        done();
-        return;
-      }
-      this.#unfinished = done;
-      // So that resumeWriting() says when it is empty.
-      transport.setWriteBufferLimits({ high: 0 });
-    } catch (error) {
-      this.#unfinished = null;
-      done(error as Error);
-    }
+    this.#write.end(done);
   }
 
   #onPause = (): void => {
-    this.#writingPaused = true;
+    this.#write.paused = true;
   };
 
   #onResume = (): void => {
-    this.#writingPaused = false;
-    this.#idle.touch();
-    this.#finish(null);
+    this.#write.resume();
   };
-
-  #finish(error: Error | null): void {
-    const done = this.#unfinished;
-    this.#unfinished = null;
-    this.#waiting = null;
-    try {
-      done?.(error);
-    } catch (thrown) {
-      throwInHost(thrown);
-    }
-  }
 
   // --- ending ---
 
   #onLost = (error: Error | null): void => {
-    this.#gone();
+    this.#gone(error);
     if (this.#closed !== null) {
       this.#closed();
       return;
     }
-    const unfinished = this.#unfinished !== null;
-    this.#finish(error ?? this.#errorOfUnfinished());
+    const { unfinished } = this.#write;
+    this.#write.finish(error ?? this.#errorOfUnfinished());
     if (this.destroyed) return;
     if (error === null && this.#peerEnded) this.#endAfterReading();
     else this.#cut = { error };
@@ -346,13 +237,14 @@ export class TransportDuplex extends Duplex {
   };
 
   #onLoopClosed = (): void => {
-    this.#gone();
+    this.#gone(null);
     if (this.#closed !== null) this.#closed();
     else this.destroy();
   };
 
-  #gone(): void {
+  #gone(error: Error | null): void {
     this.#lost = true;
+    this.#write.lose(error);
     this.#idle.set(0);
     this.#forgetLoop();
   }
@@ -378,10 +270,10 @@ export class TransportDuplex extends Duplex {
   /** @internal */
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#idle.set(0);
-    this.#finish(error ?? closedError());
+    this.#write.finish(error ?? closedError());
     this.#connecting?.cancel();
     if (this.#lost || this.#transport === null) {
-      this.#gone();
+      this.#gone(error);
       callback(error);
       return;
     }
@@ -480,10 +372,7 @@ export class TransportDuplex extends Duplex {
   }
 
   #onIdle = (): void => {
-    const unsent = this.#transport?.getWriteBufferSize() ?? 0;
-    if (unsent > 0 && unsent !== this.#unsent) {
-      // A peer takes what we wrote long ago, piece by piece.
-      this.#unsent = unsent;
+    if (this.#write.hasMoved()) {
       this.#idle.touch();
       return;
     }
@@ -525,45 +414,6 @@ export class TransportDuplex extends Duplex {
     return this;
   }
 
-  /** Address of this side; empty where it has none. */
-  address(): NodeAddress {
-    return nodeAddress(this.#transport?.getExtraInfo('sockname') ?? null);
-  }
-
-  /** The peer's address; undefined where it has none. */
-  get remoteAddress(): string | undefined {
-    return this.#peer().address;
-  }
-
-  /** The peer's port. */
-  get remotePort(): number | undefined {
-    return this.#peer().port;
-  }
-
-  /** `IPv4` or `IPv6`. */
-  get remoteFamily(): string | undefined {
-    return this.#peer().family;
-  }
-
-  /** Our address. */
-  get localAddress(): string | undefined {
-    return this.address().address;
-  }
-
-  /** Our port. */
-  get localPort(): number | undefined {
-    return this.address().port;
-  }
-
-  /** `IPv4` or `IPv6`. */
-  get localFamily(): string | undefined {
-    return this.address().family;
-  }
-
-  #peer(): NodeAddress {
-    return nodeAddress(this.#transport?.getExtraInfo('peername') ?? null);
-  }
-
   /** Bytes that were received. */
   get bytesRead(): number {
     return this.#bytesRead;
@@ -571,7 +421,7 @@ export class TransportDuplex extends Duplex {
 
   /** Bytes that were handed to the transport. */
   get bytesWritten(): number {
-    return this.#bytesWritten;
+    return this.#write.bytesWritten;
   }
 
   /** Bytes that were written and that the transport has not been handed yet. */
@@ -582,49 +432,5 @@ export class TransportDuplex extends Duplex {
   /** Empty: gyre tries a host's addresses in its own way. */
   get autoSelectFamilyAttemptedAddresses(): string[] {
     return [];
-  }
-
-  /** True over TLS; else undefined, as of Node's own sockets. */
-  get encrypted(): true | undefined {
-    return this.#tls() === null ? undefined : true;
-  }
-
-  /** Over TLS: whether the peer's certificate was verified. */
-  get authorized(): boolean | undefined {
-    return this.#tls()?.authorized;
-  }
-
-  /** Over TLS: why it was not. */
-  get authorizationError(): Error | string | null | undefined {
-    return this.#tls()?.authorizationError;
-  }
-
-  /** Over TLS: the protocol that was agreed on; false: none. */
-  get alpnProtocol(): string | false | null | undefined {
-    return this.#tls()?.alpnProtocol;
-  }
-
-  /** Over TLS: the peer's certificate; empty where it has shown none. */
-  getPeerCertificate(detailed: boolean = false): PeerCertificate | Record<string, never> {
-    return this.#tls()?.getPeerCertificate?.(detailed) ?? {};
-  }
-
-  #tls(): TlsFacts | null {
-    return (this.#transport?.getExtraInfo('sslObject') ?? null) as TlsFacts | null;
-  }
-}
-
-function nodeAddress(address: SocketAddress | null): NodeAddress {
-  if (address === null || typeof address === 'string') return {};
-  return { address: address[0], port: address[1], family: address.length === 4 ? 'IPv6' : 'IPv4' };
-}
-
-export function checkDuplexOptions(options: DuplexOptions): void {
-  checkOptions('options', options, OPTIONS);
-  if (options.allowHalfOpen !== undefined) checkBoolean('options.allowHalfOpen', options.allowHalfOpen);
-  checkReceived(options.received);
-  for (const name of ['readableHighWaterMark', 'writableHighWaterMark'] as const) {
-    const bytes = options[name];
-    if (bytes !== undefined) checkInteger(`options.${name}`, bytes, 0, Number.MAX_SAFE_INTEGER);
   }
 }

@@ -1,7 +1,8 @@
 /** `gyre/node`: gyre's transports for what wants Node's streams or Web streams, and the other way round. */
+export type { DuplexOptions } from '../adapters/duplex-options.ts';
 export type { FromDuplexOptions } from '../adapters/from-duplex.ts';
 export { fromDuplex } from '../adapters/from-duplex.ts';
 export { connectDuplex, toDuplex } from '../adapters/to-duplex.ts';
-export type { DuplexOptions, TransportDuplex } from '../adapters/transport-duplex.ts';
+export type { TransportDuplex } from '../adapters/transport-duplex.ts';
 export type { WebStreams, WebStreamsOptions } from '../adapters/web-streams.ts';
 export { toWebStreams } from '../adapters/web-streams.ts';
