@@ -4,14 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Id } from '../../../src/backend/uv/addon.ts';
 import type { Future, Transport, TransportSocket } from '../../../src/index.ts';
 import { Protocol, sleep, UvEventLoop } from '../../../src/index.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { collectGarbage } from '../../helpers/gc.ts';
 import { giveAway } from '../../helpers/give-away.ts';
 import type { Record_ } from './raw-addon.ts';
-import { ACCEPTED, CONNECTED, MESSAGE, pass, RawAddon, READ, WRITTEN } from './raw-addon.ts';
+import { dataOf, MESSAGE, pass, RawAddon, READ, WRITTEN } from './raw-addon.ts';
+import { datagramPair, tcpPair } from './raw-pairs.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 const EFAULT = -14;
@@ -25,60 +25,41 @@ async function reuseMemory(bytes: number): Promise<void> {
   }
 }
 
-async function pair(raw: RawAddon): Promise<{ near: Id; far: Id; end: () => Promise<void> }> {
-  const { addon } = raw;
-  const listener = addon.tcpListen('127.0.0.1', 0, 0, 16, true, false);
-  const [, port] = addon.sockname(listener) as [string, number];
-  const near = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
-  await raw.take(CONNECTED, near);
-  const far = (await raw.take(ACCEPTED, listener)).a;
-  const end = async (): Promise<void> => {
-    for (const id of [listener, near, far]) addon.close(id);
-    await raw.untilOpen(0);
-  };
-  return { near, far, end };
-}
-
 test('reads go on elsewhere when what was read into is given away, between any two of them', {
   skip,
 }, async () => {
   const raw = new RawAddon();
-  const { addon, slabs } = raw;
-  const { near, far, end } = await pair(raw);
+  const { addon } = raw;
+  const { listener, near, far } = await tcpPair(raw);
   addon.readStart(far);
   const seen = new Set<Buffer>();
   for (let i = 0; i < 20; i++) {
     const sent = Buffer.alloc(1000, `message ${i}, `);
     assert.equal(addon.tryWrite(near, sent), sent.length);
-    const { a: slot, b: offset, c: length } = await raw.take(READ, far);
-    const slab = slabs[slot] as Buffer;
-    assert.ok(slab.subarray(offset, offset + length).equals(sent), `message ${i}`);
+    const record = await raw.take(READ, far);
+    const { slab } = record;
+    assert.ok(dataOf(record).equals(sent), `message ${i}`);
     assert.ok(!seen.has(slab));
     seen.add(slab);
     // The next read would have come behind this one.
     giveAway(slab.buffer);
     if (i % 5 === 0) await reuseMemory(300_000);
   }
-  await end();
+  await raw.end([listener, near, far]);
 });
 
 test('datagrams, too', { skip }, async () => {
   const raw = new RawAddon();
-  const { addon, slabs } = raw;
-  const any = addon.packAddress('127.0.0.1', 0, 0) as Uint8Array;
-  const far = addon.datagram(2, any, null, false, false);
-  const near = addon.datagram(2, null, null, false, false);
-  const to = addon.packAddress(...(addon.sockname(far) as [string, number]), 0) as Uint8Array;
+  const { addon } = raw;
+  const { near, far, to } = datagramPair(raw);
   addon.receiveStart(far);
   for (let i = 0; i < 20; i++) {
     addon.trySend(near, Buffer.from(`datagram ${i}`), to);
-    const { a: slot, b: offset, c: length } = await raw.take(MESSAGE, far);
-    const slab = slabs[slot] as Buffer;
-    assert.equal(slab.toString('utf8', offset + 32, offset + 32 + length), `datagram ${i}`);
-    giveAway(slab.buffer);
+    const record = await raw.take(MESSAGE, far);
+    assert.equal(dataOf(record).toString(), `datagram ${i}`);
+    giveAway(record.slab.buffer);
   }
-  for (const id of [near, far]) addon.close(id);
-  await raw.untilOpen(0);
+  await raw.end([near, far]);
 });
 
 test('what is being written is not read any more when it is given away: the write fails', {
@@ -86,7 +67,7 @@ test('what is being written is not read any more when it is given away: the writ
 }, async () => {
   const raw = new RawAddon();
   const { addon } = raw;
-  const { near, far, end } = await pair(raw);
+  const { listener, near, far } = await tcpPair(raw);
   const size = 20_000_000;
   const data = Buffer.alloc(size, 'x');
   const sent = addon.tryWrite(near, data);
@@ -100,20 +81,20 @@ test('what is being written is not read any more when it is given away: the writ
   let received = 0;
   for (;;) {
     while (raw.records.length === 0) await pass();
-    const { kind, slab, b: offset, c: length } = raw.records.shift() as Record_;
-    if (kind !== READ) break;
-    const part = slab.subarray(offset, offset + length);
+    const record = raw.records.shift() as Record_;
+    if (record.kind !== READ) break;
+    const part = dataOf(record);
     assert.ok(part.every((byte) => byte === 120));
     received += part.length;
   }
   assert.ok(received >= sent && received < size, `${sent} ${received} ${size}`);
-  await end();
+  await raw.end([listener, near, far]);
 });
 
 test('what is written in parts arrives whole, from any offset', { skip }, async () => {
   const raw = new RawAddon();
   const { addon } = raw;
-  const { near, far, end } = await pair(raw);
+  const { listener, near, far } = await tcpPair(raw);
   const size = 20_000_000;
   const data = Buffer.alloc(size);
   for (let i = 0; i < size; i += 4) data.writeUInt32LE(i, i);
@@ -122,10 +103,9 @@ test('what is written in parts arrives whole, from any offset', { skip }, async 
   addon.readStart(far);
   let received = 0;
   while (received < size) {
-    const { slab, b: offset, c: length } = await raw.take(READ, far);
-    const part = slab.subarray(offset, offset + length);
-    assert.ok(part.equals(data.subarray(received, received + length)), `at ${received}`);
-    received += length;
+    const part = dataOf(await raw.take(READ, far));
+    assert.ok(part.equals(data.subarray(received, received + part.length)), `at ${received}`);
+    received += part.length;
   }
   assert.equal((await raw.take(WRITTEN, near)).a, 0);
   for (const offset of [size, size - 1, size - 16 * 1024, size - 16 * 1024 - 1]) {
@@ -134,29 +114,23 @@ test('what is written in parts arrives whole, from any offset', { skip }, async 
     for (received = offset; received < size; received += (await raw.take(READ, far)).c);
     assert.equal(received, size);
   }
-  await end();
+  await raw.end([listener, near, far]);
 });
 
 // The system lets no datagram wait on this machine's own addresses, so this only shows what does not depend on that.
 test('a datagram is copied before it may have to wait', { skip }, async () => {
   const raw = new RawAddon();
-  const { addon, slabs } = raw;
-  const any = addon.packAddress('127.0.0.1', 0, 0) as Uint8Array;
-  const far = addon.datagram(2, any, null, false, false);
-  const near = addon.datagram(2, null, null, false, false);
-  const to = addon.packAddress(...(addon.sockname(far) as [string, number]), 0) as Uint8Array;
+  const { addon } = raw;
+  const { near, far, to } = datagramPair(raw);
   const data = Buffer.from(new ArrayBuffer(2000)).fill('z');
   assert.equal(addon.send(near, data, to), 0);
   giveAway(data.buffer);
   await reuseMemory(2000);
   addon.receiveStart(far);
-  const { a: slot, b: offset, c: length } = await raw.take(MESSAGE, far);
-  const came = (slabs[slot] as Buffer).subarray(offset + 32, offset + 32 + length);
-  assert.ok(came.equals(Buffer.alloc(2000, 'z')));
+  assert.ok(dataOf(await raw.take(MESSAGE, far)).equals(Buffer.alloc(2000, 'z')));
   // More goes into no datagram.
   assert.equal(addon.send(near, Buffer.alloc(100_000), to), EMSGSIZE);
-  for (const id of [near, far]) addon.close(id);
-  await raw.untilOpen(0);
+  await raw.end([near, far]);
 });
 
 /** Ends with the text that it was sent, or the error. */

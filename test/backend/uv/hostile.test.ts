@@ -12,7 +12,8 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Id } from '../../../src/backend/uv/addon.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
-import { ACCEPTED, CONNECTED, pass, RawAddon, READ } from './raw-addon.ts';
+import { ACCEPTED, CONNECTED, dataOf, pass, RawAddon, READ } from './raw-addon.ts';
+import { tcpPair } from './raw-pairs.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
@@ -153,11 +154,7 @@ class World {
 
   async make(): Promise<void> {
     const { addon } = this.raw;
-    const listener = addon.tcpListen('127.0.0.1', 0, 0, 16, true, false);
-    const [, port] = addon.sockname(listener) as [string, number];
-    const near = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
-    await this.raw.take(CONNECTED, near);
-    const far = (await this.raw.take(ACCEPTED, listener)).a;
+    const { listener, port, near, far } = await tcpPair(this.raw);
     const gone = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
     await this.raw.take(CONNECTED, gone);
     addon.close(gone);
@@ -327,15 +324,10 @@ function isDescriptor(value: unknown): value is number {
 /** Two ends of a new connection still reach each other. */
 async function serves({ raw }: World): Promise<void> {
   const { addon } = raw;
-  const listener = addon.tcpListen('127.0.0.1', 0, 0, 16, true, false);
-  const [, port] = addon.sockname(listener) as [string, number];
-  const near = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
-  await raw.take(CONNECTED, near);
-  const far = (await raw.take(ACCEPTED, listener)).a;
+  const { listener, near, far } = await tcpPair(raw);
   addon.readStart(far);
   assert.equal(addon.tryWrite(near, Buffer.from('still here')), 10);
-  const { a: slot, b: offset, c: length } = await raw.take(READ, far);
-  assert.equal((raw.slabs[slot] as Buffer).toString('utf8', offset, offset + length), 'still here');
+  assert.equal(dataOf(await raw.take(READ, far)).toString(), 'still here');
   for (const id of [listener, near, far]) addon.close(id);
 }
 

@@ -25,18 +25,20 @@ export const EXITED = 10;
 export const READ_INTO = 12;
 
 const EVENT_WORDS = 5;
+/** A datagram's data stands behind its sender's address. */
+const ADDRESS_BYTES = 32;
 
 /** One copy of the native part, with a table of handles and records of its own. */
 export class RawAddon {
   readonly addon: Addon;
-  readonly slabs: Buffer[] = [];
+  readonly #slabs: Buffer[] = [];
   /** By index: what is to be read into. */
   readonly buffers: (Uint8Array | undefined)[] = [];
   /** All that came and was not yet taken. */
   readonly records: Record_[] = [];
 
   constructor() {
-    const { addon } = loadAddon((count) => this.#dispatch(count), this.slabs, this.buffers);
+    const { addon } = loadAddon((count) => this.#dispatch(count), this.#slabs, this.buffers);
     if (addon === null) throw new Error('there is no native part');
     this.addon = addon;
   }
@@ -56,13 +58,25 @@ export class RawAddon {
     while (this.addon.openCount() > count) await pass();
   }
 
+  /** Closes these, and waits until nothing is open. */
+  end(ids: readonly Id[]): Promise<void> {
+    for (const id of ids) this.addon.close(id);
+    return this.untilOpen(0);
+  }
+
   #dispatch(count: number): void {
     const { events } = this.addon;
     for (let at = 0; at < count * EVENT_WORDS; at += EVENT_WORDS) {
       const [id, kind, a, b, c] = events.subarray(at, at + EVENT_WORDS) as unknown as number[];
-      this.records.push({ id, kind, a, b, c, slab: this.slabs[a as number] } as Record_);
+      this.records.push({ id, kind, a, b, c, slab: this.#slabs[a as number] } as Record_);
     }
   }
+}
+
+/** The data that a record names, one of READ or MESSAGE. */
+export function dataOf({ kind, slab, b: offset, c: length }: Record_): Buffer {
+  const start = kind === MESSAGE ? offset + ADDRESS_BYTES : offset;
+  return slab.subarray(start, start + length);
 }
 
 /** One poll phase of the host. */

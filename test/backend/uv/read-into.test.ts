@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Id } from '../../../src/backend/uv/addon.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
-import { RawAddon, READ, READ_INTO } from './raw-addon.ts';
+import { dataOf, RawAddon, READ, READ_INTO } from './raw-addon.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 const INDEX_MASK = (1 << 20) - 1;
@@ -11,11 +11,6 @@ const INDEX_MASK = (1 << 20) - 1;
 function pair(raw: RawAddon): [near: Id, far: Id] {
   const fds = raw.addon.socketPair() as [number, number];
   return [raw.addon.open(fds[0]), raw.addon.open(fds[1])];
-}
-
-function close(raw: RawAddon, ids: readonly Id[]): Promise<void> {
-  for (const id of ids) raw.addon.close(id);
-  return raw.untilOpen(0);
 }
 
 test('readInto() reads once into the buffer, and then into a slab again', { skip }, async () => {
@@ -29,10 +24,9 @@ test('readInto() reads once into the buffer, and then into a slab again', { skip
   raw.addon.tryWrite(far, Buffer.from('0123456789abcdef'));
   assert.equal((await raw.take(READ_INTO, near)).a, 10);
   assert.equal(Buffer.from(whole).toString('latin1'), `${'\0'.repeat(10)}0123456789${'\0'.repeat(80)}`);
-  const { a, b, c } = await raw.take(READ, near);
-  assert.equal((raw.slabs[a] as Buffer).subarray(b, b + c).toString(), 'abcdef');
+  assert.equal(dataOf(await raw.take(READ, near)).toString(), 'abcdef');
   assert.equal(raw.addon.readInto(near, false), false);
-  await close(raw, [near, far]);
+  await raw.end([near, far]);
 });
 
 /** What may stand there when something comes, and no byte of it is touched. */
@@ -73,9 +67,8 @@ for (const [what, change] of Object.entries(GONE)) {
     change(raw, near & INDEX_MASK);
     raw.addon.readStart(near);
     raw.addon.tryWrite(far, Buffer.from('hello'));
-    const { a, b, c } = await raw.take(READ, near);
-    assert.equal((raw.slabs[a] as Buffer).subarray(b, b + c).toString(), 'hello');
-    await close(raw, [near, far]);
+    assert.equal(dataOf(await raw.take(READ, near)).toString(), 'hello');
+    await raw.end([near, far]);
   });
 }
 
@@ -89,5 +82,5 @@ test('readInto() into shared memory', { skip }, async () => {
   raw.addon.tryWrite(far, Buffer.from('shared'));
   await raw.take(READ_INTO, near);
   assert.equal(Buffer.from(memory.subarray(0, 6)).toString(), 'shared');
-  await close(raw, [near, far]);
+  await raw.end([near, far]);
 });
