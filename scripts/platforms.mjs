@@ -3,7 +3,8 @@
 // Runs the tests on every runtime that gyre supports, each fetched from the npm registry: the whole suite on the Nodes, the conformance
 // suites of the portable backends on Bun and Deno. Writes docs/platforms.md, and fails when a runtime differs in any way
 // that scripts/platforms/expected.json does not list, or no longer differs in one that it does.
-// With names (node20 bun ...) only those run, and the page is left alone.
+// With names (node20 bun ...) only those run, and the page has the others as they were when they ran last: each report is kept,
+// in scripts/platforms/reports/.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,6 +12,7 @@ import { runConformance } from './platforms/conformance.mjs';
 import { differences, expectedOf } from './platforms/differences.mjs';
 import { runSuite } from './platforms/node-suite.mjs';
 import { pageOf } from './platforms/page.mjs';
+import { keepReport, keptReport } from './platforms/reports.mjs';
 import { fetchRuntime, runtimes } from './platforms/runtimes.mjs';
 import { ensureDependencies, root } from './setup.mjs';
 
@@ -25,20 +27,18 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-/** @type {import('./platforms/page.mjs').Report[]} */
-const reports = [];
 let wrong = 0;
 for (const runtime of runtimes) {
   if (names.length > 0 && !names.includes(runtime.name)) continue;
   const began = performance.now();
+  const date = new Date().toISOString().slice(0, 10);
   const { command, version } = await fetchRuntime(runtime);
   process.stdout.write(`${runtime.title} ${version} ... `);
   const results =
     runtime.kind === 'node'
       ? await runSuite(runtime.name, command)
       : await runConformance(command, runtime.args);
-  const expected = expectedOf(runtime.name);
-  const found = differences(results, expected);
+  const found = differences(results, expectedOf(runtime.name));
   const count = (/** @type {string} */ state) => results.filter((result) => result.state === state).length;
   console.log(
     `${results.length} tests: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped ` +
@@ -46,12 +46,20 @@ for (const runtime of runtimes) {
   );
   for (const line of found) console.error(`  ${line}`);
   wrong += found.length;
-  reports.push({ runtime, version, results, expected });
+  keepReport(runtime.name, { version, date, system: `${process.platform} ${process.arch}`, results });
 }
 
-if (names.length === 0) {
-  writeFileSync(path.join(root, 'docs', 'platforms.md'), pageOf(reports));
-  console.log('docs/platforms.md: written');
+/** @type {import('./platforms/page.mjs').Report[]} */
+const reports = [];
+/** @type {import('./platforms/runtimes.mjs').Runtime[]} */
+const missing = [];
+for (const runtime of runtimes) {
+  const kept = keptReport(runtime.name);
+  if (kept === null) missing.push(runtime);
+  else reports.push({ runtime, expected: expectedOf(runtime.name), ...kept });
 }
+writeFileSync(path.join(root, 'docs', 'platforms.md'), pageOf(reports, missing));
+console.log('docs/platforms.md: written');
+if (missing.length > 0) console.log(`Never run here: ${missing.map(({ name }) => name).join(', ')}`);
 if (wrong > 0) console.error(`${wrong} differences that scripts/platforms/expected.json does not have right`);
 process.exitCode = wrong > 0 ? 1 : 0;

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import type { Expected, Result } from '../scripts/platforms/differences.mjs';
 import { differences, expectedOf } from '../scripts/platforms/differences.mjs';
 import { pageOf } from '../scripts/platforms/page.mjs';
+import { keepReport, keptReport } from '../scripts/platforms/reports.mjs';
 import { runtimes } from '../scripts/platforms/runtimes.mjs';
 import { suites } from './conformance/suites.ts';
 import { targets } from './conformance/targets.ts';
@@ -43,16 +47,61 @@ test('the page has a row for each platform, and each difference and each skipped
     result('left out', 'skipped', 'no tool'),
     result('left out, too', 'skipped', 'no tool'),
   ];
+  const report = { runtime, expected, date: '2031-05-06', system: 'linux x64' };
   const page = pageOf([
-    { runtime, version: '1.2.3', results, expected },
-    { runtime, version: '2.0.0', results: results.slice(1), expected },
+    { ...report, version: '1.2.3', results },
+    { ...report, version: '2.0.0', results: results.slice(1) },
   ]);
-  assert.match(page, /\| Node\.js \| 1\.2\.3 \| 4 \| 1 \| 2 \| 1 \|/);
+  assert.match(
+    page,
+    /\| version \| tests \|[\s\S]*\| Node\.js \| 1\.2\.3 \| 4 \| 1 \| 2 \| 1 \|[\s\S]*\nOn linux x64\.\n/,
+  );
+  assert.doesNotMatch(page, /2031|no report/);
   assert.match(page, /different\n\n\*\*cannot be done\*\*\n\nOn Node\.js 1:\n\n- listed \(node\)\n/);
   assert.match(
     page,
     /skipped\n\n\*\*no tool\*\*\n\nOn Node\.js 1, Node\.js 2:\n\n- left out \(node\)\n- left out, too \(node\)\n/,
   );
+});
+
+test('the page says when each platform ran where they did not run on one day, and of which there is no report', () => {
+  const [runtime, other] = runtimes;
+  assert.ok(runtime && other);
+  const report = { runtime, expected: [], results: [result('fine', 'passed')] };
+  const page = pageOf(
+    [
+      { ...report, version: '1.2.3', date: '2031-05-06', system: 'linux x64' },
+      { ...report, version: '2.0.0', date: '2031-05-07', system: 'linux arm64' },
+    ],
+    [other],
+  );
+  assert.match(page, /\| version \| run on \| tests \|/);
+  assert.match(page, /\| 1\.2\.3 \| 2031-05-06 \| 1 \|/);
+  assert.match(page, /\| 2\.0\.0 \| 2031-05-07 \| 1 \|/);
+  assert.match(
+    page,
+    /\nOn linux x64, linux arm64\.\n\nThere is no report of Node\.js 22: `npm run platforms -- node22` makes it\.\n/,
+  );
+  assert.doesNotMatch(page, /\| 22/);
+});
+
+test('a report is kept until the next of its platform', (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'gyre-reports-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const into = path.join(folder, 'made', 'when', 'needed');
+  const report = {
+    version: '1.2.3',
+    date: '2031-05-06',
+    system: 'linux x64',
+    results: [result('fine', 'passed')],
+  };
+  assert.equal(keptReport('node24', into), null);
+  keepReport('node24', report, into);
+  keepReport('bun', { ...report, version: '3.0.0' }, into);
+  assert.deepEqual(keptReport('node24', into), report);
+  keepReport('node24', { ...report, date: '2031-05-07' }, into);
+  assert.equal(keptReport('node24', into)?.date, '2031-05-07');
+  assert.equal(keptReport('bun', into)?.version, '3.0.0');
 });
 
 test('what is listed as different has a reason, and is a test that a backend has', () => {

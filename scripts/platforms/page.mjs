@@ -1,15 +1,21 @@
 import { reasonFor } from './differences.mjs';
 
 /**
- * @typedef {object} Report
+ * @typedef {object} About whom a report is, and what was expected of it
  * @property {import('./runtimes.mjs').Runtime} runtime
- * @property {string} version
- * @property {readonly import('./differences.mjs').Result[]} results
  * @property {readonly import('./differences.mjs').Expected[]} expected
+ *
+ * @typedef {import('./reports.mjs').Kept & About} Report
  */
 
-/** @param {readonly Report[]} reports @returns {string} the text of docs/platforms.md */
-export function pageOf(reports) {
+/**
+ * @param {readonly Report[]} reports
+ * @param {readonly import('./runtimes.mjs').Runtime[]} [missing] of which there is no report: the page only says so
+ * @returns {string} the text of docs/platforms.md
+ */
+export function pageOf(reports, missing = []) {
+  // Where all ran on one day, the page's own history says which.
+  const dated = new Set(reports.map(({ date }) => date)).size > 1;
   const lines = [
     '# Platforms',
     '',
@@ -19,14 +25,15 @@ export function pageOf(reports) {
     'one binary serves all of them; on Bun and Deno the conformance suites, for the portable backend (`node`, on the',
     'runtime’s own `node:` modules) and for the simulated one (`sim`).',
     '',
-    '| platform | version | tests | passed | skipped | different |',
-    '| --- | --- | ---: | ---: | ---: | ---: |',
-    ...reports.map(({ runtime, version, results }) => {
+    `| platform | version |${dated ? ' run on |' : ''} tests | passed | skipped | different |`,
+    `| --- | --- |${dated ? ' --- |' : ''} ---: | ---: | ---: | ---: |`,
+    ...reports.map(({ runtime, version, date, results }) => {
       const count = (/** @type {string} */ state) =>
         results.filter((result) => result.state === state).length;
       const cells = [
         runtime.title,
         version,
+        ...(dated ? [date] : []),
         results.length,
         count('passed'),
         count('skipped'),
@@ -35,8 +42,12 @@ export function pageOf(reports) {
       return `| ${cells.join(' | ')} |`;
     }),
     '',
-    `On ${process.platform} ${process.arch}.`,
+    `On ${[...new Set(reports.map(({ system }) => system))].join(', ')}.`,
     '',
+    ...missing.flatMap(({ name, title, range }) => [
+      `There is no report of ${title} ${range}: \`npm run platforms -- ${name}\` makes it.`,
+      '',
+    ]),
     '## What is different',
     '',
     ...listOf(
