@@ -1,17 +1,12 @@
 /** `openUnixConnection` and `startUnixServer`. */
-import { checkFunction, checkSignal } from '../base/validate.ts';
-import { runningLoop } from '../loop/context.ts';
 import type { Server } from '../net/server.ts';
 import type { UnixConnectionOptions, UnixServerOptions } from '../net/unix.ts';
 import { createUnixConnection, createUnixServer } from '../net/unix.ts';
-import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
-import { splitLimit } from './open.ts';
-import { StreamReader } from './reader.ts';
+import { openStreams, serveStreams } from './over-connection.ts';
+import type { StreamReader } from './reader.ts';
 import type { ConnectionCallback } from './stream-protocol.ts';
-import { StreamReaderProtocol } from './stream-protocol.ts';
-import { StreamWriter } from './writer.ts';
+import type { StreamWriter } from './writer.ts';
 
 /** The options of `loop.createUnixConnection`, and `limit`. */
 export interface OpenUnixConnectionOptions extends UnixConnectionOptions {
@@ -68,23 +63,9 @@ export function openUnixConnection(
   path: string | null = null,
   options: OpenUnixConnectionOptions = {},
 ): Future<[StreamReader, StreamWriter]> {
-  const [limit, { signal, ...rest }] = splitLimit(options);
-  checkSignal('options.signal', signal);
-  const loop = runningLoop();
-  const reader = new StreamReader({ ...limit, loop });
-  const protocol = new StreamReaderProtocol(loop, reader, null);
-  // An aborted signal starts nothing: the layer below sees to that. One that is aborted later cancels the whole.
-  const connecting = createUnixConnection(
-    loop,
-    () => protocol,
-    path,
-    signal?.aborted ? { ...rest, signal } : rest,
+  return openStreams('openUnixConnection', options, (loop, factory, rest) =>
+    createUnixConnection(loop, factory, path, rest),
   );
-  const opening = operation(loop, 'openUnixConnection', async (): Promise<[StreamReader, StreamWriter]> => {
-    const [transport] = await connecting;
-    return [reader, new StreamWriter(transport, protocol)];
-  });
-  return cancelOnAbort(opening, signal);
 }
 
 /**
@@ -134,10 +115,7 @@ export function startUnixServer(
   path: string | null = null,
   options: StartUnixServerOptions = {},
 ): Future<Server> {
-  checkFunction('callback', callback);
-  const [limit, rest] = splitLimit(options);
-  const loop = runningLoop();
-  const factory = (): StreamReaderProtocol =>
-    new StreamReaderProtocol(loop, new StreamReader({ ...limit, loop }), callback);
-  return createUnixServer(loop, factory, path, rest);
+  return serveStreams(callback, options, (loop, factory, rest) =>
+    createUnixServer(loop, factory, path, rest),
+  );
 }

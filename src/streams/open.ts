@@ -1,18 +1,14 @@
 /** `openConnection` and `startServer`. */
-import { checkFunction, checkSignal, invalidArgType } from '../base/validate.ts';
-import { runningLoop } from '../loop/context.ts';
 import type { ConnectionOptions } from '../net/connect.ts';
 import { connect } from '../net/connect.ts';
 import type { ServerOptions } from '../net/listen.ts';
 import { listen } from '../net/listen.ts';
 import type { Server } from '../net/server.ts';
-import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
-import { checkLimit, StreamReader } from './reader.ts';
+import { openStreams, serveStreams } from './over-connection.ts';
+import type { StreamReader } from './reader.ts';
 import type { ConnectionCallback } from './stream-protocol.ts';
-import { StreamReaderProtocol } from './stream-protocol.ts';
-import { StreamWriter } from './writer.ts';
+import type { StreamWriter } from './writer.ts';
 
 /** The options of `loop.createConnection`, and `limit`. */
 export interface OpenConnectionOptions extends ConnectionOptions {
@@ -69,18 +65,9 @@ export function openConnection(
   port: number | null = null,
   options: OpenConnectionOptions = {},
 ): Future<[StreamReader, StreamWriter]> {
-  const [limit, { signal, ...rest }] = splitLimit(options);
-  checkSignal('options.signal', signal);
-  const loop = runningLoop();
-  const reader = new StreamReader({ ...limit, loop });
-  const protocol = new StreamReaderProtocol(loop, reader, null);
-  // An aborted signal starts nothing: `connect` sees to that. One that is aborted later cancels the whole.
-  const connecting = connect(loop, () => protocol, host, port, signal?.aborted ? { ...rest, signal } : rest);
-  const opening = operation(loop, 'openConnection', async (): Promise<[StreamReader, StreamWriter]> => {
-    const [transport] = await connecting;
-    return [reader, new StreamWriter(transport, protocol)];
-  });
-  return cancelOnAbort(opening, signal);
+  return openStreams('openConnection', options, (loop, factory, rest) =>
+    connect(loop, factory, host, port, rest),
+  );
 }
 
 /**
@@ -125,18 +112,5 @@ export function startServer(
   port: number | null = null,
   options: StartServerOptions = {},
 ): Future<Server> {
-  checkFunction('callback', callback);
-  const [limit, rest] = splitLimit(options);
-  const loop = runningLoop();
-  const factory = (): StreamReaderProtocol =>
-    new StreamReaderProtocol(loop, new StreamReader({ ...limit, loop }), callback);
-  return listen(loop, factory, host, port, rest);
-}
-
-/** What the streams need, and what the layer below knows: it refuses options that it does not. */
-export function splitLimit<O extends { limit?: number }>(options: O): [{ limit?: number }, Omit<O, 'limit'>] {
-  if (typeof options !== 'object' || options === null) throw invalidArgType('options', options, 'an object');
-  const { limit, ...rest } = options;
-  checkLimit('options.limit', limit);
-  return [limit === undefined ? {} : { limit }, rest];
+  return serveStreams(callback, options, (loop, factory, rest) => listen(loop, factory, host, port, rest));
 }
