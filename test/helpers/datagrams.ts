@@ -8,11 +8,10 @@ import type {
   DatagramTransport,
   SocketAddress,
 } from '../../src/index.ts';
+import { Recording } from './recording.ts';
 
-/** A protocol that remembers what it was told, and lets a test wait for it. */
-export class DatagramRecorder implements DatagramProtocol {
-  /** `made`, `datagram`, `error`, `pause`, `resume`, `lost`. */
-  readonly log: string[] = [];
+/** A protocol that remembers what it was told: `made`, `datagram`, `error`, `pause`, `resume`, `lost`. */
+export class DatagramRecorder extends Recording implements DatagramProtocol {
   readonly datagrams: Buffer[] = [];
   /** From where each datagram came. */
   readonly senders: SocketAddress[] = [];
@@ -20,7 +19,6 @@ export class DatagramRecorder implements DatagramProtocol {
   /** Of `connectionLost`; undefined before. */
   exception: Error | null | undefined = undefined;
   #transport: DatagramTransport | null = null;
-  readonly #waiting: Set<() => void> = new Set();
 
   get transport(): DatagramTransport {
     if (this.#transport === null) throw new Error('no endpoint was opened yet');
@@ -42,45 +40,31 @@ export class DatagramRecorder implements DatagramProtocol {
 
   connectionMade(transport: DatagramTransport): void {
     this.#transport = transport;
-    this.#note('made');
+    this.note('made');
   }
 
   datagramReceived(data: Buffer, address: SocketAddress): void {
     this.datagrams.push(data);
     this.senders.push(address);
-    this.#note('datagram');
+    this.note('datagram');
   }
 
   errorReceived(exception: Error): void {
     this.errors.push(exception);
-    this.#note('error');
+    this.note('error');
   }
 
   pauseWriting(): void {
-    this.#note('pause');
+    this.note('pause');
   }
 
   resumeWriting(): void {
-    this.#note('resume');
+    this.note('resume');
   }
 
   connectionLost(exception: Error | null): void {
     this.exception = exception;
-    this.#note('lost');
-  }
-
-  /** Once `condition` holds. It is looked at whenever the protocol was told something. */
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.add(resolve);
-      });
-    }
-  }
-
-  /** Once the log has `word` as often as this. */
-  untilTold(word: string, times: number = 1): Promise<void> {
-    return this.until(() => this.log.filter((told) => told === word).length >= times);
+    this.note('lost');
   }
 
   async untilReceived(datagrams: number): Promise<void> {
@@ -89,13 +73,6 @@ export class DatagramRecorder implements DatagramProtocol {
 
   untilLost(): Promise<void> {
     return this.until(() => this.lost);
-  }
-
-  #note(word: string): void {
-    this.log.push(word);
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const resolve of waiting) resolve();
   }
 }
 

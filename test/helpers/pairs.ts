@@ -9,6 +9,7 @@ import type { BaseEventLoop, Protocol, Server, StreamProtocol, Transport } from 
 import { NodeEventLoop, UvEventLoop } from '../../src/index.ts';
 import type { Reports } from './loop-fixture.ts';
 import { withLoop } from './loop-fixture.ts';
+import { Recording } from './recording.ts';
 
 /** Whether `onNode()` gives the native loop: with GYRE_TEST_BACKEND=uv. */
 export const isNative: boolean = process.env.GYRE_TEST_BACKEND === 'uv';
@@ -50,10 +51,8 @@ function track<H extends Socket | NodeServer>(handle: H): H {
   return handle;
 }
 
-/** A protocol that remembers what it was told, and lets a test wait for it. */
-export class Recorder implements Protocol {
-  /** `made`, `data`, `eof`, `pause`, `resume`, `lost`: data that came in several pieces counts once. */
-  readonly log: string[] = [];
+/** A protocol that remembers what it was told: `made`, `data` (in several pieces: once), `eof`, `pause`, `resume`, `lost`. */
+export class Recorder extends Recording implements Protocol {
   readonly chunks: Buffer[] = [];
   received: number = 0;
   /** What `eofReceived` answers. */
@@ -62,7 +61,6 @@ export class Recorder implements Protocol {
   exception: Error | null | undefined = undefined;
   paused: boolean = false;
   #transport: Transport | null = null;
-  readonly #waiting: Set<() => void> = new Set();
 
   get transport(): Transport {
     if (this.#transport === null) throw new Error('no connection was made yet');
@@ -80,48 +78,34 @@ export class Recorder implements Protocol {
 
   connectionMade(transport: Transport): void {
     this.#transport = transport;
-    this.#note('made');
+    this.note('made');
   }
 
   dataReceived(data: Buffer): void {
     this.chunks.push(data);
     this.received += data.length;
     if (this.log.at(-1) === 'data') this.log.pop();
-    this.#note('data');
+    this.note('data');
   }
 
   eofReceived(): boolean {
-    this.#note('eof');
+    this.note('eof');
     return this.keepOpen;
   }
 
   pauseWriting(): void {
     this.paused = true;
-    this.#note('pause');
+    this.note('pause');
   }
 
   resumeWriting(): void {
     this.paused = false;
-    this.#note('resume');
+    this.note('resume');
   }
 
   connectionLost(exception: Error | null): void {
     this.exception = exception;
-    this.#note('lost');
-  }
-
-  /** Once `condition` holds. It is looked at whenever the protocol was told something. */
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.add(resolve);
-      });
-    }
-  }
-
-  /** Once the log has `word`. */
-  untilTold(word: string): Promise<void> {
-    return this.until(() => this.log.includes(word));
+    this.note('lost');
   }
 
   /** Once `bytes` were received; answers all that was. */
@@ -132,13 +116,6 @@ export class Recorder implements Protocol {
 
   untilLost(): Promise<void> {
     return this.until(() => this.lost);
-  }
-
-  #note(word: string): void {
-    this.log.push(word);
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const resolve of waiting) resolve();
   }
 }
 

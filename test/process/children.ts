@@ -8,22 +8,23 @@ import type {
   Transport,
 } from '../../src/index.ts';
 import { getRunningLoop, sleep } from '../../src/index.ts';
+import { Recording } from '../helpers/recording.ts';
 
 /** Without these there is no `/bin/sh`, and no `/proc` to look into. */
 export const skipNotLinux: string | false =
   process.platform === 'linux' ? false : 'looks into /proc, which only Linux has';
 
-/** A protocol that remembers what it was told, and lets a test wait for it. */
-export class ChildRecorder implements SubprocessProtocol {
-  /** `made`, `data 1`, `lost 2` (a pipe), `exited`, `lost`, `pause`, `resume`: data in several pieces counts once. */
-  readonly log: string[] = [];
+/**
+ * A protocol that remembers what it was told: `made`, `data 1` (in several pieces: once), `lost 2` (a pipe), `exited`, `lost`, `pause`,
+ * `resume`.
+ */
+export class ChildRecorder extends Recording implements SubprocessProtocol {
   /** By the child's descriptor. */
   readonly chunks: [Buffer[], Buffer[], Buffer[]] = [[], [], []];
   readonly pipeExceptions: Map<number, Error | null> = new Map();
   /** Of `connectionLost`; undefined before. */
   exception: Error | null | undefined = undefined;
   #transport: SubprocessTransport | null = null;
-  readonly #waiting: Set<() => void> = new Set();
 
   get transport(): SubprocessTransport {
     if (this.#transport === null) throw new Error('no child was started yet');
@@ -71,26 +72,6 @@ export class ChildRecorder implements SubprocessProtocol {
 
   bytes(fd: number): number {
     return (this.chunks[fd] as Buffer[]).reduce((sum, chunk) => sum + chunk.length, 0);
-  }
-
-  /** Once `condition` holds. It is looked at whenever the protocol was told something. */
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.add(resolve);
-      });
-    }
-  }
-
-  untilTold(word: string): Promise<void> {
-    return this.until(() => this.log.includes(word));
-  }
-
-  note(word: string): void {
-    this.log.push(word);
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const resolve of waiting) resolve();
   }
 }
 
