@@ -17,6 +17,7 @@ import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { BaseEventLoop } from '../../src/index.ts';
 import { currentTask, getRunningLoop, LoopError, NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
 import { ca, server as certificate } from '../helpers/certificates.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import {
   closed,
@@ -69,11 +70,6 @@ function onManual(
 
 async function untilClosed(stream: Duplex): Promise<void> {
   if (!stream.closed) await once(stream, 'close');
-}
-
-/** Lets the host's ticks and microtasks run dry. */
-async function settle(): Promise<void> {
-  for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 test(
@@ -265,17 +261,17 @@ test(
     transport.takesAll = false;
     const log = logOf(duplex);
     duplex.end('hello');
-    await settle();
+    await hostPasses();
     assert.deepEqual(transport.calls, ['write 5', 'writeEof']);
     assert.deepEqual(log, []);
     transport.flush();
-    await settle();
+    await hostPasses();
     assert.deepEqual(log, ['finish']);
     transport.receiveEnd();
     duplex.resume();
-    await settle();
+    await hostPasses();
     transport.lose(null);
-    await settle();
+    await hostPasses();
     assert.deepEqual(log, ['finish', 'end', 'close']);
   }),
 );
@@ -286,11 +282,11 @@ test(
     async (transport, duplex) => {
       const log = logOf(duplex);
       duplex.end('hello');
-      await settle();
+      await hostPasses();
       assert.deepEqual(transport.calls, ['write 5', 'close']);
       transport.lose(null);
       duplex.resume();
-      await settle();
+      await hostPasses();
       assert.deepEqual(log, ['finish', 'close']);
     },
     {},
@@ -304,14 +300,14 @@ test(
     transport.takesAll = false;
     duplex.write('hello');
     duplex.destroy();
-    await settle();
+    await hostPasses();
     await sleep(0);
     await sleep(0);
     await sleep(0);
     assert.deepEqual(transport.calls, ['write 5', 'close', 'abort']);
     assert.equal(duplex.closed, false);
     transport.lose(null);
-    await settle();
+    await hostPasses();
     assert.equal(duplex.closed, true);
   }),
 );
@@ -357,7 +353,7 @@ test(
     duplex.resetAndDestroy();
     assert.deepEqual(transport.calls, ['abort']);
     transport.lose(null);
-    await settle();
+    await hostPasses();
     assert.equal(duplex.closed, true);
   }),
 );
@@ -369,14 +365,14 @@ test(
     transport.receive('one ');
     transport.receive('two');
     transport.lose(Object.assign(new Error('gone'), { code: 'ECONNRESET' }));
-    await settle();
+    await hostPasses();
     assert.deepEqual(log, []);
     const texts: string[] = [];
     await assert.rejects(async () => {
       for await (const data of duplex) texts.push(String(data));
     }, /gone/);
     assert.equal(texts.join(''), 'one two');
-    await settle();
+    await hostPasses();
     assert.deepEqual(log, ['error ECONNRESET', 'close']);
   }),
 );
@@ -391,7 +387,7 @@ test(
       duplex.write('hello', (failure) => resolve([failure]));
     });
     assert.match(String(error), /gone/);
-    await settle();
+    await hostPasses();
     assert.deepEqual(log, ['error ECONNRESET', 'close']);
   }),
 );
@@ -404,10 +400,10 @@ test(
     transport.high = 0;
     const failures: unknown[] = [];
     duplex.write('hello', (error) => failures.push(error));
-    await settle();
+    await hostPasses();
     assert.equal(failures.length, 0);
     transport.lose(null);
-    await settle();
+    await hostPasses();
     assert.equal((failures[0] as LoopError).code, 'ERR_TRANSPORT_CLOSED');
     assert.deepEqual(log, ['error ERR_TRANSPORT_CLOSED', 'close']);
   }),
@@ -419,9 +415,9 @@ test(
     const log = logOf(duplex);
     transport.close();
     duplex.write('hello');
-    await settle();
+    await hostPasses();
     transport.lose(null);
-    await settle();
+    await hostPasses();
     assert.deepEqual(transport.calls, ['close', 'close']);
     assert.deepEqual(log, ['error ERR_TRANSPORT_CLOSED', 'close']);
   }),
@@ -434,10 +430,10 @@ test(
       const log = logOf(duplex);
       transport.receive('last words');
       transport.lose(null);
-      await settle();
+      await hostPasses();
       assert.deepEqual(log, []);
       assert.equal(String(duplex.read()), 'last words');
-      await settle();
+      await hostPasses();
       assert.deepEqual(log, ['close']);
     },
     { allowHalfOpen: true },
@@ -452,10 +448,10 @@ test(
       transport.receive('last words');
       transport.receiveEnd();
       transport.lose(null);
-      await settle();
+      await hostPasses();
       assert.deepEqual(log, []);
       duplex.resume();
-      await settle();
+      await hostPasses();
       assert.deepEqual(log, ['end', 'finish', 'close']);
     },
     { allowHalfOpen: true },
@@ -525,10 +521,10 @@ test(
       duplex.write('hello', () => {
         done = true;
       });
-      await settle();
+      await hostPasses();
       assert.equal(done, false);
       transport.flush();
-      await settle();
+      await hostPasses();
       assert.equal(done, true);
       duplex.destroy();
       transport.lose(null);
@@ -734,7 +730,7 @@ test(
       duplex,
     );
     assert.deepEqual(log, []);
-    await settle();
+    await hostPasses();
     assert.deepEqual(log, ['connect', 'ready']);
     duplex.destroy();
     transport.lose(null);
@@ -786,7 +782,7 @@ test('toDuplex(): while the loop does not run nothing moves; when it runs again 
         text += String(data);
       });
       socket.end('hello');
-      await settle();
+      await hostPasses();
       assert.equal(text, '');
       await loop.runUntilComplete(async () => {
         await once(duplex, 'close');

@@ -6,6 +6,7 @@ import { toWebStreams } from '../../src/entry/node.ts';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { BaseEventLoop, Transport } from '../../src/index.ts';
 import { NodeEventLoop, Protocol } from '../../src/index.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { closed, connectedPair, foreignClient, onNode, Recorder } from '../helpers/pairs.ts';
 import { ManualTransport } from './manual-transport.ts';
@@ -38,10 +39,6 @@ function onManual(
           await body(transport, toWebStreams(transport, options));
         }),
     );
-}
-
-async function settle(): Promise<void> {
-  for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 async function textOf(readable: WebStreams['readable']): Promise<string> {
@@ -88,14 +85,14 @@ test(
   'toWebStreams(): what is not read pauses the transport',
   onManual(
     async (transport, { readable }) => {
-      await settle();
+      await hostPasses();
       transport.receive('12345');
       assert.equal(transport.reading, true);
       transport.receive('67890');
       assert.equal(transport.reading, false);
       const reader = readable.getReader();
       await reader.read();
-      await settle();
+      await hostPasses();
       assert.equal(transport.reading, true);
       transport.receive('abcdefghij');
       assert.equal(transport.reading, false);
@@ -117,12 +114,12 @@ test(
     const writing = writer.write(Buffer.from('hello')).then(() => {
       done = true;
     });
-    await settle();
+    await hostPasses();
     assert.deepEqual([done, transport.calls], [false, ['write 5']]);
     transport.flush();
     await writing;
     const closing = writer.close();
-    await settle();
+    await hostPasses();
     assert.deepEqual(transport.calls, ['write 5', 'writeEof']);
     await closing;
     transport.lose(null);
@@ -281,7 +278,7 @@ test(
     const closing = writable.close().then(() => {
       done = true;
     });
-    await settle();
+    await hostPasses();
     assert.equal(done, false);
     transport.lose(null);
     await closing;
@@ -312,7 +309,7 @@ test(
     transport.takesAll = false;
     const writing = writable.getWriter().write('hello');
     writing.catch(() => {});
-    await settle();
+    await hostPasses();
     transport.lose(null);
     await assert.rejects(writing, { code: 'ERR_TRANSPORT_CLOSED' });
     await assert.rejects(textOf(readable), { code: 'ERR_TRANSPORT_CLOSED' });

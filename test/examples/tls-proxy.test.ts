@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { ca, certificatePath } from '../helpers/certificates.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { closed, freePort, listeningNodeServer } from '../helpers/pairs.ts';
 import type { Program } from './program.ts';
 import { withProgram } from './program.ts';
@@ -73,7 +74,7 @@ test('examples/tls-proxy.ts reads no faster than the other side takes it', async
     let before = -1;
     while (written !== before) {
       before = written;
-      for (let i = 0; i < 100; i++) await new Promise((resolve) => setImmediate(resolve));
+      await hostPasses(100);
       await once(client, 'drain', { signal: AbortSignal.timeout(300) }).catch(() => {});
     }
     assert.ok(written < total, 'the proxy took everything');

@@ -5,6 +5,7 @@ import { addon } from '../../src/backend/uv/dispatch.ts';
 import type { BaseEventLoop, SocketAddress } from '../../src/index.ts';
 import { AF_INET, AF_INET6, AF_UNIX, Socket, sleep, UvEventLoop } from '../../src/index.ts';
 import { whyNoNativeBackend } from '../../src/loops/uv-event-loop.ts';
+import { hostPass } from './host-pass.ts';
 import type { Reports } from './loop-fixture.ts';
 import { withLoop } from './loop-fixture.ts';
 
@@ -37,12 +38,6 @@ export function openEnds(): number {
       return false;
     }
   }).length;
-}
-
-export function hostPass(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 /** Turns of the loop, with the host's poll between them: time for what is ready to be told. */

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import type { BufferedProtocol, Transport } from '../../src/index.ts';
 import { Protocol } from '../../src/index.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { closed, foreignServer, onNode, Recorder } from '../helpers/pairs.ts';
 
 const isNative = process.env.GYRE_TEST_BACKEND === 'uv';
@@ -129,7 +130,7 @@ test(
     for (let length = 10; length < text.length + 10; length += 10) {
       await near.until(() => near.text.length >= Math.min(length, text.length));
       const { length: updates } = near.updates;
-      for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve));
+      await hostPasses(5);
       assert.equal(near.updates.length, updates);
       near.transport.resumeReading();
     }

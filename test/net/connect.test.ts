@@ -15,6 +15,7 @@ import {
   NodeEventLoop,
   Protocol,
 } from '../../src/index.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { closed, freePort, listeningNodeServer, onNode, Recorder } from '../helpers/pairs.ts';
 import { fakeNet } from './fake-net.ts';
 import { assertSockets, socketCount } from './sockets.ts';
@@ -45,7 +46,7 @@ test('createConnection() may be called before the loop runs', async () => {
   const { server, port } = await listeningNodeServer();
   const recorder = new Recorder();
   const connecting = loop.createConnection(() => recorder, '127.0.0.1', port);
-  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  await hostPasses();
   assert.deepEqual(recorder.log, []);
   const [transport] = await loop.runUntilComplete(connecting);
   await loop.runUntilComplete(() => transport[Symbol.asyncDispose]());

@@ -14,14 +14,10 @@ import {
   freeUdpPort,
   nodeSocket,
 } from '../helpers/datagrams.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { needsNodeSockets, onNode } from '../helpers/pairs.ts';
 import { assertSockets, socketCount } from './sockets.ts';
-
-/** The host polls, and whatever it tells is told. */
-async function idle(): Promise<void> {
-  for (let i = 0; i < 30; i++) await new Promise((resolve) => setImmediate(resolve));
-}
 
 // --- the end ---
 
@@ -42,7 +38,7 @@ for (const ending of ['close', 'abort'] as const) {
       await far.untilLost();
       transport.close();
       transport.abort();
-      await idle();
+      await hostPasses();
       assert.deepEqual([far.log, far.exception], [['made', 'lost'], null]);
       assert.deepEqual(turns, ['next turn, lost: false']);
       const again = await endpoint(loop, { localAddr: [host, port] });
@@ -88,13 +84,13 @@ test(
     near.transport.close();
     for (let i = 0; i < 4; i++) near.transport.sendto('dropped');
     await near.untilLost();
-    await idle();
+    await hostPasses();
     assert.deepEqual(warnings, []);
     near.transport.sendto('dropped');
-    await idle();
+    await hostPasses();
     assert.equal(warnings.length, 1);
     for (let i = 0; i < 9; i++) near.transport.sendto('dropped');
-    await idle();
+    await hostPasses();
     process.removeListener('warning', listener);
     assert.equal(warnings.length, 1);
     assert.equal((warnings as (Error & { code?: string })[])[0]?.code, 'GYRE_WRITE_AFTER_CLOSE');
@@ -234,7 +230,7 @@ test('while the loop is stopped no protocol is called; what came meanwhile waits
       const { near, far } = await loop.runUntilComplete(() => endpointPair(loop));
       for (let i = 0; i < 20; i++) near.transport.sendto(`${i}`);
       far.transport.sendto(Buffer.alloc(70_000), addressOf(near));
-      await idle();
+      await hostPasses();
       assert.deepEqual([near.log, far.log], [['made'], ['made']]);
       await loop.runUntilComplete(async () => {
         await far.untilReceived(20);
@@ -247,7 +243,7 @@ test('while the loop is stopped no protocol is called; what came meanwhile waits
       );
       assert.deepEqual(far.codes, ['EMSGSIZE']);
       near.transport.sendto('21');
-      await idle();
+      await hostPasses();
       await loop.runUntilComplete(() => far.untilReceived(22));
       await loop.runUntilComplete(() => endAll(near, far));
     },
@@ -264,11 +260,11 @@ test('a stopped loop holds so much and no more: what comes then is lost, as in a
       for (const expected of [held, 2 * held]) {
         for (let round = 0; round < 20; round++) {
           for (let i = 0; i < 10; i++) near.transport.sendto(piece);
-          await idle();
+          await hostPasses();
         }
         await loop.runUntilComplete(async () => {
           await far.untilReceived(expected);
-          await idle();
+          await hostPasses();
         });
         assert.equal(far.datagrams.length, expected);
       }
@@ -285,10 +281,10 @@ test('close() and abort() while the loop is stopped free the port at once; the p
       for (const ending of ['close', 'abort'] as const) {
         const { near, far } = await loop.runUntilComplete(() => endpointPair(loop));
         near.transport.sendto('never read');
-        await idle();
+        await hostPasses();
         far.transport[ending]();
         const before = socketCount();
-        await idle();
+        await hostPasses();
         await assertSockets(before - (socketCount() < before ? 1 : 0), 'the socket is still open');
         assert.deepEqual(far.log, ['made']);
         await loop.runUntilComplete(() => far.untilLost());
@@ -313,7 +309,7 @@ test('a loop that is stopped and run again for every few turns carries a convers
         await loop.runUntilComplete(async () => {
           for (let j = 0; j < i % 4; j++) await sleep(0);
         });
-        if (i % 3 === 0) await idle();
+        if (i % 3 === 0) await hostPasses();
       }
       assert.deepEqual(
         near.texts,
@@ -340,7 +336,7 @@ test('closing the loop ends open endpoints and names each; no protocol hears of 
           (name) => `the event loop was closed, but an endpoint for datagrams on ${name} was still open`,
         ),
       );
-      await idle();
+      await hostPasses();
       assert.deepEqual([near.log, far.log], [['made'], ['made']]);
       assert.equal(near.transport.isClosing(), true);
       near.transport.sendto('dropped');

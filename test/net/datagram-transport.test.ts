@@ -14,12 +14,8 @@ import {
   freeUdpPort,
   nodeSocket,
 } from '../helpers/datagrams.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { assertFileno, needsNodeSockets, onNode } from '../helpers/pairs.ts';
-
-/** The host polls, and whatever it tells is told. */
-async function idle(): Promise<void> {
-  for (let i = 0; i < 30; i++) await new Promise((resolve) => setImmediate(resolve));
-}
 
 // --- what is sent arrives ---
 
@@ -177,7 +173,7 @@ test(
     far.transport.sendto('anybody?', ['127.0.0.1', port]);
     near.transport.sendto('the next thing that happens');
     await far.untilReceived(1);
-    await idle();
+    await hostPasses();
     assert.deepEqual(far.log, ['made', 'datagram']);
     await endAll(near, far);
   }),
@@ -270,7 +266,7 @@ test(
     for (const data of [undefined, null, 5, {}, [1, 2], new ArrayBuffer(2)]) {
       assert.throws(() => four.transport.sendto(data as string, ['127.0.0.1', 80]), type);
     }
-    await idle();
+    await hostPasses();
     assert.deepEqual([four.log, six.log], [['made'], ['made']]);
     await endAll(four, six);
   }),
@@ -381,7 +377,7 @@ test(
       const [host, port] = transport.getExtraInfo('sockname') as [string, number];
       transport.sendto('to myself', [host, port]);
       transport.sendto(Buffer.alloc(70_000), [host, port]);
-      await idle();
+      await hostPasses();
       await transport[Symbol.asyncDispose]();
     }
   }),

@@ -23,6 +23,7 @@ import { fileURLToPath } from 'node:url';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { BaseEventLoop, ReadTransport, WriteTransport } from '../../src/index.ts';
 import { CancelledError, sleep } from '../../src/index.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { makeLoop, onNode, Recorder } from '../helpers/pairs.ts';
 import { terminal } from '../helpers/terminal.ts';
 import { inDirectory, isOpen, noPython, pipeEnds } from '../helpers/unix-pairs.ts';
@@ -727,7 +728,7 @@ describe('the end before the beginning', { skip: noPipes }, () => {
     writeSync(first.write, 'hello');
     closeSync(first.write);
     closeSync(second.read);
-    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    await hostPasses();
     assert.deepEqual([reader.log, writer.log], [['made'], ['made']]);
     await loop.runUntilComplete(async () => {
       await reader.untilLost();

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import type { Server, Transport } from '../../src/index.ts';
 import { NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { closed, freePort, listeningNodeServer, onNode, portOf, Recorder } from '../helpers/pairs.ts';
 import { assertSockets, socketCount } from './sockets.ts';
@@ -515,7 +516,7 @@ test('clients that connect while the loop is stopped are served when it runs aga
         socket.write(`${i}`);
         sockets.push(socket);
       }
-      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+      await hostPasses();
       assert.equal(accepted.length, 0);
       await loop.runUntilComplete(async () => {
         while (accepted.length < 3) await sleep(0);
@@ -540,7 +541,7 @@ for (const ending of ['the server', 'the loop'] as const) {
         const before = socketCount();
         const { server, port, accepted } = await loop.runUntilComplete(() => recording(loop));
         const sockets = [await dial(port), await dial(port)];
-        for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+        await hostPasses();
         const ended = sockets.map((socket) => once(socket, 'close').catch(() => {}));
         if (ending === 'the server') {
           server.close();

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { formatAddress } from '../../src/base/address.ts';
 import type { SocketAddress } from '../../src/index.ts';
 import { NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import {
   cloggedPair,
@@ -19,11 +20,6 @@ import {
   recorders,
 } from '../helpers/pairs.ts';
 import { assertSockets, socketCount } from './sockets.ts';
-
-/** The host polls, and whatever it tells is told; the loop does not run. */
-async function idle(): Promise<void> {
-  for (let i = 0; i < 30; i++) await new Promise((resolve) => setImmediate(resolve));
-}
 
 // --- a stopped loop ---
 
@@ -38,17 +34,17 @@ test('while the loop is stopped no protocol is called, and when it runs again no
 
       // Small data, then much, then the end; and in the other direction.
       socket.write('first');
-      await idle();
+      await hostPasses();
       transport.write('written while it is stopped');
       await once(socket, 'data');
       assert.equal(Buffer.concat(chunks).toString(), 'written while it is stopped');
       socket.end(Buffer.alloc(1024 * 1024, 'x'));
-      await idle();
+      await hostPasses();
       assert.deepEqual(near.log, ['made']);
       assert.equal(transport.isClosing(), false);
 
       await loop.runUntilComplete(() => near.untilReceived(5 + 1024 * 1024));
-      await idle();
+      await hostPasses();
       await loop.runUntilComplete(() => near.untilLost());
       assert.deepEqual(near.log, ['made', 'data', 'eof', 'lost']);
       assert.equal(near.exception, null);
@@ -64,7 +60,7 @@ test('a reset while the loop is stopped is told when it runs again', () =>
       const near = new Recorder();
       const { transport, socket } = await loop.runUntilComplete(() => foreignServer(loop, near));
       socket.resetAndDestroy();
-      await idle();
+      await hostPasses();
       assert.deepEqual(near.log, ['made']);
       await loop.runUntilComplete(() => near.untilLost());
       assert.deepEqual(near.log, ['made', 'lost']);
@@ -87,7 +83,7 @@ test('close() and abort() while the loop is stopped reach the peer at once, and 
             : once(socket, 'error').then(([error]) => (error as NodeJS.ErrnoException).code);
         transport[how]();
         assert.equal(await seen, how === 'close' ? 'end' : 'ECONNRESET');
-        await idle();
+        await hostPasses();
         assert.deepEqual(near.log, ['made']);
         await loop.runUntilComplete(() => near.untilLost());
         assert.equal(near.exception, null);
@@ -102,10 +98,10 @@ test('a clogged transport of a stopped loop sends the rest when it runs again', 
     async (loop) => {
       const { near, far, written } = await loop.runUntilComplete(() => cloggedPair(loop));
       near.transport.close();
-      await idle();
+      await hostPasses();
       assert.deepEqual(near.log, ['made', 'pause']);
       far.transport.resumeReading();
-      await idle();
+      await hostPasses();
       assert.deepEqual(far.log, ['made']);
       await loop.runUntilComplete(async () => {
         await far.untilLost();
@@ -137,7 +133,7 @@ test('a loop that is stopped and run again for every few turns carries a convers
         await loop.runUntilComplete(async () => {
           for (let j = 0; j < i % 4; j++) await sleep(0);
         });
-        if (i % 3 === 0) await idle();
+        if (i % 3 === 0) await hostPasses();
       }
       assert.equal(near.text, sent);
       await loop.runUntilComplete(async () => {
@@ -178,7 +174,7 @@ test('closing the loop ends open transports and servers and names each; no proto
         `the event loop was closed, but a server was still listening on 127.0.0.1:${port}, [::1]:${port}`,
       ]);
       assert.deepEqual([server.isServing(), near.transport.isClosing()], [false, true]);
-      await idle();
+      await hostPasses();
       assert.deepEqual(
         all.map(({ log }) => log),
         logs,
@@ -201,7 +197,7 @@ test('closing the loop names transports that were on their way to the end, too',
       assert.equal(messages.length, 2);
       assert.match(messages.join('\n'), /was still closing/);
       assert.match(messages.join('\n'), /was still eofSent/);
-      await idle();
+      await hostPasses();
       assert.deepEqual([near.lost, far.lost], [false, false]);
     },
   ));
@@ -238,7 +234,7 @@ test('closing the loop gives up what is being opened and names it; nothing opens
       assert.match(messages, /a server was still starting/);
       assert.match(messages, /opening a server on \[::1\]:\d+ was still under way/);
       assert.deepEqual(await Promise.all(outcomes), Array(4).fill('ERR_CANCELLED'));
-      await idle();
+      await hostPasses();
       assert.equal(made, 0);
       await closed(foreign);
       await assertSockets(before, 'a socket is left');
@@ -262,7 +258,7 @@ test('an operation that goes on after its loop was closed, between two awaits, o
         };
       }
       loop.close();
-      await idle();
+      await hostPasses();
       assert.deepEqual(asked, []);
       reports.take();
     },
@@ -288,7 +284,7 @@ test('closing the loop after any number of turns of opening leaves no socket', a
         assert.ok(reports.take().length > 0);
       },
     );
-    await idle();
+    await hostPasses();
     await assertSockets(open, `closed after ${turns} turns`);
   }
   await closed(foreign);

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { SecureVersion } from 'node:tls';
 import { NodeEventLoop, Protocol, sleep, TimeoutError } from '../../src/index.ts';
 import { clientTls, serverTls } from '../helpers/certificates.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { closed, listeningNodeServer, onNode, portOf, Recorder } from '../helpers/pairs.ts';
 import { FAULTS, faultyProxy } from './faulty-proxy.ts';
 import { assertSockets, socketCount } from './sockets.ts';
@@ -452,7 +453,7 @@ test('a loop that is stopped in the middle of it goes on when it runs again', as
   const connecting = loop.createConnection(() => near, '127.0.0.1', port, { ssl: clientTls() });
   while (!connecting.done()) {
     await loop.runUntilComplete(() => sleep(0));
-    for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+    await hostPasses(5);
   }
   await loop.runUntilComplete(async () => {
     far = await next();
@@ -460,7 +461,7 @@ test('a loop that is stopped in the middle of it goes on when it runs again', as
   // Written while it does not run.
   near.transport.write('outside');
   (far as unknown as Recorder).transport.write(Buffer.alloc(300_000));
-  for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+  await hostPasses(50);
   assert.deepEqual(near.log, ['made']);
   await loop.runUntilComplete(async () => {
     await near.untilReceived(300_000);

@@ -22,13 +22,13 @@ import type { Ends } from '../helpers/descriptors.ts';
 import {
   addressOf,
   connectedSockets,
-  hostPass,
   noNative,
   onUv,
   passes,
   pipe,
   socketPair,
 } from '../helpers/descriptors.ts';
+import { hostPass } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { portOf } from '../helpers/pairs.ts';
 

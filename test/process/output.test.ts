@@ -11,6 +11,7 @@ import {
   STDOUT,
   sleep,
 } from '../../src/index.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { onNode } from '../helpers/pairs.ts';
 import {
   ChildRecorder,
@@ -61,7 +62,7 @@ test(
       const command = 'head -c 30000 /dev/zero; head -c 30000 /dev/zero >&2';
       const [transport] = await loop.subprocessShell(() => recorder, command, { stderr });
       await recorder.untilTold('exited');
-      for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+      await hostPasses(50);
       await sleep(0.02);
       assert.deepEqual(
         recorder.log.filter((word) => /data|lost [12]|lost$/.test(word)),

@@ -13,6 +13,7 @@ import type {
 } from '../../src/backend/backend.ts';
 import { SimBackend } from '../../src/backend/sim/index.ts';
 import { BaseEventLoop, NodeEventLoop, STDOUT, SubprocessProtocol, sleep } from '../../src/index.ts';
+import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
 import {
@@ -516,7 +517,7 @@ test('a child that ends while the loop is stopped: told when it runs again', asy
     async (loop) => {
       const recorder = await loop.runUntilComplete(() => startShell(loop, 'echo out; exit 5'));
       await eventuallyWithoutLoop(() => recorder.transport.getReturncode() !== null);
-      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+      await hostPasses();
       assert.deepEqual(recorder.log, ['made']);
       recorder.transport.kill();
       await loop.runUntilComplete(() => recorder.untilTold('lost'));

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { held } from '../../fuzz/handles.ts';
-import { pass } from './raw-addon.ts';
+import { hostPass } from '../../helpers/host-pass.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
@@ -30,7 +30,7 @@ function worker(name: string, end: string = 'terminated'): Worker {
 }
 
 async function untilDescriptors(before: number): Promise<void> {
-  for (let polls = 0; polls < 2000 && held().descriptors > before; polls++) await pass();
+  for (let polls = 0; polls < 2000 && held().descriptors > before; polls++) await hostPass();
   assert.ok(held().descriptors <= before, `${held().descriptors} descriptors, and ${before} before`);
 }
 

@@ -24,7 +24,8 @@ import {
 } from '../../../src/index.ts';
 import type { Held } from '../../fuzz/handles.ts';
 import { held } from '../../fuzz/handles.ts';
-import { pass, RawAddon } from './raw-addon.ts';
+import { hostPass } from '../../helpers/host-pass.ts';
+import { RawAddon } from './raw-addon.ts';
 
 const ENOMEM = -12;
 
@@ -55,14 +56,14 @@ async function failEverywhere(scenario: (loop: UvEventLoop) => Promise<unknown>)
   for (let n = 0; ; n++) {
     const fired = await runFailing(n, scenario);
     await untilNothingIsOpen();
-    for (let passes = 0; passes < 5000 && isMore(held(), before); passes++) await pass();
+    for (let passes = 0; passes < 5000 && isMore(held(), before); passes++) await hostPass();
     assert.ok(!isMore(held(), before), `allocation ${n}: ${JSON.stringify([before, held()])}`);
     if (!fired) return n;
   }
 }
 
 async function untilNothingIsOpen(): Promise<void> {
-  while (addon().openCount() > 0) await pass();
+  while (addon().openCount() > 0) await hostPass();
 }
 
 function isMore(now: Held, before: Held): boolean {

@@ -9,8 +9,9 @@ import { Protocol, sleep, UvEventLoop } from '../../../src/index.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { collectGarbage } from '../../helpers/gc.ts';
 import { giveAway } from '../../helpers/give-away.ts';
+import { hostPass } from '../../helpers/host-pass.ts';
 import type { Record_ } from './raw-addon.ts';
-import { dataOf, MESSAGE, pass, RawAddon, READ, WRITTEN } from './raw-addon.ts';
+import { dataOf, MESSAGE, RawAddon, READ, WRITTEN } from './raw-addon.ts';
 import { datagramPair, tcpPair } from './raw-pairs.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
@@ -80,7 +81,7 @@ test('what is being written is not read any more when it is given away: the writ
   addon.shutdown(near);
   let received = 0;
   for (;;) {
-    while (raw.records.length === 0) await pass();
+    while (raw.records.length === 0) await hostPass();
     const record = raw.records.shift() as Record_;
     if (record.kind !== READ) break;
     const part = dataOf(record);

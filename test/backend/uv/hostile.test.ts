@@ -12,7 +12,8 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Id } from '../../../src/backend/uv/addon.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
-import { ACCEPTED, CONNECTED, dataOf, pass, RawAddon, READ } from './raw-addon.ts';
+import { hostPass, hostPasses } from '../../helpers/host-pass.ts';
+import { ACCEPTED, CONNECTED, dataOf, RawAddon, READ } from './raw-addon.ts';
 import { tcpPair } from './raw-pairs.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
@@ -158,7 +159,7 @@ class World {
     const gone = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
     await this.raw.take(CONNECTED, gone);
     addon.close(gone);
-    await pass();
+    await hostPass();
     const connecting = addon.tcpConnect('127.0.0.1', port, 0, null, 0);
     const datagram = addon.datagram(
       2,
@@ -335,7 +336,7 @@ async function inAWorld(body: (world: World) => Promise<void> | void): Promise<v
   const world = new World();
   await world.make();
   await body(world);
-  for (let i = 0; i < 3; i++) await pass();
+  await hostPasses(3);
   await serves(world);
   await world.end();
 }
@@ -409,7 +410,7 @@ for (const seed of SEEDS) {
           name,
           kinds.map((kind) => pick(chance(8) === 0 ? hostile : values(kind, world))),
         );
-        if (chance(50) === 0) await pass();
+        if (chance(50) === 0) await hostPass();
         if (world.ids.length + world.fds.length > MOST_OPEN) world.closeSome();
       }
     });

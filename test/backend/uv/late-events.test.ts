@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import type { Addon, Id } from '../../../src/backend/uv/addon.ts';
 import { loadAddon } from '../../../src/backend/uv/addon.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
-import { ACCEPTED, CONNECTED, ENDED, ERROR, pass, READ, WRITTEN } from './raw-addon.ts';
+import { hostPass } from '../../helpers/host-pass.ts';
+import { ACCEPTED, CONNECTED, ENDED, ERROR, READ, WRITTEN } from './raw-addon.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
@@ -72,10 +73,10 @@ class Storm {
 
   async run(): Promise<void> {
     for (let i = 0; i < AT_ONCE; i++) this.#connect();
-    while (this.wrong === null && this.made < CONNECTIONS) await pass();
+    while (this.wrong === null && this.made < CONNECTIONS) await hostPass();
     for (const id of this.#peers.keys()) this.#addon.close(id);
     this.#addon.close(this.#listener);
-    while (this.#addon.openCount() > 0) await pass();
+    while (this.#addon.openCount() > 0) await hostPass();
   }
 
   /** As a check of its own, so that the first one stays. */

@@ -1,6 +1,7 @@
 /** The native part alone, as no code of ours calls it: what it answers is read from its records. */
 import type { Addon, Id } from '../../../src/backend/uv/addon.ts';
 import { loadAddon } from '../../../src/backend/uv/addon.ts';
+import { hostPass } from '../../helpers/host-pass.ts';
 
 /** The words of a record (native/src/gyre.h). */
 export interface Record_ {
@@ -49,13 +50,13 @@ export class RawAddon {
       const at = this.records.findIndex((one) => one.kind === kind && (id === undefined || one.id === id));
       if (at >= 0) return this.records.splice(at, 1)[0] as Record_;
       // Nothing of the native part keeps a process alive, and nobody tells of records but they themselves.
-      await pass();
+      await hostPass();
     }
   }
 
   /** Waits until all that was closed is gone: as many handles are left. */
   async untilOpen(count: number): Promise<void> {
-    while (this.addon.openCount() > count) await pass();
+    while (this.addon.openCount() > count) await hostPass();
   }
 
   /** Closes these, and waits until nothing is open. */
@@ -77,11 +78,4 @@ export class RawAddon {
 export function dataOf({ kind, slab, b: offset, c: length }: Record_): Buffer {
   const start = kind === MESSAGE ? offset + ADDRESS_BYTES : offset;
   return slab.subarray(start, start + length);
-}
-
-/** One poll phase of the host. */
-export function pass(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

@@ -1,7 +1,8 @@
 /** A worker that has opened everything by the native part alone, and takes nothing of what it answers. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
-import { CONNECTED, pass, RawAddon, RESOLVED } from './raw-addon.ts';
+import { hostPass } from '../../helpers/host-pass.ts';
+import { CONNECTED, RawAddon, RESOLVED } from './raw-addon.ts';
 
 const raw = new RawAddon();
 const { addon } = raw;
@@ -22,7 +23,7 @@ await raw.take(RESOLVED, addon.getaddrinfo('127.0.0.1', '80', 0, 0, 0, 4));
 for (let i = 0; i < 20; i++) {
   const id = addon.getaddrinfo('localhost', '80', 0, 0, 0, 0);
   if (i % 3 === 0) addon.forget(id);
-  if (i % 5 === 0) await pass();
+  if (i % 5 === 0) await hostPass();
 }
 parentPort?.postMessage('all is open');
 await delay(1_000_000);

@@ -27,7 +27,7 @@ import type { Held } from '../../fuzz/handles.ts';
 import { held } from '../../fuzz/handles.ts';
 import { addressOf, listening, pipe, socketPair } from '../../helpers/descriptors.ts';
 import { giveAway } from '../../helpers/give-away.ts';
-import { pass } from './raw-addon.ts';
+import { hostPass } from '../../helpers/host-pass.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 const SECONDS = Number(process.env.GYRE_SOAK_SECONDS ?? 3);
@@ -457,7 +457,7 @@ test(`${SECONDS} seconds of everything (seed ${SEED})`, {
   // Now and then it stops: what comes meanwhile waits.
   while (loop.time() < end) {
     await loop.runUntilComplete(() => sleep(chance.of(20_000) / 1e6));
-    for (let i = chance.of(4); i > 0; i--) await pass();
+    for (let i = chance.of(4); i > 0; i--) await hostPass();
   }
   soak.over = true;
   await loop.runUntilComplete(running);
@@ -474,9 +474,9 @@ test(`${SECONDS} seconds of everything (seed ${SEED})`, {
 /** The system closes in its own time, and threads look names up that nobody waits for any more. */
 async function untilGone(before: Held): Promise<void> {
   let now = held();
-  while (addon().openCount() > 0) await pass();
+  while (addon().openCount() > 0) await hostPass();
   for (let passes = 0; passes < 20_000 && now.descriptors > before.descriptors; passes++) {
-    await pass();
+    await hostPass();
     now = held();
   }
   assert.ok(
