@@ -26,6 +26,7 @@ import {
   portOf,
   Recorder,
 } from '../helpers/pairs.ts';
+import { refusalsOf } from './refusals.ts';
 import { assertSockets, socketCount } from './sockets.ts';
 
 const factory = (): Protocol => new Protocol();
@@ -414,17 +415,7 @@ test(
     const before = socketCount();
     const type = 'ERR_INVALID_ARG_TYPE';
     const range = 'ERR_OUT_OF_RANGE';
-    const refuse = (args: unknown[], code: string, message: RegExp): void => {
-      assert.throws(
-        () => (loop.createServer as (...all: unknown[]) => unknown).apply(loop, args),
-        (error: Error & { code: string }) => {
-          assert.equal(error.code, code, `${error}`);
-          assert.match(error.message, message);
-          assert.match(error.message, /must be .*; got /);
-          return true;
-        },
-      );
-    };
+    const refuse = refusalsOf(loop.createServer.bind(loop));
     for (const wrong of [undefined, null, new Protocol(), 'x']) {
       refuse([wrong, '127.0.0.1', 1], type, /"protocolFactory".*a function/);
     }
