@@ -661,53 +661,55 @@ class FakeLoop extends BaseEventLoop {
   }
 }
 
-test('no signal reaches the host once the child has ended, nor a second kill by close()', () =>
-  withLoop(
-    () => new FakeLoop(),
-    (loop) =>
-      loop.runUntilComplete(async () => {
-        const [transport] = await loop.subprocessExec(() => ({}), 'true');
-        const { child } = loop._backend;
-        transport.terminate();
-        transport.sendSignal('SIGKILL');
-        assert.deepEqual(child.signals, [15, 9]);
-        child.events?.onExit(-9);
-        transport.terminate();
-        transport.kill();
-        transport.sendSignal(15);
-        transport.close();
-        assert.deepEqual(child.signals, [15, 9]);
-      }),
-  ));
+function onFake(body: (loop: FakeLoop) => Promise<void>): () => Promise<void> {
+  return () =>
+    withLoop(
+      () => new FakeLoop(),
+      (loop) => loop.runUntilComplete(() => body(loop)),
+    );
+}
 
-test('a signal that the system forbids is its error', () =>
-  withLoop(
-    () => new FakeLoop(),
-    (loop) =>
-      loop.runUntilComplete(async () => {
-        const [transport] = await loop.subprocessExec(() => ({}), 'true');
-        const { child } = loop._backend;
-        child.failure = Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
-        assert.throws(() => transport.terminate(), { code: 'EPERM' });
-        child.failure = null;
-        child.events?.onExit(0);
-      }),
-  ));
+test(
+  'no signal reaches the host once the child has ended, nor a second kill by close()',
+  onFake(async (loop) => {
+    const [transport] = await loop.subprocessExec(() => ({}), 'true');
+    const { child } = loop._backend;
+    transport.terminate();
+    transport.sendSignal('SIGKILL');
+    assert.deepEqual(child.signals, [15, 9]);
+    child.events?.onExit(-9);
+    transport.terminate();
+    transport.kill();
+    transport.sendSignal(15);
+    transport.close();
+    assert.deepEqual(child.signals, [15, 9]);
+  }),
+);
 
-test('what the host is asked for: nothing that the caller can change afterwards', () =>
-  withLoop(
-    () => new FakeLoop(),
-    (loop) =>
-      loop.runUntilComplete(async () => {
-        const args = ['a'];
-        const env: Record<string, string> = { A: '1' };
-        const passFds = [7];
-        await loop.subprocessExec(() => ({}), 'program', args, { env, passFds });
-        args.push('b');
-        env.B = '2';
-        passFds.push(8);
-        const [target] = loop._backend.targets as [SpawnTarget];
-        assert.deepEqual([target.args, target.env, target.passFds], [['a'], { A: '1' }, [7]]);
-        loop._backend.child.events?.onExit(0);
-      }),
-  ));
+test(
+  'a signal that the system forbids is its error',
+  onFake(async (loop) => {
+    const [transport] = await loop.subprocessExec(() => ({}), 'true');
+    const { child } = loop._backend;
+    child.failure = Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+    assert.throws(() => transport.terminate(), { code: 'EPERM' });
+    child.failure = null;
+    child.events?.onExit(0);
+  }),
+);
+
+test(
+  'what the host is asked for: nothing that the caller can change afterwards',
+  onFake(async (loop) => {
+    const args = ['a'];
+    const env: Record<string, string> = { A: '1' };
+    const passFds = [7];
+    await loop.subprocessExec(() => ({}), 'program', args, { env, passFds });
+    args.push('b');
+    env.B = '2';
+    passFds.push(8);
+    const [target] = loop._backend.targets as [SpawnTarget];
+    assert.deepEqual([target.args, target.env, target.passFds], [['a'], { A: '1' }, [7]]);
+    loop._backend.child.events?.onExit(0);
+  }),
+);
