@@ -23,6 +23,7 @@
  *              GYRE_WRITTEN     error or 0
  *              GYRE_CONNECTED   error or 0
  *              GYRE_ACCEPTED    new handle's id, or error
+ *                               of an IPv4 peer:  address  port
  *              GYRE_MESSAGE     slab slot       offset     length; where from stands in front of the data
  *              GYRE_SENT        error or 0
  *              GYRE_RESOLVED    error or 0

@@ -15,15 +15,17 @@ enum { GYRE_MOST_ACCEPTS = 64 };
 
 typedef struct {
   gyre_handle_t handle;
-  bool is_unix;
+  int family;
 } gyre_listener_t;
 
 /* --- accepting --- */
 
-static int gyre__accept(int fd) {
+/* With the peer's address, if it is one of IPv4. */
+static int gyre__accept(int fd, struct sockaddr_in* peer) {
   int result;
   do {
-    result = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    socklen_t length = sizeof(*peer);
+    result = accept4(fd, (struct sockaddr*)peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
   } while (result < 0 && (errno == EINTR || errno == ECONNABORTED));
   return result < 0 ? -errno : result;
 }
@@ -38,9 +40,10 @@ static void gyre__turn_away(int fd) {
 static void gyre__turn_all_away(gyre_listener_t* listener) {
   gyre_env_t* env = listener->handle.env;
   if (env->spare_fd < 0) return;
+  struct sockaddr_in peer;
   for (int left = GYRE_MOST_ACCEPTS; left > 0; left--) {
     close(env->spare_fd);
-    int fd = gyre__accept(listener->handle.fd);
+    int fd = gyre__accept(listener->handle.fd, &peer);
     if (fd >= 0) gyre__turn_away(fd);
     env->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd < 0 || env->spare_fd < 0) return;
@@ -50,17 +53,21 @@ static void gyre__turn_all_away(gyre_listener_t* listener) {
 /* Whether there may be another. */
 static bool gyre__accept_one(gyre_listener_t* listener) {
   gyre_env_t* env = listener->handle.env;
-  int result = gyre__accept(listener->handle.fd);
+  struct sockaddr_in peer = {.sin_port = 0};
+  int result = gyre__accept(listener->handle.fd, &peer);
   if (result == UV_EAGAIN) return false;
   bool accepted = result >= 0;
   if (accepted) {
-    gyre_stream_t* stream = gyre__stream_new(env, result, listener->is_unix ? GYRE_UNIX : GYRE_TCP);
+    gyre_stream_t* stream = gyre__stream_new(env, result, listener->family == AF_UNIX ? GYRE_UNIX : GYRE_TCP);
     if (stream == NULL) gyre__turn_away(result);
     result = stream == NULL ? UV_ENOMEM : stream->handle.id;
   } else if (result == UV_EMFILE || result == UV_ENFILE) {
     gyre__turn_all_away(listener);
   }
-  gyre__event(env, listener->handle.id, GYRE_ACCEPTED, result, 0, 0);
+  /* JavaScript prints it if anybody asks. */
+  bool is_ipv4 = accepted && listener->family == AF_INET;
+  gyre__event(env, listener->handle.id, GYRE_ACCEPTED, result, is_ipv4 ? (int32_t)peer.sin_addr.s_addr : 0,
+              is_ipv4 ? ntohs(peer.sin_port) : 0);
   return accepted;
 }
 
@@ -81,7 +88,7 @@ static int gyre__listen(gyre_env_t* env, int fd, int family, int32_t backlog) {
   if (listener == NULL) return UV_ENOMEM;
   listener->handle.fd = fd;
   listener->handle.on_ready = gyre__on_listener;
-  listener->is_unix = family == AF_UNIX;
+  listener->family = family;
   int error = gyre__watch(&listener->handle, EPOLLIN);
   if (error == 0) return listener->handle.id;
   gyre__handle_free(&listener->handle);

@@ -191,17 +191,17 @@ export interface StreamEvents {
 }
 
 export interface StreamInfo {
-  family: number;
-  sockname: SocketAddress | null;
-  peername: SocketAddress | null;
+  readonly family: number;
+  readonly sockname: SocketAddress | null;
+  readonly peername: SocketAddress | null;
   /** The host's own object, for `getExtraInfo('socket')`; null for what is no socket. */
-  handle: SocketControl | null;
+  readonly handle: SocketControl | null;
   /** Which way bytes go. */
-  direction: 'both' | 'read' | 'write';
+  readonly direction: 'both' | 'read' | 'write';
   /** Whether one direction can end before the other. */
-  halfClose: boolean;
+  readonly halfClose: boolean;
   /** Further facts for `getExtraInfo`, by name. */
-  extra: Readonly<Record<string, unknown>>;
+  readonly extra: Readonly<Record<string, unknown>>;
 }
 
 /** What a `TransportSocket` can do. */

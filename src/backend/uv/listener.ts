@@ -16,6 +16,8 @@ export class UvListener implements RawListener, Target {
   readonly #events: ListenEvents;
   #id: Id = -1;
   #sockname: SocketAddress | null = null;
+  /** Where every connection arrives: null where there are several such addresses, or they are no IPv4. */
+  #reachedAt: SocketAddress | null = null;
   /** Of a unix socket that we have made. */
   #file: SocketFile | null = null;
   #probe: RawRequest | null = null;
@@ -50,10 +52,15 @@ export class UvListener implements RawListener, Target {
     addon().close(this.#id);
   }
 
-  onEvent(kind: number, result: number): void {
+  onEvent(kind: number, result: number, word: number, port: number): void {
     if (kind !== ACCEPTED) return;
-    if (result >= 0) this.#events.onConnection(new UvStream(result));
-    else this.#events.onError(systemError(result, 'accept'));
+    if (result < 0) {
+      this.#events.onError(systemError(result, 'accept'));
+      return;
+    }
+    const sockname = this.#reachedAt;
+    const accepted = sockname === null ? null : { sockname, word, port };
+    this.#events.onConnection(new UvStream(result, 'both', accepted));
   }
 
   /** @param replaces whether the file of a server that is gone may be replaced */
@@ -64,6 +71,8 @@ export class UvListener implements RawListener, Target {
     if (id >= 0) {
       this.#id = id;
       this.#sockname = addon().sockname(id) as SocketAddress | null;
+      // To a socket of somebody else's, a transparent proxy's, they may come as to any address.
+      if (address !== null && isOneInet4(this.#sockname)) this.#reachedAt = this.#sockname;
       if (path !== null) this.#file = new SocketFile(path);
       register(this);
       process.nextTick(() => {
@@ -83,6 +92,10 @@ export class UvListener implements RawListener, Target {
       else this.#events.onError(error);
     });
   }
+}
+
+function isOneInet4(address: SocketAddress | null): boolean {
+  return address !== null && typeof address !== 'string' && address.length === 2 && address[0] !== '0.0.0.0';
 }
 
 /** An id, or an error. */

@@ -17,6 +17,7 @@ import {
   WRITTEN,
 } from './dispatch.ts';
 import { systemError } from './errors.ts';
+import { hostOf } from './inet.ts';
 
 /** Bytes. Up to here copying chunks together costs less than handing each over. */
 const ARENA_BYTES = 16 * 1024;
@@ -47,11 +48,15 @@ export class UvStream implements RawStream, SocketControl, Target {
   readonly #direction: 'both' | 'read' | 'write';
   #writing: boolean = false;
 
-  /** @param id of a connected handle */
-  constructor(id: Id, direction: 'both' | 'read' | 'write' = 'both') {
+  /**
+   * @param id of a connected handle
+   * @param accepted who connected, where that is known
+   */
+  constructor(id: Id, direction: 'both' | 'read' | 'write' = 'both', accepted: Accepted | null = null) {
     this.id = id;
     this.#direction = direction;
-    this.#info = direction === 'both' ? streamInfo(id, this) : pipeInfo(direction, this);
+    if (direction !== 'both') this.#info = pipeInfo(direction, this);
+    else this.#info = accepted === null ? streamInfo(id, this) : new AcceptedInfo(accepted, this);
     register(this);
   }
 
@@ -284,6 +289,39 @@ export class UvStream implements RawStream, SocketControl, Target {
     // Closed before anybody took it over: who does is told then.
     this.#closed = true;
     this.#events?.onClose(this.#error);
+  }
+}
+
+/** A connection that a listener on one IPv4 address has taken, and whose addresses are known with it. */
+export interface Accepted {
+  readonly sockname: SocketAddress;
+  /** The peer's: as the system has it, and its port. */
+  readonly word: number;
+  readonly port: number;
+}
+
+/** Most connections come and go and nobody asks who it was: the peer's address is printed when somebody does. */
+class AcceptedInfo implements StreamInfo {
+  readonly family: number = AF_INET;
+  readonly sockname: SocketAddress;
+  readonly handle: SocketControl;
+  readonly direction: 'both' = 'both';
+  readonly halfClose: boolean = true;
+  readonly extra: Readonly<Record<string, unknown>> = NOTHING;
+  readonly #word: number;
+  readonly #port: number;
+  #peername: SocketAddress | null = null;
+
+  constructor({ sockname, word, port }: Accepted, handle: SocketControl) {
+    this.sockname = sockname;
+    this.handle = handle;
+    this.#word = word;
+    this.#port = port;
+  }
+
+  get peername(): SocketAddress {
+    this.#peername ??= [hostOf(this.#word), this.#port];
+    return this.#peername;
   }
 }
 
