@@ -162,7 +162,9 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   }
 
   getWriteBufferSize(): number {
-    return this.#pending.size + this.#gathered;
+    // The host may have room for all of it: who asks is told the truth.
+    this.#flushNow();
+    return this.#pending.size;
   }
 
   onSent(error: Error | null): void {

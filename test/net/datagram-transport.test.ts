@@ -71,7 +71,7 @@ for (const host of ['127.0.0.1', '::1']) {
 }
 
 test(
-  'a datagram leaves within the call that sends it',
+  'a datagram waits nowhere that anybody could see, and for no other socket',
   onNode(async (loop) => {
     const socket = await nodeSocket();
     const near = await endpoint(loop, { remoteAddr: ['127.0.0.1', socket.address().port] });
