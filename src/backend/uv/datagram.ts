@@ -18,10 +18,9 @@ import { isDescriptor } from './descriptor.ts';
 import type { Target } from './dispatch.ts';
 import { addon, ERROR, MESSAGE, register, SENT, slabOf, slice, unregister } from './dispatch.ts';
 import { systemError } from './errors.ts';
-import { hostOf } from './inet.ts';
+import { hostOf, packed } from './inet.ts';
 import type { Sender } from './outbox.ts';
 import { gather, sendGathered } from './outbox.ts';
-import { scopeOf } from './scope.ts';
 import { familyOf } from './stream.ts';
 
 /** Bytes in front of each datagram: the system's socket address that it came from. */
@@ -65,11 +64,6 @@ function open({ family, local, remote, socket, reusePort, broadcast }: DatagramT
   if (typeof from === 'number') return from;
   if (typeof to === 'number') return to;
   return addon().datagram(family, from, to, reusePort, broadcast);
-}
-
-function packed(address: SocketAddress): Uint8Array | number {
-  const [host, scope] = scopeOf(address as Exclude<SocketAddress, string>);
-  return addon().packAddress(host, address[1] as number, scope);
 }
 
 /**
@@ -138,6 +132,8 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
 
   send(data: Uint8Array, address: SocketAddress | null): boolean {
     const native = addon();
+    // What others have sent before leaves before.
+    sendGathered();
     const to = address === null ? null : packed(address);
     if (typeof to === 'number') return this.#failed(to, address);
     const errno = native.trySend(this.id, data, to);

@@ -1,4 +1,10 @@
-/** IPv4 addresses as the system has them: a word in network order. To print and to parse one costs more than to receive its datagram. */
+/**
+ * Internet addresses as the system has them. To print and to parse an IPv4 address, there a word in network order, costs as much as to
+ * receive a datagram: so those that were seen are remembered.
+ */
+import type { SocketAddress } from '../../base/address.ts';
+import { addon } from './dispatch.ts';
+import { scopeOf } from './scope.ts';
 
 /** Of either; when there are more, it begins anew. */
 const MOST_KNOWN = 4096;
@@ -40,4 +46,10 @@ function remember(host: string, word: number): void {
 /** A port in the system's order, which is the other one. */
 export function swapped(port: number): number {
   return ((port & 255) << 8) | (port >>> 8);
+}
+
+/** Of any, as a whole; or an error. */
+export function packed(address: SocketAddress): Uint8Array | number {
+  const [host, scope] = scopeOf(address as Exclude<SocketAddress, string>);
+  return addon().packAddress(host, address[1] as number, scope);
 }

@@ -6,7 +6,7 @@ import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
 import type { Id } from './addon.ts';
 import { addon } from './dispatch.ts';
-import { swapped, wordOf } from './inet.ts';
+import { packed, swapped, wordOf } from './inet.ts';
 
 /** In front of each, in words: id, length, whether an address follows, error or 0. As in native/src/datagram.c. */
 const HEAD_WORDS = 4;
@@ -28,7 +28,7 @@ const addresses: (SocketAddress | null)[] = [];
 let used: number = 0;
 let words: Int32Array | null = null;
 
-/** False: there is no room for it, or `address` is none of IPv4. What was gathered before goes first then. */
+/** False: there is no room for it, or `address` is none. What was gathered before goes first then. */
 export function gather(sender: Sender, data: Uint8Array, address: SocketAddress | null): boolean {
   const { outbox } = addon();
   words ??= new Int32Array(outbox.buffer);
@@ -48,12 +48,16 @@ export function gather(sender: Sender, data: Uint8Array, address: SocketAddress 
 }
 
 function putAddress(at: number, address: SocketAddress): boolean {
-  if (address.length !== 2) return false;
-  const host = wordOf(address[0] as string);
-  if (host === null) return false;
   const to = words as Int32Array;
-  to[at] = AF_INET | (swapped(address[1] as number) << 16);
-  to[at + 1] = host;
+  const host = address.length === 2 ? wordOf(address[0] as string) : null;
+  if (host !== null) {
+    to[at] = AF_INET | (swapped(address[1] as number) << 16);
+    to[at + 1] = host;
+    return true;
+  }
+  const bytes = packed(address);
+  if (typeof bytes === 'number') return false;
+  addon().outbox.set(bytes, at * 4);
   return true;
 }
 
