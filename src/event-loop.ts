@@ -551,7 +551,7 @@ export abstract class BaseEventLoop implements Loop {
    * `protocol` is told no `connectionMade`, but of data, flow and the end of the connection. It may be the old transport's or another
    * one, which is then told nothing any more.
    *
-   * @param transport in both directions, not closing; a `Transport` of your own works, too
+   * @param transport in both directions, not closing, of this loop; a `Transport` of your own works, too
    * @param ssl true (a client's only), `tls.ConnectionOptions` or `tls.TlsOptions`, or a `tls.SecureContext`
    * @param options `serverSide`; `serverHostname`, which a client has to give; `sslHandshakeTimeout` and `sslShutdownTimeout` in
    *   seconds; `received`: what `protocol` has got already and belongs to TLS; `signal` to cancel it
@@ -605,9 +605,9 @@ export abstract class BaseEventLoop implements Loop {
    * @param file its path, or a `FileHandle`, which stays open and whose position is not moved
    * @param options `offset` and `count` in bytes; beyond the end there is nothing to send
    * @returns the bytes that were sent
-   * @throws TypeError, RangeError at the call, `InvalidStateError` when a file is being sent over the transport; as rejection the
-   *   system's error (`ENOENT`, `EISDIR`), the connection's when it is lost in the middle (`ECONNRESET`), and LoopError
-   *   `ERR_TRANSPORT_CLOSED` when the transport was closed
+   * @throws TypeError, RangeError at the call, also for a transport of another loop, `InvalidStateError` when a file is being sent over
+   *   it; as rejection the system's error (`ENOENT`, `EISDIR`), the connection's when it is lost in the middle (`ECONNRESET`), and
+   *   LoopError `ERR_TRANSPORT_CLOSED` when the transport was closed
    *
    * **Cancellation** closes the file. What was written already still leaves, and the connection can be used.
    *
@@ -974,8 +974,8 @@ export abstract class BaseEventLoop implements Loop {
    * It is called again and again until what is there was read. It runs in a turn of the loop, as by `callSoon`: in the async context of
    * this call, and an exception is reported. One callback for each descriptor: another call replaces it.
    *
-   * @param fd a number, or an object with `fileno()`, such as a {@link Socket}. It stays the caller's, who stops the watch before closing
-   *   it; a `Socket` does so itself
+   * @param fd a number, or an object with `fileno()`, such as a {@link Socket} of this loop. It stays the caller's, who stops the watch
+   *   before closing it; a `Socket` does so itself
    * @returns a handle: to cancel it is `removeReader()`
    * @throws TypeError, RangeError; the system's error: `EBADF`, and `EPERM` for a regular file, which is always ready;
    *   {@link InvalidStateError} for a descriptor that a transport has, or a socket for which somebody waits with `sockRecv()` or its like;

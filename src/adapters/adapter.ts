@@ -3,6 +3,7 @@ import { LoopError } from '../base/errors.ts';
 import { invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { EndsQuietly } from '../loop/ownership.ts';
+import { checkOwn } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Transport } from '../net/transport.ts';
 import { checkLoop } from '../tasks/current.ts';
@@ -33,7 +34,7 @@ export function loopFor(loop: unknown): Loop {
 }
 
 /** A transport of anybody's make, of which both directions are open: whoever joins one that ends would never hear of it. */
-export function checkOpenTransport(transport: Transport): void {
+export function checkOpenTransport(loop: Loop, transport: Transport): void {
   const methods = transport as unknown as Record<string, unknown> | null;
   if (typeof methods !== 'object' || methods === null) {
     throw invalidArgType('transport', transport, 'a Transport');
@@ -42,6 +43,7 @@ export function checkOpenTransport(transport: Transport): void {
     if (typeof methods[method] === 'function') continue;
     throw invalidArgType('transport', transport, `a Transport: it has no ${method}()`);
   }
+  checkOwn('transport', transport, loop);
   if (transport.isClosing()) {
     throw new LoopError(
       'ERR_TRANSPORT_CLOSED',

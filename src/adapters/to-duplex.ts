@@ -26,7 +26,7 @@ import { TransportDuplex } from './transport-duplex.ts';
  * - **Time**: `setTimeout()` goes by the loop's clock, also where that is virtual.
  * - **A loop that does not run** moves nothing: no data, no `close`. One that is closed destroys the duplex.
  *
- * @param transport of any make, connected
+ * @param transport of any make, connected; one of gyre's has to be of that loop
  * @param options `allowHalfOpen`, `received`, water marks in bytes, `loop`: default is the running loop
  * @returns a `Duplex` with what clients and servers call on a `net.Socket`
  * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED` for one that is closing, `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`
@@ -62,7 +62,7 @@ import { TransportDuplex } from './transport-duplex.ts';
 export function toDuplex(transport: Transport, options: DuplexOptions = {}): TransportDuplex {
   checkDuplexOptions(options);
   const loop = loopFor(options.loop);
-  checkOpenTransport(transport);
+  checkOpenTransport(loop, transport);
   const duplex = new TransportDuplex(loop, options);
   duplex._join(transport);
   return duplex;

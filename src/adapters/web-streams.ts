@@ -39,7 +39,7 @@ const DEFAULT_HIGH_WATER_MARK_BYTES = 64 * 1024;
  * - An error of the connection is both streams' error; to one who reads, after the data that came before.
  * - A loop that does not run moves nothing; one that is closed ends both streams with `ERR_LOOP_CLOSED`.
  *
- * @param transport of any make, connected; it is taken over by `setProtocol()`
+ * @param transport of any make, connected; it is taken over by `setProtocol()`. One of gyre's has to be of that loop
  * @param options `received`, `highWaterMark` in bytes, `loop`: default is the running loop
  * @returns the two streams
  * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED` for one that is closing, `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`
@@ -84,7 +84,7 @@ export function toWebStreams(transport: Transport, options: WebStreamsOptions = 
   const { highWaterMark = DEFAULT_HIGH_WATER_MARK_BYTES } = options;
   checkInteger('options.highWaterMark', highWaterMark, 0, Number.MAX_SAFE_INTEGER);
   const loop = loopFor(options.loop);
-  checkOpenTransport(transport);
+  checkOpenTransport(loop, transport);
   const bridge = new WebBridge(loop, transport, highWaterMark);
   if (options.received !== undefined && options.received.length > 0) bridge.dataReceived(options.received);
   return { readable: bridge.readable, writable: bridge.writable };

@@ -7,8 +7,9 @@
 import { currentTaskOrNull, runningLoopOrNull } from './context.ts';
 import type { ExceptionContext, Loop } from './types.ts';
 
-/** When something was made, and by whom. */
+/** When something was made, by whom, and for which loop. */
 export interface Birth {
+  readonly loop: Loop;
   /** On the clock of its loop; null: it was made outside of one. */
   readonly at: number | null;
   /** The name of the task of that loop in whose code it was made; null: in none. */
@@ -41,7 +42,7 @@ export function rememberBirth(object: object, loop: Loop): void {
   const current = currentTaskOrNull();
   const task = current?._loop === loop ? current : null;
   const owner = task === null ? null : pathOf(task);
-  births.set(object, { at: loop._backend.time(), owner, ownerOrigin: originOf(task) });
+  births.set(object, { loop, at: loop._backend.time(), owner, ownerOrigin: originOf(task) });
 }
 
 /** The handle of a task's first step was created where the task was. */
@@ -55,7 +56,7 @@ export function copyOrigin(from: object, to: object): void {
 /** What was asked for then is there from now on. */
 export function renewBirth(object: object, loop: Loop): void {
   const { owner = null, ownerOrigin = null } = birthOf(object) ?? {};
-  births.set(object, { at: loop._backend.time(), owner, ownerOrigin });
+  births.set(object, { loop, at: loop._backend.time(), owner, ownerOrigin });
 }
 
 /** The stack, or null outside of debug mode. */

@@ -4,6 +4,7 @@
  * Each thing is named with its owner, the task that made it, and its age; in debug mode with the stack of its creation. For tasks, which
  * are made by the million, owner and age are known in debug mode only; and only then is it known who holds a lock.
  */
+import { outOfRange } from '../base/validate.ts';
 import { birthOf, copyOrigin, originOf, rememberBirth, rememberOrigin, renewBirth } from './origins.ts';
 import type { ExceptionContext, Loop, TaskLike } from './types.ts';
 
@@ -134,6 +135,19 @@ export class Ownership {
     const stack =
       own === null || ownerOrigin === null ? own : `${own}\n  by task ${owner}, created at\n${ownerOrigin}`;
     return { kind, description: owned._describe(), owner, ageSeconds, stack };
+  }
+}
+
+/**
+ * Held against who hands a transport or a socket to a loop that is not its own: nobody would ever be told of its end. What no loop has made
+ * (a descriptor, an object of the host's or of the user's) is of none.
+ *
+ * @throws RangeError `ERR_OUT_OF_RANGE`
+ */
+export function checkOwn(name: string, thing: unknown, loop: Loop): void {
+  const birth = typeof thing === 'object' && thing !== null ? birthOf(thing) : null;
+  if (birth !== null && birth.loop !== loop) {
+    throw outOfRange(name, thing, 'of this loop, not of another one');
   }
 }
 

@@ -1,6 +1,7 @@
 /** `loop.connectAcceptedSocket`. */
 import { checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
+import { checkOwn } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
@@ -30,6 +31,7 @@ export function connectAcceptedSocket<P extends StreamProtocol>(
   const { signal } = options;
   checkSignal('options.signal', signal);
   checkSupports(loop, 'tcp');
+  checkOwn('sock', sock, loop);
   const tls = serverTls(loop, options);
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);

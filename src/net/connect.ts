@@ -19,6 +19,7 @@ import {
   outOfRange,
 } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
+import { checkOwn } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
@@ -82,7 +83,7 @@ export function connect<P extends StreamProtocol>(
   checkConnectionOptions(options);
   const { signal } = options;
   const adopts = options.sock !== undefined && options.sock !== null;
-  if (adopts) checkNoAddress(host, port, options);
+  if (adopts) checkNoAddress(loop, host, port, options);
   else checkAddress(host, port, options);
   checkSupports(loop, 'tcp');
   const tls = clientTls(loop, options, host);
@@ -151,12 +152,13 @@ export function checkFlags(flags: unknown): void {
   if (flags !== undefined) checkInteger('options.flags', flags, 0, 0xffff);
 }
 
-function checkNoAddress(host: unknown, port: unknown, options: ConnectionOptions): void {
+function checkNoAddress(loop: Loop, host: unknown, port: unknown, options: ConnectionOptions): void {
   if (host !== null) throw invalidArgType('host', host, 'null, as sock is given');
   if (port !== null) throw invalidArgType('port', port, 'null, as sock is given');
   for (const name of ['family', 'proto', 'flags', 'localAddr'] as const) {
     if (options[name]) throw invalidArgType(`options.${name}`, options[name], 'absent, as sock is given');
   }
+  checkOwn('options.sock', options.sock, loop);
 }
 
 async function candidatesFor(

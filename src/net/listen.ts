@@ -13,6 +13,7 @@ import {
   checkSignal,
   invalidArgType,
 } from '../base/validate.ts';
+import { checkOwn } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
@@ -78,7 +79,7 @@ export function listen(
     if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
     checkPort('port', port);
   } else {
-    checkNoAddress(host, port, options);
+    checkNoAddress(loop, host, port, options);
   }
   const tls = serverTls(loop, options);
   const { signal } = options;
@@ -136,13 +137,14 @@ function checkServerOptions(loop: Loop, options: ServerOptions): void {
 }
 
 /** A socket that is bound already: what would have no effect on it is refused. */
-function checkNoAddress(host: unknown, port: unknown, options: ServerOptions): void {
+function checkNoAddress(loop: Loop, host: unknown, port: unknown, options: ServerOptions): void {
   if (host !== null || port !== null) {
     throw invalidArgType('host', host ?? port, 'null, like port, as sock is given');
   }
   for (const name of ['family', 'flags', 'reusePort'] as const) {
     if (options[name]) throw invalidArgType(`options.${name}`, options[name], 'absent, as sock is given');
   }
+  checkOwn('options.sock', options.sock, loop);
 }
 
 function checkHosts(host: string | readonly string[] | null, family: number): (string | null)[] {

@@ -1,6 +1,7 @@
 /** `loop.connectReadPipe` and `loop.connectWritePipe`. */
 import { checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
+import { checkOwn } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
@@ -44,6 +45,7 @@ function connectPipe<P extends StreamProtocol>(
   const { signal } = options;
   checkSignal('options.signal', signal);
   checkSupports(loop, 'pipes');
+  checkOwn('pipe', pipe, loop);
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);

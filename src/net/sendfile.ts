@@ -7,6 +7,7 @@ import { InvalidStateError } from '../base/errors.ts';
 import { checkInteger, checkOptions, checkSignal, invalidArgType, outOfRange } from '../base/validate.ts';
 import { rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
+import { checkOwn } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
@@ -50,6 +51,7 @@ export function sendfile(
   if (count !== null) checkInteger('options.count', count, 1, Number.MAX_SAFE_INTEGER);
   checkSignal('options.signal', signal);
   if (!isSink(transport)) throw invalidArgType('transport', transport, 'a transport that writes');
+  checkOwn('transport', transport, loop);
   if (typeof source !== 'string' && !(source instanceof URL) && !isFileHandle(source)) {
     throw invalidArgType('file', source, 'a path or a FileHandle');
   }

@@ -34,7 +34,8 @@ let accepted: RawSocket | null = null;
  * A socket without buffers that never blocks: for `loop.sockConnect()`, `loop.sockRecv()` and their like, and as `sock` of
  * `createConnection()` and `createServer()`, which take its descriptor over.
  *
- * It belongs to a loop, which ends it and names it as a leak when it is closed first.
+ * It belongs to a loop, which ends it and names it as a leak when it is closed first. Another loop refuses it; what it may have is the
+ * descriptor, by `detach()`.
  *
  * **Backends** the native one alone has sockets: elsewhere `ERR_UNSUPPORTED`.
  *

@@ -3,6 +3,7 @@ import { InvalidStateError, LoopError } from '../base/errors.ts';
 import { checkBoolean, checkOptions, checkSignal, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { captureContext } from '../loop/context.ts';
+import { checkOwn } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
@@ -60,7 +61,7 @@ export function startTls(
   if (received !== undefined && !(received instanceof Uint8Array)) {
     throw invalidArgType('options.received', received, 'a Uint8Array');
   }
-  checkUpgradable(transport);
+  checkUpgradable(loop, transport);
   checkProtocol('protocol', protocol, STREAM_PROTOCOL_METHODS);
   const side = upgradeSide(loop, ssl, serverSide, options);
   // An aborted signal starts nothing.
@@ -91,10 +92,11 @@ export async function upgrade(
   return upper;
 }
 
-export function checkUpgradable(transport: unknown): void {
+export function checkUpgradable(loop: Loop, transport: unknown): void {
   if (!(transport instanceof Transport) || transport.getExtraInfo('pipe') !== null) {
     throw invalidArgType('transport', transport, 'a stream transport in both directions');
   }
+  checkOwn('transport', transport, loop);
   if (transport.isClosing()) {
     throw new LoopError('ERR_TRANSPORT_CLOSED', 'startTls(): this connection is closed');
   }

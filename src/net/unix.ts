@@ -13,6 +13,7 @@ import {
   outOfRange,
 } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
+import { checkOwn } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
@@ -114,6 +115,7 @@ function checkPathOrSock(loop: Loop, path: unknown, sock: unknown): void {
   const hasSock = sock !== undefined && sock !== null;
   if (hasSock) {
     if (path !== null) throw invalidArgType('path', path, 'null, as sock is given');
+    checkOwn('options.sock', sock, loop);
     return;
   }
   if (typeof path !== 'string') throw invalidArgType('path', path, 'a path, as no sock is given');

@@ -12,6 +12,7 @@ import type { AnyCallback, Runnable } from '../loop/handle.ts';
 import { Handle } from '../loop/handle.ts';
 import { rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
+import { checkOwn } from '../loop/ownership.ts';
 import type { Scheduler } from '../loop/scheduler.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
@@ -222,6 +223,7 @@ export function addWatcher(
 ): Handle {
   checkFunction('callback', callback);
   const number = descriptorOf(loop, fd);
+  checkOwn('fd', fd, loop);
   const present = watchOf(loop, number)?.get(direction) ?? null;
   checkFree(loop, number, direction, present);
   const handle = new WatchHandle(loop, number, direction, callback, args);

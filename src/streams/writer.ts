@@ -180,7 +180,7 @@ export class StreamWriter implements AsyncDisposable {
     const protocol = this.#protocol;
     const loop = protocol._loop;
     const lower = this.#transport;
-    checkUpgradable(lower);
+    checkUpgradable(loop, lower);
     const side = upgradeSide(loop, ssl, protocol._serverSide, options);
     if (options.signal?.aborted) return aborted(loop, options.signal);
     const context = captureContext(loop);
