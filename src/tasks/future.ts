@@ -8,7 +8,7 @@
  * Who waits is woken through the loop's ready queue, in order, never straight from `setResult()`: two tasks that feed
  * each other would starve timers and sockets otherwise. Awaiting what is already done costs no turn, as in asyncio.
  */
-import { CancelledError, InvalidStateError } from '../base/errors.ts';
+import { CancelledError, InvalidStateError, LoopError } from '../base/errors.ts';
 import { checkFunction, checkString, invalidArgType } from '../base/validate.ts';
 import { currentTaskOrNull } from '../loop/context.ts';
 import type { AnyCallback, Runnable } from '../loop/handle.ts';
@@ -148,9 +148,12 @@ export class Future<T = unknown> implements Promise<T> {
   /**
    * Calls `callback(future)` by `callSoon` once it is done, in the async context of this call. May be called for a done
    * future, and several times with the same function.
+   *
+   * @throws TypeError; LoopError `ERR_LOOP_CLOSED`
    */
   addDoneCallback(callback: (future: this) => unknown): void {
     checkFunction('callback', callback);
+    if (this._loop.isClosed()) throw loopClosed();
     this._addWaiter(new Handle(callback as AnyCallback, [this]));
   }
 
@@ -173,6 +176,9 @@ export class Future<T = unknown> implements Promise<T> {
   /**
    * What `await` calls. With one handler it behaves as a promise's `then` does; with both it cannot be told from `await`, and a
    * handler then runs in the loop's turn: prefer `await`, or {@link addDoneCallback}, which keeps the async context.
+   *
+   * While it is pending, a task of another loop cannot await it (`ERR_INVALID_STATE`), and nobody what is of a closed one
+   * (`ERR_LOOP_CLOSED`).
    */
   then<R1 = T, R2 = never>(
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
@@ -330,6 +336,14 @@ function deliverTo(waiter: Runnable, loop: Loop): void {
   else loop._scheduler.push(waiter);
 }
 
+/** Of a closed loop nobody is woken any more. */
+function loopClosed(): LoopError {
+  return new LoopError(
+    'ERR_LOOP_CLOSED',
+    'the event loop of this future is closed: it wakes nobody any more',
+  );
+}
+
 type OnSettled = (value: unknown) => unknown;
 
 /**
@@ -362,10 +376,20 @@ export class Wait implements Runnable, Promise<unknown> {
   begin(): void {
     const task = currentTaskOrNull() as WaitingTask | null;
     if ((task as unknown) === this.future) throw new InvalidStateError('a task cannot await itself');
+    this.#checkLoop(task);
     this.future._addWaiter(this);
     if (task === null) return;
     this.#task = task;
     task._waitsFor(this);
+  }
+
+  /** As in asyncio: the loop that wakes it may be stopped, or closed without a word, while the task's own runs on. */
+  #checkLoop(task: WaitingTask | null): void {
+    const { _loop: loop } = this.future;
+    if (task !== null && task._loop !== loop) {
+      throw new InvalidStateError('a task cannot await a future of another event loop');
+    }
+    if (task === null && loop.isClosed()) throw loopClosed();
   }
 
   /** In the ready queue, after the future was done. A task cancelled in between learns that instead of the result. */

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
-import { CancelledError, currentTask, Future, InvalidStateError, sleep } from '../../src/index.ts';
+import {
+  CancelledError,
+  currentTask,
+  ensureFuture,
+  Future,
+  gather,
+  InvalidStateError,
+  StreamReader,
+  sleep,
+} from '../../src/index.ts';
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
@@ -372,3 +381,40 @@ test('a future of the loop is a Future, and a task is one too', () =>
     assert.equal(Object.prototype.toString.call(task), '[object Task]');
     await task;
   }));
+
+test('a task cannot await what is pending of another loop, and can what is done', () =>
+  sim((loop) =>
+    withLoop(
+      () => new SimulatedEventLoop(),
+      async (other) => {
+        const pending = other.createFuture();
+        const done = other.createFuture<string>();
+        done.setResult('done');
+        const task = loop.createTask(async () => {
+          const error = { ...invalidState, message: /of another event loop/ };
+          await assert.rejects(async () => await pending, error);
+          await assert.rejects(Promise.all([pending]), error);
+          return await done;
+        });
+        assert.equal(await task, 'done');
+        // Nobody waits for it: neither a cancel nor a result of it goes anywhere.
+        assert.equal(pending._waiters, null);
+        pending.cancel();
+      },
+    ),
+  ));
+
+test('what is pending of a closed loop cannot be awaited: nobody would be woken', async () => {
+  const loop = new SimulatedEventLoop();
+  const pending = loop.createFuture<string>();
+  const done = loop.createFuture<string>();
+  done.setResult('done');
+  loop.close();
+  const error = { name: 'LoopError', code: 'ERR_LOOP_CLOSED' };
+  await assert.rejects(async () => await pending, error);
+  await assert.rejects(gather(pending), error);
+  await assert.rejects(async () => await ensureFuture(new Promise(() => {}), { loop }), error);
+  await assert.rejects(async () => await new StreamReader({ loop }).read(1), error);
+  for (const future of [pending, done]) assert.throws(() => future.addDoneCallback(() => {}), error);
+  assert.equal(await done, 'done');
+});
