@@ -326,6 +326,90 @@ test(
   }),
 );
 
+type Done = (error: Error | null, context?: unknown) => void;
+
+/** Ciphers without certificates, which ask `pskCallback`. */
+const preShared = { ciphers: 'PSK', maxVersion: 'TLSv1.2', pskIdentityHint: 'gyre' };
+
+for (const [what, code, callback] of [
+  [
+    'a protocol that the client has not offered',
+    'ERR_TLS_ALPN_CALLBACK_INVALID_RESULT',
+    { ALPNCallback: () => 'other' },
+  ],
+  [
+    'a promise of a protocol',
+    'ERR_TLS_ALPN_CALLBACK_INVALID_RESULT',
+    { ALPNCallback: async () => 'offered' },
+  ],
+  [
+    'what is no secure context',
+    'ERR_INVALID_ARG_TYPE',
+    { SNICallback: (_name: string, done: Done) => done(null, {}) },
+  ],
+  [
+    'the certificate in place of a secure context',
+    'ERR_INVALID_ARG_TYPE',
+    { SNICallback: (_name: string, done: Done) => done(null, certificates.other.cert) },
+  ],
+  [
+    'twice',
+    'ERR_MULTIPLE_CALLBACK',
+    { SNICallback: (_name: string, done: Done) => [done(null), done(null)] },
+  ],
+  ['what is no key', 'ERR_INVALID_ARG_TYPE', { ...preShared, pskCallback: () => 5 }],
+  [
+    'a key that is too long',
+    'ERR_INVALID_ARG_VALUE',
+    { ...preShared, pskCallback: () => Buffer.alloc(1000) },
+  ],
+] as const) {
+  const [name] = Object.keys(callback).slice(-1);
+  test(
+    `a server whose ${name} answers ${what} fails that handshake, and says so`,
+    onNode(async (loop, reports) => {
+      const { server, port } = await recordingServer(loop, { ...serverTls(), ...callback } as TlsOptions);
+      const client = {
+        ...clientTls(),
+        ALPNProtocols: ['offered'],
+        ...(name === 'pskCallback' ? { ...preShared, checkServerIdentity: () => undefined } : {}),
+        pskCallback: () => ({ psk: Buffer.alloc(16), identity: 'client' }),
+      };
+      const connecting = loop.createConnection(() => new Protocol(), '127.0.0.1', port, {
+        ssl: client,
+        serverHostname: 'localhost',
+      });
+      await assert.rejects(connecting);
+      // The server's side may still be about to know.
+      let told = reports.take();
+      for (; told.length === 0; told = reports.take()) await sleep(0.001);
+      assert.deepEqual(
+        told.map(({ message, exception }) => [message, (exception as { code?: string }).code]),
+        [['a TLS handshake failed: the connection is aborted', code]],
+      );
+      assert.equal(told[0]?.server, server);
+      assert.equal(server.isServing(), true);
+      server.close();
+      await server.waitClosed();
+    }),
+  );
+}
+
+test(
+  'an ALPN callback that answers undefined refuses the client, which is nobody’s fault',
+  onNode(async (loop) => {
+    const { server, port } = await recordingServer(loop, { ...serverTls(), ALPNCallback: () => undefined });
+    await assert.rejects(
+      loop.createConnection(() => new Protocol(), '127.0.0.1', port, {
+        ssl: { ...clientTls(), ALPNProtocols: ['a'] },
+      }),
+      { code: 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL' },
+    );
+    server.close();
+    await server.waitClosed();
+  }),
+);
+
 test(
   'checkServerIdentity() may throw, or answer what is no Error: the handshake fails with it, and nothing else',
   onNode(async (loop) => {

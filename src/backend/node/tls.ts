@@ -176,7 +176,7 @@ class NodeTls implements RawTls {
   #fail(error: Error): void {
     const events = this.#events;
     this.close();
-    events?.onError(error, this.#context.ownErrors.has(error));
+    events?.onError(error, this.#context.ownErrors.has(error) || isAboutAnAnswer(error));
   }
 }
 
@@ -198,7 +198,7 @@ class CipherPipe extends Duplex {
 }
 
 function isSecureContext(ssl: unknown): ssl is SecureContext {
-  return typeof ssl === 'object' && (ssl as { context?: unknown }).context !== undefined;
+  return typeof ssl === 'object' && ssl !== null && (ssl as { context?: unknown }).context !== undefined;
 }
 
 function checkTlsOptions(options: ConnectionOptions & TlsOptions, serverSide: boolean): void {
@@ -271,6 +271,18 @@ function clientError(socket: TLSSocket): (Error & { code?: string }) | null {
   });
 }
 
+/** Node's words for what a callback among the options has answered. No peer can bring these about. */
+const ANSWER_ERRORS: readonly string[] = [
+  'ERR_TLS_ALPN_CALLBACK_INVALID_RESULT',
+  'ERR_INVALID_ARG_TYPE',
+  'ERR_INVALID_ARG_VALUE',
+  'ERR_MULTIPLE_CALLBACK',
+];
+
+function isAboutAnAnswer({ code }: Error & { code?: string }): boolean {
+  return code !== undefined && ANSWER_ERRORS.includes(code);
+}
+
 type Callback = (...args: unknown[]) => unknown;
 
 /**
@@ -290,7 +302,11 @@ function watchCallbacks(options: ConnectionOptions & TlsOptions, ownErrors: Weak
     options.SNICallback = (servername, done) => {
       try {
         SNICallback(servername, (error, context) => {
-          done(error === null || error === undefined ? null : own(error, 'SNICallback'), context);
+          // Node takes what is no context for none, and shows the client the server's own certificate.
+          const isWrong = Boolean(context) && !isSecureContext(context);
+          const wrong = isWrong ? invalidArgType('context', context, 'a tls.SecureContext') : null;
+          const fault = error ?? wrong;
+          done(fault === null ? null : own(fault, 'SNICallback'), context);
         });
       } catch (error) {
         done(own(error, 'SNICallback'));
