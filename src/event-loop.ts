@@ -191,9 +191,9 @@ export abstract class BaseEventLoop implements Loop {
    * Clears the queues and ends everything that the loop still owns, so that the process can exit. Each such leak is reported
    * through the exception handler: a pending task, an open handle, a child that was not reaped, an exception that nobody has looked
    * at, in debug mode a lock that is held. The report has it as `task` or `resource`, and where they are known `owner` (the name of
-   * the task that made it), `ageSeconds`, and in debug mode `sourceTraceback`, the stack of its creation. Its signal handlers and its
-   * executor end without a word. Idempotent and irreversible: from then on, scheduling, running and creating throw
-   * `ERR_LOOP_CLOSED`.
+   * the task that made it), `ageSeconds`, and in debug mode `sourceTraceback`, the stack of its creation. A connection that a server
+   * has accepted is named with the server, and has the server's owner and stack. Its signal handlers and its executor end without a
+   * word. Idempotent and irreversible: from then on, scheduling, running and creating throw `ERR_LOOP_CLOSED`.
    *
    * @throws LoopError `ERR_LOOP_RUNNING`
    */

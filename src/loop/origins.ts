@@ -16,6 +16,8 @@ export interface Birth {
   readonly owner: string | null;
   /** The stack of that task's creation, in debug mode: an operation of the library was called there. */
   readonly ownerOrigin: string | null;
+  /** In words: the server that has accepted it; null: none has. */
+  readonly acceptedBy: string | null;
 }
 
 const origins: WeakMap<object, string> = new WeakMap();
@@ -42,7 +44,19 @@ export function rememberBirth(object: object, loop: Loop): void {
   const current = currentTaskOrNull();
   const task = current?._loop === loop ? current : null;
   const owner = task === null ? null : pathOf(task);
-  births.set(object, { loop, at: loop._backend.time(), owner, ownerOrigin: originOf(task) });
+  births.set(object, {
+    loop,
+    at: loop._backend.time(),
+    owner,
+    ownerOrigin: originOf(task),
+    acceptedBy: null,
+  });
+}
+
+/** A server has accepted `object` now. No task did, and no call of the user's: owner and stack are the server's. */
+export function rememberAccepted(object: object, server: object, acceptedBy: string, loop: Loop): void {
+  copyOrigin(server, object);
+  renewBirth(object, loop, acceptedBy);
 }
 
 /** The handle of a task's first step was created where the task was. */
@@ -54,9 +68,9 @@ export function copyOrigin(from: object, to: object): void {
 }
 
 /** What was asked for then is there from now on. */
-export function renewBirth(object: object, loop: Loop): void {
+export function renewBirth(object: object, loop: Loop, acceptedBy: string | null = null): void {
   const { owner = null, ownerOrigin = null } = birthOf(object) ?? {};
-  births.set(object, { loop, at: loop._backend.time(), owner, ownerOrigin });
+  births.set(object, { loop, at: loop._backend.time(), owner, ownerOrigin, acceptedBy });
 }
 
 /** The stack, or null outside of debug mode. */

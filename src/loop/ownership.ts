@@ -1,8 +1,9 @@
 /**
  * What a loop owns, so that `close()` can end it and name it.
  *
- * Each thing is named with its owner, the task that made it, and its age; in debug mode with the stack of its creation. For tasks, which
- * are made by the million, owner and age are known in debug mode only; and only then is it known who holds a lock.
+ * Each thing is named with its owner, the task that made it, and its age; in debug mode with the stack of its creation. What a server has
+ * accepted is named with the server, and has the server's owner and stack. For tasks, which are made by the million, owner and age are
+ * known in debug mode only; and only then is it known who holds a lock.
  */
 import { outOfRange } from '../base/validate.ts';
 import { birthOf, copyOrigin, originOf, rememberBirth, rememberOrigin, renewBirth } from './origins.ts';
@@ -41,11 +42,14 @@ export interface Leak {
   kind: 'task' | 'handle' | 'child' | 'lock' | 'exception';
   /** In words: `a server was still listening on 127.0.0.1:80`. */
   description: string;
-  /** The task that made it; null: none, or not known (of tasks: outside debug mode). */
+  /**
+   * The task that made it; null: none, or not known (of tasks: outside debug mode). Of what a server has accepted, the one that made the
+   * server.
+   */
   owner: string | null;
   /** Seconds since it was made, on the loop's clock; null: not known. */
   ageSeconds: number | null;
-  /** Where it was made, and where its owner was: in debug mode. */
+  /** Where it was made, or the server that has accepted it, and where its owner was: in debug mode. */
   stack: string | null;
 }
 
@@ -129,12 +133,14 @@ export class Ownership {
   }
 
   #leak(kind: Leak['kind'], owned: Owned): Leak {
-    const { at = null, owner = null, ownerOrigin = null } = birthOf(owned) ?? {};
+    const { at = null, owner = null, ownerOrigin = null, acceptedBy = null } = birthOf(owned) ?? {};
     const ageSeconds = at === null ? null : this.#loop._backend.time() - at;
     const own = originOf(owned);
     const stack =
       own === null || ownerOrigin === null ? own : `${own}\n  by task ${owner}, created at\n${ownerOrigin}`;
-    return { kind, description: owned._describe(), owner, ageSeconds, stack };
+    const state = owned._describe();
+    const description = acceptedBy === null ? state : `${state}, accepted by ${acceptedBy}`;
+    return { kind, description, owner, ageSeconds, stack };
   }
 }
 

@@ -5,7 +5,7 @@ import { AF_UNSPEC } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { captureContext, runInLoop } from '../loop/context.ts';
-import { rememberOrigin } from '../loop/origins.ts';
+import { rememberAccepted, rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import { Future } from '../tasks/future.ts';
@@ -72,6 +72,8 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   readonly #listeners: RawListener[] = [];
   /** Accepted by the host, but it did not serve yet or its loop did not run: they wait for their protocol. */
   readonly #accepted: RawStream[] = [];
+  /** Where it listens, or did: what it has accepted is named so. */
+  #addresses: string = '';
   #state: 'new' | 'starting' | 'serving' | 'closed' = 'new';
   readonly #startWaiters: Set<Future<void>> = new Set();
   readonly #closedWaiters: Set<Future<void>> = new Set();
@@ -180,6 +182,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
       await this.#listen(this.#listeners);
       this.#checkNotClosed('startServing');
       this.#state = 'serving';
+      this.#addresses = this.#listeners.map(addressOf).join(', ');
     } catch (error) {
       this.#stopListening();
       if (this.#state === 'starting') this.#state = 'new';
@@ -233,7 +236,9 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   #serve(stream: RawStream, owner: TransportOwner | null): StreamTransport | null {
     try {
       const protocol = makeProtocol(this.#loop, this.#context, this.#factory, STREAM_PROTOCOL_METHODS);
-      return new StreamTransport(this.#loop, stream, protocol, this.#context, owner);
+      const transport = new StreamTransport(this.#loop, stream, protocol, this.#context, owner);
+      this.#rememberAccepted(transport);
+      return transport;
     } catch (exception) {
       stream.abort();
       this._acceptFailed('exception in the protocol factory: the connection is aborted', exception);
@@ -247,6 +252,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
       lower = new StreamTransport(this.#loop, stream, layer, this.#context, this);
       lower._begin();
     });
+    this.#rememberAccepted(request);
     const giveUp = (): void => void request.cancel();
     this.#connections.set(lower, { close: giveUp, abort: giveUp });
     request._ignoreException();
@@ -263,6 +269,10 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
       this.#connections.set(lower, transport);
       transport._begin();
     };
+  }
+
+  #rememberAccepted(connection: object): void {
+    rememberAccepted(connection, this, `the server on ${this.#addresses}`, this.#loop);
   }
 
   /** What a peer does wrong, or a port scanner, is of no interest to a server that works. */
@@ -285,8 +295,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   /** @internal */
   _describe(): string {
     if (this.#state === 'starting') return 'a server was still starting';
-    const addresses = this.#listeners.map((listener) => listener.sockname());
-    return `a server was still listening on ${addresses.map((a) => (a === null ? '?' : formatAddress(a))).join(', ')}`;
+    return `a server was still listening on ${this.#addresses}`;
   }
 
   /** @internal */
@@ -329,6 +338,11 @@ function waitIn(loop: Loop, waiters: Set<Future<void>>): Future<void> {
 
 function wake(waiters: Set<Future<void>>): void {
   for (const waiter of waiters) waiter.setResult(undefined);
+}
+
+function addressOf(listener: RawListener): string {
+  const sockname = listener.sockname();
+  return sockname === null ? '?' : formatAddress(sockname);
 }
 
 function listenerSocket(listener: RawListener): TransportSocket {

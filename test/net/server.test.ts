@@ -3,11 +3,22 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
+import { leaks } from '../../src/entry/testing.ts';
 import type { Server, Transport } from '../../src/index.ts';
 import { NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
+import { ca, serverTls } from '../helpers/certificates.ts';
 import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
-import { closed, freePort, listeningNodeServer, onNode, portOf, Recorder } from '../helpers/pairs.ts';
+import {
+  closed,
+  freePort,
+  listeningNodeServer,
+  makeLoop,
+  onNode,
+  portOf,
+  Recorder,
+} from '../helpers/pairs.ts';
 import { assertSockets, socketCount } from './sockets.ts';
 
 const factory = (): Protocol => new Protocol();
@@ -589,3 +600,59 @@ test(
     await closed(socket);
   }),
 );
+
+// --- leak reports ---
+
+for (const debug of [false, true]) {
+  const name = debug ? ', in debug mode also where that was made' : '';
+  test(`what a server has accepted is reported with the server and whose it is${name}`, () =>
+    withLoop(makeLoop, async (loop, reports) => {
+      loop.debug = debug;
+      const recorder = new Recorder();
+      const secure = new Recorder();
+      const serve = async (): Promise<[number, number]> => {
+        const plain = await loop.createServer(() => recorder, '127.0.0.1', 0);
+        const tls = await loop.createServer(() => secure, '127.0.0.1', 0, { ssl: serverTls() });
+        return [portOf(plain), portOf(tls)];
+      };
+      const [port, tlsPort] = await loop.runUntilComplete(loop.createTask(serve, { name: 'main' }));
+      const clients = await loop.runUntilComplete(async () => {
+        const all = [
+          await dial(port),
+          await dial(tlsPort),
+          connectTls({ port: tlsPort, host: '127.0.0.1', ca }),
+        ];
+        for (const client of all) client.on('error', () => {});
+        await Promise.all([recorder.untilTold('made'), secure.untilTold('made')]);
+        // That of the client that says nothing has begun, too.
+        while (!leaks(loop).some(({ description }) => description.includes('handshake'))) await sleep(0);
+        return all;
+      });
+      loop.close();
+
+      const found = reports.take().filter(({ message }) => message.includes('accepted'));
+      const of = (client: Socket): string => `127.0.0.1:${client.localPort}`;
+      const [plain, silent, encrypted] = clients as [Socket, Socket, Socket];
+      assert.deepEqual(
+        found.map(({ message, owner }) => [message, owner]).sort(),
+        [
+          [`a TLS handshake with ${of(silent)} was still under way`, tlsPort],
+          [`a connection with ${of(plain)} was still open`, port],
+          [`a connection with ${of(encrypted)} was still open`, tlsPort],
+        ]
+          .map(([what, at]) => [
+            `the event loop was closed, but ${what}, accepted by the server on 127.0.0.1:${at}`,
+            'createServer of task main',
+          ])
+          .sort(),
+      );
+      for (const { sourceTraceback, ageSeconds } of found) {
+        assert.ok((ageSeconds as number) >= 0);
+        if (!debug) assert.equal(sourceTraceback, undefined);
+        // The call of createServer() above, and the task in which that was made.
+        else
+          assert.match(sourceTraceback ?? '', /createServer.*at serve .*by task createServer of task main/s);
+      }
+      for (const client of clients) client.destroy();
+    }));
+}

@@ -163,14 +163,15 @@ test('closing the loop ends open transports and servers and names each; no proto
       const port = portOf(server);
       const all = [near, far, clogged.near, clogged.far];
       const logs = all.map(({ log }) => [...log]);
-      const peers = all.map(({ transport }) =>
-        formatAddress(transport.getExtraInfo('peername') as SocketAddress),
-      );
+      const address = ({ transport }: Recorder, name: 'peername' | 'sockname'): string =>
+        formatAddress(transport.getExtraInfo(name) as SocketAddress);
+      const open = (one: Recorder): string =>
+        `the event loop was closed, but a connection with ${address(one, 'peername')} was still open`;
+      const accepted = (one: Recorder): string =>
+        `${open(one)}, accepted by the server on ${address(one, 'sockname')}`;
       loop.close();
       assert.deepEqual(reports.takeMessages().sort(), [
-        ...peers
-          .map((peer) => `the event loop was closed, but a connection with ${peer} was still open`)
-          .sort(),
+        ...[open(near), accepted(far), open(clogged.near), accepted(clogged.far)].sort(),
         `the event loop was closed, but a server was still listening on 127.0.0.1:${port}, [::1]:${port}`,
       ]);
       assert.deepEqual([server.isServing(), near.transport.isClosing()], [false, true]);

@@ -636,7 +636,7 @@ describe('a loop that closes', { skip: noUnix }, () => {
       });
       loop.close();
       assert.deepEqual(reports.sort(), [
-        `the event loop was closed, but a connection over ${path} was still open`,
+        `the event loop was closed, but a connection over ${path} was still open, accepted by the server on ${path}`,
         `the event loop was closed, but a connection with ${path} was still open`,
         `the event loop was closed, but a server was still listening on ${path}`,
       ]);
