@@ -502,8 +502,8 @@ export abstract class BaseEventLoop implements Loop {
    * Serves a connection that was accepted elsewhere: makes the protocol, tells it `connectionMade`, and answers the pair.
    *
    * @param protocolFactory makes the protocol
-   * @param sock a connected `net.Socket`, or the descriptor of a connected TCP or unix socket. From now on it is the transport's; it is
-   *   closed, too, when this fails or is cancelled
+   * @param sock a connected `net.Socket`, or the descriptor of a connected TCP or unix socket. Refused at the call, it is still its
+   *   owner's. From then on it is the transport's, and closed, too, when this fails or is cancelled
    * @param options `ssl`: the options or the secure context of the server's side of TLS
    * @returns the transport and the protocol
    * @throws TypeError, RangeError, LoopError at the call; the error of the TLS handshake as rejection

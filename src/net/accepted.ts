@@ -1,14 +1,13 @@
 /** `loop.connectAcceptedSocket`. */
 import { checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
-import { checkOwn } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
-import { adopt } from './adopt.ts';
+import { adopt, checkTakeable } from './adopt.ts';
 import { attach } from './attach.ts';
 import type { StreamProtocol } from './protocol.ts';
 import type { TlsServerOptions } from './tls-options.ts';
@@ -31,7 +30,7 @@ export function connectAcceptedSocket<P extends StreamProtocol>(
   const { signal } = options;
   checkSignal('options.signal', signal);
   checkSupports(loop, 'tcp');
-  checkOwn('sock', sock, loop);
+  checkTakeable(loop, 'sock', sock);
   const tls = serverTls(loop, options);
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);

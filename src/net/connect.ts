@@ -19,14 +19,13 @@ import {
   outOfRange,
 } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
-import { checkOwn } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
-import { adopt } from './adopt.ts';
+import { adopt, checkTakeable } from './adopt.ts';
 import { attach } from './attach.ts';
 import type { Candidate } from './happy-eyeballs.ts';
 import { interleaveFamilies, race } from './happy-eyeballs.ts';
@@ -43,7 +42,10 @@ export interface ConnectionOptions extends TlsClientOptions, SignalOptions {
   proto?: number;
   /** `AI_` flags for looking the host up. Default: 0. */
   flags?: number;
-  /** A connected `net.Socket` or a descriptor to take over. Then there must be no host, port, family, proto, flags, localAddr. */
+  /**
+   * A connected `net.Socket` or a descriptor to take over. Then there must be no host, port, family, proto, flags, localAddr. Refused
+   * at the call, it is still its owner's; from then on it is closed with the connection, and also when that fails or is cancelled.
+   */
   sock?: unknown;
   /** Host and port to connect from. */
   localAddr?: readonly [host: string, port: number];
@@ -158,7 +160,7 @@ function checkNoAddress(loop: Loop, host: unknown, port: unknown, options: Conne
   for (const name of ['family', 'proto', 'flags', 'localAddr'] as const) {
     if (options[name]) throw invalidArgType(`options.${name}`, options[name], 'absent, as sock is given');
   }
-  checkOwn('options.sock', options.sock, loop);
+  checkTakeable(loop, 'options.sock', options.sock);
 }
 
 async function candidatesFor(

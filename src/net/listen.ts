@@ -13,13 +13,13 @@ import {
   checkSignal,
   invalidArgType,
 } from '../base/validate.ts';
-import { checkOwn } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
+import { checkTakeable } from './adopt.ts';
 import { checkFamily, checkFlags } from './connect.ts';
 import { HostRequest } from './host-request.ts';
 import type { StreamProtocol } from './protocol.ts';
@@ -33,7 +33,10 @@ export interface ServerOptions extends TlsServerOptions, SignalOptions {
   family?: number;
   /** `AI_` flags for looking the hosts up. Default: `AI_PASSIVE`. */
   flags?: number;
-  /** A listening `net.Server` or a listening descriptor to take over. Then there must be no host, port, family, flags, reusePort. */
+  /**
+   * A listening `net.Server` or a listening descriptor to take over: closed with the server. Then there must be no host, port, family,
+   * flags, reusePort. Refused at the call, it is still its owner's.
+   */
   sock?: unknown;
   /** Connections that wait to be accepted. Default: 100. */
   backlog?: number;
@@ -144,7 +147,7 @@ function checkNoAddress(loop: Loop, host: unknown, port: unknown, options: Serve
   for (const name of ['family', 'flags', 'reusePort'] as const) {
     if (options[name]) throw invalidArgType(`options.${name}`, options[name], 'absent, as sock is given');
   }
-  checkOwn('options.sock', options.sock, loop);
+  checkTakeable(loop, 'options.sock', options.sock);
 }
 
 function checkHosts(host: string | readonly string[] | null, family: number): (string | null)[] {

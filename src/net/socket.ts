@@ -10,6 +10,7 @@ import type { Owned } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import { checkLoop } from '../tasks/current.ts';
+import { checkUnused } from './adopt.ts';
 import { checkBindAddress } from './socket-address.ts';
 
 import { watchOf } from './watchers.ts';
@@ -245,9 +246,7 @@ type Kind = readonly [family: number | undefined, type: number | undefined, prot
 
 function open(loop: Loop, [family, type, proto]: Kind, fileno: number | null): RawSocket {
   checkSupports(loop, 'sockets');
-  if (fileno !== null && loop._backend.usesDescriptor(fileno)) {
-    throw new InvalidStateError(`descriptor ${fileno} belongs to a transport or server`);
-  }
+  if (fileno !== null) checkUnused(loop, fileno);
   const target = { family: family ?? AF_INET, type: type ?? SOCK_STREAM, proto: proto ?? 0, fileno };
   const raw = loop._backend.socket(target);
   if (fileno === null) return raw;

@@ -13,29 +13,35 @@ import {
   outOfRange,
 } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
-import { checkOwn } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
-import { adopt } from './adopt.ts';
+import { adopt, checkTakeable } from './adopt.ts';
 import { attach } from './attach.ts';
 import { HostRequest } from './host-request.ts';
 import type { StreamProtocol } from './protocol.ts';
 import { Server } from './server.ts';
+import { Socket } from './socket.ts';
 import type { TlsClientOptions, TlsServerOptions } from './tls-options.ts';
 import { clientTls, serverTls, TLS_CLIENT_OPTIONS, TLS_SERVER_OPTIONS } from './tls-options.ts';
 import type { Transport } from './transport.ts';
 
 export interface UnixConnectionOptions extends TlsClientOptions, SignalOptions {
-  /** A connected `net.Socket` or a descriptor to take over. Then there must be no path. */
+  /**
+   * A connected `net.Socket` or a descriptor to take over. Then there must be no path. Refused at the call, it is still its owner's;
+   * from then on it is closed with the connection, and also when that fails or is cancelled.
+   */
   sock?: unknown;
 }
 
 export interface UnixServerOptions extends TlsServerOptions, SignalOptions {
-  /** A listening `net.Server` or a listening descriptor to take over. Then there must be no path. */
+  /**
+   * A listening `net.Server` or a listening descriptor to take over: closed with the server. Then there must be no path. Refused at
+   * the call, it is still its owner's.
+   */
   sock?: unknown;
   /** Connections that wait to be accepted. Default: 100. */
   backlog?: number;
@@ -66,11 +72,15 @@ export function createUnixConnection<P extends StreamProtocol>(
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
-  const reached = path === null ? adoptUnix(loop, options.sock) : reach(loop, path);
+  const reached =
+    path === null ? adopt(loop, 'a socket', () => loop._backend.adopt(options.sock)) : reach(loop, path);
   return cancelOnAbort(
-    operation(loop, 'createUnixConnection', async () =>
-      attach(loop, await reached, factory, context, {}, tls),
-    ),
+    operation(loop, 'createUnixConnection', async () => {
+      const stream = await reached;
+      if (stream.info().family === AF_UNIX) return attach(loop, stream, factory, context, {}, tls);
+      stream.abort();
+      throw invalidArgType('sock', options.sock, 'a unix socket');
+    }),
     signal,
   );
 }
@@ -110,12 +120,21 @@ export function createUnixServer(
   );
 }
 
+/** Whether an object can be seen to be no unix socket, before it is taken over. Of a descriptor that shows only then. */
+function isInet(sock: unknown): boolean {
+  if (sock instanceof Socket) return sock.family !== AF_UNIX;
+  const { address } = sock as { address?: unknown };
+  const found: unknown = typeof address === 'function' ? address.call(sock) : null;
+  return typeof found === 'object' && found !== null && 'port' in found;
+}
+
 /** Either a path or a socket; and a path that a socket can have. */
 function checkPathOrSock(loop: Loop, path: unknown, sock: unknown): void {
   const hasSock = sock !== undefined && sock !== null;
   if (hasSock) {
     if (path !== null) throw invalidArgType('path', path, 'null, as sock is given');
-    checkOwn('options.sock', sock, loop);
+    checkTakeable(loop, 'options.sock', sock);
+    if (isInet(sock)) throw invalidArgType('sock', sock, 'a unix socket');
     return;
   }
   if (typeof path !== 'string') throw invalidArgType('path', path, 'a path, as no sock is given');
@@ -153,15 +172,6 @@ function reach(loop: Loop, path: string): HostRequest<RawStream> {
   );
 }
 
-function adoptUnix(loop: Loop, sock: unknown): HostRequest<RawStream> {
-  return adopt(loop, 'a socket', () => {
-    const stream = loop._backend.adopt(sock);
-    if (stream.info().family === AF_UNIX) return stream;
-    stream.abort();
-    throw invalidArgType('sock', sock, 'a unix socket');
-  });
-}
-
 function openListener(
   loop: Loop,
   server: Server,
@@ -190,9 +200,10 @@ function openListener(
           },
         },
       );
-      if (path === null && typeof listener.sockname() !== 'string') {
+      // One that cannot listen at all has no name, and its error is on the way.
+      if (path === null && Array.isArray(listener.sockname())) {
         listener.close();
-        throw invalidArgType('sock', options.sock, 'a unix socket that listens');
+        request.fail(invalidArgType('sock', options.sock, 'a unix socket'));
       }
       return () => listener.close();
     },

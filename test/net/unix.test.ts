@@ -173,6 +173,9 @@ describe('a connection', { skip: noUnix }, () => {
         code: 'ERR_INVALID_ARG_TYPE',
         message: /"sock".*unix socket/,
       });
+      // It is still its owner's.
+      assert.equal(socket.destroyed, false);
+      await closed(socket);
       await closed(server);
     }),
   );
@@ -415,6 +418,8 @@ print('full',flush=True); sys.stdin.read()`,
         code: 'ERR_INVALID_ARG_TYPE',
         message: /"sock".*unix socket/,
       });
+      assert.equal(tcp.listening, true);
+      await closed(tcp);
       for (const sock of [createServer(), {}, 'x', 1.5]) {
         assert.throws(() => loop.createUnixServer(makeNothing, null, { sock }), {
           code: 'ERR_INVALID_ARG_TYPE',

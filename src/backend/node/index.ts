@@ -35,6 +35,7 @@ import { spawnProcess } from './process.ts';
 import { nameOf, resolveName } from './resolver.ts';
 import { onInterrupt, onSignal, SIGNALS } from './signal.ts';
 import { adoptSocket } from './stream.ts';
+import { isDescriptorTaken } from './taken.ts';
 import { tlsContext, wrapTls } from './tls.ts';
 
 /** `SO_REUSEPORT` came with Node 22.12 and 23.1; and only there are several listeners balanced by the kernel. */
@@ -158,8 +159,8 @@ export class NodeBackend implements Backend {
     throw new LoopError('ERR_UNSUPPORTED', 'Node tells nobody when a descriptor is ready; UvEventLoop does');
   }
 
-  usesDescriptor(_fd: number): boolean {
-    return false;
+  usesDescriptor(fd: number): boolean {
+    return isDescriptorTaken(fd);
   }
 
   socket(_target: SocketTarget): RawSocket {

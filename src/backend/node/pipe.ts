@@ -14,11 +14,13 @@ import {
 import { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { isatty, ReadStream as Terminal } from 'node:tty';
+import { InvalidStateError } from '../../base/errors.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream } from '../backend.ts';
 import { accessOf, openWatched } from './pipe-descriptor.ts';
 import { ReadPipe } from './read-pipe.ts';
 import { isStdioTaken, LAST_STDIO, releaseStdio, takeStdio } from './stdio.ts';
+import { isDescriptorTaken, takeDescriptor } from './taken.ts';
 import { WritePipe } from './write-pipe.ts';
 
 type Direction = 'read' | 'write';
@@ -110,9 +112,12 @@ function fromDescriptor(fd: number, direction: Direction): Readable | Writable |
   // Not tty.WriteStream: that writes synchronously, and a terminal that is stopped would stop the process.
   if (isatty(fd)) return new Terminal(fd);
   if (kind === 'device') return fromDevice(fd, direction);
+  if (isDescriptorTaken(fd)) throw new InvalidStateError(`descriptor ${fd} belongs to a transport or server`);
   try {
-    if (direction === 'read') return new Socket({ fd, readable: true, writable: false });
-    return openWatched(fd, access);
+    const readable = { fd, readable: true, writable: false };
+    const socket = direction === 'read' ? new Socket(readable) : openWatched(fd, access);
+    takeDescriptor(fd, socket);
+    return socket;
   } catch (error) {
     // A socket for datagrams, say. What the system says is for the caller.
     if (error instanceof TypeError) return null;
@@ -154,8 +159,12 @@ function fromFileHandle(handle: promises.FileHandle, direction: Direction): Read
   if (access !== null && access !== 'both' && access !== direction) return null;
   const mode = direction === 'read' ? constants.O_RDONLY : constants.O_WRONLY;
   const fd = openSync(`/dev/fd/${handle.fd}`, mode | constants.O_NONBLOCK | constants.O_NOCTTY);
-  const stream = fromDescriptor(fd, direction);
-  if (stream === null) closeSync(fd);
-  else handle.close().catch(() => {});
+  let stream: Readable | Writable | null = null;
+  try {
+    stream = fromDescriptor(fd, direction);
+  } finally {
+    if (stream === null) closeSync(fd);
+  }
+  if (stream !== null) handle.close().catch(() => {});
   return stream;
 }

@@ -1,11 +1,14 @@
 /** A connected socket of `node:net` as a raw stream: TCP, or a unix socket. */
 import { fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { constants } from 'node:os';
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
+import { InvalidStateError } from '../../base/errors.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
 import { ReadSide } from './read-side.ts';
+import { takeDescriptor } from './taken.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -140,12 +143,27 @@ function isUnix(socket: Socket): boolean {
 function fromDescriptor(fd: number): Socket {
   if (!Number.isInteger(fd) || fd < 0 || !isSocket(fd))
     throw invalidArgType('sock', fd, 'the descriptor of a socket');
-  const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+  const socket = open(fd);
   if (socket.remoteAddress === undefined && !isUnix(socket)) {
+    // Node gives no descriptor back. Not as what is wrong with the argument, which would leave it to its owner.
     socket.destroy();
-    throw invalidArgType('sock', fd, 'the descriptor of a socket that is connected');
+    throw Object.assign(new Error('getpeername ENOTCONN'), NOT_CONNECTED);
   }
+  takeDescriptor(fd, socket);
   return socket;
+}
+
+const NOT_CONNECTED = { code: 'ENOTCONN', errno: -constants.errno.ENOTCONN, syscall: 'getpeername' };
+
+function open(fd: number): Socket {
+  try {
+    return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+  } catch (error) {
+    // Of datagrams, say.
+    if (error instanceof TypeError) throw invalidArgType('sock', fd, 'the descriptor of a stream socket');
+    if ((error as { code?: string }).code !== 'EEXIST') throw error;
+    throw new InvalidStateError(`descriptor ${fd} belongs to a socket of Node's`);
+  }
 }
 
 /** Whether a descriptor is open, and a socket. */
