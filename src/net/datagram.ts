@@ -21,6 +21,7 @@ import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/task.ts';
+import { checkTakeable } from './adopt.ts';
 import { checkFamily, checkFlags } from './connect.ts';
 import { checkDestinationPort, withScope } from './datagram-address.ts';
 import { DatagramEndpoint } from './datagram-transport.ts';
@@ -82,6 +83,7 @@ export function createDatagramEndpoint<P extends DatagramProtocol>(
   else checkAddresses(options);
   checkSupports(loop, 'datagrams');
   checkReusePort(loop, options);
+  if (adopts) checkTakeable(loop, 'options.sock', sock);
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[DatagramTransport, P]>(loop), signal);
   const context = captureContext(loop);

@@ -5,7 +5,15 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { toDuplex, toWebStreams } from '../../src/entry/node.ts';
 import type { NodeEventLoop } from '../../src/index.ts';
-import { AF_UNIX, Protocol, UvEventLoop } from '../../src/index.ts';
+import {
+  AF_INET,
+  AF_UNIX,
+  DatagramProtocol,
+  Protocol,
+  SOCK_DGRAM,
+  Socket,
+  UvEventLoop,
+} from '../../src/index.ts';
 import { clientTls, serverTls } from '../helpers/certificates.ts';
 import { connectedSockets, listening, noNative, onUv } from '../helpers/descriptors.ts';
 import { makeLoop, onNode, recorders } from '../helpers/pairs.ts';
@@ -55,6 +63,7 @@ test(
     const [unix, unixFar] = await connectedSockets(loop, AF_UNIX);
     const listener = listening();
     const unixListener = listening(AF_UNIX);
+    const datagrams = new Socket(AF_INET, SOCK_DGRAM);
     using other = new UvEventLoop();
     const factory = (): Protocol => new Protocol();
     // Whose reads are under way has more to lose.
@@ -67,6 +76,7 @@ test(
         () => other.createServer(factory, null, null, { sock: listener, startServing: false }),
         () => other.createUnixConnection(factory, null, { sock: unix }),
         () => other.createUnixServer(factory, null, { sock: unixListener }),
+        () => other.createDatagramEndpoint(() => new DatagramProtocol(), { sock: datagrams }),
       ],
       sock: [() => other.connectAcceptedSocket(factory, near)],
       pipe: [() => other.connectReadPipe(factory, near), () => other.connectWritePipe(factory, near)],
@@ -78,7 +88,7 @@ test(
 
     await loop.sockSendall(far, 'still here');
     assert.equal(String(await receiving), 'still here');
-    for (const socket of [near, far, unix, unixFar, listener, unixListener]) {
+    for (const socket of [near, far, unix, unixFar, listener, unixListener, datagrams]) {
       assert.ok(socket.fileno() > 2);
       socket.close();
     }
