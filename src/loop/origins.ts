@@ -16,8 +16,22 @@ export interface Birth {
   readonly owner: string | null;
   /** The stack of that task's creation, in debug mode: an operation of the library was called there. */
   readonly ownerOrigin: string | null;
-  /** In words: the server that has accepted it; null: none has. */
-  readonly acceptedBy: string | null;
+  /** The server that has accepted it, whose owner is then its owner; null: none has. */
+  acceptedBy: Acceptor | null;
+}
+
+export interface Acceptor {
+  /** In words: `the server on 127.0.0.1:80`. @internal */
+  _name(): string;
+}
+
+/**
+ * Of what is made and gone by the thousand in a second: it keeps its birth itself. Each entry of a WeakMap is work for every collection of
+ * young objects.
+ */
+export interface KeepsBirth {
+  /** @internal */
+  _birth: Birth | null;
 }
 
 const origins: WeakMap<object, string> = new WeakMap();
@@ -43,34 +57,41 @@ export function rememberOrigin(
 export function rememberBirth(object: object, loop: Loop): void {
   const current = currentTaskOrNull();
   const task = current?._loop === loop ? current : null;
-  const owner = task === null ? null : pathOf(task);
-  births.set(object, {
+  setBirth(object, {
     loop,
     at: loop._backend.time(),
-    owner,
-    ownerOrigin: originOf(task),
+    owner: task === null ? null : pathOf(task),
+    ownerOrigin: task === null ? null : originOf(task),
     acceptedBy: null,
   });
 }
 
-/** A server has accepted `object` now. No task did, and no call of the user's: owner and stack are the server's. */
-export function rememberAccepted(object: object, server: object, acceptedBy: string, loop: Loop): void {
-  copyOrigin(server, object);
-  renewBirth(object, loop, acceptedBy);
+function setBirth(object: object, birth: Birth): void {
+  if ('_birth' in object) (object as KeepsBirth)._birth = birth;
+  else births.set(object, birth);
+}
+
+/** A server has accepted `object`. No task did, and no call of the user's: owner and stack are the server's. */
+export function rememberAccepted(object: object, server: Acceptor, loop: Loop): void {
+  const birth = birthOf(object);
+  if (birth !== null) birth.acceptedBy = server;
+  if (!loop.debug) return;
+  const origin = origins.get(server);
+  if (origin !== undefined) origins.set(object, origin);
 }
 
 /** The handle of a task's first step was created where the task was. */
 export function copyOrigin(from: object, to: object): void {
   const origin = origins.get(from);
   if (origin !== undefined) origins.set(to, origin);
-  const birth = births.get(from);
-  if (birth !== undefined) births.set(to, birth);
+  const birth = birthOf(from);
+  if (birth !== null) setBirth(to, birth);
 }
 
 /** What was asked for then is there from now on. */
-export function renewBirth(object: object, loop: Loop, acceptedBy: string | null = null): void {
+export function renewBirth(object: object, loop: Loop): void {
   const { owner = null, ownerOrigin = null } = birthOf(object) ?? {};
-  births.set(object, { loop, at: loop._backend.time(), owner, ownerOrigin, acceptedBy });
+  setBirth(object, { loop, at: loop._backend.time(), owner, ownerOrigin, acceptedBy: null });
 }
 
 /** The stack, or null outside of debug mode. */
@@ -79,8 +100,8 @@ export function originOf(object: object | null): string | null {
 }
 
 /** Null where nobody has remembered it. */
-export function birthOf(object: object): Birth | null {
-  return births.get(object) ?? null;
+export function birthOf(object: object | KeepsBirth): Birth | null {
+  return '_birth' in object ? object._birth : (births.get(object) ?? null);
 }
 
 /** Adds to a report where `object` was created, if that is known. */

@@ -133,13 +133,14 @@ export class Ownership {
   }
 
   #leak(kind: Leak['kind'], owned: Owned): Leak {
-    const { at = null, owner = null, ownerOrigin = null, acceptedBy = null } = birthOf(owned) ?? {};
+    const { at = null, acceptedBy = null } = birthOf(owned) ?? {};
+    const { owner = null, ownerOrigin = null } = birthOf(acceptedBy ?? owned) ?? {};
     const ageSeconds = at === null ? null : this.#loop._backend.time() - at;
     const own = originOf(owned);
     const stack =
       own === null || ownerOrigin === null ? own : `${own}\n  by task ${owner}, created at\n${ownerOrigin}`;
     const state = owned._describe();
-    const description = acceptedBy === null ? state : `${state}, accepted by ${acceptedBy}`;
+    const description = acceptedBy === null ? state : `${state}, accepted by ${acceptedBy._name()}`;
     return { kind, description, owner, ageSeconds, stack };
   }
 }

@@ -237,7 +237,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
     try {
       const protocol = makeProtocol(this.#loop, this.#context, this.#factory, STREAM_PROTOCOL_METHODS);
       const transport = new StreamTransport(this.#loop, stream, protocol, this.#context, owner);
-      this.#rememberAccepted(transport);
+      rememberAccepted(transport, this, this.#loop);
       return transport;
     } catch (exception) {
       stream.abort();
@@ -252,7 +252,7 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
       lower = new StreamTransport(this.#loop, stream, layer, this.#context, this);
       lower._begin();
     });
-    this.#rememberAccepted(request);
+    rememberAccepted(request, this, this.#loop);
     const giveUp = (): void => void request.cancel();
     this.#connections.set(lower, { close: giveUp, abort: giveUp });
     request._ignoreException();
@@ -269,10 +269,6 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
       this.#connections.set(lower, transport);
       transport._begin();
     };
-  }
-
-  #rememberAccepted(connection: object): void {
-    rememberAccepted(connection, this, `the server on ${this.#addresses}`, this.#loop);
   }
 
   /** What a peer does wrong, or a port scanner, is of no interest to a server that works. */
@@ -296,6 +292,11 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   _describe(): string {
     if (this.#state === 'starting') return 'a server was still starting';
     return `a server was still listening on ${this.#addresses}`;
+  }
+
+  /** @internal */
+  _name(): string {
+    return `the server on ${this.#addresses}`;
   }
 
   /** @internal */

@@ -10,6 +10,7 @@ import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
 import { checkData, checkString, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
+import type { Birth, KeepsBirth } from '../loop/origins.ts';
 import { rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
 import type { Flushable } from '../loop/scheduler.ts';
@@ -34,7 +35,7 @@ export interface TransportOwner {
   _detach(transport: StreamTransport): void;
 }
 
-export class StreamTransport extends Transport implements StreamEvents, Flushable, Owned {
+export class StreamTransport extends Transport implements StreamEvents, Flushable, Owned, KeepsBirth {
   readonly #loop: Loop;
   readonly #raw: RawStream;
   readonly #caller: ProtocolCaller<StreamProtocol>;
@@ -63,6 +64,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #lost: Future<void> | null = null;
   /** Of one who waits until there is room to write. */
   #room: Future<void> | null = null;
+  #birth: Birth | null = null;
 
   /** @param context in which the protocol is called: captured without a task, see loop/context.ts */
   constructor(
@@ -93,6 +95,16 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   // --- facts ---
+
+  /** @internal */
+  get _birth(): Birth | null {
+    return this.#birth;
+  }
+
+  /** @internal */
+  set _birth(birth: Birth | null) {
+    this.#birth = birth;
+  }
 
   getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
   getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
