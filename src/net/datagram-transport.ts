@@ -20,7 +20,7 @@ import { checkDestination, isSameAddress } from './datagram-address.ts';
 import { FlowControl } from './flow-control.ts';
 import { HEADER_BYTES, PendingDatagrams } from './pending-datagrams.ts';
 import type { DatagramProtocol } from './protocol.ts';
-import { DATAGRAM_PROTOCOL_METHODS } from './protocol.ts';
+import { DATAGRAM_CALLS, DATAGRAM_PROTOCOL_METHODS } from './protocol.ts';
 import { checkProtocol, ProtocolCaller } from './protocol-caller.ts';
 import type { ExtraInfo, WriteBufferLimits } from './transport.ts';
 import { DatagramTransport } from './transport.ts';
@@ -72,7 +72,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
 
   /** Tells the protocol, and begins to receive. Answers the error if it threw. @internal */
   _begin(): Error | null {
-    const made = this.#caller.call('connectionMade', this);
+    const made = this.#caller.call(DATAGRAM_CALLS.connectionMade, this);
     if (made && this.#state === 'open') this.#raw.receiveStart();
     return made ? null : this.#fault;
   }
@@ -115,14 +115,14 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
 
   onMessage(data: Buffer, address: SocketAddress): void {
     if (this.#state !== 'open') return;
-    if (this.#loop.isRunning()) this.#caller.call('datagramReceived', data, address);
+    if (this.#loop.isRunning()) this.#caller.call(DATAGRAM_CALLS.datagramReceived, data, address);
     else this.#hold(() => this.onMessage(data, address));
   }
 
   /** Also of what was sent just before it was closed. */
   onError(error: Error): void {
     if (this.#state === 'lost' || this.#aborted) return;
-    if (this.#loop.isRunning()) this.#caller.call('errorReceived', error);
+    if (this.#loop.isRunning()) this.#caller.call(DATAGRAM_CALLS.errorReceived, error);
     else this.#hold(() => this.onError(error));
   }
 
@@ -174,7 +174,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
       return;
     }
     this.#pending.left();
-    if (error !== null) this.#caller.call('errorReceived', error);
+    if (error !== null) this.#caller.call(DATAGRAM_CALLS.errorReceived, error);
     if (this.#aborted) return;
     this.#sendPending();
     this.#checkFlow();
@@ -213,7 +213,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.#pending.clear();
     this.#gathered = 0;
     this.#loop._owned.resources.delete(this);
-    this.#caller.call('connectionLost', this.#aborted ? this.#fault : error);
+    this.#caller.call(DATAGRAM_CALLS.connectionLost, this.#aborted ? this.#fault : error);
     this.#gone();
   }
 
@@ -316,7 +316,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   #tellFlow(): void {
     if (this.#state === 'lost' || this.#aborted || this.#flow.paused === this.#toldPaused) return;
     this.#toldPaused = this.#flow.paused;
-    this.#caller.call(this.#toldPaused ? 'pauseWriting' : 'resumeWriting', undefined);
+    this.#caller.call(DATAGRAM_CALLS[this.#toldPaused ? 'pauseWriting' : 'resumeWriting'], undefined);
   }
 
   /** Whoever waits for the end is told. */

@@ -13,7 +13,8 @@ export interface CallerOwner {
   _protocolFailed(error: unknown, method: string): void;
 }
 
-type Methods = Record<string, ((first: unknown, second: unknown) => unknown) | undefined>;
+/** Calls one method of a protocol, if it has it, and bears its name: see `STREAM_CALLS` in protocol.ts. */
+export type ProtocolCall<P, A, B> = (protocol: P, first: A, second: B) => unknown;
 
 export class ProtocolCaller<P extends object> {
   protocol: P;
@@ -23,7 +24,7 @@ export class ProtocolCaller<P extends object> {
   readonly #context: CapturedContext;
   readonly #owner: CallerOwner;
   /** The call that is being made: fields, not closures, because there is one for each piece of data. */
-  #method: string = '';
+  #method: ProtocolCall<P, never, never> | null = null;
   #first: unknown = undefined;
   #second: unknown = undefined;
 
@@ -34,16 +35,16 @@ export class ProtocolCaller<P extends object> {
     this.#owner = owner;
   }
 
-  /** Calls `method`, if the protocol has it. False: it threw, and the owner was told. */
-  call(method: string, first: unknown, second?: unknown): boolean {
+  /** False: it threw, and the owner was told. */
+  call<A, B>(method: ProtocolCall<P, A, B>, first: A, second?: B): boolean {
     this.#method = method;
     this.#first = first;
     this.#second = second;
     try {
-      runInLoop(this.#loop, ProtocolCaller.#enterContext, this as ProtocolCaller<object>);
+      runInLoop(this.#loop, ProtocolCaller.#enterContext, this as unknown as ProtocolCaller<object>);
       return true;
     } catch (error) {
-      this.#owner._protocolFailed(error, method);
+      this.#owner._protocolFailed(error, method.name);
       return false;
     }
   }
@@ -53,17 +54,17 @@ export class ProtocolCaller<P extends object> {
   }
 
   static #callProtocol(caller: ProtocolCaller<object>): void {
-    const method = caller.#method;
+    const method = caller.#method as ProtocolCall<object, unknown, unknown>;
     const first = caller.#first;
     const second = caller.#second;
     // A caller lives as long as its connection; the last data must not.
     caller.#first = undefined;
     caller.#second = undefined;
-    const result = (caller.protocol as Methods)[method]?.(first, second);
+    const result = method(caller.protocol, first, second);
     caller.result = result;
     // An async method's failure is the method's failure, and not an unhandled rejection of the process.
     if (result instanceof Promise) {
-      result.then(undefined, (error) => caller.#owner._protocolFailed(error, method));
+      result.then(undefined, (error) => caller.#owner._protocolFailed(error, method.name));
     }
   }
 }

@@ -41,16 +41,25 @@ export interface BufferedProtocol extends BaseProtocol {
 /** What a stream transport may be joined to. */
 export type StreamProtocol = Protocol | BufferedProtocol;
 
-export const STREAM_PROTOCOL_METHODS: readonly string[] = [
-  'connectionMade',
-  'connectionLost',
-  'pauseWriting',
-  'resumeWriting',
-  'dataReceived',
-  'eofReceived',
-  'getBuffer',
-  'bufferUpdated',
-];
+/** How each of its methods is called, by name. Each call has a place of its own: engines find the method there faster than by its name. */
+export const STREAM_CALLS = {
+  connectionMade: (protocol: StreamProtocol, transport: Transport): unknown =>
+    protocol.connectionMade?.(transport),
+  connectionLost: (protocol: StreamProtocol, exception: Error | null): unknown =>
+    protocol.connectionLost?.(exception),
+  pauseWriting: (protocol: StreamProtocol): unknown => protocol.pauseWriting?.(),
+  resumeWriting: (protocol: StreamProtocol): unknown => protocol.resumeWriting?.(),
+  dataReceived: (protocol: StreamProtocol, data: Buffer): unknown =>
+    (protocol as Protocol).dataReceived?.(data),
+  eofReceived: (protocol: StreamProtocol): unknown => protocol.eofReceived?.(),
+  getBuffer: (protocol: StreamProtocol, hint: number): unknown => (protocol as Buffered).getBuffer?.(hint),
+  bufferUpdated: (protocol: StreamProtocol, bytes: number): unknown =>
+    (protocol as Buffered).bufferUpdated?.(bytes),
+} as const;
+
+type Buffered = Partial<BufferedProtocol>;
+
+export const STREAM_PROTOCOL_METHODS: readonly string[] = Object.keys(STREAM_CALLS);
 
 /** What a datagram transport is joined to. */
 export interface DatagramProtocol {
@@ -68,14 +77,20 @@ export interface DatagramProtocol {
   connectionLost?(exception: Error | null): void;
 }
 
-export const DATAGRAM_PROTOCOL_METHODS: readonly string[] = [
-  'connectionMade',
-  'connectionLost',
-  'pauseWriting',
-  'resumeWriting',
-  'datagramReceived',
-  'errorReceived',
-];
+export const DATAGRAM_CALLS = {
+  connectionMade: (protocol: DatagramProtocol, transport: DatagramTransport): unknown =>
+    protocol.connectionMade?.(transport),
+  connectionLost: (protocol: DatagramProtocol, exception: Error | null): unknown =>
+    protocol.connectionLost?.(exception),
+  pauseWriting: (protocol: DatagramProtocol): unknown => protocol.pauseWriting?.(),
+  resumeWriting: (protocol: DatagramProtocol): unknown => protocol.resumeWriting?.(),
+  datagramReceived: (protocol: DatagramProtocol, data: Buffer, address: SocketAddress): unknown =>
+    protocol.datagramReceived?.(data, address),
+  errorReceived: (protocol: DatagramProtocol, exception: Error): unknown =>
+    protocol.errorReceived?.(exception),
+} as const;
+
+export const DATAGRAM_PROTOCOL_METHODS: readonly string[] = Object.keys(DATAGRAM_CALLS);
 
 /** What a subprocess transport is joined to. */
 export interface SubprocessProtocol {
@@ -95,15 +110,21 @@ export interface SubprocessProtocol {
   resumeWriting?(): void;
 }
 
-export const SUBPROCESS_PROTOCOL_METHODS: readonly string[] = [
-  'connectionMade',
-  'connectionLost',
-  'pauseWriting',
-  'resumeWriting',
-  'pipeDataReceived',
-  'pipeConnectionLost',
-  'processExited',
-];
+export const SUBPROCESS_CALLS = {
+  connectionMade: (protocol: SubprocessProtocol, transport: SubprocessTransport): unknown =>
+    protocol.connectionMade?.(transport),
+  connectionLost: (protocol: SubprocessProtocol, exception: Error | null): unknown =>
+    protocol.connectionLost?.(exception),
+  pauseWriting: (protocol: SubprocessProtocol): unknown => protocol.pauseWriting?.(),
+  resumeWriting: (protocol: SubprocessProtocol): unknown => protocol.resumeWriting?.(),
+  pipeDataReceived: (protocol: SubprocessProtocol, fd: number, data: Buffer): unknown =>
+    protocol.pipeDataReceived?.(fd, data),
+  pipeConnectionLost: (protocol: SubprocessProtocol, fd: number, exception: Error | null): unknown =>
+    protocol.pipeConnectionLost?.(fd, exception),
+  processExited: (protocol: SubprocessProtocol): unknown => protocol.processExited?.(),
+} as const;
+
+export const SUBPROCESS_PROTOCOL_METHODS: readonly string[] = Object.keys(SUBPROCESS_CALLS);
 
 // The base classes bear the names of the interfaces: a plain object with some of the methods is as good a protocol as a
 // subclass. In a subclass every method is there, so that `super.connectionMade(transport)` works.

@@ -19,7 +19,7 @@ import { Future } from '../tasks/future.ts';
 import { BufferedReading, checkBuffer } from './buffered-reading.ts';
 import { FlowControl } from './flow-control.ts';
 import type { BufferedProtocol, StreamProtocol } from './protocol.ts';
-import { STREAM_PROTOCOL_METHODS } from './protocol.ts';
+import { STREAM_CALLS, STREAM_PROTOCOL_METHODS } from './protocol.ts';
 import { checkProtocol, ProtocolCaller } from './protocol-caller.ts';
 import { streamName } from './stream-name.ts';
 import type { StreamEvent, StreamState } from './stream-state.ts';
@@ -89,7 +89,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
 
   /** Tells the protocol, and begins to read. Answers the error if it threw. @internal */
   _begin(): Error | null {
-    const made = this.#caller.call('connectionMade', this);
+    const made = this.#caller.call(STREAM_CALLS.connectionMade, this);
     if (made && !this.#paused && mayRead(this.#state)) this.#readStart();
     return made ? null : this.#fault;
   }
@@ -173,7 +173,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     const buffer = this.#buffers?.filled() ?? null;
     if (buffer === null || !mayRead(this.#state)) return;
     if (!this.#loop.isRunning() || this.#held !== null) this.#hold(Buffer.from(buffer.subarray(0, length)));
-    else if (this.#caller.call('bufferUpdated', length)) this.#lendBuffer();
+    else if (this.#caller.call(STREAM_CALLS.bufferUpdated, length)) this.#lendBuffer();
   }
 
   onEnd(): void {
@@ -189,7 +189,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   #received(data: Buffer): void {
-    if (!this.#isBuffered()) this.#caller.call('dataReceived', data);
+    if (!this.#isBuffered()) this.#caller.call(STREAM_CALLS.dataReceived, data);
     else this.#fill(data);
   }
 
@@ -201,7 +201,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
         return;
       }
       if (!this.#isBuffered()) {
-        this.#caller.call('dataReceived', rest);
+        this.#caller.call(STREAM_CALLS.dataReceived, rest);
         return;
       }
       const buffer = this.#ownBuffers().next(rest.length);
@@ -209,7 +209,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
       const length = Math.min(buffer.length, rest.length);
       buffer.set(rest.subarray(0, length));
       rest = rest.subarray(length);
-      if (!this.#caller.call('bufferUpdated', length) || !mayRead(this.#state)) return;
+      if (!this.#caller.call(STREAM_CALLS.bufferUpdated, length) || !mayRead(this.#state)) return;
     }
     this.#lendBuffer();
   }
@@ -229,7 +229,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   #askForBuffer(sizeHint: number): Uint8Array | null {
-    if (!this.#caller.call('getBuffer', sizeHint)) return null;
+    if (!this.#caller.call(STREAM_CALLS.getBuffer, sizeHint)) return null;
     const buffer = this.#caller.result;
     this.#caller.result = undefined;
     try {
@@ -241,7 +241,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   }
 
   #ended(): void {
-    if (!this.#caller.call('eofReceived', undefined) || isEnding(this.#state)) return;
+    if (!this.#caller.call(STREAM_CALLS.eofReceived, undefined) || isEnding(this.#state)) return;
     this.#advance(this.#caller.result === true ? 'eof' : 'close');
   }
 
@@ -382,7 +382,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     this.#buffers?.takeBack();
     this.#loop._owned.resources.delete(this);
     if (!this.#aborted) this.#fault = error;
-    this.#caller.call('connectionLost', this.#fault);
+    this.#caller.call(STREAM_CALLS.connectionLost, this.#fault);
     this.#gone();
   }
 
@@ -490,7 +490,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #tellFlow(): void {
     if (this.#state === 'lost' || this.#flow.paused === this.#toldPaused) return;
     this.#toldPaused = this.#flow.paused;
-    this.#caller.call(this.#toldPaused ? 'pauseWriting' : 'resumeWriting', undefined);
+    this.#caller.call(STREAM_CALLS[this.#toldPaused ? 'pauseWriting' : 'resumeWriting'], undefined);
   }
 
   #tellRoom(): void {

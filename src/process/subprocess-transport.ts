@@ -11,7 +11,7 @@ import { rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SubprocessProtocol } from '../net/protocol.ts';
-import { SUBPROCESS_PROTOCOL_METHODS } from '../net/protocol.ts';
+import { SUBPROCESS_CALLS, SUBPROCESS_PROTOCOL_METHODS } from '../net/protocol.ts';
 import type { CallerOwner } from '../net/protocol-caller.ts';
 import { checkProtocol, ProtocolCaller } from '../net/protocol-caller.ts';
 import type { ExtraInfo, Transport } from '../net/transport.ts';
@@ -76,7 +76,7 @@ export class ProcessTransport
 
   /** Tells the protocol, and begins to read. Answers the error if it threw. @internal */
   _begin(): Error | null {
-    if (!this.#caller.call('connectionMade', this)) return this.#fault;
+    if (!this.#caller.call(SUBPROCESS_CALLS.connectionMade, this)) return this.#fault;
     for (const pipe of this.#pipes) pipe?._begin();
     return null;
   }
@@ -137,15 +137,15 @@ export class ProcessTransport
   // --- what the pipes say ---
 
   _pipeData(fd: number, data: Buffer): void {
-    this.#caller.call('pipeDataReceived', fd, data);
+    this.#caller.call(SUBPROCESS_CALLS.pipeDataReceived, fd, data);
   }
 
   _pipeFlow(method: 'pauseWriting' | 'resumeWriting'): void {
-    this.#caller.call(method, undefined);
+    this.#caller.call(SUBPROCESS_CALLS[method], undefined);
   }
 
   _pipeConnectionLost(fd: number, exception: Error | null): void {
-    this.#caller.call('pipeConnectionLost', fd, exception);
+    this.#caller.call(SUBPROCESS_CALLS.pipeConnectionLost, fd, exception);
   }
 
   _pipeGone(fd: number): void {
@@ -170,7 +170,7 @@ export class ProcessTransport
   }
 
   #exited(): void {
-    this.#caller.call('processExited', undefined);
+    this.#caller.call(SUBPROCESS_CALLS.processExited, undefined);
     for (const wait of [...this.#waits]) if (!wait.done()) wait.setResult(this.#returncode as number);
     if (this.#state.exit()) this.#finish();
   }
@@ -178,7 +178,7 @@ export class ProcessTransport
   #finish(): void {
     if (this.#abandoned) return;
     this.#loop._owned.resources.delete(this);
-    this.#caller.call('connectionLost', this.#fault);
+    this.#caller.call(SUBPROCESS_CALLS.connectionLost, this.#fault);
     if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
   }
 
