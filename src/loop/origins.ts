@@ -4,20 +4,32 @@
  *
  * The stack is for debug mode. Of what holds something of the host, which is rare, time and task are known in any mode.
  */
+import type { Linked } from '../base/linked-list.ts';
 import { currentTaskOrNull, runningLoopOrNull } from './context.ts';
 import type { ExceptionContext, Loop } from './types.ts';
 
-/** When something was made, by whom, and for which loop. */
-export interface Birth {
+/** When something was made, by whom, and for which loop. In a list of its loop's while it holds something of the host. */
+export class Birth implements Linked {
+  readonly thing: object;
   readonly loop: Loop;
-  /** On the clock of its loop; null: it was made outside of one. */
-  readonly at: number | null;
+  /** On the clock of its loop. */
+  at: number;
   /** The name of the task of that loop in whose code it was made; null: in none. */
-  readonly owner: string | null;
+  owner: string | null;
   /** The stack of that task's creation, in debug mode: an operation of the library was called there. */
-  readonly ownerOrigin: string | null;
+  ownerOrigin: string | null;
   /** The server that has accepted it, whose owner is then its owner; null: none has. */
-  acceptedBy: Acceptor | null;
+  acceptedBy: Acceptor | null = null;
+  /** @internal */ _previous: Linked | null = null;
+  /** @internal */ _next: Linked | null = null;
+
+  constructor(thing: object, loop: Loop, owner: string | null, ownerOrigin: string | null) {
+    this.thing = thing;
+    this.loop = loop;
+    this.at = loop._backend.time();
+    this.owner = owner;
+    this.ownerOrigin = ownerOrigin;
+  }
 }
 
 export interface Acceptor {
@@ -54,21 +66,28 @@ export function rememberOrigin(
 }
 
 /** Remembers when, and by which task of the loop, `object` was made: now. */
-export function rememberBirth(object: object, loop: Loop): void {
+export function rememberBirth(object: object, loop: Loop): Birth {
   const current = currentTaskOrNull();
   const task = current?._loop === loop ? current : null;
-  setBirth(object, {
-    loop,
-    at: loop._backend.time(),
-    owner: task === null ? null : pathOf(task),
-    ownerOrigin: task === null ? null : originOf(task),
-    acceptedBy: null,
-  });
+  const owner = task === null ? null : pathOf(task);
+  const ownerOrigin = task === null ? null : originOf(task);
+  return born(object, loop, owner, ownerOrigin);
 }
 
-function setBirth(object: object, birth: Birth): void {
+/** The one that it has is kept: it may be in a list. */
+function born(object: object, loop: Loop, owner: string | null, ownerOrigin: string | null): Birth {
+  const known = birthOf(object);
+  if (known !== null && known.loop === loop) {
+    known.at = loop._backend.time();
+    known.owner = owner;
+    known.ownerOrigin = ownerOrigin;
+    known.acceptedBy = null;
+    return known;
+  }
+  const birth = new Birth(object, loop, owner, ownerOrigin);
   if ('_birth' in object) (object as KeepsBirth)._birth = birth;
   else births.set(object, birth);
+  return birth;
 }
 
 /** A server has accepted `object`. No task did, and no call of the user's: owner and stack are the server's. */
@@ -85,13 +104,13 @@ export function copyOrigin(from: object, to: object): void {
   const origin = origins.get(from);
   if (origin !== undefined) origins.set(to, origin);
   const birth = birthOf(from);
-  if (birth !== null) setBirth(to, birth);
+  if (birth !== null) born(to, birth.loop, birth.owner, birth.ownerOrigin).at = birth.at;
 }
 
 /** What was asked for then is there from now on. */
 export function renewBirth(object: object, loop: Loop): void {
   const { owner = null, ownerOrigin = null } = birthOf(object) ?? {};
-  setBirth(object, { loop, at: loop._backend.time(), owner, ownerOrigin, acceptedBy: null });
+  born(object, loop, owner, ownerOrigin);
 }
 
 /** The stack, or null outside of debug mode. */

@@ -5,7 +5,10 @@
  * accepted is named with the server, and has the server's owner and stack. For tasks, which are made by the million, owner and age are
  * known in debug mode only; and only then is it known who holds a lock.
  */
+import type { Linked } from '../base/linked-list.ts';
+import { LinkedList } from '../base/linked-list.ts';
 import { outOfRange } from '../base/validate.ts';
+import type { Birth } from './origins.ts';
 import { birthOf, copyOrigin, originOf, rememberBirth, rememberOrigin, renewBirth } from './origins.ts';
 import type { ExceptionContext, Loop, TaskLike } from './types.ts';
 
@@ -31,7 +34,7 @@ export interface EndsQuietly {
 }
 
 /** A pending task: as the loop's layer sees it when it closes. */
-export interface OwnedTask extends TaskLike, Owned {}
+export interface OwnedTask extends TaskLike, Owned, Linked {}
 
 /** Something that a loop still owns: what `leaks()` of `gyre/testing` answers. */
 export interface Leak {
@@ -53,26 +56,48 @@ export interface Leak {
   stack: string | null;
 }
 
-/** A set that remembers of each member when and by whom it was added. */
-class Registry<T extends object> extends Set<T> {
+/** Things of a loop's, in order of addition, each with when and by whom it was added. */
+class Registry {
   readonly #loop: Loop;
+  readonly #births: LinkedList<Birth> = new LinkedList();
 
   constructor(loop: Loop) {
-    super();
     this.#loop = loop;
   }
 
-  override add(member: T): this {
-    rememberBirth(member, this.#loop);
-    return super.add(member);
+  get size(): number {
+    return this.#births.size;
+  }
+
+  add(thing: Owned): void {
+    this.#births.add(rememberBirth(thing, this.#loop));
+  }
+
+  has(thing: Owned): boolean {
+    const birth = birthOf(thing);
+    return birth !== null && birth.loop === this.#loop && this.#births.has(birth);
+  }
+
+  /** Whether it was there. */
+  delete(thing: Owned): boolean {
+    const birth = birthOf(thing);
+    return birth !== null && birth.loop === this.#loop && this.#births.delete(birth);
+  }
+
+  clear(): void {
+    this.#births.clear();
+  }
+
+  *[Symbol.iterator](): IterableIterator<Owned> {
+    for (const { thing } of this.#births) yield thing as Owned;
   }
 }
 
 export class Ownership {
   readonly #loop: Loop;
-  readonly resources: Set<Owned>;
+  readonly resources: Registry;
   /** Strong references: no task is collected while it is pending. */
-  readonly tasks: Set<OwnedTask> = new Set();
+  readonly tasks: LinkedList<OwnedTask> = new LinkedList();
   /** Debug mode: those that are held. */
   readonly locks: Set<Owned> = new Set();
   readonly unretrieved: Set<Unretrieved> = new Set();

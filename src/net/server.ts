@@ -3,6 +3,8 @@ import type { RawListener, RawStream } from '../backend/backend.ts';
 import { formatAddress } from '../base/address.ts';
 import { AF_UNSPEC } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
+import type { Linked } from '../base/linked-list.ts';
+import { LinkedList } from '../base/linked-list.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { captureContext, runInLoop } from '../loop/context.ts';
 import { rememberAccepted, rememberOrigin } from '../loop/origins.ts';
@@ -59,15 +61,14 @@ export abstract class AbstractServer implements AsyncDisposable {
  * });
  * ```
  */
-export class Server extends AbstractServer implements TransportOwner, Owned {
+export class Server extends AbstractServer implements Owned {
   readonly #loop: Loop;
   readonly #factory: () => StreamProtocol;
   readonly #context: CapturedContext;
   readonly #listen: Listen;
   readonly #prepare: (stream: RawStream) => void;
   readonly #tls: TlsSide | null;
-  /** By the transport of the socket, whatever is above that. */
-  readonly #connections: Map<StreamTransport, Ending> = new Map();
+  readonly #connections: LinkedList<Connection> = new LinkedList();
   /** Filled one by one while it starts, so that whoever ends it then finds them. */
   readonly #listeners: RawListener[] = [];
   /** Accepted by the host, but it did not serve yet or its loop did not run: they wait for their protocol. */
@@ -163,12 +164,12 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
 
   /** Closes every open connection of it, as `transport.close()` does. */
   closeClients(): void {
-    for (const connection of [...this.#connections.values()]) currentTransport(connection).close();
+    for (const { ending } of this.#connections) currentTransport(ending).close();
   }
 
   /** Aborts every open connection of it: what is buffered is dropped. */
   abortClients(): void {
-    for (const connection of [...this.#connections.values()]) currentTransport(connection).abort();
+    for (const { ending } of this.#connections) currentTransport(ending).abort();
   }
 
   /** @internal */
@@ -226,9 +227,11 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
       this.#secure(stream, this.#tls);
       return;
     }
-    const transport = this.#serve(stream, this);
+    const connection = new Connection(this);
+    const transport = this.#serve(stream, connection);
     if (transport === null) return;
-    this.#connections.set(transport, transport);
+    connection.ending = transport;
+    this.#connections.add(connection);
     transport._begin();
   }
 
@@ -247,14 +250,14 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   }
 
   #secure(stream: RawStream, tls: TlsSide): void {
-    let lower!: StreamTransport;
+    const connection = new Connection(this);
     const request = handshake(this.#loop, tls, withPeer(stream.info().peername), (layer) => {
-      lower = new StreamTransport(this.#loop, stream, layer, this.#context, this);
-      lower._begin();
+      new StreamTransport(this.#loop, stream, layer, this.#context, connection)._begin();
     });
     rememberAccepted(request, this, this.#loop);
     const giveUp = (): void => void request.cancel();
-    this.#connections.set(lower, { close: giveUp, abort: giveUp });
+    connection.ending = { close: giveUp, abort: giveUp };
+    if (!connection.isGone()) this.#connections.add(connection);
     request._ignoreException();
     request._onSettled = () => {
       if (request.cancelled()) return;
@@ -263,10 +266,10 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
         return;
       }
       // Lost between the end of the handshake and now.
-      if (!this.#connections.has(lower)) return;
+      if (connection.isGone()) return;
       const transport = this.#serve(request.result(), null);
       if (transport === null) return;
-      this.#connections.set(lower, transport);
+      connection.ending = transport;
       transport._begin();
     };
   }
@@ -283,8 +286,8 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
   }
 
   /** @internal */
-  _detach(transport: StreamTransport): void {
-    this.#connections.delete(transport);
+  _ended(connection: Connection): void {
+    this.#connections.delete(connection);
     this.#wakeIfGone();
   }
 
@@ -328,6 +331,31 @@ export class Server extends AbstractServer implements TransportOwner, Owned {
     }
   }
 }
+
+/** What a server has accepted, from the handshake, if there is one, until its socket's transport is gone. */
+class Connection implements TransportOwner, Linked {
+  /** @internal */ _previous: Linked | null = null;
+  /** @internal */ _next: Linked | null = null;
+  /** What ends it: its transport, or before there is one its handshake. */
+  ending: Ending = NOT_YET;
+  readonly #server: Server;
+  #gone: boolean = false;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  isGone(): boolean {
+    return this.#gone;
+  }
+
+  _detach(): void {
+    this.#gone = true;
+    this.#server._ended(this);
+  }
+}
+
+const NOT_YET: Ending = { close: () => {}, abort: () => {} };
 
 /** A future that `wake` ends; whoever gives up waiting leaves nothing behind. */
 function waitIn(loop: Loop, waiters: Set<Future<void>>): Future<void> {

@@ -8,7 +8,9 @@
  *   wake-up throws instead of giving the result; the next wait for something pending is cancelled as it begins.
  * - `task.signal` aborts at once in every case.
  */
+
 import { CancelledError } from '../base/errors.ts';
+import type { Linked } from '../base/linked-list.ts';
 import { currentTaskOrNull, runAsTask } from '../loop/context.ts';
 import type { Runnable } from '../loop/handle.ts';
 import type { OwnedTask } from '../loop/ownership.ts';
@@ -62,6 +64,8 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
   /** Shown in reports. */
   name: string;
   /** @internal */ readonly _task: TaskLike = this;
+  /** @internal */ _previous: Linked | null = null;
+  /** @internal */ _next: Linked | null = null;
   #start: (() => PromiseLike<T>) | null;
   /** The awaits at which it stands: one, or several after `Promise.all`. */
   #wait: Wait | null = null;

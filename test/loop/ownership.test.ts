@@ -42,7 +42,7 @@ test('Ownership ends each thing once and reports it, tasks first, in order of cr
   });
   owned.resources.add(thing('server'));
   owned.resources.add(thing('transport'));
-  owned.tasks.add(thing('task') as OwnedTask);
+  owned.tasks.add({ ...thing('task'), _previous: null, _next: null } as unknown as OwnedTask);
   owned.locks.add(thing('lock'));
   owned.unretrieved.add({ context: { message: 'lost', exception: 5 } });
   assert.deepEqual(
@@ -253,7 +253,7 @@ test('a leak report is printed with owner and age, and what blocks the end with 
 });
 
 test('what was made outside of a loop and belongs to none has a stack and no birth', () => {
-  const thing = {};
+  const thing = { _previous: null, _next: null };
   rememberOrigin(thing, rememberOrigin);
   const stage = new Stage();
   stage.loop._owned.tasks.add(Object.assign(thing, stage.thing('task')) as unknown as OwnedTask);
