@@ -150,10 +150,11 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...echo,
     name: 'echo-64k',
-    title: 'TCP echo by protocol, 10 connections, 64 KiB',
+    title: 'TCP echo by protocol, 10 connections, 64 KiB (`buffered`: by a BufferedProtocol)',
+    peers: [...EVERYBODY, 'gyre-uv-buffered'],
     connections: 10,
     messageBytes: 65_536,
-    targets: [asked('gyre-uv', 0.9, 'libuv'), ...BY_PROTOCOL],
+    targets: [asked('gyre-uv', 0.9, 'libuv'), asked('gyre-uv-buffered', 0.9, 'libuv'), ...BY_PROTOCOL],
   },
   {
     ...echo,
