@@ -2,8 +2,8 @@
  * gyre: raw handles on Node's own uv loop, batched both ways.
  *
  * libuv watches one descriptor of ours: an epoll set, in which all others are. Reading, writing, accepting and sending are the system's own
- * calls. A stream of libuv's would do no less by itself, but it takes read() and write() where recv() and send() are a tenth cheaper, asks
- * for datagrams once more than there are, and ends the process over a descriptor that was closed under it.
+ * calls. libuv's own streams take read() and write(), where recv() and send() are a tenth cheaper on unix sockets, ask for datagrams once
+ * more than there are, and copy what waits.
  *
  * Shared memory, drawn once. C writes, JavaScript reads, in one call a poll phase:
  *
@@ -31,7 +31,7 @@
  *              GYRE_POLLED      descriptor      events     token that was given for them
  *              GYRE_READ_INTO   length
  *
- *   buffers    by index, JavaScript's own memory to read into, once: see gyre__on_alloc.
+ *   buffers    by index, JavaScript's own memory to read into, once: see stream.c.
  *
  *   arena      what JavaScript copies small writes into, right before it asks for them to be sent.
  *

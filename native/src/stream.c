@@ -78,6 +78,7 @@ static bool gyre__read_once(gyre_stream_t* stream) {
   } else if (count < 0) {
     if (errno != EAGAIN) gyre__read_ended(stream, GYRE_ERROR, -errno);
   } else if (into) {
+    /* JavaScript is about to give another buffer. */
     stream->direct = false;
     gyre__event(env, stream->handle.id, GYRE_READ_INTO, (int32_t)count, 0, 0);
   } else {
@@ -87,7 +88,6 @@ static bool gyre__read_once(gyre_stream_t* stream) {
     gyre__event(env, stream->handle.id, GYRE_READ, (int32_t)slot, (int32_t)offset, (int32_t)count);
     return stream->big;
   }
-  /* JavaScript is about to give another buffer. */
   return false;
 }
 
