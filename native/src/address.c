@@ -34,6 +34,10 @@ int gyre__arg_unix_address(gyre_args_t* args, size_t index, struct sockaddr_stor
   return 0;
 }
 
+unsigned int gyre__address_length(const struct sockaddr_storage* address) {
+  return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
 napi_value gyre__format_address(gyre_args_t* args, const struct sockaddr* address, size_t length) {
   napi_env napi = args->env->napi;
   napi_value result = NULL;

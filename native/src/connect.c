@@ -29,10 +29,6 @@ static int gyre__connect(int fd, const struct sockaddr* address, socklen_t lengt
   return result == 0 ? 0 : -errno;
 }
 
-static socklen_t gyre__address_length(const struct sockaddr_storage* address) {
-  return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-}
-
 /* The id, or an error, and then the descriptor is still the caller's. */
 static int gyre__tcp_connect(gyre_env_t* env, int fd, const struct sockaddr_storage* address,
                              const struct sockaddr_storage* local) {

@@ -1,6 +1,5 @@
 /* UDP. Many datagrams are received by one system call into memory of ours, and moved together into the slab: each would take 64 KiB of it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,10 +47,6 @@ static gyre_datagram_t* gyre__arg_datagram(gyre_args_t* args, size_t index) {
 /* What it waits for. */
 static int gyre__datagram_watch(gyre_datagram_t* socket) {
   return gyre__watch(&socket->handle, (socket->receiving ? EPOLLIN : 0u) | (socket->data != NULL ? EPOLLOUT : 0u));
-}
-
-static socklen_t gyre__address_length(const struct sockaddr_storage* address) {
-  return address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
 /* --- receiving --- */
@@ -216,9 +211,8 @@ static napi_value gyre_datagram_open(napi_env napi, napi_callback_info info) {
   int32_t fd = gyre__arg_int(&args, 0);
   if (args.failed || !gyre__is_datagram_socket(fd)) return gyre__int(&args, UV_EINVAL);
   if (gyre__is_taken(args.env, fd)) return gyre__int(&args, UV_EEXIST);
-  int flags = fcntl(fd, F_GETFL);
-  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return gyre__int(&args, -errno);
-  return gyre__int(&args, gyre__datagram_new(args.env, fd));
+  int error = gyre__never_block(fd);
+  return gyre__int(&args, error == 0 ? gyre__datagram_new(args.env, fd) : error);
 }
 
 static napi_value gyre_receive_start(napi_env napi, napi_callback_info info) {

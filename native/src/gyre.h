@@ -277,6 +277,8 @@ napi_value gyre__string(gyre_args_t* args, const char* text, size_t length);
 int gyre__parse_address(const char* host, int port, uint32_t scope, struct sockaddr_storage* out);
 /* Of a unix socket: the path, which may begin with NUL and then has no file. UV_ENAMETOOLONG, UV_EINVAL. */
 int gyre__arg_unix_address(gyre_args_t* args, size_t index, struct sockaddr_storage* out, unsigned int* length);
+/* Of what is parsed: IPv4 or IPv6. */
+unsigned int gyre__address_length(const struct sockaddr_storage* address);
 napi_value gyre__format_address(gyre_args_t* args, const struct sockaddr* address, size_t length);
 
 /* Each file's functions for JavaScript. */
@@ -302,6 +304,13 @@ void gyre__sockets_end(gyre_env_t* env);
 /* It is closed, or somebody else's to close. Whether it was JavaScript's. */
 bool gyre__disown(gyre_env_t* env, int fd);
 
+/* descriptor.c */
+/* These two: 0, or an error. */
+int gyre__set(int fd, int level, int option, int value);
+int gyre__never_block(int fd);
+/* A connected TCP socket ends by RST as soon as it is closed. */
+void gyre__reset_at_close(int fd);
+
 /* stream.c */
 /* Of a descriptor that does not block, which is closed with it. NULL without memory, and then it is still the caller's. */
 gyre_stream_t* gyre__stream_new(gyre_env_t* env, int fd, enum gyre_stream_type type);
@@ -309,8 +318,5 @@ gyre_stream_t* gyre__stream_new(gyre_env_t* env, int fd, enum gyre_stream_type t
 void gyre__on_stream(gyre_handle_t* handle, uint32_t events);
 /* Its id, or an error, and then the descriptor is still the caller's. UV_EINVAL for what is neither a socket for streams nor a pipe. */
 int gyre__stream_open(gyre_env_t* env, int fd);
-/* A connected TCP socket ends by RST as soon as it is closed. */
-void gyre__reset_at_close(int fd);
-int gyre__set(int fd, int level, int option, int value);
 
 #endif

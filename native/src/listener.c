@@ -100,8 +100,7 @@ static int gyre__tcp_bind(int fd, const struct sockaddr_storage* address, bool i
   int error = gyre__set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (error == 0 && reuse_port) error = gyre__set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (error == 0 && is_ipv6) error = gyre__set(fd, IPPROTO_IPV6, IPV6_V6ONLY, ipv6_only);
-  socklen_t length = is_ipv6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-  if (error == 0 && bind(fd, (const struct sockaddr*)address, length) != 0) error = -errno;
+  if (error == 0 && bind(fd, (const struct sockaddr*)address, gyre__address_length(address)) != 0) error = -errno;
   return error;
 }
 
@@ -154,9 +153,8 @@ static napi_value gyre_listen_on(napi_env napi, napi_callback_info info) {
   if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) != 0) return gyre__int(&args, -errno);
   if (family != AF_UNIX && family != AF_INET && family != AF_INET6) return gyre__int(&args, UV_EAFNOSUPPORT);
   if (gyre__is_taken(args.env, fd)) return gyre__int(&args, UV_EEXIST);
-  int flags = fcntl(fd, F_GETFL);
-  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return gyre__int(&args, -errno);
-  return gyre__int(&args, gyre__listen(args.env, fd, family, backlog));
+  int error = gyre__never_block(fd);
+  return gyre__int(&args, error == 0 ? gyre__listen(args.env, fd, family, backlog) : error);
 }
 
 const gyre_export_t gyre_listener_exports[] = {

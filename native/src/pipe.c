@@ -164,8 +164,7 @@ static int gyre__pipe_open(gyre_env_t* env, int fd, bool write, bool lent) {
   if (!lent && fd > GYRE_LAST_STDIO && gyre__is_taken(env, fd)) return UV_EEXIST;
   int own = gyre__pipe_descriptor(fd, lent, &pipe);
   if (own < 0) return own;
-  int flags = fcntl(own, F_GETFL);
-  if (flags < 0 || fcntl(own, F_SETFL, flags | O_NONBLOCK) != 0) error = -errno;
+  error = gyre__never_block(own);
   gyre_stream_t* stream = error == 0 ? gyre__stream_new(env, own, gyre__pipe_type(&pipe)) : NULL;
   if (stream == NULL) {
     if (own != fd) close(own);

@@ -1,6 +1,5 @@
 /* TCP, unix sockets and pipes: reading into slabs, writing, ending. */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -269,11 +268,6 @@ static napi_value gyre_shutdown(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, 0);
 }
 
-void gyre__reset_at_close(int fd) {
-  struct linger none = {.l_onoff = 1, .l_linger = 0};
-  (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-}
-
 /* Ends it at once: TCP by RST. */
 static napi_value gyre_reset(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -304,10 +298,6 @@ static napi_value gyre_sockname(napi_env napi, napi_callback_info info) {
 
 static napi_value gyre_peername(napi_env napi, napi_callback_info info) {
   return gyre__name(napi, info, getpeername);
-}
-
-int gyre__set(int fd, int level, int option, int value) {
-  return setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : -errno;
 }
 
 static napi_value gyre_no_delay(napi_env napi, napi_callback_info info) {
@@ -367,8 +357,8 @@ int gyre__stream_open(gyre_env_t* env, int fd) {
   int error = gyre__stream_type(fd, &type);
   if (error != 0) return error;
   if (gyre__is_taken(env, fd)) return UV_EEXIST;
-  int flags = fcntl(fd, F_GETFL);
-  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
+  error = gyre__never_block(fd);
+  if (error != 0) return error;
   gyre_stream_t* stream = gyre__stream_new(env, fd, type);
   if (stream == NULL) return UV_ENOMEM;
   if (type == GYRE_TCP) gyre__set(fd, IPPROTO_TCP, TCP_NODELAY, 1);

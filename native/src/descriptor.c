@@ -1,0 +1,20 @@
+/* What is done to a socket or a pipe by its descriptor, whoever has it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "gyre.h"
+
+int gyre__set(int fd, int level, int option, int value) {
+  return setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : -errno;
+}
+
+int gyre__never_block(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+void gyre__reset_at_close(int fd) {
+  struct linger none = {.l_onoff = 1, .l_linger = 0};
+  (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
