@@ -91,6 +91,12 @@ static bool gyre__receive_batch(gyre_handle_t* handle) {
   return count == GYRE_DATAGRAMS;
 }
 
+/* What a socket with IP_RECVERR keeps of its errors beside the one that is told: as long as there is any, the set tells of it. */
+static void gyre__drop_errors(int fd) {
+  struct msghdr nothing = {.msg_iovlen = 0};
+  while (recvmsg(fd, &nothing, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) continue;
+}
+
 static void gyre__receive(gyre_handle_t* handle) {
   for (int left = GYRE_MOST_BATCHES; left > 0 && gyre__has_room(handle->env); left--) {
     if (!gyre__receive_batch(handle)) return;
@@ -366,6 +372,7 @@ static napi_value gyre_send_all(napi_env napi, napi_callback_info info) {
 static void gyre__on_datagram(gyre_handle_t* handle, uint32_t events) {
   gyre_datagram_t* socket = (gyre_datagram_t*)handle;
   if (socket->receiving && (events & ~(uint32_t)EPOLLOUT)) gyre__receive(handle);
+  if (events & EPOLLERR) gyre__drop_errors(handle->fd);
   if (socket->data != NULL && (events & ~(uint32_t)EPOLLIN)) gyre__send_on(socket);
   gyre__datagram_watch(socket);
 }

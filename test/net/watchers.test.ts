@@ -18,6 +18,7 @@ import {
   UvEventLoop,
 } from '../../src/index.ts';
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
+import { busyPart } from '../helpers/busy-part.ts';
 import type { Ends } from '../helpers/descriptors.ts';
 import {
   addressOf,
@@ -56,15 +57,6 @@ function fill(fd: number): number {
 function flags(fd: number): number {
   const line = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'));
   return Number.parseInt(line?.[1] ?? '', 8);
-}
-
-/** Which part of the time the host had something to do, where it should have had nothing. */
-async function busyPart(): Promise<number> {
-  const before = performance.eventLoopUtilization();
-  // What the host does while nothing of ours runs is the subject.
-  // biome-ignore lint/style/noRestrictedGlobals: see above
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  return performance.eventLoopUtilization(before).utilization;
 }
 
 test(

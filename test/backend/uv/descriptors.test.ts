@@ -9,8 +9,10 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { addon } from '../../../src/backend/uv/dispatch.ts';
 import type { Transport, TransportSocket } from '../../../src/index.ts';
-import { UvEventLoop } from '../../../src/index.ts';
+import { AF_INET, SOCK_DGRAM, Socket, UvEventLoop } from '../../../src/index.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
+import { busyPart } from '../../helpers/busy-part.ts';
+import { endAll, endpoint, freeUdpPort } from '../../helpers/datagrams.ts';
 import { closed, Recorder } from '../../helpers/pairs.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
@@ -81,4 +83,27 @@ test('without a descriptor left a server turns clients away and says so, and ser
   const [data] = (await once(late, 'data')) as [Buffer];
   assert.equal(String(data), 'hello');
   await closed(late);
+});
+
+test('a socket for datagrams that keeps its errors tells them, and then the loop rests', {
+  skip,
+}, async () => {
+  const IPPROTO_IP = 0;
+  const IP_RECVERR = 11;
+  const loop = new UvEventLoop();
+  await loop.runUntilComplete(async () => {
+    const port = await freeUdpPort();
+    const sock = new Socket(AF_INET, SOCK_DGRAM);
+    sock.bind(['127.0.0.1', 0]);
+    sock.setsockopt(IPPROTO_IP, IP_RECVERR, 1);
+    const near = await endpoint(loop, { sock });
+    for (let i = 1; i <= 3; i++) {
+      near.transport.sendto('nobody there', ['127.0.0.1', port]);
+      await near.untilTold('error', i);
+    }
+    assert.deepEqual(near.codes, ['ECONNREFUSED', 'ECONNREFUSED', 'ECONNREFUSED']);
+    assert.ok((await busyPart()) < 0.5);
+    await endAll(near);
+  });
+  loop.close();
 });
