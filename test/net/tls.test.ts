@@ -352,11 +352,6 @@ for (const [what, code, callback] of [
     'ERR_INVALID_ARG_TYPE',
     { SNICallback: (_name: string, done: Done) => done(null, certificates.other.cert) },
   ],
-  [
-    'twice',
-    'ERR_MULTIPLE_CALLBACK',
-    { SNICallback: (_name: string, done: Done) => [done(null), done(null)] },
-  ],
   ['what is no key', 'ERR_INVALID_ARG_TYPE', { ...preShared, pskCallback: () => 5 }],
   [
     'a key that is too long',
