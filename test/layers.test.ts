@@ -264,6 +264,7 @@ const code: Record<string, [line: string, rule: string | null][]> = {
   'test/file.test.ts': [
     ['setTimeout(Object, 1);', 'lint/style/noRestrictedGlobals'],
     ["import { test } from 'node:test';", null],
+    // Text for the linter, which has to refuse it: nothing is skipped here.
     ["test.skip('is skipped', () => {});", 'lint/suspicious/noSkippedTests'],
     ["test.only('is alone', () => {});", 'lint/suspicious/noFocusedTests'],
   ],

@@ -86,6 +86,7 @@ export function section(
       functionsIn(title);
       const runBody = bodyOf(run);
       const reason = reasonFor(title);
+      // It runs all the same: what has come to pass must not go on being skipped. The reason is the target's, in targets.ts.
       if (reason === null) test(title, runBody);
       else test(title, (context) => runSkipped(title, runBody, () => context.skip(reason)));
     });

@@ -18,13 +18,11 @@ import { isDescriptor } from './descriptor.ts';
 import type { Target } from './dispatch.ts';
 import { addon, ERROR, MESSAGE, register, SENT, slabOf, slice, unregister } from './dispatch.ts';
 import { systemError } from './errors.ts';
-import { hostOf, packed } from './inet.ts';
+import { ADDRESS_BYTES, hostOf, packed } from './inet.ts';
 import type { Sender } from './outbox.ts';
 import { gather, sendGathered } from './outbox.ts';
 import { familyOf } from './stream.ts';
 
-/** Bytes in front of each datagram: the system's socket address that it came from. */
-const ADDRESS_BYTES = 32;
 /** Where native/src/datagram.c says that it failed. */
 const AT_CONNECT = 1;
 

@@ -6,6 +6,9 @@ import type { SocketAddress } from '../../base/address.ts';
 import { addon } from './dispatch.ts';
 import { scopeOf } from './scope.ts';
 
+/** Bytes that the native part has for an address, of either family. */
+export const ADDRESS_BYTES = 32;
+
 /** Of either; when there are more, it begins anew. */
 const MOST_KNOWN = 4096;
 const hosts: Map<number, string> = new Map();

@@ -6,12 +6,11 @@ import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
 import type { Id } from './addon.ts';
 import { addon } from './dispatch.ts';
-import { packed, swapped, wordOf } from './inet.ts';
+import { ADDRESS_BYTES, packed, swapped, wordOf } from './inet.ts';
 
 /** In front of each, in words: id, length, whether an address follows, error or 0. As in native/src/datagram.c. */
 const HEAD_WORDS = 4;
-const HEAD_BYTES = 16;
-const ADDRESS_BYTES = 32;
+const HEAD_BYTES = HEAD_WORDS * 4;
 /** Bytes. Longer ones are sent by themselves: to copy them would cost more than it saves. */
 const LONGEST = 2048;
 const ERROR = 3;

@@ -3,7 +3,7 @@ import type { SocketAddress } from '../../base/address.ts';
 import type { RawSocket, SocketTarget } from '../backend.ts';
 import { addon } from './dispatch.ts';
 import { systemError } from './errors.ts';
-import { scopeOf } from './scope.ts';
+import { packed } from './inet.ts';
 
 const EAGAIN = -11;
 const EALREADY = -114;
@@ -47,7 +47,7 @@ class UvSocket implements RawSocket {
   }
 
   bind(address: SocketAddress): void {
-    const errno = addon().socketBind(this.#fd, packed(address));
+    const errno = addon().socketBind(this.#fd, asSystemHas(address));
     if (errno < 0) throw systemError(errno, 'bind', address);
   }
 
@@ -64,7 +64,7 @@ class UvSocket implements RawSocket {
   }
 
   connect(address: SocketAddress): boolean {
-    const errno = addon().socketConnect(this.#fd, packed(address));
+    const errno = addon().socketConnect(this.#fd, asSystemHas(address));
     // Of a unix socket EAGAIN is final: its listener's queue is full, and nothing tells when it is not.
     if (errno === EINPROGRESS || errno === EALREADY) return false;
     if (errno < 0) throw systemError(errno, 'connect', address);
@@ -104,7 +104,7 @@ class UvSocket implements RawSocket {
 
   sendTo(data: Uint8Array, address: SocketAddress): number | null {
     if (this.#lastTo === null || this.#lastToPacked === null || !isSame(address, this.#lastTo)) {
-      this.#lastToPacked = packed(address);
+      this.#lastToPacked = asSystemHas(address);
       this.#lastTo = address;
     }
     const sent = addon().socketSendTo(this.#fd, data, this.#lastToPacked);
@@ -186,10 +186,9 @@ function isSame(one: SocketAddress, other: SocketAddress): boolean {
   return one[0] === other[0] && one[1] === other[1] && one[3] === other[3];
 }
 
-function packed(address: SocketAddress): Uint8Array | string {
+function asSystemHas(address: SocketAddress): Uint8Array | string {
   if (typeof address === 'string') return address;
-  const [host, scope] = scopeOf(address);
-  const bytes = addon().packAddress(host, address[1], scope);
+  const bytes = packed(address);
   if (typeof bytes === 'number') throw systemError(bytes, 'inet_pton', address);
   return bytes;
 }

@@ -214,7 +214,7 @@ export class UvStream implements RawStream, SocketControl, Target {
     this.#fail(errno, syscall);
   }
 
-  /** Whether the kernel has taken all of `data`; else libuv has what is left of it. */
+  /** Whether the kernel has taken all of `data`; else the native part has what is left of it. */
   #sent(sent: number, data: Uint8Array): boolean {
     if (sent === data.length) return true;
     const errno = sent < 0 ? sent : addon().write(this.id, data, sent);
