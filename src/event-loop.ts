@@ -76,9 +76,11 @@ import { addSignalHandler, hasSignalHandler, removeSignalHandler } from './proce
 import type { SubprocessOptions } from './process/spawn.ts';
 import { subprocessExec, subprocessShell } from './process/spawn.ts';
 import type { SignalOptions } from './tasks/abort-signal.ts';
+import { DoneCallback } from './tasks/done-callback.ts';
 import { ensureFuture, isAwaitable } from './tasks/ensure-future.ts';
 import type { Awaitable } from './tasks/future.ts';
-import { DoneCallback, Future } from './tasks/future.ts';
+import { Future } from './tasks/future.ts';
+import { Scope } from './tasks/scope.ts';
 import type { TaskOptions } from './tasks/task.ts';
 import { Task } from './tasks/task.ts';
 
@@ -112,7 +114,7 @@ export abstract class BaseEventLoop implements Loop {
   /** @internal */ readonly _backend: Backend;
   /** @internal */ readonly _scheduler: Scheduler;
   /** @internal */ readonly _owned: Ownership = new Ownership(this);
-  /** @internal */ readonly _context: ContextEntry = { _loop: this, _task: null };
+  /** @internal */ readonly _context: ContextEntry = new Scope(this, null, null);
   readonly #pump: Pump;
   readonly #slowWatch: SlowWatch;
   #closed: boolean = false;
@@ -142,7 +144,7 @@ export abstract class BaseEventLoop implements Loop {
    */
   runForever(): Promise<void> {
     this._checkOpen();
-    return this.#pump.run(this._scheduler);
+    return this.#pump.start(this._scheduler);
   }
 
   /**
@@ -267,7 +269,7 @@ export abstract class BaseEventLoop implements Loop {
   ): TimerHandle {
     checkSeconds('delaySeconds', delaySeconds);
     if (typeof callback !== 'function') checkFunction('callback', callback);
-    return this.#timer(this.time() + Math.max(delaySeconds, 0), callback as AnyCallback, args, 'callLater');
+    return this.#timer(this.time() + delaySeconds, callback as AnyCallback, args, 'callLater');
   }
 
   /** Calls `callback(...args)` at `when` on the clock of {@link time}, in seconds. See {@link callLater}. */
@@ -301,7 +303,7 @@ export abstract class BaseEventLoop implements Loop {
     const start = this.#coroutine(fn);
     if (this.#taskFactory !== null) return this.#taskFactory(this, start, options);
     const task = new Task<T>(this, start, options.name);
-    if (options.eager === true) task._run(this._scheduler);
+    if (options.eager === true) task._run();
     else this.#firstStep(task);
     return task;
   }
@@ -1629,5 +1631,5 @@ export abstract class BaseEventLoop implements Loop {
 }
 
 function runFirstStep(task: Task): void {
-  task._run(task._loop._scheduler);
+  task._run();
 }

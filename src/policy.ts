@@ -1,5 +1,6 @@
 /** Which loop: the running one, this thread's, a new one. */
 import { isMainThread } from 'node:worker_threads';
+import { drainName } from './base/drain.ts';
 import { LoopError } from './base/errors.ts';
 import { checkFunction, invalidArgType } from './base/validate.ts';
 import { BaseEventLoop } from './event-loop.ts';
@@ -20,12 +21,18 @@ export interface BackendInfo {
   /** `node`: Node's own API, wherever that runs. `uv`: the native one. */
   backend: 'node' | 'uv';
   reason: string;
+  /**
+   * How the loops of this thread run the host's microtasks behind each callback. `tick` and `jsc`: at once, by a function of Node or of
+   * Bun. `host`: by returning to the host, which is slower and has the same order; `GYRE_DRAIN=host` in the environment forces it. Null:
+   * no loop of this thread has run yet.
+   */
+  drain: 'tick' | 'jsc' | 'host' | null;
 }
 
 /**
  * Says which backend `newEventLoop()` uses, and why: the native one where it is there, which takes real Node and a build for the platform;
  * else the portable one. A native build that is there and cannot be loaded is told of by one warning of the process.
- * `GYRE_BACKEND=node` and `GYRE_BACKEND=uv` in the environment force the choice.
+ * `GYRE_BACKEND=node` and `GYRE_BACKEND=uv` in the environment force the choice. It also says how the loops drain microtasks.
  *
  * @throws LoopError `ERR_UNSUPPORTED` when `GYRE_BACKEND` names a backend that is not there
  *
@@ -38,6 +45,12 @@ export interface BackendInfo {
  * ```
  */
 export function backendInfo(): BackendInfo {
+  return { ...chosenBackend(), drain: drainName() };
+}
+
+type Chosen = Omit<BackendInfo, 'drain'>;
+
+function chosenBackend(): Chosen {
   const forced = process.env.GYRE_BACKEND;
   switch (forced) {
     case undefined:
@@ -60,7 +73,7 @@ export function backendInfo(): BackendInfo {
 
 let hasWarned = false;
 
-function bestBackend(): BackendInfo {
+function bestBackend(): Chosen {
   const missing = whyNoNativeBackend();
   if (missing === null) return { backend: 'uv', reason: 'the native backend is there' };
   // That there is none is nobody's mistake.
@@ -115,7 +128,7 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
 
   /** A new loop over the backend that {@link backendInfo} names. */
   newEventLoop(): BaseEventLoop {
-    return backendInfo().backend === 'uv' ? new UvEventLoop() : new NodeEventLoop();
+    return chosenBackend().backend === 'uv' ? new UvEventLoop() : new NodeEventLoop();
   }
 }
 

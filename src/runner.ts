@@ -4,10 +4,13 @@ import { checkBoolean, checkFunction, checkOptions, invalidArgType, outOfRange }
 import { BaseEventLoop } from './event-loop.ts';
 import { runningLoopOrNull } from './loop/context.ts';
 import { newEventLoop } from './policy.ts';
+import { cancelNow } from './tasks/cancellation.ts';
 import { isAwaitable } from './tasks/ensure-future.ts';
 import type { Awaitable } from './tasks/future.ts';
 import { Future } from './tasks/future.ts';
+import type { Scope } from './tasks/scope.ts';
 import { Task } from './tasks/task.ts';
+import { ignoreUnawaitedCancels } from './tasks/unawaited-cancels.ts';
 import { waitFor } from './tasks/wait-for.ts';
 
 /** What asks a program to end: Ctrl-C, and `kill`, systemd or Docker. */
@@ -122,11 +125,13 @@ export class Runner implements AsyncDisposable {
     }
     this.#closed = true;
     if (loop === null || loop.isClosed()) return;
+    const restore = ignoreUnawaitedCancels();
     try {
       await cancelRemaining(loop, this.#signal);
       await endExecutor(loop);
     } finally {
       loop.close();
+      restore();
     }
   }
 
@@ -140,11 +145,13 @@ export class Runner implements AsyncDisposable {
     const ending = new Ending(loop, [task as Task]);
     ending.listen((signal) => {
       this.#signal = signal;
-      task._cancel(new CancelledError(`interrupted by ${signal}`, { cause: signal }));
+      cancelNow(task, new CancelledError(`interrupted by ${signal}`, { cause: signal }));
     });
+    const restore = ignoreUnawaitedCancels();
     try {
       return await loop.runUntilComplete(task);
     } finally {
+      restore();
       ending.over();
     }
   }
@@ -271,25 +278,49 @@ async function endExecutor(loop: BaseEventLoop): Promise<void> {
 
 /** @param signal that came already, so that the next one is the second */
 async function cancelRemaining(loop: BaseEventLoop, signal: EndingSignal | null): Promise<void> {
-  const tasks = [...loop._owned.tasks] as unknown as Task[];
-  if (tasks.length === 0) return;
+  const { loose } = loop._owned;
+  // A body that its limit has given up is done, and still there.
+  const tasks = ([...loop._owned.tasks] as unknown as Task[]).filter((task) => !task.done());
+  if (tasks.length === 0 && loose.size === 0) return;
+  const scopes = [...loose] as Scope[];
   for (const task of tasks) task.cancel();
+  for (const scope of scopes) scope.cancelWaits('the loop is about to be closed');
   const ending = new Ending(loop, tasks);
   if (signal !== null) ending.watch(signal);
   else ending.listen(() => {});
   try {
     await loop.runUntilComplete(async () => {
       for (const task of tasks) await task.catch(() => {});
+      await looseCodeEnded(loop);
     });
   } finally {
     ending.over();
   }
   for (const task of tasks) {
-    if (task.cancelled() || task.exception() === null) continue;
+    if (!task.done() || task.cancelled() || task.exception() === null) continue;
     loop.callExceptionHandler({
       message: `exception in task ${task.name} while the loop was shut down`,
       exception: task.exception(),
       task,
     });
   }
+}
+
+/** Code outside of every task was cancelled, and has time to clean up; not for ever, for nobody knows what it waits for. */
+async function looseCodeEnded(loop: BaseEventLoop): Promise<void> {
+  const { loose } = loop._owned;
+  if (loose.size === 0) return;
+  const idle = loop.createFuture<void>();
+  loose.onIdle(() => idle.setResult());
+  const timer = loop.callLater(CLEANUP_SECONDS, () => {
+    loose.onIdle(null);
+    idle.setResult();
+    loop.callExceptionHandler({
+      message:
+        `code outside of every task was cancelled at the end of run(), and still awaits something ${CLEANUP_SECONDS} second later: ` +
+        'make it a task with createTask(), or let its CancelledError pass',
+    });
+  });
+  await idle;
+  timer.cancel();
 }

@@ -31,15 +31,38 @@ afterEach(() => {
   else process.env.GYRE_BACKEND = given;
 });
 
+function choice(): { backend: string; reason: string } {
+  const { drain: _, ...chosen } = backendInfo();
+  return chosen;
+}
+
+test('backendInfo() says how the loops of this thread drain microtasks, once one has run', async () => {
+  const program = `
+    const { backendInfo, run, sleep } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).href)});
+    const before = backendInfo().drain;
+    await run(() => sleep(0));
+    console.log(before, backendInfo().drain);`;
+  const drainsWith = (env: Record<string, string>): string => {
+    const { stdout, stderr } = spawnSync(
+      process.execPath,
+      ['--no-warnings', '--import', 'tsx', '--input-type=module', '--eval', program],
+      { encoding: 'utf8', env: { ...process.env, ...env } },
+    );
+    assert.equal(stderr, '');
+    return stdout.trim();
+  };
+  assert.equal(drainsWith({ GYRE_DRAIN: '' }), 'null tick');
+  assert.equal(drainsWith({ GYRE_DRAIN: 'host' }), 'null host');
+});
+
 test('newEventLoop() is native where that is there, else portable, and backendInfo() says why', () => {
   delete process.env.GYRE_BACKEND;
   const missing = whyNoNativeBackend();
   const loop = newEventLoop();
   assert.ok(loop instanceof (missing === null ? UvEventLoop : NodeEventLoop));
   loop.close();
-  if (missing === null)
-    assert.deepEqual(backendInfo(), { backend: 'uv', reason: 'the native backend is there' });
-  else assert.deepEqual(backendInfo(), { backend: 'node', reason: missing.reason });
+  if (missing === null) assert.deepEqual(choice(), { backend: 'uv', reason: 'the native backend is there' });
+  else assert.deepEqual(choice(), { backend: 'node', reason: missing.reason });
 });
 
 /** What a program sees of a native build. */
@@ -88,13 +111,13 @@ for (const [what, content, reason] of [
 
 test('GYRE_BACKEND forces the choice, and an unknown one is refused with what there is', () => {
   process.env.GYRE_BACKEND = 'node';
-  assert.deepEqual(backendInfo(), { backend: 'node', reason: 'GYRE_BACKEND asks for it' });
+  assert.deepEqual(choice(), { backend: 'node', reason: 'GYRE_BACKEND asks for it' });
   process.env.GYRE_BACKEND = '';
   assert.notEqual(backendInfo().reason, 'GYRE_BACKEND asks for it');
   process.env.GYRE_BACKEND = 'uv';
   const missing = whyNoNativeBackend();
   if (missing === null) {
-    assert.deepEqual(backendInfo(), { backend: 'uv', reason: 'GYRE_BACKEND asks for it' });
+    assert.deepEqual(choice(), { backend: 'uv', reason: 'GYRE_BACKEND asks for it' });
     const loop = newEventLoop();
     assert.ok(loop instanceof UvEventLoop);
     loop.close();

@@ -32,7 +32,6 @@ static void gyre__env_free(gyre_env_t* env) {
   gyre__unreference(env, env->event_buffer);
   gyre__unreference(env, env->arena_buffer);
   gyre__unreference(env, env->outbox_buffer);
-  gyre__unreference(env, env->phase_buffer);
   if (env->async_context != NULL) napi_async_destroy(env->napi, env->async_context);
   free(env->check);
   free(env->poll);
@@ -154,8 +153,6 @@ static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
                           &env->arena_buffer) &&
               gyre__share(env, object, "outbox", napi_uint8_array, GYRE_OUTBOX_BYTES, (void**)&env->outbox,
                           &env->outbox_buffer) &&
-              gyre__share(env, object, "phase", napi_int32_array, GYRE_PHASE_WORDS * sizeof(int32_t), (void**)&env->phase,
-                          &env->phase_buffer) &&
               gyre__dispatch_init(env) == 0;
   if (!made) {
     gyre__env_free(env);

@@ -1,10 +1,10 @@
-/* Records of what happened, and the calls to JavaScript: one a poll phase, and one for each turn that follows from it. */
+/* Records of events, and the call to JavaScript with them: one a poll phase. */
 #include "gyre.h"
 
-/* dispatch(count). False: JavaScript cannot run any more. */
-static bool gyre__call(gyre_env_t* env, uint32_t count) {
+/* dispatch(count), unless JavaScript cannot run any more. */
+static void gyre__call(gyre_env_t* env, uint32_t count) {
   napi_handle_scope scope;
-  if (env->ending || napi_open_handle_scope(env->napi, &scope) != napi_ok) return false;
+  if (env->ending || napi_open_handle_scope(env->napi, &scope) != napi_ok) return;
   napi_value receiver, dispatch, argument;
   bool ready = napi_get_reference_value(env->napi, env->receiver, &receiver) == napi_ok &&
                napi_get_reference_value(env->napi, env->dispatch, &dispatch) == napi_ok &&
@@ -14,35 +14,23 @@ static bool gyre__call(gyre_env_t* env, uint32_t count) {
   if (!called) napi_is_exception_pending(env->napi, &pending);
   /* Somebody's tick has thrown: the program may live on. A worker that is being terminated fails, too, and has no exception. */
   napi_value error;
-  if (pending && napi_get_and_clear_last_exception(env->napi, &error) == napi_ok) {
-    called = napi_fatal_exception(env->napi, error) == napi_ok;
-  }
+  if (pending && napi_get_and_clear_last_exception(env->napi, &error) == napi_ok) napi_fatal_exception(env->napi, error);
   napi_close_handle_scope(env->napi, scope);
-  return called;
 }
 
-static bool gyre__call_records(gyre_env_t* env) {
+static void gyre__call_records(gyre_env_t* env) {
   uint32_t count = env->event_count;
   uint32_t slabs = env->fresh_slabs;
   /* Nothing writes records while JavaScript runs: uv calls back only from its own loop. */
   env->event_count = 0;
   env->fresh_slabs = 0;
-  bool alive = gyre__call(env, count);
+  gyre__call(env, count);
   gyre__slabs_forget(env, slabs);
-  return alive;
-}
-
-static void gyre__dispatch(gyre_env_t* env) {
-  bool alive = true;
-  if (env->event_count == 0 && env->phase[GYRE_CALL_AGAIN] == 0) return;
-  env->phase[GYRE_CALLING] = 1;
-  if (env->event_count > 0) alive = gyre__call_records(env);
-  while (alive && env->phase[GYRE_CALL_AGAIN] != 0) alive = gyre__call(env, 0);
-  env->phase[GYRE_CALLING] = 0;
 }
 
 static void gyre__on_check(uv_check_t* check) {
-  gyre__dispatch(check->data);
+  gyre_env_t* env = check->data;
+  if (env->event_count > 0) gyre__call_records(env);
 }
 
 bool gyre__has_room(const gyre_env_t* env) {

@@ -42,11 +42,8 @@
  * An id is an index and a generation: [ 0 | generation: 11 bits | index: 20 bits ]. An index is used again, the one that is free for longest
  * first; its id only after 2,048 of its uses: a late event finds nobody.
  *
- *   phase      two words: [ C is calling | JavaScript wants to be called again ]
- *
  *   poll phase:   the set is walked, and records are written; no JavaScript runs
- *   check phase:  dispatch(count): JavaScript walks the records; Node runs its microtasks as that call returns.
- *                 dispatch(0), as long as JavaScript wants it: a loop's turn; its end, when what was written leaves
+ *   check phase:  dispatch(count): JavaScript walks the records, and runs the turns that they ask for
  *
  * No semantics here: water marks, the order of closing and protocols are TypeScript.
  */
@@ -77,7 +74,7 @@ enum gyre_event_kind {
 
 enum {
   /* What this and src/backend/uv/addon.ts must agree on. */
-  GYRE_ABI = 4,
+  GYRE_ABI = 5,
   GYRE_EVENT_WORDS = 5,
   /* Of one dispatch. Where records or slots run short, the rest of what is ready waits for the next poll phase. */
   GYRE_EVENTS = 4096,
@@ -92,10 +89,6 @@ enum {
   GYRE_SMALL_READ = 8 * 1024,
   GYRE_ARENA_BYTES = 64 * 1024,
   GYRE_OUTBOX_BYTES = 64 * 1024,
-  /* Words of `phase`. */
-  GYRE_CALLING = 0,
-  GYRE_CALL_AGAIN = 1,
-  GYRE_PHASE_WORDS = 2,
   GYRE_ID_INDEX_BITS = 20,
   GYRE_ID_INDEX_MASK = (1 << GYRE_ID_INDEX_BITS) - 1,
   GYRE_ID_GENERATIONS = 1 << 11,
@@ -155,10 +148,8 @@ struct gyre_env_s {
   napi_ref event_buffer;
   napi_ref arena_buffer;
   napi_ref outbox_buffer;
-  napi_ref phase_buffer;
   char* arena;
   char* outbox;
-  int32_t* phase;
   uv_check_t* check;
   uv_poll_t* poll; /* of the set */
   int set;

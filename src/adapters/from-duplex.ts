@@ -10,7 +10,7 @@ import type { Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
+import { operation } from '../tasks/operation.ts';
 import { loopFor } from './adapter.ts';
 import { DuplexStream } from './duplex-stream.ts';
 

@@ -43,6 +43,14 @@ export interface BackendFeatures {
   readonly sockets: boolean;
 }
 
+/** A loop, as its host sees it. */
+export interface Turns {
+  /** Runs what is ready and what is due. */
+  run(): void;
+  /** The earliest deadline, on the clock of `Backend.time()`; Infinity: none. */
+  nextWhen(): number;
+}
+
 export interface Backend {
   /** `node`, `uv` or `sim`. */
   readonly name: string;
@@ -53,17 +61,24 @@ export interface Backend {
   time(): number;
   /** Real monotonic seconds, also where `time()` is virtual: what holds the thread in debug mode is real. */
   realTime(): number;
-  /**
-   * Keeps the host alive from now on, and lets `wake` and `wakeAt` call `onTurn`. `onTurnEnd` follows each `onTurn`, once
-   * the host's microtasks are done; perhaps at once, if it answers that it has run nothing.
-   */
-  start(onTurn: () => boolean, onTurnEnd: () => void): void;
-  /** Lets the host go; no `onTurn` comes until the next `start`. */
+  /** Keeps the host alive from now on, and lets it call `turns.run()`. */
+  start(turns: Turns): void;
+  /** Lets the host go: it calls nothing until the next `start`. */
   stop(): void;
-  /** `onTurn` soon, once however often it is asked, and not before the microtasks of the last turn are done. */
+  /** `turns.run()` soon, from the host and not from within this call; once, however often it is asked for. */
   wake(): void;
-  /** `onTurn` at or soon after `when`, on the clock of `time()`; replaces the earlier wish. Infinity: none. */
+  /**
+   * The earliest deadline is `when` now, on the clock of `time()`. The host calls `turns.run()` at it or soon after; perhaps also for a
+   * deadline that was told before. Infinity: there is none.
+   */
   wakeAt(when: number): void;
+  /**
+   * Runs the host's microtasks and ticks, with all that they bring about. Only from within `turns.run()`.
+   *
+   * @param resume called by the host once they have run, if the answer is false
+   * @returns true: they have run. False: the host runs them when it has the thread back, and then calls `resume`
+   */
+  drain(resume: () => void): boolean;
   /** Looks names up: the system's `getaddrinfo`. Whatever can be known without asking never comes here. */
   resolve(query: ResolveQuery, onDone: (error: Error | null, found: AddressInfo[]) => void): RawRequest;
   /** The names of an address: the system's `getnameinfo`. */

@@ -82,8 +82,14 @@ export function checkPort(name: string, value: unknown): void {
   checkInteger(name, value, 0, 65_535);
 }
 
+/** As Node does it: a polyfill's signal, or one of another realm, is a signal if it behaves as one. */
+export function isSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== 'object' || value === null || !('aborted' in value)) return false;
+  return typeof (value as Partial<AbortSignal>).addEventListener === 'function';
+}
+
 export function checkSignal(name: string, value: unknown): void {
-  if (value === undefined || value instanceof AbortSignal) return;
+  if (value === undefined || isSignal(value)) return;
   throw invalidArgType(name, value, 'an AbortSignal');
 }
 

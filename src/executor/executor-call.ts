@@ -3,6 +3,7 @@ import { CancelledError } from '../base/errors.ts';
 import type { Runnable } from '../loop/handle.ts';
 import type { Owned } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
+import type { CancelReason, CancelWay } from '../tasks/cancellation.ts';
 import { Future } from '../tasks/future.ts';
 
 export class ExecutorCall<T> extends Future<T> implements Runnable, Owned {
@@ -48,8 +49,8 @@ export class ExecutorCall<T> extends Future<T> implements Runnable, Owned {
     }
   }
 
-  override _cancel(reason: string | CancelledError | undefined): boolean {
-    if (!super._cancel(reason)) return false;
+  override _cancel(reason: CancelReason, way: CancelWay): boolean {
+    if (!super._cancel(reason, way)) return false;
     this._loop._owned.resources.delete(this);
     this.#controller.abort(this._failure());
     return true;

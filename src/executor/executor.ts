@@ -5,7 +5,7 @@ import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import { ensureFuture } from '../tasks/ensure-future.ts';
 import type { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
+import { operation } from '../tasks/operation.ts';
 import { DefaultExecutor } from './default-executor.ts';
 import { ExecutorCall } from './executor-call.ts';
 import { nameOf } from './function-source.ts';

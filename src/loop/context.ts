@@ -2,7 +2,7 @@
  * Which loop is running, which task is current: the only place that knows `node:async_hooks`.
  *
  * Two sources, because JavaScript has two kinds of code:
- * - While a callback of a loop is on the stack, `syncLoop` and `syncTask` say so. They are exact: in a callback there is
+ * - While a callback of a loop is on the stack, `syncLoop` and `syncEntry` say so. They are exact: in a callback there is
  *   no current task, even if a task scheduled it.
  * - Code that continues after an `await` runs later, in a microtask, with nothing of ours on the stack. There the async
  *   context answers: each task runs its function inside its own entry, and every `await` in it inherits that.
@@ -16,7 +16,7 @@ import type { ContextEntry, Loop, TaskLike } from './types.ts';
 
 const storage: AsyncLocalStorage<ContextEntry> = new AsyncLocalStorage();
 let syncLoop: Loop | null = null;
-let syncTask: TaskLike | null = null;
+let syncEntry: ContextEntry | null = null;
 
 /**
  * The base class of everything that runs user code later: what it captures when it is constructed is the async context,
@@ -48,31 +48,42 @@ export function captureContext(loop: Loop): CapturedContext {
   return storage.run(loop._context, () => new CapturedContext());
 }
 
+/** From now on the stack is code of `loop`, outside any task: until {@link leaveLoop}. For the scheduler, at the bottom of the stack. */
+export function enterLoop(loop: Loop): void {
+  syncLoop = loop;
+  syncEntry = null;
+}
+
+export function leaveLoop(): void {
+  syncLoop = null;
+  syncEntry = null;
+}
+
 /** Runs `fn(arg)` as synchronous code of `loop`, outside any task. */
 export function runInLoop<A, R>(loop: Loop, fn: (arg: A) => R, arg: A): R {
   const previousLoop = syncLoop;
-  const previousTask = syncTask;
+  const previousEntry = syncEntry;
   syncLoop = loop;
-  syncTask = null;
+  syncEntry = null;
   try {
     return fn(arg);
   } finally {
     syncLoop = previousLoop;
-    syncTask = previousTask;
+    syncEntry = previousEntry;
   }
 }
 
-/** Runs the first step of a task: `fn`, and whatever continues it, is code of that task. */
-export function runAsTask<R>(task: TaskLike, fn: () => R): R {
+/** Runs `fn` as code of `entry`, and with it all that continues it: the first step of a task, the body of a timeout. */
+export function runInEntry<R>(entry: ContextEntry, fn: () => R): R {
   const previousLoop = syncLoop;
-  const previousTask = syncTask;
-  syncLoop = task._loop;
-  syncTask = task;
+  const previousEntry = syncEntry;
+  syncLoop = entry._loop;
+  syncEntry = entry;
   try {
-    return storage.run(task, fn);
+    return storage.run(entry, fn);
   } finally {
     syncLoop = previousLoop;
-    syncTask = previousTask;
+    syncEntry = previousEntry;
   }
 }
 
@@ -106,11 +117,15 @@ export function runningLoop(): Loop {
   return loop;
 }
 
+/** The innermost entry whose code this is; null outside of every loop. */
+export function currentEntry(): ContextEntry | null {
+  if (syncLoop !== null) return syncEntry ?? syncLoop._context;
+  return storage.getStore() ?? null;
+}
+
 /** The task whose code this is, or null. */
 export function currentTaskOrNull(): TaskLike | null {
-  if (syncLoop !== null) return syncTask;
-  const task = storage.getStore()?._task;
-  return task === undefined || task === null || task.done() ? null : task;
+  return currentEntry()?._task ?? null;
 }
 
 /**

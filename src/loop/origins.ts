@@ -5,7 +5,7 @@
  * The stack is for debug mode. Of what holds something of the host, which is rare, time and task are known in any mode.
  */
 import type { Linked } from '../base/linked-list.ts';
-import { currentTaskOrNull, runningLoopOrNull } from './context.ts';
+import { currentEntry, runningLoopOrNull } from './context.ts';
 import type { ExceptionContext, Loop } from './types.ts';
 
 /** When something was made, by whom, and for which loop. In a list of its loop's while it holds something of the host. */
@@ -58,16 +58,17 @@ export function rememberOrigin(
   object: object,
   below: ((...args: never[]) => unknown) | (abstract new (...args: never[]) => unknown),
 ): void {
-  const holder: { stack?: string } = {};
+  const holder: { stack?: unknown } = {};
   Error.captureStackTrace(holder, below as () => void);
-  origins.set(object, (holder.stack ?? '').replace(/^[^\n]*\n/, ''));
+  // A program's `Error.prepareStackTrace` may answer anything.
+  origins.set(object, String(holder.stack ?? '').replace(/^[^\n]*\n/, ''));
   const { _loop: loop = runningLoopOrNull() } = object as { _loop?: Loop };
   if (loop !== null) rememberBirth(object, loop);
 }
 
 /** Remembers when, and by which task of the loop, `object` was made: now. */
 export function rememberBirth(object: object, loop: Loop): Birth {
-  const current = currentTaskOrNull();
+  const current = currentEntry()?._flow ?? null;
   const task = current?._loop === loop ? current : null;
   const owner = task === null ? null : pathOf(task);
   const ownerOrigin = task === null ? null : originOf(task);

@@ -8,6 +8,7 @@
 import type { Linked } from '../base/linked-list.ts';
 import { LinkedList } from '../base/linked-list.ts';
 import { outOfRange } from '../base/validate.ts';
+import type { Handle } from './handle.ts';
 import type { Birth } from './origins.ts';
 import { birthOf, copyOrigin, originOf, rememberBirth, rememberOrigin, renewBirth } from './origins.ts';
 import type { ExceptionContext, Loop, TaskLike } from './types.ts';
@@ -25,6 +26,52 @@ export interface Owned {
 /** A failed future whose exception nobody has looked at. Must not refer to the future: it would never be collected. */
 export interface Unretrieved {
   readonly context: ExceptionContext;
+  /** On the loop's clock; null: when the future is collected. */
+  tellAt: number | null;
+}
+
+/** Seconds, after which the exception of a task that was not retrieved is reported. */
+const RETRIEVAL_SECONDS = 1;
+
+/** Scopes without a task whose code awaits something. */
+export class LooseCode {
+  readonly #loop: Loop;
+  readonly #scopes: LinkedList<Linked> = new LinkedList();
+  #onIdle: (() => void) | null = null;
+
+  constructor(loop: Loop) {
+    this.#loop = loop;
+  }
+
+  get size(): number {
+    return this.#scopes.size;
+  }
+
+  add(scope: Linked): void {
+    this.#scopes.add(scope);
+  }
+
+  delete(scope: Linked): void {
+    this.#scopes.delete(scope);
+    if (this.#onIdle !== null && this.size === 0) this.#loop._scheduler.behindDrain(() => this.#check());
+  }
+
+  [Symbol.iterator](): IterableIterator<Linked> {
+    return this.#scopes[Symbol.iterator]();
+  }
+
+  /** Calls back once no such code awaits anything, behind all that its end brings about. Null: no more. */
+  onIdle(callback: (() => void) | null): void {
+    this.#onIdle = callback;
+    this.#check();
+  }
+
+  #check(): void {
+    const callback = this.#onIdle;
+    if (callback === null || this.size > 0) return;
+    this.#onIdle = null;
+    callback();
+  }
 }
 
 /** Something that ends with its loop and is no leak then. */
@@ -95,18 +142,23 @@ class Registry {
 
 export class Ownership {
   readonly #loop: Loop;
+  /** One timer for all exceptions that are to be told. */
+  #retrievalCheck: Handle | null = null;
   readonly resources: Registry;
   /** Strong references: no task is collected while it is pending. */
   readonly tasks: LinkedList<OwnedTask> = new LinkedList();
   /** Debug mode: those that are held. */
   readonly locks: Set<Owned> = new Set();
   readonly unretrieved: Set<Unretrieved> = new Set();
+  /** Code outside of every task that awaits a future of the loop, and its tasks' helpers that outlived them. */
+  readonly loose: LooseCode;
   /** What ends with the loop without being a leak: its executor, its signal handlers. */
   readonly quiet: Set<EndsQuietly> = new Set();
 
   constructor(loop: Loop) {
     this.#loop = loop;
     this.resources = new Registry(loop);
+    this.loose = new LooseCode(loop);
   }
 
   /**
@@ -119,6 +171,31 @@ export class Ownership {
     else copyOrigin(asked, lock);
     renewBirth(lock, this.#loop);
     this.locks.add(lock);
+  }
+
+  /** Reports the exception of a task when it was not retrieved within a second of the loop's time. */
+  tellSoon(unretrieved: Unretrieved): void {
+    unretrieved.tellAt = this.#loop._backend.time() + RETRIEVAL_SECONDS;
+    this.#retrievalCheck ??= this.#loop._scheduler.callAt(
+      unretrieved.tellAt,
+      () => this.#tellUnretrieved(),
+      [],
+    );
+  }
+
+  #tellUnretrieved(): void {
+    this.#retrievalCheck = null;
+    const now = this.#loop._backend.time();
+    for (const unretrieved of this.unretrieved) {
+      const { tellAt, context } = unretrieved;
+      if (tellAt === null) continue;
+      if (tellAt > now) {
+        this.#retrievalCheck = this.#loop._scheduler.callAt(tellAt, () => this.#tellUnretrieved(), []);
+        return;
+      }
+      this.unretrieved.delete(unretrieved);
+      this.#loop.callExceptionHandler(context);
+    }
   }
 
   /** What is left, kind by kind, in order of creation. */

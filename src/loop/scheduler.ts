@@ -1,26 +1,19 @@
 /**
- * The scheduler: what is ready, what is due when, and one turn. No I/O, no clock of its own, no host: a test drives it
- * with numbers.
- *
- * One turn:
- * 1. Timers that are due now move behind what is ready, in order of deadline, then of scheduling.
- * 2. What is ready now runs, in order. What these callbacks schedule waits for the next turn.
- * 3. At the mark of `stop()` the turn ends; the rest stays where it is.
- * 4. The host drains its microtasks: code that was resumed runs. See pump.ts.
- * 5. `endTurn()`: what was written during all this leaves, one system call for each transport.
+ * The scheduler: the entries that are ready, the timers, and the writes that wait for the end of a turn. No I/O, no clock of its
+ * own, no host: a test drives it with numbers. pump.ts has the turn itself.
  */
 import { DeadlineHeap } from '../base/deadline-heap.ts';
 import { RingQueue } from '../base/ring-queue.ts';
-import { runInLoop } from './context.ts';
+import { enterLoop, leaveLoop } from './context.ts';
 import type { AnyCallback, Runnable } from './handle.ts';
 import { Handle, TimerHandle } from './handle.ts';
 import type { ExceptionContext, Loop } from './types.ts';
 
-/** Who is told that there is something to do: the pump. */
+/** The pump, as the scheduler sees it. */
 export interface Waker {
-  /** The ready queue was empty and is not any more. */
+  /** A turn is wanted. */
   wake(): void;
-  /** A timer is now the earliest. */
+  /** The earliest deadline has become `when`. */
   wakeAt(when: number): void;
 }
 
@@ -41,10 +34,12 @@ export interface Flushable {
 export class Scheduler {
   readonly ready: RingQueue<Runnable> = new RingQueue();
   readonly timers: DeadlineHeap<TimerHandle> = new DeadlineHeap();
-  /** Set by the mark of `stop()`, cleared by whoever runs the loop again. */
+  /** Set by the mark of `stop()`, cleared by the next run of the loop. */
   stopped: boolean = false;
   /** The mark is in the ready queue: a second `stop()` before it takes effect must not end the next run as well. */
   stopping: boolean = false;
+  /** The pump runs turns, and looks by itself for what is wanted next: nothing need wake it. */
+  awake: boolean = false;
   /** Told of each entry before it runs: trace of the simulator. */
   observer: ((entry: Runnable) => void) | null = null;
   /** Runs an entry in debug mode, with a watch on its duration. */
@@ -53,25 +48,25 @@ export class Scheduler {
   readonly #loop: Loop;
   readonly #waker: Waker;
   #seq: number = 0;
-  /** While true the waker need not be told of new entries: it knows, or a turn is under way. */
-  #awake: boolean = false;
-  #nextWhen: number = Number.POSITIVE_INFINITY;
   #flushables: Flushable[] = [];
-  /** From the beginning of a turn to `endTurn()`. */
-  #inTurn: boolean = false;
+  #behindDrain: (() => void)[] = [];
+  /** Entries of the turn under way that have not run. */
+  #left: number = 0;
 
   constructor(loop: Loop, waker: Waker) {
     this.#loop = loop;
     this.#waker = waker;
   }
 
+  /** Whether a turn has anything to do, timers aside. */
+  get wanted(): boolean {
+    return this.ready.length > 0 || this.#flushables.length > 0 || this.#behindDrain.length > 0;
+  }
+
   /** Appends to the ready queue. */
   push(entry: Runnable): void {
     this.ready.push(entry);
-    if (!this.#awake) {
-      this.#awake = true;
-      this.#waker.wake();
-    }
+    if (!this.awake && this.ready.length === 1) this.#waker.wake();
   }
 
   callSoon(callback: AnyCallback, args: unknown[]): Handle {
@@ -83,10 +78,7 @@ export class Scheduler {
   callAt(when: number, callback: AnyCallback, args: unknown[]): TimerHandle {
     const handle = new TimerHandle(when, this.#seq++, this, callback, args);
     this.timers.push(handle);
-    if (when < this.#nextWhen && !this.#awake) {
-      this.#nextWhen = when;
-      this.#waker.wakeAt(when);
-    }
+    if (!this.awake && this.timers.nextWhen() === when) this.#waker.wakeAt(when);
     return handle;
   }
 
@@ -97,53 +89,74 @@ export class Scheduler {
     this.push(STOP);
   }
 
-  /** `flushable._flush()` at the end of this turn, or of the next one when the host has just called. */
+  /** `flushable._flush()` at the end of this turn, or of the next one where none is under way. */
   flushAtTurnEnd(flushable: Flushable): void {
     this.#flushables.push(flushable);
-    if (!this.#inTurn && !this.#awake) {
-      this.#awake = true;
-      this.#waker.wake();
-    }
+    if (!this.awake && this.#flushables.length === 1) this.#waker.wake();
   }
 
   report(context: ExceptionContext): void {
     this.#loop.callExceptionHandler(context);
   }
 
-  /** Answers whether anything has run. Nothing has where the host has only called protocols: what they wrote is to leave. */
-  runTurn(now: number): boolean {
-    this.#awake = true;
-    this.#inTurn = true;
-    const anything = this.ready.length > 0 || this.timers.nextWhen() <= now;
-    try {
-      if (anything) runInLoop(this.#loop, runEntries, { scheduler: this, now });
-    } finally {
-      this.rest();
+  /** Timers that are due move behind the entries that are ready, in order of deadline, then of scheduling. */
+  beginTurn(now: number): void {
+    const { ready, timers } = this;
+    for (let timer = timers.popDue(now); timer !== undefined; timer = timers.popDue(now)) {
+      timer._waitingIn = null;
+      ready.push(timer);
     }
-    return anything;
+    this.#left = ready.length;
   }
 
-  /** The microtasks of the turn are done: writes leave. */
-  endTurn(): void {
-    this.#inTurn = false;
-    // What the turn resumed may have cancelled the earliest timer. The waker has to know: virtual time would jump to it.
-    if (!this.#awake && this.timers.nextWhen() !== this.#nextWhen) this.rest();
+  /** Calls `callback` behind all that the entry under way brings about. */
+  behindDrain(callback: () => void): void {
+    this.#behindDrain.push(callback);
+    if (!this.awake && this.#behindDrain.length === 1) this.#waker.wake();
+  }
+
+  /** Runs the next entry of the turn. False: the turn has no more. */
+  runNext(): boolean {
+    if (this.#behindDrain.length > 0) this.#callBehindDrain();
+    if (this.#left === 0) return false;
+    this.#left--;
+    const entry = this.ready.shift() as Runnable;
+    if (this.observer !== null) this.observer(entry);
+    enterLoop(this.#loop);
+    try {
+      if (this.debugRun !== null) this.debugRun(entry);
+      else entry._run(this);
+    } catch (exception) {
+      this.report({ message: 'exception in an entry of the ready queue', exception });
+    } finally {
+      leaveLoop();
+    }
+    if (this.stopped) this.#left = 0;
+    return true;
+  }
+
+  /** The turn is over: writes leave. One that fails is reported, and the others leave. */
+  flush(): void {
     if (this.#flushables.length === 0) return;
     const flushables = this.#flushables;
     this.#flushables = [];
-    for (const flushable of flushables) flushable._flush();
+    for (const flushable of flushables) {
+      try {
+        flushable._flush();
+      } catch (exception) {
+        this.report({
+          message: 'exception while the writes of a turn were sent',
+          exception,
+          transport: flushable,
+        });
+      }
+    }
   }
 
-  /** After a turn, and when the loop starts: asks the waker for the next one. */
-  rest(): void {
-    if (this.ready.length > 0) {
-      this.#awake = true;
-      this.#waker.wake();
-    } else {
-      this.#awake = false;
-      this.#nextWhen = this.timers.nextWhen();
-      this.#waker.wakeAt(this.#nextWhen);
-    }
+  #callBehindDrain(): void {
+    const callbacks = this.#behindDrain;
+    this.#behindDrain = [];
+    for (const callback of callbacks) callback();
   }
 
   clear(): void {
@@ -153,26 +166,5 @@ export class Scheduler {
     for (const timer of this.timers) timer._waitingIn = null;
     this.timers.clear();
     this.#flushables = [];
-  }
-}
-
-interface Turn {
-  scheduler: Scheduler;
-  now: number;
-}
-
-function runEntries(turn: Turn): void {
-  const scheduler = turn.scheduler;
-  const { ready, timers } = scheduler;
-  for (let timer = timers.popDue(turn.now); timer !== undefined; timer = timers.popDue(turn.now)) {
-    timer._waitingIn = null;
-    ready.push(timer);
-  }
-  for (let left = ready.length; left > 0; left--) {
-    const entry = ready.shift() as Runnable;
-    if (scheduler.observer !== null) scheduler.observer(entry);
-    if (scheduler.debugRun !== null) scheduler.debugRun(entry);
-    else entry._run(scheduler);
-    if (scheduler.stopped) break;
   }
 }

@@ -41,13 +41,16 @@ export interface Loop {
   /** @internal */ readonly _backend: Backend;
 }
 
-/** A task, as far as the loop's own layer knows it. */
-export interface TaskLike extends ContextEntry {
+/** A task or an operation, as far as the loop's own layer knows it. */
+export interface TaskLike {
+  /** @internal */ readonly _loop: Loop;
   done(): boolean;
 }
 
-/** What travels in the async context: the loop, and the task if the code belongs to one. */
+/** The entry of the async context: the loop, and the task if the code belongs to one. */
 export interface ContextEntry {
   /** @internal */ readonly _loop: Loop;
   /** @internal */ readonly _task: TaskLike | null;
+  /** The task, or the operation within it, whose code this is. @internal */
+  readonly _flow: TaskLike | null;
 }

@@ -6,7 +6,7 @@ import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
+import { operation } from '../tasks/operation.ts';
 import { adopt, checkTakeable } from './adopt.ts';
 import { attach } from './attach.ts';
 import type { StreamProtocol } from './protocol.ts';

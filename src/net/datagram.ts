@@ -20,7 +20,7 @@ import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
+import { operation } from '../tasks/operation.ts';
 import { checkTakeable } from './adopt.ts';
 import { checkFamily, checkFlags } from './connect.ts';
 import { checkDestinationPort, withScope } from './datagram-address.ts';

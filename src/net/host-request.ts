@@ -4,11 +4,11 @@
  * The host answers at any time; the answer waits in the ready queue and is handed over in one step. Until then a cancel gives
  * the request up, or puts away what has come already: nothing that was opened is ever without an owner.
  */
-import type { CancelledError } from '../base/errors.ts';
 import { LoopError } from '../base/errors.ts';
 import type { Runnable } from '../loop/handle.ts';
 import type { Owned } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
+import type { CancelReason, CancelWay } from '../tasks/cancellation.ts';
 import { Future } from '../tasks/future.ts';
 
 export class HostRequest<T> extends Future<T> implements Runnable, Owned {
@@ -73,8 +73,8 @@ export class HostRequest<T> extends Future<T> implements Runnable, Owned {
     }
   }
 
-  override _cancel(reason: string | CancelledError | undefined): boolean {
-    if (!super._cancel(reason)) return false;
+  override _cancel(reason: CancelReason, way: CancelWay): boolean {
+    if (!super._cancel(reason, way)) return false;
     this._loop._owned.resources.delete(this);
     this.#end();
     return true;

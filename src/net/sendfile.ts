@@ -13,7 +13,7 @@ import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
+import { operation } from '../tasks/operation.ts';
 import { HostRequest } from './host-request.ts';
 import type { WriteTransport } from './transport.ts';
 

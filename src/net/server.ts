@@ -11,7 +11,7 @@ import { rememberAccepted, rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
+import { operation } from '../tasks/operation.ts';
 import type { StreamProtocol } from './protocol.ts';
 import { STREAM_PROTOCOL_METHODS } from './protocol.ts';
 import { makeProtocol } from './protocol-caller.ts';

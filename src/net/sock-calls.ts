@@ -6,7 +6,6 @@
  */
 import type { RawSocket } from '../backend/backend.ts';
 import type { SocketAddress } from '../base/address.ts';
-import type { CancelledError } from '../base/errors.ts';
 import { InvalidStateError } from '../base/errors.ts';
 import { checkData, checkInteger, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { Owned } from '../loop/ownership.ts';
@@ -14,9 +13,10 @@ import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
+import type { CancelReason, CancelWay } from '../tasks/cancellation.ts';
 import { Future } from '../tasks/future.ts';
+import { operation } from '../tasks/operation.ts';
 import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
-import { operation } from '../tasks/task.ts';
 import { resolve } from './resolve.ts';
 import { Socket } from './socket.ts';
 import { checkPeerAddress, checkSocketAddress } from './socket-address.ts';
@@ -283,8 +283,8 @@ class SockCall<T> extends Future<T> implements Watcher, Owned {
     this._deliver('result', result);
   }
 
-  override _cancel(reason: string | CancelledError | undefined): boolean {
-    if (!super._cancel(reason)) return false;
+  override _cancel(reason: CancelReason, way: CancelWay): boolean {
+    if (!super._cancel(reason, way)) return false;
     this.#end();
     return true;
   }

@@ -8,7 +8,7 @@ import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
+import { operation } from '../tasks/operation.ts';
 import type { StreamProtocol } from './protocol.ts';
 import { STREAM_PROTOCOL_METHODS } from './protocol.ts';
 import { checkProtocol } from './protocol-caller.ts';

@@ -24,7 +24,7 @@ import type { SubprocessTransport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
+import { operation } from '../tasks/operation.ts';
 import { ProcessTransport, SIGKILL } from './subprocess-transport.ts';
 
 /** Above the most descriptors that Linux gives a process unless told otherwise. */

@@ -7,7 +7,7 @@ import type { Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
-import { operation } from '../tasks/task.ts';
+import { operation } from '../tasks/operation.ts';
 import { checkLimit, StreamReader } from './reader.ts';
 import type { ConnectionCallback } from './stream-protocol.ts';
 import { StreamReaderProtocol } from './stream-protocol.ts';

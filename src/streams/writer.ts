@@ -7,8 +7,8 @@ import type { ExtraInfo, Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
+import { operation } from '../tasks/operation.ts';
 import { aborted, signalOf } from '../tasks/settled.ts';
-import { operation } from '../tasks/task.ts';
 import type { StreamReaderProtocol } from './stream-protocol.ts';
 
 /** The options of `StreamWriter.startTls`. */

@@ -1,8 +1,8 @@
 import type { CancelledError } from '../base/errors.ts';
 import { InvalidStateError } from '../base/errors.ts';
 import { checkFunction, checkInteger, invalidArgType } from '../base/validate.ts';
-import { CapturedContext, currentTaskOrNull, runAsTask, runningLoop } from '../loop/context.ts';
-import type { Loop, TaskLike } from '../loop/types.ts';
+import { CapturedContext, currentEntry, runInEntry, runningLoop } from '../loop/context.ts';
+import type { ContextEntry, Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { isAwaitable } from '../tasks/ensure-future.ts';
@@ -184,7 +184,7 @@ function ask<T>(predicate: () => T): T {
 /** A predicate that is asked later, as code of the task that waits: in its async context, with its `currentTask()`. */
 class Question {
   readonly #predicate: () => unknown;
-  readonly #task: TaskLike | null = currentTaskOrNull();
+  readonly #entry: ContextEntry | null = currentEntry();
   readonly #context: CapturedContext = new CapturedContext();
 
   constructor(predicate: () => unknown) {
@@ -192,10 +192,10 @@ class Question {
   }
 
   ask(): unknown {
-    const task = this.#task;
+    const entry = this.#entry;
     const predicate = this.#predicate;
-    if (task === null) return this.#context.runInAsyncScope(ask, undefined, predicate);
-    return this.#context.runInAsyncScope(() => runAsTask(task, () => ask(predicate)), undefined, undefined);
+    if (entry === null) return this.#context.runInAsyncScope(ask, undefined, predicate);
+    return this.#context.runInAsyncScope(() => runInEntry(entry, () => ask(predicate)), undefined, undefined);
   }
 }
 

@@ -309,17 +309,40 @@ class Putter<T> extends LinePlace<void> {
   }
 }
 
+/** Leaving it (`break`, `return()`, a destroyed `Readable.from(queue)`) takes nothing more: items that come later stay in the queue. */
 class QueueIterator<T> implements AsyncIterableIterator<T> {
   readonly #queue: Queue<T>;
+  /** Calls of `next()` that wait. */
+  readonly #waiting: Set<Future<T>> = new Set();
+  #left: boolean = false;
 
   constructor(queue: Queue<T>) {
     this.#queue = queue;
   }
 
   next(): Promise<IteratorResult<T>> {
+    if (this.#left) return Promise.resolve(END);
     const queue = this.#queue;
     if (!queue.empty()) return Promise.resolve(gotItem(queue.getNowait()));
-    return queue.get().then(gotItem, endOfQueue);
+    const get = queue.get();
+    this.#waiting.add(get);
+    return get.then(
+      (item) => {
+        this.#waiting.delete(get);
+        return gotItem(item);
+      },
+      (error) => {
+        this.#waiting.delete(get);
+        if (this.#left || error instanceof QueueShutDown) return END;
+        throw error;
+      },
+    );
+  }
+
+  return(): Promise<IteratorResult<T>> {
+    this.#left = true;
+    for (const get of this.#waiting) get.cancel('the iterator was left');
+    return Promise.resolve(END);
   }
 
   [Symbol.asyncIterator](): this {
@@ -331,11 +354,6 @@ const END: IteratorReturnResult<undefined> = { value: undefined, done: true };
 
 function gotItem<T>(value: T): IteratorYieldResult<T> {
   return { value, done: false };
-}
-
-function endOfQueue(error: unknown): IteratorReturnResult<undefined> {
-  if (error instanceof QueueShutDown) return END;
-  throw error;
 }
 
 /** Options of a {@link PriorityQueue}. */

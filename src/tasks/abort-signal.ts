@@ -2,6 +2,7 @@
  * `signal` options: an aborted signal cancels the operation, and the listener goes when the operation ends.
  */
 import { CancelledError } from '../base/errors.ts';
+import { cancelNow } from './cancellation.ts';
 import type { Future } from './future.ts';
 
 /** What every operation that waits accepts. */
@@ -35,12 +36,23 @@ export function onAbort(
 /** Ties `future` to `signal` and answers it. To be called once for a future, right after it was made. */
 export function cancelOnAbort<F extends Future<unknown>>(future: F, signal: AbortSignal | undefined): F {
   if (signal === undefined || future.done()) return future;
-  const remove = onAbort(signal, (error) => future._cancel(error));
-  if (future.done()) return future;
+  return whenSettled(
+    future,
+    onAbort(signal, (error) => cancelNow(future, error)),
+  );
+}
+
+/** Has `callback` called when `future` is done: now, if it is. Answers the future. */
+export function whenSettled<F extends Future<unknown>>(future: F, callback: () => void): F {
+  if (callback === noListener) return future;
+  if (future.done()) {
+    callback();
+    return future;
+  }
   const previous = future._onSettled;
   future._onSettled = () => {
     previous?.();
-    remove();
+    callback();
   };
   return future;
 }

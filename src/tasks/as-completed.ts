@@ -6,10 +6,13 @@ import type { Runnable, TimerHandle } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { onAbort } from './abort-signal.ts';
+import type { CancelReason, CancelWay } from './cancellation.ts';
+import { cancelNow } from './cancellation.ts';
 import type { Collected } from './collect.ts';
 import { collect, distinct } from './collect.ts';
+import { DoneCallback } from './done-callback.ts';
 import type { Awaitable } from './future.ts';
-import { DoneCallback, Future } from './future.ts';
+import { Future } from './future.ts';
 
 export interface AsCompletedOptions extends SignalOptions {
   /** Seconds from the call, after which the iteration throws a `TimeoutError`. Default: null, no limit. */
@@ -173,7 +176,7 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
       if (future === (this.#aws[index] as unknown)) continue;
       // Made of a promise for this iteration alone; whoever gave the promise looks at the promise.
       future._ignoreException();
-      future._cancel(undefined);
+      cancelNow(future, undefined);
     }
   }
 }
@@ -199,8 +202,8 @@ class Step<A> extends Future<IteratorResult<A, undefined>> {
     this.#onFailure();
   }
 
-  override _cancel(reason: string | CancelledError | undefined): boolean {
-    if (!super._cancel(reason)) return false;
+  override _cancel(reason: CancelReason, way: CancelWay): boolean {
+    if (!super._cancel(reason, way)) return false;
     this.#onFailure();
     return true;
   }

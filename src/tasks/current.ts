@@ -1,8 +1,8 @@
-import { InvalidStateError } from '../base/errors.ts';
 import { invalidArgType } from '../base/validate.ts';
 import { currentTaskOrNull, runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
-import { Operation, Task } from './task.ts';
+import { Operation } from './operation.ts';
+import { Task } from './task.ts';
 
 /**
  * The task whose code this is, or null in a callback or outside of a loop.
@@ -18,17 +18,6 @@ import { Operation, Task } from './task.ts';
  */
 export function currentTask(): Task | null {
   return currentTaskOrNull() as Task | null;
-}
-
-/** The current task, for what works by cancelling it. */
-export function requireTask(caller: string): Task {
-  const task = currentTask();
-  if (task !== null) return task;
-  const loop = runningLoop();
-  throw new InvalidStateError(
-    `${caller}() cancels the task that calls it, and this code of ${loop.constructor.name} belongs to none: ` +
-      'call it within createTask()',
-  );
 }
 
 /**

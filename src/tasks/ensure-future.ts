@@ -72,9 +72,17 @@ class Reaction {
   }
 
   begin(): void {
+    this.#follow(this.#aw);
+  }
+
+  /** A thenable that is no promise may resolve with another one: that one is waited for, as `await` does. */
+  #follow(aw: PromiseLike<unknown>): void {
     try {
-      this.#aw.then(
-        (value) => this.#promiseSettled()?._settle('result', value),
+      aw.then(
+        (value) => {
+          if (isAwaitable(value)) this.#follow(value);
+          else this.#promiseSettled()?._settle('result', value);
+        },
         (error) => this.#promiseSettled()?._fail(error),
       );
     } catch (error) {

@@ -1,40 +1,32 @@
 /**
  * A result that is not there yet.
  *
- * It is a thenable and not a `Promise`, on purpose: for a thenable, `await` calls `then()` in the async context of whoever
- * awaits. There the awaiting task learns what it waits for (`Task._waits`), and so `task.cancel()` can reject
- * exactly that wait. For a native promise the engine takes a short cut that no library can see.
+ * It is a thenable and not a `Promise`, on purpose: for a thenable, `await` calls `then()` in the async context of the code that
+ * awaits. There the wait finds its scope, and so a cancel of the scope can reject exactly that wait. For a native promise the
+ * engine takes a short cut that no library can see.
  *
  * Who waits is woken through the loop's ready queue, in order, never straight from `setResult()`: two tasks that feed
  * each other would starve timers and sockets otherwise. Awaiting what is already done costs no turn, as in asyncio.
  */
-import { CancelledError, InvalidStateError, LoopError } from '../base/errors.ts';
+import { InvalidStateError } from '../base/errors.ts';
 import { checkFunction, checkString, invalidArgType } from '../base/validate.ts';
-import { currentTaskOrNull } from '../loop/context.ts';
 import type { AnyCallback, Runnable } from '../loop/handle.ts';
 import { Handle } from '../loop/handle.ts';
 import { rememberOrigin, withOrigin } from '../loop/origins.ts';
 import type { Unretrieved } from '../loop/ownership.ts';
-import type { Scheduler } from '../loop/scheduler.ts';
-import type { Loop, TaskLike } from '../loop/types.ts';
+import type { Loop } from '../loop/types.ts';
+import type { CancelReason, CancelTarget, CancelWay } from './cancellation.ts';
+import { cancelError, cancelNow } from './cancellation.ts';
+import type { OnSettled } from './pending-await.ts';
+import { loopClosed, PendingAwait } from './pending-await.ts';
 
 /** What the library takes wherever it waits for something. */
 export type Awaitable<T> = PromiseLike<T>;
 
-/** A task as its futures see it. */
-export interface WaitingTask extends TaskLike {
-  /** A cancel that found nothing to reject; the next wake-up or wait takes it. @internal */
-  _takeCancel(): CancelledError | null;
-  /** @internal */ cancelling(): number;
-  /** @internal */ _cancelLater(reason: CancelledError | null): void;
-  /** @internal */ _waitsFor(wait: Wait): void;
-  /** @internal */ _waitEnded(wait: Wait): void;
-}
-
 type State = 'pending' | 'result' | 'exception' | 'cancelled';
 
 /** In place of a report: nobody has to look at this exception. */
-const IGNORED: Unretrieved = { context: { message: '' } };
+const IGNORED: Unretrieved = { context: { message: '' }, tellAt: null };
 
 /** Reports exceptions that nobody looked at before their future was collected. */
 const collected: FinalizationRegistry<{ loop: Loop; unretrieved: Unretrieved }> = new FinalizationRegistry(
@@ -61,13 +53,13 @@ const collected: FinalizationRegistry<{ loop: Loop; unretrieved: Unretrieved }> 
  * });
  * ```
  */
-export class Future<T = unknown> implements Promise<T> {
+export class Future<T = unknown> implements Promise<T>, CancelTarget {
   /** @internal */ readonly _loop: Loop;
   /** @internal */ _state: State = 'pending';
-  /** The result, the exception, or of a cancelled future what its CancelledError is made from. @internal */
+  /** The result, the exception, or of a cancelled future the reason. @internal */
   _value: unknown = undefined;
-  /** Whom to wake, in order: nobody, one, or several. Most futures have one. @internal */
-  _waiters: Runnable | Runnable[] | null = null;
+  /** The entries to wake, in order: none, one, or several. Most futures have one. @internal */
+  _waiters: Runnable | Set<Runnable> | null = null;
   /** @internal */ _unretrieved: Unretrieved | null = null;
   /** Called once, synchronously, when it is done: takes the listener off a signal. @internal */
   _onSettled: (() => void) | null = null;
@@ -127,7 +119,7 @@ export class Future<T = unknown> implements Promise<T> {
    */
   cancel(message?: string): boolean {
     if (message !== undefined) checkString('message', message);
-    return this._cancel(message);
+    return cancelNow(this, message);
   }
 
   /** @throws {@link InvalidStateError} when it is done already */
@@ -161,41 +153,33 @@ export class Future<T = unknown> implements Promise<T> {
   removeDoneCallback(callback: (future: this) => unknown): number {
     checkFunction('callback', callback);
     const matches = (waiter: Runnable) => waiter instanceof Handle && waiter._callback === callback;
-    const waiters = this._waiters;
-    if (waiters === null) return 0;
-    if (!Array.isArray(waiters)) {
-      if (!matches(waiters)) return 0;
-      this._waiters = null;
-      return 1;
-    }
-    const kept = waiters.filter((waiter) => !matches(waiter));
-    this._waiters = kept;
-    return waiters.length - kept.length;
+    const found = [...this._eachWaiter()].filter(matches);
+    for (const waiter of found) this._removeWaiter(waiter);
+    return found.length;
   }
 
   /**
-   * What `await` calls. With one handler it behaves as a promise's `then` does; with both it cannot be told from `await`, and a
-   * handler then runs in the loop's turn: prefer `await`, or {@link addDoneCallback}, which keeps the async context.
+   * Called by `await`. With both handlers it cannot be told from `await`, and a handler then runs in the loop's turn: prefer `await`,
+   * or {@link addDoneCallback}, which keeps the async context. With one handler it behaves as a promise's `then` does, and is no wait:
+   * no cancel of the caller ends it. The promise that it answers can be awaited, and a cancel of that wait cancels this future.
    *
-   * While it is pending, a task of another loop cannot await it (`ERR_INVALID_STATE`), and nobody what is of a closed one
-   * (`ERR_LOOP_CLOSED`).
+   * While it is pending, a task of another loop cannot await it (`ERR_INVALID_STATE`), and no code can await a future of a closed
+   * loop (`ERR_LOOP_CLOSED`).
    */
   then<R1 = T, R2 = never>(
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
     // biome-ignore lint/suspicious/noExplicitAny: as Promise has it: handlers say what they expect
     onRejected?: ((reason: any) => R2 | PromiseLike<R2>) | null,
   ): Promise<R1 | R2> {
-    if (typeof onFulfilled === 'function' && typeof onRejected === 'function') {
-      const wait = new Wait(this as Future<unknown>, onFulfilled as OnSettled, onRejected as OnSettled);
-      // A done future answers at once: `await` calls from a microtask, so nothing runs earlier than it should.
-      if (this._state === 'pending') wait.begin();
-      else wait.deliver();
-      return wait as Promise<unknown> as Promise<R1 | R2>;
+    if (typeof onFulfilled !== 'function' || typeof onRejected !== 'function') {
+      const [promise, wait] = asPromise<T>(this as Future<unknown>);
+      return new ChainedPromise(promise.then(onFulfilled, onRejected), wait);
     }
-    const promise = new Promise<T>((resolve, reject) => {
-      void this.then(resolve, reject);
-    });
-    return promise.then(onFulfilled, onRejected);
+    const wait = new PendingAwait(this as Future<unknown>, onFulfilled as OnSettled, onRejected as OnSettled);
+    // A done future answers at once: `await` calls from a microtask, so nothing runs earlier than it should.
+    if (this._state === 'pending') wait.begin();
+    else wait.deliver();
+    return wait as Promise<unknown> as Promise<R1 | R2>;
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as above
@@ -207,11 +191,16 @@ export class Future<T = unknown> implements Promise<T> {
     return this.then().finally(onFinally);
   }
 
-  /** As `cancel()`, with the error itself where there is one (the cause of an aborted signal). @internal */
-  _cancel(reason: string | CancelledError | undefined): boolean {
+  /** @internal */
+  _cancel(reason: CancelReason, _way: CancelWay): boolean {
     if (this._state !== 'pending') return false;
     this._settle('cancelled', reason);
     return true;
+  }
+
+  /** Whether its end is under way in the ready queue, and nothing can change it. @internal */
+  _isEnding(): boolean {
+    return false;
   }
 
   /** @internal */
@@ -224,11 +213,17 @@ export class Future<T = unknown> implements Promise<T> {
   _watchRetrieval(exception: unknown): void {
     if (this._unretrieved === IGNORED) return;
     const context = withOrigin({ message: this._neverRetrieved(), exception }, this);
-    const unretrieved: Unretrieved = { context };
+    const unretrieved: Unretrieved = { context, tellAt: null };
     const loop = this._loop;
     this._unretrieved = unretrieved;
     loop._owned.unretrieved.add(unretrieved);
     collected.register(this, { loop, unretrieved }, unretrieved);
+  }
+
+  /** As a task's: told after a second, if it was not retrieved by then. @internal */
+  _tellSoon(): void {
+    if (this._unretrieved !== null && this._unretrieved !== IGNORED)
+      this._loop._owned.tellSoon(this._unretrieved);
   }
 
   /** Its exception, the one it has or one that comes, is not to be reported: somebody gave another one instead. @internal */
@@ -248,11 +243,7 @@ export class Future<T = unknown> implements Promise<T> {
       case 'pending':
         return new InvalidStateError('the future is not done yet: there is no result to ask for');
       case 'cancelled':
-        if (!(this._value instanceof CancelledError)) {
-          this._value = new CancelledError(
-            (this._value as string | undefined) ?? 'the operation was cancelled',
-          );
-        }
+        this._value = cancelError(this._value as CancelReason, 'the operation was cancelled');
         return this._value;
       default:
         this._retrieved();
@@ -269,12 +260,12 @@ export class Future<T = unknown> implements Promise<T> {
     collected.unregister(unretrieved);
   }
 
-  /** Ends it; who waits is woken through the ready queue. @internal */
+  /** Ends it; its waiters are woken through the ready queue. @internal */
   _settle(state: State, value: unknown): void {
     const waiters = this._end(state, value);
     if (waiters === null) return;
     const scheduler = this._loop._scheduler;
-    if (Array.isArray(waiters)) for (const waiter of waiters) scheduler.push(waiter);
+    if (waiters instanceof Set) for (const waiter of waiters) scheduler.push(waiter);
     else scheduler.push(waiters);
   }
 
@@ -286,12 +277,12 @@ export class Future<T = unknown> implements Promise<T> {
   _deliver(state: State, value: unknown): void {
     const waiters = this._end(state, value);
     if (waiters === null) return;
-    if (Array.isArray(waiters)) for (const waiter of waiters) deliverTo(waiter, this._loop);
+    if (waiters instanceof Set) for (const waiter of waiters) deliverTo(waiter, this._loop);
     else deliverTo(waiters, this._loop);
   }
 
   /** @internal */
-  _end(state: State, value: unknown): Runnable | Runnable[] | null {
+  _end(state: State, value: unknown): Runnable | Set<Runnable> | null {
     this._state = state;
     this._value = value;
     const waiters = this._waiters;
@@ -308,18 +299,20 @@ export class Future<T = unknown> implements Promise<T> {
   _addWaiter(waiter: Runnable): void {
     if (this._state !== 'pending') this._loop._scheduler.push(waiter);
     else if (this._waiters === null) this._waiters = waiter;
-    else if (Array.isArray(this._waiters)) this._waiters.push(waiter);
-    else this._waiters = [this._waiters, waiter];
+    else if (this._waiters instanceof Set) this._waiters.add(waiter);
+    else this._waiters = new Set([this._waiters, waiter]);
+  }
+
+  /** In constant time: one future may have waiters by the thousand, which give up in any order. @internal */
+  _removeWaiter(waiter: Runnable): void {
+    if (this._waiters === waiter) this._waiters = null;
+    else if (this._waiters instanceof Set) this._waiters.delete(waiter);
   }
 
   /** @internal */
-  _removeWaiter(waiter: Runnable): void {
-    if (this._waiters === waiter) {
-      this._waiters = null;
-    } else if (Array.isArray(this._waiters)) {
-      const at = this._waiters.indexOf(waiter);
-      if (at >= 0) this._waiters.splice(at, 1);
-    }
+  _eachWaiter(): Iterable<Runnable> {
+    if (this._waiters === null) return [];
+    return this._waiters instanceof Set ? this._waiters : [this._waiters];
   }
 
   /** @internal */
@@ -330,165 +323,92 @@ export class Future<T = unknown> implements Promise<T> {
   }
 }
 
-// Functions and underscores instead of private methods, here and in Wait: those cost each instance a hidden field.
+// Functions instead of private methods: those cost each instance a hidden field.
+
+/** A promise of the host's that ends as `future` does, and the wait that ends it, which is in no scope. */
+function asPromise<T>(future: Future<unknown>): [Promise<T>, PendingAwait] {
+  let onFulfilled: OnSettled | null = null;
+  let onRejected: OnSettled | null = null;
+  const promise = new Promise<T>((resolve, reject) => {
+    onFulfilled = resolve as OnSettled;
+    onRejected = reject;
+  });
+  const wait = new PendingAwait(
+    future,
+    onFulfilled as unknown as OnSettled,
+    onRejected as unknown as OnSettled,
+  );
+  if (future._state === 'pending') wait.listen();
+  else wait.deliver();
+  return [promise, wait];
+}
+
 function deliverTo(waiter: Runnable, loop: Loop): void {
-  if (waiter instanceof Wait) waiter.end();
+  if (waiter instanceof PendingAwait) waiter.end();
   else loop._scheduler.push(waiter);
 }
 
-/** Of a closed loop nobody is woken any more. */
-function loopClosed(): LoopError {
-  return new LoopError(
-    'ERR_LOOP_CLOSED',
-    'the event loop of this future is closed: it wakes nobody any more',
-  );
-}
-
-type OnSettled = (value: unknown) => unknown;
-
 /**
- * One `await` of a future: who waits, and how to go on.
+ * The answer of `then()` with one handler, of `catch()` and `finally()`: a promise of the host's, and the wait for the future that it
+ * hangs on.
  *
- * It is what `then()` answers, too. `await` throws that answer away, and a promise for each would make awaiting a quarter
- * dearer: so the promise is made when somebody asks for it.
+ * That wait is in no scope: `.catch()` on a task in the background takes no cancel. But the `await` in `await sleep(60).catch(log)` is a
+ * wait of the code around it, and a cancel of it ends the sleep. So code that awaits this awaits a future, which passes a cancel on.
  */
-export class Wait implements Runnable, Promise<unknown> {
-  readonly future: Future<unknown>;
-  readonly #onFulfilled: OnSettled;
-  readonly #onRejected: OnSettled;
-  #task: WaitingTask | null = null;
-  #settled: boolean = false;
-  /** Of the handler, once it was called: wrapped in a promise if that failed. */
-  #answer: unknown = undefined;
-  #resolve: ((answer: unknown) => void) | null = null;
+class ChainedPromise<T> implements Promise<T> {
+  readonly #promise: Promise<T>;
+  readonly #source: PendingAwait;
+  #future: Future<T> | null = null;
 
-  constructor(future: Future<unknown>, onFulfilled: OnSettled, onRejected: OnSettled) {
-    this.future = future;
-    this.#onFulfilled = onFulfilled;
-    this.#onRejected = onRejected;
+  constructor(promise: Promise<T>, source: PendingAwait) {
+    this.#promise = promise;
+    this.#source = source;
   }
 
   get [Symbol.toStringTag](): string {
     return 'Promise';
   }
 
-  /** The future is pending: takes a place in its list, and tells the task. */
-  begin(): void {
-    const task = currentTaskOrNull() as WaitingTask | null;
-    if ((task as unknown) === this.future) throw new InvalidStateError('a task cannot await itself');
-    this.#checkLoop(task);
-    this.future._addWaiter(this);
-    if (task === null) return;
-    this.#task = task;
-    task._waitsFor(this);
-  }
-
-  /** As in asyncio: the loop that wakes it may be stopped, or closed without a word, while the task's own runs on. */
-  #checkLoop(task: WaitingTask | null): void {
-    const { _loop: loop } = this.future;
-    if (task !== null && task._loop !== loop) {
-      throw new InvalidStateError('a task cannot await a future of another event loop');
-    }
-    if (task === null && loop.isClosed()) throw loopClosed();
-  }
-
-  /** In the ready queue, after the future was done. A task cancelled in between learns that instead of the result. */
-  _run(): void {
-    const task = this.#task;
-    if (task === null) {
-      this.deliver();
-      return;
-    }
-    task._waitEnded(this);
-    const cancel = task._takeCancel();
-    if (cancel === null) {
-      this.deliver();
-      return;
-    }
-    this.future._retrieved();
-    this._answer(this.#onRejected, cancel);
-  }
-
-  /** Delivered on the spot: what the operation gave cannot be lost to a cancel any more. */
-  end(): void {
-    this.#task?._waitEnded(this);
-    this.deliver();
-  }
-
-  /** Its task passed a cancel on, and the future ended as if it had not. */
-  cancelAgain(reason: CancelledError | null): void {
-    const task = this.#task;
-    if (task !== null && task.cancelling() > 0) task._cancelLater(reason);
-  }
-
-  /** The loop was closed: code outside of its tasks still learns how the future ended. */
-  _abandon(): void {
-    if (this.#task === null) this.deliver();
-  }
-
-  deliver(): void {
-    const future = this.future;
-    if (future._state === 'result') this._answer(this.#onFulfilled, future._value);
-    else this._answer(this.#onRejected, future._failure());
-  }
-
-  then<R1 = unknown, R2 = never>(
-    onFulfilled?: ((value: unknown) => R1 | PromiseLike<R1>) | null,
+  then<R1 = T, R2 = never>(
+    onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
     // biome-ignore lint/suspicious/noExplicitAny: as Promise has it: handlers say what they expect
     onRejected?: ((reason: any) => R2 | PromiseLike<R2>) | null,
   ): Promise<R1 | R2> {
-    return this._promise().then(onFulfilled, onRejected);
+    if (typeof onFulfilled !== 'function' || typeof onRejected !== 'function') {
+      return new ChainedPromise(this.#promise.then(onFulfilled, onRejected), this.#source);
+    }
+    // A closed loop cancels no more, and the promise goes its way without it.
+    if (this.#source.future._loop.isClosed()) return this.#promise.then(onFulfilled, onRejected);
+    this.#future ??= new ChainedFuture(this.#promise, this.#source);
+    return this.#future.then(onFulfilled, onRejected);
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as above
-  catch<R = never>(onRejected?: ((reason: any) => R | PromiseLike<R>) | null): Promise<unknown> {
-    return this._promise().catch(onRejected);
+  catch<R = never>(onRejected?: ((reason: any) => R | PromiseLike<R>) | null): Promise<T | R> {
+    return new ChainedPromise(this.#promise.catch(onRejected), this.#source);
   }
 
-  finally(onFinally?: (() => void) | null): Promise<unknown> {
-    return this._promise().finally(onFinally);
-  }
-
-  /** @internal */
-  _promise(): Promise<unknown> {
-    if (this.#settled) return Promise.resolve(this.#answer);
-    const earlier = this.#resolve;
-    return new Promise((resolve) => {
-      this.#resolve = (answer) => {
-        earlier?.(answer);
-        resolve(answer);
-      };
-    });
-  }
-
-  /** @internal */
-  _answer(handler: OnSettled, value: unknown): void {
-    this.#settled = true;
-    try {
-      this.#answer = handler(value);
-    } catch (error) {
-      this.#answer = Promise.reject(error);
-    }
-    this.#resolve?.(this.#answer);
+  finally(onFinally?: (() => void) | null): Promise<T> {
+    return new ChainedPromise(this.#promise.finally(onFinally), this.#source);
   }
 }
 
-/** What a future calls when it is done, for the library's own use: removable, and without a captured context. */
-export class DoneCallback implements Runnable {
-  readonly #future: Future<unknown>;
-  readonly #callback: (future: Future<unknown>) => void;
+class ChainedFuture<T> extends Future<T> {
+  readonly #source: PendingAwait;
 
-  constructor(future: Future<unknown>, callback: (future: Future<unknown>) => void) {
-    this.#future = future;
-    this.#callback = callback;
-    future._addWaiter(this);
+  constructor(promise: Promise<T>, source: PendingAwait) {
+    super(source.future._loop);
+    this.#source = source;
+    // The promise has its handlers now, so its failure is told by whoever awaits this.
+    promise.then(
+      (value) => this._deliver('result', value),
+      (error) => this._deliver('exception', error),
+    );
   }
 
-  remove(): void {
-    this.#future._removeWaiter(this);
-  }
-
-  _run(_scheduler: Scheduler): void {
-    this.#callback(this.#future);
+  /** Handlers that have begun cannot be cancelled. */
+  override _cancel(reason: CancelReason, way: CancelWay): boolean {
+    if (this._state !== 'pending') return false;
+    return this.#source._cancel(reason, way);
   }
 }

@@ -1,12 +1,14 @@
-import type { CancelledError } from '../base/errors.ts';
 import { checkBoolean, checkOptions, checkSignal } from '../base/validate.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { cancelOnAbort } from './abort-signal.ts';
+import type { CancelReason, CancelWay } from './cancellation.ts';
+import { cancelNow } from './cancellation.ts';
 import type { Collected } from './collect.ts';
 import { collect } from './collect.ts';
+import { DoneCallback } from './done-callback.ts';
 import { isAwaitable } from './ensure-future.ts';
 import type { Awaitable } from './future.ts';
-import { DoneCallback, Future } from './future.ts';
+import { Future } from './future.ts';
 
 export interface GatherOptions extends SignalOptions {
   /** Failures become results, and never end the wait for the others. Default: false. */
@@ -92,7 +94,7 @@ class Gathering extends Future<unknown[]> {
   readonly #returnExceptions: boolean;
   #callbacks: DoneCallback[] = [];
   #left: number;
-  #cancelled: string | CancelledError | undefined | null = null;
+  #cancelled: CancelReason | null = null;
 
   constructor(collected: Collected, returnExceptions: boolean) {
     super(collected.loop);
@@ -118,12 +120,17 @@ class Gathering extends Future<unknown[]> {
   }
 
   /** Passed on to those that are not done. When all are, it is too late: the result is under way. */
-  override _cancel(reason: string | CancelledError | undefined): boolean {
+  override _cancel(reason: CancelReason, way: CancelWay): boolean {
     if (this._state !== 'pending') return false;
-    let passedOn = false;
-    for (const child of this.#distinct) if (child._cancel(reason)) passedOn = true;
-    if (passedOn) this.#cancelled = reason;
-    return passedOn;
+    const pending = [...this.#distinct].filter((child) => !child.done());
+    if (pending.length === 0) return false;
+    way.pass(pending);
+    this.#cancelled = reason;
+    return true;
+  }
+
+  override _isEnding(): boolean {
+    return [...this.#distinct].every((child) => child.done());
   }
 
   #childDone(child: Future<unknown>): void {
@@ -156,7 +163,7 @@ class Gathering extends Future<unknown[]> {
     this.#callbacks = [];
     for (const [index, child] of this.#children.entries()) {
       child._ignoreException();
-      if (child !== this.#aws[index]) child._cancel(undefined);
+      if (child !== this.#aws[index]) cancelNow(child, undefined);
     }
   }
 }

@@ -5,9 +5,9 @@
  * result is handed over in the same step, or it waits on. So there is no moment in which something was taken but a
  * cancel could lose it: a place that is cancelled has taken nothing, and its owner is told at once.
  */
-import type { CancelledError } from '../base/errors.ts';
 import type { Runnable } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
+import type { CancelReason, CancelWay } from './cancellation.ts';
 import { Future } from './future.ts';
 
 export interface PlaceOwner<P> {
@@ -51,8 +51,8 @@ export class Place<T> extends Future<T> implements Runnable {
     this._owner._turnOf(this);
   }
 
-  override _cancel(reason: string | CancelledError | undefined): boolean {
-    if (!super._cancel(reason)) return false;
+  override _cancel(reason: CancelReason, way: CancelWay): boolean {
+    if (!super._cancel(reason, way)) return false;
     this._owner._gaveUp(this);
     return true;
   }

@@ -3,6 +3,7 @@ import { checkOptions, checkSignal } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { abortError } from './abort-signal.ts';
+import { cancelNow } from './cancellation.ts';
 import { Future } from './future.ts';
 
 const SIGNAL_OPTIONS = ['signal'];
@@ -43,7 +44,7 @@ export function failed<T = never>(loop: Loop, error: unknown): Future<T> {
 /** For a signal that was aborted before the call: then nothing is taken, even if it is there. */
 export function aborted<T = never>(loop: Loop, signal: AbortSignal): Future<T> {
   const future = new Future<T>(loop);
-  future._cancel(abortError(signal));
+  cancelNow(future, abortError(signal));
   return future;
 }
 

@@ -1,9 +1,11 @@
 import { checkOptions, checkSignal } from '../base/validate.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { abortError, cancelOnAbort } from './abort-signal.ts';
+import { cancelNow } from './cancellation.ts';
 import { collectOne } from './collect.ts';
+import { DoneCallback } from './done-callback.ts';
 import type { Awaitable } from './future.ts';
-import { DoneCallback, Future } from './future.ts';
+import { Future } from './future.ts';
 
 /**
  * Lets something go on when the wait for it is cancelled.
@@ -38,7 +40,7 @@ export function shield<T>(aw: Awaitable<T>, options: SignalOptions = {}): Future
   const inner = collectOne(aw);
   if (signal?.aborted) {
     const outer = new Future<T>(inner._loop);
-    outer._cancel(abortError(signal));
+    cancelNow(outer, abortError(signal));
     return outer;
   }
   // Of a promise it is only the wait that can be cancelled.

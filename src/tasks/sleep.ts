@@ -1,8 +1,9 @@
-import { checkOptions, checkSeconds, checkSignal } from '../base/validate.ts';
+import { checkOptions, checkSeconds, checkSignal, invalidArgType, isSignal } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Runnable } from '../loop/handle.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { cancelOnAbort } from './abort-signal.ts';
+import type { CancelReason } from './cancellation.ts';
 import { Future } from './future.ts';
 
 /**
@@ -28,7 +29,11 @@ export function sleep(seconds: number): Future<void>;
 export function sleep<T>(seconds: number, value: T, options?: SignalOptions): Future<T>;
 export function sleep(seconds: number, value?: unknown, options?: SignalOptions): Future<unknown> {
   checkSeconds('seconds', seconds);
-  if (options === undefined) return start(seconds, value);
+  if (options === undefined) {
+    if (isMisplaced(value))
+      throw invalidArgType('value', value, 'what the future gives: the options come third');
+    return start(seconds, value);
+  }
   checkOptions('options', options, ['signal']);
   checkSignal('options.signal', options.signal);
   return cancelOnAbort(start(seconds, value), options.signal);
@@ -50,13 +55,34 @@ function start(seconds: number, value: unknown): Future<unknown> {
   return future;
 }
 
-/** One turn: it is itself what waits in the ready queue, its result in hand, and hands it over when its place comes. */
+/**
+ * One turn: it stands in the ready queue itself, its result in hand, and hands that over when its place comes. A cancel keeps the
+ * place, as in asyncio.
+ */
 class Yield extends Future<unknown> implements Runnable {
+  #cancelled: boolean = false;
+  #reason: CancelReason = undefined;
+
   _run(): void {
-    if (this._state === 'pending') this._deliver('result', this._value);
+    if (this.#cancelled) this._deliver('cancelled', this.#reason);
+    else this._deliver('result', this._value);
+  }
+
+  override _cancel(reason: CancelReason): boolean {
+    if (this._state !== 'pending') return false;
+    this.#cancelled = true;
+    this.#reason = reason;
+    return true;
   }
 }
 
 function wake(future: unknown, value: unknown): void {
   (future as Future<unknown>)._settle('result', value);
+}
+
+/** `sleep(1, { signal })`: the options stand in the place of the value. */
+function isMisplaced(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const keys = Object.keys(value);
+  return keys.length === 1 && keys[0] === 'signal' && isSignal((value as { signal: unknown }).signal);
 }

@@ -1,11 +1,15 @@
-import { CancelledError, InvalidStateError } from '../base/errors.ts';
+import type { CancelledError } from '../base/errors.ts';
+import { InvalidStateError } from '../base/errors.ts';
 import { checkBoolean, checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
+import { runningLoop } from '../loop/context.ts';
 import type { SignalOptions } from './abort-signal.ts';
-import { abortError, onAbort } from './abort-signal.ts';
-import { CancelScope } from './cancel-scope.ts';
-import { requireTask } from './current.ts';
+import { onAbort } from './abort-signal.ts';
+import { Body } from './body.ts';
+import { asCancel, cancelNow } from './cancellation.ts';
+import { DoneCallback } from './done-callback.ts';
 import { isAwaitable } from './ensure-future.ts';
-import { DoneCallback, Future } from './future.ts';
+import { Future } from './future.ts';
+import { aborted } from './settled.ts';
 import type { Task, TaskMaker, TaskOptions } from './task.ts';
 
 /** A task of a group. The group knows it before its first step runs. */
@@ -18,8 +22,8 @@ interface Member {
 /** What the body of {@link taskGroup} is given: starts tasks that end before the group does. */
 export class TaskGroup {
   readonly #loop: TaskMaker;
-  readonly #parent: Task;
-  readonly #scope: CancelScope;
+  /** Runs the body, and is the answer of `taskGroup()`. */
+  readonly #operation: Body<unknown>;
   readonly #members: Set<Member> = new Set();
   /** In the order in which they came. */
   readonly #errors: unknown[] = [];
@@ -32,10 +36,18 @@ export class TaskGroup {
   #empty: Future<void> | null = null;
 
   /** @internal */
-  constructor(parent: Task) {
-    this.#loop = parent._loop as TaskMaker;
-    this.#parent = parent;
-    this.#scope = new CancelScope(parent);
+  constructor(
+    loop: TaskMaker,
+    body: (group: TaskGroup) => PromiseLike<unknown>,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#loop = loop;
+    this.#operation = new Body(loop, () => this.#run(body, signal), 'taskGroup');
+  }
+
+  /** Aborts when the group is cancelled or fails: for operations of the body that take a signal. */
+  get signal(): AbortSignal {
+    return this.#operation.bodySignal;
   }
 
   /**
@@ -65,7 +77,7 @@ export class TaskGroup {
     this.#members.add(member);
     new DoneCallback(member.task, () => this.#memberDone(member, task as Task));
     // Only now: its first step may fail, or end the group. (One that a task factory ran above may have done so already.)
-    if (eager === true) task._run(this.#loop._scheduler);
+    if (eager === true) task._run();
     else this.#cancelIfEnding(member);
     return task;
   }
@@ -79,29 +91,38 @@ export class TaskGroup {
   }
 
   /** @internal */
-  async _run<T>(body: (group: TaskGroup) => PromiseLike<T>, signal: AbortSignal | undefined): Promise<T> {
+  _begin(): Future<unknown> {
+    this.#operation._run();
+    return this.#operation;
+  }
+
+  async #run(
+    body: (group: TaskGroup) => PromiseLike<unknown>,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
     const removeListener = onAbort(signal, (error) => {
       this.#aborted = error;
       this.#cancel(error);
     });
-    let result: T | undefined;
+    let result: unknown;
     let cancelled: CancelledError | null = null;
     try {
       result = await body(this);
     } catch (error) {
-      if (error instanceof CancelledError) cancelled = error;
-      else this.#failed(error);
+      cancelled = asCancel(error);
+      if (cancelled === null) this.#failed(error);
       this.#abort(cancelled ?? 'the body of the task group has failed');
     }
     this.#bodyEnded = true;
-    if (this.#scope.end()) cancelled = null;
+    this.#operation.bodyOver();
+    if (this.#operation.ownDoing) cancelled = null;
     cancelled = (await this.#tasksEnded()) ?? cancelled;
     removeListener();
-    this.#throwWhatIsWrong(cancelled);
-    return result as T;
+    this.#throwFailures(cancelled);
+    return result;
   }
 
-  /** From here on only somebody outside can cancel this wait. Answers the first such error. */
+  /** From here on only a cancel from outside can end this wait. Answers the first such error. */
   async #tasksEnded(): Promise<CancelledError | null> {
     let cancelled: CancelledError | null = null;
     while (this.#members.size > 0) {
@@ -116,10 +137,10 @@ export class TaskGroup {
     return cancelled;
   }
 
-  #throwWhatIsWrong(cancelled: CancelledError | null): void {
+  #throwFailures(cancelled: CancelledError | null): void {
     if (this.#errors.length > 0) {
       // The failures go first; a cancel from outside is not lost for that.
-      if (this.#scope.cancelledFromOutside()) this.#parent._cancelAgain(cancelled);
+      this.#operation._giveBack(cancelled ?? undefined, 'yes');
       throw new AggregateError(this.#errors, `unhandled errors in a task group (${this.#errors.length})`);
     }
     const error = cancelled ?? this.#aborted;
@@ -133,7 +154,7 @@ export class TaskGroup {
   }
 
   #cancelIfEnding({ begun, task }: Member): void {
-    if (this.#reason !== null && begun) task?._cancel(this.#reason);
+    if (this.#reason !== null && begun && task !== null) cancelNow(task, this.#reason);
   }
 
   #memberDone(member: Member, task: Task): void {
@@ -153,7 +174,7 @@ export class TaskGroup {
   #cancel(reason: string | CancelledError): void {
     if (this.#reason !== null) return;
     this.#abort(reason);
-    this.#scope.cancel(reason);
+    if (!this.#bodyEnded) this.#operation.cancelBody(reason);
   }
 
   /** Cancels the tasks: those that have not begun when they do. */
@@ -169,18 +190,18 @@ export class TaskGroup {
 }
 
 /**
- * Runs `body` in the current task, with a group that it can start tasks in, and ends when the body and all those tasks have.
+ * Runs `body` with a group in which it can start tasks, and ends when the body and all those tasks have ended.
  *
  * The first failure, of a task or of the body, cancels all that is left; when everything has ended, one `AggregateError`
  * is thrown whose `errors` are the failures in the order in which they came. A task that is cancelled by itself is no failure.
  *
  * @param body is given the {@link TaskGroup}: `createTask(fn, { name, eager })`, `cancel()`
  * @param options `signal`, which ends the group with a `CancelledError`
- * @returns what `body` returns
+ * @returns a future of the result of `body`
  * @throws AggregateError of all failures
- * @throws InvalidStateError when called outside of a task; LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
+ * @throws LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
  *
- * **Cancellation** of the task reaches the body, then the tasks of the group; it is thrown when all have ended. If
+ * **Cancellation** reaches the body, then the tasks of the group; it is thrown when all have ended. If
  * there were failures, these are thrown, and the cancel at the next await.
  *
  * @example
@@ -207,18 +228,12 @@ export class TaskGroup {
 export function taskGroup<T>(
   body: (group: TaskGroup) => PromiseLike<T>,
   options: SignalOptions = {},
-): Promise<T> {
+): Future<T> {
   checkFunction('body', body);
   checkOptions('options', options, ['signal']);
-  checkSignal('options.signal', options.signal);
-  return within(requireTask('taskGroup'), body, options);
-}
-
-async function within<T>(
-  task: Task,
-  body: (group: TaskGroup) => PromiseLike<T>,
-  { signal }: SignalOptions,
-): Promise<T> {
-  if (signal?.aborted) throw abortError(signal);
-  return new TaskGroup(task)._run(body, signal);
+  const { signal } = options;
+  checkSignal('options.signal', signal);
+  const loop = runningLoop() as TaskMaker;
+  if (signal?.aborted) return aborted(loop, signal);
+  return new TaskGroup(loop, body, signal)._begin() as Future<T>;
 }

@@ -2,25 +2,30 @@
  * An async function that a loop runs and that can be cancelled at any `await` of ours.
  *
  * Cancelling, step by step:
- * - The task awaits a pending future: that future is cancelled, and so the `await` throws. Awaiting another task passes
- *   the cancel on to it, as in asyncio; `shield()` is there to stop that.
- * - Nothing to reject (it was not started, is about to be woken, or awaits a native promise): `#mustCancel` is set. The next
- *   wake-up throws instead of giving the result; the next wait for something pending is cancelled as it begins.
+ * - The task's scope passes the request on to the futures that the task awaits (scope.ts): these are cancelled, and so the `await`
+ *   throws. Awaiting another task passes the cancel on to it, as in asyncio; `shield()` is there to stop that.
+ * - Where there is no wait (the task was not started, or stands at a promise of the host's) the cancel is due: the next wait for
+ *   something pending is cancelled as it begins.
  * - `task.signal` aborts at once in every case.
  */
 
-import { CancelledError } from '../base/errors.ts';
+import type { CancelledError } from '../base/errors.ts';
 import type { Linked } from '../base/linked-list.ts';
-import { currentTaskOrNull, runAsTask } from '../loop/context.ts';
-import type { Runnable } from '../loop/handle.ts';
+import { currentEntry, runInEntry } from '../loop/context.ts';
+import type { Runnable, TimerHandle } from '../loop/handle.ts';
 import type { OwnedTask } from '../loop/ownership.ts';
-import type { Scheduler } from '../loop/scheduler.ts';
-import type { Loop, TaskLike } from '../loop/types.ts';
-import type { WaitingTask } from './future.ts';
-import { Future, Wait } from './future.ts';
+import type { Loop } from '../loop/types.ts';
+import type { CancelReason, CancelWay, PassingTask } from './cancellation.ts';
+import { asCancel, cancelError } from './cancellation.ts';
+import { Future } from './future.ts';
+import type { Flow } from './scope.ts';
+import { Scope } from './scope.ts';
 
 /** Gives each unnamed task a name, as asyncio does. */
 let taskCount = 0;
+
+/** Seconds. A cancelled task that still stands at a promise of the host's is reported after them. */
+const STUCK_SECONDS = 1;
 
 export interface TaskOptions {
   /** Shown in reports. Default: `Task-1`, `Task-2`, … */
@@ -60,28 +65,23 @@ export interface TaskMaker extends Loop {
  * });
  * ```
  */
-export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTask, Runnable {
+export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, PassingTask, Runnable {
   /** Shown in reports. */
   name: string;
-  /** @internal */ readonly _task: TaskLike = this;
+  /** @internal */ readonly _scope: Scope;
+  /** @internal */ _passing: boolean = false;
   /** @internal */ _previous: Linked | null = null;
   /** @internal */ _next: Linked | null = null;
   #start: (() => PromiseLike<T>) | null;
-  /** The awaits at which it stands: one, or several after `Promise.all`. */
-  #wait: Wait | null = null;
-  #moreWaits: Set<Wait> | null = null;
-  #cancelRequests: number = 0;
-  /** To be thrown at the next await. `late`: the operation that it was for had ended, and what that gave must not be lost. */
-  #mustCancel: boolean | 'late' = false;
-  #cancelReason: string | CancelledError | undefined = undefined;
-  #passingOn: boolean = false;
-  #controller: AbortController | null = null;
+  /** @internal */ _cancelRequests: number = 0;
+  #stuckReport: TimerHandle | null = null;
 
   /** Use `loop.createTask()`. @internal */
-  constructor(loop: Loop, fn: () => PromiseLike<T>, name: string | undefined) {
+  constructor(loop: Loop, fn: () => PromiseLike<T>, name: string | undefined, parent: Scope | null = null) {
     super(loop);
     this.name = name ?? `Task-${++taskCount}`;
     this.#start = fn;
+    this._scope = new Scope(loop, parent, this as Flow);
     loop._owned.tasks.add(this);
   }
 
@@ -90,30 +90,34 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
   }
 
   /**
-   * Aborts when the task is cancelled: pass it to whatever knows signals, `fetch(url, { signal: currentTask()!.signal })`.
-   * After a cancellation that was swallowed and taken back (`uncancel()`), it is a fresh one.
+   * Aborts when the task is cancelled: pass it to any operation that takes a signal, `fetch(url, { signal: currentTask()!.signal })`.
+   * Within the body of a timeout or task group of the task, it is the body's: it aborts at the deadline, too.
+   *
+   * An operation that listens to it when it aborts has taken the cancel: the task is not interrupted a second time. After a
+   * cancellation that was swallowed and taken back (`uncancel()`), it is a fresh one.
    */
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#cancelRequests > 0 && !this.#controller.signal.aborted) this.#abort();
-    return this.#controller.signal;
+    const scope = this.#innermostScope();
+    const cancelled = (scope._flow as Task | null)?._cancelRequested() ?? false;
+    return scope.signal(cancelled);
   }
 
-  /** How many calls of `cancel()` were not taken back by `uncancel()`. */
+  /** How many requests to cancel were not taken back by `uncancel()`. Within a body that its limit has ended, that counts as one. */
   cancelling(): number {
-    return this.#cancelRequests;
+    let requests = this._cancelRequests;
+    for (let scope = this.#innermostScope(); scope !== this._scope; scope = scope.parent as Scope) {
+      if ((scope._flow as Task | null)?._cancelledItself) requests++;
+    }
+    return requests;
   }
 
-  /** Takes one request to cancel back, as `timeout()` does with its own. Answers how many remain. */
+  /** Takes one request to cancel back. Answers how many remain. */
   uncancel(): number {
-    if (this.#cancelRequests > 0) {
-      this.#cancelRequests--;
-      if (this.#cancelRequests === 0) {
-        this.#mustCancel = false;
-        if (this.#controller?.signal.aborted) this.#controller = null;
-      }
+    for (let scope = this.#innermostScope(); scope !== this._scope; scope = scope.parent as Scope) {
+      (scope._flow as Task | null)?._takeBack();
     }
-    return this.#cancelRequests;
+    this._takeBack();
+    return this._cancelRequests;
   }
 
   /** Only the task's own function ends it. @internal */
@@ -129,23 +133,21 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
   }
 
   /** @internal */
-  override _cancel(reason: string | CancelledError | undefined): boolean {
+  override _cancel(reason: CancelReason, way: CancelWay): boolean {
     // Passing it on came back here: tasks that wait for each other in a circle.
-    if (this._state !== 'pending' || this.#passingOn) return false;
-    this.#cancelRequests++;
-    this.#cancelReason = reason;
-    if (this.#controller !== null) this.#abort();
-    if (this.#cancelWaits(reason)) return true;
-    this.#mustCancel = true;
+    if (this._state !== 'pending' || this._passing) return false;
+    this._cancelRequests++;
+    way.enter(this);
+    this._scope.cancel(reason, way);
     return true;
   }
 
   /** The first step, in the ready queue. @internal */
-  _run(_scheduler: Scheduler): void {
+  _run(): void {
     const start = this.#start;
     if (start === null || this._state !== 'pending') return;
     this.#start = null;
-    const cancel = this._takeCancel();
+    const cancel = this._scope.takeDue();
     if (cancel !== null) {
       this._finish('cancelled', cancel);
       return;
@@ -153,111 +155,81 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
     // Resolved within the task's context: a future that the function returns is a wait of the task, too.
     let promise: Promise<T>;
     try {
-      promise = runAsTask(this, () => Promise.resolve(start()));
+      promise = runInEntry(this._scope, () => Promise.resolve(start()));
     } catch (error) {
-      this.#failed(error);
+      this._failed(error);
       return;
     }
     promise.then(
-      (value) => this.#returned(value),
-      (error) => this.#failed(error),
+      (value) => this._returned(value),
+      (error) => this._failed(error),
     );
   }
 
-  /** @internal */
-  _takeCancel(): CancelledError | null {
-    if (this.#mustCancel === false) return null;
-    this.#mustCancel = false;
-    const reason = this.#cancelReason;
-    return reason instanceof CancelledError ? reason : new CancelledError(reason ?? 'the task was cancelled');
+  /** Whether the code that runs in its scope is to stop. @internal */
+  _cancelRequested(): boolean {
+    return this._cancelRequests > 0;
   }
 
-  /** Whether a request to cancel has not been thrown yet. @internal */
-  _cancelDue(): boolean {
-    return this.#mustCancel !== false;
-  }
-
-  /** Throws at the next await what was thrown once and could not go on: something else had to be thrown. @internal */
-  _cancelAgain(reason: CancelledError | null): void {
-    if (this._state !== 'pending') return;
-    this.#mustCancel = true;
-    if (reason !== null) this.#cancelReason = reason;
-  }
-
-  /** As {@link _cancelAgain}, unless the task ends before another await: it came too late. @internal */
-  _cancelLater(reason: CancelledError | null): void {
-    if (this._state !== 'pending' || this.#mustCancel === true) return;
-    this._cancelAgain(reason);
-    this.#mustCancel = 'late';
-  }
-
-  /** @internal */
-  _waitsFor(wait: Wait): void {
-    if (this.#wait === null) {
-      this.#wait = wait;
-    } else {
-      this.#moreWaits ??= new Set();
-      this.#moreWaits.add(wait);
-    }
-    if (this.#mustCancel !== false && wait.future._cancel(this.#cancelReason)) this.#mustCancel = false;
-  }
-
-  /** @internal */
-  _waitEnded(wait: Wait): void {
-    if (this.#wait === wait) this.#wait = null;
-    else this.#moreWaits?.delete(wait);
-  }
-
-  #cancelWaits(reason: string | CancelledError | undefined): boolean {
-    const wait = this.#wait;
-    if (wait === null && this.#moreWaits === null) return false;
-    const more = this.#moreWaits === null ? [] : [...this.#moreWaits];
-    this.#passingOn = true;
-    let delivered = wait !== null && this.#cancelWait(wait, reason);
-    for (const other of more) if (this.#cancelWait(other, reason)) delivered = true;
-    this.#passingOn = false;
-    return delivered;
-  }
-
-  #cancelWait(wait: Wait, reason: string | CancelledError | undefined): boolean {
-    const future = wait.future;
-    if (future._cancel(reason)) return true;
-    if (future.done()) return false;
-    // It cannot be cancelled and is not done: only this wait can be ended.
-    future._removeWaiter(wait);
-    this._loop._scheduler.push(wait);
+  /** Whether it has cancelled its own code: a limit at its deadline. @internal */
+  get _cancelledItself(): boolean {
     return false;
   }
 
-  #abort(): void {
-    const reason = this.#cancelReason;
-    this.#controller?.abort(
-      reason instanceof CancelledError ? reason : new CancelledError(reason ?? 'the task was cancelled'),
-    );
+  /** @internal */
+  _takeBack(): void {
+    if (this._cancelRequests === 0) return;
+    this._cancelRequests--;
+    if (this._cancelRequests === 0) this._scope.forgive();
   }
 
-  #returned(value: T): void {
+  /** @internal */
+  _cancelStuck(): void {
+    if (this.#start !== null || this.#stuckReport !== null) return;
+    const loop = this._loop;
+    const when = loop._backend.time() + STUCK_SECONDS;
+    this.#stuckReport = loop._scheduler.callAt(when, () => this.#reportStuck(), []);
+  }
+
+  /** @internal */
+  _cancelThrown(): void {
+    this.#stuckReport?.cancel();
+    this.#stuckReport = null;
+  }
+
+  /** @internal */
+  _returned(value: T): void {
     if (this._state !== 'pending') return;
-    if (this.#mustCancel === true) this._returnedCancelled(value);
+    // Cancelled, but no await of ours came before the end: asyncio then counts it as cancelled, not as done.
+    if (this._scope.mustCancel) this._finish('cancelled', this._scope.takeDue());
     else this._finish('result', value);
   }
 
-  /** Cancelled, but no await of ours came before the end: asyncio then counts it as cancelled, not as done. @internal */
-  _returnedCancelled(_value: T): void {
-    this._finish('cancelled', this._takeCancel());
-  }
-
-  #failed(error: unknown): void {
+  /** @internal */
+  _failed(error: unknown): void {
     if (this._state !== 'pending') return;
-    if (error instanceof CancelledError) this._finish('cancelled', error);
+    const cancel = asCancel(error);
+    if (cancel !== null) this._finish('cancelled', cancel);
     else this._finish('exception', error);
   }
 
   /** @internal */
   _finish(state: 'result' | 'exception' | 'cancelled', value: unknown): void {
+    this._codeEnded();
+    if (state !== 'exception') {
+      this._settle(state, value);
+      return;
+    }
+    const watched = this._waiters !== null;
+    this._fail(value);
+    if (!watched) this._tellSoon();
+  }
+
+  /** @internal */
+  _codeEnded(): void {
+    this._cancelThrown();
     this._loop._owned.tasks.delete(this);
-    if (state === 'exception') this._fail(value);
-    else this._settle(state, value);
+    this._scope.close();
   }
 
   /** @internal */
@@ -275,54 +247,29 @@ export class Task<T = unknown> extends Future<T> implements WaitingTask, OwnedTa
   _abandon(): void {
     if (this._state !== 'pending') return;
     this.#start = null;
-    const waiters = this._end(
-      'cancelled',
-      new CancelledError(`the event loop of task ${this.name} was closed`),
-    );
-    if (Array.isArray(waiters)) for (const waiter of waiters) waiter._abandon?.();
-    else waiters?._abandon?.();
-  }
-}
-
-/**
- * The body of an operation that is a coroutine in asyncio: begins at the call, is not among `allTasks()`, and hands its result
- * over the moment it ends, so that no cancel can come between (see `Future._deliver`).
- */
-export class Operation<T> extends Task<T> {
-  /** Who called it: what it opens is opened for them. @internal */
-  readonly _caller: string | null;
-
-  constructor(loop: Loop, fn: () => PromiseLike<T>, name: string) {
-    super(loop, fn, name);
-    const task = currentTaskOrNull() as Task | null;
-    this._caller = task?._loop === loop ? task.name : null;
+    const waiters = this._eachWaiter();
+    this._end('cancelled', cancelError(undefined, `the event loop of task ${this.name} was closed`));
+    for (const waiter of waiters) waiter._abandon?.();
   }
 
-  /** The cancel came between its last await and its end: what it acquired must not be lost. @internal */
-  override _returnedCancelled(value: T): void {
-    this._finish('result', value);
+  /** The scope of the code that asks, if that is this task's; else the task's own. */
+  #innermostScope(): Scope {
+    const scope = currentEntry() as Scope | null;
+    return scope?.root === this._scope ? scope : this._scope;
   }
 
-  override _finish(state: 'result' | 'exception' | 'cancelled', value: unknown): void {
-    this._loop._owned.tasks.delete(this);
-    if (this._cancelDue()) this.#giveCancelBack();
-    if (state === 'exception') this._watchRetrieval(value);
-    this._deliver(state, value);
+  #reportStuck(): void {
+    this.#stuckReport = null;
+    this._loop.callExceptionHandler({
+      message:
+        `task ${this._path()} was cancelled ${STUCK_SECONDS} second ago, and does not end: it awaits a promise that is not of this loop, ` +
+        'which nothing can interrupt. Give task.signal to the operation behind the promise, or await ensureFuture(promise)',
+      task: this,
+    });
   }
 
-  /** Nor must the cancel be lost: a task that passed it on gets it back, for its next await. */
-  #giveCancelBack(): void {
-    const cancel = this._takeCancel();
-    const waiters = this._waiters;
-    for (const waiter of Array.isArray(waiters) ? waiters : [waiters]) {
-      if (waiter instanceof Wait) waiter.cancelAgain(cancel);
-    }
+  /** Its name in reports. @internal */
+  _path(): string {
+    return this.name;
   }
-}
-
-/** Starts an {@link Operation}: `fn` runs now, up to its first `await`. */
-export function operation<T>(loop: Loop, name: string, fn: () => Promise<T>): Operation<T> {
-  const op = new Operation<T>(loop, fn, name);
-  op._run(loop._scheduler);
-  return op;
 }

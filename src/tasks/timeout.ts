@@ -1,115 +1,75 @@
-import { CancelledError, InvalidStateError, TimeoutError } from '../base/errors.ts';
+import { InvalidStateError } from '../base/errors.ts';
 import { checkFunction, checkOptions, checkSecondsOrNull, checkSignal } from '../base/validate.ts';
-import type { Handle } from '../loop/handle.ts';
+import { runningLoop } from '../loop/context.ts';
+import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from './abort-signal.ts';
-import { abortError, onAbort } from './abort-signal.ts';
-import { CancelScope } from './cancel-scope.ts';
-import { requireTask } from './current.ts';
-import type { Task } from './task.ts';
+import { onAbort, whenSettled } from './abort-signal.ts';
+import type { Future } from './future.ts';
+import { Limit } from './limit.ts';
+import { aborted } from './settled.ts';
 
-/** What the body of {@link timeout} is given: its deadline, to look at and to move. */
+/** The argument of the body of {@link timeout}: its deadline, to look at and to move, and its signal. */
 export class TimeoutScope {
-  readonly #scope: CancelScope;
-  #when: number | null = null;
-  #timer: Handle | null = null;
-  #expired: boolean = false;
-  #ended: boolean = false;
-  #aborted: CancelledError | null = null;
-  #removeListener: (() => void) | null = null;
+  readonly #limit: Limit<unknown>;
 
   /** @internal */
-  constructor(task: Task, when: number | null) {
-    this.#scope = new CancelScope(task);
-    this.reschedule(when);
+  constructor(limit: Limit<unknown>) {
+    this.#limit = limit;
+  }
+
+  /** Aborts at the deadline, and when the body is cancelled: for operations that take a signal. */
+  get signal(): AbortSignal {
+    return this.#limit.bodySignal;
   }
 
   /** The deadline in seconds on the clock of `loop.time()`, or null when there is none. */
   when(): number | null {
-    return this.#when;
+    return this.#limit.when;
   }
 
   /** Whether the deadline has passed while the body ran. */
   expired(): boolean {
-    return this.#expired;
+    return this.#limit.expired;
   }
 
   /**
    * Moves the deadline.
    *
-   * @param when seconds on the clock of `loop.time()`; what has passed means now; null: no deadline
+   * @param when seconds on the clock of `loop.time()`; a moment that has passed means now; null: no deadline
    * @throws InvalidStateError when the body has ended or the deadline has passed
    */
   reschedule(when: number | null): void {
     checkSecondsOrNull('when', when);
-    if (this.#ended)
+    if (this.#limit.expired)
+      throw new InvalidStateError('the deadline has passed already: it cannot be moved');
+    if (this.#limit.done())
       throw new InvalidStateError('the body of this timeout has ended: its deadline cannot be moved');
-    if (this.#expired) throw new InvalidStateError('the deadline has passed already: it cannot be moved');
-    this.#timer?.cancel();
-    this.#timer = null;
-    this.#when = when;
-    if (when === null || when === Number.POSITIVE_INFINITY) return;
-    const loop = this.#scope.task._loop;
-    const expire = (): void => this.#expire();
-    this.#timer = when <= loop.time() ? loop.callSoon(expire) : loop.callAt(when, expire);
-  }
-
-  /** @internal */
-  async _run<T>(body: (scope: TimeoutScope) => PromiseLike<T>, signal: AbortSignal | undefined): Promise<T> {
-    this.#removeListener = onAbort(signal, (error) => this.#abort(error));
-    let result: T;
-    try {
-      result = await body(this);
-    } catch (error) {
-      throw this.#end(error);
-    }
-    this.#end(null);
-    return result;
-  }
-
-  #expire(): void {
-    this.#timer = null;
-    this.#expired = true;
-    this.#scope.cancel('the deadline has passed');
-  }
-
-  #abort(error: CancelledError): void {
-    this.#timer?.cancel();
-    this.#timer = null;
-    if (this.#expired) return;
-    this.#aborted = error;
-    this.#scope.cancel(error);
-  }
-
-  /** The body has ended, with `error` or well. Answers what becomes of the error. */
-  #end(error: unknown): unknown {
-    this.#timer?.cancel();
-    this.#removeListener?.();
-    this.#ended = true;
-    const ownDoing = this.#scope.end();
-    if (!ownDoing || !(error instanceof CancelledError)) return error;
-    return this.#aborted ?? new TimeoutError('timed out: the deadline passed first', { cause: error });
+    this.#limit.expireAt(when);
   }
 }
 
 /**
- * Runs `body` in the current task, and ends it with a {@link TimeoutError} when it takes longer than `seconds`.
+ * Runs `body`, and ends it with a {@link TimeoutError} when it takes longer than `seconds`.
  *
- * At the deadline the task is cancelled: the `await` at which the body stands throws {@link CancelledError}, cleanup runs and
- * may await, and what comes out of `timeout()` is a `TimeoutError` whose `cause` is that error. A body that swallows it, and any
- * other error, pass as they are; so does a cancel that came from elsewhere, also at the same moment. Timeouts may be
- * nested: each throws for its own deadline only.
+ * At the deadline the body is cancelled: the `await` at which it stands throws {@link CancelledError}, cleanup runs and may await,
+ * and `timeout()` throws a `TimeoutError` whose `cause` is that error. A body that swallows it, and any other error, pass as they
+ * are; so does a cancel that came from elsewhere, also at the same moment.
  *
- * A task stands in one timeout at a time, or in one within another. For several limits side by side
- * (`Promise.all`), give each its own task, or use `waitFor()`.
+ * A limit reaches what was begun inside its own body, and nothing else: limits may be nested, and stand side by side in one task
+ * (`gather`, `Promise.all`). It works in every async code of a loop, inside a task or not.
+ *
+ * A promise of the host's cannot be interrupted. Pass `scope.signal` to the operation behind it, or await `ensureFuture(promise)`.
+ * Where neither was done, `timeout()` throws in time all the same, and the body goes on alone to its next await of a future, where it is
+ * cancelled. A body that never gets there is named when the loop is closed.
  *
  * @param seconds from now on; zero or less: at the first await that has to wait; null: no deadline yet
- * @param body is given the {@link TimeoutScope}: `when()`, `reschedule(when)`, `expired()`
+ * @param body is given the {@link TimeoutScope}: `when()`, `reschedule(when)`, `expired()`, `signal`
  * @param options `signal`, which ends the body with a `CancelledError`
- * @returns what `body` returns
+ * @returns a future of the result of `body`
  * @throws TimeoutError when the deadline ended the body
- * @throws InvalidStateError when called outside of a task; LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
+ * @throws LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
  *
- * **Cancellation** of the task reaches the body as if `timeout()` were not there.
+ * **Cancellation** of the future is passed on to the body, as if `timeout()` were not there.
  *
  * @example
  * ```ts
@@ -133,23 +93,23 @@ export function timeout<T>(
   seconds: number | null,
   body: (scope: TimeoutScope) => PromiseLike<T>,
   options: SignalOptions = {},
-): Promise<T> {
+): Future<T> {
   checkSecondsOrNull('seconds', seconds);
-  const task = begin('timeout', body, options);
-  return within(task, seconds === null ? null : task._loop.time() + seconds, body, options);
+  const loop = checkedLoop(body, options);
+  return within(loop, 'timeout', seconds === null ? null : loop.time() + seconds, body, options);
 }
 
 /**
- * As {@link timeout}, with a deadline instead of a duration.
+ * Runs `body` as {@link timeout} does, with a deadline instead of a duration.
  *
- * @param when seconds on the clock of `loop.time()`; what has passed means now; null: no deadline yet
+ * @param when seconds on the clock of `loop.time()`; a moment that has passed means now; null: no deadline yet
  * @param body is given the {@link TimeoutScope}
  * @param options `signal`, which ends the body with a `CancelledError`
- * @returns what `body` returns
+ * @returns a future of the result of `body`
  * @throws TimeoutError when the deadline ended the body
- * @throws InvalidStateError when called outside of a task; LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
+ * @throws LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
  *
- * **Cancellation** of the task reaches the body as if `timeoutAt()` were not there.
+ * **Cancellation** of the future is passed on to the body, as if `timeoutAt()` were not there.
  *
  * @example
  * ```ts
@@ -166,24 +126,32 @@ export function timeoutAt<T>(
   when: number | null,
   body: (scope: TimeoutScope) => PromiseLike<T>,
   options: SignalOptions = {},
-): Promise<T> {
+): Future<T> {
   checkSecondsOrNull('when', when);
-  return within(begin('timeoutAt', body, options), when, body, options);
+  return within(checkedLoop(body, options), 'timeoutAt', when, body, options);
 }
 
-function begin(caller: string, body: unknown, options: SignalOptions): Task {
+function checkedLoop(body: unknown, options: SignalOptions): Loop {
   checkFunction('body', body);
   checkOptions('options', options, ['signal']);
   checkSignal('options.signal', options.signal);
-  return requireTask(caller);
+  return runningLoop();
 }
 
-async function within<T>(
-  task: Task,
+function within<T>(
+  loop: Loop,
+  name: string,
   when: number | null,
   body: (scope: TimeoutScope) => PromiseLike<T>,
   { signal }: SignalOptions,
-): Promise<T> {
-  if (signal?.aborted) throw abortError(signal);
-  return new TimeoutScope(task, when)._run(body, signal);
+): Future<T> {
+  if (signal?.aborted) return aborted(loop, signal);
+  const limit: Limit<T> = new Limit(loop, () => body(scope), name);
+  const scope = new TimeoutScope(limit);
+  limit.expireAt(when);
+  limit._run();
+  return whenSettled(
+    limit,
+    onAbort(signal, (error) => limit.abort(error)),
+  );
 }

@@ -1,13 +1,13 @@
-import { CancelledError, TimeoutError } from '../base/errors.ts';
+import type { CancelledError } from '../base/errors.ts';
 import { checkOptions, checkSecondsOrNull, checkSignal } from '../base/validate.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { abortError, cancelOnAbort } from './abort-signal.ts';
+import { cancelNow } from './cancellation.ts';
 import { collectOne } from './collect.ts';
-import { requireTask } from './current.ts';
+import { DoneCallback } from './done-callback.ts';
 import type { Awaitable } from './future.ts';
 import { Future } from './future.ts';
-import { operation } from './task.ts';
-import { timeout } from './timeout.ts';
+import { Limit } from './limit.ts';
 
 /**
  * Waits for one thing, at most so long. When the time is over it is cancelled, its end awaited, and {@link TimeoutError} thrown.
@@ -41,33 +41,42 @@ export function waitFor<T>(aw: Awaitable<T>, seconds: number | null, options: Si
   checkSignal('options.signal', signal);
   const future = collectOne(aw);
   if (signal?.aborted) return neverBegun(future, abortError(signal));
-  // A task of its own: its deadline cancels this wait, and nothing else that the caller is waiting for.
-  return cancelOnAbort(
-    operation(future._loop, 'waitFor', () => limited(future, seconds)),
-    signal,
-  );
+  return cancelOnAbort(seconds === null || seconds > 0 ? limited(future, seconds) : ended(future), signal);
 }
 
-function limited<T>(future: Future<T>, seconds: number | null): Promise<T> {
-  if (seconds === null || future.done()) return future;
-  return seconds > 0 ? timeout(seconds, () => future) : cancelNow(future);
+function limited<T>(future: Future<T>, seconds: number | null): Future<T> {
+  const limit = new Limit(future._loop, () => future, 'waitFor');
+  if (seconds !== null && !future.done()) limit.expireAt(future._loop.time() + seconds);
+  limit._run();
+  return limit;
 }
 
-/** Not even one turn more, as in asyncio. */
-async function cancelNow<T>(future: Future<T>): Promise<T> {
-  const task = requireTask('waitFor');
-  future._cancel('the deadline has passed');
+/** There is no time: it is cancelled now, and its end awaited, as in asyncio. */
+function ended<T>(future: Future<T>): Future<T> {
+  const reason = 'the deadline has passed';
+  const limit: Limit<T> = new Limit(future._loop, () => cancelAndWait(future, reason), 'waitFor');
+  if (!future.done()) limit.expireNow(reason);
+  limit._run();
+  return limit;
+}
+
+/** Not for the future itself: a cancel from outside ends this wait, and is not taken for the one that was sent before. */
+async function cancelAndWait<T>(future: Future<T>, reason: string): Promise<T> {
+  if (future.done()) return future;
+  const over = new Future<void>(future._loop);
+  const callback = new DoneCallback(future as Future<unknown>, () => over._settle('result', undefined));
+  cancelNow(future, reason);
   try {
-    return await future;
-  } catch (error) {
-    if (!(error instanceof CancelledError) || task.cancelling() > 0) throw error;
-    throw new TimeoutError('timed out: there was no time to wait', { cause: error });
+    await over;
+  } finally {
+    callback.remove();
   }
+  return future;
 }
 
 function neverBegun<T>(future: Future<T>, error: CancelledError): Future<T> {
-  future._cancel(error);
+  cancelNow(future, error);
   const cancelled = new Future<T>(future._loop);
-  cancelled._cancel(error);
+  cancelNow(cancelled, error);
   return cancelled;
 }

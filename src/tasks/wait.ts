@@ -2,10 +2,12 @@ import { checkOptions, checkSecondsOrNull, checkSignal, outOfRange } from '../ba
 import type { Runnable, TimerHandle } from '../loop/handle.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { cancelOnAbort } from './abort-signal.ts';
+import { cancelNow } from './cancellation.ts';
 import type { Collected } from './collect.ts';
 import { collect, distinct } from './collect.ts';
+import { DoneCallback } from './done-callback.ts';
 import type { Awaitable } from './future.ts';
-import { DoneCallback, Future } from './future.ts';
+import { Future } from './future.ts';
 
 /** {@link wait} ends when one is done or cancelled. */
 export const FIRST_COMPLETED: 'FIRST_COMPLETED' = 'FIRST_COMPLETED';
@@ -119,7 +121,7 @@ class Waiting<A> extends Future<[Set<A>, Set<A>]> implements Runnable {
       if (future === (this.#aws[index] as unknown)) continue;
       // Made of a promise for this wait alone; whoever gave the promise looks at the promise.
       future._ignoreException();
-      future._cancel(undefined);
+      cancelNow(future, undefined);
     }
     return super._end(...how);
   }

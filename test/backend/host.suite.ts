@@ -1,46 +1,44 @@
 /**
- * What the pump relies on, for each backend: when the host calls, and what it has done before it does. The promise of the
- * contract stands here: code that a turn resumes runs before the next turn.
+ * The promises that the pump relies on, for each backend: when the host calls, and that it drains.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Backend } from '../../src/backend/backend.ts';
+import type { Backend, Turns } from '../../src/backend/backend.ts';
 
 /** A backend that is started, and what it has called. */
-class Started {
+class Started implements Turns {
   readonly backend: Backend;
-  readonly log: string[] = [];
-  /** Done in each turn. */
+  /** Done in each call. */
   work: () => void = () => {};
-  /** What the turns answer. */
-  runs = true;
-  turns = 0;
-  #waiting: { turns: number; resolve: () => void } | null = null;
+  calls = 0;
+  deadline = Number.POSITIVE_INFINITY;
+  #waiting: { calls: number; resolve: () => void } | null = null;
 
   constructor(backend: Backend) {
     this.backend = backend;
-    this.start();
+    backend.start(this);
   }
 
-  start(): void {
-    this.backend.start(
-      () => {
-        this.turns++;
-        this.log.push('turn');
-        this.work();
-        return this.runs;
-      },
-      () => {
-        this.log.push('end');
-        if (this.#waiting !== null && this.turns >= this.#waiting.turns) this.#waiting.resolve();
-      },
-    );
+  run(): void {
+    this.calls++;
+    this.work();
+    if (this.#waiting !== null && this.calls >= this.#waiting.calls) this.#waiting.resolve();
   }
 
-  /** Waits for the end of a turn. */
-  ended(turns: number): Promise<void> {
+  nextWhen(): number {
+    return this.deadline;
+  }
+
+  /** The earliest deadline is another one. */
+  setDeadline(when: number): void {
+    this.deadline = when;
+    this.backend.wakeAt(when);
+  }
+
+  called(times: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting = { turns, resolve };
+      this.#waiting = { calls: times, resolve };
+      if (this.calls >= times) resolve();
     });
   }
 }
@@ -67,68 +65,61 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
 
   describe(`host of the ${name} backend`, () => {
     hostTest(
-      'wake() brings one turn, however often it is asked for, and not from within the call',
+      'wake() brings one call, however often it is asked for, and not from within it',
       async (host) => {
         host.backend.wake();
         host.backend.wake();
         host.backend.wake();
-        assert.equal(host.turns, 0);
+        assert.equal(host.calls, 0);
         await hostIsIdle();
-        assert.deepEqual(host.log, ['turn', 'end']);
+        assert.equal(host.calls, 1);
       },
     );
 
-    hostTest('without a wish there is no turn', async (host) => {
+    hostTest('without a wish there is no call', async (host) => {
       await hostIsIdle();
-      assert.deepEqual(host.log, []);
+      assert.equal(host.calls, 0);
     });
 
-    hostTest(
-      'the end of a turn comes behind its microtasks and ticks, and before the next turn',
-      async (host) => {
-        host.work = () => {
-          if (host.turns === 2) return;
+    hostTest('drain() runs microtasks and ticks with all that they bring about', async (host) => {
+      const log: string[] = [];
+      host.work = () => {
+        if (host.calls > 1) return;
+        void (async () => {
+          for (let i = 0; i < 20; i++) await Promise.resolve();
+          log.push('microtask');
+          process.nextTick(() => {
+            log.push('tick');
+            void Promise.resolve().then(() => log.push('microtask of the tick'));
+          });
+        })();
+        const resume = (): void => {
+          log.push('resumed');
           host.backend.wake();
-          void (async () => {
-            for (let i = 0; i < 20; i++) await Promise.resolve();
-            host.log.push('microtasks');
-            process.nextTick(() => {
-              host.log.push('tick');
-              void Promise.resolve()
-                .then(() => {})
-                .then(() => host.log.push('microtask of the tick'));
-            });
-          })();
         };
-        host.backend.wake();
-        await host.ended(2);
-        assert.deepEqual(
-          host.log.filter((word) => word !== 'tick' && word !== 'microtask of the tick'),
-          ['turn', 'microtasks', 'end', 'turn', 'end'],
-        );
-      },
-    );
-
-    hostTest('a turn that has run nothing has its end, too', async (host) => {
-      host.runs = false;
-      host.work = () => {
-        if (host.turns < 40) host.backend.wake();
+        if (host.backend.drain(resume)) resume();
+        else log.push('returned to the host');
       };
       host.backend.wake();
-      await host.ended(40);
-      assert.deepEqual(host.log, Array(40).fill(['turn', 'end']).flat());
+      await host.called(2);
+      assert.deepEqual(
+        log.filter((word) => word !== 'returned to the host'),
+        ['microtask', 'tick', 'microtask of the tick', 'resumed'],
+      );
     });
 
-    hostTest('a microtask of the turn may ask for the next one', async (host) => {
+    hostTest('wake() from within a call, and from a microtask of it, brings another one', async (host) => {
       host.work = () => {
-        if (host.turns < 3) void Promise.resolve().then(() => host.backend.wake());
+        if (host.calls === 1) host.backend.wake();
+        if (host.calls === 2) void Promise.resolve().then(() => host.backend.wake());
       };
       host.backend.wake();
-      await host.ended(3);
-      assert.deepEqual(host.log, ['turn', 'end', 'turn', 'end', 'turn', 'end']);
+      await host.called(3);
+      await hostIsIdle();
+      assert.equal(host.calls, 3);
     });
 
-    hostTest('many turns in a row let the host do its own work in between', async (host) => {
+    hostTest('many calls in a row let the host do its own work in between', async (host) => {
       let immediates = 0;
       const immediate = (): void => {
         immediates++;
@@ -136,108 +127,99 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       };
       setImmediate(immediate);
       host.work = () => {
-        if (host.turns < 1000) host.backend.wake();
+        if (host.calls < 1000) host.backend.wake();
       };
       host.backend.wake();
-      await host.ended(1000);
+      await host.called(1000);
       assert.equal(immediates, 10);
     });
 
-    hostTest('wakeAt() brings a turn at its moment or after, never before', async (host) => {
+    hostTest('a deadline brings a call at its moment or after, never before', async (host) => {
       for (const seconds of [0.0001, 0.0009, 0.001, 0.0021, 0.004]) {
         const when = host.backend.time() + seconds;
-        let turnAt = 0;
+        let calledAt = 0;
         host.work = () => {
-          turnAt = host.backend.time();
+          calledAt = host.backend.time();
+          host.deadline = Number.POSITIVE_INFINITY;
         };
-        host.backend.wakeAt(when);
-        await host.ended(host.turns + 1);
-        assert.ok(turnAt >= when, `${when - turnAt} seconds early`);
+        host.setDeadline(when);
+        await host.called(host.calls + 1);
+        assert.ok(calledAt >= when, `${when - calledAt} seconds early`);
       }
     });
 
-    hostTest('wakeAt() for a moment that has passed brings a turn soon', async (host) => {
-      host.backend.wakeAt(host.backend.time() - 5);
-      await host.ended(1);
-      host.backend.wakeAt(Number.NEGATIVE_INFINITY);
-      await host.ended(2);
-      assert.equal(host.turns, 2);
+    hostTest('a deadline that has passed brings a call soon', async (host) => {
+      for (const when of [host.backend.time() - 5, Number.NEGATIVE_INFINITY]) {
+        host.work = () => {
+          host.deadline = Number.POSITIVE_INFINITY;
+        };
+        host.setDeadline(when);
+        await host.called(host.calls + 1);
+      }
+      assert.equal(host.calls, 2);
     });
 
-    hostTest('wakeAt() replaces the earlier wish, by an earlier and by a later moment', async (host) => {
+    hostTest('an earlier and a later deadline replace the one before', async (host) => {
       const now = host.backend.time();
       const times: number[] = [];
       host.work = () => {
-        times.push(host.backend.time());
+        if (host.backend.time() >= host.deadline) times.push(host.backend.time());
+        if (times.length > 0) host.deadline = Number.POSITIVE_INFINITY;
+        else host.backend.wakeAt(host.deadline);
       };
-      host.backend.wakeAt(now + 3600);
-      host.backend.wakeAt(now + 0.002);
-      await host.ended(1);
+      host.setDeadline(now + 3600);
+      host.setDeadline(now + 0.001);
+      host.setDeadline(now + 0.002);
+      while (times.length === 0) await host.called(host.calls + 1);
+      assert.equal(times.length, 1);
       assert.ok((times[0] as number) >= now + 0.002 && (times[0] as number) < now + 3600);
-      const then = host.backend.time();
-      host.backend.wakeAt(then + 0.001);
-      host.backend.wakeAt(then + 0.006);
-      await host.ended(2);
-      assert.ok((times[1] as number) >= then + 0.006);
-      assert.equal(times.length, 2);
     });
 
-    hostTest('wakeAt(Infinity) takes the wish back', async (host) => {
+    hostTest('a deadline that is taken back brings no call', async (host) => {
       const began = performance.now();
-      host.backend.wakeAt(host.backend.time() + 0.002);
-      host.backend.wakeAt(Number.POSITIVE_INFINITY);
+      host.setDeadline(host.backend.time() + 0.002);
+      host.deadline = Number.POSITIVE_INFINITY;
       while (performance.now() - began < 8) await hostIsIdle();
-      assert.deepEqual(host.log, []);
+      assert.equal(host.calls, 0);
     });
 
-    hostTest('wake() comes first where both are asked for', async (host) => {
+    hostTest('wake() comes before a deadline', async (host) => {
       const when = host.backend.time() + 3600;
-      let turnAt = when;
+      let calledAt = when;
       host.work = () => {
-        turnAt = host.backend.time();
-        host.backend.wakeAt(Number.POSITIVE_INFINITY);
+        calledAt = host.backend.time();
+        host.deadline = Number.POSITIVE_INFINITY;
       };
-      host.backend.wakeAt(when);
+      host.setDeadline(when);
       host.backend.wake();
-      await host.ended(1);
-      assert.ok(turnAt < when);
+      await host.called(1);
+      assert.ok(calledAt < when);
     });
 
     hostTest(
-      'after stop() there is no turn, though one was asked for; after start() there is',
+      'after stop() there is no call, though one was asked for; after start() there is',
       async (host) => {
         host.backend.wake();
-        host.backend.wakeAt(host.backend.time());
+        host.setDeadline(host.backend.time());
         host.backend.stop();
         await hostIsIdle();
-        assert.deepEqual(host.log, []);
-        host.start();
+        assert.equal(host.calls, 0);
+        host.deadline = Number.POSITIVE_INFINITY;
+        host.backend.start(host);
         await hostIsIdle();
-        assert.deepEqual(host.log, []);
         host.backend.wake();
-        await host.ended(1);
-        assert.deepEqual(host.log, ['turn', 'end']);
+        await host.called(1);
       },
     );
 
-    hostTest('stop() at the end of a turn ends it for good', async (host) => {
-      const { backend } = host;
-      const log: string[] = [];
-      backend.stop();
-      backend.start(
-        () => {
-          log.push('turn');
-          backend.wake();
-          return true;
-        },
-        () => {
-          log.push('end');
-          backend.stop();
-        },
-      );
-      backend.wake();
+    hostTest('stop() from within a call ends it for good', async (host) => {
+      host.work = () => {
+        host.backend.wake();
+        host.backend.stop();
+      };
+      host.backend.wake();
       await hostIsIdle();
-      assert.deepEqual(log, ['turn', 'end']);
+      assert.equal(host.calls, 1);
     });
 
     hostTest('time() is monotonic, and has a resolution', async (host) => {

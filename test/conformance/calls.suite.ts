@@ -1,7 +1,27 @@
 import assert from 'node:assert/strict';
-import { getRunningLoop, sleep } from '../../src/index.ts';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { currentTask, getRunningLoop, sleep } from '../../src/index.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
+
+function fail(error: Error): never {
+  throw error;
+}
+
+/** Runs `body`, and answers the uncaught exceptions of the process meanwhile, which are nobody else's. */
+async function withoutUncaught(body: () => Promise<void>): Promise<unknown[]> {
+  const uncaught: unknown[] = [];
+  const before = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => uncaught.push(error));
+  try {
+    await body();
+  } finally {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of before) process.on('uncaughtException', listener);
+  }
+  return uncaught;
+}
 
 export function callsSuite(target: Target): void {
   section('Calls', target, (test) => {
@@ -49,7 +69,7 @@ export function callsSuite(target: Target): void {
       assert.deepEqual(log, ['first', 'second', 'scheduled in the first']);
     });
 
-    test('call_soon() callbacks of one turn run before the code that they resume, and that before the next turn', async ({
+    test('call_soon() a callback is followed by the code that it resumes, before the next callback of its turn', async ({
       loop,
     }) => {
       const log: string[] = [];
@@ -59,7 +79,7 @@ export function callsSuite(target: Target): void {
         log.push('resumed');
         await Promise.resolve();
         await Promise.resolve();
-        log.push('still before the next turn');
+        log.push('still before the next callback');
       });
       await loop.runUntilComplete(() => sleep(0));
       loop.callSoon(() => future.setResult(null));
@@ -73,11 +93,141 @@ export function callsSuite(target: Target): void {
       await loop.runUntilComplete(task);
       await loop.runUntilComplete(() => sleep(0));
       assert.deepEqual(log, [
-        'same turn as the wake-up',
         'resumed',
-        'still before the next turn',
+        'still before the next callback',
+        'same turn as the wake-up',
         'next turn',
       ]);
+    });
+
+    test('call_soon() microtasks and ticks of a callback, with those that they bring about, run before the next callback', async ({
+      loop,
+    }) => {
+      const log: string[] = [];
+      const bring = (name: string): void => {
+        log.push(name);
+        process.nextTick(() => {
+          log.push(`tick of ${name}`);
+          queueMicrotask(() => log.push(`microtask of the tick of ${name}`));
+        });
+        void Promise.resolve().then(() => {
+          log.push(`microtask of ${name}`);
+          process.nextTick(() => log.push(`tick of the microtask of ${name}`));
+        });
+      };
+      loop.callSoon(bring, 'a');
+      loop.callSoon(bring, 'b');
+      await loop.runUntilComplete(() => sleep(0));
+      assert.equal(log.length, 10);
+      assert.deepEqual(
+        log.map((line) => line.at(-1)),
+        [...'aaaaabbbbb'],
+      );
+    });
+
+    test('call_soon() two tasks that are woken by one callback run one behind the other, each to its next await', async ({
+      loop,
+    }) => {
+      const log: string[] = [];
+      const future = loop.createFuture<string>();
+      const worker = async (name: string): Promise<void> => {
+        log.push(`${name} got ${await future}`);
+        await Promise.resolve();
+        await (async () => 1)();
+        log.push(`${name} goes on`);
+        await sleep(0);
+        log.push(`${name} in the next turn`);
+      };
+      await loop.runUntilComplete(async () => {
+        const tasks = ['a', 'b'].map((name) => loop.createTask(() => worker(name)));
+        await sleep(0);
+        loop.callSoon(() => future.setResult('it'));
+        for (const task of tasks) await task;
+      });
+      assert.deepEqual(log, [
+        'a got it',
+        'a goes on',
+        'b got it',
+        'b goes on',
+        'a in the next turn',
+        'b in the next turn',
+      ]);
+    });
+
+    test('call_soon() code that resumes has the task and the async context that it had', async ({ loop }) => {
+      const storage = new AsyncLocalStorage<string>();
+      const log: unknown[] = [];
+      const say = (): void => {
+        log.push([storage.getStore(), currentTask()?.name]);
+      };
+      await loop.runUntilComplete(async () => {
+        const task = storage.run('store', () =>
+          loop.createTask(
+            async () => {
+              say();
+              await sleep(0);
+              say();
+              await Promise.resolve();
+              say();
+            },
+            { name: 'inner' },
+          ),
+        );
+        loop.callSoon(say);
+        await task;
+        loop.callSoon(say);
+        await sleep(0);
+      });
+      const inner = ['store', 'inner'];
+      const outside = [undefined, undefined];
+      assert.deepEqual(log, [inner, outside, inner, inner, outside]);
+    });
+
+    test('call_soon() a tick that throws is an uncaught exception of the process, and costs no callback', async ({
+      loop,
+      reports,
+    }) => {
+      const bug = new Error('bug of a tick');
+      const storage = new AsyncLocalStorage<string>();
+      const log: unknown[] = [];
+      const uncaught = await withoutUncaught(async () => {
+        storage.run('store', () => loop.callSoon(() => process.nextTick(fail, bug)));
+        loop.callSoon(() => log.push('next', storage.getStore()));
+        loop.callSoon(async () => {
+          await Promise.resolve();
+          log.push('resumed');
+        });
+        await loop.runUntilComplete(() => sleep(0));
+        await loop.runUntilComplete(() => sleep(0));
+      });
+      assert.deepEqual(uncaught, [bug]);
+      assert.deepEqual(log, ['next', undefined, 'resumed']);
+      assert.deepEqual(reports.take(), []);
+    });
+
+    test('call_soon() a callback may start another loop, which runs between its turns', async ({
+      loop,
+      makeLoop,
+    }) => {
+      const other = makeLoop();
+      const log: string[] = [];
+      const ended = loop.createFuture<void>();
+      loop.callSoon(() => {
+        void other
+          .runUntilComplete(async () => {
+            log.push('other began');
+            await sleep(0);
+            log.push('other ended');
+          })
+          .then(() => {
+            other.close();
+            loop.callSoonThreadsafe(() => ended.setResult());
+          });
+        log.push('started it');
+      });
+      await loop.runUntilComplete(ended);
+      assert.deepEqual(log, ['started it', 'other began', 'other ended']);
+      assert.equal(other.isClosed(), true);
     });
 
     test('call_soon() answers a handle, and a cancelled one is never called', async ({ loop }) => {

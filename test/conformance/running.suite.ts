@@ -104,8 +104,8 @@ export function runningSuite(target: Target): void {
       const log: string[] = [];
       const other = loop.createTask(async () => {
         log.push('began');
-        await sleep(0);
-        await sleep(0);
+        // The stop of the first run lets those turns come that were wanted before it.
+        for (let turns = 0; turns < 4; turns++) await sleep(0);
         log.push('ended');
       });
       await loop.runUntilComplete(async () => log.push('main'));

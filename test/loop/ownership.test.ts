@@ -7,7 +7,7 @@ import { printException } from '../../src/loop/exception-handler.ts';
 import { rememberOrigin } from '../../src/loop/origins.ts';
 import type { Owned, OwnedTask } from '../../src/loop/ownership.ts';
 import { leakLine } from '../../src/loop/ownership.ts';
-import { operation } from '../../src/tasks/task.ts';
+import { operation } from '../../src/tasks/operation.ts';
 
 /** A loop, what it reported, and things for it to own. */
 class Stage {
@@ -44,7 +44,7 @@ test('Ownership ends each thing once and reports it, tasks first, in order of cr
   owned.resources.add(thing('transport'));
   owned.tasks.add({ ...thing('task'), _previous: null, _next: null } as unknown as OwnedTask);
   owned.locks.add(thing('lock'));
-  owned.unretrieved.add({ context: { message: 'lost', exception: 5 } });
+  owned.unretrieved.add({ context: { message: 'lost', exception: 5 }, tellAt: null });
   assert.deepEqual(
     owned.abandonAll().map(({ message }) => message),
     [

@@ -1,31 +1,32 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Backend } from '../../src/backend/backend.ts';
+import type { Backend, Turns } from '../../src/backend/backend.ts';
 import { LoopError } from '../../src/base/errors.ts';
 import { Pump } from '../../src/loop/pump.ts';
 import { Scheduler } from '../../src/loop/scheduler.ts';
 import type { Loop } from '../../src/loop/types.ts';
 
-/** A host that does nothing by itself: the test says when a turn comes, and when its microtasks are done. */
+/** A host that does nothing by itself: the test says when it calls. */
 class Host {
   readonly calls: string[] = [];
   now: number = 0;
-  onTurn: (() => void) | null = null;
-  onTurnEnd: (() => void) | null = null;
+  turns: Turns | null = null;
+  /** What it drains behind an entry. Null: it must have the thread for that. */
+  microtasks: (() => void)[] | null = [];
+  resume: (() => void) | null = null;
 
   time(): number {
     return this.now;
   }
 
-  start(onTurn: () => void, onTurnEnd: () => void): void {
+  start(turns: Turns): void {
     this.calls.push('start');
-    this.onTurn = onTurn;
-    this.onTurnEnd = onTurnEnd;
+    this.turns = turns;
   }
 
   stop(): void {
     this.calls.push('stop');
-    this.onTurn = null;
+    this.turns = null;
   }
 
   wake(): void {
@@ -36,17 +37,38 @@ class Host {
     this.calls.push(`wakeAt ${when}`);
   }
 
+  drain(resume: () => void): boolean {
+    if (this.microtasks === null) {
+      this.resume = resume;
+      return false;
+    }
+    for (const microtask of this.microtasks.splice(0)) microtask();
+    return true;
+  }
+
   take(): string[] {
     return this.calls.splice(0);
   }
 }
 
-function bench(): { host: Host; pump: Pump; scheduler: Scheduler } {
+interface Bench {
+  host: Host;
+  pump: Pump;
+  scheduler: Scheduler;
+  log: string[];
+  say: (word: unknown) => void;
+}
+
+function bench(): Bench {
   const host = new Host();
   const pump = new Pump(host as unknown as Backend);
   const loop = { callExceptionHandler: assert.fail } as unknown as Loop & { _context: unknown };
-  (loop as { _context: unknown })._context = { _loop: loop, _task: null };
-  return { host, pump, scheduler: new Scheduler(loop, pump) };
+  (loop as { _context: unknown })._context = { _loop: loop, _task: null, _flow: null };
+  const log: string[] = [];
+  const say = (word: unknown): void => {
+    log.push(String(word));
+  };
+  return { host, pump, scheduler: new Scheduler(loop, pump), log, say };
 }
 
 test('the pump asks the host for nothing while the loop does not run', () => {
@@ -60,90 +82,148 @@ test('the pump asks the host for nothing while the loop does not run', () => {
 test('the pump starts the host first, and asks for what was scheduled before', async () => {
   const ready = bench();
   ready.scheduler.callSoon(() => {}, []);
-  void ready.pump.run(ready.scheduler);
+  void ready.pump.start(ready.scheduler);
   assert.deepEqual(ready.host.take(), ['start', 'wake']);
   const timed = bench();
   timed.scheduler.callAt(7, () => {}, []);
-  void timed.pump.run(timed.scheduler);
+  void timed.pump.start(timed.scheduler);
   assert.deepEqual(timed.host.take(), ['start', 'wakeAt 7']);
 });
 
 test('the pump runs a turn at the time of the host', () => {
-  const { host, pump, scheduler } = bench();
-  const log: number[] = [];
-  scheduler.callAt(3, () => log.push(3), []);
-  void pump.run(scheduler);
+  const { host, pump, scheduler, log, say } = bench();
+  scheduler.callAt(3, say, [3]);
+  void pump.start(scheduler);
   host.now = 2.9;
-  host.onTurn?.();
+  host.turns?.run();
   assert.deepEqual(log, []);
   host.now = 3;
-  host.onTurn?.();
-  assert.deepEqual(log, [3]);
+  host.turns?.run();
+  assert.deepEqual(log, ['3']);
+});
+
+test('each entry is followed by all that it brings about, before the next one runs', () => {
+  const { host, pump, scheduler, log, say } = bench();
+  for (const name of ['a', 'b']) {
+    scheduler.callSoon(() => {
+      say(name);
+      host.microtasks?.push(() => say(`resumed by ${name}`));
+    }, []);
+  }
+  void pump.start(scheduler);
+  host.turns?.run();
+  assert.deepEqual(log, ['a', 'resumed by a', 'b', 'resumed by b']);
+});
+
+test('a host that must have the thread to drain gets it behind each entry, and the turn goes on there', () => {
+  const { host, pump, scheduler, log, say } = bench();
+  host.microtasks = null;
+  scheduler.callSoon(say, ['a']);
+  scheduler.callSoon(say, ['b']);
+  scheduler.flushAtTurnEnd({ _flush: () => say('flushed') });
+  void pump.start(scheduler);
+  host.take();
+  host.turns?.run();
+  assert.deepEqual(log, ['a']);
+  // Whatever comes meanwhile finds the turn under way.
+  scheduler.callSoon(say, ['next turn']);
+  host.turns?.run();
+  assert.deepEqual(log, ['a']);
+  assert.deepEqual(host.take(), []);
+  for (let left = 3; left > 0; left--) host.resume?.();
+  assert.deepEqual(log, ['a', 'b', 'flushed', 'next turn']);
+  assert.deepEqual(host.take(), ['wakeAt Infinity']);
+});
+
+test('turns follow each other in one call of the host, until that has taken long enough', () => {
+  const { host, pump, scheduler } = bench();
+  let turns = 0;
+  const again = (): void => {
+    turns++;
+    scheduler.callSoon(again, []);
+  };
+  scheduler.callSoon(again, []);
+  void pump.start(scheduler);
+  host.take();
+  host.turns?.run();
+  assert.ok(turns > 1 && turns <= 64, `${turns} turns`);
+  assert.deepEqual(host.take(), ['wake']);
+  const most = turns;
+  turns = 0;
+  host.microtasks?.push(() => {
+    host.now = 1;
+  });
+  host.turns?.run();
+  assert.equal(turns, 1, `a long turn is the last of its call, and not one of ${most}`);
+});
+
+test('a call of the host ends with a wish for the next one: soon where something is ready, else at the next deadline', () => {
+  const { host, pump, scheduler, say } = bench();
+  void pump.start(scheduler);
+  assert.deepEqual(host.take(), ['start', 'wakeAt Infinity']);
+  const timer = scheduler.callAt(9, say, ['timer']);
+  assert.deepEqual(host.take(), ['wakeAt 9']);
+  scheduler.callSoon(() => scheduler.callAt(8, say, ['earlier']), []);
+  assert.deepEqual(host.take(), ['wake']);
+  host.turns?.run();
+  assert.deepEqual(host.take(), ['wakeAt 8']);
+  host.now = 8;
+  host.turns?.run();
+  assert.deepEqual(host.take(), ['wakeAt 9']);
+  timer.cancel();
+  assert.equal(host.turns?.nextWhen(), Number.POSITIVE_INFINITY);
 });
 
 test('the pump runs on after a turn without a stop', () => {
   const { host, pump, scheduler } = bench();
-  void pump.run(scheduler);
-  for (let i = 0; i < 3; i++) {
-    host.onTurn?.();
-    host.onTurnEnd?.();
-  }
+  void pump.start(scheduler);
+  for (let i = 0; i < 3; i++) host.turns?.run();
   assert.equal(pump.running, true);
   assert.equal(host.calls.includes('stop'), false);
 });
 
 test('the pump refuses to run a loop twice at once', () => {
   const { pump, scheduler } = bench();
-  void pump.run(scheduler);
+  void pump.start(scheduler);
   assert.throws(
-    () => pump.run(scheduler),
+    () => pump.start(scheduler),
     (error) => error instanceof LoopError && error.code === 'ERR_LOOP_RUNNING',
   );
 });
 
-test('the pump still runs while the code resumed by the last turn does, and ends behind it', async () => {
+test('the pump still runs while code that the last entry resumed does, and ends behind it', async () => {
   const { host, pump, scheduler } = bench();
   scheduler.stop();
-  let ended = false;
-  const end = pump.run(scheduler).then(() => {
-    ended = true;
-  });
-  host.onTurn?.();
-  assert.equal(pump.running, true);
-  assert.equal(host.calls.includes('stop'), false);
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(ended, false);
-  host.onTurnEnd?.();
+  const seen: boolean[] = [];
+  host.microtasks?.push(() => seen.push(pump.running));
+  const end = pump.start(scheduler);
+  host.turns?.run();
+  assert.deepEqual(seen, [true]);
   assert.equal(pump.running, false);
   assert.equal(host.calls.at(-1), 'stop');
   await end;
 });
 
-test('what the resumed code schedules after a stop waits for the next run', async () => {
-  const { host, pump, scheduler } = bench();
-  const log: string[] = [];
+test('entries that are scheduled by code resumed behind a stop wait for the next run', async () => {
+  const { host, pump, scheduler, log, say } = bench();
   scheduler.stop();
-  const end = pump.run(scheduler);
-  host.onTurn?.();
-  scheduler.callSoon(() => log.push('later'), []);
-  host.onTurnEnd?.();
+  host.microtasks?.push(() => scheduler.callSoon(say, ['later']));
+  const end = pump.start(scheduler);
+  host.turns?.run();
   await end;
   assert.deepEqual(log, []);
-  void pump.run(scheduler);
-  host.onTurn?.();
+  void pump.start(scheduler);
+  host.turns?.run();
   assert.deepEqual(log, ['later']);
 });
 
-test('what was written during a turn leaves at its end, also when the turn was the last one', () => {
-  const { host, pump, scheduler } = bench();
-  const log: string[] = [];
-  void pump.run(scheduler);
-  const writer = { _flush: () => log.push('flushed') };
-  scheduler.callSoon(() => scheduler.flushAtTurnEnd(writer), []);
+test('writes of a turn leave at its end, also when the turn was the last one', () => {
+  const { host, pump, scheduler, log, say } = bench();
+  void pump.start(scheduler);
+  scheduler.callSoon(() => scheduler.flushAtTurnEnd({ _flush: () => say('flushed') }), []);
+  scheduler.callSoon(say, ['second']);
   scheduler.stop();
-  host.onTurn?.();
-  assert.deepEqual(log, []);
-  host.onTurnEnd?.();
-  assert.deepEqual(log, ['flushed']);
+  host.turns?.run();
+  assert.deepEqual(log, ['second', 'flushed']);
   assert.equal(pump.running, false);
 });

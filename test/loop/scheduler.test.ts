@@ -47,6 +47,14 @@ function bench(): Bench {
   return { scheduler: new Scheduler(loop, wakes), wakes, reports, log, say };
 }
 
+/** A turn without a host: nothing is resumed between the entries. */
+function runTurn(scheduler: Scheduler, now: number): void {
+  scheduler.awake = true;
+  scheduler.beginTurn(now);
+  while (scheduler.runNext());
+  scheduler.awake = false;
+}
+
 test('a turn runs what was ready when it began, and nothing that its callbacks schedule', () => {
   const { scheduler, log, say } = bench();
   scheduler.callSoon(() => {
@@ -54,9 +62,9 @@ test('a turn runs what was ready when it began, and nothing that its callbacks s
     scheduler.callSoon(say, ['third']);
   }, []);
   scheduler.callSoon(say, ['second']);
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   assert.deepEqual(log, ['first', 'second']);
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   assert.deepEqual(log, ['first', 'second', 'third']);
 });
 
@@ -64,8 +72,8 @@ test('callbacks run in the order in which they were scheduled, each exactly once
   const { scheduler, log, say } = bench();
   const words = Array.from({ length: 1000 }, (_, i) => String(i));
   for (const word of words) scheduler.callSoon(say, [word]);
-  scheduler.runTurn(0);
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
+  runTurn(scheduler, 0);
   assert.deepEqual(log, words);
 });
 
@@ -76,25 +84,25 @@ test('timers that are due run behind what is ready, in order of deadline, then o
   scheduler.callAt(3, say, ['at 3']);
   scheduler.callAt(1, say, ['at 1, second']);
   scheduler.callSoon(say, ['ready']);
-  scheduler.runTurn(2);
+  runTurn(scheduler, 2);
   assert.deepEqual(log, ['ready', 'at 1, first', 'at 1, second', 'at 2']);
 });
 
 test('a timer does not run before its deadline, by however little', () => {
   const { scheduler, log, say } = bench();
   scheduler.callAt(1, say, ['due']);
-  scheduler.runTurn(1 - Number.EPSILON);
+  runTurn(scheduler, 1 - Number.EPSILON);
   assert.deepEqual(log, []);
-  scheduler.runTurn(1);
+  runTurn(scheduler, 1);
   assert.deepEqual(log, ['due']);
 });
 
 test('a timer that a callback schedules for now waits for the next turn', () => {
   const { scheduler, log, say } = bench();
   scheduler.callSoon(() => scheduler.callAt(0, say, ['timer']), []);
-  scheduler.runTurn(5);
+  runTurn(scheduler, 5);
   assert.deepEqual(log, []);
-  scheduler.runTurn(5);
+  runTurn(scheduler, 5);
   assert.deepEqual(log, ['timer']);
 });
 
@@ -110,8 +118,8 @@ test('a cancelled callback does not run, also when it was cancelled in the turn 
   later = scheduler.callSoon(say, ['never']);
   timer = scheduler.callAt(1, say, ['never']);
   soon.cancel();
-  scheduler.runTurn(1);
-  scheduler.runTurn(2);
+  runTurn(scheduler, 1);
+  runTurn(scheduler, 2);
   assert.deepEqual(log, []);
   assert.equal(soon.cancelled() && later.cancelled() && timer.cancelled(), true);
   assert.equal(scheduler.timers.size, 0);
@@ -122,13 +130,13 @@ test('cancelling a timer a second time, or after it ran, disturbs no other timer
   const first = scheduler.callAt(1, say, ['first']);
   const second = scheduler.callAt(2, say, ['second']);
   scheduler.callAt(3, say, ['third']);
-  scheduler.runTurn(1);
+  runTurn(scheduler, 1);
   first.cancel();
   first.cancel();
   second.cancel();
   second.cancel();
   assert.equal(scheduler.timers.size, 1);
-  scheduler.runTurn(3);
+  runTurn(scheduler, 3);
   assert.deepEqual(log, ['first', 'third']);
 });
 
@@ -139,7 +147,7 @@ test('a callback that throws is reported, and the others of its turn run', () =>
     throw bug;
   }, []);
   scheduler.callSoon(say, ['next']);
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   assert.deepEqual(log, ['next']);
   assert.deepEqual(reports, [{ message: 'exception in a callback', exception: bug, handle }]);
 });
@@ -150,7 +158,7 @@ test('an async callback that fails is reported as a callback that throws', async
   scheduler.callSoon(async () => {
     throw bug;
   }, []);
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   await Promise.resolve();
   await Promise.resolve();
   assert.deepEqual(
@@ -168,13 +176,13 @@ test('stop() lets everything run that was scheduled before it, also what waits f
     scheduler.callSoon(say, ['scheduled after']);
   }, []);
   scheduler.callSoon(say, ['second']);
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   assert.equal(scheduler.stopped, false);
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   assert.deepEqual(log, ['first', 'second', 'scheduled before']);
   assert.equal(scheduler.stopped, true);
   scheduler.stopped = false;
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   assert.deepEqual(log, ['first', 'second', 'scheduled before', 'scheduled after']);
   assert.equal(scheduler.stopped, false);
 });
@@ -183,10 +191,10 @@ test('stop() lets timers run that move into the ready queue before its mark, and
   const { scheduler, log, say } = bench();
   scheduler.callAt(1, say, ['due']);
   scheduler.callSoon(() => scheduler.stop(), []);
-  scheduler.runTurn(1);
+  runTurn(scheduler, 1);
   assert.deepEqual(log, ['due']);
   scheduler.callAt(1, say, ['due behind the mark']);
-  scheduler.runTurn(1);
+  runTurn(scheduler, 1);
   assert.deepEqual(log, ['due']);
   assert.equal(scheduler.stopped, true);
 });
@@ -196,66 +204,102 @@ test('stop() is one stop however often it is called before it takes effect', () 
   scheduler.stop();
   scheduler.callSoon(say, ['a']);
   scheduler.stop();
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   assert.equal(scheduler.stopped, true);
   scheduler.stopped = false;
   scheduler.callSoon(say, ['b']);
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   assert.equal(scheduler.stopped, false);
   assert.deepEqual(log, ['a', 'b']);
   scheduler.stop();
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   assert.equal(scheduler.stopped, true);
 });
 
 test('the waker is told once when the empty ready queue gets its first entry', () => {
   const { scheduler, wakes, say } = bench();
-  scheduler.rest();
-  assert.deepEqual(wakes.take(), ['wakeAt Infinity']);
   scheduler.callSoon(say, [1]);
   scheduler.callSoon(say, [2]);
-  scheduler.callAt(5, say, [3]);
   assert.deepEqual(wakes.take(), ['wake']);
+  assert.equal(scheduler.wanted, true);
 });
 
 test('the waker is told of a timer only when it is the earliest', () => {
   const { scheduler, wakes, say } = bench();
-  scheduler.rest();
-  wakes.take();
   scheduler.callAt(5, say, [1]);
   scheduler.callAt(6, say, [2]);
-  scheduler.callAt(5, say, [3]);
   scheduler.callAt(4, say, [4]);
   assert.deepEqual(wakes.take(), ['wakeAt 5', 'wakeAt 4']);
+  assert.equal(scheduler.wanted, false);
 });
 
-test('a turn ends with a wish for the next one: at once when something is ready, else at the next deadline', () => {
-  const { scheduler, wakes, say } = bench();
-  scheduler.callSoon(() => scheduler.callSoon(say, ['next']), []);
-  const timer = scheduler.callAt(9, say, ['timer']);
-  wakes.take();
-  scheduler.runTurn(0);
+test('the waker is told of the first writes that wait for the end of a turn', () => {
+  const { scheduler, wakes } = bench();
+  scheduler.flushAtTurnEnd({ _flush: () => {} });
+  scheduler.flushAtTurnEnd({ _flush: () => {} });
   assert.deepEqual(wakes.take(), ['wake']);
-  scheduler.runTurn(0);
-  assert.deepEqual(wakes.take(), ['wakeAt 9']);
-  timer.cancel();
-  scheduler.runTurn(1);
-  assert.deepEqual(wakes.take(), ['wakeAt Infinity']);
+  assert.equal(scheduler.wanted, true);
+  scheduler.flush();
+  assert.equal(scheduler.wanted, false);
 });
 
-test('the end of a turn tells the waker when the code that was resumed has cancelled the earliest timer', () => {
+test('the waker is told nothing while turns run: the pump looks by itself', () => {
   const { scheduler, wakes, say } = bench();
-  const first = scheduler.callAt(5, say, [1]);
-  scheduler.callAt(6, say, [2]);
-  scheduler.runTurn(0);
+  scheduler.callSoon(() => {
+    scheduler.callSoon(say, ['next']);
+    scheduler.callAt(1, say, ['timer']);
+    scheduler.flushAtTurnEnd({ _flush: () => {} });
+  }, []);
   wakes.take();
-  scheduler.endTurn();
+  runTurn(scheduler, 0);
   assert.deepEqual(wakes.take(), []);
-  scheduler.runTurn(0);
-  first.cancel();
-  wakes.take();
-  scheduler.endTurn();
-  assert.deepEqual(wakes.take(), ['wakeAt 6']);
+  assert.equal(scheduler.wanted, true);
+});
+
+test('writes that fail are reported, and the others of their turn leave', () => {
+  const { scheduler, reports, log, say } = bench();
+  const bug = new Error('bug');
+  const failing = {
+    _flush: () => {
+      throw bug;
+    },
+  };
+  scheduler.flushAtTurnEnd({ _flush: () => say('first') });
+  scheduler.flushAtTurnEnd(failing);
+  scheduler.flushAtTurnEnd({ _flush: () => say('third') });
+  scheduler.flush();
+  assert.deepEqual(log, ['first', 'third']);
+  assert.deepEqual(reports, [
+    { message: 'exception while the writes of a turn were sent', exception: bug, transport: failing },
+  ]);
+});
+
+test('an entry that throws is reported, and the others of its turn run', () => {
+  const { scheduler, reports, log, say } = bench();
+  const bug = new Error('bug');
+  scheduler.push({
+    _run: () => {
+      throw bug;
+    },
+  });
+  scheduler.callSoon(say, ['next']);
+  runTurn(scheduler, 0);
+  assert.deepEqual(log, ['next']);
+  assert.deepEqual(reports, [{ message: 'exception in an entry of the ready queue', exception: bug }]);
+});
+
+test('behindDrain() calls back before the next entry, and behind the last one', () => {
+  const { scheduler, log, say } = bench();
+  scheduler.callSoon(() => {
+    say('first');
+    scheduler.behindDrain(() => say('behind the first'));
+  }, []);
+  scheduler.callSoon(() => {
+    say('second');
+    scheduler.behindDrain(() => say('behind the second'));
+  }, []);
+  runTurn(scheduler, 0);
+  assert.deepEqual(log, ['first', 'behind the first', 'second', 'behind the second']);
 });
 
 test('clear() forgets callbacks and timers and tells who waits that it is over', () => {
@@ -268,7 +312,7 @@ test('clear() forgets callbacks and timers and tells who waits that it is over',
   timer.cancel();
   assert.equal(scheduler.ready.length, 0);
   assert.equal(scheduler.timers.size, 0);
-  scheduler.runTurn(5);
+  runTurn(scheduler, 5);
   assert.deepEqual(log, ['abandoned']);
   assert.equal(scheduler.stopped, false);
 });
@@ -278,11 +322,11 @@ test('the observer sees each entry right before it runs', () => {
   scheduler.observer = (entry) => say(`sees ${(entry as Handle)._args[0]}`);
   scheduler.callSoon(say, ['a']);
   scheduler.callAt(0, say, ['b']);
-  scheduler.runTurn(0);
+  runTurn(scheduler, 0);
   assert.deepEqual(log, ['sees a', 'a', 'sees b', 'b']);
 });
 
-// The model: arrays, sorted and sliced, and the words of the founding document about stop().
+// The model: arrays, sorted and sliced, and what asyncio's event loop reference says of stop().
 
 interface Engine {
   callSoon(id: number): void;
@@ -337,7 +381,7 @@ function realEngine(run: (id: number) => void): Engine {
     stop: () => scheduler.stop(),
     turn: (now) => {
       scheduler.stopped = false;
-      scheduler.runTurn(now);
+      runTurn(scheduler, now);
       return scheduler.stopped;
     },
   };

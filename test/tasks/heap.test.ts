@@ -55,6 +55,24 @@ const operations: Record<string, (longLived: LongLived) => PromiseLike<unknown>>
     return null;
   },
   timeout: ({ signal }) => timeout(100, () => sleep(0), { signal }),
+  'a race with a loser': async () => {
+    // biome-ignore lint/plugin: losers of races are the subject
+    await Promise.race([null, sleep(0)]);
+    await sleep(0);
+  },
+  'handlers that nobody awaits': async () => {
+    const nap = sleep(0);
+    void nap.catch(() => {});
+    void nap.then(() => {});
+    void nap.finally(() => {});
+    await nap;
+  },
+  'a chain of handlers': () =>
+    sleep(0)
+      .then(() => {})
+      .catch(() => {})
+      .finally(() => {}),
+  'a limit over a native promise': () => outcome(timeout(0, () => Promise.resolve())),
   taskGroup: ({ signal }) =>
     taskGroup(
       async (group) => {

@@ -24,6 +24,13 @@ function describe(error: Error): string {
   return error.name === 'Error' ? `error ${error.message}` : error.name;
 }
 
+/** A promise of the host's, which no cancel can interrupt, for `seconds` of the loop's time. */
+export function native(loop: BaseEventLoop, seconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    loop.callLater(seconds, () => resolve());
+  });
+}
+
 /** For what must not be called. */
 export function unexpected(value: unknown): never {
   assert.fail(`not expected: ${String(value)}`);
@@ -41,8 +48,6 @@ export function turns(loop: BaseEventLoop, count: number): Promise<void> {
 }
 
 /** The waiters that are left on a future. */
-export function waitersOf(future: { _waiters: unknown }): number {
-  const waiters = future._waiters;
-  if (waiters === null) return 0;
-  return Array.isArray(waiters) ? waiters.length : 1;
+export function waitersOf(future: { _eachWaiter(): Iterable<unknown> }): number {
+  return [...future._eachWaiter()].length;
 }

@@ -180,13 +180,38 @@ test('the exception of a task that nobody awaits is reported when it is collecte
     assert.deepEqual(more, []);
   }));
 
-test('the exception of a task that nobody awaits is reported when the loop closes', async () => {
+test('the exception of a task that nobody awaits is reported after a second, once', async () => {
+  const loop = new SimulatedEventLoop();
+  const reports: unknown[] = [];
+  loop.setExceptionHandler((_loop, context) => reports.push([loop.time(), context.exception]));
+  const [first, second] = [new Error('first'), new Error('second')];
+  const tasks: Task[] = [];
+  await loop.runUntilComplete(async () => {
+    tasks.push(loop.createTask(() => Promise.reject(first)));
+    await sleep(0.5);
+    tasks.push(loop.createTask(() => Promise.reject(second)));
+    const looked = loop.createTask(() => Promise.reject(new Error('looked at')));
+    await sleep(0.4);
+    assert.equal((looked.exception() as Error).message, 'looked at');
+    assert.deepEqual(reports, []);
+    await sleep(10);
+  });
+  assert.deepEqual(reports, [
+    [1, first],
+    [1.5, second],
+  ]);
+  loop.close();
+  assert.equal(reports.length, 2);
+  assert.equal(tasks.length, 2);
+});
+
+test('the exception of a task that nobody awaits is reported when the loop closes within the second', async () => {
   const loop = new SimulatedEventLoop();
   const reports: unknown[] = [];
   loop.setExceptionHandler((_loop, context) => reports.push(context.exception));
   const error = new Error('lost');
   const task = loop.createTask(() => Promise.reject(error));
-  await loop.runUntilComplete(() => sleep(1));
+  await loop.runUntilComplete(() => sleep(0.9));
   assert.deepEqual(reports, []);
   loop.close();
   assert.deepEqual(reports, [error]);

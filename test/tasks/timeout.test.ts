@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { Task, TimeoutScope } from '../../src/index.ts';
 import { CancelledError, currentTask, sleep, timeout, timeoutAt } from '../../src/index.ts';
-import { outcome, sim } from './sim.ts';
+import { native, outcome, sim } from './sim.ts';
 
 const self = (): Task => currentTask() as Task;
 
@@ -240,48 +241,84 @@ test('nested timeouts throw for their own deadline only', () =>
     await sleep(loop.time());
   }));
 
-test('a deadline that could not be thrown in time is not thrown afterwards', () =>
+test('a body at a native promise is given up in time, and cancelled at its next await of ours', () =>
   sim(async (loop) => {
-    const native = (seconds: number): Promise<void> =>
-      new Promise((resolve) => {
-        loop.callLater(seconds, () => resolve());
-      });
-    const running = timeout(1, async (scope) => {
-      await native(5);
-      return scope.expired();
-    });
-    assert.equal(await running, true);
-    await sleep(1);
-    // Nor in the cleanup of a task that is being cancelled, where the count does not fall to zero.
     const log: unknown[] = [];
-    const task = loop.createTask(async () => {
+    const running = timeout(1, async (scope) => {
+      await native(loop, 5);
+      log.push(loop.time(), scope.expired());
+      await sleep(1).catch((error: Error) => log.push(error.name));
+      await sleep(1);
+      log.push('its cancel was thrown once');
+    });
+    assert.equal(await outcome(running), 'TimeoutError');
+    assert.equal(loop.time(), 1);
+    await sleep(10);
+    assert.deepEqual(log, [5, true, 'CancelledError', 'its cancel was thrown once']);
+  }));
+
+test('a body that was given up is named when the loop is closed, and its failure is reported', async () => {
+  const loop = new SimulatedEventLoop();
+  const reports: string[] = [];
+  loop.setExceptionHandler((_loop, { message, exception }) =>
+    reports.push(`${message}: ${String(exception)}`),
+  );
+  await loop.runUntilComplete(async () => {
+    const failing = timeout(1, async () => {
+      await native(loop, 5);
+      throw new Error('late');
+    });
+    assert.equal(await outcome(failing), 'TimeoutError');
+    assert.equal(await outcome(timeout(1, () => new Promise(() => {}))), 'TimeoutError');
+    await sleep(10);
+  });
+  assert.deepEqual(reports.splice(0), [
+    'the body of timeout() failed after its deadline, at which it could not be interrupted: Error: late',
+  ]);
+  loop.close();
+  assert.match(
+    reports.join(),
+    /^the event loop was closed, but the body of Task-\d+, in timeout\(\) still awaited a promise/,
+  );
+});
+
+test('scope.signal ends the operation behind a native promise, which has taken the cancel then', () =>
+  sim(async (loop) => {
+    const log: string[] = [];
+    const running = timeout(1, async ({ signal }) => {
       try {
-        await sleep(100);
-      } finally {
-        log.push(await timeout(1, () => native(5).then(() => 'native')));
+        await new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new DOMException('aborted', { name: 'AbortError' })));
+        });
+      } catch (error) {
         await sleep(1);
         log.push('cleaned up');
+        throw Object.assign(
+          new Error('aborted'),
+          { name: 'AbortError', cause: signal.reason },
+          { was: error },
+        );
       }
     });
-    await sleep(1);
-    task.cancel();
-    assert.equal(await outcome(task), 'CancelledError');
-    assert.deepEqual(log, ['native', 'cleaned up']);
+    assert.equal(await outcome(running), 'TimeoutError');
+    assert.equal(loop.time(), 2);
+    assert.deepEqual(log, ['cleaned up']);
   }));
 
 test('a cancel that was not thrown yet when the body began is no work of the deadline', () =>
   sim(async (loop) => {
+    let reached = '';
     const task = loop.createTask(async () => {
       self().cancel();
       await timeout(0, async () => {
-        await new Promise<void>((resolve) => {
-          loop.callLater(1, () => resolve());
-        });
-        await sleep(1);
+        await native(loop, 1);
+        reached = await outcome(sleep(1));
       });
     });
     assert.equal(await outcome(task), 'CancelledError');
     assert.equal(task.cancelled(), true);
+    await sleep(2);
+    assert.equal(reached, 'CancelledError');
   }));
 
 test('in the cleanup of a cancelled task a timeout works as ever', () =>
@@ -340,19 +377,15 @@ test('the signal that aborts before the deadline is what counts, and the deadlin
     assert.equal(self().cancelling(), 0);
   }));
 
-test('timeout belongs into a task', () =>
+test('timeout works in a callback, outside of every task', () =>
   sim(async (loop) => {
-    let thrown: unknown;
-    loop.callSoon(() => {
-      try {
-        void timeout(1, async () => assert.fail('started'));
-      } catch (error) {
-        thrown = error;
-      }
+    const log: string[] = [];
+    loop.callSoon(async () => {
+      log.push(await outcome(timeout(1, () => sleep(5))));
+      log.push(await outcome(timeout(5, () => sleep(1, 'in time'))));
     });
-    await sleep(0);
-    assert.equal((thrown as Error).name, 'InvalidStateError');
-    assert.match((thrown as Error).message, /timeout\(\) cancels the task that calls it/);
+    await sleep(10);
+    assert.deepEqual(log, ['TimeoutError', 'result in time']);
   }));
 
 test('timeout refuses wrong arguments at the call, and runs nothing then', async () => {

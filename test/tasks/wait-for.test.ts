@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { BaseEventLoop, Future } from '../../src/index.ts';
 import { CancelledError, currentTask, shield, sleep, timeout, waitFor } from '../../src/index.ts';
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
-import { operation } from '../../src/tasks/task.ts';
+import { operation } from '../../src/tasks/operation.ts';
 import { collectGarbage } from '../helpers/gc.ts';
 import { outcome, sim, waitersOf } from './sim.ts';
 

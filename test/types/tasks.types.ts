@@ -79,9 +79,9 @@ const timed = () =>
     check<Equals<typeof scope, TimeoutScope>>();
     return text;
   });
-check<Equals<Of<typeof timed>, Promise<string>>>();
+check<Equals<Of<typeof timed>, Future<string>>>();
 const timedAt = () => timeoutAt(null, () => text);
-check<Equals<Of<typeof timedAt>, Promise<string>>>();
+check<Equals<Of<typeof timedAt>, Future<string>>>();
 
 const grouped = () =>
   taskGroup(async (group) => {
@@ -90,7 +90,7 @@ const grouped = () =>
     check<Equals<typeof child, Task<number>>>();
     return [await child, await text] as const;
   });
-check<Equals<Of<typeof grouped>, Promise<readonly [number, string]>>>();
+check<Equals<Of<typeof grouped>, Future<readonly [number, string]>>>();
 
 const awaited = async (): Promise<void> => {
   const created = getRunningLoop().createTask(async () => 'text');

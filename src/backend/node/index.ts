@@ -1,5 +1,6 @@
 /** The portable backend: Node's own API, wherever that runs. One file a kind of handle. */
 import type { AddressInfo } from '../../base/address.ts';
+import { drain } from '../../base/drain.ts';
 import { LoopError } from '../../base/errors.ts';
 import type {
   Backend,
@@ -24,8 +25,8 @@ import type {
   TlsContext,
   TlsEvents,
   TlsTarget,
+  Turns,
 } from '../backend.ts';
-import type { Callbacks } from './clock.ts';
 import { HostClock } from './clock.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
@@ -78,8 +79,8 @@ export class NodeBackend implements Backend {
   readonly signals: Readonly<Record<string, number>> = SIGNALS;
   readonly #clock: HostClock;
 
-  constructor(callbacks?: Callbacks) {
-    this.#clock = new HostClock(callbacks);
+  constructor(soon?: (callback: () => void) => void) {
+    this.#clock = new HostClock(soon);
     this.clockResolution = this.#clock.resolution;
   }
 
@@ -91,8 +92,8 @@ export class NodeBackend implements Backend {
     return this.#clock.time();
   }
 
-  start(onTurn: () => boolean, onTurnEnd: () => void): void {
-    this.#clock.start(onTurn, onTurnEnd);
+  start(turns: Turns): void {
+    this.#clock.start(turns);
   }
 
   stop(): void {
@@ -105,6 +106,10 @@ export class NodeBackend implements Backend {
 
   wakeAt(when: number): void {
     this.#clock.wakeAt(when);
+  }
+
+  drain(resume: () => void): boolean {
+    return drain(resume);
   }
 
   resolve(query: ResolveQuery, onDone: (error: Error | null, found: AddressInfo[]) => void): RawRequest {

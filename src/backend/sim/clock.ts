@@ -1,22 +1,26 @@
 /**
  * The virtual clock: time stands still while anything is ready, and jumps to the next deadline when nothing is.
  *
- * Between two turns the host's microtasks and ticks run dry (one pass through its check phase), so what a
- * turn resumed has scheduled all it will before time may move. Nothing here depends on how fast the machine is.
+ * Each turn drains what it resumes, so when a loop rests it has scheduled all that it will. Before a jump the host has the
+ * thread once, for a pass through its check phase: signals, and real work that somebody awaits, are served before time moves.
+ * Nothing here depends on how fast the machine is.
  */
+
+import { checkHost, hostClearInterval, hostSetImmediate, hostSetInterval } from '../../base/host.ts';
+import type { Turns } from '../backend.ts';
+
 const HOUR_MS = 3_600_000;
 
 export class VirtualClock {
   /** Seconds. Doubles tell nanoseconds apart for the first three months. */
   readonly resolution = 1e-9;
   #now: number;
-  #onTurn: (() => boolean) | null = null;
-  #onTurnEnd: () => void = () => {};
-  #turnOpen: boolean = false;
+  #turns: Turns | null = null;
   #keepAlive: NodeJS.Timeout | null = null;
-  #deadline: number = Number.POSITIVE_INFINITY;
-  #wanted: boolean = false;
-  #scheduled: boolean = false;
+  /** `run()` is wanted at this moment of time. */
+  #woken: boolean = false;
+  /** The host will call. */
+  #called: boolean = false;
 
   constructor(startTime: number) {
     this.#now = startTime;
@@ -26,52 +30,44 @@ export class VirtualClock {
     return this.#now;
   }
 
-  start(onTurn: () => boolean, onTurnEnd: () => void): void {
-    this.#onTurn = onTurn;
-    this.#onTurnEnd = onTurnEnd;
-    this.#turnOpen = false;
-    this.#keepAlive = setInterval(() => {}, HOUR_MS);
+  start(turns: Turns): void {
+    checkHost();
+    this.#turns = turns;
+    this.#keepAlive = hostSetInterval(() => {}, HOUR_MS);
   }
 
   stop(): void {
-    this.#onTurn = null;
-    this.#wanted = false;
-    this.#deadline = Number.POSITIVE_INFINITY;
-    if (this.#keepAlive !== null) clearInterval(this.#keepAlive);
+    this.#turns = null;
+    this.#woken = false;
+    if (this.#keepAlive !== null) hostClearInterval(this.#keepAlive);
     this.#keepAlive = null;
   }
 
   wake(): void {
-    this.#wanted = true;
-    this.#schedule();
+    this.#woken = true;
+    this.#callSoon();
   }
 
   wakeAt(when: number): void {
-    this.#deadline = when;
-    if (when !== Number.POSITIVE_INFINITY) this.#schedule();
+    if (when !== Number.POSITIVE_INFINITY) this.#callSoon();
   }
 
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(this.#pass);
+  #callSoon(): void {
+    if (this.#called) return;
+    this.#called = true;
+    hostSetImmediate(this.#call);
   }
 
-  #pass = (): void => {
-    this.#scheduled = false;
-    if (this.#onTurn === null) return;
-    if (this.#turnOpen) {
-      this.#turnOpen = false;
-      this.#onTurnEnd();
+  #call = (): void => {
+    this.#called = false;
+    const turns = this.#turns;
+    if (turns === null) return;
+    if (!this.#woken) {
+      const when = turns.nextWhen();
+      if (when === Number.POSITIVE_INFINITY) return;
+      this.#now = Math.max(this.#now, when);
     }
-    if (!this.#wanted) {
-      if (this.#deadline === Number.POSITIVE_INFINITY) return;
-      this.#now = Math.max(this.#now, this.#deadline);
-      this.#deadline = Number.POSITIVE_INFINITY;
-    }
-    this.#wanted = false;
-    this.#turnOpen = true;
-    this.#onTurn();
-    this.#schedule();
+    this.#woken = false;
+    turns.run();
   };
 }

@@ -1,5 +1,7 @@
 /** The simulated backend: a virtual clock, and no operating system. */
+import { drain } from '../../base/drain.ts';
 import { LoopError } from '../../base/errors.ts';
+import { hostNow } from '../../base/host.ts';
 import type {
   Backend,
   BackendFeatures,
@@ -10,6 +12,7 @@ import type {
   RawStream,
   RawTls,
   TlsContext,
+  Turns,
 } from '../backend.ts';
 import { VirtualClock } from './clock.ts';
 
@@ -46,11 +49,11 @@ export class SimBackend implements Backend {
   }
 
   realTime(): number {
-    return performance.now() / 1000;
+    return hostNow() / 1000;
   }
 
-  start(onTurn: () => boolean, onTurnEnd: () => void): void {
-    this.#clock.start(onTurn, onTurnEnd);
+  start(turns: Turns): void {
+    this.#clock.start(turns);
   }
 
   stop(): void {
@@ -63,6 +66,10 @@ export class SimBackend implements Backend {
 
   wakeAt(when: number): void {
     this.#clock.wakeAt(when);
+  }
+
+  drain(resume: () => void): boolean {
+    return drain(resume);
   }
 
   resolve(): RawRequest {

@@ -107,5 +107,5 @@ function lineOf({ time, kind, label }: TraceEntry): string {
 }
 
 function isTask(value: unknown): value is { name: string } {
-  return typeof value === 'object' && value !== null && (value as { _task?: unknown })._task === value;
+  return typeof value === 'object' && value !== null && '_scope' in value && 'name' in value;
 }

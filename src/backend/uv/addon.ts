@@ -12,8 +12,8 @@ export type NativeAddress = [string, number] | [string, number, number, number] 
 interface Native {
   readonly abi: number;
   /**
-   * For one copy of gyre in one thread: it calls `dispatch` once a poll phase with the number of records; and then with 0, behind the
-   * microtasks, for as long as `phase` asks for it. Null without memory.
+   * For one copy of gyre in one thread: it calls `dispatch` with the number of records, once in each poll phase that has some. Null
+   * without memory.
    */
   open(dispatch: (count: number) => void, slabs: Buffer[], buffers: (Uint8Array | undefined)[]): Addon | null;
 }
@@ -21,8 +21,6 @@ interface Native {
 export interface Addon {
   /** Records: see gyre.h. */
   readonly events: Int32Array;
-  /** Whether the native part is calling, and whether it shall call once more: see gyre.h. */
-  readonly phase: Int32Array;
   /** What is copied here is sent by `tryWriteArena`. */
   readonly arena: Uint8Array;
   /** What is gathered here is sent by `sendAll`. */
@@ -156,7 +154,7 @@ export interface Addon {
 }
 
 /** What this file and the native part must agree on: raised whenever a function or a record changes. */
-export const ABI = 4;
+export const ABI = 5;
 
 /** The native part, or why there is none. */
 export type Loaded = { addon: Addon } | { addon: null; reason: string; broken: boolean };

@@ -1,13 +1,12 @@
 /**
- * Walks the records of a poll phase: one call from the native part, for all loops of this thread. While anything is left to do behind
- * the microtasks of that (a loop's turn, and then the end of it), the native part calls once more: a turn that follows a poll
- * takes no immediate, no promise and no tick.
+ * Walks the records of a poll phase: one call from the native part, for all loops of this thread. The turns that they ask for follow
+ * in the same call: a turn that follows a poll takes no immediate, no promise and no tick.
  *
- * Whatever a record's receiver throws is thrown behind the last record: one failure must not lose the events of others.
+ * Whatever a record's receiver throws reaches the host as an uncaught exception: one failure must not lose the events of others.
  */
 import { markAsUntransferable } from 'node:worker_threads';
-import type { Callbacks } from '../node/clock.ts';
-import { NODE_CALLBACKS } from '../node/clock.ts';
+import { drainNow } from '../../base/drain.ts';
+import { hostNextTick, hostSetImmediate } from '../../base/host.ts';
 import type { Addon, Id, Loaded } from './addon.ts';
 import { loadAddon } from './addon.ts';
 
@@ -26,9 +25,6 @@ export const POLLED = 11;
 export const READ_INTO = 12;
 
 const EVENT_WORDS = 5;
-/** In `phase`. */
-const CALLING = 0;
-const CALL_AGAIN = 1;
 const INDEX_MASK = (1 << 20) - 1;
 
 /** Who is told of the records of an id. */
@@ -47,26 +43,15 @@ let untransferable: Buffer | null = null;
 let loaded: Loaded | null = null;
 let native: Addon;
 
-/** What is to be called by the native part's next call. */
+/** Records are being walked. */
+let walking: boolean = false;
+/** Loops that want a turn behind the records. */
 let waiting: (() => void)[] = [];
 
-/** How loops are called on this backend. */
-export const CALLBACKS: Callbacks = {
-  soon: (callback) => {
-    if (!callNext(callback)) NODE_CALLBACKS.soon(callback);
-  },
-  afterMicrotasks: (callback) => {
-    if (!callNext(callback)) NODE_CALLBACKS.afterMicrotasks(callback);
-  },
-};
-
-/** False: the native part is not calling, and will not do so soon. */
-function callNext(callback: () => void): boolean {
-  const { phase } = native;
-  if (phase[CALLING] === 0) return false;
-  phase[CALL_AGAIN] = 1;
-  waiting.push(callback);
-  return true;
+/** Has `callback` called behind the records of this poll phase; elsewhere, by an immediate. */
+export function soon(callback: () => void): void {
+  if (walking) waiting.push(callback);
+  else hostSetImmediate(callback);
 }
 
 /** Loads the native part at the first call in this thread. Null: it is there; else why it is not. */
@@ -117,10 +102,15 @@ export function slabOf(slot: number): Buffer {
 }
 
 function dispatch(count: number): void {
-  if (count === 0) {
-    callWaiting();
-    return;
-  }
+  walking = true;
+  walk(count);
+  walking = false;
+  const callbacks = waiting;
+  waiting = [];
+  for (const callback of callbacks) callback();
+}
+
+function walk(count: number): void {
   const { events } = native;
   for (let at = 0; at < count * EVENT_WORDS; at += EVENT_WORDS) {
     const id = events[at] as number;
@@ -135,21 +125,10 @@ function dispatch(count: number): void {
     try {
       target.onEvent(kind, a, events[at + 3] as number, events[at + 4] as number);
     } catch (error) {
-      process.nextTick(raise, error);
+      hostNextTick(raise, error);
     }
-  }
-}
-
-function callWaiting(): void {
-  native.phase[CALL_AGAIN] = 0;
-  const callbacks = waiting;
-  waiting = [];
-  for (const callback of callbacks) {
-    try {
-      callback();
-    } catch (error) {
-      process.nextTick(raise, error);
-    }
+    // As Node does between the callbacks of two sockets.
+    drainNow();
   }
 }
 

@@ -31,7 +31,7 @@ import { isSocket } from '../node/stream.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
 import { isDescriptor } from './descriptor.ts';
-import { addon, CALLBACKS, load } from './dispatch.ts';
+import { addon, load, soon } from './dispatch.ts';
 import { UvListener } from './listener.ts';
 import { openPipe } from './pipe.ts';
 import { UvPolls } from './poll.ts';
@@ -53,7 +53,7 @@ export class UvBackend extends NodeBackend {
   readonly #polls: UvPolls = new UvPolls();
 
   constructor() {
-    super(CALLBACKS);
+    super(soon);
     const missing = load();
     if (missing !== null) throw new LoopError('ERR_UNSUPPORTED', missing.reason);
   }

@@ -1,0 +1,70 @@
+/**
+ * An operation of the library whose body is an async function: a coroutine in asyncio.
+ *
+ * It begins at the call, has a scope of its own, and hands its result over the moment it ends, so that no cancel can come between
+ * (see `Future._deliver`). It is no task of the user's: `allTasks()` does not list it, and `currentTask()` looks through it.
+ */
+import { currentEntry } from '../loop/context.ts';
+import type { Loop } from '../loop/types.ts';
+import type { CancelReason } from './cancellation.ts';
+import { PendingAwait } from './pending-await.ts';
+import type { Scope } from './scope.ts';
+import { Task } from './task.ts';
+
+export class Operation<T> extends Task<T> {
+  /** The task that called it: what it opens is opened for that task. @internal */
+  readonly _caller: string | null;
+
+  constructor(loop: Loop, fn: () => PromiseLike<T>, name: string) {
+    super(loop, fn, name, scopeWithin(loop));
+    const caller = this._scope.parent?._flow as Task | null;
+    this._caller = caller?.name ?? null;
+  }
+
+  /** The cancel came between its last await and its end: what it acquired must not be lost. @internal */
+  override _returned(value: T): void {
+    if (this._state === 'pending') this._finish('result', value);
+  }
+
+  /** @internal */
+  override _finish(state: 'result' | 'exception' | 'cancelled', value: unknown): void {
+    // Nor must the cancel be lost: a scope that passed it on gets it back, for its next await.
+    const due = this._returnsCancelAs();
+    const cancel = this._scope.takeDue();
+    if (cancel !== null) this._giveBack(cancel, due);
+    this._codeEnded();
+    if (state === 'exception') this._watchRetrieval(value);
+    const watched = this._waiters !== null;
+    this._deliver(state, value);
+    if (!watched) this._tellSoon();
+  }
+
+  /** It came too late where the code that called ends without another await. @internal */
+  _returnsCancelAs(): 'late' | 'yes' {
+    return 'late';
+  }
+
+  /** @internal */
+  _giveBack(reason: CancelReason, due: 'late' | 'yes'): void {
+    if (!this._cancelRequested()) return;
+    for (const waiter of this._eachWaiter()) if (waiter instanceof PendingAwait) waiter.giveBack(reason, due);
+  }
+
+  /** @internal */
+  override _path(): string {
+    return this._caller === null ? this.name : `${this._caller}, in ${this.name}()`;
+  }
+}
+
+/** The scope of the code that calls, if that is code of `loop`; else the loop's. */
+function scopeWithin(loop: Loop): Scope {
+  const scope = currentEntry() as Scope | null;
+  return scope?._loop === loop ? scope : (loop._context as Scope);
+}
+
+/** Starts an {@link Operation}: `fn` runs now, up to its first `await`. */
+export function operation<T>(loop: Loop, name: string, fn: () => PromiseLike<T>): Operation<T> {
+  const op = new Operation<T>(loop, fn, name);
+  op._run();
+  return op;
+}

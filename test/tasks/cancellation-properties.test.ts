@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { BaseEventLoop } from '../../src/event-loop.ts';
+import { CancelledError, currentTask, shield, sleep, taskGroup, timeout } from '../../src/index.ts';
+import { native, outcome, sim } from './sim.ts';
+
+// Programs of one flow with things beside it: helpers that nobody awaits, losers of races, handlers, limits within limits, cleanup that
+// awaits ours and the host's. The contract's sentences are the invariants.
+
+type Beside =
+  | { kind: 'helper'; seconds: number; cleansUp: boolean }
+  | { kind: 'handler'; seconds: number }
+  | { kind: 'background task'; seconds: number }
+  | { kind: 'race'; seconds: number; loser: number };
+
+type Main =
+  | { kind: 'ours'; seconds: number }
+  | { kind: 'all'; seconds: number; other: number }
+  | { kind: 'caught chain'; seconds: number }
+  | { kind: 'shield'; seconds: number }
+  | { kind: 'signal'; seconds: number }
+  | { kind: 'limit'; seconds: number; limit: number }
+  | { kind: 'group'; seconds: number };
+
+interface Program {
+  beside: Beside[];
+  main: Main;
+  cleanup: number[];
+  cancelAt: number;
+}
+
+const seconds = fc.integer({ min: 1, max: 6 });
+
+const beside: fc.Arbitrary<Beside> = fc.oneof(
+  fc.record({ kind: fc.constant('helper' as const), seconds, cleansUp: fc.boolean() }),
+  fc.record({ kind: fc.constant('handler' as const), seconds }),
+  fc.record({ kind: fc.constant('background task' as const), seconds }),
+  fc.record({ kind: fc.constant('race' as const), seconds: fc.constant(0), loser: seconds }),
+);
+
+const main: fc.Arbitrary<Main> = fc.oneof(
+  fc.record({ kind: fc.constantFrom('ours' as const, 'caught chain' as const, 'shield' as const), seconds }),
+  fc.record({ kind: fc.constant('all' as const), seconds, other: seconds }),
+  fc.record({ kind: fc.constantFrom('signal' as const, 'group' as const), seconds }),
+  fc.record({ kind: fc.constant('limit' as const), seconds, limit: seconds }),
+);
+
+const program: fc.Arbitrary<Program> = fc.record({
+  beside: fc.array(beside, { maxLength: 3 }),
+  main,
+  cleanup: fc.array(fc.integer({ min: 1, max: 2 }), { minLength: 1, maxLength: 3 }),
+  cancelAt: fc.integer({ min: 0, max: 6 }).map((whole) => whole + 0.5),
+});
+
+/** Begins something beside the flow, which does not wait for it. */
+async function begin(loop: BaseEventLoop, one: Beside): Promise<void> {
+  switch (one.kind) {
+    case 'helper': {
+      const helper = async (): Promise<void> => {
+        try {
+          await sleep(one.seconds);
+        } finally {
+          if (one.cleansUp) await sleep(1);
+        }
+      };
+      helper().catch(() => {});
+      return;
+    }
+    case 'handler':
+      sleep(one.seconds)
+        .then(() => {})
+        .catch(() => {});
+      return;
+    case 'background task':
+      loop
+        .createTask(() => sleep(one.seconds))
+        .catch(() => {})
+        .finally(() => {});
+      return;
+    default:
+      // biome-ignore lint/plugin: losers of races are the subject
+      await Promise.race([sleep(0), sleep(one.loser)]);
+  }
+}
+
+async function await_(loop: BaseEventLoop, one: Main): Promise<unknown> {
+  switch (one.kind) {
+    case 'ours':
+      return sleep(one.seconds);
+    case 'caught chain':
+      return sleep(one.seconds).catch((error) => {
+        throw error;
+      });
+    case 'shield':
+      return shield(loop.createTask(() => sleep(one.seconds)));
+    case 'all':
+      return Promise.all([sleep(one.seconds), sleep(one.other)]);
+    case 'signal': {
+      const { signal } = currentTask() as { signal: AbortSignal };
+      return new Promise<void>((resolve, reject) => {
+        const timer = loop.callLater(one.seconds, () => resolve());
+        signal.addEventListener('abort', () => {
+          timer.cancel();
+          reject(signal.reason);
+        });
+      });
+    }
+    case 'limit':
+      return timeout(one.limit, () => sleep(one.seconds));
+    default:
+      return taskGroup(async (group) => {
+        group.createTask(() => sleep(one.seconds));
+      });
+  }
+}
+
+interface Seen {
+  cancels: number;
+  cleanedUp: boolean;
+  interrupted: boolean;
+}
+
+/** The flow of a program: what it waits for, and a cleanup that nothing may interrupt. */
+async function flow(loop: BaseEventLoop, { beside, main, cleanup }: Program, seen: Seen): Promise<void> {
+  for (const one of beside) await begin(loop, one);
+  try {
+    await await_(loop, main);
+  } catch (error) {
+    if (error instanceof CancelledError) seen.cancels++;
+    throw error;
+  } finally {
+    try {
+      for (const step of cleanup) await sleep(step);
+      seen.cleanedUp = true;
+    } catch {
+      seen.interrupted = true;
+    }
+  }
+}
+
+test('a cancel of a task is thrown once, never lost to things beside it, and never interrupts its cleanup', () =>
+  fc.assert(
+    fc.asyncProperty(program, (made) =>
+      sim(async (loop) => {
+        const seen: Seen = { cancels: 0, cleanedUp: false, interrupted: false };
+        const neighbour = loop.createTask(() => sleep(30, 'undisturbed'));
+        const task = loop.createTask(() => flow(loop, made, seen));
+        let cancelled = false;
+        let wasAwaiting = true;
+        loop.callLater(made.cancelAt, () => {
+          wasAwaiting = !seen.cleanedUp && loop.time() < longest(made.main);
+          cancelled = task.cancel();
+        });
+        const how = await outcome(task);
+        if (cancelled && wasAwaiting) {
+          assert.equal(how, 'CancelledError');
+          assert.deepEqual(seen, { cancels: 1, cleanedUp: true, interrupted: false });
+        }
+        assert.ok(seen.cancels <= 1);
+        assert.equal(await neighbour, 'undisturbed');
+      }),
+    ),
+    { numRuns: 1500 },
+  ));
+
+/** When the flow has what it awaits, if nothing is cancelled: the things beside it take no time. */
+function longest(main: Main): number {
+  if (main.kind === 'all') return Math.max(main.seconds, main.other);
+  return main.kind === 'limit' ? Math.min(main.seconds, main.limit) : main.seconds;
+}
+
+test('a limit ends its own body in time, whatever stands beside it and around it', () =>
+  fc.assert(
+    fc.asyncProperty(fc.array(program, { minLength: 2, maxLength: 4 }), (bodies) =>
+      sim(async (loop) => {
+        const limits = bodies.map(async (body, index) => {
+          const seen: Seen = { cancels: 0, cleanedUp: false, interrupted: false };
+          // Each second one stands at a promise of the host's, and things beside it await ours.
+          const isNative = index % 2 === 1;
+          const began = loop.time();
+          const how = await outcome(
+            timeout(body.cancelAt, async () => {
+              if (!isNative) return flow(loop, body, seen);
+              for (const one of body.beside)
+                if (one.kind === 'handler' || one.kind === 'background task') await begin(loop, one);
+              await native(loop, longest(body.main));
+            }),
+          );
+          const due = body.cancelAt < longest(body.main);
+          if (due) assert.equal(how, 'TimeoutError');
+          if (due && isNative) assert.equal(loop.time() - began, body.cancelAt);
+          if (due && !isNative) assert.deepEqual(seen, { cancels: 1, cleanedUp: true, interrupted: false });
+          if (!due && isNative) assert.equal(how, 'result undefined');
+        });
+        await Promise.all(limits);
+        await sleep(30);
+      }),
+    ),
+    { numRuns: 500 },
+  ));
+
+test('a chain of 100,000 tasks is cancelled without recursion, and each of them ends once', () =>
+  sim(async (loop) => {
+    const tasks = [loop.createTask(() => sleep(60))];
+    for (let i = 0; i < 100_000; i++) {
+      const before = tasks[i] as PromiseLike<unknown>;
+      tasks.push(
+        loop.createTask(async () => {
+          await before;
+        }),
+      );
+    }
+    await sleep(1);
+    const last = tasks.at(-1) as (typeof tasks)[number];
+    assert.equal(last.cancel(), true);
+    assert.equal(await outcome(last), 'CancelledError');
+    assert.equal(
+      tasks.every((task) => task.cancelled()),
+      true,
+    );
+    assert.equal(loop.time(), 1);
+  }));
+
+test('20,000 shields of one future are cancelled in any order in linear time', () =>
+  sim(async (loop) => {
+    const time = (count: number): number => {
+      const inner = loop.createFuture();
+      const shields = Array.from({ length: count }, () => shield(inner));
+      // A fixed shuffle: each index once.
+      const order = shields.map((_, index) => (index * 7919) % count);
+      const began = performance.now();
+      for (const index of order) shields[index]?.cancel();
+      return performance.now() - began;
+    };
+    time(2_000);
+    const small = Math.min(time(2_000), time(2_000), time(2_000));
+    const large = Math.min(time(20_000), time(20_000), time(20_000));
+    assert.ok(large < small * 50, `${small} ms for 2,000 and ${large} ms for 20,000`);
+  }));
