@@ -1,6 +1,6 @@
 import type { Future, Task } from '../../../src/index.ts';
 import { CancelledError, currentTask, sleep } from '../../../src/index.ts';
-import type { Difference, Scenario } from '../scenario.ts';
+import type { Scenario } from '../scenario.ts';
 import { cancelledError, words } from '../scenario.ts';
 
 /** Cancellation of tasks: where it arrives, what may swallow it, how it is counted. */
@@ -196,13 +196,3 @@ export const scenario: Scenario = async (loop, log) => {
     await run('ends', victim);
   });
 };
-
-export const differences: readonly Difference[] = [
-  {
-    reason:
-      'JavaScript resumes what a turn has woken behind the whole turn, in microtasks. So a task that is woken in the same turn ' +
-      'has its result already when the other one cancels it, and the cancel arrives at its next await.',
-    recorded: ['20.500 cancel: True', '20.500 --- ends'],
-    gyre: ['20.500 cancel: True', '20.500 has result', '20.500 --- ends'],
-  },
-];

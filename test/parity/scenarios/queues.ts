@@ -8,7 +8,7 @@ import {
   QueueFull,
   sleep,
 } from '../../../src/index.ts';
-import type { Difference, Scenario } from '../scenario.ts';
+import type { Scenario } from '../scenario.ts';
 import { words } from '../scenario.ts';
 
 /** Queues: the order of items and of who waits for them, limits, join(), cancellation. */
@@ -142,14 +142,3 @@ export const scenario: Scenario = async (loop, log) => {
 
   for (const main of [order, limits, kinds, joining, cancelling, relay]) await loop.runUntilComplete(main);
 };
-
-export const differences: readonly Difference[] = [
-  {
-    reason:
-      'Three tasks that start in one turn: in JavaScript an await of what is done already goes on behind that turn, so the ' +
-      'getter has begun to wait before the first item is passed on. From then on it is elsewhere in the round. Each ' +
-      'queue still hands its items over in the same order.',
-    recorded: ['16.000 putter put 2', '16.000 getter got 1'],
-    gyre: ['16.000 getter got 1', '16.000 putter put 2'],
-  },
-];

@@ -1,6 +1,6 @@
 import type { Future, Task } from '../../../src/index.ts';
 import { sleep } from '../../../src/index.ts';
-import type { Difference, Scenario } from '../scenario.ts';
+import type { Scenario } from '../scenario.ts';
 import { words } from '../scenario.ts';
 
 /** The order in which tasks take their steps, among each other and among callbacks. */
@@ -119,13 +119,3 @@ export const scenario: Scenario = async (loop, log) => {
 async function all(tasks: Task[]): Promise<void> {
   for (const task of tasks) await task;
 }
-
-export const differences: readonly Difference[] = [
-  {
-    reason:
-      'The callbacks of a turn run first, then the code that the turn has woken: JavaScript resumes it in microtasks. Among ' +
-      'callbacks and among tasks the order is the same.',
-    recorded: ['6.000 first resumed', '6.000 callback', '6.000 second resumed'],
-    gyre: ['6.000 callback', '6.000 first resumed', '6.000 second resumed'],
-  },
-];
