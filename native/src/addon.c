@@ -34,8 +34,7 @@ static void gyre__env_free(gyre_env_t* env) {
   gyre__unreference(env, env->outbox_buffer);
   if (env->async_context != NULL) napi_async_destroy(env->napi, env->async_context);
   free(env->check);
-  free(env->poll);
-  if (env->set >= 0) close(env->set);
+  gyre__set_free(env);
   if (env->spare_fd >= 0) close(env->spare_fd);
   free(env->datagram_memory);
   free(env->handles);

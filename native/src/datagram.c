@@ -20,6 +20,13 @@ enum {
   GYRE_MOST_LETTERS = 64,
 };
 
+/* Of the largest datagrams, a slab holds so many. */
+enum { GYRE_DATAGRAMS_A_SLAB = GYRE_SLAB_BYTES / (GYRE_ADDRESS_BYTES + GYRE_DATAGRAM_BYTES) };
+
+_Static_assert(GYRE_MOST_BATCHES * GYRE_DATAGRAMS + 2 <= GYRE_TURN_EVENTS,
+               "a turn has room for all that is received, an error, and the end of a send");
+_Static_assert(GYRE_DATAGRAMS / GYRE_DATAGRAMS_A_SLAB < GYRE_TURN_SLABS, "a turn has slabs for a batch of the largest");
+
 enum gyre_datagram_stage { GYRE_AT_BIND, GYRE_AT_CONNECT };
 
 typedef struct {
@@ -97,8 +104,10 @@ static void gyre__drop_errors(int fd) {
   while (recvmsg(fd, &nothing, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) continue;
 }
 
+/* Large datagrams fill slabs: a batch that has begun one is the last of the turn. */
 static void gyre__receive(gyre_handle_t* handle) {
-  for (int left = GYRE_MOST_BATCHES; left > 0 && gyre__has_room(handle->env); left--) {
+  uint32_t slabs = handle->env->fresh_slabs;
+  for (int left = GYRE_MOST_BATCHES; left > 0 && handle->env->fresh_slabs == slabs; left--) {
     if (!gyre__receive_batch(handle)) return;
   }
 }

@@ -34,7 +34,7 @@ static void gyre__on_check(uv_check_t* check) {
 }
 
 bool gyre__has_room(const gyre_env_t* env) {
-  return env->event_count <= GYRE_EVENTS - GYRE_BURST_EVENTS && env->fresh_slabs < GYRE_SLAB_SLOTS - GYRE_BURST_SLABS;
+  return env->event_count <= GYRE_EVENTS - GYRE_TURN_EVENTS && env->fresh_slabs < GYRE_SLAB_SLOTS - GYRE_TURN_SLABS;
 }
 
 void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t a, int32_t b, int32_t c) {

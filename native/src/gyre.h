@@ -76,17 +76,20 @@ enum {
   /* What this and src/backend/uv/addon.ts must agree on. */
   GYRE_ABI = 5,
   GYRE_EVENT_WORDS = 5,
-  /* Of one dispatch. Where records or slots run short, the rest of what is ready waits for the next poll phase. */
+  /* Of one dispatch. Where records or slots run short, the other ready handles wait for the next poll phase, which begins with them. */
   GYRE_EVENTS = 4096,
   GYRE_SLAB_SLOTS = 24,
   GYRE_SLAB_BYTES = 256 * 1024,
-  /* What one handle may use up of them before it asks gyre__has_room() again. */
-  GYRE_BURST_EVENTS = 32,
-  GYRE_BURST_SLABS = 8,
+  /* The most that a handle uses of them in its turn, which only begins where there is room for all of it. */
+  GYRE_TURN_EVENTS = 384,
+  GYRE_TURN_SLABS = 8,
   /* What a connection gets that fills its buffers. */
   GYRE_BIG_READ = 64 * 1024,
   /* What any other gets: less of a slab is left unused at its end. */
   GYRE_SMALL_READ = 8 * 1024,
+  /* In a turn, of a stream that fills its buffers: the fewest fill a slab. */
+  GYRE_MOST_READS = 16,
+  GYRE_FEWEST_READS = GYRE_SLAB_BYTES / GYRE_BIG_READ,
   GYRE_ARENA_BYTES = 64 * 1024,
   GYRE_OUTBOX_BYTES = 64 * 1024,
   GYRE_ID_INDEX_BITS = 20,
@@ -96,6 +99,7 @@ enum {
 
 typedef struct gyre_env_s gyre_env_t;
 typedef struct gyre_handle_s gyre_handle_t;
+typedef struct gyre_ready_s gyre_ready_t;
 
 /* What an id stands for. A function for one kind answers UV_EBADF for the id of another. */
 enum gyre_kind {
@@ -153,6 +157,8 @@ struct gyre_env_s {
   uv_check_t* check;
   uv_poll_t* poll; /* of the set */
   int set;
+  gyre_ready_t* ready; /* handles of the set that wait for their turn */
+  int reads_a_turn;
   int spare_fd; /* given up for a moment where there are no others, to turn a client away */
   int32_t* events;
   uint32_t event_count;
@@ -199,13 +205,14 @@ void gyre__end_when_empty(gyre_env_t* env);
 
 /* dispatch.c */
 int gyre__dispatch_init(gyre_env_t* env);
-/* Whether what is ready may write GYRE_BURST_EVENTS records and fill GYRE_BURST_SLABS slabs. */
+/* Whether there is room for a handle's turn. */
 bool gyre__has_room(const gyre_env_t* env);
 /* Where there is no room, JavaScript runs in here, and may close every handle. */
 void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t a, int32_t b, int32_t c);
 
 /* set.c */
 int gyre__set_init(gyre_env_t* env);
+void gyre__set_free(gyre_env_t* env);
 /*
  * From now on handle->on_ready is called for these events, and for errors and hang-ups, as long as they last; none: for nothing. 0, or an
  * error: UV_EPERM for what cannot be polled.

@@ -13,6 +13,8 @@
 /* Connections in a row, before others have their turn. */
 enum { GYRE_MOST_ACCEPTS = 64 };
 
+_Static_assert((int)GYRE_MOST_ACCEPTS <= (int)GYRE_TURN_EVENTS, "a turn has room for all that it accepts");
+
 typedef struct {
   gyre_handle_t handle;
   int family;
@@ -73,7 +75,7 @@ static bool gyre__accept_one(gyre_listener_t* listener) {
 
 static void gyre__on_listener(gyre_handle_t* handle, uint32_t events) {
   (void)events;
-  for (int left = GYRE_MOST_ACCEPTS; left > 0 && gyre__has_room(handle->env); left--) {
+  for (int left = GYRE_MOST_ACCEPTS; left > 0; left--) {
     if (!gyre__accept_one((gyre_listener_t*)handle)) return;
   }
 }

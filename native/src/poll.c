@@ -11,11 +11,12 @@
 
 enum { GYRE_MOST_READY = 256 };
 
+_Static_assert((int)GYRE_MOST_READY <= (int)GYRE_TURN_EVENTS, "a turn has room for all that is ready");
+
 static void gyre__on_poll(gyre_handle_t* handle, uint32_t events) {
   (void)events;
   struct epoll_event ready[GYRE_MOST_READY];
-  int room = GYRE_EVENTS - (int)handle->env->event_count;
-  int count = epoll_wait(handle->fd, ready, room < GYRE_MOST_READY ? room : GYRE_MOST_READY, 0);
+  int count = epoll_wait(handle->fd, ready, GYRE_MOST_READY, 0);
   for (int i = 0; i < count; i++) {
     /* An error and a hang-up end either wait: who reads or writes then learns which it is. */
     int what = 0;

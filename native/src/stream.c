@@ -12,12 +12,13 @@
 
 enum {
   GYRE_MOST_CHUNKS = 64,
-  /* Reads in a row of one that fills its buffers, before others have their turn. */
-  GYRE_MOST_READS = 16,
   /* Seconds and times, as Node asks for them. */
   GYRE_PROBE_INTERVAL = 1,
   GYRE_MOST_PROBES = 10,
 };
+
+_Static_assert(GYRE_MOST_READS + 1 <= GYRE_TURN_EVENTS, "a turn has room for all that is read, and for the end of a write");
+_Static_assert(GYRE_MOST_READS * GYRE_BIG_READ / GYRE_SLAB_BYTES < GYRE_TURN_SLABS, "a turn has slabs for all that is read");
 
 static gyre_stream_t* gyre__arg_stream(gyre_args_t* args, size_t index) {
   return (gyre_stream_t*)gyre__arg_handle(args, index, GYRE_STREAM);
@@ -91,7 +92,7 @@ static bool gyre__read_once(gyre_stream_t* stream) {
 }
 
 static void gyre__read(gyre_stream_t* stream) {
-  for (int left = GYRE_MOST_READS; left > 0 && gyre__has_room(stream->handle.env); left--) {
+  for (int left = stream->handle.env->reads_a_turn; left > 0; left--) {
     if (!gyre__read_once(stream)) return;
   }
 }
