@@ -78,8 +78,7 @@ void gyre__handle_close(gyre_handle_t* handle) {
   /* Of a descriptor that somebody else has a copy of, the set would go on telling. */
   gyre__watch(handle, 0);
   gyre__handle_free(handle);
-  /* The process's own stay open. */
-  if (fd > STDERR_FILENO) close(fd);
+  if (fd >= 0) close(fd);
 }
 
 static napi_value gyre_close(napi_env napi, napi_callback_info info) {

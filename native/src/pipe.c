@@ -118,7 +118,7 @@ static int gyre__pipe_reopen(int fd, const gyre_pipe_t* pipe) {
     return UV_ENOTSUP;
   }
   if (own > GYRE_LAST_STDIO) return own;
-  /* Those are never closed. */
+  /* The program has closed a standard stream, and may open it again. */
   int moved = fcntl(own, F_DUPFD_CLOEXEC, GYRE_LAST_STDIO + 1);
   int error = moved < 0 ? -errno : 0;
   close(own);

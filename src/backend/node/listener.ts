@@ -6,7 +6,7 @@ import type { SocketAddress } from '../../base/address.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
 import { isSocket, NodeStream, toAddress } from './stream.ts';
-import { takeDescriptor } from './taken.ts';
+import { takeSocket } from './taken.ts';
 import { explainBind, isAbstract, removeStale, SocketFile } from './unix-path.ts';
 
 /** What is served already: each of its connections would get two protocols. */
@@ -83,7 +83,7 @@ export class NodeListener implements RawListener {
   #tryToListen(options: ListenOptions & { fd?: number }): void {
     this.#server.listen(options);
     if (!this.#server.listening) return;
-    if (options.fd !== undefined) takeDescriptor(options.fd, this.#server);
+    if (options.fd !== undefined) takeSocket(options.fd, this.#server);
     if (options.path !== undefined) this.#file = new SocketFile(options.path);
     this.#bound();
   }

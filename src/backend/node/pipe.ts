@@ -143,6 +143,20 @@ function isStdio(stream: object): boolean {
   return stream === process.stdin || stream === process.stdout || stream === process.stderr;
 }
 
+/** Where the program has closed a standard stream, what is opened next gets its number, under which libuv never closes it. */
+function openAboveStdio(path: string, flags: number): number {
+  const low: number[] = [];
+  try {
+    for (;;) {
+      const fd = openSync(path, flags);
+      if (fd > LAST_STDIO) return fd;
+      low.push(fd);
+    }
+  } finally {
+    for (const fd of low) closeSync(fd);
+  }
+}
+
 /** The class is not exported. */
 export function isFileHandle(pipe: object): pipe is promises.FileHandle {
   return pipe.constructor?.name === 'FileHandle' && 'fd' in pipe && 'datasync' in pipe;
@@ -158,7 +172,7 @@ function fromFileHandle(handle: promises.FileHandle, direction: Direction): Read
   const access = accessOf(handle.fd);
   if (access !== null && access !== 'both' && access !== direction) return null;
   const mode = direction === 'read' ? constants.O_RDONLY : constants.O_WRONLY;
-  const fd = openSync(`/dev/fd/${handle.fd}`, mode | constants.O_NONBLOCK | constants.O_NOCTTY);
+  const fd = openAboveStdio(`/dev/fd/${handle.fd}`, mode | constants.O_NONBLOCK | constants.O_NOCTTY);
   let stream: Readable | Writable | null = null;
   try {
     stream = fromDescriptor(fd, direction);

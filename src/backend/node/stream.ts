@@ -8,7 +8,7 @@ import { InvalidStateError } from '../../base/errors.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
 import { ReadSide } from './read-side.ts';
-import { takeDescriptor } from './taken.ts';
+import { takeSocket } from './taken.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -144,12 +144,12 @@ function fromDescriptor(fd: number): Socket {
   if (!Number.isInteger(fd) || fd < 0 || !isSocket(fd))
     throw invalidArgType('sock', fd, 'the descriptor of a socket');
   const socket = open(fd);
+  takeSocket(fd, socket);
   if (socket.remoteAddress === undefined && !isUnix(socket)) {
     // Node gives no descriptor back. Not as what is wrong with the argument, which would leave it to its owner.
     socket.destroy();
     throw Object.assign(new Error('getpeername ENOTCONN'), NOT_CONNECTED);
   }
-  takeDescriptor(fd, socket);
   return socket;
 }
 

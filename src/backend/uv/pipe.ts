@@ -28,23 +28,43 @@ const ENOTSUP = -95;
  * @param given the same, or the descriptor of a socket of ours
  */
 export function openPipe(pipe: unknown, given: unknown, direction: Direction): RawStream | null {
-  if (isDescriptor(given)) return fromDescriptor(pipe, given, direction);
+  if (isDescriptor(given)) {
+    if (given > LAST_STDIO) return open(pipe, given, direction, 'taken');
+    return given === pipe ? openStdio(given, direction) : openLowSocket(pipe, given, direction);
+  }
   if (typeof given !== 'object' || given === null || !isFileHandle(given)) return null;
-  const opened = open(pipe, given.fd, direction, true);
+  const opened = open(pipe, given.fd, direction, 'lent');
   // It would close its descriptor under us, at the latest when it is collected: we have another one.
   if (opened !== null) given.close().catch(() => {});
   return opened;
 }
 
-function fromDescriptor(pipe: unknown, fd: number, direction: Direction): UvPipe | null {
-  if (fd <= LAST_STDIO && isStdioTaken(fd, direction)) throw takenAlready(pipe);
-  return open(pipe, fd, direction, false);
+function openStdio(fd: number, direction: Direction): UvPipe | null {
+  if (isStdioTaken(fd, direction)) throw takenAlready(fd);
+  // The program has closed the standard stream, and its number is that of a socket now.
+  if (addon().usesDescriptor(fd)) throw ownedAlready(fd);
+  return open(fd, fd, direction, 'stdio');
 }
 
-/** @param lent it stays its owner's, who closes it */
-function open(pipe: unknown, fd: number, direction: Direction, lent: boolean): UvPipe | null {
-  const id = addon().pipeOpen(fd, direction === 'write', lent);
-  if (id >= 0) return new UvPipe(id, pipe, direction, fd <= LAST_STDIO ? fd : null);
+/** A socket of ours has got the number of a standard stream, which the program has closed: it goes on with another number. */
+function openLowSocket(pipe: unknown, fd: number, direction: Direction): UvPipe | null {
+  const opened = open(pipe, fd, direction, 'lent');
+  if (opened !== null) addon().closeFd(fd);
+  return opened;
+}
+
+/**
+ * @param how `taken`: the descriptor becomes the handle's. The others keep it open, and the handle gets one of its own: `lent` stays its
+ *   owner's, who closes it; `stdio` is the process's for all its life
+ */
+function open(
+  pipe: unknown,
+  fd: number,
+  direction: Direction,
+  how: 'taken' | 'lent' | 'stdio',
+): UvPipe | null {
+  const id = addon().pipeOpen(fd, direction === 'write', how === 'lent');
+  if (id >= 0) return new UvPipe(id, pipe, direction, how === 'stdio' ? fd : null);
   switch (id) {
     case ENOTSUP:
       return null;
@@ -52,10 +72,14 @@ function open(pipe: unknown, fd: number, direction: Direction, lent: boolean): U
     case EINVAL:
       throw notAPipe(pipe, direction);
     case EEXIST:
-      throw new InvalidStateError(`descriptor ${fd} belongs to a transport or server`);
+      throw ownedAlready(fd);
     default:
       throw systemError(id, 'open');
   }
+}
+
+function ownedAlready(fd: number): InvalidStateError {
+  return new InvalidStateError(`descriptor ${fd} belongs to a transport or server`);
 }
 
 class UvPipe extends UvStream {
