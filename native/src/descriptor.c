@@ -11,6 +11,7 @@ int gyre__set(int fd, int level, int option, int value) {
 
 int gyre__never_block(int fd) {
   int flags = fcntl(fd, F_GETFL);
+  if (flags >= 0 && (flags & O_NONBLOCK)) return 0;
   return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
 }
 

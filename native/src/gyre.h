@@ -55,6 +55,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <uv.h>
 
 enum gyre_event_kind {
@@ -136,7 +137,8 @@ typedef struct {
   napi_ref data;
   size_t offset;
   size_t size;
-  ino_t inode; /* of a pipe: what it was opened with */
+  ino_t inode;       /* of a pipe: what it was opened with */
+  bool lacks_nowait; /* of a file: RWF_NOWAIT was refused */
 } gyre_stream_t;
 
 /* One for each copy of gyre's JavaScript in each environment: the main thread, each worker. */
@@ -296,6 +298,13 @@ extern const gyre_export_t gyre_set_exports[];
 extern const gyre_export_t gyre_pipe_exports[];
 extern const gyre_export_t gyre_socket_exports[];
 
+/* pipe.c */
+/*
+ * A pipe, FIFO or terminal that does not block, opened anew and blocking, for a program that expects that; the caller closes it.
+ * -1: it blocks already, or cannot be opened anew.
+ */
+int gyre__blocking_copy(int fd);
+
 /* socket.c */
 /* Closes what JavaScript has left open: with a worker's end nobody else would. */
 void gyre__sockets_end(gyre_env_t* env);
@@ -305,9 +314,15 @@ bool gyre__disown(gyre_env_t* env, int fd);
 /* descriptor.c */
 /* These two: 0, or an error. */
 int gyre__set(int fd, int level, int option, int value);
+/* Sets O_NONBLOCK where it is missing. */
 int gyre__never_block(int fd);
 /* A connected TCP socket ends by RST as soon as it is closed. */
 void gyre__reset_at_close(int fd);
+
+/* file.c */
+/* These two: how many bytes, or -1 and errno. They never wait. */
+ssize_t gyre__file_read(gyre_stream_t* stream, const uv_buf_t* buf);
+ssize_t gyre__file_write(gyre_stream_t* stream, const struct iovec* parts, int count);
 
 /* stream.c */
 /* Of a descriptor that does not block, which is closed with it. NULL without memory, and then it is still the caller's. */

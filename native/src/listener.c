@@ -75,6 +75,8 @@ static bool gyre__accept_one(gyre_listener_t* listener) {
 
 static void gyre__on_listener(gyre_handle_t* handle, uint32_t events) {
   (void)events;
+  /* A child that shares it may have made it block, and accept4() has no flag against that. */
+  (void)gyre__never_block(handle->fd);
   for (int left = GYRE_MOST_ACCEPTS; left > 0; left--) {
     if (!gyre__accept_one((gyre_listener_t*)handle)) return;
   }

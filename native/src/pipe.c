@@ -9,8 +9,11 @@
  *   descriptor 0, 1, 2    the process's own for all its life: a second number is the handle's
  *   any other that blocks what was opened anew takes its number
  *   that does not block   as it is: whoever shares it lives with that already
- *   a socket              cannot be opened anew: it does not block from now on, as for every event loop
+ *   a socket              cannot be opened anew, and goes on blocking: MSG_DONTWAIT reads and writes it
  *   lent                  stays its owner's, who closes it: a second number is the handle's
+ *
+ * file.c reads and writes them. A child that gets a descriptor which does not block as one of its standard streams gets it opened anew,
+ * too, and blocking: most programs expect nothing else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -104,6 +107,12 @@ static bool gyre__end_is_lost(int fd) {
   return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP);
 }
 
+/* Above those of the process itself, which are never closed; or an error. */
+static int gyre__second_number(int fd) {
+  int second = fcntl(fd, F_DUPFD_CLOEXEC, GYRE_LAST_STDIO + 1);
+  return second < 0 ? -errno : second;
+}
+
 /* Opens it anew, not blocking: a descriptor above those of the process itself, or an error; UV_ENOTSUP: it would not be the same. */
 static int gyre__pipe_reopen(int fd, const gyre_pipe_t* pipe) {
   if (pipe->kind != GYRE_FIFO && pipe->kind != GYRE_TERMINAL) return UV_ENOTSUP;
@@ -118,11 +127,21 @@ static int gyre__pipe_reopen(int fd, const gyre_pipe_t* pipe) {
     return UV_ENOTSUP;
   }
   if (own > GYRE_LAST_STDIO) return own;
-  /* The program has closed a standard stream, and may open it again. */
-  int moved = fcntl(own, F_DUPFD_CLOEXEC, GYRE_LAST_STDIO + 1);
-  int error = moved < 0 ? -errno : 0;
+  int moved = gyre__second_number(own);
   close(own);
-  return error == 0 ? moved : error;
+  return moved;
+}
+
+int gyre__blocking_copy(int fd) {
+  gyre_pipe_t pipe;
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || !(flags & O_NONBLOCK)) return -1;
+  if (gyre__pipe_look(fd, (flags & O_ACCMODE) == O_WRONLY, &pipe) != 0) return -1;
+  int own = gyre__pipe_reopen(fd, &pipe);
+  if (own < 0) return -1;
+  if (fcntl(own, F_SETFL, flags & ~O_NONBLOCK) == 0) return own;
+  close(own);
+  return -1;
 }
 
 /* The handle's descriptor: `fd`, or one to be closed where it comes to no handle; or an error. UV_ENOTSUP: it is better left to Node. */
@@ -131,11 +150,9 @@ static int gyre__pipe_descriptor(int fd, bool lent, const gyre_pipe_t* pipe) {
   int own = gyre__pipe_reopen(fd, pipe);
   if (lent) {
     /* Nobody shares what is about to be closed. */
-    if (own != UV_ENOTSUP) return own;
-    own = fcntl(fd, F_DUPFD_CLOEXEC, GYRE_LAST_STDIO + 1);
-    return own < 0 ? -errno : own;
+    return own == UV_ENOTSUP ? gyre__second_number(fd) : own;
   }
-  if (fd <= GYRE_LAST_STDIO) return own < 0 ? UV_ENOTSUP : own;
+  if (fd <= GYRE_LAST_STDIO) return own >= 0 ? own : pipe->kind == GYRE_SOCKET ? gyre__second_number(fd) : UV_ENOTSUP;
   /* Another user's terminal, say, or no /proc. A terminal is always shared; Node writes it as it is. */
   if (own < 0) return pipe->kind == GYRE_TERMINAL ? UV_ENOTSUP : fd;
   int flags = fcntl(fd, F_GETFD);
@@ -147,9 +164,22 @@ static int gyre__pipe_descriptor(int fd, bool lent, const gyre_pipe_t* pipe) {
 
 /* --- for JavaScript --- */
 
-/* Linux tells the last writer of a FIFO that nobody reads any more; of sockets the peer's end tells. */
+/* Whether a standard stream of the process is open on it. */
+static bool gyre__is_stdio(const gyre_pipe_t* pipe) {
+  struct stat facts;
+  for (int fd = 0; fd <= GYRE_LAST_STDIO; fd++) {
+    if (fstat(fd, &facts) == 0 && S_ISSOCK(facts.st_mode) && facts.st_ino == pipe->inode) return true;
+  }
+  return false;
+}
+
+/*
+ * Linux tells the last writer of a FIFO that nobody reads any more; of sockets the peer's end tells. What comes by the socket of a standard
+ * stream is for whoever reads stdin.
+ */
 static bool gyre__pipe_tells(const gyre_pipe_t* pipe) {
-  return pipe->kind == GYRE_SOCKET || (pipe->kind == GYRE_FIFO && (pipe->flags & O_ACCMODE) == O_WRONLY);
+  if (pipe->kind == GYRE_SOCKET) return !gyre__is_stdio(pipe);
+  return pipe->kind == GYRE_FIFO && (pipe->flags & O_ACCMODE) == O_WRONLY;
 }
 
 static enum gyre_stream_type gyre__pipe_type(const gyre_pipe_t* pipe) {
@@ -164,7 +194,7 @@ static int gyre__pipe_open(gyre_env_t* env, int fd, bool write, bool lent) {
   if (!lent && fd > GYRE_LAST_STDIO && gyre__is_taken(env, fd)) return UV_EEXIST;
   int own = gyre__pipe_descriptor(fd, lent, &pipe);
   if (own < 0) return own;
-  error = gyre__never_block(own);
+  error = pipe.kind == GYRE_SOCKET ? 0 : gyre__never_block(own);
   gyre_stream_t* stream = error == 0 ? gyre__stream_new(env, own, gyre__pipe_type(&pipe)) : NULL;
   if (stream == NULL) {
     if (own != fd) close(own);

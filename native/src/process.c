@@ -96,8 +96,8 @@ static void gyre__child_descriptors(gyre_spawn_t* spawn) {
     } else if (dup2(from, fd) < 0) {
       gyre__child_fail(spawn, GYRE_AT_DESCRIPTORS);
     }
-    /* Programs do not expect their standard streams to be non-blocking. */
-    if (fd <= 2) {
+    /* Programs do not expect their standard streams to be non-blocking. Who shares a socket has MSG_DONTWAIT. */
+    if (fd <= STDERR_FILENO) {
       int flags = fcntl(fd, F_GETFL);
       if (flags >= 0 && (flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
     }
@@ -144,18 +144,31 @@ __attribute__((noinline)) static pid_t gyre__vfork(gyre_spawn_t* spawn) {
   return pid;
 }
 
+/* Whoever shares a pipe that does not block goes on without blocking: the child gets it opened anew. `copies` are closed behind the spawn. */
+static void gyre__copy_stdio(gyre_spawn_t* spawn, int copies[STDERR_FILENO + 1]) {
+  for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+    copies[fd] = fd < spawn->fd_count && spawn->fds[fd] >= 0 ? gyre__blocking_copy(spawn->fds[fd]) : -1;
+    if (copies[fd] >= 0) spawn->fds[fd] = copies[fd];
+  }
+}
+
 static void gyre__reap(pid_t pid) {
   while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
 }
 
 static int gyre__spawn(gyre_spawn_t* spawn, pid_t* result) {
   sigset_t all, before;
+  int copies[STDERR_FILENO + 1];
+  gyre__copy_stdio(spawn, copies);
   sigfillset(&all);
   /* A handler of ours must not run in the child, in our memory. */
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pid_t pid = gyre__vfork(spawn);
   int error = pid < 0 ? errno : spawn->error;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+  for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+    if (copies[fd] >= 0) close(copies[fd]);
+  }
   if (pid > 0 && error != 0) gyre__reap(pid);
   *result = pid;
   return error == 0 ? 0 : -error;

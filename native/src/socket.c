@@ -206,6 +206,9 @@ static napi_value gyre_socket_accept(napi_env napi, napi_callback_info info) {
   struct sockaddr_storage address;
   socklen_t length;
   int accepted;
+  /* A child that shares it may have made it block, and accept4() has no flag against that. */
+  int error = gyre__never_block(fd);
+  if (error != 0) return gyre__int(&args, error);
   do {
     length = sizeof(address);
     memset(&address, 0, sizeof(address));

@@ -5,7 +5,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "gyre.h"
@@ -47,10 +46,10 @@ static bool gyre__direct_buffer(gyre_stream_t* stream, uv_buf_t* buf) {
   return found && buf->len > 0;
 }
 
-static ssize_t gyre__receive(const gyre_stream_t* stream, const uv_buf_t* buf) {
+static ssize_t gyre__receive(gyre_stream_t* stream, const uv_buf_t* buf) {
   ssize_t count;
   do {
-    count = stream->type == GYRE_FILE ? read(stream->handle.fd, buf->base, buf->len)
+    count = stream->type == GYRE_FILE ? gyre__file_read(stream, buf)
                                       : recv(stream->handle.fd, buf->base, buf->len, MSG_DONTWAIT);
   } while (count < 0 && errno == EINTR);
   return count;
@@ -128,11 +127,11 @@ static napi_value gyre_read_stop(napi_env napi, napi_callback_info info) {
 /* --- writing --- */
 
 /* How many bytes the kernel takes now, or an error. */
-static int64_t gyre__send(const gyre_stream_t* stream, struct iovec* parts, int count) {
+static int64_t gyre__send(gyre_stream_t* stream, struct iovec* parts, int count) {
   ssize_t sent;
   do {
     if (stream->type == GYRE_FILE) {
-      sent = count == 1 ? write(stream->handle.fd, parts->iov_base, parts->iov_len) : writev(stream->handle.fd, parts, count);
+      sent = gyre__file_write(stream, parts, count);
     } else if (count == 1) {
       sent = send(stream->handle.fd, parts->iov_base, parts->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
     } else {
@@ -144,7 +143,7 @@ static int64_t gyre__send(const gyre_stream_t* stream, struct iovec* parts, int 
   return errno == EAGAIN || errno == ENOBUFS ? 0 : -errno;
 }
 
-static napi_value gyre__try(gyre_args_t* args, const gyre_stream_t* stream, struct iovec* parts, int count) {
+static napi_value gyre__try(gyre_args_t* args, gyre_stream_t* stream, struct iovec* parts, int count) {
   if (stream == NULL || args->failed) return gyre__int(args, UV_EBADF);
   /* Parts of two writes would mix. */
   if (stream->data != NULL) return gyre__int(args, UV_EBUSY);

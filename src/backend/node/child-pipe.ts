@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { AF_UNIX } from '../../base/constants.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
+import { keepNonBlocking, share, unshare } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -18,6 +19,7 @@ export class ChildOutput extends ReadSide implements RawStream {
     super(socket);
     this.#socket = socket;
     socket.unref?.();
+    share(socket);
     socket.on('close', () => {
       this.closed = true;
     });
@@ -60,6 +62,7 @@ export class ChildInput implements RawStream {
     this.#watched = whole !== null;
     this.#socket = whole ?? half;
     this.#socket.unref?.();
+    share(this.#socket);
     this.#socket.on('error', this.#onError);
     this.#socket.on('end', this.#readerGone);
     this.#socket.on('close', this.#onClose);
@@ -79,6 +82,7 @@ export class ChildInput implements RawStream {
 
   write(chunks: Uint8Array[]): boolean {
     const socket = this.#socket;
+    keepNonBlocking(socket);
     socket.cork();
     for (const chunk of chunks) socket.write(chunk);
     socket.uncork();
@@ -133,6 +137,7 @@ export class ChildInput implements RawStream {
   };
 
   #onClose = (): void => {
+    unshare(this.#socket);
     this.#close = 'held';
     if (this.#events !== null) this.#tell();
   };

@@ -5,6 +5,7 @@ import { createServer, Server } from 'node:net';
 import type { SocketAddress } from '../../base/address.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
+import { share, unshare } from './non-blocking.ts';
 import { isSocket, NodeStream, toAddress } from './stream.ts';
 import { takeSocket } from './taken.ts';
 import { explainBind, isAbstract, removeStale, SocketFile } from './unix-path.ts';
@@ -33,6 +34,7 @@ export class NodeListener implements RawListener {
     this.#server = server;
     this.#events = events;
     server.on('connection', (socket: Socket) => this.#accept(socket, adopted !== null));
+    if (adopted !== null || target.address === null) share(server);
     if (adopted !== null) {
       server.on('error', (error) => events.onError(error));
       this.#bound();
@@ -55,6 +57,7 @@ export class NodeListener implements RawListener {
     this.#probe?.cancel();
     // It may listen anew.
     taken.delete(this.#server);
+    unshare(this.#server);
     if (this.#file === null) this.#server.close();
     else this.#file.closeServer(this.#server);
   }

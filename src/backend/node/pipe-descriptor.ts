@@ -10,9 +10,15 @@ const ACCESS_MASK = 3;
 
 /** How a descriptor is open; null where the system does not say. */
 export function accessOf(fd: number): Access | null {
+  const flags = flagsOf(fd);
+  return flags === null ? null : (ACCESS[flags & ACCESS_MASK] ?? null);
+}
+
+/** The flags with which a descriptor is open, as of `fcntl(F_GETFL)`; null where the system does not say. */
+export function flagsOf(fd: number): number | null {
   try {
     const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
-    return flags === undefined ? null : (ACCESS[Number.parseInt(flags, 8) & ACCESS_MASK] ?? null);
+    return flags === undefined ? null : Number.parseInt(flags, 8);
   } catch {
     return null;
   }

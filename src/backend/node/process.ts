@@ -16,6 +16,8 @@ import type {
   SpawnTarget,
 } from '../backend.ts';
 import { ChildInput, ChildOutput } from './child-pipe.ts';
+import { Inherited, missingDescriptor } from './inherited.ts';
+import { keepAllNonBlocking } from './non-blocking.ts';
 import { SocketPair } from './socket-pair.ts';
 
 const STDIO_NAMES = ['options.stdin', 'options.stdout', 'options.stderr'] as const;
@@ -39,11 +41,12 @@ const POLLS_AFTER_EXIT = 8;
 type Target = SpawnTarget & { cwd: string | null };
 
 /** What node:child_process takes for one descriptor. */
-type NodeStdio = 'pipe' | 'ignore' | 'inherit' | number | Socket;
+type NodeStdio = 'pipe' | 'ignore' | number | Socket;
 
 class Spawning implements RawRequest {
   readonly #target: Target;
   readonly #events: SpawnEvents;
+  readonly #inherited: Inherited | null = null;
   #pairing: SocketPair | null = null;
   #child: NodeProcess | null = null;
   #cancelled: boolean = false;
@@ -51,25 +54,29 @@ class Spawning implements RawRequest {
   constructor(target: Target, events: SpawnEvents) {
     this.#target = target;
     this.#events = events;
-    const stdio = target.stdio.map(toNodeStdio);
-    const exhausted = lackOfDescriptors(target);
-    if (exhausted !== null) process.nextTick(() => this.#fail(exhausted));
-    else if (target.stdio[2].kind === 'stdout') this.#spawnWithPair(stdio);
-    else this.#spawn(stdio, null);
+    let failure = lackOfDescriptors(target);
+    if (failure === null) {
+      this.#inherited = new Inherited();
+      failure = missingDescriptor(target);
+    }
+    if (failure !== null) process.nextTick(() => this.#fail(failure));
+    else if (target.stdio[2].kind === 'stdout') this.#spawnWithPair();
+    else this.#spawn(target.stdio.map(this.#nodeStdio), null);
   }
 
   cancel(): void {
     this.#cancelled = true;
     this.#pairing?.cancel();
     this.#child?.abandon();
+    this.#inherited?.close();
   }
 
   /** Node makes each pipe for one descriptor: one that is stdout and stderr at once has to be ours. */
-  #spawnWithPair(stdio: NodeStdio[]): void {
+  #spawnWithPair(): void {
     this.#pairing = new SocketPair({
       onPair: (near, far) => {
         try {
-          this.#spawn([stdio[0] as NodeStdio, far, far], near);
+          this.#spawn([this.#nodeStdio(this.#target.stdio[0], 0), far, far], near);
         } finally {
           far.destroy();
         }
@@ -93,6 +100,9 @@ class Spawning implements RawRequest {
       // Of the system's errors, Node throws some and emits others.
       process.nextTick(() => this.#fail(error as Error));
       return;
+    } finally {
+      this.#inherited?.close();
+      keepAllNonBlocking();
     }
     if (child.pid === undefined) {
       output?.destroy();
@@ -107,9 +117,37 @@ class Spawning implements RawRequest {
     });
   }
 
+  /** What node:child_process takes for one of the target's descriptors. */
+  #nodeStdio = (kind: SpawnStdio, fd: number): NodeStdio => {
+    const inherited = this.#inherited as Inherited;
+    switch (kind.kind) {
+      case 'null':
+        return 'ignore';
+      case 'fd':
+        return inherited.blocking(kind.fd);
+      case 'inherit':
+        return inherited.blocking(fd);
+      case 'stream': {
+        const own = descriptorOf(kind.stream);
+        const copy = own < 0 ? own : inherited.blocking(own);
+        return copy === own ? (kind.stream as Socket) : copy;
+      }
+      default:
+        return 'pipe';
+    }
+  };
+
   #fail(error: Error): void {
+    this.#inherited?.close();
     if (!this.#cancelled) this.#events.onError(explain(error, this.#target));
   }
+}
+
+/** The descriptor of a stream of Node's or a FileHandle; -1 where it does not tell. */
+function descriptorOf(stream: unknown): number {
+  const { fd, _handle } = stream as { fd?: unknown; _handle?: { fd?: unknown } | null };
+  const own = fd ?? _handle?.fd;
+  return typeof own === 'number' ? own : -1;
 }
 
 /** Node takes no empty command, but a shell does: a blank is as little. */
@@ -206,21 +244,6 @@ class NodeProcess implements RawProcess {
 }
 
 const NAMED_SIGNALS: ReadonlySet<number> = new Set(Object.values(constants.signals));
-
-function toNodeStdio(kind: SpawnStdio): NodeStdio {
-  switch (kind.kind) {
-    case 'null':
-      return 'ignore';
-    case 'fd':
-      return kind.fd;
-    case 'stream':
-      return kind.stream as Socket;
-    case 'inherit':
-      return 'inherit';
-    default:
-      return 'pipe';
-  }
-}
 
 /** Node takes a stream of its own that has a descriptor, or a FileHandle. */
 function checkStream(name: string, stream: unknown): void {

@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { AF_UNSPEC } from '../../base/constants.ts';
 import type { RawStream, StreamInfo } from '../backend.ts';
+import { share } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
 
 export class ReadPipe extends ReadSide implements RawStream {
@@ -27,7 +28,10 @@ export class ReadPipe extends ReadSide implements RawStream {
     this.#isStdio = isStdio;
     this.#letGo = letGo;
     // The loop keeps the process alive while it runs, and not a moment longer; its pipes do not.
-    if (stream instanceof Socket) stream.unref();
+    if (stream instanceof Socket) {
+      stream.unref();
+      share(stream);
+    }
     this.#info = pipeInfo('read', pipe);
   }
 

@@ -1,6 +1,10 @@
 /** What a Readable of Node's tells, in the order that a raw stream promises. */
 import type { Readable } from 'node:stream';
 import type { StreamEvents } from '../backend.ts';
+import { keepNonBlocking, unshare } from './non-blocking.ts';
+
+/** Bytes. libuv reads as much at once; where it got so much it reads again, without asking whether there is more. */
+const WHOLE_READ = 65_536;
 
 /**
  * Facts. A paused Readable reads on until its buffer is full, and says `end` even though it is paused, when the buffer is empty; a
@@ -36,6 +40,7 @@ export class ReadSide {
 
   readStart(): void {
     this.#reading = true;
+    keepNonBlocking(this.#readable);
     if (this.#end === 'held') process.nextTick(this.#tell);
     else this.#readable.resume();
   }
@@ -54,6 +59,7 @@ export class ReadSide {
   /** Lets go of a Readable that stays open: for us it is closed. */
   protected detach(): void {
     const readable = this.#readable;
+    unshare(readable);
     readable.pause();
     readable.removeListener('data', this.#onData);
     readable.removeListener('error', this.#onError);
@@ -64,6 +70,7 @@ export class ReadSide {
   }
 
   #onData = (data: Buffer): void => {
+    if (data.length === WHOLE_READ) keepNonBlocking(this.#readable);
     if (this.#reading) {
       (this.#events as StreamEvents).onRead(data);
     } else {
@@ -82,6 +89,7 @@ export class ReadSide {
   };
 
   #onClose = (): void => {
+    unshare(this.#readable);
     this.#close = 'held';
     if (this.#events !== null) this.#tell();
   };

@@ -7,6 +7,7 @@ import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
 import { InvalidStateError } from '../../base/errors.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
+import { keepNonBlocking, share } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
 import { takeSocket } from './taken.ts';
 
@@ -54,6 +55,7 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
 
   write(chunks: Uint8Array[]): boolean {
     const socket = this.#socket;
+    keepNonBlocking(socket);
     if (chunks.length === 1) {
       socket.write(chunks[0] as Uint8Array);
     } else {
@@ -132,6 +134,7 @@ export function adoptSocket(sock: unknown): NodeStream {
   socket.once('close', () => taken.delete(socket));
   socket.allowHalfOpen = true;
   socket.setNoDelay(true);
+  share(socket);
   return new NodeStream(socket, isUnix(socket) ? { sockname: null, peername: null } : null);
 }
 

@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream';
 import { Duplex } from 'node:stream';
 import { ReadStream, WriteStream } from 'node:tty';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
+import { keepNonBlocking, share, unshare } from './non-blocking.ts';
 import { pipeInfo } from './read-pipe.ts';
 
 /** Of Linux and of macOS. */
@@ -45,7 +46,9 @@ export class WritePipe implements RawStream {
     this.#info = pipeInfo('write', pipe);
     stream.on('error', this.#onError);
     stream.on('close', this.#onClose);
-    if (isStdio || !(stream instanceof Socket)) return;
+    if (!(stream instanceof Socket)) return;
+    share(stream);
+    if (isStdio) return;
     stream.unref();
     if (stream.readable && !isTerminal(stream)) this.#watch(stream);
   }
@@ -66,6 +69,7 @@ export class WritePipe implements RawStream {
       this.#failed(brokenPipe());
       return false;
     }
+    keepNonBlocking(stream);
     const id = ++this.#writes;
     const last = chunks.length - 1;
     stream.cork();
@@ -157,6 +161,7 @@ export class WritePipe implements RawStream {
   };
 
   #onClose = (): void => {
+    unshare(this.#stream);
     if (this.#close === 'none') this.#close = 'held';
     this.#tell();
   };
@@ -178,6 +183,7 @@ export class WritePipe implements RawStream {
   /** Lets go of a stream that stays open: for us it is closed. */
   #detach(): void {
     const stream = this.#stream;
+    unshare(stream);
     stream.removeListener('close', this.#onClose);
     // What Node has still to write may fail, and that must not end the process.
     if (stream.writableLength === 0) stream.removeListener('error', this.#onError);

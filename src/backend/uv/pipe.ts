@@ -2,6 +2,8 @@
  * One direction of a pipe, FIFO, socket or terminal, by its descriptor, as a raw stream. native/src/pipe.c decides which descriptor the
  * handle gets, and what is none.
  */
+import { Socket } from 'node:net';
+import { isatty } from 'node:tty';
 import { InvalidStateError } from '../../base/errors.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
 import { isFileHandle, notAPipe, takenAlready } from '../node/pipe.ts';
@@ -28,9 +30,10 @@ const ENOTSUP = -95;
  * @param given the same, or the descriptor of a socket of ours
  */
 export function openPipe(pipe: unknown, given: unknown, direction: Direction): RawStream | null {
+  if (isUnusedStdio(given, direction)) return openStdio(pipe, given.fd, direction);
   if (isDescriptor(given)) {
     if (given > LAST_STDIO) return open(pipe, given, direction, 'taken');
-    return given === pipe ? openStdio(given, direction) : openLowSocket(pipe, given, direction);
+    return given === pipe ? openStdio(pipe, given, direction) : openLowSocket(pipe, given, direction);
   }
   if (typeof given !== 'object' || given === null || !isFileHandle(given)) return null;
   const opened = open(pipe, given.fd, direction, 'lent');
@@ -39,11 +42,11 @@ export function openPipe(pipe: unknown, given: unknown, direction: Direction): R
   return opened;
 }
 
-function openStdio(fd: number, direction: Direction): UvPipe | null {
-  if (isStdioTaken(fd, direction)) throw takenAlready(fd);
+function openStdio(pipe: unknown, fd: number, direction: Direction): UvPipe | null {
+  if (isStdioTaken(fd, direction)) throw takenAlready(pipe);
   // The program has closed the standard stream, and its number is that of a socket now.
   if (addon().usesDescriptor(fd)) throw ownedAlready(fd);
-  return open(fd, fd, direction, 'stdio');
+  return open(pipe, fd, direction, 'stdio');
 }
 
 /** A socket of ours has got the number of a standard stream, which the program has closed: it goes on with another number. */
@@ -51,6 +54,22 @@ function openLowSocket(pipe: unknown, fd: number, direction: Direction): UvPipe 
   const opened = open(pipe, fd, direction, 'lent');
   if (opened !== null) addon().closeFd(fd);
   return opened;
+}
+
+/**
+ * Whether it is `process.stdin`, `stdout` or `stderr`, a pipe or a socket, which nobody has read, and which has nothing left to
+ * write. Then its descriptor does as well, and a child that shares it cannot make it block for us.
+ */
+function isUnusedStdio(given: unknown, direction: Direction): given is Socket & { fd: number } {
+  if (!(given instanceof Socket) || given.destroyed || isatty((given as { fd?: number }).fd ?? -1))
+    return false;
+  if (direction === 'write') {
+    return (
+      (given === process.stdout || given === process.stderr) && given.writable && given.writableLength === 0
+    );
+  }
+  const isUnread = !given.readableDidRead && given.readableLength === 0 && given.readableFlowing !== true;
+  return given === process.stdin && isUnread && given.readableEncoding === null && !given.readableEnded;
 }
 
 /**

@@ -9,6 +9,8 @@ import type {
   SpawnStdio,
   SpawnTarget,
 } from '../backend.ts';
+import { Inherited, missingDescriptor } from '../node/inherited.ts';
+import { keepAllNonBlocking } from '../node/non-blocking.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
 import { addon, EXITED, register, unregister } from './dispatch.ts';
@@ -55,8 +57,11 @@ export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawReque
 function spawn(target: SpawnTarget, cwd: string | null): UvProcess {
   const env = target.env ?? process.env;
   const [program, args] = target.shell ? ['/bin/sh', ['-c', target.program]] : [target.program, target.args];
+  const inherited = new Inherited();
   const pipes = new Pipes();
   try {
+    const missing = missingDescriptor(target);
+    if (missing !== null) throw missing;
     const fds = pipes.forChild(target.stdio, target.passFds);
     const id = addon().spawn(
       candidates(program as string, env.PATH),
@@ -72,6 +77,8 @@ function spawn(target: SpawnTarget, cwd: string | null): UvProcess {
     return new UvProcess(id, pipes.take());
   } finally {
     pipes.close();
+    inherited.close();
+    keepAllNonBlocking();
   }
 }
 
