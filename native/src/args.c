@@ -77,11 +77,15 @@ char* gyre__arg_string(gyre_args_t* args, size_t index) {
   if (index < args->argc) napi_typeof(napi, args->argv[index], &type);
   if (type == napi_undefined || type == napi_null) return NULL;
   size_t length = 0;
-  bool read = napi_get_value_string_utf8(napi, args->argv[index], NULL, 0, &length) == napi_ok;
-  char* text = read ? gyre__alloc(length + 1) : NULL;
-  if (read && text == NULL) args->no_memory = true;
+  uv_buf_t bytes = {.base = NULL, .len = 0};
+  bool is_text = napi_get_value_string_utf8(napi, args->argv[index], NULL, 0, &length) == napi_ok;
+  bool known = is_text || gyre__bytes(napi, args->argv[index], &bytes);
+  if (!is_text) length = bytes.len;
+  char* text = known ? gyre__alloc(length + 1) : NULL;
+  if (known && text == NULL) args->no_memory = true;
   if (text != NULL) {
-    napi_get_value_string_utf8(napi, args->argv[index], text, length + 1, &length);
+    if (is_text) napi_get_value_string_utf8(napi, args->argv[index], text, length + 1, &length);
+    else if (length > 0) memcpy(text, bytes.base, length);
     if (memchr(text, '\0', length) == NULL) return text;
   }
   free(text);

@@ -139,6 +139,7 @@ typedef struct {
   size_t size;
   ino_t inode;       /* of a pipe: what it was opened with */
   bool lacks_nowait; /* of a file: RWF_NOWAIT was refused */
+  bool growable;     /* a child's pipe that was never full */
 } gyre_stream_t;
 
 /* One for each copy of gyre's JavaScript in each environment: the main thread, each worker. */
@@ -263,7 +264,7 @@ gyre_handle_t* gyre__arg_open(gyre_args_t* args, size_t index);
 /* Of a Uint8Array (so, of a Buffer). Nothing of JavaScript may run before they are used. */
 uv_buf_t gyre__arg_bytes(gyre_args_t* args, size_t index);
 bool gyre__bytes(napi_env napi, napi_value value, uv_buf_t* bytes);
-/* NULL for null and undefined; else to be freed. Text with a NUL in it fails: the system would see half of it. */
+/* Of a string or bytes. NULL for null and undefined; else to be freed. A NUL in it fails: the system would see half of it. */
 char* gyre__arg_string(gyre_args_t* args, size_t index);
 static inline int gyre__arg_error(const gyre_args_t* args) {
   if (!args->failed) return 0;

@@ -323,7 +323,7 @@ static napi_value gyre__pair(napi_env napi, napi_callback_info info, bool socket
   return pair;
 }
 
-/* [ours, the child's], or an error. */
+/* Two sockets that are connected with each other, or an error: for tests. */
 static napi_value gyre_socket_pair(napi_env napi, napi_callback_info info) {
   return gyre__pair(napi, info, true);
 }

@@ -361,6 +361,8 @@ int gyre__stream_open(gyre_env_t* env, int fd) {
   if (error != 0) return error;
   gyre_stream_t* stream = gyre__stream_new(env, fd, type);
   if (stream == NULL) return UV_ENOMEM;
+  /* Only a child's pipe comes here as a file. */
+  stream->growable = type == GYRE_FILE;
   if (type == GYRE_TCP) gyre__set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   return stream->handle.id;
 }

@@ -99,7 +99,7 @@ export interface Addon {
   spawn(
     candidates: string[],
     argv: string[],
-    env: string[],
+    env: (string | Uint8Array)[],
     cwd: string | null,
     fds: Int32Array,
     uid: number,
@@ -108,7 +108,7 @@ export interface Addon {
   ): Id;
   pid(id: Id): number;
   kill(id: Id, signum: number): number;
-  /** `[ours, the child's]`, or an error. */
+  /** Two sockets that are connected with each other, or an error: for tests. */
   socketPair(): [number, number] | number;
   /** `[to read from, to write to]`, or an error. */
   pipe(): [number, number] | number;

@@ -14,6 +14,7 @@ import { keepAllNonBlocking } from '../node/non-blocking.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
 import { addon, EXITED, register, unregister } from './dispatch.ts';
+import { variables } from './environment.ts';
 import { systemError } from './errors.ts';
 import { UvStream } from './stream.ts';
 
@@ -55,7 +56,6 @@ export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawReque
 }
 
 function spawn(target: SpawnTarget, cwd: string | null): UvProcess {
-  const env = target.env ?? process.env;
   const [program, args] = target.shell ? ['/bin/sh', ['-c', target.program]] : [target.program, target.args];
   const inherited = new Inherited();
   const pipes = new Pipes();
@@ -64,9 +64,9 @@ function spawn(target: SpawnTarget, cwd: string | null): UvProcess {
     if (missing !== null) throw missing;
     const fds = pipes.forChild(target.stdio, target.passFds);
     const id = addon().spawn(
-      candidates(program as string, env.PATH),
+      candidates(program as string, (target.env ?? process.env).PATH),
       [target.argv0 ?? (program as string), ...(args as string[])],
-      Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      variables(target.env),
       cwd,
       fds,
       target.uid ?? KEEP_ID,
@@ -139,10 +139,9 @@ class Pipes {
   }
 
   #pipe(fd: number): number {
-    // A socket for stdin, because of a pipe one cannot learn that its reader has gone.
-    const pair = fd === 0 ? addon().socketPair() : addon().pipe();
+    const pair = addon().pipe();
     if (typeof pair === 'number') throw systemError(pair, 'pipe');
-    const [ours, theirs] = pair;
+    const [ours, theirs] = fd === 0 ? [pair[1], pair[0]] : pair;
     this.#theirs.push(theirs);
     const id = addon().open(ours);
     if (id < 0) {

@@ -1,0 +1,70 @@
+/** What children of the native backend have, and those of the portable one cannot have. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { noNative, onUv } from '../helpers/descriptors.ts';
+import { noPython } from '../helpers/unix-pairs.ts';
+import { ChildRecorder, startShell, stdinOf } from './children.ts';
+
+const MEBIBYTE = 1024 * 1024;
+
+test(
+  'a child opens /dev/stdin, /dev/stdout and /dev/stderr anew, because all of them are pipes',
+  { skip: noNative },
+  onUv(async (loop) => {
+    const recorder = await startShell(loop, 'cat /dev/stdin | tee /dev/stderr > /dev/stdout');
+    stdinOf(recorder).write('through');
+    stdinOf(recorder).writeEof();
+    await recorder.untilTold('lost');
+    assert.deepEqual(
+      [recorder.text(1), recorder.text(2), recorder.transport.getReturncode()],
+      ['through', 'through', 0],
+    );
+  }),
+);
+
+test(
+  'the pipes of a child get more room once they were full, and not before',
+  { skip: noNative || noPython },
+  onUv(async (loop) => {
+    const program = `
+import fcntl, os, sys, time
+F_GETPIPE_SZ = 1032
+room = lambda: [fcntl.fcntl(fd, F_GETPIPE_SZ) for fd in (0, 1)]
+first = room()
+sys.stderr.write('ready\\n'); sys.stderr.flush()
+while fcntl.fcntl(0, F_GETPIPE_SZ) == first[0]: time.sleep(0.001)
+os.write(1, bytes(${4 * MEBIBYTE}))
+while fcntl.fcntl(1, F_GETPIPE_SZ) == first[1]: os.write(1, bytes(${MEBIBYTE}))
+sys.stderr.write(str([first, room()]))
+`;
+    const [, recorder] = await loop.subprocessExec(() => new ChildRecorder(), 'python3', ['-c', program]);
+    await recorder.untilTold('data 2');
+    stdinOf(recorder).write(Buffer.alloc(MEBIBYTE));
+    await recorder.untilTold('lost');
+    const [first, then] = [64 * 1024, 256 * 1024];
+    assert.equal(recorder.text(2), `ready\n[[${first}, ${first}], [${then}, ${then}]]`);
+  }),
+);
+
+test('variables that are no UTF-8 reach the child as they are, also beside others that are set', {
+  skip: noNative,
+}, async () => {
+  const program = fileURLToPath(new URL('./environment.child.ts', import.meta.url));
+  // A byte alone, a sequence that breaks off, one that is overlong, a surrogate, and one between others.
+  const values = ['\xff', 'a\xc3', '\xc0\x80b', '\xed\xa0\x80', '\xc3\xa4\xff\xe2\x82\xac'];
+  const octal = (text: string): string =>
+    Array.from(Buffer.from(text, 'latin1'), (byte) => `\\${byte.toString(8)}`).join('');
+  const set = values.map((value, i) => `"RAW_${i}=$(printf '${octal(value)}')"`);
+  const command = `env ${set.join(' ')} "${process.execPath}" --import tsx "${program}"`;
+  const running = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const chunks: Buffer[] = [];
+  running.stdout.on('data', (data) => chunks.push(data));
+  const [code] = await once(running, 'close');
+  const before = values.map((value, i) => `RAW_${i}=${value}`);
+  const after = ['RAW_0=set', ...before.slice(1), 'RAW_new=\xc3\xa4'];
+  assert.equal(Buffer.concat(chunks).toString('latin1'), [...before, ...after, ''].join('\n'));
+  assert.equal(code, 0);
+});
