@@ -37,7 +37,8 @@ import { nameOf, resolveName } from './resolver.ts';
 import { onInterrupt, onSignal, SIGNALS } from './signal.ts';
 import { adoptSocket } from './stream.ts';
 import { isDescriptorTaken } from './taken.ts';
-import { tlsContext, wrapTls } from './tls.ts';
+import { wrapTls } from './tls.ts';
+import { tlsContext } from './tls-context.ts';
 
 /** `SO_REUSEPORT` came with Node 22.12 and 23.1; and only there are several listeners balanced by the kernel. */
 function hasReusePort(): boolean {

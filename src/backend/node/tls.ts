@@ -7,66 +7,13 @@
  * so it never ends. A server's `TLSSocket` without a `tls.Server` leaves looking at the client's certificate to its maker, and
  * tells of its handshake by `secure`, of errors after it by `_tlsError`.
  */
-import { createHash, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { Duplex } from 'node:stream';
-import type {
-  ConnectionOptions,
-  PeerCertificate,
-  SecureContext,
-  TLSSocketOptions,
-  TlsOptions,
-} from 'node:tls';
-import { checkServerIdentity, connect, createSecureContext, TLSSocket } from 'node:tls';
-import { invalidArgType } from '../../base/validate.ts';
-import type { RawTls, TlsContext, TlsEvents, TlsTarget } from '../backend.ts';
-
-/** What the host's TLS is made with: the secure context, made once, and the options that are each session's. */
-interface NodeTlsContext extends TlsContext {
-  readonly secureContext: SecureContext;
-  readonly options: ConnectionOptions & TlsOptions;
-  /** What callbacks among the options threw or answered: not the peer's fault. */
-  readonly ownErrors: WeakSet<Error>;
-}
-
-/** Of a connection or a listening socket, not of TLS. */
-const FOREIGN_OPTIONS: readonly string[] = [
-  'socket',
-  'host',
-  'port',
-  'path',
-  'lookup',
-  'timeout',
-  'handshakeTimeout',
-  'isServer',
-  'server',
-  'onread',
-  'allowHalfOpen',
-  'pauseOnConnect',
-  'noDelay',
-  'keepAlive',
-  'keepAliveInitialDelay',
-  'signal',
-];
-
-const FUNCTIONS: readonly string[] = ['checkServerIdentity', 'SNICallback', 'ALPNCallback', 'pskCallback'];
-
-/** What a server can prove itself with. */
-const SERVER_PROOFS: readonly (keyof TlsOptions)[] = ['cert', 'pfx', 'SNICallback', 'pskCallback'];
-
-export function tlsContext(ssl: unknown, serverSide: boolean): TlsContext {
-  const ownErrors = new WeakSet<Error>();
-  if (isSecureContext(ssl)) {
-    return { serverSide, secureContext: ssl, options: {}, ownErrors } satisfies NodeTlsContext as TlsContext;
-  }
-  const options: ConnectionOptions & TlsOptions = ssl === true ? {} : { ...(ssl as object) };
-  checkTlsOptions(options, serverSide);
-  const secureContext = serverSide
-    ? serverContext(options)
-    : (options.secureContext ?? createSecureContext(options));
-  watchCallbacks(options, ownErrors);
-  return { serverSide, secureContext, options, ownErrors } satisfies NodeTlsContext as TlsContext;
-}
+import type { ConnectionOptions, PeerCertificate, TLSSocketOptions } from 'node:tls';
+import { checkServerIdentity, connect, TLSSocket } from 'node:tls';
+import type { RawTls, TlsEvents, TlsTarget } from '../backend.ts';
+import type { NodeTlsContext } from './tls-context.ts';
 
 export function wrapTls({ context, serverHostname }: TlsTarget, events: TlsEvents): RawTls {
   return new NodeTls(context as NodeTlsContext, serverHostname, events);
@@ -84,7 +31,7 @@ class NodeTls implements RawTls {
     this.#pipe = new CipherPipe((data) => this.#events?.onEncrypted(data));
     const socket = context.serverSide
       ? this.#accept(this.#pipe, context)
-      : connect(clientOptions(context, serverHostname, this.#pipe)).once('secureConnect', this.#onSecure);
+      : this.#connect(this.#pipe, context, serverHostname);
     this.#socket = socket;
     socket.on('data', (data: Buffer) => this.#events?.onDecrypted(data));
     socket.once('end', () => this.#events?.onEnd());
@@ -125,6 +72,14 @@ class NodeTls implements RawTls {
     this.#pipe.destroy();
   }
 
+  #connect(pipe: CipherPipe, context: NodeTlsContext, serverHostname: string | null): TLSSocket {
+    const socket = connect(clientOptions(context, serverHostname, pipe));
+    return socket.once(
+      'secureConnect',
+      this.#guarded(() => this.#onSecure()),
+    );
+  }
+
   #accept(pipe: CipherPipe, { options, secureContext }: NodeTlsContext): TLSSocket {
     // As a `tls.Server` takes them: nothing but these values asks for less.
     const requestCert = options.requestCert === true;
@@ -138,17 +93,33 @@ class NodeTls implements RawTls {
     } as TLSSocketOptions);
     // Errors after the handshake, which Node keeps to itself as long as no `tls.Server` has answered the socket.
     socket.on('_tlsError', this.#onError);
-    socket.once('secure', () => {
-      const error = requestCert ? clientError(socket) : null;
-      socket.authorized = requestCert && error === null;
-      if (error !== null) socket.authorizationError = error.code as unknown as Error;
-      if (error !== null && rejectUnauthorized) this.#fail(error);
-      else this.#onSecure();
-    });
+    // A client of TLS 1.2 could show another certificate. OpenSSL 3 refuses to renegotiate, too, unless it is told otherwise, as by Node.
+    socket.disableRenegotiation?.();
+    socket.on(
+      'secure',
+      this.#guarded(() => {
+        const error = requestCert ? clientError(socket) : null;
+        socket.authorized = requestCert && error === null;
+        if (error !== null) socket.authorizationError = error.code as unknown as Error;
+        if (error !== null && rejectUnauthorized) this.#fail(error);
+        else this.#onSecure();
+      }),
+    );
     return socket;
   }
 
-  #onSecure = (): void => {
+  /** Node would throw it through the middle of the session. */
+  #guarded(listener: () => void): () => void {
+    return () => {
+      try {
+        listener();
+      } catch (error) {
+        this.#fail(error as Error);
+      }
+    };
+  }
+
+  #onSecure(): void {
     const socket = this.#socket;
     const certificate: PeerCertificate | null = socket.getPeerCertificate();
     const extra = {
@@ -159,7 +130,7 @@ class NodeTls implements RawTls {
       compression: null,
     };
     this.#events?.onSecure({ extra });
-  };
+  }
 
   #onWritten = (error?: Error | null): void => {
     if (error === undefined || error === null) this.#events?.onDrained();
@@ -197,57 +168,15 @@ class CipherPipe extends Duplex {
   }
 }
 
-function isSecureContext(ssl: unknown): ssl is SecureContext {
-  return typeof ssl === 'object' && ssl !== null && (ssl as { context?: unknown }).context !== undefined;
-}
-
-function checkTlsOptions(options: ConnectionOptions & TlsOptions, serverSide: boolean): void {
-  const all = options as Record<string, unknown>;
-  for (const name of FOREIGN_OPTIONS) {
-    if (all[name] === undefined) continue;
-    throw invalidArgType(`ssl.${name}`, all[name], 'absent: it is an option of the connection, not of TLS');
-  }
-  for (const name of FUNCTIONS) {
-    if (all[name] !== undefined && typeof all[name] !== 'function') {
-      throw invalidArgType(`ssl.${name}`, all[name], 'a function');
-    }
-  }
-  if (!serverSide) return;
-  if (all.secureContext !== undefined) {
-    throw invalidArgType(
-      'ssl.secureContext',
-      all.secureContext,
-      'absent: give the secure context itself as ssl',
-    );
-  }
-  if (options.ALPNCallback !== undefined && options.ALPNProtocols !== undefined) {
-    throw invalidArgType('ssl.ALPNCallback', options.ALPNCallback, 'absent, as there are ALPNProtocols');
-  }
-  if (SERVER_PROOFS.every((name) => options[name] === undefined)) {
-    throw invalidArgType('ssl.cert', options.cert, 'the certificate of the server');
-  }
-}
-
-/** With what a `tls.Server` adds for itself. */
-function serverContext(options: TlsOptions): SecureContext {
-  return createSecureContext({
-    honorCipherOrder: true,
-    // Without one no session of a client that has shown a certificate can be resumed: OpenSSL refuses them.
-    sessionIdContext: createHash('sha1').update(process.argv.join(' ')).digest('hex').slice(0, 32),
-    ...options,
-  });
-}
-
 function clientOptions(
   { options, secureContext }: NodeTlsContext,
   serverHostname: string | null,
   socket: Duplex,
 ): ConnectionOptions {
   const isAddress = serverHostname !== null && isIP(serverHostname) !== 0;
-  const check = serverHostname === null ? anyName : isAddress ? checkAddress : checkServerIdentity;
   return {
     ...options,
-    checkServerIdentity: options.checkServerIdentity ?? check,
+    checkServerIdentity: options.checkServerIdentity ?? (serverHostname === null ? anyName : checkIdentity),
     secureContext,
     socket,
     // Node takes the name to look for from here; SNI must be no address, which is then looked for as the host.
@@ -283,71 +212,28 @@ function isAboutAnAnswer({ code }: Error & { code?: string }): boolean {
   return code !== undefined && ANSWER_ERRORS.includes(code);
 }
 
-type Callback = (...args: unknown[]) => unknown;
+function anyName(): undefined {}
 
-/**
- * Puts watched callbacks in the place of the given ones: what they fail with is remembered as ours.
- *
- * Facts. What `checkServerIdentity` throws Node does not catch: it is an uncaught exception, thrown through the middle of the
- * session, after which nothing more comes of it.
- */
-function watchCallbacks(options: ConnectionOptions & TlsOptions, ownErrors: WeakSet<Error>): void {
-  const own = (error: unknown, name: string): Error => {
-    const wrapped = error instanceof Error ? error : new Error(`${name} failed`, { cause: error });
-    ownErrors.add(wrapped);
-    return wrapped;
-  };
-  const { SNICallback, checkServerIdentity: check } = options;
-  if (SNICallback !== undefined) {
-    options.SNICallback = (servername, done) => {
-      try {
-        SNICallback(servername, (error, context) => {
-          // Node takes what is no context for none, and shows the client the server's own certificate.
-          const isWrong = Boolean(context) && !isSecureContext(context);
-          const wrong = isWrong ? invalidArgType('context', context, 'a tls.SecureContext') : null;
-          const fault = error ?? wrong;
-          done(fault === null ? null : own(fault, 'SNICallback'), context);
-        });
-      } catch (error) {
-        done(own(error, 'SNICallback'));
-      }
-    };
-  }
-  const { ALPNCallback, pskCallback } = options as Record<string, Callback | undefined>;
-  for (const [name, callback] of Object.entries({ ALPNCallback, pskCallback })) {
-    if (callback === undefined) continue;
-    Object.assign(options, {
-      [name](this: unknown, ...args: unknown[]): unknown {
-        try {
-          return callback.apply(this, args);
-        } catch (error) {
-          throw own(error, name);
-        }
-      },
-    });
-  }
-  if (check !== undefined) {
-    options.checkServerIdentity = (host, certificate) => {
-      try {
-        const answer: unknown = check(host, certificate);
-        return answer ? own(answer, 'checkServerIdentity') : undefined;
-      } catch (error) {
-        return own(error, 'checkServerIdentity');
-      }
-    };
+/** Never throws: see `guardCallbacks()` in tls-context.ts. */
+function checkIdentity(host: string, certificate: PeerCertificate): Error | undefined {
+  try {
+    return isIP(host) === 0 ? checkServerIdentity(host, certificate) : checkAddress(host, certificate);
+  } catch (error) {
+    return notNamed(host, error);
   }
 }
 
-function anyName(): undefined {}
-
-/** Asked of OpenSSL: Node 22.23 finds no IPv6 address in any certificate. */
+/** Asks OpenSSL: Node 22.23 finds no IPv6 address in any certificate. */
 function checkAddress(host: string, certificate: PeerCertificate): Error | undefined {
-  if (new X509Certificate(certificate.raw).checkIP(host) !== undefined) return undefined;
-  const error = checkServerIdentity(host, certificate);
-  if (error !== undefined) return error;
-  return Object.assign(new Error(`${host} is not among the addresses of the certificate`), {
-    code: 'ERR_TLS_CERT_ALTNAME_INVALID',
-  });
+  // A server with a pre-shared key has shown no certificate.
+  const { raw } = certificate as Partial<PeerCertificate>;
+  if (raw !== undefined && new X509Certificate(raw).checkIP(host) !== undefined) return undefined;
+  return checkServerIdentity(host, certificate) ?? notNamed(host);
+}
+
+function notNamed(host: string, cause?: unknown): Error {
+  const error = new Error(`the certificate does not name ${host}`, cause === undefined ? {} : { cause });
+  return Object.assign(error, { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
 }
 
 function ignore(): void {}

@@ -1,0 +1,210 @@
+/** What TLS is made with: `node:tls`'s own options are checked, and taken, once for all sessions. */
+import { constants, createHash } from 'node:crypto';
+import type { ConnectionOptions, SecureContext, TlsOptions } from 'node:tls';
+import { createSecureContext } from 'node:tls';
+import { checkBoolean, invalidArgType } from '../../base/validate.ts';
+import type { TlsContext } from '../backend.ts';
+
+export interface NodeTlsContext extends TlsContext {
+  readonly secureContext: SecureContext;
+  /** The options of each session, with callbacks that never throw. */
+  readonly options: ConnectionOptions & TlsOptions;
+  /** The errors that callbacks among the options threw or answered: the peer did not cause them. */
+  readonly ownErrors: WeakSet<Error>;
+}
+
+/** Options of a connection or a listening socket, not of TLS. */
+const FOREIGN_OPTIONS: readonly string[] = [
+  'socket',
+  'host',
+  'port',
+  'path',
+  'lookup',
+  'timeout',
+  'handshakeTimeout',
+  'isServer',
+  'server',
+  'onread',
+  'allowHalfOpen',
+  'pauseOnConnect',
+  'noDelay',
+  'keepAlive',
+  'keepAliveInitialDelay',
+  'signal',
+];
+
+const FUNCTIONS: readonly string[] = ['checkServerIdentity', 'SNICallback', 'ALPNCallback', 'pskCallback'];
+
+/** Node asks some of these for their truth and compares others with true or false: `1` would mean yes here and no there. */
+const BOOLEANS: readonly string[] = [
+  'requestCert',
+  'rejectUnauthorized',
+  'honorCipherOrder',
+  'requestOCSP',
+  'enableTrace',
+  'allowPartialTrustChain',
+];
+
+/** What a server can prove itself with. */
+const SERVER_PROOFS: readonly (keyof TlsOptions)[] = ['cert', 'pfx', 'SNICallback', 'pskCallback'];
+
+const LONGEST_PROTOCOL_BYTES = 255;
+const LONGEST_SESSION_ID_CONTEXT = 32;
+
+export function tlsContext(ssl: unknown, serverSide: boolean): NodeTlsContext {
+  const ownErrors = new WeakSet<Error>();
+  if (isSecureContext(ssl)) return { serverSide, secureContext: ssl, options: {}, ownErrors };
+  const options: ConnectionOptions & TlsOptions = ssl === true ? {} : { ...(ssl as object) };
+  checkTlsOptions(options, serverSide);
+  copyMutable(options);
+  const secureContext = serverSide
+    ? serverContext(options)
+    : (options.secureContext ?? createSecureContext(options));
+  guardCallbacks(options, ownErrors);
+  return { serverSide, secureContext, options, ownErrors };
+}
+
+function isSecureContext(ssl: unknown): ssl is SecureContext {
+  return typeof ssl === 'object' && ssl !== null && (ssl as { context?: unknown }).context !== undefined;
+}
+
+function checkTlsOptions(options: ConnectionOptions & TlsOptions, serverSide: boolean): void {
+  const all = options as Record<string, unknown>;
+  for (const name of FOREIGN_OPTIONS) {
+    if (all[name] === undefined) continue;
+    throw invalidArgType(`ssl.${name}`, all[name], 'absent: it is an option of the connection, not of TLS');
+  }
+  for (const name of FUNCTIONS) {
+    if (all[name] !== undefined && typeof all[name] !== 'function') {
+      throw invalidArgType(`ssl.${name}`, all[name], 'a function');
+    }
+  }
+  for (const name of BOOLEANS) {
+    if (all[name] !== undefined) checkBoolean(`ssl.${name}`, all[name]);
+  }
+  checkProtocols(all.ALPNProtocols);
+  if (!serverSide) return;
+  if (all.secureContext !== undefined) {
+    throw invalidArgType(
+      'ssl.secureContext',
+      all.secureContext,
+      'absent: give the secure context itself as ssl',
+    );
+  }
+  if (options.ALPNCallback !== undefined && options.ALPNProtocols !== undefined) {
+    throw invalidArgType('ssl.ALPNCallback', options.ALPNCallback, 'absent, as there are ALPNProtocols');
+  }
+  if (SERVER_PROOFS.every((name) => options[name] === undefined)) {
+    throw invalidArgType('ssl.cert', options.cert, 'the certificate of the server');
+  }
+}
+
+/** Node ignores a list that is none, and finds a wrong name only when a peer connects. */
+function checkProtocols(protocols: unknown): void {
+  if (protocols === undefined || ArrayBuffer.isView(protocols)) return;
+  if (Array.isArray(protocols) && protocols.every(isProtocol)) return;
+  const accepted = `an array of names of 1 to ${LONGEST_PROTOCOL_BYTES} bytes, or the bytes of such a list`;
+  throw invalidArgType('ssl.ALPNProtocols', protocols, accepted);
+}
+
+function isProtocol(name: unknown): boolean {
+  return typeof name === 'string' && name !== '' && Buffer.byteLength(name) <= LONGEST_PROTOCOL_BYTES;
+}
+
+/** Copies the options that later sessions read again: their owner may change them after the call. */
+function copyMutable(options: ConnectionOptions & TlsOptions): void {
+  const { ALPNProtocols: protocols, session } = options;
+  if (Array.isArray(protocols)) options.ALPNProtocols = [...protocols];
+  else if (protocols !== undefined) options.ALPNProtocols = bytesOf(protocols as Uint8Array);
+  if (ArrayBuffer.isView(session)) options.session = bytesOf(session);
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
+  return Buffer.from(new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+/**
+ * The secure context of a server, with what a `tls.Server` adds for itself.
+ *
+ * Facts. OpenSSL resumes the session of a client that has shown a certificate if the session id contexts are the same, and verifies
+ * nothing again. It does not call `SNICallback` for a session that is resumed: the certificate that one name of the server has accepted
+ * would do for every other name.
+ */
+function serverContext(options: TlsOptions): SecureContext {
+  const { requestCert, SNICallback, sessionIdContext, secureOptions = 0 } = options;
+  const noTickets = requestCert === true && SNICallback !== undefined;
+  return createSecureContext({
+    honorCipherOrder: true,
+    ...options,
+    sessionIdContext: sessionIdContext ?? verificationDigest(options),
+    // The options of OpenSSL have 64 bits, and `|` has 32.
+    secureOptions: noTickets
+      ? Number(BigInt(secureOptions) | BigInt(constants.SSL_OP_NO_TICKET))
+      : secureOptions,
+  });
+}
+
+/** The same for two servers of one program that verify their clients alike. A `tls.Server` does not look at how they verify. */
+function verificationDigest({ requestCert, ca, crl, pfx, ...options }: TlsOptions): string {
+  const { allowPartialTrustChain } = options as { allowPartialTrustChain?: boolean };
+  const verification = [process.argv, requestCert, ca, crl, pfx, allowPartialTrustChain];
+  const text = JSON.stringify(verification, (_key, value: unknown) =>
+    ArrayBuffer.isView(value) ? bytesOf(value).toString('base64') : value,
+  );
+  return createHash('sha256').update(text).digest('hex').slice(0, LONGEST_SESSION_ID_CONTEXT);
+}
+
+type Callback = (...args: unknown[]) => unknown;
+
+/**
+ * Replaces the callbacks by guarded ones, which remember the errors that a callback throws or answers.
+ *
+ * Fact. Node does not catch what `checkServerIdentity` throws: an uncaught exception goes through the middle of the session, after which
+ * nothing more comes of it.
+ */
+function guardCallbacks(options: ConnectionOptions & TlsOptions, ownErrors: WeakSet<Error>): void {
+  const own = (error: unknown, name: string): Error => {
+    const wrapped = error instanceof Error ? error : new Error(`${name} failed`, { cause: error });
+    ownErrors.add(wrapped);
+    return wrapped;
+  };
+  const { SNICallback, checkServerIdentity: check } = options;
+  if (SNICallback !== undefined) {
+    options.SNICallback = (servername, done) => {
+      try {
+        SNICallback(servername, (error, context) => {
+          // Node takes what is no context for none, and shows the client the server's own certificate.
+          const isWrong = Boolean(context) && !isSecureContext(context);
+          const wrong = isWrong ? invalidArgType('context', context, 'a tls.SecureContext') : null;
+          const fault = error ?? wrong;
+          done(fault === null ? null : own(fault, 'SNICallback'), context);
+        });
+      } catch (error) {
+        done(own(error, 'SNICallback'));
+      }
+    };
+  }
+  const { ALPNCallback, pskCallback } = options as Record<string, Callback | undefined>;
+  for (const [name, callback] of Object.entries({ ALPNCallback, pskCallback })) {
+    if (callback === undefined) continue;
+    Object.assign(options, {
+      [name](this: unknown, ...args: unknown[]): unknown {
+        try {
+          return callback.apply(this, args);
+        } catch (error) {
+          throw own(error, name);
+        }
+      },
+    });
+  }
+  if (check !== undefined) {
+    options.checkServerIdentity = (host, certificate) => {
+      try {
+        const answer: unknown = check(host, certificate);
+        return answer ? own(answer, 'checkServerIdentity') : undefined;
+      } catch (error) {
+        return own(error, 'checkServerIdentity');
+      }
+    };
+  }
+}
