@@ -59,6 +59,7 @@ import {
   sockSendto,
 } from './net/sock-calls.ts';
 import type { Socket } from './net/socket.ts';
+import type { PeerAddress } from './net/socket-address.ts';
 import type { StartTlsOptions } from './net/start-tls.ts';
 import { startTls } from './net/start-tls.ts';
 import type {
@@ -335,7 +336,7 @@ export abstract class BaseEventLoop implements Loop {
    *
    * @param protocolFactory makes the protocol, once the connection is there
    * @param host name or literal address; null for this machine, or when `options.sock` is given
-   * @param port null when `options.sock` is given
+   * @param port a number, its digits, or the name of a service (`'https'`); null when `options.sock` is given
    * @returns the transport and the protocol
    * @throws TypeError, RangeError, LoopError at the call, and keys and certificates that cannot be used; the system's error
    *   (`ECONNREFUSED`, `ENOTFOUND`) as rejection, an `AggregateError` with each attempt's where they differ; what OpenSSL or Node
@@ -362,7 +363,7 @@ export abstract class BaseEventLoop implements Loop {
   createConnection<P extends StreamProtocol>(
     protocolFactory: () => P,
     host: string | null = null,
-    port: number | null = null,
+    port: number | string | null = null,
     options: ConnectionOptions = {},
   ): Future<[Transport, P]> {
     this._checkOpen();
@@ -377,7 +378,8 @@ export abstract class BaseEventLoop implements Loop {
    * those that are under way.
    *
    * @param host name, literal address or an array of them; `''` or null: all interfaces, a socket each for IPv4 and IPv6
-   * @param port 0: a free one, the same for all sockets of the server; null when `options.sock` is given
+   * @param port a number, its digits, or the name of a service; 0: a free one, the same for all sockets of the server; null when
+   *   `options.sock` is given
    * @throws TypeError, RangeError, LoopError at the call, and keys and certificates that cannot be used; the system's error
    *   (`EADDRINUSE`) as rejection, and then no socket is open
    *
@@ -401,7 +403,7 @@ export abstract class BaseEventLoop implements Loop {
   createServer(
     protocolFactory: () => StreamProtocol,
     host: string | readonly string[] | null = null,
-    port: number | null = null,
+    port: number | string | null = null,
     options: ServerOptions = {},
   ): Future<Server> {
     this._checkOpen();
@@ -1264,7 +1266,7 @@ export abstract class BaseEventLoop implements Loop {
    *
    * @param sock of this loop
    * @param address `[host, port]` or `[host, port, flowinfo, scopeId]`; of a unix socket a path. A name is looked up, and the first of its
-   *   addresses is taken
+   *   addresses is taken; the port may be the name of a service
    * @param options `signal`
    * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits already; the system's error as
    *   rejection: `ECONNREFUSED`, `ETIMEDOUT`, `ENOTFOUND`, `EAGAIN` where the queue of a unix socket's server is full, `EBADF` when the
@@ -1291,7 +1293,7 @@ export abstract class BaseEventLoop implements Loop {
    * server.close();
    * ```
    */
-  sockConnect(sock: Socket, address: SocketAddress, options: SignalOptions = {}): Future<void> {
+  sockConnect(sock: Socket, address: PeerAddress, options: SignalOptions = {}): Future<void> {
     this._checkOpen();
     return sockConnect(this, sock, address, options);
   }

@@ -114,6 +114,7 @@ export type { SendfileOptions, SendfileSource } from './net/sendfile.ts';
 export { AbstractServer, Server } from './net/server.ts';
 export type { SocketOptions } from './net/socket.ts';
 export { Socket } from './net/socket.ts';
+export type { PeerAddress } from './net/socket-address.ts';
 export type { StartTlsOptions } from './net/start-tls.ts';
 export type { TlsClientOptions, TlsServerOptions } from './net/tls-options.ts';
 export type {

@@ -164,6 +164,7 @@ const expected: Record<string, Names> = {
       'LoopErrorCode',
       'OpenConnectionOptions',
       'OpenUnixConnectionOptions',
+      'PeerAddress',
       'PeerCertificate',
       'PoolOptions',
       'PoolSubmitOptions',

@@ -12,7 +12,6 @@ import {
   checkFunction,
   checkInteger,
   checkOptions,
-  checkPort,
   checkSecondsOrNull,
   checkSignal,
   invalidArgType,
@@ -30,7 +29,7 @@ import { attach } from './attach.ts';
 import type { Candidate } from './happy-eyeballs.ts';
 import { interleaveFamilies, race } from './happy-eyeballs.ts';
 import type { StreamProtocol } from './protocol.ts';
-import { addressFamily, checkHost, checkLiteral, resolve } from './resolve.ts';
+import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from './resolve.ts';
 import type { TlsClientOptions } from './tls-options.ts';
 import { clientTls, TLS_CLIENT_OPTIONS } from './tls-options.ts';
 import type { Transport } from './transport.ts';
@@ -48,7 +47,7 @@ export interface ConnectionOptions extends TlsClientOptions, SignalOptions {
    */
   sock?: unknown;
   /** Host and port to connect from. */
-  localAddr?: readonly [host: string, port: number];
+  localAddr?: readonly [host: string, port: number | string];
   /**
    * Seconds before the next address is tried beside one that has not answered (RFC 8305). Null: one after the other, each
    * until it fails. Default: 0.25.
@@ -73,45 +72,48 @@ const OPTIONS = [
   ...TLS_CLIENT_OPTIONS,
 ];
 
+/** The addresses that a connection may have: a copy of what was asked for, as the caller may change its own while names are looked up. */
+interface Wanted {
+  readonly host: string | null;
+  readonly port: number | string;
+  readonly family: number;
+  readonly flags: number;
+  readonly local: readonly [host: string, port: number | string] | null;
+  readonly happyEyeballsDelay: number | null;
+  readonly interleave: number;
+}
+
 /** See `BaseEventLoop.createConnection`. */
 export function connect<P extends StreamProtocol>(
   loop: Loop,
   factory: () => P,
   host: string | null,
-  port: number | null,
+  port: number | string | null,
   options: ConnectionOptions,
 ): Future<[Transport, P]> {
   checkFunction('protocolFactory', factory);
   checkConnectionOptions(options);
-  const { signal } = options;
-  const adopts = options.sock !== undefined && options.sock !== null;
-  if (adopts) checkNoAddress(loop, host, port, options);
-  else checkAddress(host, port, options);
+  const { signal, sock = null, noDelay = true } = options;
+  const wanted = sock === null ? checkedAddress(host, port, options) : null;
+  if (wanted === null) checkNoAddress(loop, host, port, options);
   checkSupports(loop, 'tcp');
-  const tls = clientTls(loop, options, host);
+  const tls = clientTls(loop, options, wanted === null ? null : wanted.host);
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
-  const adopted = adopts ? adopt(loop, 'a socket', () => loop._backend.adopt(options.sock)) : null;
+  const adopted = wanted === null ? adopt(loop, 'a socket', () => loop._backend.adopt(sock)) : null;
   return cancelOnAbort(
     operation(loop, 'createConnection', async () => {
-      const stream = await (adopted ?? reach(loop, host, port as number, options));
-      return attach(loop, stream, factory, context, options, tls);
+      const stream = await (adopted ?? reach(loop, wanted as Wanted));
+      return attach(loop, stream, factory, context, { noDelay }, tls);
     }),
     signal,
   );
 }
 
 /** Looks the host up and connects to it. */
-async function reach(
-  loop: Loop,
-  host: string | null,
-  port: number,
-  options: ConnectionOptions,
-): Promise<RawStream> {
-  const candidates = await candidatesFor(loop, host, port, options);
-  const { happyEyeballsDelay = DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS } = options;
-  return race(loop, candidates, happyEyeballsDelay);
+async function reach(loop: Loop, wanted: Wanted): Promise<RawStream> {
+  return race(loop, await candidatesFor(loop, wanted), wanted.happyEyeballsDelay);
 }
 
 function checkConnectionOptions(options: ConnectionOptions): void {
@@ -127,22 +129,27 @@ function checkConnectionOptions(options: ConnectionOptions): void {
   if (options.interleave !== undefined) checkInteger('options.interleave', options.interleave, 0, 1000);
   if (options.noDelay !== undefined) checkBoolean('options.noDelay', options.noDelay);
   checkSignal('options.signal', options.signal);
-  if (options.localAddr !== undefined) {
-    if (!Array.isArray(options.localAddr) || options.localAddr.length < 2) {
-      throw invalidArgType('options.localAddr', options.localAddr, 'a [host, port] pair');
-    }
-    checkHost('options.localAddr[0]', options.localAddr[0]);
-    checkPort('options.localAddr[1]', options.localAddr[1]);
-  }
 }
 
-/** Whatever can be known to be wrong without asking anybody. */
-function checkAddress(host: unknown, port: unknown, { family, localAddr }: ConnectionOptions): void {
-  if (host !== null) checkHost('host', host);
+/** Checks whatever can be known to be wrong without asking anybody. */
+function checkedAddress(host: unknown, port: unknown, options: ConnectionOptions): Wanted {
+  const { family = AF_UNSPEC, flags = 0, interleave = 1, localAddr } = options;
+  const { happyEyeballsDelay = DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS } = options;
+  const local = localAddr === undefined ? null : checkedLocalAddr(localAddr);
+  const known = host === null ? null : checkedHost('host', host);
   if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
-  checkPort('port', port);
-  const wanted = checkLiteral('host', host as string | null, family ?? AF_UNSPEC);
-  if (localAddr !== undefined) checkLiteral('options.localAddr[0]', localAddr[0], wanted);
+  const checked = checkedPort('port', port);
+  const wantedFamily = checkLiteral('host', known, family);
+  if (local !== null) checkLiteral('options.localAddr[0]', local[0], wantedFamily);
+  return { host: known, port: checked, family, flags, local, happyEyeballsDelay, interleave };
+}
+
+function checkedLocalAddr(address: unknown): [host: string, port: number | string] {
+  if (!Array.isArray(address) || address.length < 2) {
+    throw invalidArgType('options.localAddr', address, 'a [host, port] pair');
+  }
+  const [host, port] = address as unknown[];
+  return [checkedHost('options.localAddr[0]', host), checkedPort('options.localAddr[1]', port)];
 }
 
 export function checkFamily(family: unknown): void {
@@ -163,25 +170,18 @@ function checkNoAddress(loop: Loop, host: unknown, port: unknown, options: Conne
   checkTakeable(loop, 'options.sock', options.sock);
 }
 
-async function candidatesFor(
-  loop: Loop,
-  host: string | null,
-  port: number,
-  options: ConnectionOptions,
-): Promise<Candidate[]> {
-  const resolving = { family: options.family ?? AF_UNSPEC, flags: options.flags ?? 0 };
-  const found = await resolve(loop, host, port, resolving);
-  const interleave = options.interleave ?? 1;
+async function candidatesFor(loop: Loop, wanted: Wanted): Promise<Candidate[]> {
+  const { host, port, local, interleave } = wanted;
+  const found = await resolve(loop, host, port, wanted);
   const addresses = interleave === 0 ? found : interleaveFamilies(found, interleave);
-  if (options.localAddr === undefined) return addresses.map((address) => ({ address, local: null }));
-  const [localHost, localPort] = options.localAddr;
-  const locals = await resolve(loop, localHost, localPort, resolving);
+  if (local === null) return addresses.map((address) => ({ address, local: null }));
+  const locals = await resolve(loop, ...local, wanted);
   const candidates = addresses.flatMap((address) => {
-    const local = locals.find((candidate) => addressFamily(candidate) === addressFamily(address));
-    return local === undefined ? [] : [{ address, local }];
+    const from = locals.find((candidate) => addressFamily(candidate) === addressFamily(address));
+    return from === undefined ? [] : [{ address, local: from }];
   });
   if (candidates.length === 0) {
-    throw outOfRange('options.localAddr', localHost, `an address of the same family as ${String(host)}`);
+    throw outOfRange('options.localAddr', local[0], `an address of the same family as ${String(host)}`);
   }
   return candidates;
 }

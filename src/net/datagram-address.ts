@@ -8,6 +8,13 @@ const SHAPE = 'a [host, port] or [host, port, flowinfo, scopeId] address';
 const LAST_PORT = 65_535;
 const LONGEST_SCOPE = 0xffff_ffff;
 
+/** Everybody on this network: what `'<broadcast>'` stands for, as in the sockets of Python. */
+export const BROADCAST = '255.255.255.255';
+
+export function isBroadcast(host: unknown): boolean {
+  return host === '<broadcast>';
+}
+
 /** Known to be a literal: most datagrams go where the one before went, or close by. */
 let lastIPv4: string = '';
 
@@ -24,6 +31,8 @@ export function checkDestination(name: string, address: unknown, family: number)
   }
   checkString(`${name}[0]`, host);
   const wanted = family === AF_INET6 ? 6 : 4;
+  if (wanted === 4 && isBroadcast(host))
+    return checkDestination(name, [BROADCAST, ...address.slice(1)], family);
   const literal = literalFamily(host as string);
   if (literal !== wanted) {
     const what = literal === 0 ? ': names are not looked up here' : ', as its socket is';

@@ -2,7 +2,7 @@
 import type { DatagramTarget, RawDatagram } from '../backend/backend.ts';
 import type { Inet6Address, SocketAddress } from '../base/address.ts';
 import { formatAddress, literalFamily } from '../base/address.ts';
-import { AF_INET6, AF_UNIX, AF_UNSPEC, IPPROTO_UDP } from '../base/constants.ts';
+import { AF_UNIX, AF_UNSPEC, IPPROTO_UDP, SOCK_DGRAM } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
 import {
   checkBoolean,
@@ -23,27 +23,28 @@ import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/operation.ts';
 import { checkTakeable } from './adopt.ts';
 import { checkFamily, checkFlags } from './connect.ts';
-import { checkDestinationPort, withScope } from './datagram-address.ts';
+import { BROADCAST, checkDestinationPort, isBroadcast, withScope } from './datagram-address.ts';
 import { DatagramEndpoint } from './datagram-transport.ts';
 import { summary } from './happy-eyeballs.ts';
 import { HostRequest } from './host-request.ts';
 import type { DatagramProtocol } from './protocol.ts';
 import { DATAGRAM_PROTOCOL_METHODS } from './protocol.ts';
 import { makeProtocol } from './protocol-caller.ts';
-import { addressFamily, checkHost, checkLiteral, resolve } from './resolve.ts';
+import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from './resolve.ts';
 import type { DatagramTransport } from './transport.ts';
 
 export interface DatagramOptions extends SignalOptions {
   /**
    * Host and port to receive at; or an IPv6 address with its scope, as `sockname` has it. Host null: this machine alone; all
-   * interfaces are `'0.0.0.0'` and `'::'`. Port 0: a free one.
+   * interfaces are `'0.0.0.0'` and `'::'`. Port 0: a free one. A port may be the name of a service, or digits.
    */
-  localAddr?: readonly [host: string | null, port: number] | Inet6Address;
+  localAddr?: readonly [host: string | null, port: number | string] | Inet6Address;
   /**
    * Host and port where everything goes. The socket is connected to it: nothing is received from anybody else, and
-   * `errorReceived()` is told when nobody listens there. With `allowBroadcast` it is not, so that answers come from everywhere.
+   * `errorReceived()` is told when nobody listens there. With `allowBroadcast` it is not, so that answers come from everywhere. The host
+   * `'<broadcast>'` is 255.255.255.255. A port may be the name of a service, or digits.
    */
-  remoteAddr?: readonly [host: string | null, port: number] | Inet6Address;
+  remoteAddr?: readonly [host: string | null, port: number | string] | Inet6Address;
   /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default). Needed where there is no address. */
   family?: number;
   /** `IPPROTO_UDP` or 0 (default). */
@@ -77,25 +78,41 @@ export function createDatagramEndpoint<P extends DatagramProtocol>(
 ): Future<[DatagramTransport, P]> {
   checkFunction('protocolFactory', factory);
   checkDatagramOptions(options);
-  const { sock, signal } = options;
-  const adopts = sock !== undefined && sock !== null;
-  if (adopts) checkNoAddress(options);
-  else checkAddresses(options);
+  const { signal, sock = null } = options;
+  if (sock !== null) checkNoAddress(options);
+  const wanted = sock === null ? checkedAddresses(options) : null;
   checkSupports(loop, 'datagrams');
   checkReusePort(loop, options);
-  if (adopts) checkTakeable(loop, 'options.sock', sock);
+  if (sock !== null) checkTakeable(loop, 'options.sock', sock);
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[DatagramTransport, P]>(loop), signal);
   const context = captureContext(loop);
-  const adopted = adopts ? open(loop, { ...target(AF_UNSPEC, null, null, options), socket: sock }) : null;
+  const adopted = sock === null ? null : open(loop, { ...TAKEN, socket: sock });
   return cancelOnAbort(
     operation(loop, 'createDatagramEndpoint', async () => {
-      const opened = adopted === null ? await openFirst(loop, options) : { raw: await adopted, remote: null };
+      const opened =
+        adopted === null ? await openFirst(loop, wanted as Wanted) : { raw: await adopted, remote: null };
       return attach(loop, opened, factory, context);
     }),
     signal,
   );
 }
+
+/** A literal IPv6 address with its scope, or a host and a port that may have to be looked up. */
+type Place = Inet6Address | readonly [host: string | null, port: number | string];
+
+/** A copy of what was asked for: the caller may change its own while names are looked up. */
+interface Wanted {
+  readonly local: Place | null;
+  readonly remote: Place | null;
+  readonly family: number;
+  readonly flags: number;
+  readonly reusePort: boolean;
+  readonly allowBroadcast: boolean;
+}
+
+/** Of a socket that is taken over nothing is asked: it has its addresses and options. */
+const TAKEN = { family: AF_UNSPEC, local: null, remote: null, reusePort: false, broadcast: false };
 
 // --- checks ---
 
@@ -120,39 +137,45 @@ function checkNoAddress(options: DatagramOptions): void {
   }
 }
 
-/** Whatever can be known to be wrong without asking anybody. */
-function checkAddresses({ localAddr, remoteAddr, family = AF_UNSPEC }: DatagramOptions): void {
+/** Checks whatever can be known to be wrong without asking anybody. */
+function checkedAddresses(options: DatagramOptions): Wanted {
+  const { localAddr, remoteAddr, family = AF_UNSPEC, flags = 0 } = options;
+  const { reusePort = false, allowBroadcast = false } = options;
   if (localAddr === undefined && remoteAddr === undefined && family === AF_UNSPEC) {
     throw outOfRange('options.family', family, 'AF_INET or AF_INET6, as there is no address');
   }
-  const wanted = checkAddress('options.remoteAddr', remoteAddr, family, checkDestinationPort);
-  checkAddress('options.localAddr', localAddr, wanted, checkPort);
+  const remote = remoteAddr === undefined ? null : checkedPlace('options.remoteAddr', remoteAddr, family);
+  if (remote?.[1] === 0) checkDestinationPort('options.remoteAddr[1]', 0);
+  const known = remote === null ? family : familyOf('options.remoteAddr', remote, family);
+  const local = localAddr === undefined ? null : checkedPlace('options.localAddr', localAddr, known);
+  return { local, remote, family, flags, reusePort, allowBroadcast };
 }
 
-/** Answers the family that is known now. */
-function checkAddress(
-  name: string,
-  address: unknown,
-  family: number,
-  checkPortOf: (name: string, port: unknown) => void,
-): number {
-  if (address === undefined) return family;
+function checkedPlace(name: string, address: unknown, family: number): Place {
   if (!Array.isArray(address) || (address.length !== 2 && address.length !== 4)) {
     throw invalidArgType(name, address, 'a [host, port] pair or a [host, port, flowinfo, scopeId] address');
   }
-  const [host, port] = address as [unknown, unknown];
-  if (host !== null) checkHost(`${name}[0]`, host);
+  const [given, port] = address as unknown[];
+  const host = given === null ? null : checkedHost(`${name}[0]`, isBroadcast(given) ? BROADCAST : given);
   if (host === '') {
     throw outOfRange(`${name}[0]`, host, "a host, or null: all interfaces are '0.0.0.0' and '::'");
   }
-  checkPortOf(`${name}[1]`, port);
-  if (address.length === 2) return checkLiteral(`${name}[0]`, host as string | null, family);
-  if (typeof host !== 'string' || literalFamily(host) !== 6) {
+  if (address.length === 2) {
+    const place: Place = [host, checkedPort(`${name}[1]`, port)];
+    familyOf(name, place, family);
+    return place;
+  }
+  checkPort(`${name}[1]`, port);
+  if (host === null || literalFamily(host) !== 6) {
     throw outOfRange(`${name}[0]`, host, 'a literal IPv6 address, as the address has four parts');
   }
   checkLiteral(`${name}[0]`, host, family);
-  withScope(name, address as unknown as Inet6Address);
-  return AF_INET6;
+  return withScope(name, address as unknown as Inet6Address) as Inet6Address;
+}
+
+/** The family that is known now: a literal's, else the one that is asked for. */
+function familyOf(name: string, [host]: Place, family: number): number {
+  return checkLiteral(`${name}[0]`, host, family);
 }
 
 function checkReusePort(loop: Loop, { reusePort }: DatagramOptions): void {
@@ -172,13 +195,13 @@ interface Opened {
 }
 
 /** Tries one address after the other, until a socket can be opened. */
-async function openFirst(loop: Loop, options: DatagramOptions): Promise<Opened> {
+async function openFirst(loop: Loop, wanted: Wanted): Promise<Opened> {
   const errors: Error[] = [];
-  for (const { family, local, remote } of await pairsFor(loop, options)) {
+  for (const { family, local, remote } of await pairsFor(loop, wanted)) {
     // A socket that is connected hears nobody else: whoever asks all would get no answer.
-    const connects = options.allowBroadcast !== true;
+    const connects = !wanted.allowBroadcast;
     try {
-      const raw = await open(loop, target(family, local, connects ? remote : null, options));
+      const raw = await open(loop, target(family, local, connects ? remote : null, wanted));
       return { raw, remote };
     } catch (error) {
       if (!isSystemError(error)) throw error;
@@ -195,10 +218,10 @@ interface Pair {
 }
 
 /** A pair for each family that both addresses have, in the resolver's order: of each family, its first address. */
-async function pairsFor(loop: Loop, options: DatagramOptions): Promise<Pair[]> {
-  const { localAddr, remoteAddr, family = AF_UNSPEC, flags = 0 } = options;
-  const locals = localAddr === undefined ? null : firstOfEach(await find(loop, localAddr, family, flags));
-  const remotes = remoteAddr === undefined ? null : firstOfEach(await find(loop, remoteAddr, family, flags));
+async function pairsFor(loop: Loop, wanted: Wanted): Promise<Pair[]> {
+  const { local: from, remote: to, family } = wanted;
+  const locals = from === null ? null : firstOfEach(await find(loop, from, wanted));
+  const remotes = to === null ? null : firstOfEach(await find(loop, to, wanted));
   const families = (locals ?? remotes)?.keys() ?? [family];
   const pairs: Pair[] = [];
   for (const one of families) {
@@ -207,11 +230,7 @@ async function pairsFor(loop: Loop, options: DatagramOptions): Promise<Pair[]> {
     if (remotes === null || remote !== null) pairs.push({ family: one, local, remote });
   }
   if (pairs.length > 0) return pairs;
-  throw outOfRange(
-    'options.localAddr',
-    localAddr?.[0],
-    `an address of the same family as ${String(remoteAddr?.[0])}`,
-  );
+  throw outOfRange('options.localAddr', from?.[0], `an address of the same family as ${String(to?.[0])}`);
 }
 
 function firstOfEach(addresses: SocketAddress[]): Map<number, SocketAddress> {
@@ -223,20 +242,16 @@ function firstOfEach(addresses: SocketAddress[]): Map<number, SocketAddress> {
   return first;
 }
 
-async function find(
-  loop: Loop,
-  address: readonly [string | null, number] | Inet6Address,
-  family: number,
-  flags: number,
-): Promise<SocketAddress[]> {
-  return address.length === 4 ? [address] : resolve(loop, address[0], address[1], { family, flags });
+async function find(loop: Loop, place: Place, { family, flags }: Wanted): Promise<SocketAddress[]> {
+  if (place.length === 4) return [place];
+  return resolve(loop, ...place, { family, flags, type: SOCK_DGRAM });
 }
 
 function target(
   family: number,
   local: SocketAddress | null,
   remote: SocketAddress | null,
-  { reusePort = false, allowBroadcast = false }: DatagramOptions,
+  { reusePort, allowBroadcast }: Wanted,
 ): DatagramTarget {
   return { family, local, remote, socket: null, reusePort, broadcast: allowBroadcast };
 }

@@ -9,7 +9,6 @@ import {
   checkFunction,
   checkInteger,
   checkOptions,
-  checkPort,
   checkSignal,
   invalidArgType,
 } from '../base/validate.ts';
@@ -23,7 +22,7 @@ import { checkTakeable } from './adopt.ts';
 import { checkFamily, checkFlags } from './connect.ts';
 import { HostRequest } from './host-request.ts';
 import type { StreamProtocol } from './protocol.ts';
-import { addressFamily, checkHost, checkLiteral, resolve } from './resolve.ts';
+import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from './resolve.ts';
 import { Server } from './server.ts';
 import type { TlsServerOptions } from './tls-options.ts';
 import { serverTls, TLS_SERVER_OPTIONS } from './tls-options.ts';
@@ -71,19 +70,16 @@ export function listen(
   loop: Loop,
   factory: () => StreamProtocol,
   host: string | readonly string[] | null,
-  port: number | null,
+  port: number | string | null,
   options: ServerOptions,
 ): Future<Server> {
   checkFunction('protocolFactory', factory);
   checkServerOptions(loop, options);
   const sock = options.sock ?? null;
   const hosts = sock === null ? checkHosts(host, options.family ?? AF_UNSPEC) : [];
-  if (sock === null) {
-    if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
-    checkPort('port', port);
-  } else {
-    checkNoAddress(loop, host, port, options);
-  }
+  if (sock !== null) checkNoAddress(loop, host, port, options);
+  else if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
+  const wantedPort = sock === null ? checkedPort('port', port) : 0;
   const tls = serverTls(loop, options);
   const { signal } = options;
   // An aborted signal starts nothing.
@@ -93,13 +89,7 @@ export function listen(
     if (sock !== null) {
       opened.push(await (adopted ?? openListener(loop, server, null, options)));
     } else {
-      await bindAll(
-        loop,
-        server,
-        await serverAddresses(loop, hosts, port as number, options),
-        options,
-        opened,
-      );
+      await bindAll(loop, server, await serverAddresses(loop, hosts, wantedPort, options), options, opened);
     }
   };
   const prepare = (stream: RawStream): void => {
@@ -154,17 +144,15 @@ function checkHosts(host: string | readonly string[] | null, family: number): (s
   if (host === null || host === '') return [null];
   const hosts = Array.isArray(host) ? (host as readonly string[]) : [host as string];
   if (hosts.length === 0) throw invalidArgType('host', host, 'a host, an array of hosts, or null');
-  for (const one of hosts) {
-    checkHost('host', one);
-    checkLiteral('host', one, family);
-  }
-  return hosts.map((one) => (one === '' ? null : one));
+  const checked = hosts.map((one) => checkedHost('host', one));
+  for (const one of checked) checkLiteral('host', one, family);
+  return checked.map((one) => (one === '' ? null : one));
 }
 
 async function serverAddresses(
   loop: Loop,
   hosts: (string | null)[],
-  port: number,
+  port: number | string,
   options: ServerOptions,
 ): Promise<SocketAddress[]> {
   const resolving = { family: options.family ?? AF_UNSPEC, flags: options.flags ?? AI_PASSIVE };

@@ -45,7 +45,7 @@ import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { checkFamily } from './connect.ts';
 import { HostRequest } from './host-request.ts';
-import { checkHost } from './resolve.ts';
+import { checkedHost, checkedPort } from './resolve.ts';
 
 export interface GetaddrinfoOptions extends SignalOptions {
   /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default) for both. */
@@ -149,7 +149,7 @@ function checkedQuery(
   port: number | string | null,
   options: GetaddrinfoOptions,
 ): ResolveQuery {
-  if (host !== null) checkHost('host', host);
+  const asked = host === null ? '' : checkedHost('host', host);
   checkOptions('options', options, OPTIONS);
   const { family = 0, type = 0, proto = 0, flags = 0, signal } = options;
   checkFamily(family);
@@ -161,18 +161,8 @@ function checkedQuery(
   }
   checkFlags('options.flags', flags, AI_FLAGS, 'AI_');
   checkSignal('options.signal', signal);
-  return { host: host === '' ? null : host, port: checkedPort(port), family, type, proto, flags };
-}
-
-/** A number where it is one: of no port, and of digits too. */
-function checkedPort(port: unknown): number | string {
-  if (port === null || port === '') return 0;
-  if (typeof port !== 'string' && typeof port !== 'number') {
-    throw invalidArgType('port', port, 'a port, the name of a service, or null');
-  }
-  if (typeof port === 'string' && !/^\d+$/.test(port)) return port;
-  checkPort('port', Number(port));
-  return Number(port);
+  const service = port === null || port === '' ? 0 : checkedPort('port', port);
+  return { host: asked === '' ? null : asked, port: service, family, type, proto, flags };
 }
 
 function checkFlags(name: string, flags: number, known: number, prefix: string): void {

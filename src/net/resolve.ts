@@ -11,10 +11,13 @@ import {
   AI_CANONNAME,
   AI_NUMERICHOST,
   IPPROTO_TCP,
+  IPPROTO_UDP,
+  SOCK_DGRAM,
   SOCK_STREAM,
 } from '../base/constants.ts';
+import { asciiHost } from '../base/host-name.ts';
 import { nameError } from '../base/name-error.ts';
-import { checkString, outOfRange } from '../base/validate.ts';
+import { checkPort, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Future } from '../tasks/future.ts';
 import { HostRequest } from './host-request.ts';
@@ -24,21 +27,29 @@ export interface ResolveOptions {
   family: number;
   /** `AI_` flags. With `AI_PASSIVE` no host means every interface, else this machine. */
   flags: number;
+  /** `SOCK_STREAM` (default) or `SOCK_DGRAM`: a service may have a port of its own for each. */
+  type?: number;
 }
 
-/** The addresses of `host`, with `port`, in the resolver's order. Fails with the resolver's error (`ENOTFOUND`). */
+/**
+ * The addresses of `host`, with `port`, in the resolver's order. Fails with the resolver's error (`ENOTFOUND`, `EAI_SERVICE`).
+ *
+ * @param port a number, or the name of a service
+ */
 export async function resolve(
   loop: Loop,
   host: string | null,
-  port: number,
+  port: number | string,
   options: ResolveOptions,
 ): Promise<SocketAddress[]> {
-  const known = withoutAsking(host, port, options);
-  if (known !== null) return known;
-  if ((options.flags & AI_NUMERICHOST) !== 0) throw nameError('getaddrinfo', 'ENOTFOUND', host as string);
-  const found = await lookUp(loop, host as string, options);
-  if (found.length === 0) throw nameError('getaddrinfo', 'ENOTFOUND', host as string);
-  return found.map(({ sockaddr }) => withPort(sockaddr, port));
+  if (typeof port === 'number') {
+    const known = withoutAsking(host, port, options);
+    if (known !== null) return known;
+    if ((options.flags & AI_NUMERICHOST) !== 0) throw nameError('getaddrinfo', 'ENOTFOUND', host as string);
+  }
+  const found = await lookUp(loop, host, port, options);
+  if (found.length === 0) throw nameError('getaddrinfo', 'ENOTFOUND', host ?? '');
+  return found.map(({ sockaddr }) => (typeof port === 'number' ? withPort(sockaddr, port) : sockaddr));
 }
 
 /** The addresses of a literal or of no host; null for a name. */
@@ -64,10 +75,30 @@ export function withoutAsking(
   }
 }
 
-/** A host is a name or an address. What stands behind a NUL would silently be cut off by the system. */
-export function checkHost(name: string, host: unknown): void {
+/**
+ * The host as the system knows it: every name that a user gives goes through here.
+ *
+ * @throws TypeError, RangeError for what is no host
+ */
+export function checkedHost(name: string, host: unknown): string {
   checkString(name, host);
-  if ((host as string).includes('\0')) throw outOfRange(name, host, 'a host name or an address, without NUL');
+  // The system would silently ignore what follows a NUL.
+  const ascii = (host as string).includes('\0') ? null : asciiHost(host as string);
+  if (ascii === null) throw outOfRange(name, host, 'a host name or an address, without NUL');
+  return ascii;
+}
+
+/** A port: a number, also in digits, or the name of a service, which has to be looked up. Throws TypeError, RangeError. */
+export function checkedPort(name: string, port: unknown): number | string {
+  if (typeof port !== 'string' || port === '') {
+    if (typeof port !== 'number') throw invalidArgType(name, port, 'a port, or the name of a service');
+    checkPort(name, port);
+    return port;
+  }
+  if (port.includes('\0')) throw outOfRange(name, port, 'the name of a service, without NUL');
+  if (!/^\d+$/.test(port)) return port;
+  checkPort(name, Number(port));
+  return Number(port);
 }
 
 /**
@@ -97,19 +128,24 @@ function withPort(address: SocketAddress, port: number): SocketAddress {
     : [address[0] as string, port];
 }
 
-function lookUp(loop: Loop, host: string, { family, flags }: ResolveOptions): Future<AddressInfo[]> {
+function lookUp(
+  loop: Loop,
+  host: string | null,
+  port: number | string,
+  { family, flags, type = SOCK_STREAM }: ResolveOptions,
+): Future<AddressInfo[]> {
   const query = {
-    host,
-    port: 0,
+    host: host === '' ? null : host,
+    port: typeof port === 'number' ? 0 : port,
     family,
-    type: SOCK_STREAM,
-    proto: IPPROTO_TCP,
+    type,
+    proto: type === SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP,
     // Nobody reads the canonical name here, and to find it takes time.
     flags: flags & ~AI_CANONNAME,
   };
   return HostRequest.ask<AddressInfo[]>(
     loop,
-    `looking up ${host}`,
+    `looking up ${host || port}`,
     () => {},
     (request) => {
       const raw = loop._backend.resolve(query, (error, found) => {

@@ -19,6 +19,7 @@ import { operation } from '../tasks/operation.ts';
 import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
 import { resolve } from './resolve.ts';
 import { Socket } from './socket.ts';
+import type { PeerAddress } from './socket-address.ts';
 import { checkPeerAddress, checkSocketAddress } from './socket-address.ts';
 import type { Direction, Watch, Watcher } from './watchers.ts';
 import { watch, watchOf } from './watchers.ts';
@@ -148,7 +149,7 @@ export function sockAccept(
 export function sockConnect(
   loop: Loop,
   sock: Socket,
-  address: SocketAddress,
+  address: PeerAddress,
   options: SignalOptions,
 ): Future<void> {
   checkSocket(loop, sock);

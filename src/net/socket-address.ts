@@ -1,20 +1,24 @@
 /** Addresses of sockets without buffers: what one of each family is. */
 import type { SocketAddress } from '../base/address.ts';
 import { literalFamily } from '../base/address.ts';
-import { AF_INET6, AF_UNIX } from '../base/constants.ts';
+import { AF_INET, AF_INET6, AF_UNIX } from '../base/constants.ts';
 import { checkPort, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
-import { withScope } from './datagram-address.ts';
-import { checkHost, checkLiteral } from './resolve.ts';
+import { BROADCAST, isBroadcast, withScope } from './datagram-address.ts';
+import { checkedHost, checkedPort, checkLiteral } from './resolve.ts';
 
 /** Linux: the system's 108 with the NUL at the end. */
 const PATH_BYTES = 107;
 
 const SHAPE = 'a [host, port] or [host, port, flowinfo, scopeId] address';
 
+/** What `sockConnect()` takes: the host may be a name, and the port that of a service. */
+export type PeerAddress = SocketAddress | readonly [host: string, port: string];
+
 /** A literal address of `family` as the backend takes it; of a unix socket, a path. */
 export function checkSocketAddress(address: unknown, family: number): SocketAddress {
   if (family === AF_UNIX) return checkPath(address);
-  const [host, port, ...scope] = checkShape(address, family);
+  const [given, port, ...scope] = checkShape(address, family);
+  const host = family === AF_INET && isBroadcast(given) ? BROADCAST : given;
   if (literalFamily(host) === 0)
     throw outOfRange('address[0]', host, 'a literal address: no name is looked up');
   return withFamily(host, port, scope, family);
@@ -28,28 +32,34 @@ export function checkBindAddress(address: unknown, family: number): SocketAddres
   return withFamily(family === AF_INET6 ? '::' : '0.0.0.0', port, scope, family);
 }
 
-/** What a socket can be connected to: also a name, which is then to be looked up. */
+/** What a socket can be connected to: also a name or a service, which are then to be looked up. */
 export function checkPeerAddress(
   address: unknown,
   family: number,
-): SocketAddress | { name: string; port: number } {
+): SocketAddress | { name: string; port: number | string } {
   if (family === AF_UNIX || !Array.isArray(address)) return checkSocketAddress(address, family);
-  const [host, port, ...scope] = checkShape(address, family);
-  if (literalFamily(host) !== 0) return withFamily(host, port, scope, family);
-  checkHost('address[0]', host);
+  checkLength(address, family);
+  const [given, givenPort, ...scope] = address as unknown[];
+  const host = checkedHost('address[0]', given);
+  const port = checkedPort('address[1]', givenPort);
+  if (literalFamily(host) !== 0 && typeof port === 'number') return withFamily(host, port, scope, family);
   if (host === '') throw outOfRange('address[0]', host, 'a host');
+  checkLiteral('address[0]', host, family);
   return { name: host, port };
 }
 
 function checkShape(address: unknown, family: number): [string, number, ...unknown[]] {
   if (!Array.isArray(address)) throw invalidArgType('address', address, SHAPE);
-  if (address.length !== 2 && (family !== AF_INET6 || address.length !== 4)) {
-    throw invalidArgType('address', address, family === AF_INET6 ? SHAPE : 'a [host, port] address');
-  }
+  checkLength(address, family);
   const [host, port] = address as unknown[];
   checkString('address[0]', host);
   checkPort('address[1]', port);
   return address as [string, number, ...unknown[]];
+}
+
+function checkLength(address: readonly unknown[], family: number): void {
+  if (address.length === 2 || (family === AF_INET6 && address.length === 4)) return;
+  throw invalidArgType('address', address, family === AF_INET6 ? SHAPE : 'a [host, port] address');
 }
 
 function withFamily(host: string, port: number, scope: unknown[], family: number): SocketAddress {

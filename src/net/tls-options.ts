@@ -1,9 +1,11 @@
 /** The TLS options of connections, servers and `startTls`, and what asyncio demands of them. */
 import type { TlsContext } from '../backend/backend.ts';
+import { literalFamily, splitZone } from '../base/address.ts';
 import { TLS_HANDSHAKE_TIMEOUT_SECONDS, TLS_SHUTDOWN_TIMEOUT_SECONDS } from '../base/constants.ts';
-import { checkBoolean, checkSeconds, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
+import { checkBoolean, checkSeconds, invalidArgType, outOfRange } from '../base/validate.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
+import { checkedHost } from './resolve.ts';
 
 export interface TlsClientOptions {
   /**
@@ -70,8 +72,7 @@ export function clientTls(
     checkNoTls(options);
     return null;
   }
-  if (serverHostname !== undefined) checkString('options.serverHostname', serverHostname);
-  const wanted = serverHostname ?? servernameOf(ssl) ?? host ?? '';
+  const wanted = checkedName(options, host, name);
   if (serverHostname === undefined && wanted === '') {
     throw invalidArgType(
       'options.serverHostname',
@@ -79,7 +80,20 @@ export function clientTls(
       "the name that the certificate must have, as there is no host; or '' for any",
     );
   }
-  return side(loop, options, false, wanted === '' ? null : wanted, name);
+  return side(loop, options, false, wanted === '' ? null : certificateName(wanted), name);
+}
+
+/** The name that was asked for. A `servername` among the host's own options is the same question. */
+function checkedName({ ssl, serverHostname }: TlsClientOptions, host: string | null, name: string): string {
+  const { servername } = ssl as { servername?: unknown };
+  if (serverHostname !== undefined) return checkedHost('options.serverHostname', serverHostname);
+  return servername === undefined ? (host ?? '') : checkedHost(`${name}.servername`, servername);
+}
+
+/** A certificate and SNI name a host without the dot at the end of a complete name, and an address without its zone. */
+function certificateName(host: string): string {
+  if (literalFamily(host) === 6) return splitZone(host)[0];
+  return host.length > 1 && host.endsWith('.') ? host.slice(0, -1) : host;
 }
 
 /** What the server's options ask for; null: no TLS. Throws as {@link clientTls} does. */
@@ -105,12 +119,6 @@ export function serverTls(
 /** "If given and not false", as the founding document has it. */
 export function isWanted(ssl: unknown): boolean {
   return ssl !== undefined && ssl !== null && ssl !== false;
-}
-
-/** A `servername` among the host's own options is the same question. */
-function servernameOf(ssl: unknown): string | undefined {
-  const { servername } = ssl as { servername?: unknown };
-  return typeof servername === 'string' ? servername : undefined;
 }
 
 function side(

@@ -26,7 +26,7 @@ export interface StartServerOptions extends ServerOptions {
  * Connects to `host` and `port` by TCP, with `options.ssl` by TLS over it, and answers a reader and a writer.
  *
  * @param host a name or an address; null together with `sock`
- * @param port null together with `sock`
+ * @param port a number, its digits, or the name of a service (`'https'`); null together with `sock`
  * @param options those of `loop.createConnection`, `limit` in bytes, `signal`
  * @throws the system's error (`ECONNREFUSED`, `ENOTFOUND`); an `AggregateError` where several addresses failed in different
  *   ways; what is wrong with the peer of TLS (`CERT_HAS_EXPIRED`); TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
@@ -62,7 +62,7 @@ export interface StartServerOptions extends ServerOptions {
  */
 export function openConnection(
   host: string | null = null,
-  port: number | null = null,
+  port: number | string | null = null,
   options: OpenConnectionOptions = {},
 ): Future<[StreamReader, StreamWriter]> {
   return openStreams('openConnection', options, (loop, factory, rest) =>
@@ -78,7 +78,7 @@ export function openConnection(
  *
  * @param callback an async function, or a plain one
  * @param host an address or a name, or an array of them; null or `''`: all interfaces
- * @param port 0: any free port, see `server.sockets`; null together with `sock`
+ * @param port a number, its digits, or the name of a service; 0: any free port, see `server.sockets`; null together with `sock`
  * @param options those of `loop.createServer`, `limit` in bytes, `signal`
  * @throws the system's error (`EADDRINUSE`); TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
  *
@@ -109,7 +109,7 @@ export function openConnection(
 export function startServer(
   callback: ConnectionCallback,
   host: string | readonly string[] | null = null,
-  port: number | null = null,
+  port: number | string | null = null,
   options: StartServerOptions = {},
 ): Future<Server> {
   return serveStreams(callback, options, (loop, factory, rest) => listen(loop, factory, host, port, rest));

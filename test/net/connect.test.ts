@@ -554,7 +554,10 @@ test(
     refuse([factory, '127.0.0.1\0.example', 1], range, /"host".*without NUL/);
     refuse([factory, '127.0.0.1'], type, /"port".*as no sock is given; got null/);
     refuse([factory, '127.0.0.1', null], type, /"port"/);
-    for (const wrong of ['80', {}, true]) refuse([factory, '127.0.0.1', wrong], type, /"port".*0 to 65535/);
+    for (const wrong of ['', {}, true])
+      refuse([factory, '127.0.0.1', wrong], type, /"port".*a port, or the name of a service/);
+    refuse([factory, '127.0.0.1', '65536'], range, /"port".*0 to 65535/);
+    refuse([factory, '127.0.0.1', 'a\0b'], range, /"port".*without NUL/);
     for (const wrong of [-1, 65_536, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
       refuse([factory, '127.0.0.1', wrong], range, /"port".*0 to 65535/);
     }

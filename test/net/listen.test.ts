@@ -423,7 +423,9 @@ test(
     refuse([factory, [], 1], type, /"host".*an array of hosts, or null; got an array of 0/);
     refuse([factory, ['127.0.0.1', 'a\0b'], 1], range, /"host".*without NUL/);
     refuse([factory, '127.0.0.1'], type, /"port".*got null/);
-    for (const wrong of ['80', {}, true]) refuse([factory, null, wrong], type, /"port".*0 to 65535/);
+    for (const wrong of ['', {}, true])
+      refuse([factory, null, wrong], type, /"port".*a port, or the name of a service/);
+    refuse([factory, null, '65536'], range, /"port".*0 to 65535/);
     for (const wrong of [-1, 65_536, 1.5, Number.NaN])
       refuse([factory, null, wrong], range, /"port".*0 to 65535/);
     for (const wrong of [null, 1, 'x', []]) refuse([factory, null, 1, wrong], type, /"options".*an object/);

@@ -121,6 +121,20 @@ test(
   }),
 );
 
+test(
+  'the zone of an address is no part of the name that its certificate must have',
+  onNode(async (loop) => {
+    const { server, port } = await recordingServer(loop);
+    for (const serverHostname of ['::1%lo', '::1%1', '0:0::1']) {
+      const options = { ssl: clientTls(), serverHostname };
+      const [transport] = await loop.createConnection(() => new Protocol(), here, port, options);
+      await transport[Symbol.asyncDispose]();
+    }
+    server.close();
+    await server.waitClosed();
+  }),
+);
+
 for (const [host, what] of [
   [here, 'an address'],
   ['localhost', 'a name'],

@@ -469,7 +469,7 @@ test(
     assert.throws(() => connect('127.0.0.1', 80, { signal: 'x' }), TYPE);
     assert.throws(() => connect(5, 80), TYPE);
     assert.throws(() => connect('127.0.0.1', 65_536), RANGE);
-    assert.throws(() => connect('127.0.0.1', '80'), TYPE);
+    assert.throws(() => connect('127.0.0.1', ''), TYPE);
     assert.throws(() => connect(), TYPE);
     assert.throws(() => serve(), TYPE);
     assert.throws(() => serve('no function', '127.0.0.1', 0), TYPE);

@@ -88,8 +88,9 @@ export async function open(): Promise<void> {
   await startServer(() => 'text', null, 0);
   // @ts-expect-error no such option
   await openConnection('localhost', 80, { limits: 5 });
-  // @ts-expect-error a port is a number
-  await openConnection('localhost', '80');
+  await openConnection('localhost', 'http');
+  // @ts-expect-error a port is a number, or the name of a service
+  await openConnection('localhost', true);
 }
 
 check<Equals<ReturnType<typeof openConnection>, Future<[StreamReader, StreamWriter]>>>();
