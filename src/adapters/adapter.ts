@@ -71,13 +71,17 @@ export function whenLoopCloses(loop: Loop, callback: () => void): () => void {
 }
 
 /**
- * What a listener of the host throws is the host's (`uncaughtException`), as it is with a socket of the host's own. Caught by the
- * loop it would be an error of the protocol, but only where Node happens to call the listener at once.
+ * Calls code of Node's that may call listeners at once. An exception of theirs goes to the host (`uncaughtException`), as it does with
+ * a socket of the host's own: caught by the loop it would be an error of the protocol, but only where Node happens to call at once.
  */
-export function throwInHost(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
+export function callListeners(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
 export function closedError(): LoopError {

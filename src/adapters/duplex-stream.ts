@@ -16,13 +16,16 @@ interface MaybeSocket {
 
 /**
  * Facts. A duplex may answer a write by data at once, from within the call; it calls `readable` listeners always from a tick of its
- * own. It tells its end only to one who has read everything.
+ * own. It tells its end only to one who has read everything. Each of its methods may throw: by its own code, or by a listener that
+ * it calls. Made with `autoDestroy: false` it stays open behind an error.
  *
  * What this means. We read by `readable` and `read()`, never by `data`: then nothing is called back from within a call of ours, and
- * whoever does not read is not told of the end.
+ * whoever does not read is not told of the end. Every call of ours is guarded: an exception ends this connection alone. An error
+ * ends it, too, whether or not the duplex destroys itself.
  */
 export class DuplexStream implements RawStream {
   readonly #duplex: Duplex;
+  readonly #report: (exception: unknown) => void;
   readonly #info: StreamInfo;
   #events: StreamEvents | null = null;
   #error: Error | null = null;
@@ -32,9 +35,13 @@ export class DuplexStream implements RawStream {
   /** We end it ourselves: only its close is of interest now. */
   #ending: boolean = false;
 
-  /** @param duplex open in both directions, for bytes */
-  constructor(duplex: Duplex) {
+  /**
+   * @param duplex open in both directions, for bytes
+   * @param report is told of what the duplex throws; the connection then ends by it
+   */
+  constructor(duplex: Duplex, report: (exception: unknown) => void) {
     this.#duplex = duplex;
+    this.#report = report;
     this.#info = infoOf(duplex);
     // Who has received the end may still write; whether it does is the protocol's decision.
     duplex.allowHalfOpen = true;
@@ -44,11 +51,15 @@ export class DuplexStream implements RawStream {
     duplex.on('error', this.#onError);
     duplex.on('end', this.#onEnd);
     duplex.on('close', this.#onClose);
+    onSilentDestroy(duplex, (error) => {
+      this.#error ??= error;
+      this.#gone();
+    });
   }
 
   open(events: StreamEvents): void {
     this.#events = events;
-    this.#duplex.on('readable', this.#pull);
+    this.#guard(() => this.#duplex.on('readable', this.#pull));
     if (this.#close === 'held') queueMicrotask(this.#tell);
   }
 
@@ -64,38 +75,48 @@ export class DuplexStream implements RawStream {
 
   write(chunks: Uint8Array[]): boolean {
     const duplex = this.#duplex;
-    let waiting = false;
+    let waiting = true;
+    let returned = false;
     const done = (error?: Error | null): void => {
-      if (waiting && !error && !this.#ending) this.#events?.onWritten();
+      // The end of a duplex that is destroyed tells of itself, and knows more.
+      if (error && !duplex.destroyed) this.#onError(error);
+      else if (!error && returned && waiting && !this.#ending) this.#events?.onWritten();
     };
-    duplex.cork();
-    chunks.forEach((chunk, i) => {
-      duplex.write(chunk, i === chunks.length - 1 ? done : undefined);
+    // Don't cork without `_writev()`: a `_write()` that throws within `uncork()` leaves a buffer that Node itself stumbles over.
+    const inOnePiece = chunks.length > 1 && typeof duplex._writev === 'function';
+    this.#guard(() => {
+      if (inOnePiece) duplex.cork();
+      chunks.forEach((chunk, i) => {
+        duplex.write(chunk, i === chunks.length - 1 ? done : undefined);
+      });
+      if (inOnePiece) duplex.uncork();
+      waiting = duplex.writableLength > 0;
     });
-    duplex.uncork();
-    waiting = duplex.writableLength > 0;
+    returned = true;
     return !waiting;
   }
 
   shutdown(): void {
-    this.#duplex.end();
+    this.#guard(() => this.#duplex.end());
   }
 
   close(): void {
     this.#endByUs();
-    const duplex = this.#duplex;
-    if (duplex.writableFinished) {
-      duplex.destroy();
-      return;
-    }
-    // The other side of a pair in memory hears of an end, and of nothing else.
-    duplex.once('finish', this.#destroy);
-    if (!duplex.writableEnded && !duplex.destroyed) duplex.end();
+    this.#guard(() => {
+      const duplex = this.#duplex;
+      if (duplex.writableFinished) {
+        duplex.destroy();
+        return;
+      }
+      // The other side of a pair in memory hears of an end, and of nothing else.
+      duplex.once('finish', this.#destroy);
+      if (!duplex.writableEnded && !duplex.destroyed) duplex.end();
+    });
   }
 
   abort(): void {
     this.#endByUs();
-    this.#duplex.destroy();
+    this.#destroy();
   }
 
   info(): StreamInfo {
@@ -105,19 +126,49 @@ export class DuplexStream implements RawStream {
   #pull = (): void => {
     const events = this.#events;
     while (events !== null && this.#reading && !this.#ending) {
-      const data = this.#duplex.read() as Buffer | null;
+      const data = this.#read();
       if (data === null) break;
       events.onRead(data);
     }
     if (this.#end === 'held') this.#tell();
   };
 
+  #read(): Buffer | null {
+    try {
+      return this.#duplex.read() as Buffer | null;
+    } catch (exception) {
+      this.#fail(exception);
+      return null;
+    }
+  }
+
   #destroy = (): void => {
-    this.#duplex.destroy();
+    this.#guard(() => this.#duplex.destroy(this.#error ?? undefined));
   };
+
+  /** Calls into the duplex. If that throws, the connection is lost by it. */
+  #guard(call: () => void): void {
+    try {
+      call();
+    } catch (exception) {
+      this.#fail(exception);
+    }
+  }
+
+  #fail(exception: unknown): void {
+    const first = this.#error === null;
+    this.#error ??=
+      exception instanceof Error ? exception : new Error('the duplex threw', { cause: exception });
+    this.#ending = true;
+    this.#report(exception);
+    if (first) this.#destroy();
+    // Whoever throws may never say that it is destroyed.
+    queueMicrotask(this.#gone);
+  }
 
   #onError = (error: Error): void => {
     this.#error ??= error;
+    if (!this.#duplex.destroyed) this.#destroy();
   };
 
   #onEnd = (): void => {
@@ -126,13 +177,20 @@ export class DuplexStream implements RawStream {
   };
 
   #onClose = (): void => {
-    this.#close = 'held';
     const duplex = this.#duplex;
-    duplex.removeListener('error', this.#onError);
-    duplex.removeListener('end', this.#onEnd);
-    duplex.removeListener('close', this.#onClose);
-    duplex.removeListener('readable', this.#pull);
-    duplex.removeListener('finish', this.#destroy);
+    this.#guard(() => {
+      duplex.removeListener('error', this.#onError);
+      duplex.removeListener('end', this.#onEnd);
+      duplex.removeListener('close', this.#onClose);
+      duplex.removeListener('readable', this.#pull);
+      duplex.removeListener('finish', this.#destroy);
+    });
+    this.#gone();
+  };
+
+  #gone = (): void => {
+    if (this.#close === 'told') return;
+    this.#close = 'held';
     if (this.#events !== null) this.#tell();
   };
 
@@ -161,6 +219,27 @@ export class DuplexStream implements RawStream {
     this.#ending = true;
     if (this.#close === 'held' && this.#events !== null) queueMicrotask(this.#tell);
   }
+}
+
+/**
+ * Calls back once `duplex` is destroyed, if it emits no `close`: Node emits none for a stream that was made with `emitClose: false`. Then
+ * `_destroy()` is the only place that hears of it. Node's own sockets are made so, and emit `close` themselves, later.
+ */
+function onSilentDestroy(duplex: Duplex, callback: (error: Error | null) => void): void {
+  const { _writableState: state } = duplex as { _writableState?: { emitClose?: boolean } };
+  if (state?.emitClose !== false) return;
+  const destroy = duplex._destroy;
+  duplex._destroy = (error, done) => {
+    const destroyed = (failure: Error | null = null): void => {
+      done(failure);
+      queueMicrotask(() => callback(failure));
+    };
+    try {
+      destroy.call(duplex, error, destroyed);
+    } catch (thrown) {
+      destroyed(thrown as Error);
+    }
+  };
 }
 
 function infoOf(duplex: Duplex): StreamInfo {

@@ -13,7 +13,7 @@ import type { TransportSocket } from '../net/transport-socket.ts';
 import { DoneCallback } from '../tasks/done-callback.ts';
 import { ensureFuture } from '../tasks/ensure-future.ts';
 import type { Future } from '../tasks/future.ts';
-import { closedError, throwInHost, whenLoopCloses } from './adapter.ts';
+import { callListeners, closedError, whenLoopCloses } from './adapter.ts';
 import type { DuplexOptions } from './duplex-options.ts';
 import { IdleTimer } from './idle-timer.ts';
 import { SocketFacts } from './socket-facts.ts';
@@ -138,12 +138,10 @@ export class TransportDuplex extends SocketFacts {
   }
 
   #sayConnected(): void {
-    try {
+    callListeners(() => {
       this.emit('connect');
       this.emit('ready');
-    } catch (error) {
-      throwInHost(error);
-    }
+    });
   }
 
   /** Nothing, if it was made after all: an error that came then is told by the transport's end. */
@@ -170,24 +168,20 @@ export class TransportDuplex extends SocketFacts {
     this.#bytesRead += data.length;
     this.#idle.touch();
     if (this.destroyed) return;
-    try {
+    callListeners(() => {
       if (!this.push(data)) this.#transport?.pauseReading();
-    } catch (error) {
-      throwInHost(error);
-    }
+    });
   };
 
   /** Whether the writing side ends, too, is the stream's own decision. */
   #onEnd = (): boolean => {
     this.#peerEnded = true;
     if (this.destroyed) return true;
-    try {
+    callListeners(() => {
       this.push(null);
       // Where nothing is left to be read this tells the end, though nobody reads.
       this.read(0);
-    } catch (error) {
-      throwInHost(error);
-    }
+    });
     return true;
   };
 
@@ -263,7 +257,7 @@ export class TransportDuplex extends SocketFacts {
     const end = (): void => {
       if (!this.writableEnded && !this.destroyed) this.end();
     };
-    if (this.readableEnded) end();
+    if (this.readableEnded) callListeners(end);
     else this.once('end', end);
   }
 
@@ -376,11 +370,7 @@ export class TransportDuplex extends SocketFacts {
       this.#idle.touch();
       return;
     }
-    try {
-      this.emit('timeout');
-    } catch (error) {
-      throwInHost(error);
-    }
+    callListeners(() => this.emit('timeout'));
   };
 
   /** Switches Nagle's algorithm off, where the transport has a socket. */

@@ -1,6 +1,6 @@
 /** When a write of a Node stream over a transport is done. */
 import type { Transport } from '../net/transport.ts';
-import { closedError, throwInHost } from './adapter.ts';
+import { callListeners, closedError } from './adapter.ts';
 import type { IdleTimer } from './idle-timer.ts';
 
 /** What a stream of Node's gives with each write, and with its end; it gives the next once this was called. */
@@ -89,20 +89,22 @@ export class WriteSide {
   }
 
   #end(transport: Transport, done: Done): void {
+    let unsent: boolean;
     try {
       if (transport.canWriteEof()) transport.writeEof();
       else transport.close();
-      if (transport.getWriteBufferSize() === 0) {
-        done();
-        return;
+      unsent = transport.getWriteBufferSize() > 0;
+      if (unsent) {
+        this.#unfinished = done;
+        // So that resumeWriting() says when it is empty.
+        transport.setWriteBufferLimits({ high: 0 });
       }
-      this.#unfinished = done;
-      // So that resumeWriting() says when it is empty.
-      transport.setWriteBufferLimits({ high: 0 });
     } catch (error) {
       this.#unfinished = null;
       done(error as Error);
+      return;
     }
+    if (!unsent) done();
   }
 
   #whenConnected(run: (transport: Transport) => void, done: Done): void {
@@ -113,7 +115,7 @@ export class WriteSide {
     this.#unfinished = done;
     this.#waiting = (transport) => {
       this.#unfinished = null;
-      run(transport);
+      callListeners(() => run(transport));
     };
   }
 
@@ -129,11 +131,7 @@ export class WriteSide {
     const done = this.#unfinished;
     this.#unfinished = null;
     this.#waiting = null;
-    try {
-      done?.(error);
-    } catch (thrown) {
-      throwInHost(thrown);
-    }
+    if (done !== null) callListeners(() => done(error));
   }
 
   /** The connection is gone. What is not done yet is left to {@link finish}. */

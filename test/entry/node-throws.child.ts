@@ -1,17 +1,38 @@
 /** Listeners of a duplex that throw: who hears of it? Prints what happened as JSON. */
 import { once } from 'node:events';
-import { toDuplex } from '../../src/entry/node.ts';
+import { connectDuplex, toDuplex } from '../../src/entry/node.ts';
 import { getRunningLoop, Protocol, run } from '../../src/index.ts';
-import { connectedPair, Recorder } from '../helpers/pairs.ts';
+import { connectedPair, portOf, Recorder } from '../helpers/pairs.ts';
 
 const uncaught: string[] = [];
 const reported: string[] = [];
 const read: string[] = [];
 process.on('uncaughtException', (error) => uncaught.push(error.message));
 
+/** What is written before there is a connection is done when there is one. */
+async function whileConnecting(): Promise<void> {
+  const loop = getRunningLoop();
+  const peer = new Recorder();
+  const server = await loop.createServer(() => peer, '127.0.0.1', 0);
+  const duplex = connectDuplex((factory) => loop.createConnection(factory, '127.0.0.1', portOf(server)));
+  duplex.write(Buffer.alloc(duplex.writableHighWaterMark, 'x'));
+  duplex.once('drain', () => {
+    throw new Error('thrown by a drain listener');
+  });
+  await peer.untilReceived(duplex.writableHighWaterMark);
+  duplex.end('more');
+  await peer.untilReceived(duplex.writableHighWaterMark + 4);
+  duplex.resume();
+  peer.transport.close();
+  await once(duplex, 'close');
+  await peer.untilLost();
+  server.close();
+}
+
 await run(async () => {
   const loop = getRunningLoop();
   loop.setExceptionHandler((_loop, { message }) => reported.push(message));
+  await whileConnecting();
   const peer = new Recorder();
   const { near } = await connectedPair(loop, new Protocol(), peer);
   const duplex = toDuplex(near);
@@ -27,7 +48,7 @@ await run(async () => {
     throw new Error('thrown by a data listener');
   });
   peer.transport.write('first');
-  while (uncaught.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  while (uncaught.length < 3) await new Promise((resolve) => setImmediate(resolve));
   peer.transport.write('second');
   await once(duplex, 'close');
   await peer.untilLost();

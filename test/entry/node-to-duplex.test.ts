@@ -764,7 +764,7 @@ test('toDuplex(): what a listener throws is the uncaught exception that it is wi
   });
   assert.equal(stderr, '');
   assert.deepEqual(JSON.parse(stdout), {
-    uncaught: ['thrown by a data listener', 'thrown by a timeout listener'],
+    uncaught: ['thrown by a drain listener', 'thrown by a data listener', 'thrown by a timeout listener'],
     reported: [],
     read: ['first', 'second'],
   });
