@@ -33,9 +33,10 @@ const DEFAULT_HIGH_WATER_MARK_BYTES = 64 * 1024;
  * - A `write()` is done once its data has left: its buffer may be used again.
  * - `writable.close()` is `writeEof()`, and done once everything has left; where there is no half-close (TLS) it is `close()`, and the
  *   other stream fails unless the peer had ended.
- * - `writable.abort()` aborts the connection.
+ * - `writable.abort(reason)` aborts the connection at once: a write or close that waits fails by the reason.
  * - `readable.cancel()` drops what comes from then on, and lets the other direction be; once that has ended, too, the connection
  *   is closed, which a peer that is still sending sees as a reset. So is one of which both directions have ended.
+ * - An end of the peer that leaves a reader with a part of an element (`mode: 'byob'` with a `Uint32Array`) fails `readable` alone.
  * - An error of the connection is both streams' error; to one who reads, after the data that came before.
  * - A loop that does not run moves nothing; one that is closed ends both streams with `ERR_LOOP_CLOSED`.
  *
@@ -86,7 +87,10 @@ export function toWebStreams(transport: Transport, options: WebStreamsOptions = 
   const loop = loopFor(options.loop);
   checkOpenTransport(loop, transport);
   const bridge = new WebBridge(loop, transport, highWaterMark);
-  if (options.received !== undefined && options.received.length > 0) bridge.dataReceived(options.received);
+  // A copy: the stream takes the memory of what it is given away from all others, and this is the caller's.
+  if (options.received !== undefined && options.received.length > 0) {
+    bridge.dataReceived(new Uint8Array(options.received));
+  }
   return { readable: bridge.readable, writable: bridge.writable };
 }
 
@@ -130,10 +134,12 @@ class WebBridge implements Protocol {
       {
         start: (controller) => {
           this.#writer = controller;
+          // At once; `abort()` of the sink would wait for the write or close that is under way.
+          const { signal } = controller as unknown as { signal: AbortSignal };
+          signal.addEventListener('abort', () => this.#abort(signal.reason));
         },
         write: (chunk) => this.#write(chunk),
         close: () => this.#endWriting(),
-        abort: (reason) => this.#abort(reason),
       },
       { highWaterMark, size: byteLength },
     );
@@ -194,9 +200,13 @@ class WebBridge implements Protocol {
   #endReading(): void {
     if (this.#readingEnded) return;
     this.#readingEnded = true;
-    this.#reader.close();
-    // One who lent a buffer gets it back.
-    this.#reader.byobRequest?.respond(0);
+    try {
+      this.#reader.close();
+      // One who lent a buffer gets it back.
+      this.#reader.byobRequest?.respond(0);
+    } catch {
+      // The last bytes are less than an element of the reader's own buffer: the readable has failed by this error, and alone.
+    }
     if (this.#writingEnded && !this.#lost) this.#transport.close();
   }
 
@@ -237,22 +247,18 @@ class WebBridge implements Protocol {
     else unfinished?.reject(error);
   }
 
+  /** The writable has failed, or is told by itself that it was aborted. */
   #abort(reason: unknown): void {
     if (this.#lost) return;
     this.#transport.abort();
-    this.#broken(reason ?? closedError());
+    this.#lose(reason);
   }
 
   // --- ending ---
 
   #broken(error: unknown): void {
-    this.#lose();
     if (!this.#writingEnded || this.#unfinished !== null) this.#writer.error(error);
-    this.#writingEnded = true;
-    this.#finish(error);
-    if (this.#readingEnded) return;
-    this.#fault = error;
-    this.#tellFault();
+    this.#lose(error);
   }
 
   #tellFault(): void {
@@ -261,9 +267,14 @@ class WebBridge implements Protocol {
     this.#reader.error(this.#fault);
   }
 
-  #lose(): void {
+  #lose(error: unknown): void {
     this.#lost = true;
     this.#forgetLoop();
+    this.#writingEnded = true;
+    this.#finish(error);
+    if (this.#readingEnded) return;
+    this.#fault = error;
+    this.#tellFault();
   }
 }
 

@@ -145,6 +145,26 @@ test(
 );
 
 test(
+  'toWebStreams(): an end within an element of a reader of Uint32Array fails the readable, and the connection lives',
+  onNode(async (loop) => {
+    const { readable, writable, near, peer, untilGone } = await streamsAndPeer(loop);
+    peer.keepOpen = true;
+    const reader = readable.getReader({ mode: 'byob' });
+    const reading = assert.rejects(reader.read(new Uint32Array(4)), TypeError);
+    peer.transport.write('12');
+    peer.transport.writeEof();
+    await reading;
+    await assert.rejects(reader.read(new Uint32Array(4)), TypeError);
+    assert.equal(near.isClosing(), false);
+    const writer = writable.getWriter();
+    await writer.write('still here');
+    await writer.close();
+    await untilGone();
+    assert.deepEqual([peer.text, peer.exception], ['still here', null]);
+  }),
+);
+
+test(
   'toWebStreams(): data that is part of a larger buffer leaves that one alone',
   onManual(async (transport, { readable }) => {
     const memory = Buffer.from('....shared....'.padEnd(200, '.'));
@@ -169,6 +189,21 @@ test(
     },
     { received: Buffer.from('early ') },
   ),
+);
+
+test(
+  "toWebStreams(): `received` stays the caller's, also when it is the whole of its memory",
+  onNode(async (loop) => {
+    const received = new TextEncoder().encode('early ');
+    assert.equal(received.byteLength, received.buffer.byteLength);
+    const { readable, writable, peer, untilGone } = await streamsAndPeer(loop, { received });
+    peer.transport.write('late');
+    peer.transport.writeEof();
+    assert.equal(await textOf(readable), 'early late');
+    assert.equal(new TextDecoder().decode(received), 'early ');
+    await writable.close();
+    await untilGone();
+  }),
 );
 
 test(
@@ -243,6 +278,53 @@ test(
     await Promise.all([writable.abort(reason), assert.rejects(reading, reason)]);
     await untilGone();
     assert.equal((peer.exception as NodeJS.ErrnoException).code, 'ECONNRESET');
+  }),
+);
+
+test(
+  'toWebStreams(): abort() while a write waits settles both at once, and resets the connection',
+  onNode(async (loop) => {
+    const { writable, near, peer, untilGone } = await streamsAndPeer(loop);
+    peer.transport.pauseReading();
+    const reason = new Error('enough');
+    const writer = writable.getWriter();
+    const closed = assert.rejects(writer.closed, reason);
+    const writing = assert.rejects(writer.write(Buffer.alloc(64 * MEBIBYTE)), reason);
+    // The write is under way, and more than the kernel takes.
+    while (near.getWriteBufferSize() === 0) await hostPasses();
+    await writer.abort(reason);
+    await writing;
+    await closed;
+    assert.equal(near.isClosing(), true);
+    peer.transport.resumeReading();
+    await untilGone();
+    assert.ok(peer.received < 64 * MEBIBYTE);
+  }),
+);
+
+test(
+  'toWebStreams(): abort() while close() waits settles both, and tells the reader why',
+  onManual(async (transport, { readable, writable }) => {
+    transport.unsent = 10;
+    const reason = new Error('enough');
+    const writer = writable.getWriter();
+    const outcomes = [writer.close(), writer.closed].map((promise) => assert.rejects(promise, reason));
+    await hostPasses();
+    // The end was not sent: an abort that says so is the stream's own rule for an end that fails.
+    await assert.rejects(writer.abort(reason), reason);
+    await Promise.all(outcomes);
+    await assert.rejects(textOf(readable), reason);
+    assert.deepEqual(transport.calls, ['writeEof', 'abort']);
+    transport.lose(null);
+  }),
+);
+
+test(
+  'toWebStreams(): abort() without a reason fails the reader by an AbortError',
+  onManual(async (transport, { readable, writable }) => {
+    await writable.abort();
+    await assert.rejects(textOf(readable), { name: 'AbortError' });
+    transport.lose(null);
   }),
 );
 
