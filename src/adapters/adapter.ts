@@ -71,8 +71,9 @@ export function whenLoopCloses(loop: Loop, callback: () => void): () => void {
 }
 
 /**
- * Calls code of Node's that may call listeners at once. An exception of theirs goes to the host (`uncaughtException`), as it does with
- * a socket of the host's own: caught by the loop it would be an error of the protocol, but only where Node happens to call at once.
+ * Calls code of Node's that may call listeners at once. An exception of theirs goes to the host
+ * (`uncaughtException`), as it does with a socket of the host's own: caught by the loop it would be an error
+ * of the protocol, but only where Node happens to call at once.
  */
 export function callListeners(call: () => void): void {
   try {

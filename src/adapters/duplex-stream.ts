@@ -15,13 +15,14 @@ interface MaybeSocket {
 }
 
 /**
- * Facts. A duplex may answer a write by data at once, from within the call; it calls `readable` listeners always from a tick of its
- * own. It tells its end only to one who has read everything. Each of its methods may throw: by its own code, or by a listener that
- * it calls. Made with `autoDestroy: false` it stays open behind an error.
+ * Facts. A duplex may answer a write by data at once, from within the call; it calls `readable` listeners
+ * always from a tick of its own. It tells its end only to one who has read everything. Each of its methods
+ * may throw: by its own code, or by a listener that it calls. Made with `autoDestroy: false` it stays open
+ * behind an error.
  *
- * What this means. We read by `readable` and `read()`, never by `data`: then nothing is called back from within a call of ours, and
- * whoever does not read is not told of the end. Every call of ours is guarded: an exception ends this connection alone. An error
- * ends it, too, whether or not the duplex destroys itself.
+ * What this means. We read by `readable` and `read()`, never by `data`: then nothing is called back from
+ * within a call of ours, and whoever does not read is not told of the end. Every call of ours is guarded: an
+ * exception ends this connection alone. An error ends it, too, whether or not the duplex destroys itself.
  */
 export class DuplexStream implements RawStream {
   readonly #duplex: Duplex;
@@ -82,7 +83,8 @@ export class DuplexStream implements RawStream {
       if (error && !duplex.destroyed) this.#onError(error);
       else if (!error && returned && waiting && !this.#ending) this.#events?.onWritten();
     };
-    // Don't cork without `_writev()`: a `_write()` that throws within `uncork()` leaves a buffer that Node itself stumbles over.
+    // Don't cork without `_writev()`: a `_write()` that throws within `uncork()` leaves a buffer that Node
+    // itself stumbles over.
     const inOnePiece = chunks.length > 1 && typeof duplex._writev === 'function';
     this.#guard(() => {
       if (inOnePiece) duplex.cork();
@@ -222,8 +224,9 @@ export class DuplexStream implements RawStream {
 }
 
 /**
- * Calls back once `duplex` is destroyed, if it emits no `close`: Node emits none for a stream that was made with `emitClose: false`. Then
- * `_destroy()` is the only place that hears of it. Node's own sockets are made so, and emit `close` themselves, later.
+ * Calls back once `duplex` is destroyed, if it emits no `close`: Node emits none for a stream that was made
+ * with `emitClose: false`. Then `_destroy()` is the only place that hears of it. Node's own sockets are made
+ * so, and emit `close` themselves, later.
  */
 function onSilentDestroy(duplex: Duplex, callback: (error: Error | null) => void): void {
   const { _writableState: state } = duplex as { _writableState?: { emitClose?: boolean } };

@@ -27,9 +27,9 @@ export interface FromDuplexOptions extends SignalOptions {
  * From now on the duplex is the transport's: closing the transport ends and destroys it, aborting destroys it. `allowHalfOpen` is set. A
  * duplex that is destroyed without an end and without an error has lost its connection: `ERR_STREAM_PREMATURE_CLOSE`.
  *
- * An exception that the duplex throws, or a listener that it calls, goes to the loop's exception handler; then the connection is
- * aborted, and lost by it. An error of the duplex ends the connection even if the duplex does not destroy itself
- * (`autoDestroy: false`) or does not say so (`emitClose: false`).
+ * An exception that the duplex throws, or a listener that it calls, goes to the loop's exception handler;
+ * then the connection is aborted, and lost by it. An error of the duplex ends the connection even if the
+ * duplex does not destroy itself (`autoDestroy: false`) or does not say so (`emitClose: false`).
  *
  * @param duplex open in both directions; for bytes, so without object mode and without `setEncoding()`
  * @param protocolFactory makes the protocol

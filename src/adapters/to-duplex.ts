@@ -19,11 +19,12 @@ import { TransportDuplex } from './transport-duplex.ts';
  * - **Ends**: `end()` is `writeEof()` behind what was written, and `finish` comes once that has left. Where there is no half-close
  *   (TLS) it is `close()`: what the peer sends from then on is not read. `end` is the peer's end, and comes only with it.
  *   `destroy()` closes: what was written in this turn leaves, what the host does not take is dropped. `resetAndDestroy()` aborts.
- *   `close` comes when the connection is gone.
+ *   `close(hadError)` comes when the connection is gone.
  * - **Errors** of the connection come as `error`, then `close`; to one who only reads, after the data that came before.
  * - **What a listener throws** is the host's, as with a socket of Node's own: `uncaughtException`. Listeners run in the async context
  *   of the connection, as code of the loop.
- * - **Time**: `setTimeout()` goes by the loop's clock, also where that is virtual.
+ * - **Time**: `setTimeout()` goes by the loop's clock, also where that is virtual. A timer of the host that
+ *   was set before, with the same length, comes first, as with a socket of Node's.
  * - **A loop that does not run** moves nothing: no data, no `close`. One that is closed destroys the duplex.
  *
  * @param transport of any make, connected; one of gyre's has to be of that loop

@@ -41,6 +41,7 @@ export class TransportDuplex extends SocketFacts {
   /** The connection is gone without the peer's end; told once everything that came before was read. */
   #cut: { error: Error | null } | null = null;
   #reset: boolean = false;
+  #hadError: boolean = false;
   /** Tells Node that we are closed. */
   #closed: (() => void) | null = null;
 
@@ -261,8 +262,15 @@ export class TransportDuplex extends SocketFacts {
     else this.once('end', end);
   }
 
+  /** `close` says whether there was an error, as of a socket of Node's. @internal */
+  // biome-ignore lint/suspicious/noExplicitAny: as Node has it: the arguments are those of the event
+  override emit(event: string | symbol, ...args: any[]): boolean {
+    return event === 'close' ? super.emit('close', this.#hadError) : super.emit(event, ...args);
+  }
+
   /** @internal */
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#hadError = error !== null;
     this.#idle.set(0);
     this.#write.finish(error ?? closedError());
     this.#connecting?.cancel();

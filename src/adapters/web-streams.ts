@@ -36,7 +36,8 @@ const DEFAULT_HIGH_WATER_MARK_BYTES = 64 * 1024;
  * - `writable.abort(reason)` aborts the connection at once: a write or close that waits fails by the reason.
  * - `readable.cancel()` drops what comes from then on, and lets the other direction be; once that has ended, too, the connection
  *   is closed, which a peer that is still sending sees as a reset. So is one of which both directions have ended.
- * - An end of the peer that leaves a reader with a part of an element (`mode: 'byob'` with a `Uint32Array`) fails `readable` alone.
+ * - An end of the peer that leaves a reader with a part of an element (`mode: 'byob'` with a `Uint32Array`)
+ *   fails `readable` alone.
  * - An error of the connection is both streams' error; to one who reads, after the data that came before.
  * - A loop that does not run moves nothing; one that is closed ends both streams with `ERR_LOOP_CLOSED`.
  *
@@ -205,7 +206,8 @@ class WebBridge implements Protocol {
       // One who lent a buffer gets it back.
       this.#reader.byobRequest?.respond(0);
     } catch {
-      // The last bytes are less than an element of the reader's own buffer: the readable has failed by this error, and alone.
+      // The last bytes are less than an element of the reader's own buffer: the readable has failed by this
+      // error, and alone.
     }
     if (this.#writingEnded && !this.#lost) this.#transport.close();
   }

@@ -79,6 +79,11 @@ export interface Backend {
    * @returns true: they have run. False: the host runs them when it has the thread back, and then calls `resume`
    */
   drain(resume: () => void): boolean;
+  /**
+   * Calls back once the host has run its own timers that are due by now; soon, where `time()` is virtual. For
+   * a deadline that must not come before a timer of the host's that was set before it, with the same length.
+   */
+  afterHostTimers(callback: () => void): void;
   /** Looks names up: the system's `getaddrinfo`. Whatever can be known without asking never comes here. */
   resolve(query: ResolveQuery, onDone: (error: Error | null, found: AddressInfo[]) => void): RawRequest;
   /** The names of an address: the system's `getnameinfo`. */

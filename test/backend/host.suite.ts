@@ -183,6 +183,20 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       assert.equal(host.calls, 0);
     });
 
+    hostTest(
+      'afterHostTimers() calls back behind the timers of the host that are due',
+      async ({ backend }) => {
+        const log: string[] = [];
+        // biome-ignore lint/style/noRestrictedGlobals: the order of the host's timers is the subject
+        setTimeout(() => log.push('timer'), 2);
+        for (const due = performance.now() + 2; performance.now() < due; );
+        backend.afterHostTimers(() => log.push('after'));
+        assert.deepEqual(log, []);
+        await new Promise<void>((resolve) => backend.afterHostTimers(resolve));
+        assert.deepEqual(log, name === 'sim' ? ['after'] : ['timer', 'after']);
+      },
+    );
+
     hostTest('wake() comes before a deadline', async (host) => {
       const when = host.backend.time() + 3600;
       let calledAt = when;

@@ -29,7 +29,10 @@ async function over(duplex: Duplex): Promise<Recorder> {
   return recorder;
 }
 
-/** Joins a transport to the duplex, lets `act` bring its fault about, and expects the connection to be lost by `bug`. */
+/**
+ * Joins a transport to the duplex, lets `act` bring its fault about, and expects the connection to be lost by
+ * `bug`.
+ */
 function lostByBug(
   makeDuplex: () => Duplex,
   act: (recorder: Recorder, duplex: Duplex) => void | Promise<void>,

@@ -587,6 +587,51 @@ test(
 );
 
 test(
+  'toDuplex(): setTimeout() lets a timer of the host that was set before, with the same length, come first',
+  onNode(async (loop) => {
+    const { duplex, peer } = await duplexAndPeer(loop);
+    const log: string[] = [];
+    let done = false;
+    // Turn after turn, so that one comes between the deadline and the host's timers.
+    const turn = (): void => {
+      for (const until = performance.now() + 0.2; performance.now() < until; );
+      if (!done) loop.callSoon(turn);
+    };
+    turn();
+    for (let i = 0; i < 50; i++) {
+      const idle = once(duplex, 'timeout');
+      // biome-ignore lint/style/noRestrictedGlobals: the order of the host's timers is the subject
+      setTimeout(() => log.push('host'), 2);
+      duplex.setTimeout(2);
+      await idle;
+      log.push('idle');
+    }
+    done = true;
+    assert.deepEqual(log, Array(50).fill(['host', 'idle']).flat());
+    duplex.destroy();
+    await peer.untilLost();
+  }),
+);
+
+test(
+  'toDuplex(): setTimeout(0), and what is received, take back a timeout that is due already',
+  onManual(async (transport, duplex) => {
+    const idle: string[] = [];
+    duplex.on('timeout', () => idle.push('timeout'));
+    const loop = getRunningLoop();
+    for (const act of [() => transport.receive('data'), () => duplex.setTimeout(0)]) {
+      duplex.setTimeout(10_000);
+      // Both are due in one turn, this one behind the duplex's own.
+      loop.callLater(10, act);
+      await sleep(15);
+      assert.deepEqual(idle, []);
+    }
+    duplex.destroy();
+    transport.lose(null);
+  }),
+);
+
+test(
   'toDuplex(): a duplex that is destroyed has no timer any more',
   onManual(async (transport, duplex) => {
     duplex.setTimeout(10_000, () => assert.fail('it is destroyed'));
@@ -607,6 +652,20 @@ test(
     assert.throws(() => duplex.setTimeout(1, 1 as never), { code: 'ERR_INVALID_ARG_TYPE' });
     duplex.destroy();
     transport.lose(null);
+  }),
+);
+
+test(
+  'toDuplex(): close says whether there was an error, as of a socket of Node',
+  onNode(async (loop) => {
+    for (const error of [undefined, new Error('bug')]) {
+      const { duplex, peer } = await duplexAndPeer(loop);
+      duplex.on('error', () => {});
+      const hadError = new Promise((resolve) => duplex.once('close', resolve));
+      duplex.destroy(error);
+      assert.equal(await hadError, error !== undefined);
+      await peer.untilLost();
+    }
   }),
 );
 

@@ -2,6 +2,7 @@
 import type { AddressInfo } from '../../base/address.ts';
 import { drain } from '../../base/drain.ts';
 import { LoopError } from '../../base/errors.ts';
+import { hostSetImmediate } from '../../base/host.ts';
 import type {
   Backend,
   BackendFeatures,
@@ -111,6 +112,14 @@ export class NodeBackend implements Backend {
 
   drain(resume: () => void): boolean {
     return drain(resume);
+  }
+
+  /**
+   * Between two passes through the check phase the host goes through its timers, by a clock that it has just
+   * read.
+   */
+  afterHostTimers(callback: () => void): void {
+    hostSetImmediate(() => hostSetImmediate(callback));
   }
 
   resolve(query: ResolveQuery, onDone: (error: Error | null, found: AddressInfo[]) => void): RawRequest {

@@ -1,7 +1,7 @@
 /** The simulated backend: a virtual clock, and no operating system. */
 import { drain } from '../../base/drain.ts';
 import { LoopError } from '../../base/errors.ts';
-import { hostNow } from '../../base/host.ts';
+import { hostNow, hostQueueMicrotask } from '../../base/host.ts';
 import type {
   Backend,
   BackendFeatures,
@@ -70,6 +70,11 @@ export class SimBackend implements Backend {
 
   drain(resume: () => void): boolean {
     return drain(resume);
+  }
+
+  /** Before the pass in which the clock may jump. */
+  afterHostTimers(callback: () => void): void {
+    hostQueueMicrotask(callback);
   }
 
   resolve(): RawRequest {
