@@ -7,8 +7,18 @@ export interface InvalidArgTypeError extends TypeError {
   code: 'ERR_INVALID_ARG_TYPE';
 }
 
-/** A short picture of any value, safe to put into a message. */
+/**
+ * A short picture of any value, safe to put into a message. Never throws: a proxy's traps and getters may.
+ */
 export function describeValue(value: unknown): string {
+  try {
+    return picture(value);
+  } catch {
+    return typeof value === 'function' ? 'a function' : 'an object';
+  }
+}
+
+function picture(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   switch (typeof value) {
     case 'string':

@@ -30,7 +30,7 @@ export function shipSource(fn: AnyFunction): ShippedFunction {
       'a function with a source of its own: this one is native, bound or a proxy',
     );
   }
-  if (/^class\b/.test(source)) throw invalidArgType('fn', fn, 'a function, not a class');
+  if (isClass(fn)) throw invalidArgType('fn', fn, 'a function, not a class');
   const name = nameOf(fn);
   try {
     compile(source, name);
@@ -57,6 +57,15 @@ export function functionOfSource(source: string, name: string): AnyFunction {
 
 /** The error of a job; a variable that the shipped function does not bring along is explained. */
 export function explainSourceError(error: unknown, name: string): unknown {
+  try {
+    return explain(error, name);
+  } catch {
+    // A getter of it, or a trap of a proxy, has thrown.
+    return error;
+  }
+}
+
+function explain(error: unknown, name: string): unknown {
   if (!(error instanceof ReferenceError)) return error;
   // In the words of V8 and of JavaScriptCore.
   const variable = /^(\S+) is not defined$|^Can't find variable: (\S+)$/.exec(error.message);
@@ -77,17 +86,44 @@ export function nameOf(fn: AnyFunction): string {
   return typeof fn.name === 'string' && fn.name !== '' ? fn.name : 'an anonymous function';
 }
 
+/** Of all functions a class alone has a prototype that stays. A method may be called `class`. */
+function isClass(fn: AnyFunction): boolean {
+  return Object.getOwnPropertyDescriptor(fn, 'prototype')?.writable === false;
+}
+
 /** A method's source is none of an expression, but stands in an object. A module's code is strict, so this is, too. */
 function compile(source: string, name: string): AnyFunction {
   try {
     return functionReturning(`(${source}\n)`, name);
   } catch (error) {
-    const method = `Object.values(Object.getOwnPropertyDescriptors({ ${source}\n}))`;
-    try {
-      return functionReturning(`(${method}.map(({ value, get, set }) => value ?? get ?? set)[0])`, name);
-    } catch {
-      throw error;
+    for (const method of methodForms(source)) {
+      const descriptor = `Object.values(Object.getOwnPropertyDescriptors({ ${method}\n}))`;
+      try {
+        return functionReturning(
+          `(${descriptor}.map(({ value, get, set }) => value ?? get ?? set)[0])`,
+          name,
+        );
+      } catch {
+        // Another form may be right.
+      }
     }
+    throw error;
+  }
+}
+
+/**
+ * The source as a method of an object. In place of a key that is computed (`[Symbol.iterator]() {}`) stands a
+ * name: what it is computed from is outside. Its closing bracket is the first one behind which the rest is a
+ * method.
+ */
+function* methodForms(source: string): Generator<string> {
+  const [start, modifiers] = /^((?:async\b|get\b|set\b)?\s*\*?\s*)\[/.exec(source) ?? [];
+  if (start === undefined) {
+    yield source;
+    return;
+  }
+  for (let end = source.indexOf(']'); end >= 0; end = source.indexOf(']', end + 1)) {
+    yield `${modifiers} method${source.slice(end + 1)}`;
   }
 }
 

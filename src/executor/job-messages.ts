@@ -1,6 +1,6 @@
 /** What travels between an executor and its workers. Types only. */
 import type { MessagePort } from 'node:worker_threads';
-import type { CopiedError } from './error-copy.ts';
+import type { CopiedThrow } from './error-copy.ts';
 
 /** A function, as it crosses to a worker: by module and name, or as its own source. */
 export type ShippedFunction =
@@ -21,10 +21,18 @@ export interface JobRequest {
   flag: Int32Array | null;
 }
 
+/** By what a worker's message is known as ours, and as that of a job. */
+export interface JobMark {
+  /** The id of the request. */
+  readonly gyreJob: number;
+}
+
 /** From the worker, in this order: progress as often as the job likes, then one of the others. */
-export type JobMessage =
+export type JobMessage = JobMark & JobContent;
+
+export type JobContent =
   | { kind: 'progress'; value: unknown }
   | { kind: 'result'; value: unknown }
-  | { kind: 'error'; error: CopiedError }
+  | { kind: 'error'; error: CopiedThrow }
   /** Something else than the job failed in the worker, which dies of it. */
-  | { kind: 'crash'; error: CopiedError };
+  | { kind: 'crash'; error: CopiedThrow };

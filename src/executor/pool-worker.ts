@@ -13,6 +13,7 @@ import { BrokenExecutorError } from '../base/errors.ts';
 import { afterSeconds } from './after-seconds.ts';
 import { restoreError } from './error-copy.ts';
 import type { JobMessage, JobRequest } from './job-messages.ts';
+import { isOfWorker, messageOfJob, warnOfForeignMessage } from './worker-channel.ts';
 import { processEntry, threadEntry } from './worker-entry.ts';
 
 export type WorkerKind = 'thread' | 'process';
@@ -38,8 +39,11 @@ export class PoolWorker {
   #pool: Pool | null = null;
   #host: Host | null = null;
   #gone: boolean = false;
-  /** The job that it runs, for messages. */
+  /** The job that it runs. */
+  #id: number = 0;
+  /** For messages. */
   #name: string = '';
+  #warned: boolean = false;
   /** What it dies of, where more than an exit code is known. */
   #cause: unknown = undefined;
 
@@ -49,6 +53,7 @@ export class PoolWorker {
   }
 
   run(request: JobRequest): void {
+    this.#id = request.id;
     this.#name = request.fn.name;
     const transfer = request.args instanceof Uint8Array ? [] : [request.args];
     try {
@@ -101,10 +106,16 @@ export class PoolWorker {
     const workers = (this.#pool as unknown as { workers: { worker: Host }[] }).workers;
     const host = (workers[0] as { worker: Host }).worker;
     this.#host = host;
-    this.keepAlive(false);
-    host.on('message', (message: { isEvent?: boolean; payload: JobMessage } | string) => {
-      if (typeof message !== 'string' && message.isEvent === true) this.#message(message.payload);
+    const library = host.listeners('message') as ((message: unknown) => void)[];
+    host.removeAllListeners('message');
+    host.on('message', (message: unknown, handle: unknown) => {
+      const ofJob = messageOfJob(message, this.#id);
+      if (ofJob !== null) this.#message(ofJob);
+      else if (isOfWorker(message)) for (const listener of library) listener.call(host, message);
+      else this.#foreign(message, handle);
     });
+    // Behind the first listener, which makes it hold the process.
+    this.keepAlive(false);
     // Before the library's own listener, which else asks what is gone already to exit, and holds the process meanwhile.
     host.prependListener('exit', () => {
       host.killed = true;
@@ -143,6 +154,16 @@ export class PoolWorker {
   #message(message: JobMessage): void {
     if (message.kind === 'crash') this.#cause ??= restoreError(message.error);
     else this.#events.onMessage(message);
+  }
+
+  /** The library would fail by it, in the middle of this process. */
+  #foreign(message: unknown, handle: unknown): void {
+    if (!this.#warned) warnOfForeignMessage('a pool', message);
+    this.#warned = true;
+    // A process may have sent a socket or a server along, which nobody here would close.
+    const sent = handle as { destroy?(): void; close?(): void } | undefined;
+    if (sent?.destroy !== undefined) sent.destroy();
+    else sent?.close?.();
   }
 
   /** The library's view of a death, which `exit` tells better; or something that should not be, and then the worker is of no use. */

@@ -45,7 +45,18 @@ export function findUncloneable(
   }
 }
 
+/** None, where a getter or a proxy throws: then it is the value itself that cannot be copied. */
 function partsOf(value: object, path: string): [part: unknown, path: string][] {
+  try {
+    return readParts(value, path);
+  } catch {
+    return [];
+  }
+}
+
+function readParts(value: object, path: string): [part: unknown, path: string][] {
+  // Its elements are numbers, of which there may be many.
+  if (ArrayBuffer.isView(value)) return [];
   if (Array.isArray(value)) return value.map((part, i) => [part, `${path}[${i}]`]);
   if (value instanceof Set) return [...value].map((part) => [part, `${path}[an entry of the set]`]);
   if (value instanceof Map) {

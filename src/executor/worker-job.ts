@@ -6,7 +6,7 @@ import { CancelledError } from '../base/errors.ts';
 import { describeValue } from '../base/validate.ts';
 import type { Job } from './current-job.ts';
 import { copyError } from './error-copy.ts';
-import type { JobMessage, JobRequest } from './job-messages.ts';
+import type { JobContent, JobMessage, JobRequest } from './job-messages.ts';
 import { findUncloneable } from './uncloneable.ts';
 
 /** As this worker's messages are copied: a process takes less than a thread. */
@@ -58,19 +58,24 @@ export class WorkerJob implements Job {
   }
 
   fail(kind: 'error' | 'crash', thrown: unknown): void {
-    workerEmit({ kind, error: copyError(thrown, copy) } satisfies JobMessage);
+    this.#emit({ kind, error: copyError(thrown, copy) }, []);
   }
 
   end(): void {
     this.#ended = true;
   }
 
-  #tell(message: JobMessage & { value: unknown }, transfer: readonly unknown[], what: string): void {
+  #tell(content: JobContent & { value: unknown }, transfer: readonly unknown[], what: string): void {
     try {
-      workerEmit(transfer.length === 0 ? message : new Transfer(message, transfer as object[]));
+      this.#emit(content, transfer);
     } catch (cause) {
-      throw this.#uncopied(message.value, transfer, what, cause);
+      throw this.#uncopied(content.value, transfer, what, cause);
     }
+  }
+
+  #emit(content: JobContent, transfer: readonly unknown[]): void {
+    const message: JobMessage = { gyreJob: this.id, ...content };
+    workerEmit(transfer.length === 0 ? message : new Transfer(message, transfer as object[]));
   }
 
   #uncopied(value: unknown, transfer: readonly unknown[], what: string, cause: unknown): Error {

@@ -1,11 +1,12 @@
 /** What a worker of a pool runs, thread or process: it waits for jobs and does them, one at a time. */
 import './pool-library-on-bun.ts';
 import { deserialize } from 'node:v8';
-import { isMainThread, receiveMessageOnPort } from 'node:worker_threads';
+import { isMainThread, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { worker } from 'workerpool';
 import { setCurrentJob } from './current-job.ts';
 import { explainSourceError, functionOfSource } from './function-source.ts';
-import type { JobRequest, PackedArgs, ShippedFunction } from './job-messages.ts';
+import type { JobMark, JobRequest, PackedArgs, ShippedFunction } from './job-messages.ts';
+import { isOfPool, warnOfForeignMessage } from './worker-channel.ts';
 import { WorkerJob } from './worker-job.ts';
 
 let current: WorkerJob | null = null;
@@ -16,10 +17,21 @@ const cancelledBefore: Set<number> = new Set();
 // biome-ignore lint/suspicious/noExplicitAny: any function
 type AnyFunction = (...args: any[]) => unknown;
 
-async function run(request: JobRequest): Promise<void> {
+async function run(request: JobRequest): Promise<JobMark> {
   lastId = request.id;
   const args = takeArgs(request.args);
-  if (cancelledBefore.delete(request.id)) return;
+  if (!cancelledBefore.delete(request.id)) await runJob(request, args).catch(die);
+  return { gyreJob: request.id };
+}
+
+/** No answer of the library's says it: its errors cannot be told from those of other code. */
+function die(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
+async function runJob(request: JobRequest, args: () => unknown[]): Promise<void> {
   const job = new WorkerJob(request);
   current = job;
   setCurrentJob(job);
@@ -37,9 +49,10 @@ async function run(request: JobRequest): Promise<void> {
   }
 }
 
-function cancel(id: number): void {
+function cancel(id: number): JobMark {
   if (current?.id === id) current.abort();
   else if (id > lastId) cancelledBefore.add(id);
+  return { gyreJob: id };
 }
 
 async function functionOf(fn: ShippedFunction): Promise<AnyFunction> {
@@ -74,4 +87,29 @@ function takeArgs(args: PackedArgs): () => unknown[] {
 // A process dies of what nobody catches, and its exit code is all that would be known of it. Of a thread the host tells more.
 if (isMainThread) process.on('uncaughtExceptionMonitor', (error) => current?.fail('crash', error));
 
-worker({ run, cancel });
+/**
+ * Has the pool library listen, which would fail by a message that it does not know, and so hears of the
+ * pool's alone.
+ */
+function listen(): void {
+  const channel = (parentPort ?? process) as {
+    on(event: string, listener: (message: unknown) => void): unknown;
+  };
+  const { on } = channel;
+  let warned = false;
+  channel.on = (event, listener) => {
+    if (event !== 'message') return on.call(channel, event, listener);
+    return on.call(channel, event, (message) => {
+      if (isOfPool(message)) {
+        listener(message);
+        return;
+      }
+      if (!warned) warnOfForeignMessage('a worker of a pool', message);
+      warned = true;
+    });
+  };
+  worker({ run, cancel });
+  channel.on = on;
+}
+
+listen();

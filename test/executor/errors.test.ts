@@ -81,6 +81,66 @@ for (const { kind, make } of kinds) {
       assert.equal('shared' in error, kind === 'thread');
     });
 
+    test('an error whose properties throw arrives without them, and the worker lives', async () => {
+      const pid = await pool.submit(jobs.whoAmI, []);
+      for (const name of ['lazy', 'message', 'name', 'stack', 'cause', 'errors']) {
+        const error = await errorOf(
+          pool.submit(
+            (property: string) => {
+              const get = (): never => {
+                throw new Error('thrown by a getter');
+              };
+              throw Object.defineProperty(Object.assign(new Error('real'), { code: 'E_REAL' }), property, {
+                get,
+              });
+            },
+            [name],
+          ),
+        );
+        assert.equal(error instanceof Error, true, name);
+        assert.equal(error.code, 'E_REAL', name);
+        assert.equal(error.message, name === 'message' ? 'undefined' : 'real');
+      }
+      const unexplained = await errorOf(
+        pool.submit(() => {
+          const get = (): never => {
+            throw new Error('thrown by a getter');
+          };
+          throw Object.defineProperty(new ReferenceError('x is not defined'), 'stack', { get });
+        }, []),
+      );
+      assert.equal(unexplained.message, 'x is not defined');
+      assert.equal(await pool.submit(jobs.whoAmI, []), pid);
+    });
+
+    test('a proxy whose traps throw is thrown as well as can be', async () => {
+      const thrown = await errorOf(
+        pool.submit(() => {
+          const { proxy, revoke } = Proxy.revocable(new Error('real'), {});
+          revoke();
+          throw proxy;
+        }, []),
+      );
+      assert.equal(thrown, 'an object');
+    });
+
+    test('errors that share their causes arrive as they were, each once', async () => {
+      const error = await errorOf(
+        pool.submit(() => {
+          let error = new Error('root');
+          for (let i = 0; i < 40; i++) error = new AggregateError([error, error], `${i}`, { cause: error });
+          throw error;
+        }, []),
+      );
+      let levels = 0;
+      for (let each: unknown = error; each instanceof AggregateError; each = each.cause) {
+        assert.equal(each.errors[0], each.cause);
+        assert.equal(each.errors[1], each.cause);
+        levels++;
+      }
+      assert.equal(levels, 40);
+    });
+
     test('errors among arguments and results stay errors', async () => {
       const back = await pool.submit((error: Error) => error, [new TypeError('kept')]);
       assert.equal(back instanceof TypeError, true);
@@ -125,13 +185,59 @@ describe('copyError() and restoreError()', () => {
     assert.equal('cause' in through(new Error('x')), false);
   });
 
-  test('causes in a circle, and very long chains, come to an end', () => {
-    const error = new Error('round');
-    error.cause = error;
-    assert.equal(((through(error).cause as Error).cause as Error).message, 'round');
+  test('a circle of causes stays one', () => {
+    const one = new Error('one');
+    const two = new AggregateError([one], 'two', { cause: one });
+    one.cause = two;
+    const copy = through(one);
+    const other = copy.cause as AggregateError;
+    assert.equal(other.message, 'two');
+    assert.equal(other.cause, copy);
+    assert.equal(other.errors[0], copy);
+    const selfish = new Error('round');
+    selfish.cause = selfish;
+    const round = through(selfish);
+    assert.equal(round.cause, round);
+  });
+
+  test('a very long chain of causes is kept whole', () => {
     let chain: unknown = 'root';
-    for (let i = 0; i < 1000; i++) chain = new Error(`${i}`, { cause: chain });
-    assert.equal((through(chain) as Error).message, '999');
+    for (let i = 0; i < 100_000; i++) chain = new Error('x', { cause: chain });
+    let length = 0;
+    let each = through(chain);
+    for (; each instanceof Error; each = each.cause) length++;
+    assert.deepEqual([length, each], [100_000, 'root']);
+  });
+
+  test('an error that others refer to is copied once', () => {
+    let error = new Error('root');
+    for (let i = 0; i < 16; i++) error = new AggregateError([error], 'level', { cause: error });
+    assert.equal(copyError(error).errors.length, 17);
+  });
+
+  test('an error in a field of an error is one, with its code, and as visible as it was', () => {
+    const inner = Object.assign(new RangeError('inner'), { code: 'E_INNER' });
+    const error = Object.assign(new Error('outer', { cause: inner }), { inner });
+    Object.defineProperty(error, 'hidden', { value: inner, enumerable: false });
+    const copy = through(error) as Error & { inner: NodeJS.ErrnoException; hidden: unknown };
+    assert.equal(copy.inner instanceof RangeError, true);
+    assert.equal(copy.inner.code, 'E_INNER');
+    assert.equal(copy.inner, copy.cause);
+    assert.equal(copy.hidden, copy.cause);
+    assert.deepEqual(Object.keys(copy), ['inner']);
+  });
+
+  const { SuppressedError: Suppressed } = globalThis as {
+    SuppressedError?: new (error: unknown, suppressed: unknown, message: string) => Error;
+  };
+  test('a SuppressedError with both of its errors', {
+    skip: Suppressed === undefined && 'this version of Node has none',
+  }, () => {
+    const [error, suppressed] = [new TypeError('second'), new RangeError('first')];
+    const copy = through(new Suppressed!(error, suppressed, 'both')) as Error & Record<string, unknown>;
+    assert.equal(copy instanceof Suppressed!, true);
+    assert.equal(copy.error instanceof TypeError, true);
+    assert.equal(copy.suppressed instanceof RangeError, true);
   });
 
   test('what cannot be copied is left out, or described when it is all there is', () => {

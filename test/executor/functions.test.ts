@@ -64,9 +64,42 @@ for (const { kind, make } of kinds) {
         get(a: number, b: number) {
           return a + b;
         },
+        class(a: number, b: number) {
+          return a + b;
+        },
         static: Statics.add,
       };
       for (const [form, fn] of Object.entries(forms)) assert.equal(await pool.submit(fn, [2, 3]), 5, form);
+    });
+
+    test('methods whose names are computed, from what is outside, too', async () => {
+      const outside = Symbol('outside');
+      const names = { 'a]': 'b]' };
+      const methods = {
+        [Symbol.iterator]: Methods.prototype[Symbol.iterator],
+        [outside](a: number[], b: number[]) {
+          return (a[0] as number) + (b[0] as number);
+        },
+        async [`${names['a]']}1`](a: number[], b: number[]) {
+          return (await Promise.resolve(a[0] as number)) + (b[0] as number);
+        },
+        get [`${names['a]']}2`]() {
+          return Methods.prototype[Symbol.iterator];
+        },
+      };
+      for (const key of Reflect.ownKeys(methods)) {
+        const fn = methods[key as typeof outside];
+        assert.equal(await pool.submit(fn, [[2], [3]]), 5, String(key));
+      }
+      const getter = Object.getOwnPropertyDescriptor(
+        {
+          get [outside]() {
+            return 5;
+          },
+        },
+        outside,
+      )?.get;
+      assert.equal(await pool.submit(getter as () => number, []), 5);
     });
 
     test('inner functions with names, which loaders of TypeScript wrap, and defaults and rest parameters', async () => {
@@ -144,6 +177,14 @@ class Statics {
   }
 }
 
+class Methods {
+  size = 1;
+
+  [Symbol.iterator](a: number[], b: number[]): number {
+    return (a[0] as number) + (b[0] as number);
+  }
+}
+
 describe('what is refused at the call', () => {
   const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
   const refused = (fn: unknown, message: RegExp): void => {
@@ -165,6 +206,7 @@ describe('what is refused at the call', () => {
     refused(own.bind(null), /native, bound or a proxy; got function bound own/);
     refused(new Proxy(own, {}), /native, bound or a proxy/);
     refused(Statics, /must be a function, not a class; got function Statics/);
+    refused(class {}, /must be a function, not a class/);
   });
 
   test('a private method, whose source stands for itself nowhere', () => {
