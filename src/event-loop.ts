@@ -21,7 +21,7 @@ import {
   setDefaultExecutor,
   shutdownDefaultExecutor,
 } from './executor/executor.ts';
-import type { RemoteHandlers, RemotePort } from './executor/remote.ts';
+import type { RemoteHandlers, RemotePort, WithHandlers } from './executor/remote.ts';
 import { remote } from './executor/remote.ts';
 import { runningLoopOrNull } from './loop/context.ts';
 import type { ExceptionHandler } from './loop/exception-handler.ts';
@@ -1497,9 +1497,10 @@ export abstract class BaseEventLoop implements Loop {
    * Each call is a `callSoon` of this loop, in order, in the async context of this call; it wakes a loop that is idle, and one that is
    * stopped makes it when it runs again. The port ends with the loop, and keeps nothing alive.
    *
-   * @param handlers functions by the names under which they can be called
+   * @param handlers functions by the names under which they can be called; or an instance of a class, with
+   *   its methods and those that it inherits. They are called as methods of it
    * @returns a `MessagePort`, for one thread
-   * @throws TypeError for what is no object of functions; LoopError
+   * @throws TypeError for an object with anything but functions, for an instance without methods; LoopError
    *
    * **Backends** the simulated loop has no threads: `ERR_UNSUPPORTED`.
    *
@@ -1522,9 +1523,9 @@ export abstract class BaseEventLoop implements Loop {
    * });
    * ```
    */
-  remote<H extends RemoteHandlers>(handlers: H): RemotePort<H> {
+  remote<H extends RemoteHandlers>(handlers: WithHandlers<H>): RemotePort<H> {
     this._checkOpen();
-    return remote(this, handlers);
+    return remote<H>(this, handlers);
   }
 
   // --- errors and debugging ---

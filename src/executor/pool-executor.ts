@@ -1,5 +1,4 @@
 /** What `ThreadPoolExecutor` and `ProcessPoolExecutor` have in common: the queue, and the workers that come and go. */
-import { serialize } from 'node:v8';
 import type { TransferListItem } from 'node:worker_threads';
 import { MessageChannel } from 'node:worker_threads';
 import { BrokenExecutorError, CancelledError, LoopError } from '../base/errors.ts';
@@ -21,6 +20,7 @@ import type { JobRequest, PackedArgs } from './job-messages.ts';
 import { PoolJob } from './pool-job.ts';
 import type { WorkerKind } from './pool-worker.ts';
 import { PoolWorker } from './pool-worker.ts';
+import { isShared, toBytes } from './process-bytes.ts';
 import type { OnProgress } from './progress-caller.ts';
 import { ProgressCaller } from './progress-caller.ts';
 import { findUncloneable } from './uncloneable.ts';
@@ -50,6 +50,11 @@ const DEFAULT_GRACE_PERIOD = 0.5;
 
 /** More threads or processes than any machine can use. */
 const MOST_WORKERS = 4096;
+
+/** An argument has to be … */
+const COPYABLE = 'something that can be copied to a worker';
+const NOT_SHARED =
+  'memory that is not shared, as a process has its own: give it a copy, or use ThreadPoolExecutor';
 
 /** A worker of the pool and the job that it runs. */
 interface Place {
@@ -194,7 +199,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
           'nothing can be handed over to a process; ThreadPoolExecutor does it',
         );
       }
-      return copying(args, serialize, transfer, () => serialize(args));
+      return copying(args, toBytes, transfer, () => toBytes(args));
     }
     const { port1, port2 } = new MessageChannel();
     try {
@@ -354,7 +359,7 @@ function copying<T>(
     const error =
       found === null
         ? invalidArgType('options.transfer', transfer, 'a list of what can be handed over, each once')
-        : invalidArgType(found.path, found.value, 'something that can be copied to a worker');
+        : invalidArgType(found.path, found.value, isShared(found.value) ? NOT_SHARED : COPYABLE);
     throw Object.assign(error, { cause });
   }
 }

@@ -9,9 +9,21 @@ import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import { findUncloneable } from './uncloneable.ts';
 
-/** What `loop.remote()` lets worker threads call, by name. */
+/**
+ * What `loop.remote()` lets worker threads call: an object of functions, or an instance of a class with its
+ * methods.
+ */
+export type RemoteHandlers = object;
+
 // biome-ignore lint/suspicious/noExplicitAny: any function
-export type RemoteHandlers = Record<string, (...args: any[]) => unknown>;
+type AnyHandler = (...args: any[]) => unknown;
+
+/** What has properties and no function among them is no object of handlers. */
+export type WithHandlers<H extends object> = H &
+  ([keyof H] extends [never] ? unknown : [HandlerName<H>] extends [never] ? never : unknown);
+
+/** The names of the functions among the properties of `H`. */
+type HandlerName<H> = { [K in keyof H]-?: H[K] extends AnyHandler ? K : never }[keyof H] & string;
 
 declare const handlersOf: unique symbol;
 
@@ -29,7 +41,7 @@ export interface RemoteLoop<H extends RemoteHandlers> extends Disposable {
    * @throws TypeError for a name that the loop has not given, and for arguments that cannot be copied; LoopError `ERR_LOOP_CLOSED` when
    *   the loop or this port is closed. (A call that crosses with the close is dropped.)
    */
-  callSoonThreadsafe<K extends keyof H & string>(name: K, ...args: Parameters<H[K]>): void;
+  callSoonThreadsafe<K extends HandlerName<H>>(name: K, ...args: Parameters<Extract<H[K], AnyHandler>>): void;
   /** Ends it; calls that were made before still arrive. Idempotent. */
   close(): void;
 }
@@ -46,11 +58,11 @@ type Call = [name: string, args: unknown[]];
 
 /** See `BaseEventLoop.remote`. */
 export function remote<H extends RemoteHandlers>(loop: Loop, handlers: H): RemotePort<H> {
-  checkHandlers(handlers);
+  const byName = handlersByName(handlers);
   checkSupports(loop, 'executors');
   const { port1, port2 } = new MessageChannel();
-  const inbox = new Inbox(loop, new Map(Object.entries(handlers)), port1);
-  port1.postMessage({ gyreRemote: 1, names: Object.keys(handlers), closed: inbox.closed } satisfies Greeting);
+  const inbox = new Inbox(loop, byName, port1);
+  port1.postMessage({ gyreRemote: 1, names: [...byName.keys()], closed: inbox.closed } satisfies Greeting);
   return port2 as RemotePort<H>;
 }
 
@@ -169,11 +181,50 @@ class Connection implements RemoteLoop<RemoteHandlers> {
   }
 }
 
-function checkHandlers(handlers: unknown): void {
+function handlersByName(handlers: unknown): Map<string, AnyHandler> {
   if (typeof handlers !== 'object' || handlers === null || Array.isArray(handlers)) {
     throw invalidArgType('handlers', handlers, 'an object of functions');
   }
-  for (const [name, handler] of Object.entries(handlers)) checkFunction(`handlers.${name}`, handler);
+  return isPlain(handlers) ? functionsOf(handlers) : methodsOf(handlers);
+}
+
+/** Whether it is of no class. */
+function isPlain(object: object): boolean {
+  const prototype = Object.getPrototypeOf(object) as object | null;
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** Of an object of functions each property has to be one. */
+function functionsOf(handlers: object): Map<string, AnyHandler> {
+  const found = new Map<string, AnyHandler>();
+  for (const [name, handler] of Object.entries(handlers)) {
+    checkFunction(`handlers.${name}`, handler);
+    found.set(name, (handler as AnyHandler).bind(handlers));
+  }
+  return found;
+}
+
+/**
+ * An instance has properties of other kinds, too; its getters are left alone. The nearest one of a name
+ * counts.
+ */
+function methodsOf(instance: object): Map<string, AnyHandler> {
+  const found = new Map<string, AnyHandler>();
+  const seen = new Set(['constructor']);
+  for (let each = instance; !isPrototypeOfAll(each); each = Object.getPrototypeOf(each) as object) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(each))) {
+      if (!seen.has(name) && typeof value === 'function')
+        found.set(name, (value as AnyHandler).bind(instance));
+      seen.add(name);
+    }
+  }
+  if (found.size === 0)
+    throw invalidArgType('handlers', instance, 'an object of functions, or one with methods');
+  return found;
+}
+
+function isPrototypeOfAll(object: object | null): boolean {
+  return object === null || Object.getPrototypeOf(object) === null;
 }
 
 function greetingOf(port: unknown): Greeting {

@@ -132,6 +132,80 @@ describe('loop.remote()', () => {
   );
 
   test(
+    'an instance of a class gives its methods, those that it inherits, and functions of its own; each is called on it',
+    onNode(async (loop) => {
+      class Base {
+        readonly log: string[] = [];
+        inherited(): void {
+          this.log.push('inherited');
+        }
+        replaced(): void {
+          this.log.push('never called');
+        }
+      }
+      class Counter extends Base {
+        size = 1;
+        readonly own = (): void => {
+          this.log.push('own');
+        };
+        get getter(): () => void {
+          throw new Error('a getter is left alone');
+        }
+        override replaced(): void {
+          this.log.push('replaced');
+        }
+        add(n: number): void {
+          this.size += n;
+          this.log.push('add');
+        }
+      }
+      const counter = new Counter();
+      const remote = connectRemote(loop.remote(counter));
+      remote.callSoonThreadsafe('own');
+      remote.callSoonThreadsafe('inherited');
+      remote.callSoonThreadsafe('replaced');
+      remote.callSoonThreadsafe('add', 4);
+      while (counter.log.length < 4) await sleep(0);
+      assert.deepEqual(counter.log, ['own', 'inherited', 'replaced', 'add']);
+      assert.equal(counter.size, 5);
+      for (const name of ['constructor', 'getter', 'size', 'toString', 'hasOwnProperty']) {
+        assert.throws(() => remote.callSoonThreadsafe(name as 'own'), { code: 'ERR_INVALID_ARG_TYPE' });
+      }
+      remote.close();
+    }),
+  );
+
+  test(
+    'a function of an object is called on that object',
+    onNode(async (loop) => {
+      const done = loop.createFuture<unknown>();
+      const handlers = {
+        look(): void {
+          done.setResult(this);
+        },
+      };
+      const remote = connectRemote(loop.remote(handlers));
+      remote.callSoonThreadsafe('look');
+      assert.equal(await done, handlers);
+      remote.close();
+    }),
+  );
+
+  test(
+    'an instance without methods is refused, instead of a port that reaches nothing',
+    onNode(async (loop) => {
+      class Empty {
+        size = 1;
+      }
+      assert.throws(() => loop.remote(new Empty() as unknown as { add(): void }), {
+        code: 'ERR_INVALID_ARG_TYPE',
+        message:
+          /^The "handlers" argument must be an object of functions, or one with methods; got .* Empty$/,
+      });
+    }),
+  );
+
+  test(
     'wrong calls throw in the thread that makes them',
     onNode(async (loop) => {
       const seen: unknown[] = [];

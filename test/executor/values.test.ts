@@ -70,6 +70,34 @@ for (const { kind, make } of kinds) {
       assert.equal(await pool.submit(jobs.fib, [5]), 5);
     });
 
+    test('shared memory, and a view of it, is shared with a thread, and refused where a process would get a copy', async () => {
+      const memory = new SharedArrayBuffer(8);
+      const set = (value: { part: Int32Array }): void => {
+        value.part[0] = 5;
+      };
+      if (kind === 'thread') {
+        await pool.submit(set, [{ part: new Int32Array(memory) }]);
+        assert.equal(new Int32Array(memory)[0], 5);
+        return;
+      }
+      for (const part of [memory, new Int32Array(memory), new DataView(memory, 4), Buffer.from(memory)]) {
+        assert.throws(() => void pool.submit(set, [{ part: part as Int32Array }]), {
+          code: 'ERR_INVALID_ARG_TYPE',
+          message:
+            /^The "args\[0\]\.part" argument must be memory that is not shared, as a process has its own: .*ThreadPoolExecutor; got an instance of /,
+        });
+      }
+      // All that is serialized otherwise is as it was.
+      const bytes = [
+        new Uint8Array([1]),
+        Buffer.from('x'),
+        new DataView(new ArrayBuffer(2)),
+        [1n],
+        new Map([[1, /x/]]),
+      ];
+      assert.deepEqual(await pool.submit((values: unknown) => values, [bytes]), bytes);
+    });
+
     test('a result that cannot be copied is named as the rejection', async () => {
       await assert.rejects(pool.submit(jobs.returnFunction, []), {
         name: 'TypeError',
@@ -250,6 +278,11 @@ describe('handing over', () => {
 describe('findUncloneable()', () => {
   test('names the first part', () => {
     const fn = (): void => {};
+    const throwing = {
+      get part(): never {
+        throw new Error('thrown by a getter');
+      },
+    };
     const cases: [unknown, string | null][] = [
       [5, null],
       [fn, 'v'],
@@ -259,6 +292,7 @@ describe('findUncloneable()', () => {
       [new Map([[fn, 1]]), 'v[a key of the map]'],
       [new Set([fn]), 'v[an entry of the set]'],
       [{ weak: new WeakMap() }, 'v.weak'],
+      [{ throwing }, 'v.throwing'],
     ];
     for (const [value, path] of cases) assert.equal(findUncloneable(value, 'v')?.path ?? null, path);
   });

@@ -78,6 +78,14 @@ const calls = () => {
   remote().callSoonThreadsafe('note', 'text', true);
 };
 check<Equals<Of<typeof calls>, void>>();
+class Counter {
+  size = 1;
+  add(_n: number): void {}
+}
+const instance = () => connectRemote(loop().remote(new Counter()));
+check<Equals<Of<typeof instance>, RemoteLoop<Counter>>>();
+const counted = () => instance().callSoonThreadsafe('add', 5);
+check<Equals<Of<typeof counted>, void>>();
 
 export const mistakes = (): void => {
   // @ts-expect-error: a number
