@@ -106,6 +106,16 @@ export const WORKLOADS: readonly Workload[] = [
     operations: 100_000,
   },
   {
+    ...perOperation,
+    name: 'until',
+    title:
+      '`readuntil` of two separators, one of them absent, over 200,000 records of 50 bytes (Node: by hand)',
+    program: 'until',
+    peers: ['gyre', 'node'],
+    operations: 200_000,
+    targets: [asked('gyre', 0.5, 'node')],
+  },
+  {
     kind: 'process',
     name: 'lateness',
     title: 'How late timers of 1..50 ms are on an idle loop: the median (below zero is early)',

@@ -8,3 +8,10 @@ export function messageOf(size: number): Buffer {
     Array.from({ length: size }, (_, place) => (place === size - 1 ? NEWLINE : A + (place % 26))),
   );
 }
+
+/** Records of 50 bytes, each a message: about 64 KiB, so much as a read of the host brings. */
+export const CHUNK_RECORDS = 1250;
+
+export function chunkOfRecords(): Buffer {
+  return Buffer.concat(Array.from({ length: CHUNK_RECORDS }, () => messageOf(50)));
+}

@@ -9,8 +9,11 @@
  * Bytes left of `offset` are taken. A piece that lies in one chunk is given as a view of it; only a piece across chunks is
  * copied, once. So the work is linear in the bytes however they were cut.
  *
- * No occurrence of the last needle begins left of `searched` (counted from the first byte that was not taken), so asking again
- * after each chunk costs no more than asking once at the end.
+ * No occurrence of the last needle begins left of `searched` (counted from the first byte that was not
+ * taken), so asking again after each chunk costs no more than asking once at the end.
+ *
+ * A needle of several parts is looked for in windows, each twice as long as the one before: else a part that
+ * is absent would be looked for to the end of the buffer each time that another one is found.
  */
 
 /** Bytes. Small neighbours are merged up to this: a peer that sends single bytes must not cost an object for each. */
@@ -36,6 +39,9 @@ export class Needle {
   }
 }
 
+/** Bytes: the first window, unless the last match says better. */
+const SHORTEST_WINDOW_BYTES = 64;
+
 const EMPTY: Buffer = Buffer.alloc(0);
 
 /** In place of an empty array: that would get room for 17 with the first chunk, and mostly there is one. */
@@ -52,6 +58,7 @@ export class ReadBuffer {
   #offset: number = 0;
 
   #needle: Needle | null = null;
+  #window: number = SHORTEST_WINDOW_BYTES;
   #searched: number = 0;
   /** The chunk that holds position `searched`, or the last one, and the position of its first byte (taken ones included). */
   #at: number = 0;
@@ -112,15 +119,35 @@ export class ReadBuffer {
         this.#searchFrom(0, this.#head, -this.#offset);
       this.#needle = needle;
     }
+    const from = this.#searched;
+    const several = needle.parts.length > 1;
+    for (let window = Math.max(this.#window, 2 * needle.longest); ; window *= 2) {
+      const until = several ? Math.min(this.#searched + window, this.length) : this.length;
+      const matchEnd = this.#findUntil(needle, until);
+      if (matchEnd >= 0) {
+        // The next match is often as far away. No more than twice that: all windows together stay linear in
+        // the bytes.
+        if (several) this.#window = Math.max(2 * (matchEnd - from), SHORTEST_WINDOW_BYTES);
+        return matchEnd;
+      }
+      this.#nothingBefore(until - needle.longest + 1);
+      if (until === this.length) return -1;
+    }
+  }
+
+  /** Of the matches that end at `until` at the latest the one that ends first. */
+  #findUntil(needle: Needle, until: number): number {
     let matchEnd = -1;
     for (let i = 0; i < needle.parts.length; i++) {
       const part = needle.parts[i] as Buffer;
-      const start = part.length === 1 ? this.#indexOfByte(part[0] as number) : this.#indexOf(part);
-      if (start < 0 || (matchEnd >= 0 && start + part.length >= matchEnd)) continue;
+      // A later part is longer: it has to end before.
+      const limit = matchEnd < 0 ? until : matchEnd - 1;
+      const start =
+        part.length === 1 ? this.#indexOfByte(part[0] as number, limit) : this.#indexOf(part, limit);
+      if (start < 0) continue;
       matchEnd = start + part.length;
       this.matchStart = start;
     }
-    if (matchEnd < 0) this.#nothingBefore(this.length - needle.longest + 1);
     return matchEnd;
   }
 
@@ -185,13 +212,14 @@ export class ReadBuffer {
     this.#searchFrom(position, at, start);
   }
 
-  #indexOfByte(byte: number): number {
+  /** Where the first `byte` is of those left of `until`; or -1. */
+  #indexOfByte(byte: number, until: number): number {
     const chunks = this.#chunks;
     let start = this.#atStart;
     let from = this.#searched - start;
-    for (let at = this.#at; at < chunks.length; at++) {
+    for (let at = this.#at; at < chunks.length && start + from < until; at++) {
       const chunk = chunks[at] as Buffer;
-      const found = chunk.indexOf(byte, from);
+      const found = upTo(chunk, until - start).indexOf(byte, from);
       if (found >= 0) return start + found;
       start += chunk.length;
       from = 0;
@@ -199,14 +227,15 @@ export class ReadBuffer {
     return -1;
   }
 
-  #indexOf(part: Buffer): number {
+  /** Where the first `part` begins of those that end at `until` at the latest; or -1. */
+  #indexOf(part: Buffer, until: number): number {
     const chunks = this.#chunks;
-    const lastStart = this.length - part.length;
+    const lastStart = until - part.length;
     let start = this.#atStart;
     let from = this.#searched - start;
     for (let at = this.#at; at < chunks.length && start + from <= lastStart; at++) {
       const chunk = chunks[at] as Buffer;
-      const found = chunk.indexOf(part, from);
+      const found = upTo(chunk, until - start).indexOf(part, from);
       if (found >= 0) return start + found;
       // What begins in this chunk and ends in a later one.
       for (let i = Math.max(from, chunk.length - part.length + 1); i < chunk.length; i++) {
@@ -232,4 +261,8 @@ export class ReadBuffer {
     }
     return true;
   }
+}
+
+function upTo(chunk: Buffer, length: number): Buffer {
+  return length < chunk.length ? chunk.subarray(0, length) : chunk;
 }

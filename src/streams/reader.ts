@@ -68,8 +68,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #waiting: PendingRead | null = null;
   #transport: ReadTransport | null = null;
   #paused: boolean = false;
-  /** Of the last `readuntil()`: mostly the next one asks for the same. */
-  #separator: unknown = null;
+  /** Of the last `readuntil()`: mostly the next one asks for the same. Bytes are copies. */
+  #separators: readonly Separator[] = [];
   #needle: Needle = NEWLINE;
 
   /**
@@ -183,10 +183,10 @@ export class StreamReader implements AsyncIterable<Buffer> {
    * ```
    */
   readuntil(separator: Separator | readonly Separator[] = '\n', options?: SignalOptions): Future<Buffer> {
-    // Only a string is known to be what it was: bytes may have been changed since.
-    if (separator !== this.#separator || typeof separator !== 'string') {
-      this.#needle = needleOf(separator);
-      this.#separator = separator;
+    const separators: readonly Separator[] = Array.isArray(separator) ? separator : [separator];
+    if (!areSame(separators, this.#separators)) {
+      this.#needle = needleOf(separators);
+      this.#separators = separators.map((each) => (typeof each === 'string' ? each : Buffer.from(each)));
     }
     return this.#read('until', 1, this.#needle, options) as Future<Buffer>;
   }
@@ -475,10 +475,9 @@ function bufferOf(data: string | Uint8Array): Buffer {
   return Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }
 
-function needleOf(separator: unknown): Needle {
-  const list: readonly unknown[] = Array.isArray(separator) ? separator : [separator];
-  if (list.length === 0) throw outOfRange('separator', separator, 'one separator at least');
-  const parts = list.map((part) => {
+function needleOf(separators: readonly unknown[]): Needle {
+  if (separators.length === 0) throw outOfRange('separator', separators, 'one separator at least');
+  const parts = separators.map((part) => {
     if (typeof part !== 'string' && !(part instanceof Uint8Array)) {
       throw invalidArgType('separator', part, 'a string, a Uint8Array or an array of such');
     }
@@ -486,6 +485,17 @@ function needleOf(separator: unknown): Needle {
     return bufferOf(part);
   });
   return new Needle(parts);
+}
+
+/** @param known strings, and bytes that nobody has changed since */
+function areSame(separators: readonly unknown[], known: readonly Separator[]): boolean {
+  if (separators.length !== known.length || known.length === 0) return false;
+  for (let i = 0; i < known.length; i++) {
+    const [one, other] = [separators[i], known[i]];
+    if (one === other && typeof one === 'string') continue;
+    if (!(one instanceof Uint8Array && other instanceof Buffer && other.equals(one))) return false;
+  }
+  return true;
 }
 
 /** `limit` as the streams' options have it. */

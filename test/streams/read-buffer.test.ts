@@ -166,6 +166,74 @@ test('ReadBuffer looks at no chunk again that a long separator cannot begin in a
   assert.ok(searches <= 400, `${searches} searches`);
 });
 
+/** How many bytes all searches look at while `body` runs. */
+function bytesSearched(body: () => void): number {
+  const { indexOf } = Buffer.prototype;
+  let searched = 0;
+  Buffer.prototype.indexOf = function (this: Buffer, value: number | Uint8Array, from = 0): number {
+    const found = indexOf.call(this, value, from as number);
+    searched += (found < 0 ? this.length : found + 1) - Number(from);
+    return found;
+  } as typeof indexOf;
+  try {
+    body();
+  } finally {
+    Buffer.prototype.indexOf = indexOf;
+  }
+  return searched;
+}
+
+const LINE = `${'x'.repeat(49)}\n`;
+const LINES = 20_000;
+
+/** Needles of which a part is absent, and one that is asked for in turn with another. */
+const withAbsentParts: Record<string, Needle[]> = {
+  'the absent part being the shorter one': [needle('\0', 'x\n')],
+  'the absent part being the longer one': [needle('\n', '\r\n\r\n')],
+  'most of several parts being absent': [needle('\n', '\r', '\r\n', '--end--')],
+  'another needle being asked for in between': [needle('\n', '\0'), needle('\n')],
+};
+
+for (const [which, needles] of Object.entries(withAbsentParts)) {
+  for (const chunkBytes of [LINE.length * LINES, 64 * 1024, 1777]) {
+    test(`ReadBuffer looks for several separators in linear time, ${which}, in chunks of ${chunkBytes} bytes`, () => {
+      const all = Buffer.from(LINE.repeat(LINES));
+      const buffer = new ReadBuffer();
+      for (let at = 0; at < all.length; at += chunkBytes) buffer.push(all.subarray(at, at + chunkBytes));
+      const searched = bytesSearched(() => {
+        for (let i = 0; i < LINES; i++) {
+          assert.equal(buffer.find(needles[i % needles.length] as Needle), LINE.length);
+          buffer.discard(LINE.length);
+        }
+      });
+      assert.equal(buffer.length, 0);
+      // Each part looks at each byte some times, and not at what is behind the match.
+      assert.ok(searched <= 4 * 4 * all.length, `${searched} of ${all.length} bytes`);
+    });
+  }
+}
+
+test('ReadBuffer looks for several separators in linear time while none of them is there', () => {
+  const made = needle('\n', '\0', '\r\n');
+  const buffer = new ReadBuffer();
+  const chunk = Buffer.alloc(LARGE, 'x');
+  const searched = bytesSearched(() => {
+    for (let i = 0; i < 500; i++) {
+      buffer.push(chunk);
+      assert.equal(buffer.find(made), -1);
+    }
+  });
+  assert.ok(searched <= 3 * 2 * 500 * LARGE, `${searched} bytes`);
+});
+
+test('ReadBuffer finds a match that begins before another one and ends behind it only where that one is absent', () => {
+  const long = `<${'-'.repeat(500)}>`;
+  const made = needle(long, '-x-');
+  const text = `${'.'.repeat(50)}<${'-'.repeat(300)}x${'-'.repeat(300)}>`;
+  assert.equal(bufferOf(text).find(made), text.indexOf('-x-') + 3);
+  assert.equal(bufferOf(`${'.'.repeat(50)}${long}-x-`).find(made), 50 + long.length);
+});
+
 test('ReadBuffer merges small neighbours: single bytes do not cost an object each', () => {
   const buffer = new ReadBuffer();
   for (let i = 0; i < 100_000; i++) buffer.push(Buffer.of(i & 0xff));
