@@ -25,7 +25,7 @@ import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { operation } from '../tasks/operation.ts';
-import { ProcessTransport, SIGKILL } from './subprocess-transport.ts';
+import { killUnwanted, ProcessTransport } from './subprocess-transport.ts';
 
 /** Above the most descriptors that Linux gives a process unless told otherwise. */
 const HIGHEST_FD = 1_048_576;
@@ -143,7 +143,7 @@ function spawn(loop: Loop, target: SpawnTarget, name: string): HostRequest<RawPr
 
 /** Nobody has heard of it yet, and nobody will. */
 function putAway(child: RawProcess): void {
-  child.kill(SIGKILL);
+  killUnwanted(child);
   for (const pipe of child.pipes) pipe?.abort();
 }
 

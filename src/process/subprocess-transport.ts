@@ -23,9 +23,18 @@ import type { PipeOwner } from './process-pipe.ts';
 import { ProcessPipe } from './process-pipe.ts';
 import { signalNumber } from './signals.ts';
 
-/** The same number everywhere, as SIGTERM's is. */
-export const SIGKILL = 9;
+/** These numbers are the same everywhere. */
+const SIGKILL = 9;
 const SIGTERM = 15;
+
+/** Kills a child that nobody wants any more. One that runs as another user by now may not be killed: it goes on. */
+export function killUnwanted(child: RawProcess): void {
+  try {
+    child.kill(SIGKILL);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'EPERM') throw error;
+  }
+}
 
 export class ProcessTransport
   extends SubprocessTransport
@@ -157,9 +166,10 @@ export class ProcessTransport
   close(): void {
     if (this.isClosing()) return;
     this.#closing = true;
-    // Not flushed: who would read it is killed, and a grandchild that reads nothing could hold us up for ever.
+    // Before its pipes are given up: otherwise the end of its stdin could end it.
+    if (this.#returncode === null) killUnwanted(this.#raw);
+    // Not flushed: the reader is killed, and a grandchild that reads nothing could hold us up for ever.
     for (const pipe of this.#pipes) pipe?.abort();
-    this.kill();
   }
 
   onExit(code: number): void {
@@ -213,7 +223,7 @@ export class ProcessTransport
   /** @internal */
   _abandon(): void {
     this.#abandoned = true;
-    this.#kill(SIGKILL);
+    if (this.#returncode === null) killUnwanted(this.#raw);
   }
 
   /** @internal */

@@ -195,6 +195,20 @@ test(
 );
 
 test(
+  'close() kills a child also where the end of its stdin would end it',
+  { skip: skipNotLinux },
+  onNode(async (loop) => {
+    for (let i = 0; i < 30; i++) {
+      const recorder = await startShell(loop, 'echo ready; read line; exit 0');
+      await recorder.untilTold('data 1');
+      recorder.transport.close();
+      await recorder.untilTold('lost');
+      assert.equal(recorder.transport.getReturncode(), -9);
+    }
+  }),
+);
+
+test(
   'close() of a child that ignores everything that can be ignored',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'trap "" HUP INT TERM PIPE; echo ready; exec sleep 100');
@@ -695,6 +709,44 @@ test(
     assert.throws(() => transport.terminate(), { code: 'EPERM' });
     child.failure = null;
     child.events?.onExit(0);
+  }),
+);
+
+test(
+  'close() gives up the pipes of a child that may not be killed, and connectionLost comes with its end',
+  onFake(async (loop) => {
+    const { child } = loop._backend;
+    child.failure = Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+    const recorder = new ChildRecorder();
+    const [transport] = await loop.subprocessExec(() => recorder, 'true');
+    transport.close();
+    assert.deepEqual([transport.isClosing(), recorder.log], [true, ['made']]);
+    child.events?.onExit(0);
+    assert.deepEqual([recorder.log, recorder.exception], [['made', 'exited', 'lost'], null]);
+  }),
+);
+
+test('a loop closes also with a child that may not be killed', async () => {
+  await withLoop(
+    () => new FakeLoop(),
+    async (loop, reports) => {
+      const { child } = loop._backend;
+      await loop.runUntilComplete(() => loop.subprocessExec(() => ({}), 'true'));
+      child.failure = Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+      loop.close();
+      assert.match(reports.takeMessages().join(), /was not reaped/);
+    },
+  );
+});
+
+test(
+  'a start that fails gives up a child that may not be killed',
+  onFake(async (loop) => {
+    loop._backend.child.failure = Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+    const failing = (): object => {
+      throw new Error('no protocol');
+    };
+    await assert.rejects(loop.subprocessExec(failing, 'true'), /no protocol/);
   }),
 );
 

@@ -218,7 +218,11 @@ class NodeProcess implements RawProcess {
 
   /** Nobody wants it any more. */
   abandon(): void {
-    this.kill(SIGKILL);
+    try {
+      this.kill(SIGKILL);
+    } catch {
+      // It runs as another user by now.
+    }
     for (const pipe of this.pipes) pipe?.abort();
   }
 
