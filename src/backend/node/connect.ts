@@ -3,9 +3,12 @@
 import type { IpcNetConnectOpts, TcpNetConnectOpts } from 'node:net';
 import { connect } from 'node:net';
 import type { ConnectEvents, ConnectTarget, RawRequest } from '../backend.ts';
+import { deniedNetwork } from './permission.ts';
 import { NodeStream } from './stream.ts';
 
 export function connectSocket(target: ConnectTarget, events: ConnectEvents): RawRequest {
+  const denied = deniedNetwork();
+  if (denied !== null) return failLater(denied, events);
   const path = typeof target.address === 'string' ? target.address : null;
   const socket = connect(path === null ? tcpOptions(target) : unixOptions(path));
   // Paused before it is connected: nothing is read until the transport says so.
@@ -23,6 +26,18 @@ export function connectSocket(target: ConnectTarget, events: ConnectEvents): Raw
       socket.removeListener('error', onError);
       socket.on('error', () => {});
       socket.destroy();
+    },
+  };
+}
+
+function failLater(error: Error, events: ConnectEvents): RawRequest {
+  let cancelled = false;
+  process.nextTick(() => {
+    if (!cancelled) events.onError(error);
+  });
+  return {
+    cancel: () => {
+      cancelled = true;
     },
   };
 }

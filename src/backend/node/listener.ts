@@ -6,6 +6,7 @@ import type { SocketAddress } from '../../base/address.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
 import { share, unshare } from './non-blocking.ts';
+import { deniedNetwork } from './permission.ts';
 import { isSocket, NodeStream, toAddress } from './stream.ts';
 import { takeSocket } from './taken.ts';
 import { explainBind, isAbstract, removeStale, SocketFile } from './unix-path.ts';
@@ -80,7 +81,9 @@ export class NodeListener implements RawListener {
     };
     server.on('error', failed);
     server.once('listening', this.#listening);
-    this.#tryToListen(options);
+    const denied = deniedNetwork();
+    if (denied === null) this.#tryToListen(options);
+    else process.nextTick(failed, denied);
   }
 
   #tryToListen(options: ListenOptions & { fd?: number }): void {

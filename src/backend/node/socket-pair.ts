@@ -42,11 +42,11 @@ export class SocketPair implements RawRequest {
     // Exclusive: a worker of Node's cluster would else ask the primary process to listen.
     try {
       this.#path = this.#makePath(abstract);
+      this.#server.listen({ path: this.#path, exclusive: true }, () => this.#connect());
     } catch (error) {
       process.nextTick(() => this.#fail(error as Error));
       return;
     }
-    this.#server.listen({ path: this.#path, exclusive: true }, () => this.#connect());
     this.#server.unref();
   }
 
