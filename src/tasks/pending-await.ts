@@ -28,6 +28,8 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   #reason: CancelReason = undefined;
   /** It was ended, and the future was not. */
   #alone: boolean = false;
+  /** The future has taken a cancel that came this way. */
+  #passedOn: boolean = false;
   #settled: boolean = false;
   /** The answer of the handler, once it was called: wrapped in a promise if that failed. */
   #answer: unknown = undefined;
@@ -84,7 +86,10 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   _cancel(reason: CancelReason, way: CancelWay): boolean {
     if (this.#settled) return false;
     const { future } = this;
-    if (future._cancel(reason, way)) return true;
+    if (future._cancel(reason, way)) {
+      this.#passedOn = true;
+      return true;
+    }
     this.throwAtWakeUp(reason);
     // It cannot be cancelled and is not about to be done: only this wait can be ended.
     if (!this.woken && !future._isEnding()) {
@@ -115,7 +120,7 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
 
   /** The scope passed a cancel on to the future, which ended as if it had not: the cancel is due again. */
   giveBack(reason: CancelReason, due: 'late' | 'yes'): void {
-    this.#scope?.cancelLater(reason, due);
+    if (this.#passedOn) this.#scope?.cancelLater(reason, due);
   }
 
   /** The loop was closed: code outside of its tasks still learns how the future ended. */
