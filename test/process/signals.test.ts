@@ -232,7 +232,7 @@ test(
       await sent('SIGALRM');
       loop.callSoon(() => log.push('after'));
       await loop.runForever();
-      assert.deepEqual(log, ['before', 'handler', 'after', 'microtask of it', 'scheduled by it']);
+      assert.deepEqual(log, ['before', 'handler', 'microtask of it', 'after', 'scheduled by it']);
       loop.removeSignalHandler('SIGALRM');
     }),
 );

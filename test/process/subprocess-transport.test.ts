@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type {
@@ -529,8 +532,15 @@ test('a child that ends while the loop is stopped: told when it runs again', asy
   await withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
-      const recorder = await loop.runUntilComplete(() => startShell(loop, 'echo out; exit 5'));
+      // It ends when it is told to, so not before the loop has stopped, however slow that is.
+      const folder = mkdtempSync(join(tmpdir(), 'gyre-child-'));
+      const mayEnd = join(folder, 'may-end');
+      const recorder = await loop.runUntilComplete(() =>
+        startShell(loop, `until [ -e '${mayEnd}' ]; do :; done; echo out; exit 5`),
+      );
+      writeFileSync(mayEnd, '');
       await eventuallyWithoutLoop(() => recorder.transport.getReturncode() !== null);
+      rmSync(folder, { recursive: true });
       await hostPasses();
       assert.deepEqual(recorder.log, ['made']);
       recorder.transport.kill();

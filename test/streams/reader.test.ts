@@ -424,8 +424,8 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
       loop.callSoon(() => order.push('scheduled after'));
       assert.deepEqual(order, []);
       await task;
-      // The code that a turn resumes runs behind the callbacks of that turn.
-      assert.deepEqual(order, ['scheduled before', 'scheduled after', gives]);
+      // The code that an entry resumes runs before the next entry.
+      assert.deepEqual(order, ['scheduled before', gives, 'scheduled after']);
     }),
   );
 

@@ -179,6 +179,8 @@ class NodeProcess implements RawProcess {
   readonly #outputs: readonly (ChildOutput | null)[];
   #events: ProcessEvents | null = null;
   #code: number | null = null;
+  /** The exit is to be told: now, or by `open()` where nobody listens yet. */
+  #settled: boolean = false;
   #killError: Error | null = null;
 
   constructor(child: ChildProcess, pid: number, output: Socket | null) {
@@ -203,7 +205,7 @@ class NodeProcess implements RawProcess {
 
   open(events: ProcessEvents): void {
     this.#events = events;
-    if (this.#code !== null) process.nextTick(() => this.#tell());
+    if (this.#settled) process.nextTick(() => this.#tell());
   }
 
   kill(signum: number): boolean {
@@ -234,8 +236,12 @@ class NodeProcess implements RawProcess {
 
   /** What the child had written, and the ends of its pipes, are there by now: whoever reads them gets them first. */
   #settle(polls: number): void {
-    if (polls === 0 || this.#pipesClosed()) this.#tell();
-    else setImmediate(() => this.#settle(polls - 1));
+    if (polls > 0 && !this.#pipesClosed()) {
+      setImmediate(() => this.#settle(polls - 1));
+      return;
+    }
+    this.#settled = true;
+    this.#tell();
   }
 
   #pipesClosed(): boolean {
