@@ -156,8 +156,9 @@ export type { OpenUnixConnectionOptions, StartUnixServerOptions } from './stream
 export { openUnixConnection, startUnixServer } from './streams/open-unix.ts';
 export type { CreateSubprocessOptions } from './streams/process.ts';
 export { createSubprocessExec, createSubprocessShell, Process } from './streams/process.ts';
-export type { Separator, StreamReaderOptions } from './streams/reader.ts';
+export type { StreamReaderOptions } from './streams/reader.ts';
 export { StreamReader } from './streams/reader.ts';
+export type { Separator } from './streams/separators.ts';
 export type { ConnectionCallback } from './streams/stream-protocol.ts';
 export type { WriterStartTlsOptions } from './streams/writer.ts';
 export { StreamWriter } from './streams/writer.ts';

@@ -6,16 +6,20 @@
  */
 import { DEFAULT_READER_LIMIT_BYTES } from '../base/constants.ts';
 import { IncompleteReadError, InvalidStateError, LimitOverrunError, LoopError } from '../base/errors.ts';
-import { checkData, checkInteger, checkOptions, invalidArgType, outOfRange } from '../base/validate.ts';
+import { checkData, checkInteger, checkOptions, invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 import type { ReadTransport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
-import { Place } from '../tasks/place.ts';
 import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
-import { Needle, ReadBuffer } from './read-buffer.ts';
+import type { Want } from './pending-read.ts';
+import { itemOf, PendingRead, ReaderIterator } from './pending-read.ts';
+import type { Needle } from './read-buffer.ts';
+import { ReadBuffer } from './read-buffer.ts';
+import type { Separator } from './separators.ts';
+import { areSame, bufferOf, needleOf } from './separators.ts';
 
 export interface StreamReaderOptions {
   /** Bytes: the longest line or record, and half of what is buffered before the transport is paused. Default: 64 KiB. */
@@ -24,14 +28,8 @@ export interface StreamReaderOptions {
   loop?: Loop;
 }
 
-/** One or several: a string is UTF-8. */
-export type Separator = string | Uint8Array;
-
-/** What a read is after. */
-type Want = 'some' | 'chunk' | 'all' | 'exactly' | 'until' | 'line';
-
 const READER_OPTIONS = ['limit', 'loop'];
-const NEWLINE = new Needle([Buffer.from('\n')]);
+const NEWLINE = needleOf(['\n']);
 
 /**
  * The reading half of a connection: bytes, lines, records, whole or as they come.
@@ -197,8 +195,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * The lines, as {@link readline} gives them, until the end of the stream. Stopping early closes nothing: what was not
-   * read can still be.
+   * The lines, as {@link readline} gives them, until the end of the stream. Leaving the iterator closes nothing: what
+   * was not read can still be, and a `next()` that waits is done, without a line.
    *
    * @param options `signal` to cancel the waits
    *
@@ -412,90 +410,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 }
 
-/** A read that waits for data. */
-class PendingRead extends Place<unknown> {
-  readonly want: Want;
-  readonly bytes: number;
-  readonly needle: Needle | null;
-  /** No sooner than with this many bytes in the buffer is it worth a look. */
-  readonly wakeAtBytes: number;
-  /** For an iterator: it gives an iterator's result. */
-  readonly #item: boolean;
-
-  constructor(reader: StreamReader, want: Want, bytes: number, needle: Needle | null, item: boolean) {
-    super(reader._loop, reader);
-    this.#item = item;
-    this.want = want;
-    this.bytes = bytes;
-    this.needle = needle;
-    this.wakeAtBytes = want === 'all' ? Number.POSITIVE_INFINITY : want === 'exactly' ? bytes : 1;
-  }
-
-  override grant(taken: Buffer): void {
-    super.grant(this.#item ? itemOf(taken) : taken);
-  }
-}
-
-/** By hand and not by an async generator, which costs three more microtasks for each item. */
-class ReaderIterator implements AsyncIterableIterator<Buffer> {
-  readonly #read: (item: true) => Promise<unknown>;
-  #ended: boolean = false;
-
-  constructor(read: (item: true) => Promise<unknown>) {
-    this.#read = read;
-  }
-
-  next(): Promise<IteratorResult<Buffer, undefined>> {
-    if (this.#ended) return Promise.resolve(END);
-    return this.#read(true) as Promise<IteratorResult<Buffer, undefined>>;
-  }
-
-  return(): Promise<IteratorResult<Buffer, undefined>> {
-    this.#ended = true;
-    return Promise.resolve(END);
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-}
-
-const END: IteratorReturnResult<undefined> = { value: undefined, done: true };
-
-function itemOf(taken: Buffer): IteratorResult<Buffer, undefined> {
-  return taken.length === 0 ? END : { value: taken, done: false };
-}
-
 function overrun(message: string, consumed: number): LimitOverrunError {
   return new LimitOverrunError(message, consumed);
-}
-
-function bufferOf(data: string | Uint8Array): Buffer {
-  if (typeof data === 'string') return Buffer.from(data);
-  return Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-}
-
-function needleOf(separators: readonly unknown[]): Needle {
-  if (separators.length === 0) throw outOfRange('separator', separators, 'one separator at least');
-  const parts = separators.map((part) => {
-    if (typeof part !== 'string' && !(part instanceof Uint8Array)) {
-      throw invalidArgType('separator', part, 'a string, a Uint8Array or an array of such');
-    }
-    if (part.length === 0) throw outOfRange('separator', part, 'one byte at least');
-    return bufferOf(part);
-  });
-  return new Needle(parts);
-}
-
-/** @param known strings, and bytes that nobody has changed since */
-function areSame(separators: readonly unknown[], known: readonly Separator[]): boolean {
-  if (separators.length !== known.length || known.length === 0) return false;
-  for (let i = 0; i < known.length; i++) {
-    const [one, other] = [separators[i], known[i]];
-    if (one === other && typeof one === 'string') continue;
-    if (!(one instanceof Uint8Array && other instanceof Buffer && other.equals(one))) return false;
-  }
-  return true;
 }
 
 /** `limit` as the streams' options have it. */

@@ -379,6 +379,53 @@ test(
   }),
 );
 
+for (const [name, begin] of [
+  ['lines()', (reader: StreamReader) => reader.lines()],
+  ['for await', (reader: StreamReader) => reader[Symbol.asyncIterator]()],
+] as const) {
+  test(
+    `${name}: an iterator that is left while it waits lets go of the reader, and who waits for it gets no item`,
+    inSimulation(async (loop) => {
+      const reader = new StreamReader();
+      const iterator = begin(reader);
+      const first = loop.createTask(async () => textOf(await iterator.next()));
+      await sleep(0);
+      await iterator.return?.();
+      reader.feedData('HELO\n');
+      assert.equal((await reader.readline()).toString(), 'HELO\n');
+      assert.equal(await first, 'done');
+      assert.equal(textOf(await iterator.next()), 'done');
+    }),
+  );
+
+  test(
+    `${name}: an iterator that is left in the moment in which its data has come loses none of it`,
+    inSimulation(async () => {
+      const reader = new StreamReader();
+      const iterator = begin(reader);
+      const first = iterator.next();
+      reader.feedData('HELO\n');
+      await iterator.return?.();
+      assert.equal((await reader.readline()).toString(), 'HELO\n');
+      assert.equal(textOf(await first), 'done');
+    }),
+  );
+
+  test(
+    `${name}: leaving an iterator leaves the read of another alone`,
+    inSimulation(async () => {
+      const reader = new StreamReader();
+      reader.feedData('one\n');
+      const left = begin(reader);
+      assert.equal(textOf(await left.next()), 'one\n');
+      const waiting = reader.readline();
+      await left.return?.();
+      reader.feedData('two\n');
+      assert.equal((await waiting).toString(), 'two\n');
+    }),
+  );
+}
+
 // --- what is true of every read ---
 
 test('A StreamReader needs a loop, the running one or a given one', () => {

@@ -1,0 +1,73 @@
+/** A read of a stream that waits, and the iterators that read. */
+import { Place } from '../tasks/place.ts';
+import type { Needle } from './read-buffer.ts';
+import type { StreamReader } from './reader.ts';
+
+/** What a read is after. */
+export type Want = 'some' | 'chunk' | 'all' | 'exactly' | 'until' | 'line';
+
+/** A read that waits for data. */
+export class PendingRead extends Place<unknown> {
+  readonly want: Want;
+  readonly bytes: number;
+  readonly needle: Needle | null;
+  /** No sooner than with this many bytes in the buffer is it worth a look. */
+  readonly wakeAtBytes: number;
+  /** For an iterator: it gives an iterator's result. */
+  readonly #item: boolean;
+
+  constructor(reader: StreamReader, want: Want, bytes: number, needle: Needle | null, item: boolean) {
+    super(reader._loop, reader);
+    this.#item = item;
+    this.want = want;
+    this.bytes = bytes;
+    this.needle = needle;
+    this.wakeAtBytes = want === 'all' ? Number.POSITIVE_INFINITY : want === 'exactly' ? bytes : 1;
+  }
+
+  override grant(taken: Buffer): void {
+    super.grant(this.#item ? itemOf(taken) : taken);
+  }
+
+  /** Its iterator is left: whoever still waits for an item gets none, and the reader is free for another read. */
+  leave(): void {
+    if (this._state !== 'pending') return;
+    this._settle('result', END);
+    this._owner._gaveUp(this);
+  }
+}
+
+/** By hand and not by an async generator, which costs three more microtasks for each item. */
+export class ReaderIterator implements AsyncIterableIterator<Buffer> {
+  readonly #read: (item: true) => Promise<unknown>;
+  #waiting: PendingRead | null = null;
+  #ended: boolean = false;
+
+  constructor(read: (item: true) => Promise<unknown>) {
+    this.#read = read;
+  }
+
+  next(): Promise<IteratorResult<Buffer, undefined>> {
+    if (this.#ended) return Promise.resolve(END);
+    const next = this.#read(true);
+    this.#waiting = next instanceof PendingRead ? next : null;
+    return next as Promise<IteratorResult<Buffer, undefined>>;
+  }
+
+  return(): Promise<IteratorResult<Buffer, undefined>> {
+    this.#ended = true;
+    this.#waiting?.leave();
+    this.#waiting = null;
+    return Promise.resolve(END);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+const END: IteratorReturnResult<undefined> = { value: undefined, done: true };
+
+export function itemOf(taken: Buffer): IteratorResult<Buffer, undefined> {
+  return taken.length === 0 ? END : { value: taken, done: false };
+}
