@@ -160,6 +160,7 @@ export type { StreamReaderOptions } from './streams/reader.ts';
 export { StreamReader } from './streams/reader.ts';
 export type { Separator } from './streams/separators.ts';
 export type { ConnectionCallback } from './streams/stream-protocol.ts';
+export { StreamReaderProtocol } from './streams/stream-protocol.ts';
 export type { WriterStartTlsOptions } from './streams/writer.ts';
 export { StreamWriter } from './streams/writer.ts';
 

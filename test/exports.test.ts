@@ -90,6 +90,7 @@ const expected: Record<string, Names> = {
       'Server',
       'Socket',
       'StreamReader',
+      'StreamReaderProtocol',
       'StreamWriter',
       'SubprocessProtocol',
       'SubprocessTransport',

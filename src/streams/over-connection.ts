@@ -38,7 +38,7 @@ export function openStreams<O extends LimitOptions & SignalOptions>(
   checkSignal('options.signal', signal);
   const loop = runningLoop();
   const reader = new StreamReader({ ...limit, loop });
-  const protocol = new StreamReaderProtocol(loop, reader, null);
+  const protocol = new StreamReaderProtocol(reader);
   // An aborted signal starts nothing: `connect` sees to that. One that is aborted later cancels the whole.
   const connecting = connect(loop, () => protocol, signal?.aborted ? { ...rest, signal } : rest);
   const opening = operation(loop, name, async (): Promise<[StreamReader, StreamWriter]> => {
@@ -61,11 +61,7 @@ export function serveStreams<O extends LimitOptions>(
   checkFunction('callback', callback);
   const [limit, rest] = splitLimit(options);
   const loop = runningLoop();
-  return serve(
-    loop,
-    () => new StreamReaderProtocol(loop, new StreamReader({ ...limit, loop }), callback),
-    rest,
-  );
+  return serve(loop, () => new StreamReaderProtocol(new StreamReader({ ...limit, loop }), callback), rest);
 }
 
 /** The rest is for the layer below: it refuses options that it does not know. */

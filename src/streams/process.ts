@@ -292,7 +292,7 @@ class ProcessProtocol implements SubprocessProtocol {
     this.#transport = transport;
     const input = transport.getPipeTransport(0);
     if (input !== null) {
-      this.#input = new StreamReaderProtocol(this._loop, new StreamReader({ loop: this._loop }), null);
+      this.#input = new StreamReaderProtocol(new StreamReader({ loop: this._loop }));
       this.#input.connectionMade(input);
       this.stdin = new StreamWriter(input, this.#input);
     }

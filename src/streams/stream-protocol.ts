@@ -5,6 +5,7 @@
  */
 import { formatAddress } from '../base/address.ts';
 import { LoopError } from '../base/errors.ts';
+import { checkFunction, invalidArgType } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
 import type { Transport } from '../net/transport.ts';
@@ -13,7 +14,7 @@ import type { Future } from '../tasks/future.ts';
 import { Place } from '../tasks/place.ts';
 import { done, failed } from '../tasks/settled.ts';
 import type { Task, TaskMaker } from '../tasks/task.ts';
-import type { StreamReader } from './reader.ts';
+import { StreamReader } from './reader.ts';
 import { StreamWriter } from './writer.ts';
 
 /** What `startServer` runs for each connection, as a task of its own. */
@@ -25,8 +26,47 @@ export type ConnectionCallback = (reader: StreamReader, writer: StreamWriter) =>
  */
 const DRAINS_BEFORE_TURN = 256;
 
+/**
+ * The protocol between a transport and a {@link StreamReader}: for streams over a transport that
+ * `openConnection()` and `startServer()` do not make, such as a pipe, standard input or standard output. A
+ * {@link StreamWriter} over the transport needs it, too.
+ *
+ * - What comes is fed to the reader, which pauses the transport when it is full.
+ * - The end of the peer ends the reader, and leaves the transport open for writing.
+ * - With a callback it is the protocol of a server: `callback(reader, writer)` runs as a task for its
+ *   connection, as with `startServer()`.
+ *
+ * One protocol is for one connection. Standard input by lines: `await loop.connectReadPipe(() => new
+ * StreamReaderProtocol(reader), 0)`.
+ *
+ * @example
+ * ```ts
+ * import { getRunningLoop, run, StreamReader, StreamReaderProtocol, StreamWriter } from 'gyre';
+ * import { spawn } from 'node:child_process';
+ *
+ * await run(async () => {
+ *   const loop = getRunningLoop();
+ *   const child = spawn('cat', { stdio: ['pipe', 'pipe', 'inherit'] });
+ *
+ *   const reader = new StreamReader();
+ *   await loop.connectReadPipe(() => new StreamReaderProtocol(reader), child.stdout);
+ *   const [transport, protocol] = await loop.connectWritePipe(
+ *     () => new StreamReaderProtocol(new StreamReader()),
+ *     child.stdin,
+ *   );
+ *   const writer = new StreamWriter(transport, protocol);
+ *
+ *   writer.write('through a pipe and back\n');
+ *   await writer.drain();
+ *   writer.close();
+ *   for await (const line of reader.lines()) console.log(line.toString().trim()); // through a pipe and back
+ *   await writer.waitClosed();
+ * });
+ * ```
+ */
 export class StreamReaderProtocol implements Protocol {
   /** @internal */ readonly _loop: Loop;
+  /** Gets what comes. */
   readonly reader: StreamReader;
   /** Null before the connection is made. */
   transport: Transport | null = null;
@@ -39,11 +79,18 @@ export class StreamReaderProtocol implements Protocol {
   #error: Error | null = null;
   #drainsInARow: number = 0;
 
-  constructor(loop: Loop, reader: StreamReader, callback: ConnectionCallback | null) {
-    this._loop = loop;
+  /**
+   * @param reader of the loop of the connection
+   * @param callback of a server; null: none
+   * @throws TypeError
+   */
+  constructor(reader: StreamReader, callback: ConnectionCallback | null = null) {
+    if (!(reader instanceof StreamReader)) throw invalidArgType('reader', reader, 'a StreamReader');
+    if (callback !== null) checkFunction('callback', callback);
+    this._loop = reader._loop;
     this.reader = reader;
     this.#callback = callback;
-    this.#drained = done(loop);
+    this.#drained = done(reader._loop);
   }
 
   // --- what the transport calls ---

@@ -1,9 +1,9 @@
 /** The writing half of a stream. */
 import { InvalidStateError } from '../base/errors.ts';
-import { checkOptions, checkSignal } from '../base/validate.ts';
+import { checkOptions, checkSignal, invalidArgType } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
 import { checkUpgradable, upgrade, upgradeSide } from '../net/start-tls.ts';
-import type { ExtraInfo, Transport } from '../net/transport.ts';
+import type { ExtraInfo, Transport, WriteTransport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
@@ -26,7 +26,8 @@ const START_TLS_OPTIONS = ['serverHostname', 'sslHandshakeTimeout', 'sslShutdown
 /**
  * The writing half of a connection. Write, then `await writer.drain()`, and a slow peer slows the writer down.
  *
- * - `openConnection()` and `startServer()` make it.
+ * - `openConnection()` and `startServer()` make it. Over a pipe it is made by hand: see {@link
+ *   StreamReaderProtocol}.
  * - `write()` never waits. The writes of one turn leave in one system call.
  * - Any number of tasks may wait in `drain()`.
  * - Nothing closes it but `close()` (or `transport.abort()`): a server's callback that returns leaves the connection open.
@@ -61,9 +62,20 @@ export class StreamWriter implements AsyncDisposable {
   #transport: Transport;
   #upgrading: boolean = false;
 
-  /** Use `openConnection()` or `startServer()`. @internal */
-  constructor(transport: Transport, protocol: StreamReaderProtocol) {
-    this.#transport = transport;
+  /**
+   * @param transport what is written to
+   * @param protocol that of the transport, which was told that the connection is made
+   * @throws TypeError
+   */
+  constructor(transport: WriteTransport, protocol: StreamReaderProtocol) {
+    if (typeof transport?.write !== 'function') {
+      throw invalidArgType('transport', transport, 'a transport to write to');
+    }
+    if (protocol?.transport !== transport || typeof protocol._drain !== 'function') {
+      throw invalidArgType('protocol', protocol, 'the StreamReaderProtocol of this transport');
+    }
+    // A pipe's transport has the rest, too, and refuses it.
+    this.#transport = transport as Transport;
     this.#protocol = protocol;
   }
 

@@ -16,7 +16,7 @@ interface Accepted {
 function accepted(loop: Loop, callback: ConnectionCallback | null, limit: number = 1024): Accepted {
   const transport = new FakeTransport();
   const reader = new StreamReader({ loop, limit });
-  const protocol = new StreamReaderProtocol(loop, reader, callback);
+  const protocol = new StreamReaderProtocol(reader, callback);
   protocol.connectionMade(transport);
   return { reader, protocol, transport };
 }

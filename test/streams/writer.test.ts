@@ -20,7 +20,7 @@ interface Stream {
 function connected(loop: Loop): Stream {
   const transport = new FakeTransport();
   const reader = new StreamReader({ loop });
-  const protocol = new StreamReaderProtocol(loop, reader, null);
+  const protocol = new StreamReaderProtocol(reader);
   protocol.connectionMade(transport);
   return { reader, writer: new StreamWriter(transport, protocol), protocol, transport };
 }
