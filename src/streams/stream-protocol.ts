@@ -9,10 +9,12 @@ import { checkFunction, invalidArgType } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
 import type { Transport } from '../net/transport.ts';
+import type { SignalOptions } from '../tasks/abort-signal.ts';
+import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { DoneCallback } from '../tasks/done-callback.ts';
 import type { Future } from '../tasks/future.ts';
 import { Place } from '../tasks/place.ts';
-import { done, failed } from '../tasks/settled.ts';
+import { aborted, done, failed, signalOf } from '../tasks/settled.ts';
 import type { Task, TaskMaker } from '../tasks/task.ts';
 import { StreamReader } from './reader.ts';
 import { StreamWriter } from './writer.ts';
@@ -49,7 +51,7 @@ const DRAINS_BEFORE_TURN = 256;
  *   const child = spawn('cat', { stdio: ['pipe', 'pipe', 'inherit'] });
  *
  *   const reader = new StreamReader();
- *   await loop.connectReadPipe(() => new StreamReaderProtocol(reader), child.stdout);
+ *   const [, input] = await loop.connectReadPipe(() => new StreamReaderProtocol(reader), child.stdout);
  *   const [transport, protocol] = await loop.connectWritePipe(
  *     () => new StreamReaderProtocol(new StreamReader()),
  *     child.stdin,
@@ -60,7 +62,7 @@ const DRAINS_BEFORE_TURN = 256;
  *   await writer.drain();
  *   writer.close();
  *   for await (const line of reader.lines()) console.log(line.toString().trim()); // through a pipe and back
- *   await writer.waitClosed();
+ *   await Promise.all([input.waitClosed(), writer.waitClosed()]);
  * });
  * ```
  */
@@ -171,8 +173,21 @@ export class StreamReaderProtocol implements Protocol {
     return drain;
   }
 
-  /** Done when the connection is lost; failed with the error that it was lost by. @internal */
-  _waitClosed(): Future<void> {
+  /**
+   * Waits until the connection is closed. Any number may wait.
+   *
+   * @param options `signal` to cancel it
+   * @throws the error that ended the connection
+   *
+   * **Cancellation** ends the wait and closes nothing.
+   */
+  waitClosed(options?: SignalOptions): Future<void> {
+    const signal = signalOf(options);
+    if (signal?.aborted) return aborted(this._loop, signal);
+    return cancelOnAbort(this.#waitClosed(), signal);
+  }
+
+  #waitClosed(): Future<void> {
     if (this.#lost) return this.#error === null ? this.#drained : failed(this._loop, this.#error);
     const closed = new ProtocolWait(this, 'closed');
     this.#waits.add(closed);

@@ -147,10 +147,7 @@ export class StreamWriter implements AsyncDisposable {
    * **Cancellation** ends the wait and closes nothing.
    */
   waitClosed(options?: SignalOptions): Future<void> {
-    if (options === undefined) return this.#protocol._waitClosed();
-    const signal = signalOf(options);
-    if (signal?.aborted) return aborted(this.#protocol._loop, signal);
-    return cancelOnAbort(this.#protocol._waitClosed(), signal);
+    return this.#protocol.waitClosed(options);
   }
 
   /**

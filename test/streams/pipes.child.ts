@@ -4,7 +4,7 @@ import { getRunningLoop, run, StreamReader, StreamReaderProtocol, StreamWriter }
 await run(async () => {
   const loop = getRunningLoop();
   const reader = new StreamReader();
-  await loop.connectReadPipe(() => new StreamReaderProtocol(reader), 0);
+  const [, input] = await loop.connectReadPipe(() => new StreamReaderProtocol(reader), 0);
   const [transport, protocol] = await loop.connectWritePipe(
     () => new StreamReaderProtocol(new StreamReader()),
     1,
@@ -15,5 +15,5 @@ await run(async () => {
     await writer.drain();
   }
   writer.close();
-  await writer.waitClosed();
+  await Promise.all([input.waitClosed(), writer.waitClosed()]);
 });

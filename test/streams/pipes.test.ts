@@ -17,11 +17,11 @@ const noPipes = process.platform === 'win32' ? 'Windows has no FIFOs' : false;
 async function pipeStreams(
   loop: BaseEventLoop,
   limit: number = 1024,
-): Promise<{ reader: StreamReader; writer: StreamWriter }> {
+): Promise<{ reader: StreamReader; input: StreamReaderProtocol; writer: StreamWriter }> {
   const { read, write } = pipeEnds();
   const reader = new StreamReader({ limit });
-  await loop.connectReadPipe(() => new StreamReaderProtocol(reader), read);
-  return { reader, writer: await writerOver(loop, write) };
+  const [, input] = await loop.connectReadPipe(() => new StreamReaderProtocol(reader), read);
+  return { reader, input, writer: await writerOver(loop, write) };
 }
 
 async function writerOver(loop: BaseEventLoop, pipe: unknown): Promise<StreamWriter> {
@@ -36,7 +36,7 @@ test(
   'A StreamReader and a StreamWriter over the ends of a pipe carry lines, and the end',
   { skip: noPipes },
   onNode(async (loop) => {
-    const { reader, writer } = await pipeStreams(loop);
+    const { reader, input, writer } = await pipeStreams(loop);
     writer.write('one\n');
     writer.writelines(['two\n', 'three']);
     await writer.drain();
@@ -47,7 +47,7 @@ test(
     assert.equal((await reader.read()).toString(), 'three');
     assert.equal(reader.atEof(), true);
     await writer.waitClosed();
-    await sleep(0);
+    await input.waitClosed();
   }),
 );
 
@@ -55,7 +55,7 @@ test(
   'A StreamWriter over a pipe waits in drain() for a slow StreamReader, which is paused at its limit',
   { skip: noPipes },
   onNode(async (loop) => {
-    const { reader, writer } = await pipeStreams(loop);
+    const { reader, input, writer } = await pipeStreams(loop);
     const bytes = 1024 * 1024;
     writer.write(Buffer.alloc(bytes, 'x'));
     let drained = false;
@@ -70,6 +70,7 @@ test(
     writer.close();
     await writer.waitClosed();
     assert.equal((await reader.read()).length, 0);
+    await input.waitClosed();
   }),
 );
 
@@ -91,13 +92,14 @@ test(
   { skip: noPipes },
   onNode(async () => {
     const path = fileURLToPath(new URL('./pipes.child.ts', import.meta.url));
-    const child = spawn(process.execPath, ['--import', 'tsx', path], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--import', 'tsx', path], { stdio: 'pipe' });
     child.stdin.end('one\ntwo\n');
-    const [out, code] = await Promise.all([
+    const [out, err, code] = await Promise.all([
       text(child.stdout),
+      text(child.stderr),
       new Promise((resolve) => child.once('close', resolve)),
     ]);
-    assert.deepEqual([out, code], ['ONE\nTWO\n', 0]);
+    assert.deepEqual([out, err, code], ['ONE\nTWO\n', '', 0]);
   }),
 );
 
