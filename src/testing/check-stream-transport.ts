@@ -1,5 +1,5 @@
 /** The checks of stream-checks.ts for whoever makes a stream transport: each on a loop and a connection of its own. */
-import { checkFunction, checkOptions } from '../base/validate.ts';
+import { checkFunction, checkOptions, invalidArgType } from '../base/validate.ts';
 import type { BaseEventLoop } from '../event-loop.ts';
 import type { Transport } from '../net/transport.ts';
 import { newEventLoop } from '../policy.ts';
@@ -104,6 +104,10 @@ export function streamTransportChecks(
 }
 
 async function witnesses(loop: BaseEventLoop, makePair: MakeStreamPair): Promise<Pair> {
-  const [near, far] = await makePair(loop);
+  const pair: unknown = await makePair(loop);
+  if (!Array.isArray(pair) || pair.length !== 2) {
+    throw invalidArgType('makePair()', pair, 'an array of two transports, or a promise of one');
+  }
+  const [near, far] = pair as [Transport, Transport];
   return { near: new Witness(loop, near), far: new Witness(loop, far) };
 }

@@ -2,6 +2,7 @@
 import type { BaseEventLoop } from '../event-loop.ts';
 import type { Leak } from '../loop/ownership.ts';
 import { leakLine } from '../loop/ownership.ts';
+import { checkLoop } from '../tasks/current.ts';
 
 /**
  * What a loop still owns: tasks that are not done, connections, servers and lookups, processes that were not reaped, in debug mode
@@ -27,6 +28,7 @@ import { leakLine } from '../loop/ownership.ts';
  * ```
  */
 export function leaks(loop: BaseEventLoop): Leak[] {
+  checkLoop('loop', loop);
   return loop._owned.leaks();
 }
 
@@ -62,6 +64,7 @@ export function leaks(loop: BaseEventLoop): Leak[] {
  * ```
  */
 export function checkLoopEmpty(loop: BaseEventLoop): void {
+  checkLoop('loop', loop);
   const left = loop.isRunning() ? ['it is still running'] : [];
   left.push(...leaks(loop).map(leakLine));
   if (left.length > 0) throw new Error(`the event loop is not empty:\n  ${left.join('\n  ')}`);

@@ -1,7 +1,8 @@
 /** A loop for one test, on which nothing may be left. */
-import { checkFunction } from '../base/validate.ts';
+import { checkFunction, invalidArgType } from '../base/validate.ts';
 import type { BaseEventLoop } from '../event-loop.ts';
 import type { ExceptionContext } from '../loop/types.ts';
+import { checkLoop } from '../tasks/current.ts';
 import { checkLoopEmpty } from './leaks.ts';
 
 /** What the exception handler of a loop was told, for the body of {@link withLoop}: what is expected is taken off the list. */
@@ -38,7 +39,8 @@ class ReportList implements Reports {
  * @param makeLoop makes the loop: `newEventLoop`, or `() => new SimulatedEventLoop()`
  * @param body the test; it runs the loop itself. One that closes the loop takes what that reported
  * @returns what `body` returns
- * @throws what `body` throws; Error when something is left, which is ended then
+ * @throws what `body` throws; Error when something is left, which is ended then; TypeError for what makes no
+ *   fresh loop
  *
  * @example
  * ```ts
@@ -61,8 +63,11 @@ export async function withLoop<L extends BaseEventLoop, T>(
   body: (loop: L, reports: Reports) => T | PromiseLike<T>,
 ): Promise<T> {
   checkFunction('makeLoop', makeLoop);
-  checkFunction('body', body);
+  if (typeof body !== 'function') {
+    throw invalidArgType('body', body, 'a function, the second argument: withLoop(newEventLoop, body)');
+  }
   const loop = makeLoop();
+  checkFresh(loop);
   const reports = new ReportList();
   loop.setExceptionHandler((_loop, context) => reports.add(context));
   try {
@@ -74,6 +79,21 @@ export async function withLoop<L extends BaseEventLoop, T>(
   } finally {
     if (loop.isRunning()) loop.callSoonThreadsafe(() => loop.stop());
     else loop.close();
+  }
+}
+
+/** Also told of an async `makeLoop`, which is often the body in the wrong place. */
+function checkFresh(loop: BaseEventLoop): void {
+  if (typeof (loop as { then?: unknown } | null)?.then === 'function') {
+    throw invalidArgType(
+      'makeLoop()',
+      loop,
+      'an event loop, and no promise of one: makeLoop must not be async',
+    );
+  }
+  checkLoop('makeLoop()', loop);
+  if (loop.isRunning() || loop.isClosed()) {
+    throw invalidArgType('makeLoop()', loop, 'a fresh event loop, which neither runs nor is closed');
   }
 }
 

@@ -19,6 +19,64 @@ function quiet<L extends SimulatedEventLoop | NodeEventLoop>(loop: L): L {
   return loop;
 }
 
+test('withLoop() says what is wrong when it is called with the body alone, or with an async makeLoop', async () => {
+  const body = async (): Promise<void> => assert.fail('it is not called');
+  await assert.rejects(withLoop(body as never, undefined as never), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message:
+      'The "body" argument must be a function, the second argument: withLoop(newEventLoop, body); got undefined',
+  });
+  await assert.rejects(withLoop((async () => new SimulatedEventLoop()) as never, body), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message:
+      'The "makeLoop()" argument must be an event loop, and no promise of one: makeLoop must not be async; got an instance of Promise',
+  });
+  await assert.rejects(withLoop(new SimulatedEventLoop() as never, body), {
+    message: 'The "makeLoop" argument must be a function; got an instance of SimulatedEventLoop',
+  });
+});
+
+test('withLoop() takes a fresh loop only, and leaves another one alone', async () => {
+  const body = async (): Promise<void> => assert.fail('it is not called');
+  for (const wrong of [undefined, null, {}, 5]) {
+    await assert.rejects(
+      withLoop(() => wrong as never, body),
+      {
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: /^The "makeLoop\(\)" argument must be an event loop/,
+      },
+    );
+  }
+  const loop = new SimulatedEventLoop();
+  await loop.runUntilComplete(async () => {
+    await assert.rejects(
+      withLoop(() => loop, body),
+      /must be a fresh event loop, which neither runs nor is closed/,
+    );
+    await sleep(1);
+  });
+  loop.close();
+  await assert.rejects(
+    withLoop(() => loop, body),
+    /must be a fresh event loop, which neither runs nor is closed/,
+  );
+});
+
+test('leaks() and checkLoopEmpty() take a loop only', () => {
+  for (const wrong of [undefined, null, {}, async () => {}]) {
+    const expected = { code: 'ERR_INVALID_ARG_TYPE', message: /^The "loop" argument must be an event loop/ };
+    assert.throws(() => leaks(wrong as never), expected);
+    assert.throws(() => checkLoopEmpty(wrong as never), expected);
+  }
+});
+
+test('checkStreamTransport() says so when makePair() makes no pair', async () => {
+  await assert.rejects(checkStreamTransport((async () => undefined) as never), (error: Error) => {
+    assert.match(String(error.cause), /The "makePair\(\)" argument must be an array of two transports/);
+    return true;
+  });
+});
+
 test('checkLoopEmpty() is content with a loop that owns nothing, new, used or closed', async () => {
   const loop = new SimulatedEventLoop();
   checkLoopEmpty(loop);
