@@ -244,8 +244,15 @@ const expected: Record<string, Names> = {
     ],
   },
   './node': {
-    values: ['connectDuplex', 'fromDuplex', 'toDuplex', 'toWebStreams'],
-    types: ['DuplexOptions', 'FromDuplexOptions', 'TransportDuplex', 'WebStreams', 'WebStreamsOptions'],
+    values: ['connectDuplex', 'fromDuplex', 'toDuplex', 'toWebStreams', 'trackHttpConnections'],
+    types: [
+      'DuplexOptions',
+      'FromDuplexOptions',
+      'HttpServerLike',
+      'TransportDuplex',
+      'WebStreams',
+      'WebStreamsOptions',
+    ],
   },
   './sim': {
     values: ['SimulatedEventLoop', 'checkDeterminism', 'compareTraces'],

@@ -27,6 +27,9 @@ import { TransportDuplex } from './transport-duplex.ts';
  *   was set before, with the same length, comes first, as with a socket of Node's.
  * - **A loop that does not run** moves nothing: no data, no `close`. One that is closed destroys the duplex.
  *
+ * An `http.Server` that is fed with duplexes, and does not listen itself, wants `trackHttpConnections()`,
+ * too.
+ *
  * @param transport of any make, connected; one of gyre's has to be of that loop
  * @param options `allowHalfOpen`, `received`, water marks in bytes, `loop`: default is the running loop
  * @returns a `Duplex` with what clients and servers call on a `net.Socket`
