@@ -10,6 +10,7 @@ import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
 import type { Transport } from '../net/transport.ts';
 import type { TransportSocket } from '../net/transport-socket.ts';
+import { LONGEST_KEEP_ALIVE_SECONDS } from '../net/transport-socket.ts';
 import { DoneCallback } from '../tasks/done-callback.ts';
 import { ensureFuture } from '../tasks/ensure-future.ts';
 import type { Future } from '../tasks/future.ts';
@@ -387,9 +388,11 @@ export class TransportDuplex extends SocketFacts {
     return this;
   }
 
-  /** Switches keep-alive probes on or off, where the transport has a socket. */
+  /** Switches keep-alive probes on or off, where the transport has a socket. No delay is refused, as with Node's sockets. */
   setKeepAlive(enable: boolean = false, initialDelayMilliseconds: number = 0): this {
-    this.#withSocket((socket) => socket.setKeepAlive(Boolean(enable), initialDelayMilliseconds / 1000));
+    const asked = Math.max(Number(initialDelayMilliseconds) / 1000, 0) || 0;
+    const seconds = Math.min(asked, LONGEST_KEEP_ALIVE_SECONDS);
+    this.#withSocket((socket) => socket.setKeepAlive(Boolean(enable), seconds));
     return this;
   }
 

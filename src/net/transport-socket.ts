@@ -4,7 +4,7 @@ import { SOCK_STREAM } from '../base/constants.ts';
 import { checkBoolean, checkSeconds, outOfRange } from '../base/validate.ts';
 
 /** Linux takes no more, and Node would not say so. */
-const LONGEST_KEEP_ALIVE_SECONDS = 32_767;
+export const LONGEST_KEEP_ALIVE_SECONDS = 32_767;
 
 /**
  * The socket of a transport or a server, for questions and options; its data belongs to the transport.

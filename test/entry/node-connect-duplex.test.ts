@@ -153,6 +153,23 @@ test('connectDuplex(): a connection that comes after all is aborted', async () =
 });
 
 test(
+  'connectDuplex(): no delay of setKeepAlive() harms the connection, whether it is made or not',
+  onNode(async (loop) => {
+    const peer = new Recorder();
+    const server = await loop.createServer(() => peer, '127.0.0.1', 0);
+    const duplex = connectDuplex((factory) => loop.createConnection(factory, '127.0.0.1', portOf(server)));
+    const odd = [-1, Number.NaN, 1e12, Number.POSITIVE_INFINITY, undefined, null, '1000'];
+    for (const delay of odd) duplex.setKeepAlive(true, delay as number);
+    duplex.write('hello');
+    await peer.untilReceived(5);
+    for (const delay of odd) duplex.setKeepAlive(true, delay as number);
+    duplex.destroy();
+    await peer.untilLost();
+    server.close();
+  }),
+);
+
+test(
   'connectDuplex(): a function that connects somebody else is an error, and no wait without end',
   onNode(async (loop) => {
     const duplex = connectDuplex(async () => 'a connection');
