@@ -20,6 +20,7 @@ import {
   UvEventLoop,
 } from '../src/index.ts';
 import { whyNoNativeBackend } from '../src/loops/uv-event-loop.ts';
+import { loader } from './helpers/typescript.ts';
 
 // The functions as such are held by test/conformance/functions-and-policy.suite.ts.
 
@@ -77,7 +78,7 @@ function seen(native: string): { backend: string; reason: string; warnings: stri
   const { GYRE_BACKEND: _, ...env } = process.env;
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
-    ['--no-warnings', '--import', 'tsx', '--input-type=module', '--eval', program],
+    ['--no-warnings', '--import', loader, '--input-type=module', '--eval', program],
     { encoding: 'utf8', env: { ...env, GYRE_NATIVE: native } },
   );
   assert.deepEqual([status, stderr], [0, '']);

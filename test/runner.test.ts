@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import { SimulatedEventLoop } from '../src/entry/sim.ts';
 import type { BaseEventLoop, RunnerOptions } from '../src/index.ts';
 import {
@@ -16,6 +15,7 @@ import {
   run,
   sleep,
 } from '../src/index.ts';
+import { loader, tsWorker } from './helpers/typescript.ts';
 
 const simulated: RunnerOptions = { loopFactory: () => new SimulatedEventLoop() };
 
@@ -353,10 +353,7 @@ test('run() on a loop without signals listens for none', async () => {
 });
 
 test('run() on a worker thread listens for none', async () => {
-  // Node 20 hands `--import tsx` on to no worker.
-  const child = new URL('./runner.worker.child.ts', import.meta.url).href;
-  const code = `import('tsx/esm/api').then((tsx) => tsx.tsImport(${JSON.stringify(child)}, ${JSON.stringify(child)}));`;
-  const worker = new Worker(code, { eval: true });
+  const worker = tsWorker(new URL('./runner.worker.child.ts', import.meta.url));
   const [answer] = await once(worker, 'message');
   assert.deepEqual(answer, { result: 'done', added: 0 });
   await worker.terminate();
@@ -377,7 +374,13 @@ async function interrupt(
 ): Promise<Ended> {
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', ...nodeOptions, fileURLToPath(new URL('runner.child.ts', import.meta.url)), scenario],
+    [
+      '--import',
+      loader,
+      ...nodeOptions,
+      fileURLToPath(new URL('runner.child.ts', import.meta.url)),
+      scenario,
+    ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const lines: string[] = [];

@@ -11,14 +11,13 @@ export interface WorkerEntry {
   options: Record<string, unknown>;
 }
 
-/**
- * Options like `--import` are inherited. On Node 20 tsx, which runs our sources, does nothing in a thread by itself.
- */
+/** Options like `--import` are inherited. On Node 20 tsx, which runs our sources, does nothing in a thread by itself. */
 export function threadEntry(): WorkerEntry {
   if (!FROM_SOURCE || !process.version.startsWith('v20.')) {
     return { script: fileURLToPath(MAIN), options: {} };
   }
-  const script = `import('tsx/esm/api').then(({ register }) => (register(), import(${JSON.stringify(MAIN.href)})));`;
+  const loader = new URL('../../scripts/typescript/register.mjs', import.meta.url);
+  const script = `import(${JSON.stringify(loader.href)}).then(() => import(${JSON.stringify(MAIN.href)}));`;
   return { script, options: { eval: true } };
 }
 

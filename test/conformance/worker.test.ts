@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { Worker } from 'node:worker_threads';
+import { tsWorker } from '../helpers/typescript.ts';
 import { withoutNative } from './targets.ts';
 import type { Outcome } from './worker-suites.child.ts';
 
@@ -14,10 +14,7 @@ for (const backend of ['node', 'uv']) {
     skip: backend === 'uv' && withoutNative !== null && withoutNative,
   }, async () => {
     const outcomes: Outcome[] = [];
-    const file = JSON.stringify(new URL('./worker-suites.child.ts', import.meta.url).href);
-    // Node 20 does not load TypeScript in a worker by itself.
-    const code = `import('tsx/esm/api').then(({ register }) => { register(); return import(${file}); })`;
-    const worker = new Worker(code, { eval: true, workerData: { backend } });
+    const worker = tsWorker(new URL('./worker-suites.child.ts', import.meta.url), { backend });
     worker.on('message', (outcome: Outcome) => outcomes.push(outcome));
     const [exitCode] = await once(worker, 'exit');
     const failed = outcomes.filter(({ failure }) => failure !== null && failure !== 'not in workers');

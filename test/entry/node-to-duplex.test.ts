@@ -29,6 +29,7 @@ import {
   portOf,
   Recorder,
 } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 import { ManualTransport } from './manual-transport.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -816,7 +817,7 @@ test(
 
 test('toDuplex(): what a listener throws is the uncaught exception that it is with a socket, and harms no connection', () => {
   const child = fileURLToPath(new URL('./node-throws.child.ts', import.meta.url));
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', child], {
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', loader, child], {
     encoding: 'utf8',
     timeout: 60_000,
     killSignal: 'SIGKILL',

@@ -4,12 +4,13 @@ import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { loader } from '../helpers/typescript.ts';
 
 const child = fileURLToPath(new URL('./keep-alive.child.ts', import.meta.url));
 
 /** Runs one of the programs to its end: what it printed, and how it ended. */
 async function runProgram(name: string): Promise<{ lines: string[]; code: number | null; errors: string }> {
-  const program = spawn(process.execPath, ['--import', 'tsx', child, name], {
+  const program = spawn(process.execPath, ['--import', loader, child, name], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // One that does not end is the failure that is looked for: it must not stay.
     timeout: 50_000,

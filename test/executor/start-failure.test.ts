@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ProcessPoolExecutor } from '../../src/index.ts';
+import { loader } from '../helpers/typescript.ts';
 import { jobs } from './pools.ts';
 
 test('a system that starts no more processes fails each job, and the pool works when it does again', async (context) => {
@@ -32,8 +33,8 @@ for (const kind of ['thread', 'process']) {
   }, async () => {
     const program = fileURLToPath(new URL('./emfile.child.ts', import.meta.url));
     const cwd = fileURLToPath(new URL('../..', import.meta.url));
-    // More than Node and tsx need to start.
-    const command = `ulimit -n 128; exec "${process.execPath}" --import tsx "${program}" ${kind}`;
+    // More than Node and the loader need to start.
+    const command = `ulimit -n 128; exec "${process.execPath}" --import "${loader}" "${program}" ${kind}`;
     const running = spawn('sh', ['-c', command], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
     const printed: Buffer[] = [];
     running.stdout.on('data', (data: Buffer) => printed.push(data));

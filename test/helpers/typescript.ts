@@ -1,19 +1,18 @@
-/** Programs and workers in TypeScript, on whichever runtime the tests run: Node needs tsx for them, Bun and Deno do not. */
+/** Programs and workers in TypeScript, on whichever runtime the tests run: Node needs a loader for them, Bun and Deno do not. */
 import { Worker } from 'node:worker_threads';
+
+/** The loader of the test processes, for `--import`, or for `import()` in a worker that has no file. */
+export const loader: string = new URL('../../scripts/typescript/register.mjs', import.meta.url).href;
 
 /** Whether this is Node itself. */
 export const isNode: boolean = process.versions.bun === undefined && process.versions.deno === undefined;
 
 /** What to give `process.execPath` to run `file`. */
 export function tsArguments(file: string, ...args: string[]): string[] {
-  return isNode ? ['--import', 'tsx', file, ...args] : [file, ...args];
+  return isNode ? ['--import', loader, file, ...args] : [file, ...args];
 }
 
 /** A worker that runs `file`. */
-export function tsWorker(file: URL, workerData: unknown): Worker {
-  if (!isNode) return new Worker(file, { workerData });
-  // Node 20 hands `--import tsx` on to no worker.
-  const href = JSON.stringify(file.href);
-  const code = `import('tsx/esm/api').then((tsx) => tsx.tsImport(${href}, ${href}));`;
-  return new Worker(code, { eval: true, workerData });
+export function tsWorker(file: URL, workerData?: unknown): Worker {
+  return new Worker(file, { workerData, ...(isNode ? { execArgv: ['--import', loader] } : {}) });
 }

@@ -17,6 +17,7 @@ import {
 import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { needsNodeSockets, onNode } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 import { assertSockets, socketCount } from './sockets.ts';
 
 // --- the end ---
@@ -392,7 +393,7 @@ test('a process can exit with endpoints open, when its loop is stopped or closed
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   for (const ending of ['stop', 'close']) {
     // Would it not exit, it would be killed after a minute, and this rejects.
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', child, ending], {
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', loader, child, ending], {
       cwd,
       timeout: 60_000,
     });

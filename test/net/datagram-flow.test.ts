@@ -11,6 +11,7 @@ import { FlowControl } from '../../src/net/flow-control.ts';
 import { PendingDatagrams } from '../../src/net/pending-datagrams.ts';
 import { DatagramRecorder, endpoint } from '../helpers/datagrams.ts';
 import { onNode } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 import type { FakeDatagram } from './fake-datagrams.ts';
 import { FakeDatagramLoop, onFake } from './fake-datagrams.ts';
 
@@ -427,7 +428,7 @@ test(
 test('where the host queues every datagram, all is counted, told and flushed', async () => {
   const child = fileURLToPath(new URL('./datagram-queued.child.ts', import.meta.url));
   // Node's own switch: each send goes through libuv's queue, and is over a poll later.
-  const args = ['--test-udp-no-try-send', '--import', 'tsx', child];
+  const args = ['--test-udp-no-try-send', '--import', loader, child];
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd, timeout: 60_000 });
   assert.deepEqual(JSON.parse(stdout), {

@@ -32,6 +32,7 @@ import {
 } from '../helpers/datagrams.ts';
 import { hostPasses } from '../helpers/host-pass.ts';
 import { onNode } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 import { FakeDatagramLoop } from './fake-datagrams.ts';
 import { assertSockets, socketCount } from './sockets.ts';
 
@@ -687,7 +688,7 @@ test('no descriptors left, and no permission: the system’s error, and nothing 
 }, async () => {
   const child = fileURLToPath(new URL('./datagram-limits.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', child], {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', loader, child], {
     cwd,
     timeout: 60_000,
   });

@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { closed, listeningNodeServer } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 
 // A descriptor that a process inherits, as from systemd or inetd: the one case in which a number is what one has.
 
@@ -19,7 +20,7 @@ function descriptorOf(socket: Socket | NodeServer): number {
 /** Runs the child with `descriptor` as its 3; answers what it printed, and when it ended, its exit code. */
 function inherit(kind: string, descriptor: number): { printed: Promise<string>; exit: Promise<number> } {
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  const running = spawn(process.execPath, ['--import', 'tsx', child, kind], {
+  const running = spawn(process.execPath, ['--import', loader, child, kind], {
     cwd,
     stdio: ['ignore', 'pipe', 'inherit', descriptor],
   });

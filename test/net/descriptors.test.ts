@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { closed } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 import { inDirectory, noUnix } from '../helpers/unix-pairs.ts';
 
 test(
@@ -15,7 +16,7 @@ test(
   (context) =>
     inDirectory(async (directory) => {
       const child = fileURLToPath(new URL('./descriptors.child.ts', import.meta.url));
-      const command = `ulimit -n 80; exec '${process.execPath}' --import tsx '${child}' '${directory}'`;
+      const command = `ulimit -n 80; exec '${process.execPath}' --import '${loader}' '${child}' '${directory}'`;
       const running = spawn('sh', ['-c', command], {
         cwd: fileURLToPath(new URL('../..', import.meta.url)),
         stdio: ['pipe', 'pipe', 'inherit'],

@@ -28,6 +28,7 @@ import {
   SOCK_STREAM,
 } from '../../src/index.ts';
 import { onNode } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 import { fakeNet } from './fake-net.ts';
 
 const STREAM = { type: SOCK_STREAM };
@@ -350,7 +351,7 @@ test('literals and numbers take no thread: they are answered while the whole poo
   try {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      ['--import', 'tsx', path.join(import.meta.dirname, 'names-pool.child.ts'), path.join(folder, 'fifo')],
+      ['--import', loader, path.join(import.meta.dirname, 'names-pool.child.ts'), path.join(folder, 'fifo')],
       { encoding: 'utf8', env: { ...process.env, UV_THREADPOOL_SIZE: '1' }, timeout: 60_000 },
     );
     assert.equal(status, 0, stderr);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { loader } from '../helpers/typescript.ts';
 
 // How often the transport asks the host is in stream-transport.test.ts. Here the kernel's side: what strace saw.
 
@@ -19,7 +20,7 @@ test('the writes of one turn leave in one system call', {
   try {
     const log = path.join(folder, 'log');
     const calls = ['write', 'writev', 'sendto', 'sendmsg', 'sendmmsg'].join(',');
-    const node = [process.execPath, '--import', 'tsx', child];
+    const node = [process.execPath, '--import', loader, child];
     const cwd = fileURLToPath(new URL('../..', import.meta.url));
     execFileSync('strace', ['-f', '-e', `trace=${calls}`, '-o', log, ...node], { cwd, stdio: 'pipe' });
     const seen = readFileSync(log, 'utf8')

@@ -23,6 +23,7 @@ import {
 } from '../helpers/descriptors.ts';
 import { closed, Recorder } from '../helpers/pairs.ts';
 import { terminal } from '../helpers/terminal.ts';
+import { loader } from '../helpers/typescript.ts';
 import { inDirectory, isOpen, noPython, pipeEnds } from '../helpers/unix-pairs.ts';
 
 const skip = noNative;
@@ -354,7 +355,7 @@ describe('what others share of a pipe', { skip }, () => {
   const child = fileURLToPath(new URL('./pipes.child.ts', import.meta.url));
 
   test('as standard streams goes on blocking while we have it, and afterwards', () => {
-    const command = [process.execPath, '--import', 'tsx', child, 'flags']
+    const command = [process.execPath, '--import', loader, child, 'flags']
       .map((word) => `'${word}'`)
       .join(' ');
     const { stdout, stderr } = spawnSync('sh', ['-c', `(printf hello; sleep 0.1) | ${command} | cat`], {
@@ -364,7 +365,6 @@ describe('what others share of a pipe', { skip }, () => {
     });
     const [before, during, after, closing] = stderr.split('\n');
     assert.deepEqual([stdout, during, after, closing], ['hello', before, before, 'closed']);
-    // Of its standard output tsx has made a stream of Node's, which does not block.
     assert.match(String(before), /^\[true,/);
   });
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { noNative } from '../helpers/descriptors.ts';
+import { loader } from '../helpers/typescript.ts';
 
 const skip = noNative;
 const index = JSON.stringify(new URL('../../src/index.ts', import.meta.url).href);
@@ -37,7 +38,7 @@ function ended(program: string): {
 } {
   const { status, signal, stdout, stderr } = spawnSync(
     process.execPath,
-    ['--import', 'tsx', '--input-type=module', '--eval', program],
+    ['--import', loader, '--input-type=module', '--eval', program],
     { encoding: 'utf8', timeout: 60_000 },
   );
   return { status, signal, stdout, stderr };
@@ -56,8 +57,7 @@ for (const how of [
 
 test('a worker that is ended while it runs leaves no descriptor, and no process that spins', { skip }, () => {
   const worker = `
-    import('tsx/esm/api').then(async ({ register }) => {
-      register();
+    import(${JSON.stringify(loader)}).then(async () => {
       ${BUSY}
       setInterval(() => {}, 1000);
       (await import('node:worker_threads')).parentPort.postMessage('busy');

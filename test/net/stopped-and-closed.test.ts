@@ -19,6 +19,7 @@ import {
   Recorder,
   recorders,
 } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 import { assertSockets, socketCount } from './sockets.ts';
 
 // --- a stopped loop ---
@@ -319,7 +320,7 @@ for (const ending of ['stop', 'close']) {
     async () => {
       const cwd = fileURLToPath(new URL('../..', import.meta.url));
       // Would it not exit, it would be killed after a minute, and `run` rejects.
-      const { stdout } = await run(process.execPath, ['--import', 'tsx', child, ending], {
+      const { stdout } = await run(process.execPath, ['--import', loader, child, ending], {
         cwd,
         timeout: 60_000,
       });

@@ -32,6 +32,7 @@ import {
 import { hostPass } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { portOf } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 
 const skip = noNative;
 
@@ -738,7 +739,7 @@ test('watchers keep no process alive', { skip }, () => {
     loop.addReader(0, () => {});
     await loop.runUntilComplete(async () => {});
     process.stdout.write('ended');`;
-  const done = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+  const done = spawnSync(process.execPath, ['--import', loader, '--input-type=module', '--eval', program], {
     stdio: ['pipe', 'pipe', 'inherit'],
     encoding: 'utf8',
     timeout: 60_000,

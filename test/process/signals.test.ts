@@ -7,12 +7,12 @@ import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import { NodeEventLoop, sleep } from '../../src/index.ts';
 import { signalNumber } from '../../src/process/signals.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
+import { loader, tsWorker } from '../helpers/typescript.ts';
 
 const skip = process.platform === 'win32' ? 'Windows has no signals to send' : false;
 const linuxOnly = process.platform === 'linux' ? false : 'real-time signals are Linux’s';
@@ -140,10 +140,7 @@ test('the simulated loop has no signals', () =>
   ));
 
 test('no handler works on a worker thread, and that is said', async () => {
-  // Node 20 hands `--import tsx` on to no worker.
-  const child = new URL('./signals.worker.child.ts', import.meta.url).href;
-  const code = `import('tsx/esm/api').then((tsx) => tsx.tsImport(${JSON.stringify(child)}, ${JSON.stringify(child)}));`;
-  const worker = new Worker(code, { eval: true });
+  const worker = tsWorker(new URL('./signals.worker.child.ts', import.meta.url));
   const [answer] = await once(worker, 'message');
   await worker.terminate();
   assert.deepEqual(answer, {
@@ -403,7 +400,7 @@ interface Ended {
 /** Runs the child, and sends it the signals that it asks for. */
 async function run(scenario: string, ...args: string[]): Promise<Ended> {
   const file = fileURLToPath(new URL('signals.child.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', file, scenario, ...args], {
+  const child = spawn(process.execPath, ['--import', loader, file, scenario, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines: string[] = [];

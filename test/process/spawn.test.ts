@@ -21,6 +21,7 @@ import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { SubprocessOptions } from '../../src/index.ts';
 import { DEVNULL, NodeEventLoop, PIPE, STDOUT } from '../../src/index.ts';
 import { onNode } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 import {
   ChildRecorder,
   eventually,
@@ -389,7 +390,7 @@ test(
 test("'inherit' is our own descriptor of the same number; STDOUT with it is our stdout", async () => {
   const program = fileURLToPath(new URL('./inherit.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  const running = spawn(process.execPath, ['--import', 'tsx', program], { cwd, stdio: 'pipe' });
+  const running = spawn(process.execPath, ['--import', loader, program], { cwd, stdio: 'pipe' });
   running.stdin.end('word');
   const read = async (stream: AsyncIterable<Buffer>): Promise<string> => {
     const chunks: Buffer[] = [];
@@ -525,8 +526,8 @@ test('descriptors exhausted: EMFILE, nothing left, and it works again when there
 }, async () => {
   const program = fileURLToPath(new URL('./emfile.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  // More than Node and tsx need to start.
-  const command = `ulimit -n 128; exec "${process.execPath}" --import tsx "${program}"`;
+  // More than Node and the loader need to start.
+  const command = `ulimit -n 128; exec "${process.execPath}" --import "${loader}" "${program}"`;
   const running = spawn('sh', ['-c', command], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';
   running.stdout.on('data', (data) => {

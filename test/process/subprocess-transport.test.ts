@@ -19,6 +19,7 @@ import { BaseEventLoop, NodeEventLoop, STDOUT, SubprocessProtocol, sleep } from 
 import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 import {
   ChildRecorder,
   childrenOfOurs,
@@ -616,7 +617,7 @@ for (const how of ['close', 'run', 'idle'] as const) {
   test(`a program that ends with a child (${how})`, { skip: skipNotLinux }, async () => {
     const program = fileURLToPath(new URL('./leave.child.ts', import.meta.url));
     const cwd = fileURLToPath(new URL('../..', import.meta.url));
-    const running = spawn(process.execPath, ['--import', 'tsx', program, how], {
+    const running = spawn(process.execPath, ['--import', loader, program, how], {
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -20,6 +20,7 @@ import {
 } from '../../src/index.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
+import { loader } from '../helpers/typescript.ts';
 import { eventually, leavingNothing, skipNotLinux, stateOf } from '../process/children.ts';
 
 const PIPES = { stdin: PIPE, stdout: PIPE, stderr: PIPE } as const;
@@ -76,7 +77,7 @@ test(
 test("by default a child has our own stdin, stdout and stderr, as asyncio's has", async () => {
   const program = fileURLToPath(new URL('./inherit.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  const running = spawn(process.execPath, ['--import', 'tsx', program], {
+  const running = spawn(process.execPath, ['--import', loader, program], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -14,6 +14,7 @@ import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { busyPart } from '../../helpers/busy-part.ts';
 import { endAll, endpoint, freeUdpPort } from '../../helpers/datagrams.ts';
 import { closed, Recorder } from '../../helpers/pairs.ts';
+import { loader } from '../../helpers/typescript.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
@@ -62,10 +63,14 @@ test('without a descriptor left a server turns clients away and says so, and ser
   skip,
 }, async (context) => {
   const child = fileURLToPath(new URL('./descriptors.child.ts', import.meta.url));
-  const running = spawn('sh', ['-c', `ulimit -n 80; exec '${process.execPath}' --import tsx '${child}'`], {
-    cwd: fileURLToPath(new URL('../../..', import.meta.url)),
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const running = spawn(
+    'sh',
+    ['-c', `ulimit -n 80; exec '${process.execPath}' --import '${loader}' '${child}'`],
+    {
+      cwd: fileURLToPath(new URL('../../..', import.meta.url)),
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
   context.after(() => running.kill('SIGKILL'));
   const lines = createInterface(running.stdout)[Symbol.asyncIterator]();
   const line = async (): Promise<unknown> => JSON.parse(String((await lines.next()).value));

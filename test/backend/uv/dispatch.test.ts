@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
+import { loader } from '../../helpers/typescript.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
@@ -11,7 +12,7 @@ test('ticks and microtasks that throw, in a program that lives on, cost no turn 
   skip,
 }, () => {
   const child = fileURLToPath(new URL('throwing.child.ts', import.meta.url));
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', child], {
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', loader, child], {
     encoding: 'utf8',
     timeout: 600_000,
   });

@@ -6,10 +6,11 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { held } from '../../fuzz/handles.ts';
 import { hostPass } from '../../helpers/host-pass.ts';
+import { loader, tsWorker } from '../../helpers/typescript.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
@@ -19,12 +20,9 @@ const PATIENCE = 600_000;
 let workers = 0;
 
 function worker(name: string, end: string = 'terminated'): Worker {
-  // Node 20 does not load TypeScript in a worker by itself.
-  const file = JSON.stringify(new URL(name, import.meta.url).href);
-  const code = `import('tsx/esm/api').then(({ register }) => { register(); return import(${file}); })`;
   // Its own: a server that is cut off leaves it behind.
   const path = join(tmpdir(), `gyre-worker-${process.pid}-${++workers}.sock`);
-  const made = new Worker(code, { eval: true, workerData: { path, end } });
+  const made = tsWorker(new URL(name, import.meta.url), { path, end });
   made.once('exit', () => rmSync(path, { force: true }));
   return made;
 }
@@ -98,7 +96,7 @@ for (const [how, end] of Object.entries(ENDS)) {
         void loop.createConnection(() => new Protocol(), '127.0.0.1', port).catch(() => {});
       });
       ${end}`;
-    const done = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+    const done = spawnSync(process.execPath, ['--import', loader, '--input-type=module', '--eval', program], {
       encoding: 'utf8',
       timeout: PATIENCE,
     });
@@ -128,7 +126,7 @@ test('two copies of gyre in one thread have a native part each', { skip }, () =>
     });
     while (records === 0) await new Promise((resolve) => setImmediate(resolve));
     loop.close();`;
-  const done = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+  const done = spawnSync(process.execPath, ['--import', loader, '--input-type=module', '--eval', program], {
     encoding: 'utf8',
     timeout: PATIENCE,
   });

@@ -1,0 +1,38 @@
+// Module hooks that load TypeScript, and find 'gyre' where tsconfig.json says. They are plain functions, so they serve both
+// module.register() and module.registerHooks().
+
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { transform } from './transform.mjs';
+
+const tsconfig = new URL('../../tsconfig.json', import.meta.url);
+
+/** @type {ReadonlyMap<string, string>} 'gyre' and its entries: their URLs */
+const aliases = new Map(
+  Object.entries(JSON.parse(readFileSync(tsconfig, 'utf8')).compilerOptions.paths).map(([name, [file]]) => [
+    name,
+    new URL(file, tsconfig).href,
+  ]),
+);
+
+/**
+ * @template Answer
+ * @param {string} specifier
+ * @param {{ parentURL?: string }} context
+ * @param {(specifier: string, context: any) => Answer} next
+ */
+export function resolve(specifier, context, next) {
+  return next(aliases.get(specifier) ?? specifier, context);
+}
+
+/**
+ * @template Answer
+ * @param {string} url
+ * @param {object} context
+ * @param {(url: string, context: any) => Answer} next
+ */
+export function load(url, context, next) {
+  const location = new URL(url);
+  if (location.protocol !== 'file:' || !location.pathname.endsWith('.ts')) return next(url, context);
+  return { format: 'module', shortCircuit: true, source: transform(fileURLToPath(location)) };
+}

@@ -1,0 +1,13 @@
+// Transforms everything that a test may load, so that no process has to.
+
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { root } from '../setup.mjs';
+import { transformAll } from './transform.mjs';
+
+const files = ['src', 'test', 'examples'].flatMap((folder) =>
+  readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .map((name) => path.join(root, folder, name)),
+);
+await transformAll(files);
