@@ -1,18 +1,25 @@
 // npm test [-- filter ...] [-- --node-option ...]
 //
-// Node 20 finds no .test.ts file by itself and calls that a success, so the files are listed here, counted,
-// and none at all is a failure. A filter is part of a file's path; what begins with '-' goes to node.
-// GYRE_NODE=/path/to/node runs the tests under another node.
+// A filter is part of a test file's path; an argument that begins with '-' goes to node. The run fails if no
+// file matches, or if a file has no test. GYRE_NODE=/path/to/node runs the tests under another node.
 //
-// What is tested on a real loop is tested twice: on the node backend, and then on the native one, where that is built. Which
-// one alone says GYRE_TEST_BACKEND=node|uv. It is also what GYRE_BACKEND says to the programs among the tests.
+// The tests of real loops run twice: on the node backend, and on the native backend where that is built.
+// GYRE_TEST_BACKEND=node|uv chooses one of them. The programs among the tests get the same as GYRE_BACKEND.
+//
+// Each file has a process of its own, because many tests look at the descriptors and memory of their process.
+// --test-concurrency is the number of processes at a time, --test-timeout the milliseconds for one test;
+// --test-reporter and --test-reporter-destination are those of Node.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, constants, tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { buildNative, whyNotNative } from './build-native.mjs';
-import { runChild } from './run-child.mjs';
-import { ensureDependencies, root } from './setup.mjs';
+import { ensureDependencies } from './setup.mjs';
+import { jobsFor, testFiles } from './test/jobs.mjs';
+import { runFile } from './test/process.mjs';
+import { Report, reportersFor } from './test/report.mjs';
 
 ensureDependencies();
 
@@ -20,114 +27,91 @@ const args = process.argv.slice(2);
 const options = args.filter((arg) => arg.startsWith('-'));
 const filters = args.filter((arg) => !arg.startsWith('-'));
 
-const files = readdirSync(`${root}/test`, { recursive: true, encoding: 'utf8' })
-  .map((name) => `test/${name.replaceAll('\\', '/')}`)
-  .filter((name) => name.endsWith('.test.ts'))
-  .filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)))
-  .sort();
+/** The options for this process. */
+const OWN = /^--test-(?:concurrency|timeout|reporter|reporter-destination)=(.*)$/;
+/** The options that choose among the tests of a file. */
+const CHOOSES = /^--test-(?:name-pattern|skip-pattern|only|shard)/;
 
+/** @param {string} name @returns {string[]} */
+const valuesOf = (name) =>
+  options.flatMap((option) => (option.startsWith(`${name}=`) ? [option.slice(name.length + 1)] : []));
+
+/**
+ * @param {string} name of an option
+ * @param {number} usual
+ */
+function numberOf(name, usual) {
+  const number = Number(valuesOf(name).at(-1) ?? usual);
+  if (number >= 1) return number;
+  console.error(`${name} takes a number from 1 on.`);
+  process.exit(1);
+}
+
+const files = testFiles(filters);
 if (files.length === 0) {
   console.error(`No test file${filters.length > 0 ? ` matches ${filters.join(', ')}` : ' in test/'}.`);
   process.exit(1);
 }
 
-/** Those of which `onNode()` of test/helpers/pairs.ts or the policy makes the loops. */
-const onEither = files.filter(
-  (file) =>
-    /^test\/(compat|entry|examples|executor)\/|^test\/(runner|start)\.test/.test(file) ||
-    (/^test\/(net|process|streams)\//.test(file) &&
-      readFileSync(`${root}/${file}`, 'utf8').includes('onNode(')),
-);
+const settings = {
+  node: process.env.GYRE_NODE || process.execPath,
+  options: options.filter((option) => !OWN.test(option)),
+  filtered: options.some((option) => CHOOSES.test(option)),
+  // A test that hangs fails after this many milliseconds instead of holding everything up.
+  timeout: numberOf('--test-timeout', 300_000),
+  folder: mkdtempSync(path.join(tmpdir(), 'gyre-test-')),
+};
+process.on('exit', () => rmSync(settings.folder, { recursive: true, force: true }));
+// Two for each processor: a test process waits for programs and timers about half of its time.
+const concurrency = numberOf('--test-concurrency', 2 * availableParallelism());
 
-const node = process.env.GYRE_NODE || process.execPath;
-const hasOption = (/** @type {string} */ name) => options.some((option) => option.startsWith(name));
-const notes = mkdtempSync(path.join(tmpdir(), 'gyre-test-'));
-
-/**
- * @param {readonly string[]} names the files
- * @param {string} [backend] for GYRE_TEST_BACKEND and GYRE_BACKEND
- * @returns {Promise<{ code: number, totals: Map<string, number> }>} the exit code, and the numbers of the closing lines
- */
-async function run(names, backend = process.env.GYRE_TEST_BACKEND ?? 'node') {
-  const note = path.join(notes, `${backend}.tap`);
-  const code = await runChild(
-    node,
-    [
-      '--expose-gc',
-      '--import',
-      'tsx',
-      // A test that hangs fails after this many milliseconds instead of holding everything up.
-      ...(hasOption('--test-timeout') ? [] : ['--test-timeout=300000']),
-      // One for each core: Node's own default leaves one of them to itself.
-      ...(hasOption('--test-concurrency') ? [] : [`--test-concurrency=${availableParallelism()}`]),
-      ...(hasOption('--test-reporter')
-        ? []
-        : [
-            ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
-            ...['--test-reporter=tap', `--test-reporter-destination=${note}`],
-          ]),
-      // The second run must not write over the file of the first.
-      ...options.map((option) =>
-        option.startsWith('--test-reporter-destination=') && names !== files
-          ? `${option}.${backend}`
-          : option,
-      ),
-      '--test',
-      ...names,
-    ],
-    { cwd: root, env: { GYRE_BACKEND: backend, ...process.env, GYRE_TEST_BACKEND: backend } },
-  );
-  return { code, totals: totalsOf(note) };
-}
-
-/**
- * @param {string} note
- * @returns {Map<string, number>}
- */
-function totalsOf(note) {
-  if (hasOption('--test-reporter')) return new Map();
-  // At its end; a test may print such lines, too.
-  const lines = readFileSync(note, 'utf8').trimEnd().split('\n').slice(-8);
-  return new Map(
-    lines
-      .map((line) => /^# (\w+) ([\d.]+)$/.exec(line))
-      .flatMap((m) => (m ? [[String(m[1]), Number(m[2])]] : [])),
-  );
-}
-
-// Where there is a compiler the native backend is built and tested, too; where there is none its tests say so.
+// Without a compiler the tests of the native backend are skipped, and say so.
 const reason = whyNotNative();
 if (reason === null) buildNative();
 else console.log(`The native backend is not built: ${reason}.`);
 
-console.log(`${files.length} test file${files.length === 1 ? '' : 's'}, run by ${node}`);
-const first = await run(files);
-process.exitCode = first.code;
+/** The reason why nothing runs once more on the native backend; null: the files that have a choice do. */
+const once = process.env.GYRE_TEST_BACKEND === undefined ? reason : 'GYRE_TEST_BACKEND is set';
+const jobs = jobsFor(files, process.env.GYRE_TEST_BACKEND ?? 'node', once === null ? 'uv' : null);
+const again = jobs.length - files.length;
+console.log(
+  `${files.length} test file${files.length === 1 ? '' : 's'}` +
+    `${once === null ? `, ${again} of them once more on the native backend` : ''}, run by ${settings.node}`,
+);
+if (once !== null) console.log(`Nothing runs once more on the native backend: ${once}.`);
 
-/** Why it stays at that; null: once more, on the native backend. */
-function whyOnce() {
-  if (process.env.GYRE_TEST_BACKEND !== undefined)
-    return `GYRE_TEST_BACKEND=${process.env.GYRE_TEST_BACKEND}`;
-  return reason;
+spawnSync(settings.node, [fileURLToPath(new URL('typescript/transform-all.mjs', import.meta.url))], {
+  stdio: 'inherit',
+});
+
+const names = valuesOf('--test-reporter');
+const report = new Report(
+  await reportersFor(names.length > 0 ? names : ['spec'], valuesOf('--test-reporter-destination')),
+);
+
+/** @type {Set<() => void>} each ends a process that runs */
+const running = new Set();
+/** @type {NodeJS.Signals | null} */
+let interrupted = null;
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+  process.on(signal, () => {
+    interrupted ??= signal;
+    for (const stop of running) stop();
+  });
 }
 
-if (onEither.length > 0 && first.code < 128) {
-  const once = whyOnce();
-  if (once === null) await runOnNative();
-  else console.log(`Not run once more on the native backend: ${once}.`);
-}
-
-async function runOnNative() {
-  console.log(`\n${onEither.length} of them once more, on the native backend`);
-  const second = await run(onEither, 'uv');
-  process.exitCode = Math.max(first.code, second.code);
-  if (first.totals.size > 0) {
-    console.log('\nBoth times together:');
-    for (const [name, total] of first.totals) {
-      console.log(`ℹ ${name} ${total + (second.totals.get(name) ?? 0)}`);
-    }
+/** Runs jobs one after the other until there are none. */
+async function work() {
+  for (let job = jobs.shift(); job !== undefined && interrupted === null; job = jobs.shift()) {
+    const { outcome, stop } = runFile(job, settings);
+    running.add(stop);
+    report.add(await outcome);
+    running.delete(stop);
   }
-  if (first.code !== 0) console.log('What fails on the node backend stands above, before the native run.');
 }
 
-rmSync(notes, { recursive: true });
+await Promise.all(Array.from({ length: concurrency }, work));
+await report.end();
+for (const { file, backend } of report.failed) console.error(`failed: ${file} on ${backend}`);
+if (interrupted !== null) process.exitCode = 128 + constants.signals[interrupted];
+else process.exitCode = report.failed.length > 0 ? 1 : 0;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { root } from '../setup.mjs';
 
@@ -19,16 +19,12 @@ export async function runSuite(name, node) {
       process.execPath,
       [
         path.join(root, 'scripts', 'test.mjs'),
-        // As many as there are processors: node:test leaves one free. And a file that hangs must not hold up everything.
-        `--test-concurrency=${availableParallelism()}`,
-        '--test-timeout=180000',
         `--test-reporter=${path.join(root, 'scripts', 'platforms', 'reporter.mjs')}`,
         `--test-reporter-destination=${lines}`,
       ],
       { ...process.env, GYRE_NODE: node },
     );
-    // Where there is a native backend, a second run has a file of its own.
-    const results = [...resultsOf(lines, ''), ...resultsOf(`${lines}.uv`, ' once more, on uv')];
+    const results = resultsOf(lines);
     // 1 is that of tests that failed. With anything else they did not all run.
     const failed = results.some(({ state }) => state === 'failed');
     if (results.length === 0 || code !== (failed ? 1 : 0)) {
@@ -41,19 +37,18 @@ export async function runSuite(name, node) {
 }
 
 /**
- * @param {string} file of the reporter; where there is no native backend, there is no second one
- * @param {string} run
+ * @param {string} file of the reporter
  * @returns {import('./differences.mjs').Result[]}
  */
-function resultsOf(file, run) {
+function resultsOf(file) {
   if (!existsSync(file)) return [];
   return readFileSync(file, 'utf8')
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line))
-    .map((result) => ({
+    .map(({ again, where, ...result }) => ({
       ...result,
-      where: path.relative(root, result.where).replaceAll('\\', '/') + run,
+      where: path.relative(root, where).replaceAll('\\', '/') + (again ? ' once more, on uv' : ''),
     }));
 }
 

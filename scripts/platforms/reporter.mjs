@@ -20,6 +20,8 @@ export default async function* report(source) {
         : '';
     const skipped = data.skip !== undefined && data.skip !== false;
     const state = failed ? 'failed' : skipped ? 'skipped' : 'passed';
-    yield `${JSON.stringify({ title: data.name, where: data.file ?? '', state, why })}\n`;
+    // scripts/test.mjs says so of each test.
+    const again = data.again === true;
+    yield `${JSON.stringify({ title: data.name, where: data.file ?? '', again, state, why })}\n`;
   }
 }

@@ -1,5 +1,5 @@
-// Module hooks that load TypeScript, and find 'gyre' where tsconfig.json says. They are plain functions, so they serve both
-// module.register() and module.registerHooks().
+// Module hooks that load TypeScript, and resolve 'gyre' as tsconfig.json says. They are synchronous, so that
+// they serve both module.register() and module.registerHooks().
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { transform } from './transform.mjs';
 
 const tsconfig = new URL('../../tsconfig.json', import.meta.url);
 
-/** @type {ReadonlyMap<string, string>} 'gyre' and its entries: their URLs */
+/** @type {ReadonlyMap<string, string>} the URLs of 'gyre' and its entries */
 const aliases = new Map(
   Object.entries(JSON.parse(readFileSync(tsconfig, 'utf8')).compilerOptions.paths).map(([name, [file]]) => [
     name,

@@ -1,4 +1,4 @@
-// Transforms everything that a test may load, so that no process has to.
+// Fills the cache with everything that a test may load.
 
 import { readdirSync } from 'node:fs';
 import path from 'node:path';

@@ -8,12 +8,12 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const tsconfig = readFileSync(path.join(root, 'tsconfig.json'), 'utf8');
 
-/** tsx brings esbuild. It is loaded on demand, because a process mostly finds all its files in the cache. */
+/** tsx brings esbuild. A process loads it on demand: mostly it finds all its files in the cache. */
 const requireOfTsx = createRequire(createRequire(import.meta.url).resolve('tsx'));
 
 /**
- * tsx's own options, so that the code is the same under both loaders. Sources are left out of the source maps, because Node parses the
- * map of each file that it loads.
+ * Returns tsx's own options, so that the code is the same under both loaders. The source maps have no
+ * sources, because Node parses the map of each file that it loads.
  *
  * @param {string} file
  * @returns {import('esbuild').TransformOptions}
@@ -31,7 +31,7 @@ function optionsFor(file) {
   };
 }
 
-/** The results of an esbuild for a Node. */
+/** Another esbuild, or another Node, has a cache of its own. */
 const version = `esbuild-${requireOfTsx('esbuild/package.json').version}-node-${process.versions.node}`;
 const cache = path.join(cacheFolder(), version);
 
@@ -47,7 +47,8 @@ function cacheFolder() {
 }
 
 /**
- * One entry for each file. Its last line names the content it was made from, so that an entry is never taken for another version.
+ * Returns the place of a file in the cache, and the last line of its entry there. That line names the source,
+ * so that an entry of an older source is not used.
  *
  * @param {string} file
  * @param {string} source
@@ -80,7 +81,7 @@ function cached(entry, mark) {
  * @param {string} code
  */
 function keep(entry, code) {
-  // Several processes may write the same entry at once: each into a file of its own, moved into place.
+  // Several processes may write an entry at once: each writes a file of its own, and moves it into place.
   const temporary = `${entry}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   mkdirSync(cache, { recursive: true, mode: 0o700 });
   writeFileSync(temporary, code);
@@ -104,7 +105,7 @@ export function transform(file) {
 }
 
 /**
- * Fills the cache: faster at once than file by file, each in the process that needs it first.
+ * Fills the cache. That is faster than file by file, each in the process that needs it first.
  *
  * @param {readonly string[]} files their paths
  * @returns {Promise<void>}
@@ -115,7 +116,7 @@ export async function transformAll(files) {
       const source = readFileSync(file, 'utf8');
       const { entry, mark } = placeOf(file, source);
       if (cached(entry, mark) !== null) return;
-      // The file may be wrong, and no test may need it: the process that does will say so.
+      // The process that loads a wrong file reports the error.
       const result = await requireOfTsx('esbuild')
         .transform(source, optionsFor(file))
         .catch(() => null);

@@ -1,4 +1,4 @@
-/** Programs and workers in TypeScript, on whichever runtime the tests run: Node needs a loader for them, Bun and Deno do not. */
+/** Programs and workers in TypeScript. Node needs a loader for them, Bun and Deno do not. */
 import { Worker } from 'node:worker_threads';
 
 /** The loader of the test processes, for `--import`, or for `import()` in a worker that has no file. */
