@@ -21,12 +21,13 @@ let current = '';
 process.on('uncaughtException', (error) => failed(error));
 process.on('unhandledRejection', (error) => failed(error));
 
-for (const { title, unsupported, run } of entries) {
+for (const { title, unsupported, lacking, run } of entries) {
   if (done.has(title)) continue;
   current = title;
   tell({ title, state: 'begun' });
-  if (unsupported !== null) {
-    tell({ title, state: 'skipped', why: unsupported });
+  const why = unsupported ?? lacking;
+  if (why !== false) {
+    tell({ title, state: 'skipped', why });
     continue;
   }
   try {

@@ -37,6 +37,8 @@ export interface Entry {
   backend: string;
   /** Why this backend cannot do it; null when it does. */
   unsupported: string | null;
+  /** What this machine lacks for it; false when nothing. */
+  lacking: string | false;
   run: () => Promise<void>;
 }
 
@@ -50,7 +52,8 @@ export interface Fixture {
 }
 
 export type Body = (fixture: Fixture) => unknown;
-export type Register = (title: string, body: Body) => void;
+/** @param lacking what this machine lacks for the test, see helpers/machine.ts */
+export type Register = (title: string, body: Body, lacking?: string | false) => void;
 
 /**
  * The tests of one section, for one backend.
@@ -64,28 +67,32 @@ export function section(
   needs?: keyof BackendFeatures,
 ): void {
   const { backend, makeLoop, exact, record } = target;
-  const lacking = needs !== undefined && !hasFeature(makeLoop, needs) ? `the backend has no ${needs}` : null;
+  const unable = needs !== undefined && !hasFeature(makeLoop, needs) ? `the backend has no ${needs}` : null;
   const reasonFor = (title: string): string | null =>
-    lacking ?? target.skip.find(({ tests }) => tests.includes(title))?.reason ?? null;
+    unable ?? target.skip.find(({ tests }) => tests.includes(title))?.reason ?? null;
   const bodyOf = (run: Body) => async (): Promise<void> => {
     await withLoop(makeLoop, (loop, reports) => run({ loop, reports, makeLoop, exact }));
   };
   if (record !== undefined) {
-    body((title, run) => {
+    body((title, run, lacking = false) => {
       const unsupported = reasonFor(title);
-      record({ title, functions: functionsIn(title), backend, unsupported, run: bodyOf(run) });
+      record({ title, functions: functionsIn(title), backend, unsupported, lacking, run: bodyOf(run) });
     });
     return;
   }
-  if (lacking !== null) {
-    test(`${name} (${backend})`, { skip: lacking }, () => {});
+  if (unable !== null) {
+    test(`${name} (${backend})`, { skip: unable }, () => {});
     return;
   }
   describe(`${name} (${backend})`, () => {
-    body((title, run) => {
+    body((title, run, lacking = false) => {
       functionsIn(title);
       const runBody = bodyOf(run);
       const reason = reasonFor(title);
+      if (lacking !== false) {
+        test(title, { skip: lacking }, () => {});
+        return;
+      }
       // It runs all the same: what has come to pass must not go on being skipped. The reason is the target's, in targets.ts.
       if (reason === null) test(title, runBody);
       else test(title, (context) => runSkipped(title, runBody, () => context.skip(reason)));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { AF_INET, AF_INET6, IPPROTO_TCP, sleep } from '../../src/index.ts';
 import { streamTransportChecks } from '../helpers/check-stream-transport.ts';
+import { noIPv6 } from '../helpers/machine.ts';
 import {
   closed,
   foreignServer,
@@ -49,35 +50,39 @@ export function tcpConnectionsSuite(target: Target): void {
           await closed(server);
         }));
 
-      test('create_connection() without a host reaches this machine, by either family or by the one that is asked for', ({
-        loop,
-      }) =>
-        loop.runUntilComplete(async () => {
-          for (const [address, family] of [
-            ['127.0.0.1', AF_INET],
-            ['::1', AF_INET6],
-          ] as const) {
-            const { server, port } = await listeningNodeServer(address);
-            for (const options of [{}, { family, proto: IPPROTO_TCP }]) {
-              const [transport] = await loop.createConnection(() => ({}), null, port, options);
-              assert.equal(transport.getExtraInfo('peername')?.[0], address);
-              await transport[Symbol.asyncDispose]();
+      test(
+        'create_connection() without a host reaches this machine, by either family or by the one that is asked for',
+        ({ loop }) =>
+          loop.runUntilComplete(async () => {
+            for (const [address, family] of [
+              ['127.0.0.1', AF_INET],
+              ['::1', AF_INET6],
+            ] as const) {
+              const { server, port } = await listeningNodeServer(address);
+              for (const options of [{}, { family, proto: IPPROTO_TCP }]) {
+                const [transport] = await loop.createConnection(() => ({}), null, port, options);
+                assert.equal(transport.getExtraInfo('peername')?.[0], address);
+                await transport[Symbol.asyncDispose]();
+              }
+              await closed(server);
             }
-            await closed(server);
-          }
-        }));
+          }),
+        noIPv6,
+      );
 
-      test('create_connection() to a port where nobody listens fails with ECONNREFUSED, and makes no protocol', ({
-        loop,
-      }) =>
-        loop.runUntilComplete(async () => {
-          const port = await freePort();
-          let made = 0;
-          const factory = (): object => ({ made: made++ });
-          await assert.rejects(loop.createConnection(factory, '127.0.0.1', port), { code: 'ECONNREFUSED' });
-          await assert.rejects(loop.createConnection(factory, null, port), { code: 'ECONNREFUSED' });
-          assert.equal(made, 0);
-        }));
+      test(
+        'create_connection() to a port where nobody listens fails with ECONNREFUSED, and makes no protocol',
+        ({ loop }) =>
+          loop.runUntilComplete(async () => {
+            const port = await freePort();
+            let made = 0;
+            const factory = (): object => ({ made: made++ });
+            await assert.rejects(loop.createConnection(factory, '127.0.0.1', port), { code: 'ECONNREFUSED' });
+            await assert.rejects(loop.createConnection(factory, null, port), { code: 'ECONNREFUSED' });
+            assert.equal(made, 0);
+          }),
+        noIPv6,
+      );
 
       test('create_connection() binds to local_addr', ({ loop }) =>
         loop.runUntilComplete(async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { BaseEventLoop } from '../../src/index.ts';
 import { AF_INET6, sleep } from '../../src/index.ts';
+import { noIPv6 } from '../helpers/machine.ts';
 import { closed, listeningNodeServer, portOf, Recorder } from '../helpers/pairs.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
@@ -41,27 +42,29 @@ export function tcpServersSuite(target: Target): void {
         }));
 
       for (const host of ['', null]) {
-        test(`create_server() with host ${JSON.stringify(host)} listens on all interfaces, a socket for each family, with one port`, ({
-          loop,
-        }) =>
-          loop.runUntilComplete(async () => {
-            const server = await loop.createServer(() => ({}), host, 0);
-            const port = portOf(server);
-            assert.deepEqual(
-              server.sockets.map((socket) => socket.getsockname()),
-              [
-                ['0.0.0.0', port],
-                ['::', port, 0, 0],
-              ],
-            );
-            for (const address of ['127.0.0.1', '::1']) {
-              const near = await dial(loop, port, address);
-              near.transport.close();
-              await near.untilLost();
-            }
-            server.close();
-            await server.waitClosed();
-          }));
+        test(
+          `create_server() with host ${JSON.stringify(host)} listens on all interfaces, a socket for each family, with one port`,
+          ({ loop }) =>
+            loop.runUntilComplete(async () => {
+              const server = await loop.createServer(() => ({}), host, 0);
+              const port = portOf(server);
+              assert.deepEqual(
+                server.sockets.map((socket) => socket.getsockname()),
+                [
+                  ['0.0.0.0', port],
+                  ['::', port, 0, 0],
+                ],
+              );
+              for (const address of ['127.0.0.1', '::1']) {
+                const near = await dial(loop, port, address);
+                near.transport.close();
+                await near.untilLost();
+              }
+              server.close();
+              await server.waitClosed();
+            }),
+          noIPv6,
+        );
       }
 
       test('create_server() keeps to the family that is asked for', ({ loop }) =>
@@ -76,18 +79,20 @@ export function tcpServersSuite(target: Target): void {
           await server.waitClosed();
         }));
 
-      test('create_server() on a port that is taken fails with EADDRINUSE, and none of its sockets stays open', ({
-        loop,
-      }) =>
-        loop.runUntilComplete(async () => {
-          const { server: taken, port } = await listeningNodeServer('127.0.0.1');
-          await assert.rejects(
-            loop.createServer(() => ({}), ['::1', '127.0.0.1'], port),
-            { code: 'EADDRINUSE' },
-          );
-          await assert.rejects(dial(loop, port, '::1'), { code: 'ECONNREFUSED' });
-          await closed(taken);
-        }));
+      test(
+        'create_server() on a port that is taken fails with EADDRINUSE, and none of its sockets stays open',
+        ({ loop }) =>
+          loop.runUntilComplete(async () => {
+            const { server: taken, port } = await listeningNodeServer('127.0.0.1');
+            await assert.rejects(
+              loop.createServer(() => ({}), ['::1', '127.0.0.1'], port),
+              { code: 'EADDRINUSE' },
+            );
+            await assert.rejects(dial(loop, port, '::1'), { code: 'ECONNREFUSED' });
+            await closed(taken);
+          }),
+        noIPv6,
+      );
 
       test('create_server() may take a port again as soon as its server is closed', ({ loop }) =>
         loop.runUntilComplete(async () => {

@@ -19,8 +19,8 @@ if (target === undefined) throw new Error(`no backend ${backend}`);
 const entries: Entry[] = [];
 for (const suite of suites) suite({ ...target, record: (entry) => entries.push(entry) });
 
-for (const { title, unsupported, run } of entries) {
-  if (unsupported !== null) continue;
+for (const { title, unsupported, lacking, run } of entries) {
+  if (unsupported !== null || lacking !== false) continue;
   const failure = await run().then(
     () => null,
     (error: NodeJS.ErrnoException) =>

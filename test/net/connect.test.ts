@@ -16,6 +16,7 @@ import {
   Protocol,
 } from '../../src/index.ts';
 import { hostPasses } from '../helpers/host-pass.ts';
+import { noIPv6 } from '../helpers/machine.ts';
 import { closed, freePort, listeningNodeServer, onNode, Recorder } from '../helpers/pairs.ts';
 import { fakeNet } from './fake-net.ts';
 import { refusalsOf } from './refusals.ts';
@@ -57,6 +58,7 @@ test('createConnection() may be called before the loop runs', async () => {
 
 test(
   'no host is this machine, by whichever family something listens',
+  { skip: noIPv6 },
   onNode(async (loop) => {
     for (const address of ['127.0.0.1', '::1']) {
       for (const host of [null, '']) {
@@ -83,6 +85,7 @@ test(
 
 test(
   'family chooses among the addresses of a host',
+  { skip: noIPv6 },
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer('127.0.0.1');
     const [transport] = await loop.createConnection(factory, null, port, {
@@ -121,6 +124,7 @@ test(
 
 test(
   'a refused connection is the system’s error, with address and port',
+  { skip: noIPv6 },
   onNode(async (loop) => {
     const port = await freePort();
     await assert.rejects(loop.createConnection(factory, '127.0.0.1', port), {

@@ -6,6 +6,7 @@ import type { SocketAddress } from '../../src/base/address.ts';
 import { AF_INET, AF_INET6 } from '../../src/base/constants.ts';
 import { checkDestination, isSameAddress } from '../../src/net/datagram-address.ts';
 import { addressOf, closedSocket, endAll, endpoint, nodeSocket } from '../helpers/datagrams.ts';
+import { noIPv6 } from '../helpers/machine.ts';
 import { onNode } from '../helpers/pairs.ts';
 
 // What is refused is tested by sendto(), in datagram-transport.test.ts.
@@ -102,6 +103,7 @@ test(
 
 test(
   'a socket of Node’s own and an endpoint agree on who is who',
+  { skip: noIPv6 },
   onNode(async (loop) => {
     for (const host of ['127.0.0.1', '::1']) {
       const socket = await nodeSocket(host);

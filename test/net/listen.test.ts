@@ -17,6 +17,7 @@ import {
   SOCK_STREAM,
   TransportSocket,
 } from '../../src/index.ts';
+import { noIPv6 } from '../helpers/machine.ts';
 import {
   assertFileno,
   closed,
@@ -60,6 +61,7 @@ async function end(server: Server): Promise<void> {
 for (const host of [null, '', ['']] as const) {
   test(
     `all interfaces, host ${JSON.stringify(host)}: a socket for each family, with one port`,
+    { skip: noIPv6 },
     onNode(async (loop) => {
       const server = await loop.createServer(factory, host, 0);
       const port = portOf(server);
@@ -95,6 +97,7 @@ test(
 
 test(
   'an array of hosts: a socket for each address, port 0 is the same for all, and what is named twice is opened once',
+  { skip: noIPv6 },
   onNode(async (loop) => {
     const server = await loop.createServer(factory, ['127.0.0.1', '::1', '127.0.0.1', '127.0.0.2'], 0);
     const port = portOf(server);
@@ -122,6 +125,7 @@ test(
 
 test(
   'server.sockets tell their addresses and have nothing that only a connection has',
+  { skip: noIPv6 },
   onNode(async (loop) => {
     const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0);
     const [v4, v6] = server.sockets as [TransportSocket, TransportSocket];

@@ -23,6 +23,7 @@ import {
   SOCK_DGRAM,
   SOCK_STREAM,
 } from '../../src/index.ts';
+import { noIPv6 } from '../helpers/machine.ts';
 import { onNode } from '../helpers/pairs.ts';
 import type { InfoQuery } from './python-names.ts';
 import { noPython, outcomeOf, pythonInfos, pythonNames } from './python-names.ts';
@@ -88,7 +89,8 @@ function* queries(): Generator<InfoQuery> {
 
 test(
   'getaddrinfo() answers and fails like CPython on this machine',
-  { skip: noPython },
+  // Without IPv6 the C library puts 127.0.0.1 before ::1; gyre has one order for all machines.
+  { skip: noPython || noIPv6 },
   onNode(async (loop) => {
     const all = [...queries()];
     const expected = await pythonInfos(all);

@@ -836,7 +836,8 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
       assert.equal(status, 0);
     });
 
-    const noScript = spawnSync('script', ['--version']).error === undefined ? false : 'there is no script(1)';
+    const version = String(spawnSync('script', ['--version']).stdout);
+    const noScript = version.includes('util-linux') ? false : 'there is no script(1) of util-linux';
     test(`as ${scenario} on a terminal`, { skip: noScript }, async () => {
       const quoted = command.map((word) => `'${word}'`).join(' ');
       const running = spawn('script', ['-qec', `${quoted} ${scenario}`, '/dev/null'], { cwd });

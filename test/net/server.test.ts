@@ -10,6 +10,7 @@ import { NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
 import { ca, serverTls } from '../helpers/certificates.ts';
 import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
+import { noIPv6 } from '../helpers/machine.ts';
 import {
   closed,
   freePort,
@@ -84,6 +85,7 @@ test(
 
 test(
   'startServing() while it is starting waits for that, and opens nothing twice',
+  { skip: noIPv6 },
   onNode(async (loop) => {
     const before = socketCount();
     const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0, { startServing: false });
@@ -129,6 +131,7 @@ test(
 
 test(
   'close() while it is starting wins: startServing() fails and nothing is open',
+  { skip: noIPv6 },
   onNode(async (loop) => {
     const before = socketCount();
     for (let turns = 0; turns < 6; turns++) {

@@ -30,10 +30,12 @@ import {
 } from '../helpers/descriptors.ts';
 import { hostPass, hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
+import { noIPv6 } from '../helpers/machine.ts';
 import { closed, listeningNodeServer } from '../helpers/pairs.ts';
 
 const skip = noNative;
-const FAMILIES = [AF_INET, AF_INET6, AF_UNIX];
+const FAMILIES = noIPv6 === false ? [AF_INET, AF_INET6, AF_UNIX] : [AF_INET, AF_UNIX];
+if (noIPv6 !== false) test('sockets of IPv6', { skip: noIPv6 }, () => {});
 const SO_LINGER = 13;
 
 function datagrams(family: number = AF_INET): Socket {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import type { BufferedProtocol, StreamProtocol, Transport } from '../../src/index.ts';
 import { AF_INET, AF_INET6, Protocol, SOCK_STREAM, sleep, TransportSocket } from '../../src/index.ts';
+import { noIPv6 } from '../helpers/machine.ts';
 import {
   assertFileno,
   cloggedPair,
@@ -22,6 +23,7 @@ import {
 for (const host of ['127.0.0.1', '::1']) {
   test(
     `a protocol is told of its connection, the data, the peer's end and the end, in this order (${host})`,
+    { skip: host === '::1' && noIPv6 },
     onNode(async (loop) => {
       const { near, far } = await recorders(loop, host);
       near.transport.write('hello');
@@ -696,6 +698,7 @@ for (const [host, family] of [
 ] as const) {
   test(
     `getExtraInfo() knows both addresses and the socket, also when the connection is lost (${host})`,
+    { skip: host === '::1' && noIPv6 },
     onNode(async (loop) => {
       const near = new Recorder();
       const { transport, socket } = await foreignServer(loop, near, host);

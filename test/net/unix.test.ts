@@ -581,15 +581,15 @@ describe('names', { skip: noUnix }, () => {
           code: 'ERR_INVALID_ARG_TYPE',
           message: new RegExp(`"${name}`),
         });
-        assert.throws(() => create(null, '/tmp/x'), type('protocolFactory'));
+        assert.throws(() => create(null, '/gyre/x'), type('protocolFactory'));
         assert.throws(() => create(makeNothing), type('path'));
         assert.throws(() => create(makeNothing, null, { sock: null }), type('path'));
         assert.throws(() => create(makeNothing, 7), type('path'));
-        assert.throws(() => create(makeNothing, '/tmp/x', { sock: 0 }), type('path'));
-        assert.throws(() => create(makeNothing, '/tmp/x', { mode: 0o600 }), type('options.mode'));
-        assert.throws(() => create(makeNothing, '/tmp/x', { signal: {} }), type('options.signal'));
+        assert.throws(() => create(makeNothing, '/gyre/x', { sock: 0 }), type('path'));
+        assert.throws(() => create(makeNothing, '/gyre/x', { mode: 0o600 }), type('options.mode'));
+        assert.throws(() => create(makeNothing, '/gyre/x', { signal: {} }), type('options.signal'));
         assert.throws(
-          () => create(makeNothing, '/tmp/x', { sslHandshakeTimeout: 1 }),
+          () => create(makeNothing, '/gyre/x', { sslHandshakeTimeout: 1 }),
           type('options.sslHandshake'),
         );
         assert.throws(() => create(makeNothing, null, { sock: 'x' }), type('sock'));
@@ -597,21 +597,21 @@ describe('names', { skip: noUnix }, () => {
           assert.throws(() => create(makeNothing, path), { code: /ERR_OUT_OF_RANGE|ERR_UNSUPPORTED/ });
         }
       }
-      assert.throws(() => createUnixServer(makeNothing, '/tmp/x', { backlog: 0 }), {
+      assert.throws(() => createUnixServer(makeNothing, '/gyre/x', { backlog: 0 }), {
         code: 'ERR_OUT_OF_RANGE',
       });
-      assert.throws(() => createUnixServer(makeNothing, '/tmp/x', { startServing: 1 }), /startServing/);
+      assert.throws(() => createUnixServer(makeNothing, '/gyre/x', { startServing: 1 }), /startServing/);
       // Nobody could say what the certificate must name.
-      assert.throws(() => createUnixConnection(makeNothing, '/tmp/x', { ssl: true }), /serverHostname/);
-      assert.equal(existsSync('/tmp/x'), false);
+      assert.throws(() => createUnixConnection(makeNothing, '/gyre/x', { ssl: true }), /serverHostname/);
+      assert.equal(existsSync('/gyre/x'), false);
     }),
   );
 
   test('a loop without a network says so', () => {
     const loop = new SimulatedEventLoop();
     const wanted = { code: 'ERR_UNSUPPORTED', message: /unix sockets.*NodeEventLoop/ };
-    assert.throws(() => loop.createUnixConnection(makeNothing, '/tmp/x'), wanted);
-    assert.throws(() => loop.createUnixServer(makeNothing, '/tmp/x'), wanted);
+    assert.throws(() => loop.createUnixConnection(makeNothing, '/gyre/x'), wanted);
+    assert.throws(() => loop.createUnixServer(makeNothing, '/gyre/x'), wanted);
     loop.close();
   });
 });

@@ -12,6 +12,7 @@ import {
   sleep,
 } from '../../src/index.ts';
 import { hostPasses } from '../helpers/host-pass.ts';
+import { tooFewDescriptors } from '../helpers/machine.ts';
 import { onNode } from '../helpers/pairs.ts';
 import {
   ChildRecorder,
@@ -159,7 +160,7 @@ test(
 
 test(
   '200 children at once, and then none',
-  { skip: skipNotLinux },
+  { skip: skipNotLinux || tooFewDescriptors(1000) },
   onNode(async () => {
     await leavingNothing(async () => {
       const children = await gather(

@@ -427,6 +427,9 @@ test(
 
 // --- what can go wrong ---
 
+/** Below the limit of every process, above what is open here. */
+const NOT_OPEN = 199;
+
 const FAILURES: [title: string, program: string, options: SubprocessOptions, error: object][] = [
   [
     'a program that is missing',
@@ -466,8 +469,8 @@ const FAILURES: [title: string, program: string, options: SubprocessOptions, err
     { cwd: '/' },
     { code: 'ENOENT', path: 'gyre-no-such-program' },
   ],
-  ['a descriptor that is not open, as stdin', 'true', { stdin: 9999 }, { code: 'EBADF' }],
-  ['a descriptor that is not open, to be passed', 'true', { passFds: [9999] }, { code: 'EBADF' }],
+  ['a descriptor that is not open, as stdin', 'true', { stdin: NOT_OPEN }, { code: 'EBADF' }],
+  ['a descriptor that is not open, to be passed', 'true', { passFds: [NOT_OPEN] }, { code: 'EBADF' }],
 ];
 
 for (const [title, program, options, expected] of FAILURES) {

@@ -13,10 +13,11 @@ import { Worker } from 'node:worker_threads';
 import type { Id } from '../../../src/backend/uv/addon.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { hostPass, hostPasses } from '../../helpers/host-pass.ts';
+import { tooFewDescriptors } from '../../helpers/machine.ts';
 import { ACCEPTED, CONNECTED, dataOf, RawAddon, READ } from './raw-addon.ts';
 import { tcpPair } from './raw-pairs.ts';
 
-const skip = whyNoNativeBackend()?.reason ?? false;
+const skip = whyNoNativeBackend()?.reason ?? tooFewDescriptors(600);
 
 // Where sockets may be made of any name.
 const folder = mkdtempSync(join(tmpdir(), 'gyre-hostile-'));

@@ -8,9 +8,10 @@ import type { Addon, Id } from '../../../src/backend/uv/addon.ts';
 import { loadAddon } from '../../../src/backend/uv/addon.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { hostPass } from '../../helpers/host-pass.ts';
+import { tooFewDescriptors } from '../../helpers/machine.ts';
 import { ACCEPTED, CONNECTED, ENDED, ERROR, READ, WRITTEN } from './raw-addon.ts';
 
-const skip = whyNoNativeBackend()?.reason ?? false;
+const skip = whyNoNativeBackend()?.reason ?? tooFewDescriptors(1000);
 
 const CONNECTIONS = 4000;
 const AT_ONCE = 40;
