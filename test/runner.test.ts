@@ -547,6 +547,7 @@ test('Runner hears of a signal in each of its runs, and between them a signal ki
 
 test('two runs at once are both cancelled by one signal', { skip: noSignals }, async () => {
   const { lines, code } = await interrupt('two at once', { ready: 'SIGINT' });
-  assert.deepEqual(lines, ['ready', 'a CancelledError', 'b CancelledError']);
+  // The host interleaves loops: which of them ends first is open.
+  assert.deepEqual(lines.toSorted(), ['a CancelledError', 'b CancelledError', 'ready']);
   assert.equal(code, 0);
 });

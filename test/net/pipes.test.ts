@@ -221,10 +221,11 @@ describe('a pipe to read from', { skip: noPipes }, () => {
     'over the output of a child pauses, although Node lets that flow when the child has exited',
     onNode(async (loop) => {
       const child = spawn('printf', ['hello'], { stdio: ['ignore', 'pipe', 'ignore'] });
+      const exited = once(child, 'exit');
       const near = new Recorder();
       const [transport] = await loop.connectReadPipe(() => near, child.stdout);
       transport.pauseReading();
-      await once(child, 'exit');
+      await exited;
       for (let i = 0; i < 20; i++) await sleep(0);
       assert.deepEqual(near.log, ['made']);
       transport.resumeReading();
