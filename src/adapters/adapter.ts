@@ -1,5 +1,7 @@
 /** What the adapters share: their loop, their transport, and the end of both. */
+
 import { LoopError } from '../base/errors.ts';
+import { hostQueueMicrotask } from '../base/host.ts';
 import { invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { EndsQuietly } from '../loop/ownership.ts';
@@ -79,7 +81,7 @@ export function callListeners(call: () => void): void {
   try {
     call();
   } catch (error) {
-    queueMicrotask(() => {
+    hostQueueMicrotask(() => {
       throw error;
     });
   }

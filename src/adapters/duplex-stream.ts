@@ -1,8 +1,10 @@
 /** A `Duplex` of anybody's make as a raw stream. */
+
 import type { Duplex } from 'node:stream';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend/backend.ts';
 import type { SocketAddress } from '../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../base/constants.ts';
+import { hostQueueMicrotask } from '../base/host.ts';
 
 /** What a duplex may have if it is a socket. */
 interface MaybeSocket {
@@ -61,13 +63,13 @@ export class DuplexStream implements RawStream {
   open(events: StreamEvents): void {
     this.#events = events;
     this.#guard(() => this.#duplex.on('readable', this.#pull));
-    if (this.#close === 'held') queueMicrotask(this.#tell);
+    if (this.#close === 'held') hostQueueMicrotask(this.#tell);
   }
 
   readStart(): void {
     if (this.#reading) return;
     this.#reading = true;
-    queueMicrotask(this.#pull);
+    hostQueueMicrotask(this.#pull);
   }
 
   readStop(): void {
@@ -165,7 +167,7 @@ export class DuplexStream implements RawStream {
     this.#report(exception);
     if (first) this.#destroy();
     // Whoever throws may never say that it is destroyed.
-    queueMicrotask(this.#gone);
+    hostQueueMicrotask(this.#gone);
   }
 
   #onError = (error: Error): void => {
@@ -219,7 +221,7 @@ export class DuplexStream implements RawStream {
 
   #endByUs(): void {
     this.#ending = true;
-    if (this.#close === 'held' && this.#events !== null) queueMicrotask(this.#tell);
+    if (this.#close === 'held' && this.#events !== null) hostQueueMicrotask(this.#tell);
   }
 }
 
@@ -235,7 +237,7 @@ function onSilentDestroy(duplex: Duplex, callback: (error: Error | null) => void
   duplex._destroy = (error, done) => {
     const destroyed = (failure: Error | null = null): void => {
       done(failure);
-      queueMicrotask(() => callback(failure));
+      hostQueueMicrotask(() => callback(failure));
     };
     try {
       destroy.call(duplex, error, destroyed);

@@ -4,7 +4,9 @@
  *   peer ──▶ transport ──dataReceived──▶ read buffer ──▶ whoever reads    full: pauseReading(), until somebody reads
  *   peer ◀── transport ◀──────write────── write buffer ◀── whoever writes  pauseWriting(): the write is not done until resumeWriting()
  */
+
 import { DEFAULT_HIGH_WATER_BYTES } from '../base/constants.ts';
+import { hostQueueMicrotask } from '../base/host.ts';
 import { checkFunction, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
@@ -346,7 +348,7 @@ export class TransportDuplex extends SocketFacts {
     const listener = args.at(-1);
     if (typeof listener === 'function') this.once('connect', listener as () => void);
     if (!this.connecting) {
-      queueMicrotask(() => {
+      hostQueueMicrotask(() => {
         if (!this.destroyed) this.#sayConnected();
       });
     }

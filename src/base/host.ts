@@ -55,6 +55,6 @@ export function checkHost(): void {
   throw new LoopError(
     'ERR_UNSUPPORTED',
     `${faked.join(', ')} had been replaced by fake timers when gyre was imported, and no loop can run on these: ` +
-      'import gyre before the fake timers are enabled, or use SimulatedEventLoop of gyre/sim for virtual time',
+      'import gyre before the fake timers are enabled; for virtual time there is SimulatedEventLoop of gyre/sim',
   );
 }

@@ -1,8 +1,10 @@
 /** Our ends of a child's pipes as raw streams: sockets of Node's, each used in one direction. */
+
 import type { SocketConstructorOpts } from 'node:net';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { AF_UNIX } from '../../base/constants.ts';
+import { hostNextTick } from '../../base/host.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
 import { keepNonBlocking, share, unshare } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
@@ -72,7 +74,7 @@ export class ChildInput implements RawStream {
 
   open(events: StreamEvents): void {
     this.#events = events;
-    if (this.#close === 'held') process.nextTick(this.#tell);
+    if (this.#close === 'held') hostNextTick(this.#tell);
   }
 
   /** Never called: it goes the other way. */

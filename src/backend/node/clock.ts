@@ -39,7 +39,9 @@ export class HostClock {
   #armed: number = Number.POSITIVE_INFINITY;
   #spinning: boolean = false;
 
+  /** @throws LoopError `ERR_UNSUPPORTED` over fake timers */
   constructor(soon: (callback: () => void) => void = hostSetImmediate) {
+    checkHost();
     this.#soon = soon;
   }
 
@@ -47,9 +49,7 @@ export class HostClock {
     return hostNow() / 1000;
   }
 
-  /** @throws LoopError `ERR_UNSUPPORTED` over fake timers */
   start(turns: Turns): void {
-    checkHost();
     this.#turns = turns;
     this.#keepAlive = hostSetInterval(() => {}, LONGEST_TIMER_MS);
   }

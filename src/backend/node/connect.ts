@@ -2,6 +2,7 @@
 
 import type { IpcNetConnectOpts, TcpNetConnectOpts } from 'node:net';
 import { connect } from 'node:net';
+import { hostNextTick } from '../../base/host.ts';
 import type { ConnectEvents, ConnectTarget, RawRequest } from '../backend.ts';
 import { deniedNetwork } from './permission.ts';
 import { NodeStream } from './stream.ts';
@@ -32,7 +33,7 @@ export function connectSocket(target: ConnectTarget, events: ConnectEvents): Raw
 
 function failLater(error: Error, events: ConnectEvents): RawRequest {
   let cancelled = false;
-  process.nextTick(() => {
+  hostNextTick(() => {
     if (!cancelled) events.onError(error);
   });
   return {

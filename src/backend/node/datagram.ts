@@ -1,9 +1,11 @@
 /** A socket of `node:dgram` as a raw socket for datagrams. */
+
 import type { RemoteInfo, SocketOptions } from 'node:dgram';
 import { createSocket, Socket } from 'node:dgram';
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6 } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
+import { hostNextTick } from '../../base/host.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type {
@@ -105,7 +107,7 @@ const NOTHING: RawRequest = { cancel: () => {} };
 /** Calls `tell` from the host, unless it is given up before. */
 function inATick(tell: () => void, giveUp: () => void = () => {}): RawRequest {
   let wanted = true;
-  process.nextTick(() => {
+  hostNextTick(() => {
     if (wanted) tell();
   });
   return {
@@ -171,12 +173,12 @@ export class NodeDatagram implements RawDatagram, SocketControl {
 
   open(events: DatagramEvents): void {
     this.#events = events;
-    if (this.#closed) process.nextTick(() => events.onClose(null));
+    if (this.#closed) hostNextTick(() => events.onClose(null));
   }
 
   receiveStart(): void {
     this.#receiving = true;
-    if (this.#held.length > 0) process.nextTick(this.#release);
+    if (this.#held.length > 0) hostNextTick(this.#release);
   }
 
   receiveStop(): void {

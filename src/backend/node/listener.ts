@@ -3,6 +3,7 @@
 import type { ListenOptions, AddressInfo as NodeAddress, Socket } from 'node:net';
 import { createServer, Server } from 'node:net';
 import type { SocketAddress } from '../../base/address.ts';
+import { hostNextTick } from '../../base/host.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
 import { share, unshare } from './non-blocking.ts';
@@ -39,7 +40,7 @@ export class NodeListener implements RawListener {
     if (adopted !== null) {
       server.on('error', (error) => events.onError(error));
       this.#bound();
-      process.nextTick(this.#listening);
+      hostNextTick(this.#listening);
     } else {
       this.#listen(target);
     }
@@ -83,7 +84,7 @@ export class NodeListener implements RawListener {
     server.once('listening', this.#listening);
     const denied = deniedNetwork();
     if (denied === null) this.#tryToListen(options);
-    else process.nextTick(failed, denied);
+    else hostNextTick(failed, denied);
   }
 
   #tryToListen(options: ListenOptions & { fd?: number }): void {

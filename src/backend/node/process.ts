@@ -1,10 +1,12 @@
 /** A child of `node:child_process` as a raw process. */
+
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { accessSync, closeSync, constants as fileConstants, openSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants, devNull } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { hostNextTick, hostSetImmediate } from '../../base/host.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type {
   ProcessEvents,
@@ -59,7 +61,7 @@ class Spawning implements RawRequest {
       this.#inherited = new Inherited();
       failure = missingDescriptor(target);
     }
-    if (failure !== null) process.nextTick(() => this.#fail(failure));
+    if (failure !== null) hostNextTick(() => this.#fail(failure));
     else if (target.stdio[2].kind === 'stdout') this.#spawnWithPair();
     else this.#spawn(target.stdio.map(this.#nodeStdio), null);
   }
@@ -98,7 +100,7 @@ class Spawning implements RawRequest {
     } catch (error) {
       output?.destroy();
       // Of the system's errors, Node throws some and emits others.
-      process.nextTick(() => this.#fail(error as Error));
+      hostNextTick(() => this.#fail(error as Error));
       return;
     } finally {
       this.#inherited?.close();
@@ -112,7 +114,7 @@ class Spawning implements RawRequest {
     }
     const raw = new NodeProcess(child, child.pid, output);
     this.#child = raw;
-    process.nextTick(() => {
+    hostNextTick(() => {
       if (!this.#cancelled) this.#events.onSpawn(raw);
     });
   }
@@ -205,7 +207,7 @@ class NodeProcess implements RawProcess {
 
   open(events: ProcessEvents): void {
     this.#events = events;
-    if (this.#settled) process.nextTick(() => this.#tell());
+    if (this.#settled) hostNextTick(() => this.#tell());
   }
 
   kill(signum: number): boolean {
@@ -237,7 +239,7 @@ class NodeProcess implements RawProcess {
   /** What the child had written, and the ends of its pipes, are there by now: whoever reads them gets them first. */
   #settle(polls: number): void {
     if (polls > 0 && !this.#pipesClosed()) {
-      setImmediate(() => this.#settle(polls - 1));
+      hostSetImmediate(() => this.#settle(polls - 1));
       return;
     }
     this.#settled = true;

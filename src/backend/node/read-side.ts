@@ -1,5 +1,7 @@
 /** What a Readable of Node's tells, in the order that a raw stream promises. */
+
 import type { Readable } from 'node:stream';
+import { hostNextTick } from '../../base/host.ts';
 import type { StreamEvents } from '../backend.ts';
 import { keepNonBlocking, unshare } from './non-blocking.ts';
 
@@ -35,13 +37,13 @@ export class ReadSide {
 
   open(events: StreamEvents): void {
     this.#events = events;
-    if (this.#close === 'held') process.nextTick(this.#tell);
+    if (this.#close === 'held') hostNextTick(this.#tell);
   }
 
   readStart(): void {
     this.#reading = true;
     keepNonBlocking(this.#readable);
-    if (this.#end === 'held') process.nextTick(this.#tell);
+    if (this.#end === 'held') hostNextTick(this.#tell);
     else this.#readable.resume();
   }
 
@@ -53,7 +55,7 @@ export class ReadSide {
   /** To be called by whoever destroys it. */
   protected endedByUs(): void {
     this.#ending = true;
-    if (this.#close === 'held' && this.#events !== null) process.nextTick(this.#tell);
+    if (this.#close === 'held' && this.#events !== null) hostNextTick(this.#tell);
   }
 
   /** Lets go of a Readable that stays open: for us it is closed. */

@@ -8,9 +8,11 @@
  *
  * What this means. Each name has one listener here, for all loops of the process; and that of those two signals stays.
  */
+
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { LoopError } from '../../base/errors.ts';
+import { hostNextTick } from '../../base/host.ts';
 import { outOfRange } from '../../base/validate.ts';
 import type { RawRequest } from '../backend.ts';
 
@@ -134,7 +136,7 @@ export function onInterrupt(signum: number, callback: Callback): RawRequest {
 /** Node tells before the listener is there, and ours may go only then: with none at all the signal would kill. */
 function listenerAdded(event: string | symbol): void {
   const watch = watches.get(event);
-  if (watch !== undefined) process.nextTick(() => watch.update());
+  if (watch !== undefined) hostNextTick(() => watch.update());
 }
 
 function listenerRemoved(event: string | symbol): void {

@@ -1,10 +1,12 @@
 /** Two sockets of ours that are connected with each other: a pipe of which a child can get one end under two numbers. */
+
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hostNextTick } from '../../base/host.ts';
 import type { RawRequest } from '../backend.ts';
 
 /** Bytes that nobody guesses: what they open is ours. */
@@ -44,7 +46,7 @@ export class SocketPair implements RawRequest {
       this.#path = this.#makePath(abstract);
       this.#server.listen({ path: this.#path, exclusive: true }, () => this.#connect());
     } catch (error) {
-      process.nextTick(() => this.#fail(error as Error));
+      hostNextTick(() => this.#fail(error as Error));
       return;
     }
     this.#server.unref();

@@ -7,11 +7,13 @@
  * so it never ends. A server's `TLSSocket` without a `tls.Server` leaves looking at the client's certificate to its maker, and
  * tells of its handshake by `secure`, of errors after it by `_tlsError`.
  */
+
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { ConnectionOptions, PeerCertificate, TLSSocketOptions } from 'node:tls';
 import { checkServerIdentity, connect, TLSSocket } from 'node:tls';
+import { hostSetImmediate } from '../../base/host.ts';
 import type { RawTls, TlsEvents, TlsTarget } from '../backend.ts';
 import type { NodeTlsContext } from './tls-context.ts';
 
@@ -48,7 +50,7 @@ class NodeTls implements RawTls {
 
   decryptEnd(): void {
     // What was decrypted is told by now, but its end takes a tick.
-    setImmediate(() => {
+    hostSetImmediate(() => {
       if (!this.#socket.readableEnded) this.#events?.onTruncated();
     });
   }

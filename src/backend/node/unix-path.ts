@@ -1,10 +1,12 @@
 /** The file of a unix socket: who made it, whether anybody listens on it, and its removal. */
+
 import type { BigIntStats } from 'node:fs';
 import { lstatSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { connect } from 'node:net';
 import { constants } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { hostSetImmediate } from '../../base/host.ts';
 import type { RawRequest } from '../backend.ts';
 
 /** A name of the abstract namespace of Linux has no file. */
@@ -83,7 +85,7 @@ export function removeStale(path: string, onDone: (free: boolean) => void): RawR
   const before = statOf(path);
   if (!before?.isSocket()) {
     // No socket is nobody's stale one. And a file that has gone meanwhile is in nobody's way.
-    const answer = setImmediate(() => onDone(before === null));
+    const answer = hostSetImmediate(() => onDone(before === null));
     return { cancel: () => clearImmediate(answer) };
   }
   const probe = connect({ path });

@@ -1,8 +1,10 @@
 /** A Writable of Node's as a raw stream that is only written. */
+
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { Duplex } from 'node:stream';
 import { ReadStream, WriteStream } from 'node:tty';
+import { hostNextTick } from '../../base/host.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
 import { keepNonBlocking, share, unshare } from './non-blocking.ts';
 import { pipeInfo } from './read-pipe.ts';
@@ -55,7 +57,7 @@ export class WritePipe implements RawStream {
 
   open(events: StreamEvents): void {
     this.#events = events;
-    process.nextTick(this.#tell);
+    hostNextTick(this.#tell);
   }
 
   /** Never called: the transport knows that it goes one way. */
@@ -98,14 +100,14 @@ export class WritePipe implements RawStream {
     } else {
       stream.destroy();
     }
-    if (this.#close === 'held') process.nextTick(this.#tell);
+    if (this.#close === 'held') hostNextTick(this.#tell);
   }
 
   abort(): void {
     this.#ending = true;
     if (this.#isStdio) this.#detach();
     else this.#stream.destroy();
-    if (this.#close === 'held') process.nextTick(this.#tell);
+    if (this.#close === 'held') hostNextTick(this.#tell);
   }
 
   info(): StreamInfo {
@@ -140,7 +142,7 @@ export class WritePipe implements RawStream {
     this.#error ??= error;
     if (this.#isStdio) this.#detach();
     else this.#stream.destroy();
-    if (this.#close === 'held') process.nextTick(this.#tell);
+    if (this.#close === 'held') hostNextTick(this.#tell);
   }
 
   #onError = (error: NodeJS.ErrnoException): void => {

@@ -22,7 +22,9 @@ export class VirtualClock {
   /** The host will call. */
   #called: boolean = false;
 
+  /** @throws LoopError `ERR_UNSUPPORTED` over fake timers: between two moments the real host is asked to call */
   constructor(startTime: number) {
+    checkHost();
     this.#now = startTime;
   }
 
@@ -31,7 +33,6 @@ export class VirtualClock {
   }
 
   start(turns: Turns): void {
-    checkHost();
     this.#turns = turns;
     this.#keepAlive = hostSetInterval(() => {}, HOUR_MS);
   }

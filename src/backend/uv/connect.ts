@@ -1,5 +1,7 @@
 /** One connection attempt to one literal address or path. */
+
 import type { SocketAddress } from '../../base/address.ts';
+import { hostNextTick } from '../../base/host.ts';
 import type { ConnectEvents, ConnectTarget, RawRequest } from '../backend.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
@@ -40,7 +42,7 @@ function connectUnix(path: string, events: ConnectEvents): RawRequest {
 /** Calls `tell` from the host, unless it is given up before. */
 function inATick(tell: () => void, giveUp: () => void): RawRequest {
   let wanted = true;
-  process.nextTick(() => {
+  hostNextTick(() => {
     if (wanted) tell();
   });
   return {

@@ -1,7 +1,9 @@
 /** UDP sockets as raw sockets for datagrams. */
+
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
+import { hostNextTick } from '../../base/host.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type {
   Datagram,
@@ -31,7 +33,7 @@ export function openDatagram(target: DatagramTarget, events: DatagramOpenEvents)
   const socket = id < 0 ? null : new UvDatagram(id);
   const error = id < 0 ? openError(id, target) : null;
   let wanted = true;
-  process.nextTick(() => {
+  hostNextTick(() => {
     if (!wanted) return;
     if (socket !== null) events.onOpen(socket);
     else events.onError(error as Error);
@@ -104,11 +106,11 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
     if (this.#ending) return;
     this.#receiving = true;
     if (this.#held.length > 0) {
-      process.nextTick(this.#release);
+      hostNextTick(this.#release);
       return;
     }
     const errno = addon().receiveStart(this.id);
-    if (errno < 0) process.nextTick(() => this.#tell({ error: systemError(errno, 'recvmsg') }));
+    if (errno < 0) hostNextTick(() => this.#tell({ error: systemError(errno, 'recvmsg') }));
   }
 
   receiveStop(): void {
@@ -155,7 +157,7 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
     this.#held = [];
     addon().close(this.id);
     unregister(this);
-    process.nextTick(() => {
+    hostNextTick(() => {
       this.#closed = true;
       this.#events?.onClose(null);
     });
@@ -205,7 +207,7 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
   /** The host has taken it, in a way: there is nothing to wait for. */
   #failed(errno: number, address: SocketAddress | null): boolean {
     const error = systemError(errno, 'send', address ?? this.#info.peername);
-    process.nextTick(() => {
+    hostNextTick(() => {
       // What had failed before the end is told all the same.
       if (this.#ending && !this.#closed) this.#events?.onError(error);
       else this.#receive({ error });

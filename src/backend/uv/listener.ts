@@ -1,5 +1,7 @@
 /** Listening sockets: TCP and unix. */
+
 import type { SocketAddress } from '../../base/address.ts';
+import { hostNextTick } from '../../base/host.ts';
 import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
 import { isAbstract, removeStale, SocketFile } from '../node/unix-path.ts';
 import type { Id } from './addon.ts';
@@ -75,14 +77,14 @@ export class UvListener implements RawListener, Target {
       if (address !== null && isOneInet4(this.#sockname)) this.#reachedAt = this.#sockname;
       if (path !== null) this.#file = new SocketFile(path);
       register(this);
-      process.nextTick(() => {
+      hostNextTick(() => {
         if (!this.#closed) this.#events.onListening();
       });
       return;
     }
     const error = systemError(id, 'listen', address);
     if (path === null || id !== EADDRINUSE || !replaces) {
-      process.nextTick(() => {
+      hostNextTick(() => {
         if (!this.#closed) this.#events.onError(error);
       });
       return;

@@ -1,6 +1,8 @@
 /** Child processes: started without copying our memory, ended by a descriptor of theirs (native/src/process.c). */
+
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { hostNextTick, hostSetImmediate } from '../../base/host.ts';
 import type {
   ProcessEvents,
   RawProcess,
@@ -42,7 +44,7 @@ export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawReque
     failure = error as Error;
   }
   let wanted = true;
-  process.nextTick(() => {
+  hostNextTick(() => {
     if (!wanted) return;
     if (child === null) events.onError(failure as Error);
     else events.onSpawn(child);
@@ -173,7 +175,7 @@ class UvProcess implements RawProcess, Target {
 
   open(events: ProcessEvents): void {
     this.#events = events;
-    if (this.#settled) process.nextTick(() => this.#tell());
+    if (this.#settled) hostNextTick(() => this.#tell());
   }
 
   kill(signum: number): boolean {
@@ -205,7 +207,7 @@ class UvProcess implements RawProcess, Target {
   /** What the child had written, and the ends of its pipes, are there by now: whoever reads them gets them first. */
   #settle(polls: number): void {
     if (polls > 0 && this.pipes.some((pipe) => pipe !== null && !pipe.atEnd)) {
-      setImmediate(() => this.#settle(polls - 1));
+      hostSetImmediate(() => this.#settle(polls - 1));
       return;
     }
     this.#settled = true;

@@ -1,6 +1,8 @@
 /** Names by getaddrinfo and getnameinfo themselves, on libuv's threads. */
+
 import type { AddressInfo, SocketAddress } from '../../base/address.ts';
 import { AI_NUMERICSERV, SOCK_DGRAM, SOCK_STREAM } from '../../base/constants.ts';
+import { hostNextTick } from '../../base/host.ts';
 import type { NameQuery, RawRequest, ResolveQuery } from '../backend.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
@@ -61,7 +63,7 @@ class Lookup implements RawRequest, Target {
     this.#host = host;
     this.#onDone = onDone;
     if (id >= 0) register(this);
-    else process.nextTick(() => this.#done(id));
+    else hostNextTick(() => this.#done(id));
   }
 
   onEvent(_kind: number, errno: number): void {

@@ -1,6 +1,8 @@
 /** TCP connections, unix sockets and pipes as raw streams. */
+
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
+import { hostNextTick } from '../../base/host.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
@@ -62,7 +64,7 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   open(events: StreamEvents): void {
     this.#events = events;
-    if (this.#closed) process.nextTick(UvStream.#tellCloseOf, this);
+    if (this.#closed) hostNextTick(UvStream.#tellCloseOf, this);
     if (this.#direction === 'write' && !this.#ending) this.watchReader();
   }
 
@@ -70,7 +72,7 @@ export class UvStream implements RawStream, SocketControl, Target {
     if (this.#ending) return;
     this.#reading = true;
     if (this.#held !== null || this.#end === 'held') {
-      process.nextTick(UvStream.#releaseOf, this);
+      hostNextTick(UvStream.#releaseOf, this);
       return;
     }
     const errno = addon().readStart(this.id);
@@ -282,7 +284,7 @@ export class UvStream implements RawStream, SocketControl, Target {
     this.#into = null;
     this.#late = null;
     unregister(this);
-    process.nextTick(UvStream.#tellCloseOf, this);
+    hostNextTick(UvStream.#tellCloseOf, this);
   }
 
   #tellClose(): void {
