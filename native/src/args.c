@@ -32,6 +32,17 @@ uint32_t gyre__arg_uint(gyre_args_t* args, size_t index) {
   return 0;
 }
 
+size_t gyre__arg_size(gyre_args_t* args, size_t index) {
+  static const double largest = 9007199254740991.0; /* what a double has exactly */
+  double value = 0;
+  if (index < args->argc && napi_get_value_double(args->env->napi, args->argv[index], &value) == napi_ok && value >= 0 &&
+      value <= largest && value == (double)(size_t)value) {
+    return (size_t)value;
+  }
+  args->failed = true;
+  return 0;
+}
+
 bool gyre__arg_bool(gyre_args_t* args, size_t index) {
   bool value = false;
   if (index >= args->argc || napi_get_value_bool(args->env->napi, args->argv[index], &value) != napi_ok) {

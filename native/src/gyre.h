@@ -256,6 +256,8 @@ gyre_args_t gyre__args(napi_env env, napi_callback_info info);
 /* -1, which is no id and no descriptor, for what is no 32-bit integer: N-API would make another number of it. */
 int32_t gyre__arg_int(gyre_args_t* args, size_t index);
 uint32_t gyre__arg_uint(gyre_args_t* args, size_t index);
+/* An offset into memory, which may be more than 32 bits. */
+size_t gyre__arg_size(gyre_args_t* args, size_t index);
 bool gyre__arg_bool(gyre_args_t* args, size_t index);
 /* The handle of an id; NULL when it is gone or of another kind. */
 gyre_handle_t* gyre__arg_handle(gyre_args_t* args, size_t index, enum gyre_kind kind);

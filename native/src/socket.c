@@ -277,14 +277,11 @@ static napi_value gyre_socket_send(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int fd = gyre__arg_fd(&args, 0);
   uv_buf_t data = gyre__arg_bytes(&args, 1);
-  int64_t offset = 0;
-  if (args.failed || args.argc < 3 || napi_get_value_int64(napi, args.argv[2], &offset) != napi_ok || offset < 0 ||
-      (uint64_t)offset > data.len) {
-    return gyre__int(&args, UV_EINVAL);
-  }
+  size_t offset = gyre__arg_size(&args, 2);
+  if (args.failed || offset > data.len) return gyre__int(&args, UV_EINVAL);
   ssize_t sent;
   do {
-    sent = send(fd, data.base + offset, data.len - (size_t)offset, MSG_DONTWAIT | MSG_NOSIGNAL);
+    sent = send(fd, data.base + offset, data.len - offset, MSG_DONTWAIT | MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   return gyre__result(&args, sent);
 }

@@ -169,26 +169,31 @@ static napi_value gyre_try_write_arena(napi_env napi, napi_callback_info info) {
   return gyre__try(&args, stream, &part, 1);
 }
 
-/* As many of an array's chunks as go into one system call. */
+/* tryWriteAll(id, chunks, first, count, offset): `count` chunks of an array in one system call, of the first what stands behind `offset`. */
 static napi_value gyre_try_write_all(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
+  uint32_t first = gyre__arg_uint(&args, 2);
+  uint32_t count = gyre__arg_uint(&args, 3);
+  size_t offset = gyre__arg_size(&args, 4);
   uint32_t length = 0;
-  if (args.argc < 2 || napi_get_array_length(napi, args.argv[1], &length) != napi_ok || length == 0) {
-    return gyre__int(&args, UV_EBADF);
+  if (args.failed || count == 0 || count > GYRE_MOST_CHUNKS ||
+      napi_get_array_length(napi, args.argv[1], &length) != napi_ok || first > length || count > length - first) {
+    return gyre__int(&args, UV_EINVAL);
   }
   napi_value chunks[GYRE_MOST_CHUNKS];
   struct iovec parts[GYRE_MOST_CHUNKS];
-  int count = length < GYRE_MOST_CHUNKS ? (int)length : GYRE_MOST_CHUNKS;
   /* First all elements, which may be getters; then all memory, which those could take away, and the handle, which they could close. */
-  for (int i = 0; i < count; i++) {
-    if (napi_get_element(napi, args.argv[1], (uint32_t)i, &chunks[i]) != napi_ok) return gyre__int(&args, UV_EINVAL);
+  for (uint32_t i = 0; i < count; i++) {
+    if (napi_get_element(napi, args.argv[1], first + i, &chunks[i]) != napi_ok) return gyre__int(&args, UV_EINVAL);
   }
-  for (int i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < count; i++) {
     uv_buf_t buf;
     if (!gyre__bytes(napi, chunks[i], &buf)) return gyre__int(&args, UV_EINVAL);
     parts[i] = (struct iovec){.iov_base = buf.base, .iov_len = buf.len};
   }
-  return gyre__try(&args, gyre__arg_stream(&args, 0), parts, count);
+  if (offset > parts[0].iov_len) return gyre__int(&args, UV_EINVAL);
+  if (offset > 0) parts[0] = (struct iovec){.iov_base = (char*)parts[0].iov_base + offset, .iov_len = parts[0].iov_len - offset};
+  return gyre__try(&args, gyre__arg_stream(&args, 0), parts, (int)count);
 }
 
 static void gyre__forget_data(gyre_handle_t* handle) {
@@ -233,14 +238,14 @@ static napi_value gyre_write(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_stream_t* stream = gyre__arg_stream(&args, 0);
   uv_buf_t buf = gyre__arg_bytes(&args, 1);
-  int32_t offset = gyre__arg_int(&args, 2);
-  if (stream == NULL || args.failed || offset < 0 || (size_t)offset > buf.len) return gyre__int(&args, UV_EBADF);
+  size_t offset = gyre__arg_size(&args, 2);
+  if (stream == NULL || args.failed || offset > buf.len) return gyre__int(&args, UV_EBADF);
   if (stream->data != NULL) return gyre__int(&args, UV_EBUSY);
   if (gyre__fault() || napi_create_reference(napi, args.argv[1], 1, &stream->data) != napi_ok) {
     stream->data = NULL;
     return gyre__int(&args, UV_ENOMEM);
   }
-  stream->offset = (size_t)offset;
+  stream->offset = offset;
   stream->size = buf.len;
   int error = gyre__stream_watch(stream);
   if (error != 0) gyre__forget_data(&stream->handle);

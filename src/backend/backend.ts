@@ -183,8 +183,9 @@ export interface RawStream {
    */
   readInto?(buffer: Uint8Array | null): void;
   /**
-   * Sends the chunks in one system call where the host can. True: the host has taken all of it. False: it has taken over the
-   * chunks, and `onWritten` comes when all of them have left; until then nothing more may be written.
+   * Sends the chunks, none of them empty, in one system call where the host can. True: the host has taken all of it. False: it has taken
+   * over the array and its chunks, and `onWritten` comes when all of them have left; until then nothing more may be written. When the memory
+   * of a chunk is given away meanwhile, the stream ends by `EFAULT`.
    */
   write(chunks: Uint8Array[]): boolean;
   /** Bytes: so much is worth a system call of its own before the end of the turn. Absent: all of it had better wait. */
@@ -287,8 +288,8 @@ export interface RawDatagram {
   /** What comes from now on waits as long as the host has room for it; the rest is lost, as datagrams may be. */
   receiveStop(): void;
   /**
-   * Sends one datagram. True: the host has taken it. False: it keeps it, and `onSent` comes when it has left; until then nothing more may
-   * be sent.
+   * Sends one datagram. True: the host has taken it. False: it keeps a copy, and `onSent` comes when that has left; until then nothing
+   * more may be sent.
    *
    * @param address null: to the socket's `remote`
    */

@@ -5,10 +5,11 @@
  * A datagram is given to the host at once, unless others wait: some hosts send all of a turn together at its end. While the loop does not run, nothing reaches the protocol: one that has
  * come waits here, and the host holds those behind it, as many as it has room for.
  */
-import type { DatagramEvents, RawDatagram, StreamInfo } from '../backend/backend.ts';
+import type { Datagram, DatagramEvents, RawDatagram, StreamInfo } from '../backend/backend.ts';
 import type { SocketAddress } from '../base/address.ts';
 import { formatAddress } from '../base/address.ts';
 import { LOST_WRITES_BEFORE_WARNING, SOCK_DGRAM } from '../base/constants.ts';
+import { encodeText } from '../base/text.ts';
 import { checkData, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { rememberOrigin } from '../loop/origins.ts';
@@ -138,7 +139,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   // --- sending ---
 
   sendto(data: string | Uint8Array, address: SocketAddress | null = null): void {
-    const datagram = typeof data === 'string' ? Buffer.from(data) : data;
+    const datagram = typeof data === 'string' ? encodeText(data) : data;
     if (!(datagram instanceof Uint8Array)) checkData('data', data);
     const destination = this.#destination(address);
     if (this.#state !== 'open') {
@@ -292,8 +293,18 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   /** Until the host keeps one. */
   #sendPending(): void {
     for (let next = this.#pending.take(); next !== null; next = this.#pending.take()) {
-      if (!this.#raw.send(next.data, next.address)) return;
+      if (!this.#sendOne(next)) return;
       this.#pending.left();
+    }
+  }
+
+  /** False: the host keeps it. A failure is told to the protocol: it must reach neither the sender nor the end of the turn. */
+  #sendOne({ data, address }: Datagram): boolean {
+    try {
+      return this.#raw.send(data, address);
+    } catch (error) {
+      this.#later(() => this.onError(error as Error));
+      return true;
     }
   }
 

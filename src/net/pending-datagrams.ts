@@ -5,6 +5,8 @@
  *
  * The host has one at a time. It could queue more, but Node sends what it has in batches, and one that cannot be sent fails all those
  * behind it, which may go to somebody else.
+ *
+ * A datagram that waits is a copy, and so is its address: their owner may change both, or give the memory away.
  */
 import type { Datagram } from '../backend/backend.ts';
 import type { SocketAddress } from '../base/address.ts';
@@ -24,7 +26,9 @@ export class PendingDatagrams {
   }
 
   push(data: Uint8Array, address: SocketAddress | null): void {
-    this.#queue.push({ data, address });
+    // The first one does not wait: it is taken at once.
+    const waits = this.size > 0;
+    this.#queue.push(waits ? { data: new Uint8Array(data), address: copyOf(address) } : { data, address });
     this.#queuedBytes += data.length + HEADER_BYTES;
   }
 
@@ -49,4 +53,8 @@ export class PendingDatagrams {
     this.#queuedBytes = 0;
     this.#hostBytes = 0;
   }
+}
+
+function copyOf(address: SocketAddress | null): SocketAddress | null {
+  return Array.isArray(address) ? ([...address] as unknown as SocketAddress) : address;
 }

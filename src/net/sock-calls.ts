@@ -7,6 +7,7 @@
 import type { RawSocket } from '../backend/backend.ts';
 import type { SocketAddress } from '../base/address.ts';
 import { InvalidStateError } from '../base/errors.ts';
+import { encodeText } from '../base/text.ts';
 import { checkData, checkInteger, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { Owned } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
@@ -99,7 +100,7 @@ export function sockSendall(
 ): Future<void> {
   checkSocket(loop, sock);
   checkData('data', data);
-  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  const bytes = typeof data === 'string' ? encodeText(data) : data;
   const { length } = bytes;
   let offset = 0;
   return call(loop, sock, 'writing', 'sending to', options, (raw) => {
@@ -123,7 +124,7 @@ export function sockSendto(
 ): Future<number> {
   checkSocket(loop, sock);
   checkData('data', data);
-  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  const bytes = typeof data === 'string' ? encodeText(data) : data;
   const { length } = bytes;
   const to = checkSocketAddress(address, sock.family);
   return call(loop, sock, 'writing', 'sending to', options, (raw) => {

@@ -133,7 +133,7 @@ function secure(
   const start = (layer: TlsStream): void => {
     transport.setProtocol(layer);
     layer.connectionMade(transport);
-    if (received !== null) layer.dataReceived(bufferOf(received));
+    if (received !== null) layer.dataReceived(Buffer.from(received));
     // The protocol may have paused it, with its own bytes in mind.
     transport.resumeReading();
   };
@@ -146,8 +146,4 @@ function heirOf(transport: Transport, protocol: StreamProtocol): StreamProtocol 
   // It may wait for that since before.
   if (transport.getProtocol() === protocol) heir.resumeWriting = () => protocol.resumeWriting?.();
   return heir;
-}
-
-function bufferOf(data: Uint8Array): Buffer {
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }

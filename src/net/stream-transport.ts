@@ -8,6 +8,7 @@
 import type { RawStream, StreamEvents, StreamInfo } from '../backend/backend.ts';
 import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
+import { encodeText } from '../base/text.ts';
 import { checkData, checkString, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import type { Birth, KeepsBirth } from '../loop/origins.ts';
@@ -272,7 +273,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   // --- writing ---
 
   write(data: string | Uint8Array): void {
-    const chunk = typeof data === 'string' ? Buffer.from(data) : data;
+    const chunk = typeof data === 'string' ? encodeText(data) : data;
     if (!(chunk instanceof Uint8Array)) checkData('data', data);
     if (!mayWrite(this.#state)) {
       this.#refuseWrite('write');
@@ -290,7 +291,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     const chunks: Uint8Array[] = [];
     for (const data of list) {
       checkData('list', data);
-      if (data.length > 0) chunks.push(typeof data === 'string' ? Buffer.from(data) : data);
+      if (data.length > 0) chunks.push(typeof data === 'string' ? encodeText(data) : data);
     }
     if (!mayWrite(this.#state)) {
       this.#refuseWrite('writelines');
@@ -353,11 +354,8 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   _flush(): void {
     this.#flushing = false;
     if (this.#state === 'lost' || this.#aborted) return;
-    if (this.#queue.sendable) {
-      if (this.#raw.write(this.#queue.take())) this.#queue.flushed();
-      this.#checkFlow();
-    }
-    if (this.#queue.size === 0) this.#afterLastWrite();
+    if (this.#queue.sendable) this.#sendNow();
+    if (this.#queue.size === 0 && !this.#aborted) this.#afterLastWrite();
   }
 
   // --- ending ---
@@ -429,8 +427,15 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     }
   }
 
+  /** A failure is the end of this connection alone: it must reach neither the writer nor the end of the turn. */
   #sendNow(): void {
-    if (this.#queue.sendable && this.#raw.write(this.#queue.take())) this.#queue.flushed();
+    try {
+      if (this.#queue.sendable && this.#raw.write(this.#queue.take())) this.#queue.flushed();
+    } catch (error) {
+      this.#fault ??= error as Error;
+      this.#abort();
+      return;
+    }
     this.#checkFlow();
   }
 

@@ -1,4 +1,5 @@
-/** What waits to be encrypted. Sans-IO. */
+/** The data that waits to be encrypted. Sans-IO. */
+import { givenAway } from '../base/given-away.ts';
 
 /**
  * Bytes that are encrypted at once: what the node backend hands over in one round of the host's loop. More would only lie in
@@ -8,8 +9,10 @@ const SLICE_BYTES: number = 128 * 1024;
 
 export class PlainQueue {
   #chunks: Uint8Array[] = [];
+  /** As they were written. */
+  #lengths: number[] = [];
   #head: number = 0;
-  /** Of the first chunk, bytes that are gone. */
+  /** Bytes of the first chunk that are gone. */
   #offset: number = 0;
 
   get empty(): boolean {
@@ -17,14 +20,22 @@ export class PlainQueue {
   }
 
   push(chunks: readonly Uint8Array[]): void {
-    for (const chunk of chunks) this.#chunks.push(chunk);
+    for (const chunk of chunks) {
+      this.#chunks.push(chunk);
+      this.#lengths.push(chunk.length);
+    }
   }
 
-  /** Removes and returns the next slice; there must be something. */
+  /**
+   * Removes and returns the next slice; there must be something.
+   *
+   * @throws Error `EFAULT` if the owner of a chunk has given its memory away
+   */
   take(): Uint8Array[] {
     const slice: Uint8Array[] = [];
     for (let room = SLICE_BYTES; room > 0 && !this.empty; ) {
       const chunk = this.#chunks[this.#head] as Uint8Array;
+      if (chunk.length !== this.#lengths[this.#head]) throw givenAway();
       const piece = chunk.subarray(this.#offset, this.#offset + room);
       slice.push(piece);
       room -= piece.length;
@@ -36,6 +47,7 @@ export class PlainQueue {
 
   clear(): void {
     this.#chunks = [];
+    this.#lengths = [];
     this.#head = 0;
     this.#offset = 0;
   }

@@ -380,7 +380,11 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   #encryptMore(): void {
     if (this.#encrypting || this.#lowerFull || this.#plain.empty) return;
     this.#encrypting = true;
-    this.#tls?.encrypt(this.#plain.take());
+    try {
+      this.#tls?.encrypt(this.#plain.take());
+    } catch (error) {
+      this.#fail(error as Error, true);
+    }
   }
 
   #allLeft(): boolean {

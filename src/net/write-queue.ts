@@ -1,10 +1,12 @@
 /**
- * What was written and has not left: first queued, then in flight, then gone. Sans-IO.
+ * The data that was written and has not left: first queued, then in flight, then gone. Sans-IO.
  *
  *   push ──▶ queued ──take──▶ in flight ──flushed──▶ gone
  *
  * While something is in flight, what is written meanwhile gathers in the queue and leaves together.
  */
+import { givenAway } from '../base/given-away.ts';
+
 /** In place of an empty array: that would get room for 17 with the first chunk, and mostly there is one. */
 const NOTHING: Uint8Array[] = [];
 
@@ -33,9 +35,16 @@ export class WriteQueue {
     this.#queuedBytes += chunk.length;
   }
 
-  /** All that is queued, which is now in flight. */
+  /**
+   * Takes all that is queued, which is in flight from now on.
+   *
+   * @throws Error `EFAULT` if there is more or less of it than was written: its owner has given the memory away
+   */
   take(): Uint8Array[] {
     const chunks = this.#chunks;
+    let bytes = 0;
+    for (const chunk of chunks) bytes += chunk.length;
+    if (bytes !== this.#queuedBytes) throw givenAway();
     this.#chunks = NOTHING;
     this.#inFlightBytes = this.#queuedBytes;
     this.#queuedBytes = 0;

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { BaseEventLoop, Protocol, Transport } from '../../src/index.ts';
+import { sleep } from '../../src/index.ts';
 import { collectGarbage } from '../helpers/gc.ts';
-import { connectedPair, onNode, portOf, Recorder } from '../helpers/pairs.ts';
+import { connectedPair, onNode, portOf, Recorder, recorders } from '../helpers/pairs.ts';
 import { assertSockets, socketCount } from './sockets.ts';
 
 // Much data, and many connections.
@@ -123,6 +124,72 @@ test(
     assert.equal(far.got.digest('hex'), near.sent.digest('hex'));
     // Twice 64 MiB went through. What is not collected yet counts, too, so the bound is a wide one.
     assert.ok(mostMemory < TOTAL_BYTES, `${mostMemory} bytes of buffers at once`);
+  }),
+);
+
+test(
+  'what a clogged connection still has to send is in memory once: a thousand times one buffer takes none',
+  onNode(async (loop) => {
+    const { near, far } = await recorders(loop);
+    far.transport.pauseReading();
+    const chunk = piece(1).subarray(0, PIECE_BYTES);
+    await collectGarbage();
+    const before = process.memoryUsage().arrayBuffers;
+    near.transport.writelines(Array<Buffer>(1000).fill(chunk));
+    near.transport.writelines(Array<Buffer>(1000).fill(chunk));
+    await sleep(0.05);
+    const grown = process.memoryUsage().arrayBuffers - before;
+    assert.ok(grown < 8 * PIECE_BYTES, `${grown} bytes for what waits`);
+    assert.ok(near.transport.getWriteBufferSize() > 1000 * PIECE_BYTES);
+    const sum = createHash('sha256');
+    const whole = createHash('sha256');
+    for (let i = 0; i < 2000; i++) whole.update(chunk);
+    let received = 0;
+    far.dataReceived = (data) => {
+      sum.update(data);
+      received += data.length;
+    };
+    far.transport.resumeReading();
+    near.transport.close();
+    await far.untilLost();
+    assert.equal(received, 2000 * PIECE_BYTES);
+    assert.equal(sum.digest('hex'), whole.digest('hex'));
+  }),
+);
+
+test(
+  'chunks of all sizes arrive whole and in order, however often the kernel takes a part of them only',
+  onNode(async (loop) => {
+    const { near, far } = await recorders(loop);
+    const sizes = [1, 63, 64, 1000, 16_384, 16_385, 65_536, 300_000];
+    const sum = createHash('sha256');
+    const whole = createHash('sha256');
+    let bytes = 0;
+    let received = 0;
+    far.dataReceived = (data) => {
+      sum.update(data);
+      received += data.length;
+      if (received === bytes) near.note('all');
+      // So that the kernel is full again and again.
+      far.transport.pauseReading();
+      loop.callSoon(() => far.transport.resumeReading());
+    };
+    for (let round = 0; round < 20; round++) {
+      const chunks = Array.from({ length: 1 + ((round * 37) % 200) }, (_, i) => {
+        const size = sizes[(i * 7 + round) % sizes.length] as number;
+        return piece(round * 1000 + i).subarray(0, size);
+      });
+      for (const chunk of chunks) {
+        whole.update(chunk);
+        bytes += chunk.length;
+      }
+      near.transport.writelines(chunks);
+      if (round % 3 === 0) await sleep(0);
+    }
+    await near.untilTold('all');
+    assert.equal(sum.digest('hex'), whole.digest('hex'));
+    near.transport.close();
+    await far.untilLost();
   }),
 );
 

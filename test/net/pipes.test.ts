@@ -524,6 +524,23 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
+    'over a character device takes more than 2 GiB, of one buffer and of many',
+    { skip: existsSync('/dev/null') ? false : 'this system has no /dev/null' },
+    onNode(async (loop) => {
+      const near = new Recorder();
+      const [transport] = await loop.connectWritePipe(() => near, openSync('/dev/null', 'w'));
+      // Nobody looks at the memory, so none is taken.
+      const memory = Buffer.alloc(2 ** 31 + 1);
+      transport.write(memory);
+      await near.untilTold('resume');
+      transport.writelines(Array<Buffer>(40).fill(memory.subarray(0, 100_000_000)));
+      transport.close();
+      await near.untilLost();
+      assert.deepEqual([near.exception, near.log.at(-1)], [null, 'lost']);
+    }),
+  );
+
+  test(
     "that cannot be had is the error of the system, and stays its owner's",
     { skip: linuxOnly },
     onNode(async (loop) => {

@@ -4,8 +4,10 @@ import type { SocketConstructorOpts } from 'node:net';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { AF_UNIX } from '../../base/constants.ts';
+import { givenAway } from '../../base/given-away.ts';
 import { hostNextTick } from '../../base/host.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
+import { HeldChunks } from './held-chunks.ts';
 import { keepNonBlocking, share, unshare } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
 
@@ -58,6 +60,7 @@ export class ChildInput implements RawStream {
   #close: 'none' | 'held' | 'told' = 'none';
   /** Something was refused, and has not left. Node's own count is down to 0 by the time that it tells of an error. */
   #inFlight: boolean = false;
+  readonly #held: HeldChunks = new HeldChunks();
 
   constructor(half: Socket) {
     const whole = makeReadable(half);
@@ -90,6 +93,7 @@ export class ChildInput implements RawStream {
     socket.uncork();
     if (socket.writableLength === 0) return true;
     this.#inFlight = true;
+    this.#held.hold(chunks);
     // Behind what the kernel refused, as in NodeStream.
     socket.write(NOTHING, this.#onWritten);
     return false;
@@ -129,7 +133,8 @@ export class ChildInput implements RawStream {
   #onWritten = (error?: Error | null): void => {
     if (error !== undefined && error !== null) return;
     this.#inFlight = false;
-    this.#events?.onWritten();
+    if (this.#held.release()) this.#events?.onWritten();
+    else this.#socket.destroy(givenAway());
   };
 
   #onError = (error: NodeJS.ErrnoException): void => {

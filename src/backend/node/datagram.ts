@@ -193,9 +193,11 @@ export class NodeDatagram implements RawDatagram, SocketControl {
       if (waits && !this.#ending) this.#events?.onSent(failure);
       else if (!waits && failure !== null) this.#sendFailed(failure);
     };
+    // Node keeps what the kernel refuses, and its owner may give the memory away meanwhile.
+    const copy = new Uint8Array(data);
     try {
-      if (address === null) socket.send(data, done);
-      else socket.send(data, address[1] as number, toHost(address), done);
+      if (address === null) socket.send(copy, done);
+      else socket.send(copy, address[1] as number, toHost(address), done);
       if (this.#sendsAtOnce) waits = (socket.getSendQueueCount?.() ?? 1) > 0;
       return !waits;
     } catch (error) {

@@ -5,8 +5,10 @@ import { constants } from 'node:os';
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
 import { InvalidStateError } from '../../base/errors.ts';
+import { givenAway } from '../../base/given-away.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
+import { HeldChunks } from './held-chunks.ts';
 import { keepNonBlocking, share } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
 import { takeSocket } from './taken.ts';
@@ -23,6 +25,7 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
   readonly #socket: Socket;
   readonly #info: StreamInfo;
   #events: StreamEvents | null = null;
+  #held: HeldChunks | null = null;
 
   /**
    * @param socket connected, half-open allowed
@@ -64,6 +67,8 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
       socket.uncork();
     }
     if (socket.writableLength === 0) return true;
+    this.#held ??= new HeldChunks();
+    this.#held.hold(chunks);
     // Only what the kernel refused is waited for: an empty write stands behind it in the queue. A callback with every
     // write would cost a tick each.
     socket.write(NOTHING, this.#onWritten);
@@ -111,7 +116,9 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
   }
 
   #onWritten = (error?: Error | null): void => {
-    if (error === undefined || error === null) this.#events?.onWritten();
+    if (error !== undefined && error !== null) return;
+    if (this.#held?.release() === false) this.#socket.destroy(givenAway());
+    else this.#events?.onWritten();
   };
 }
 

@@ -4,8 +4,10 @@ import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { Duplex } from 'node:stream';
 import { ReadStream, WriteStream } from 'node:tty';
+import { givenAway } from '../../base/given-away.ts';
 import { hostNextTick } from '../../base/host.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
+import { HeldChunks } from './held-chunks.ts';
 import { keepNonBlocking, share, unshare } from './non-blocking.ts';
 import { pipeInfo } from './read-pipe.ts';
 
@@ -26,6 +28,9 @@ export class WritePipe implements RawStream {
   #writes: number = 0;
   /** The write that `onWritten` is due for; 0: none. */
   #awaited: number = 0;
+  readonly #held: HeldChunks = new HeldChunks();
+  /** The rest of a write, which the stream gets piece by piece. */
+  #groups: Uint8Array[][] = [];
   /** Nobody reads any more. */
   #gone: 'no' | 'held' | 'told' = 'no';
   #close: 'none' | 'held' | 'told' = 'none';
@@ -71,18 +76,29 @@ export class WritePipe implements RawStream {
       this.#failed(brokenPipe());
       return false;
     }
+    this.#held.hold(chunks);
+    this.#groups = stream instanceof Socket ? [chunks] : groupsOf(chunks);
+    this.#feed();
+    if (this.#groups.length === 0 && stream.writableLength === 0) {
+      this.#held.release();
+      return true;
+    }
+    this.#awaited = this.#writes;
+    return false;
+  }
+
+  #feed(): void {
+    const stream = this.#stream;
+    const group = this.#groups.shift() as Uint8Array[];
     keepNonBlocking(stream);
     const id = ++this.#writes;
-    const last = chunks.length - 1;
+    const last = group.length - 1;
     stream.cork();
-    for (const [i, chunk] of chunks.entries()) {
+    for (const [i, chunk] of group.entries()) {
       if (i < last) stream.write(chunk);
       else stream.write(chunk, (error) => this.#written(id, error));
     }
     stream.uncork();
-    if (stream.writableLength === 0) return true;
-    this.#awaited = id;
-    return false;
   }
 
   /** Never called: the end of a pipe is its close. */
@@ -135,7 +151,15 @@ export class WritePipe implements RawStream {
     if (this.#isStdio && this.#ending) this.#stream.removeListener('error', this.#onError);
     if (id !== this.#awaited) return;
     this.#awaited = 0;
-    if (!this.#ending) this.#events?.onWritten();
+    if (!this.#held.intact) {
+      this.#failed(givenAway());
+    } else if (this.#groups.length > 0) {
+      this.#feed();
+      this.#awaited = this.#writes;
+    } else {
+      this.#held.release();
+      if (!this.#ending) this.#events?.onWritten();
+    }
   }
 
   #failed(error: Error): void {
@@ -192,6 +216,31 @@ export class WritePipe implements RawStream {
     if (this.#close === 'none') this.#close = 'held';
     this.#letGo(stream);
   }
+}
+
+/**
+ * Bytes. Above 2 GiB a stream over a file or device never ends: `fs.write()` throws, and what `fs.writev()` has not written is written
+ * again from its beginning.
+ */
+const LONGEST_GROUP_BYTES: number = 2 ** 30;
+
+function groupsOf(chunks: Uint8Array[]): Uint8Array[][] {
+  if (chunks.reduce((bytes, { length }) => bytes + length, 0) <= LONGEST_GROUP_BYTES) return [chunks];
+  const groups: Uint8Array[][] = [];
+  let room = 0;
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; ) {
+      if (room === 0) {
+        groups.push([]);
+        room = LONGEST_GROUP_BYTES;
+      }
+      const piece = chunk.subarray(at, at + room);
+      groups.at(-1)?.push(piece);
+      at += piece.length;
+      room -= piece.length;
+    }
+  }
+  return groups;
 }
 
 /** To be read it is not: what is typed there is for somebody else. */

@@ -39,7 +39,8 @@ export interface Addon {
   /** These three: how many bytes the kernel has taken. */
   tryWrite(id: Id, data: Uint8Array): number;
   tryWriteArena(id: Id, length: number): number;
-  tryWriteAll(id: Id, chunks: Uint8Array[]): number;
+  /** Of the chunks, `count` from `first` on; of that one, what stands behind `offset`. */
+  tryWriteAll(id: Id, chunks: Uint8Array[], first: number, count: number, offset: number): number;
   write(id: Id, data: Uint8Array, offset: number): number;
   shutdown(id: Id): number;
   reset(id: Id): void;

@@ -20,7 +20,7 @@ import { isDescriptor } from './descriptor.ts';
 import type { Target } from './dispatch.ts';
 import { addon, ERROR, MESSAGE, register, SENT, slabOf, slice, unregister } from './dispatch.ts';
 import { systemError } from './errors.ts';
-import { ADDRESS_BYTES, hostOf, packed } from './inet.ts';
+import { ADDRESS_BYTES, addressIn, packed } from './inet.ts';
 import type { Sender } from './outbox.ts';
 import { gather, sendGathered } from './outbox.ts';
 import { familyOf } from './stream.ts';
@@ -198,7 +198,7 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
       this.#receive({ error: systemError(EFAULT, 'recvmsg') });
       return;
     }
-    const address = senderIn(slabOf(slot), offset);
+    const address = addressIn(slabOf(slot), offset);
     // The usual one, without an object between.
     if (this.#receiving && this.#held.length === 0 && !this.#ending) this.#events?.onMessage(data, address);
     else this.#receive({ data, address });
@@ -246,9 +246,3 @@ type Received = { data: Buffer; address: SocketAddress } | { error: Error };
 const NOTHING: Datagram[] = [];
 const EAGAIN = -11;
 const EFAULT = -14;
-
-/** The system's socket address in front of a datagram, as Linux lays it out. */
-function senderIn(slab: Buffer, at: number): SocketAddress {
-  if (slab.readUInt16LE(at) === AF_INET) return [hostOf(slab.readInt32LE(at + 4)), slab.readUInt16BE(at + 2)];
-  return addon().unpackAddress(slab.subarray(at, at + ADDRESS_BYTES)) as SocketAddress;
-}

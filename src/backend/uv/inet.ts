@@ -3,6 +3,7 @@
  * receive a datagram: so those that were seen are remembered.
  */
 import type { SocketAddress } from '../../base/address.ts';
+import { AF_INET } from '../../base/constants.ts';
 import { addon } from './dispatch.ts';
 import { scopeOf } from './scope.ts';
 
@@ -35,6 +36,14 @@ export function wordOf(host: string): number | null {
   const word = a | (b << 8) | (c << 16) | (d << 24);
   remember(host, word);
   return word;
+}
+
+/** A socket address in memory, as Linux lays it out. */
+export function addressIn(memory: Buffer, at: number): SocketAddress {
+  if (memory.readUInt16LE(at) === AF_INET) {
+    return [hostOf(memory.readInt32LE(at + 4)), memory.readUInt16BE(at + 2)];
+  }
+  return addon().unpackAddress(memory.subarray(at, at + ADDRESS_BYTES)) as SocketAddress;
 }
 
 function remember(host: string, word: number): void {

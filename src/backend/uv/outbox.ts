@@ -6,7 +6,7 @@ import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
 import type { Id } from './addon.ts';
 import { addon } from './dispatch.ts';
-import { ADDRESS_BYTES, packed, swapped, wordOf } from './inet.ts';
+import { ADDRESS_BYTES, addressIn, packed, swapped, wordOf } from './inet.ts';
 
 /** In front of each, in words: id, length, whether an address follows, error or 0. As in native/src/datagram.c. */
 const HEAD_WORDS = 4;
@@ -23,7 +23,6 @@ export interface Sender {
 }
 
 const senders: Sender[] = [];
-const addresses: (SocketAddress | null)[] = [];
 let used: number = 0;
 let words: Int32Array | null = null;
 
@@ -41,7 +40,6 @@ export function gather(sender: Sender, data: Uint8Array, address: SocketAddress 
   words[at + 2] = address === null ? 0 : 1;
   outbox.set(data, dataAt);
   senders.push(sender);
-  addresses.push(address);
   used = (dataAt + length + 7) & ~7;
   return true;
 }
@@ -67,20 +65,21 @@ export function sendGathered(): void {
   if (failed !== 0) tellUnsent();
   used = 0;
   senders.length = 0;
-  addresses.length = 0;
 }
 
 function tellUnsent(): void {
-  const { outbox } = addon();
+  const { buffer, byteOffset, length: bytes } = addon().outbox;
+  const outbox = Buffer.from(buffer, byteOffset, bytes);
   const from = words as Int32Array;
   for (let at = 0, i = 0; at < used; i++) {
     const head = at >> 2;
     const length = from[head + 1] as number;
-    const dataAt = at + HEAD_BYTES + (from[head + 2] === 0 ? 0 : ADDRESS_BYTES);
+    const hasAddress = from[head + 2] !== 0;
+    const dataAt = at + HEAD_BYTES + (hasAddress ? ADDRESS_BYTES : 0);
     const errno = from[head + ERROR] as number;
     if (errno !== 0) {
       const data = Buffer.from(outbox.subarray(dataAt, dataAt + length));
-      (senders[i] as Sender).onUnsent(errno, data, addresses[i] as SocketAddress | null);
+      (senders[i] as Sender).onUnsent(errno, data, hasAddress ? addressIn(outbox, at + HEAD_BYTES) : null);
     }
     at = (dataAt + length + 7) & ~7;
   }

@@ -20,6 +20,8 @@ import {
 } from './dispatch.ts';
 import { systemError } from './errors.ts';
 import { hostOf } from './inet.ts';
+import type { NextCall } from './unsent.ts';
+import { Unsent } from './unsent.ts';
 
 /** Bytes. Up to here copying chunks together costs less than handing each over. */
 const ARENA_BYTES = 16 * 1024;
@@ -48,7 +50,8 @@ export class UvStream implements RawStream, SocketControl, Target {
   #closed: boolean = false;
 
   readonly #direction: 'both' | 'read' | 'write';
-  #writing: boolean = false;
+  /** The rest of a write: the native part has its first chunk. */
+  #unsent: Unsent | null = null;
 
   /**
    * @param id of a connected handle
@@ -94,32 +97,14 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   write(chunks: Uint8Array[]): boolean {
     const native = addon();
-    const first = chunks[0] as Uint8Array;
-    let length = first.length;
-    let whole = length > 0;
-    for (let i = 1; i < chunks.length; i++) {
-      const chunk = chunks[i] as Uint8Array;
-      length += chunk.length;
-      whole &&= chunk.length > 0;
-    }
-    // Nobody writes nothing: its memory was given away while it waited.
-    if (!whole) {
-      this.#fail(EFAULT, 'write');
-      return false;
-    }
-    if (chunks.length === 1) return this.#sent(native.tryWrite(this.id, first), first);
-    if (length <= ARENA_BYTES) {
-      const { arena } = native;
-      let at = 0;
-      for (const chunk of chunks) {
-        arena.set(chunk, at);
-        at += chunk.length;
-      }
-      const sent = native.tryWriteArena(this.id, length);
-      return sent === length || this.#sent(sent, arena.slice(0, length));
-    }
-    const sent = native.tryWriteAll(this.id, chunks);
-    return sent === length || this.#sent(sent, Buffer.concat(chunks, length));
+    let length = 0;
+    for (const chunk of chunks) length += chunk.length;
+    if (chunks.length > 1 && length > ARENA_BYTES) return this.#sendOn(new Unsent(chunks));
+    const sent =
+      chunks.length === 1
+        ? native.tryWrite(this.id, chunks[0] as Uint8Array)
+        : native.tryWriteArena(this.id, copyInto(native.arena, chunks));
+    return sent === length || this.#wait(new Unsent(chunks), sent);
   }
 
   shutdown(): void {
@@ -183,9 +168,8 @@ export class UvStream implements RawStream, SocketControl, Target {
         this.#fail(a, 'read');
         return;
       case WRITTEN:
-        this.#writing = false;
         if (a < 0) this.#fail(a, 'write');
-        else this.#events?.onWritten();
+        else this.#wasWritten();
     }
   }
 
@@ -216,17 +200,46 @@ export class UvStream implements RawStream, SocketControl, Target {
     this.#fail(errno, syscall);
   }
 
-  /** Whether the kernel has taken all of `data`; else the native part has what is left of it. */
-  #sent(sent: number, data: Uint8Array): boolean {
-    if (sent === data.length) return true;
-    const errno = sent < 0 ? sent : addon().write(this.id, data, sent);
+  /** Sends until the kernel takes no more. True: it has taken all. */
+  #sendOn(unsent: Unsent): boolean {
+    while (!unsent.empty) {
+      const call = unsent.next();
+      if (call === null) {
+        this.#fail(EFAULT, 'write');
+        return false;
+      }
+      const { first, count, offset, bytes } = call;
+      const sent = addon().tryWriteAll(this.id, unsent.chunks, first, count, offset);
+      if (sent !== bytes) return this.#wait(unsent, sent);
+      unsent.left(sent);
+    }
+    return true;
+  }
+
+  /** The kernel has taken `sent` bytes. The native part sends the rest of the chunk where it stopped. */
+  #wait(unsent: Unsent, sent: number): false {
+    if (sent >= 0) unsent.left(sent);
+    const call = sent < 0 ? null : unsent.next();
+    const errno = sent < 0 ? sent : call === null ? EFAULT : this.#give(unsent, call);
     if (errno < 0) this.#fail(errno, 'write');
-    else this.#writing = true;
     return false;
   }
 
+  #give(unsent: Unsent, { first, offset }: NextCall): number {
+    this.#unsent = unsent;
+    return addon().write(this.id, unsent.chunks[first] as Uint8Array, offset);
+  }
+
+  #wasWritten(): void {
+    const unsent = this.#unsent;
+    if (unsent === null) return;
+    this.#unsent = null;
+    unsent.firstLeft();
+    if (this.#sendOn(unsent)) this.#events?.onWritten();
+  }
+
   #readerGone(): void {
-    if (this.#writing) this.#fail(EPIPE, 'write');
+    if (this.#unsent !== null) this.#fail(EPIPE, 'write');
     else if (!this.#ending) this.onUnread();
   }
 
@@ -280,6 +293,7 @@ export class UvStream implements RawStream, SocketControl, Target {
     this.#ending = true;
     this.#reading = false;
     this.#held = null;
+    this.#unsent = null;
     if (this.#into !== null) readInto(this.id, null);
     this.#into = null;
     this.#late = null;
@@ -292,6 +306,16 @@ export class UvStream implements RawStream, SocketControl, Target {
     this.#closed = true;
     this.#events?.onClose(this.#error);
   }
+}
+
+/** Answers how many bytes there are. */
+function copyInto(arena: Uint8Array, chunks: readonly Uint8Array[]): number {
+  let at = 0;
+  for (const chunk of chunks) {
+    arena.set(chunk, at);
+    at += chunk.length;
+  }
+  return at;
 }
 
 /** A connection that a listener on one IPv4 address has taken, and whose addresses are known with it. */

@@ -53,7 +53,7 @@ const SIGNATURES: Record<string, Kind[]> = {
   readInto: ['id', 'bool'],
   tryWrite: ['id', 'bytes'],
   tryWriteArena: ['id', 'int'],
-  tryWriteAll: ['id', 'chunks'],
+  tryWriteAll: ['id', 'chunks', 'int', 'int', 'int'],
   write: ['id', 'bytes', 'int'],
   shutdown: ['id'],
   reset: ['id'],
@@ -449,12 +449,12 @@ test('an array that ends its own connection, or takes its data away, while it is
       return Buffer.from('x');
     });
     steals[0] = victim;
-    assert.equal(addon.tryWriteAll(near, steals as Uint8Array[]), 2);
+    assert.equal(addon.tryWriteAll(near, steals as Uint8Array[], 0, 3, 0), 2);
     const closes = trapped(3, () => {
       addon.close(near);
       return Buffer.from('x');
     });
-    assert.equal(addon.tryWriteAll(near, closes as Uint8Array[]), -9);
+    assert.equal(addon.tryWriteAll(near, closes as Uint8Array[], 0, 3, 0), -9);
   });
 });
 

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { NextCall } from '../../../src/backend/uv/unsent.ts';
+import { Unsent } from '../../../src/backend/uv/unsent.ts';
+
+/** A chunk that is said to be so long. */
+function chunk(length: number): Uint8Array {
+  return { length } as Uint8Array;
+}
+
+test('a call has 64 chunks at most, and begins where the last one has ended', () => {
+  const unsent = new Unsent(Array.from({ length: 100 }, () => chunk(10)));
+  assert.deepEqual(unsent.next(), { first: 0, count: 64, offset: 0, bytes: 640 });
+  unsent.left(25);
+  assert.deepEqual(unsent.next(), { first: 2, count: 64, offset: 5, bytes: 635 });
+  unsent.firstLeft();
+  assert.deepEqual(unsent.next(), { first: 3, count: 64, offset: 0, bytes: 640 });
+  unsent.left(640);
+  assert.deepEqual(unsent.next(), { first: 67, count: 33, offset: 0, bytes: 330 });
+  unsent.left(330);
+  assert.equal(unsent.empty, true);
+});
+
+test('chunks and their sum may be longer than 4 GiB', () => {
+  const unsent = new Unsent([chunk(5e9), chunk(3e9), chunk(1)]);
+  assert.deepEqual(unsent.next(), { first: 0, count: 3, offset: 0, bytes: 8e9 + 1 });
+  // As much as Linux takes in one call.
+  unsent.left(0x7ffff000);
+  assert.deepEqual(unsent.next(), { first: 0, count: 3, offset: 0x7ffff000, bytes: 8e9 + 1 - 0x7ffff000 });
+  unsent.firstLeft();
+  assert.deepEqual(unsent.next(), { first: 1, count: 2, offset: 0, bytes: 3e9 + 1 });
+});
+
+test('a chunk is not kept once it has left', () => {
+  const chunks = [chunk(3), chunk(3)];
+  const unsent = new Unsent(chunks);
+  unsent.left(4);
+  assert.deepEqual(
+    unsent.chunks.map(({ length }) => length),
+    [0, 3],
+  );
+});
+
+test('a chunk that is shorter or longer than it was ends it, before anything that stands behind it is sent', () => {
+  for (const length of [0, 2, 4]) {
+    const chunks = [chunk(3), ...Array.from({ length: 63 }, () => chunk(1)), chunk(3)];
+    const last = chunks.at(-1) as { length: number };
+    const unsent = new Unsent(chunks);
+    last.length = length;
+    const call = unsent.next() as NextCall;
+    assert.equal(call.bytes, 66);
+    unsent.left(call.bytes);
+    assert.equal(unsent.next(), null);
+    last.length = 3;
+    assert.equal(unsent.next()?.bytes, 3);
+  }
+});
+
+test('whatever the kernel takes of each call, every byte is sent once and in order', () => {
+  const lengths = fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 150 });
+  fc.assert(
+    fc.property(lengths, fc.array(fc.nat(2000)), (sizes, takes) => {
+      let value = 0;
+      const chunks = sizes.map((size) => Uint8Array.from({ length: size }, () => value++ & 255));
+      const whole = Buffer.concat(chunks);
+      const unsent = new Unsent(chunks);
+      const sent: Uint8Array[] = [];
+      for (let i = 0; !unsent.empty; i++) {
+        const { first, count, offset, bytes } = unsent.next() as NextCall;
+        const batch = Buffer.concat(unsent.chunks.slice(first, first + count)).subarray(offset);
+        assert.equal(batch.length, bytes);
+        const taken = Math.min(takes[i] ?? bytes, bytes);
+        sent.push(batch.subarray(0, taken));
+        unsent.left(taken);
+        if (taken === bytes || unsent.empty) continue;
+        // The native part sends the rest of the chunk where it stopped.
+        const stopped = unsent.next() as NextCall;
+        sent.push(Buffer.from((unsent.chunks[stopped.first] as Uint8Array).subarray(stopped.offset)));
+        unsent.firstLeft();
+      }
+      assert.ok(Buffer.concat(sent).equals(whole));
+    }),
+  );
+});
