@@ -111,6 +111,7 @@ export {
   SubprocessProtocol,
 } from './net/protocol.ts';
 export type { SendfileOptions, SendfileSource } from './net/sendfile.ts';
+export type { ServerAddress } from './net/server.ts';
 export { AbstractServer, Server } from './net/server.ts';
 export type { SocketOptions } from './net/socket.ts';
 export { Socket } from './net/socket.ts';

@@ -179,6 +179,7 @@ const expected: Record<string, Names> = {
       'SendfileOptions',
       'SendfileSource',
       'Separator',
+      'ServerAddress',
       'ServerOptions',
       'ShutdownOptions',
       'SignalOptions',

@@ -84,17 +84,26 @@ static void gyre__on_listener(gyre_handle_t* handle, uint32_t events) {
 
 /* --- listening --- */
 
-/* The id, or an error, and then the descriptor is still the caller's. What it accepts has no delay either: Linux hands that on. */
+static int gyre__listener_start(gyre_listener_t* listener, int32_t backlog) {
+  if (listen(listener->handle.fd, backlog) != 0) return -errno;
+  return gyre__watch(&listener->handle, EPOLLIN);
+}
+
+/*
+ * The id, or an error, and then the descriptor is still the caller's. With a backlog of 0 it does not listen yet. What it accepts has no
+ * delay either: Linux hands that on.
+ */
 static int gyre__listen(gyre_env_t* env, int fd, int family, int32_t backlog) {
-  if (listen(fd, backlog) != 0) return -errno;
-  if (family != AF_UNIX) gyre__set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   gyre_listener_t* listener = gyre__handle_new(env, GYRE_LISTENER, sizeof(*listener));
   if (listener == NULL) return UV_ENOMEM;
   listener->handle.fd = fd;
   listener->handle.on_ready = gyre__on_listener;
   listener->family = family;
-  int error = gyre__watch(&listener->handle, EPOLLIN);
-  if (error == 0) return listener->handle.id;
+  int error = backlog == 0 ? 0 : gyre__listener_start(listener, backlog);
+  if (error == 0) {
+    if (family != AF_UNIX) gyre__set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    return listener->handle.id;
+  }
   gyre__handle_free(&listener->handle);
   return error;
 }
@@ -161,9 +170,19 @@ static napi_value gyre_listen_on(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, error == 0 ? gyre__listen(args.env, fd, family, backlog) : error);
 }
 
+/* listenerStart(id, backlog): begins to listen. 0, or an error. */
+static napi_value gyre_listener_start(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_listener_t* listener = (gyre_listener_t*)gyre__arg_handle(&args, 0, GYRE_LISTENER);
+  int32_t backlog = gyre__arg_int(&args, 1);
+  if (listener == NULL || args.failed) return gyre__int(&args, UV_EBADF);
+  return gyre__int(&args, gyre__listener_start(listener, backlog));
+}
+
 const gyre_export_t gyre_listener_exports[] = {
     {"tcpListen", gyre_tcp_listen},
     {"unixListen", gyre_unix_listen},
     {"listenOn", gyre_listen_on},
+    {"listenerStart", gyre_listener_start},
     {NULL, NULL},
 };

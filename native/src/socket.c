@@ -136,6 +136,15 @@ static napi_value gyre_socket_adopt(napi_env napi, napi_callback_info info) {
 }
 
 /* socketRelease(fd): somebody else's from now on, to close too. */
+/* socketDuplicate(fd): another descriptor of the same socket, which is JavaScript's. */
+static napi_value gyre_socket_duplicate(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int fd = fcntl(gyre__arg_fd(&args, 0), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (fd < 0 || gyre__own(args.env, fd)) return gyre__result(&args, fd);
+  close(fd);
+  return gyre__int(&args, UV_ENOMEM);
+}
+
 static napi_value gyre_socket_release(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre__disown(args.env, gyre__arg_fd(&args, 0));
@@ -347,4 +356,5 @@ const gyre_export_t gyre_socket_exports[] = {
     {"socketGetOption", gyre_socket_get_option},
     {"socketSetOption", gyre_socket_set_option},
     {NULL, NULL},
+    {"socketDuplicate", gyre_socket_duplicate},
 };

@@ -230,6 +230,21 @@ export interface SocketControl {
   fileno(): number;
   setNoDelay(on: boolean): void;
   setKeepAlive(on: boolean, delaySeconds: number): void;
+  /** Its descriptor's options. Absent where the host shows no descriptors. */
+  readonly system?: SystemSocket;
+}
+
+/** The options of a socket. They throw the system's error; once it is closed, `EBADF`. */
+export interface SystemOptions {
+  getOption(level: number, option: number): number;
+  getOption(level: number, option: number, length: number): Buffer;
+  setOption(level: number, option: number, value: number | Uint8Array): void;
+}
+
+/** A socket that somebody else reads and writes. */
+export interface SystemSocket extends SystemOptions {
+  /** Another descriptor of the same socket. Throws the system's error. */
+  duplicate(): RawSocket;
 }
 
 export interface ListenTarget {
@@ -240,10 +255,14 @@ export interface ListenTarget {
   reusePort: boolean;
   /** IPv6 sockets take IPv6 only: one server has a socket for each family. */
   ipv6Only: boolean;
+  /** Whether it accepts connections at once; else `serve()` begins. */
+  serves: boolean;
 }
 
 export interface ListenEvents {
+  /** It is bound, and listens if the target says so. */
   onListening(): void;
+  /** Before `serve()` connections come where the host cannot bind without listening: as many as the backlog has room for. */
   onConnection(stream: RawStream): void;
   /** Could not listen (then it comes instead of `onListening`), or could not accept one connection. */
   onError(error: Error): void;
@@ -252,6 +271,10 @@ export interface ListenEvents {
 export interface RawListener {
   sockname(): SocketAddress | null;
   fileno(): number;
+  /** Its descriptor's options. Absent where the host shows no descriptors. */
+  readonly system?: SystemSocket;
+  /** Begins to accept, where the target said that it does not at once. Throws the system's error. */
+  serve(): void;
   /** Stops accepting. Accepted streams live on. */
   close(): void;
 }
@@ -444,7 +467,7 @@ export interface SocketTarget {
  * A socket without buffers. Each call is one of the system's and waits for nothing: where that would have to wait it answers null, and
  * {@link Backend.poll} tells when to call again. What fails throws the system's error; after `close()`, `EBADF`.
  */
-export interface RawSocket {
+export interface RawSocket extends SystemOptions {
   /** -1 once it is closed or detached. */
   readonly fd: number;
   readonly family: number;
@@ -466,9 +489,6 @@ export interface RawSocket {
   shutdown(how: number): void;
   sockname(): SocketAddress | null;
   peername(): SocketAddress | null;
-  getOption(level: number, option: number): number;
-  getOption(level: number, option: number, length: number): Buffer;
-  setOption(level: number, option: number, value: number | Uint8Array): void;
   /** Gives the descriptor away. */
   detach(): number;
   close(): void;

@@ -92,7 +92,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
         return this.#info.sockname ?? fallback;
       case 'socket':
         if (this.#info.handle === null) return fallback;
-        this.#socket ??= new TransportSocket(this.#info, this.#info.handle, SOCK_DGRAM);
+        this.#socket ??= new TransportSocket(this.#loop, this.#info, this.#info.handle, SOCK_DGRAM);
         return this.#socket;
       default:
         return Object.hasOwn(this.#info.extra, name) ? this.#info.extra[name] : fallback;

@@ -45,7 +45,7 @@ export interface ServerOptions extends TlsServerOptions, SignalOptions {
   reusePort?: boolean;
   /** Keep-alive probes on accepted connections. Default: false. */
   keepAlive?: boolean;
-  /** Starts to listen at once. Default: true; else `server.startServing()` does. */
+  /** Accepts connections at once. Default: true; else `server.startServing()` begins, and until then it is only bound. */
   startServing?: boolean;
 }
 
@@ -75,37 +75,55 @@ export function listen(
 ): Future<Server> {
   checkFunction('protocolFactory', factory);
   checkServerOptions(loop, options);
-  const sock = options.sock ?? null;
-  const hosts = sock === null ? checkHosts(host, options.family ?? AF_UNSPEC) : [];
+  const wanted = wantedOf(options);
+  const { sock, family } = wanted;
+  const hosts = sock === null ? checkHosts(host, family) : [];
   if (sock !== null) checkNoAddress(loop, host, port, options);
   else if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
   const wantedPort = sock === null ? checkedPort('port', port) : 0;
   const tls = serverTls(loop, options);
-  const { signal } = options;
+  const { signal, startServing = true } = options;
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<Server>(loop), signal);
   let adopted: Future<RawListener> | null = null;
-  const bind = async (opened: RawListener[]): Promise<void> => {
+  const open = async (opened: RawListener[], serves: boolean): Promise<void> => {
     if (sock !== null) {
-      opened.push(await (adopted ?? openListener(loop, server, null, options)));
+      opened.push(await (adopted ?? openListener(loop, server, null, { ...wanted, serves })));
     } else {
-      await bindAll(loop, server, await serverAddresses(loop, hosts, wantedPort, options), options, opened);
+      const addresses = await serverAddresses(loop, hosts, wantedPort, wanted);
+      await bindAll(loop, server, addresses, { ...wanted, serves }, opened);
     }
   };
   const prepare = (stream: RawStream): void => {
-    if (options.keepAlive === true) stream.info().handle?.setKeepAlive(true, 0);
+    if (wanted.keepAlive) stream.info().handle?.setKeepAlive(true, 0);
   };
-  const server = new Server(loop, factory, bind, prepare, tls);
+  const server = new Server(loop, factory, open, prepare, tls);
   // At the call, so that what is no socket is refused there.
-  if (sock !== null && options.startServing !== false) adopted = openListener(loop, server, null, options);
+  if (sock !== null) adopted = openListener(loop, server, null, { ...wanted, serves: startServing });
   return cancelOnAbort(
     operation(loop, 'createServer', async () => {
-      if (options.startServing !== false) await server._start();
+      await server._start(startServing);
       adopted = null;
       return server;
     }),
     signal,
   );
+}
+
+/** A copy of what was asked for: the caller may change its options, and sockets are opened later. */
+interface Wanted {
+  readonly sock: unknown;
+  readonly family: number;
+  readonly flags: number;
+  readonly backlog: number;
+  readonly reusePort: boolean;
+  readonly keepAlive: boolean;
+}
+
+function wantedOf(options: ServerOptions): Wanted {
+  const { sock = null, family = AF_UNSPEC, flags = AI_PASSIVE, backlog = DEFAULT_BACKLOG } = options;
+  const { reusePort = false, keepAlive = false } = options;
+  return { sock, family, flags, backlog, reusePort, keepAlive };
 }
 
 function checkServerOptions(loop: Loop, options: ServerOptions): void {
@@ -153,12 +171,11 @@ async function serverAddresses(
   loop: Loop,
   hosts: (string | null)[],
   port: number | string,
-  options: ServerOptions,
+  wanted: Wanted,
 ): Promise<SocketAddress[]> {
-  const resolving = { family: options.family ?? AF_UNSPEC, flags: options.flags ?? AI_PASSIVE };
   const unique = new Map<string, SocketAddress>();
   for (const host of hosts) {
-    for (const address of await resolve(loop, host, port, resolving))
+    for (const address of await resolve(loop, host, port, wanted))
       unique.set(formatAddress(address), address);
   }
   return [...unique.values()];
@@ -169,7 +186,7 @@ async function bindAll(
   loop: Loop,
   server: Server,
   addresses: SocketAddress[],
-  options: ServerOptions,
+  wanted: Wanted & { serves: boolean },
   opened: RawListener[],
 ): Promise<void> {
   for (let tries = 1; ; tries++) {
@@ -179,7 +196,7 @@ async function bindAll(
         const first = opened[0]?.sockname() ?? null;
         const samePort = first === null ? address : withSamePort(address, first);
         try {
-          opened.push(await openListener(loop, server, samePort, options));
+          opened.push(await openListener(loop, server, samePort, wanted));
         } catch (error) {
           if (!isMissingFamily(address, error)) throw error;
           missing = error;
@@ -212,7 +229,7 @@ function openListener(
   loop: Loop,
   server: Server,
   address: SocketAddress | null,
-  options: ServerOptions,
+  { sock, backlog, reusePort, serves }: Wanted & { serves: boolean },
 ): Future<RawListener> {
   const where = address === null ? 'a socket' : formatAddress(address);
   return HostRequest.ask<RawListener>(
@@ -221,13 +238,7 @@ function openListener(
     (listener) => listener.close(),
     (request) => {
       const listener: RawListener = loop._backend.listen(
-        {
-          address,
-          socket: options.sock ?? null,
-          backlog: options.backlog ?? DEFAULT_BACKLOG,
-          reusePort: options.reusePort ?? false,
-          ipv6Only: true,
-        },
+        { address, socket: sock, backlog, reusePort, ipv6Only: true, serves },
         {
           onListening: () => request.succeed(listener),
           onConnection: (stream) => server._accept(stream),

@@ -23,8 +23,15 @@ import type { TlsSide } from './tls-options.ts';
 import { handshake, isOwnFault, withPeer } from './tls-stream.ts';
 import { TransportSocket } from './transport-socket.ts';
 
-/** Binds the sockets of a server into `opened`: at once, or when it is told to start. None are left there if it fails. */
-export type Listen = (opened: RawListener[]) => Promise<void>;
+/** Opens the sockets of a server into `opened`; they accept at once if it `serves`. None are left there if it fails. */
+export type Listen = (opened: RawListener[], serves: boolean) => Promise<void>;
+
+/** Where a server listens. */
+export interface ServerAddress {
+  address: string;
+  family: 'IPv4' | 'IPv6';
+  port: number;
+}
 
 /** How a connection is ended: its transport, or the handshake that comes before it. */
 interface Ending {
@@ -75,7 +82,9 @@ export class Server extends AbstractServer implements Owned {
   readonly #accepted: RawStream[] = [];
   /** Where it listens, or did: what it has accepted is named so. */
   #addresses: string = '';
-  #state: 'new' | 'starting' | 'serving' | 'closed' = 'new';
+  #state: 'new' | 'starting' | 'bound' | 'serving' | 'closed' = 'new';
+  /** The sockets are there: until it is closed, or cannot start. */
+  #isBound: boolean = false;
   readonly #startWaiters: Set<Future<void>> = new Set();
   readonly #closedWaiters: Set<Future<void>> = new Set();
   #serveForever: Future<void> | null = null;
@@ -98,9 +107,26 @@ export class Server extends AbstractServer implements Owned {
     this.#tls = tls;
   }
 
-  /** The listening sockets: none before it serves and after it is closed. */
+  /** The sockets that it is bound to, also before it serves; none after it is closed. */
   get sockets(): readonly TransportSocket[] {
-    return this.#state === 'serving' ? this.#listeners.map(listenerSocket) : [];
+    return this.#isBound ? this.#listeners.map((listener) => listenerSocket(this.#loop, listener)) : [];
+  }
+
+  /**
+   * Where it listens, as `net.Server.address()` has it: of the first of its {@link sockets}.
+   *
+   * @returns `{ address, family, port }`, `family` being `'IPv4'` or `'IPv6'`; of a unix socket its path; null when it is not bound
+   */
+  address(): ServerAddress | string | null {
+    const sockname = this.#isBound ? (this.#listeners[0]?.sockname() ?? null) : null;
+    if (sockname === null || typeof sockname === 'string') return sockname;
+    const [address, port] = sockname;
+    return { address, family: sockname.length === 4 ? 'IPv6' : 'IPv4', port };
+  }
+
+  /** The loop that it belongs to. */
+  getLoop(): Loop {
+    return this.#loop;
   }
 
   /** Whether it accepts connections. */
@@ -111,9 +137,13 @@ export class Server extends AbstractServer implements Owned {
   /**
    * Starts to accept connections. Does nothing when it serves already; when it is starting, waits for that.
    *
-   * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed; the system's error (`EADDRINUSE`) when it cannot listen
+   * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed; the system's error (`EADDRINUSE`) when it cannot listen, and then it has
+   *   no sockets any more
    *
    * **Cancellation** leaves it not listening.
+   *
+   * **Backends** The portable one cannot bind without listening: before this, clients connect and wait, as many as the backlog has room
+   * for. On the native one they are refused.
    */
   startServing(): Future<void> {
     this.#checkNotClosed('startServing');
@@ -172,18 +202,17 @@ export class Server extends AbstractServer implements Owned {
     for (const { ending } of this.#connections) currentTransport(ending).abort();
   }
 
-  /** @internal */
-  async _start(): Promise<void> {
+  /** @param serves false: only opens its sockets @internal */
+  async _start(serves: boolean = true): Promise<void> {
     while (this.#state === 'starting') await waitIn(this.#loop, this.#startWaiters);
     if (this.#state === 'serving') return;
     this.#checkNotClosed('startServing');
     this.#state = 'starting';
     this.#loop._owned.resources.add(this);
     try {
-      await this.#listen(this.#listeners);
-      this.#checkNotClosed('startServing');
-      this.#state = 'serving';
-      this.#addresses = this.#listeners.map(addressOf).join(', ');
+      if (this.#isBound) for (const listener of this.#listeners) listener.serve();
+      else await this.#open(serves);
+      this.#state = serves ? 'serving' : 'bound';
     } catch (error) {
       this.#stopListening();
       if (this.#state === 'starting') this.#state = 'new';
@@ -191,14 +220,21 @@ export class Server extends AbstractServer implements Owned {
     } finally {
       wake(this.#startWaiters);
     }
-    if (this.#accepted.length > 0) this.#acceptSoon();
+    if (serves && this.#accepted.length > 0) this.#acceptSoon();
+  }
+
+  async #open(serves: boolean): Promise<void> {
+    await this.#listen(this.#listeners, serves);
+    this.#checkNotClosed('startServing');
+    this.#isBound = true;
+    this.#addresses = this.#listeners.map(addressOf).join(', ');
   }
 
   /** A connection was accepted. @internal */
   _accept(stream: RawStream): void {
     if (this.#state === 'serving' && this.#loop.isRunning() && this.#accepted.length === 0) {
       runInLoop(this.#loop, Server.#acceptIn, { server: this as Server, stream });
-    } else if (this.#state === 'serving' || this.#state === 'starting') {
+    } else if (this.#state !== 'new' && this.#state !== 'closed') {
       this.#accepted.push(stream);
       if (this.#state === 'serving' && this.#accepted.length === 1) this.#acceptSoon();
     } else {
@@ -294,7 +330,7 @@ export class Server extends AbstractServer implements Owned {
   /** @internal */
   _describe(): string {
     if (this.#state === 'starting') return 'a server was still starting';
-    return `a server was still listening on ${this.#addresses}`;
+    return `a server was still ${this.#state === 'bound' ? 'bound to' : 'listening on'} ${this.#addresses}`;
   }
 
   /** @internal */
@@ -310,6 +346,7 @@ export class Server extends AbstractServer implements Owned {
   }
 
   #stopListening(): void {
+    this.#isBound = false;
     for (const listener of this.#listeners.splice(0)) listener.close();
     for (const stream of this.#accepted.splice(0)) stream.abort();
     this.#loop._owned.resources.delete(this);
@@ -374,15 +411,18 @@ function addressOf(listener: RawListener): string {
   return sockname === null ? '?' : formatAddress(sockname);
 }
 
-function listenerSocket(listener: RawListener): TransportSocket {
+function listenerSocket(loop: Loop, listener: RawListener): TransportSocket {
   const sockname = listener.sockname();
+  const { system } = listener;
   const handle = {
     fileno: () => listener.fileno(),
     setNoDelay: notConnected,
     setKeepAlive: notConnected,
+    ...(system === undefined ? {} : { system }),
   };
   const family = sockname === null ? AF_UNSPEC : addressFamily(sockname);
   return new TransportSocket(
+    loop,
     { family, sockname, peername: null, handle, direction: 'both', halfClose: false, extra: {} },
     handle,
   );

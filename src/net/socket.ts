@@ -12,7 +12,7 @@ import type { Loop } from '../loop/types.ts';
 import { checkLoop } from '../tasks/current.ts';
 import { checkUnused } from './adopt.ts';
 import { checkBindAddress } from './socket-address.ts';
-
+import { getOption, setOption } from './socket-options.ts';
 import { watchOf } from './watchers.ts';
 
 export interface SocketOptions {
@@ -24,9 +24,6 @@ export interface SocketOptions {
 
 const OPTIONS = ['fileno', 'loop'];
 const LARGEST_INT = 0x7fff_ffff;
-const SMALLEST_INT = -0x8000_0000;
-/** Bytes: no option of any system is longer. */
-const LONGEST_OPTION = 1024;
 
 /** What the next `Socket` is made of, where it was opened already: the public constructor has no parameter for that. */
 let accepted: RawSocket | null = null;
@@ -100,7 +97,7 @@ export class Socket implements Owned, Disposable {
     loop._owned.resources.add(this);
   }
 
-  /** What a listening socket has accepted. @internal */
+  /** One that the backend has opened: what a listening socket has accepted, or a copy of a transport's. @internal */
   static _of(loop: Loop, raw: RawSocket): Socket {
     accepted = raw;
     try {
@@ -166,10 +163,7 @@ export class Socket implements Owned, Disposable {
   getsockopt(level: number, option: number): number;
   getsockopt(level: number, option: number, length: number): Buffer;
   getsockopt(level: number, option: number, length?: number): Buffer | number {
-    checkOption(level, option);
-    if (length === undefined) return this._raw.getOption(level, option);
-    checkInteger('length', length, 1, LONGEST_OPTION);
-    return this._raw.getOption(level, option, length);
+    return getOption(this._raw, level, option, length);
   }
 
   /**
@@ -181,12 +175,7 @@ export class Socket implements Owned, Disposable {
    * @throws TypeError, RangeError; the system's error
    */
   setsockopt(level: number, option: number, value: number | boolean | Uint8Array): void {
-    checkOption(level, option);
-    if (typeof value === 'number') checkInteger('value', value, SMALLEST_INT, LARGEST_INT);
-    else if (typeof value !== 'boolean' && !(value instanceof Uint8Array)) {
-      throw invalidArgType('value', value, 'a number, a boolean or a Uint8Array');
-    }
-    this._raw.setOption(level, option, typeof value === 'boolean' ? Number(value) : value);
+    setOption(this._raw, level, option, value);
   }
 
   /**
@@ -271,11 +260,6 @@ function checkFamily(name: string, family: number): void {
 function checkSame(name: string, asked: number | undefined, found: number): void {
   if (asked !== undefined && asked !== found)
     throw outOfRange(name, asked, `${found}, as the descriptor has it`);
-}
-
-function checkOption(level: unknown, option: unknown): void {
-  checkInteger('level', level, 0, LARGEST_INT);
-  checkInteger('option', option, 0, LARGEST_INT);
 }
 
 /** Code that outlives its loop must not open anything that nobody will close. */

@@ -5,7 +5,7 @@
  * Where calls come from: the host calls `onRead` and the like; the protocol runs in the connection's async context as code of the
  * loop. While the loop does not run, nothing reaches the protocol: events wait in the ready queue, and reading stops.
  */
-import type { RawStream, StreamEvents, StreamInfo } from '../backend/backend.ts';
+import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend/backend.ts';
 import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
 import { encodeText } from '../base/text.ts';
@@ -118,12 +118,17 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
       case 'sockname':
         return this.#info.sockname ?? fallback;
       case 'socket':
-        if (this.#info.handle === null) return fallback;
-        this.#socket ??= new TransportSocket(this.#info, this.#info.handle);
-        return this.#socket;
+        return this.#socketOf(this.#info.handle) ?? fallback;
       default:
         return Object.hasOwn(this.#info.extra, name) ? this.#info.extra[name] : fallback;
     }
+  }
+
+  #socketOf(handle: SocketControl | null): TransportSocket | null {
+    // Of TLS it is that of the transport below.
+    if (handle === null || handle instanceof TransportSocket) return handle;
+    this.#socket ??= new TransportSocket(this.#loop, this.#info, handle);
+    return this.#socket;
   }
 
   getProtocol(): StreamProtocol {

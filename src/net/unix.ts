@@ -64,22 +64,22 @@ export function createUnixConnection<P extends StreamProtocol>(
 ): Future<[Transport, P]> {
   checkFunction('protocolFactory', factory);
   checkOptions('options', options, CONNECTION_OPTIONS);
-  const { signal } = options;
+  const { signal, sock } = options;
   checkSignal('options.signal', signal);
   checkSupports(loop, 'unix');
-  checkPathOrSock(loop, path, options.sock);
+  checkPathOrSock(loop, path, sock);
   const tls = clientTls(loop, options, null);
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
   const reached =
-    path === null ? adopt(loop, 'a socket', () => loop._backend.adopt(options.sock)) : reach(loop, path);
+    path === null ? adopt(loop, 'a socket', () => loop._backend.adopt(sock)) : reach(loop, path);
   return cancelOnAbort(
     operation(loop, 'createUnixConnection', async () => {
       const stream = await reached;
       if (stream.info().family === AF_UNIX) return attach(loop, stream, factory, context, {}, tls);
       stream.abort();
-      throw invalidArgType('sock', options.sock, 'a unix socket');
+      throw invalidArgType('sock', sock, 'a unix socket');
     }),
     signal,
   );
@@ -94,9 +94,9 @@ export function createUnixServer(
 ): Future<Server> {
   checkFunction('protocolFactory', factory);
   checkOptions('options', options, SERVER_OPTIONS);
-  const { signal, backlog, startServing = true } = options;
+  const { signal, sock = null, backlog = DEFAULT_BACKLOG, startServing = true } = options;
   checkSignal('options.signal', signal);
-  if (backlog !== undefined) checkInteger('options.backlog', backlog, 1, 0x7fffffff);
+  checkInteger('options.backlog', backlog, 1, 0x7fffffff);
   checkBoolean('options.startServing', startServing);
   checkSupports(loop, 'unix');
   checkPathOrSock(loop, path, options.sock);
@@ -104,15 +104,15 @@ export function createUnixServer(
   // An aborted signal starts nothing.
   if (signal?.aborted) return cancelOnAbort(new Future<Server>(loop), signal);
   let adopted: Future<RawListener> | null = null;
-  const bind = async (opened: RawListener[]): Promise<void> => {
-    opened.push(await (adopted ?? openListener(loop, server, path, options)));
+  const open = async (opened: RawListener[], serves: boolean): Promise<void> => {
+    opened.push(await (adopted ?? openListener(loop, server, path, { sock, backlog, serves })));
   };
-  const server = new Server(loop, factory, bind, () => {}, tls);
+  const server = new Server(loop, factory, open, () => {}, tls);
   // At the call, so that what is no socket is refused there.
-  if (path === null && startServing) adopted = openListener(loop, server, path, options);
+  if (path === null) adopted = openListener(loop, server, path, { sock, backlog, serves: startServing });
   return cancelOnAbort(
     operation(loop, 'createUnixServer', async () => {
-      if (startServing) await server._start();
+      await server._start(startServing);
       adopted = null;
       return server;
     }),
@@ -176,7 +176,7 @@ function openListener(
   loop: Loop,
   server: Server,
   path: string | null,
-  options: UnixServerOptions,
+  { sock, backlog, serves }: { sock: unknown; backlog: number; serves: boolean },
 ): Future<RawListener> {
   return HostRequest.ask<RawListener>(
     loop,
@@ -184,13 +184,7 @@ function openListener(
     (listener) => listener.close(),
     (request) => {
       const listener: RawListener = loop._backend.listen(
-        {
-          address: path,
-          socket: options.sock ?? null,
-          backlog: options.backlog ?? DEFAULT_BACKLOG,
-          reusePort: false,
-          ipv6Only: false,
-        },
+        { address: path, socket: sock, backlog, reusePort: false, ipv6Only: false, serves },
         {
           onListening: () => request.succeed(listener),
           onConnection: (stream) => server._accept(stream),
@@ -203,7 +197,7 @@ function openListener(
       // One that cannot listen at all has no name, and its error is on the way.
       if (path === null && Array.isArray(listener.sockname())) {
         listener.close();
-        request.fail(invalidArgType('sock', options.sock, 'a unix socket'));
+        request.fail(invalidArgType('sock', sock, 'a unix socket'));
       }
       return () => listener.close();
     },

@@ -13,14 +13,14 @@ import { withLoop } from '../helpers/loop-fixture.ts';
 import { noIPv6 } from '../helpers/machine.ts';
 import {
   closed,
-  freePort,
+  isNative,
   listeningNodeServer,
   makeLoop,
   onNode,
   portOf,
   Recorder,
 } from '../helpers/pairs.ts';
-import { assertSockets, socketCount } from './sockets.ts';
+import { assertSockets, canCount, socketCount } from './sockets.ts';
 
 const factory = (): Protocol => new Protocol();
 
@@ -63,69 +63,161 @@ async function recording(loop: NodeEventLoop): Promise<{
 // --- starting ---
 
 test(
-  'startServing: false opens nothing until startServing(), which may be called again',
+  'startServing: false binds its sockets, which are listed with their ports; startServing() then accepts, and may be called again',
   onNode(async (loop) => {
     const before = socketCount();
-    const port = await freePort();
-    const server = await loop.createServer(factory, '127.0.0.1', port, { startServing: false });
+    const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0, { startServing: false });
     assert.equal(server.isServing(), false);
-    assert.deepEqual(server.sockets, []);
-    await assertSockets(before, 'a socket was opened');
+    const port = portOf(server);
+    assert.ok(port > 0);
+    assert.deepEqual(
+      server.sockets.map((socket) => socket.getsockname()),
+      [
+        ['127.0.0.1', port],
+        ['::1', port, 0, 0],
+      ],
+    );
+    await assertSockets(before + (canCount ? 2 : 0), 'two sockets are bound');
     await server.startServing();
     assert.equal(server.isServing(), true);
     assert.equal(portOf(server), port);
     await server.startServing();
-    assert.equal(server.sockets.length, 1);
+    assert.equal(server.sockets.length, 2);
     await closed(await dial(port));
     server.close();
     server.abortClients();
+    assert.deepEqual(server.sockets, []);
+    await server.waitClosed();
+    await assertSockets(before, 'a socket is left');
+  }),
+);
+
+test(
+  'a client that comes before startServing() is refused on the native backend, and waits on the portable one',
+  onNode(async (loop) => {
+    const made: string[] = [];
+    const protocol = { connectionMade: () => void made.push('made') };
+    const server = await loop.createServer(() => protocol, '127.0.0.1', 0, {
+      startServing: false,
+      backlog: 2,
+    });
+    const early = new Recorder();
+    const connecting = loop.createConnection(() => early, '127.0.0.1', portOf(server));
+    if (isNative) {
+      await assert.rejects(connecting, { code: 'ECONNREFUSED' });
+    } else {
+      await connecting;
+      await hostPasses();
+      // No more than would wait in the kernel: who comes then is closed.
+      const others = Array.from({ length: 3 }, () => new Recorder());
+      for (const other of others) await loop.createConnection(() => other, '127.0.0.1', portOf(server));
+      while (!others.some(({ lost }) => lost)) await hostPasses(1);
+      for (const other of others) if (!other.lost) other.transport.abort();
+    }
+    assert.deepEqual(made, []);
+    await server.startServing();
+    const late = new Recorder();
+    await loop.createConnection(() => late, '127.0.0.1', portOf(server));
+    while (made.length < (isNative ? 1 : 2)) await hostPasses(1);
+    server.close();
+    server.abortClients();
+    await late.untilLost();
+    if (!isNative) await early.untilLost();
     await server.waitClosed();
   }),
 );
 
 test(
-  'startServing() while it is starting waits for that, and opens nothing twice',
-  { skip: noIPv6 },
+  'startServing() of two servers at one port is the error of the second, which can be started again',
+  { skip: !isNative && 'on the portable backend a server listens from the beginning' },
   onNode(async (loop) => {
     const before = socketCount();
-    const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0, { startServing: false });
-    const both = [server.startServing(), server.startServing()];
-    assert.equal(server.isServing(), false);
-    assert.deepEqual(server.sockets, []);
-    await both[1];
-    assert.equal(server.isServing(), true);
-    await both[0];
-    assert.equal(server.sockets.length, 2);
-    await assertSockets(before + (socketCount() > 0 ? 2 : 0), 'sockets were opened twice');
-    server.close();
-    await server.waitClosed();
+    const first = await loop.createServer(factory, '127.0.0.1', 0, { startServing: false });
+    const port = portOf(first);
+    const second = await loop.createServer(factory, '127.0.0.1', port, { startServing: false });
+    await first.startServing();
+    await assert.rejects(second.startServing(), { code: 'EADDRINUSE', syscall: 'listen', port });
+    assert.deepEqual([second.isServing(), second.sockets], [false, []]);
+    await assertSockets(before + (canCount ? 1 : 0), 'a socket is left');
+    first.close();
+    await second.startServing();
+    assert.deepEqual([second.isServing(), portOf(second)], [true, port]);
+    second.close();
+    await second.waitClosed();
+    await assertSockets(before, 'a socket is left');
   }),
 );
 
 test(
-  'startServing() that fails or is cancelled leaves a server that can be started again, also by one who waited',
+  'a port that is taken is the error of createServer(), also with startServing: false',
   onNode(async (loop) => {
     const before = socketCount();
     const { server: taken, port } = await listeningNodeServer('127.0.0.2');
-    const server = await loop.createServer(factory, ['127.0.0.1', '127.0.0.2'], port, {
+    const open = socketCount();
+    await assert.rejects(
+      loop.createServer(factory, ['127.0.0.1', '127.0.0.2'], port, { startServing: false }),
+      {
+        code: 'EADDRINUSE',
+      },
+    );
+    await assertSockets(open, 'a socket is left');
+    await closed(taken);
+    await assertSockets(before, 'a socket is left');
+  }),
+);
+
+test(
+  'createServer() with startServing: false that is cancelled at any time leaves nothing',
+  onNode(async (loop) => {
+    const before = socketCount();
+    for (let turns = 0; turns < 6; turns++) {
+      const creating = loop.createServer(factory, ['127.0.0.1', '::1'], 0, { startServing: false });
+      for (let i = 0; i < turns; i++) await sleep(0);
+      creating.cancel();
+      const server = await creating.catch(() => null);
+      server?.close();
+      assert.equal(loop._owned.resources.size, 0);
+      await assertSockets(before, `cancelled after ${turns} turns`);
+    }
+  }),
+);
+
+test(
+  'a server given a listening socket lists it before it serves, and then serves those who have come',
+  onNode(async (loop) => {
+    const { server: listening, port } = await listeningNodeServer();
+    const made: string[] = [];
+    const protocol = { connectionMade: () => void made.push('made') };
+    const server = await loop.createServer(() => protocol, null, null, {
+      sock: listening,
       startServing: false,
     });
-    const open = socketCount();
-    await assert.rejects(server.startServing(), { code: 'EADDRINUSE' });
-    await assertSockets(open, 'a socket is left');
-    assert.equal(server.isServing(), false);
-
-    await closed(taken);
-    const cancelled = server.startServing();
-    const waiting = server.startServing();
-    cancelled.cancel();
-    await assert.rejects(cancelled, { code: 'ERR_CANCELLED' });
-    await waiting;
-    assert.equal(server.isServing(), true);
-    assert.equal(server.sockets.length, 2);
+    assert.deepEqual(server.sockets[0]?.getsockname(), ['127.0.0.1', port]);
+    const early = new Recorder();
+    await loop.createConnection(() => early, '127.0.0.1', port);
+    await hostPasses();
+    assert.deepEqual(made, []);
+    await server.startServing();
+    while (made.length < 1) await hostPasses(1);
     server.close();
+    server.abortClients();
+    await early.untilLost();
     await server.waitClosed();
-    await assertSockets(before, 'a socket is left');
+  }),
+);
+
+test(
+  'address() answers as net.Server does, and getLoop() the loop',
+  onNode(async (loop) => {
+    const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0);
+    assert.deepEqual(server.address(), { address: '127.0.0.1', family: 'IPv4', port: portOf(server) });
+    assert.equal(server.getLoop(), loop);
+    server.close();
+    assert.equal(server.address(), null);
+    const six = await loop.createServer(factory, '::1', 0, { startServing: false });
+    assert.deepEqual(six.address(), { address: '::1', family: 'IPv6', port: portOf(six) });
+    six.close();
+    assert.equal(six.getLoop(), loop);
   }),
 );
 
@@ -167,16 +259,23 @@ test(
   }),
 );
 
-test('a server that was never started cannot be when its loop is closed', async () => {
+test('a server that was never started is closed with its loop, and named', async () => {
   const before = socketCount();
   const loop = new NodeEventLoop();
+  const reports: string[] = [];
+  loop.setExceptionHandler((_loop, { message }) => reports.push(message));
   const server = await loop.runUntilComplete(() =>
     loop.createServer(factory, '127.0.0.1', 0, { startServing: false }),
   );
   loop.close();
+  assert.match(
+    reports.join(),
+    /^the event loop was closed, but a server was still bound to 127\.0\.0\.1:\d+$/,
+  );
   assert.throws(() => server.startServing(), { code: 'ERR_LOOP_CLOSED' });
   assert.throws(() => server.serveForever(), { code: 'ERR_LOOP_CLOSED' });
-  await assertSockets(before, 'a socket was opened');
+  assert.deepEqual(server.sockets, []);
+  await assertSockets(before, 'a socket is left');
 });
 
 // --- ending ---
@@ -368,11 +467,13 @@ test(
 
 test(
   'serveForever() that cannot listen is the system’s error',
+  { skip: !isNative && 'on the portable backend a server listens from the beginning' },
   onNode(async (loop) => {
-    const { server: taken, port } = await listeningNodeServer();
-    const server = await loop.createServer(factory, '127.0.0.1', port, { startServing: false });
+    const taken = await loop.createServer(factory, '127.0.0.1', 0, { startServing: false });
+    const server = await loop.createServer(factory, '127.0.0.1', portOf(taken), { startServing: false });
+    await taken.startServing();
     await assert.rejects(server.serveForever(), { code: 'EADDRINUSE' });
-    await closed(taken);
+    taken.close();
   }),
 );
 

@@ -69,7 +69,7 @@ class FakeTlsBackend extends SimBackend {
     const [, events] = args as [ListenTarget, ListenEvents];
     this.listening = events;
     setImmediate(() => events.onListening());
-    return { sockname: () => ['192.0.2.1', 443], fileno: () => -1, close: () => {} };
+    return { sockname: () => ['192.0.2.1', 443], fileno: () => -1, serve: () => {}, close: () => {} };
   }
 
   override tlsContext(): TlsContext {

@@ -430,13 +430,18 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'that does not serve yet has no file until it is told to start',
+    'that does not serve yet is bound to its path',
     withPath(async (loop, path) => {
       const server = await loop.createUnixServer(makeNothing, path, { startServing: false, backlog: 1 });
-      assert.deepEqual([existsSync(path), server.sockets.length, server.isServing()], [false, 0, false]);
+      assert.deepEqual([existsSync(path), server.sockets.length, server.isServing()], [true, 1, false]);
+      assert.equal(server.address(), path);
       await server.startServing();
       assert.equal(await answers(path), true);
       await server[Symbol.asyncDispose]();
+      assert.equal(existsSync(path), false);
+      const other = await loop.createUnixServer(makeNothing, path, { startServing: false });
+      other.close();
+      assert.equal(existsSync(path), false);
     }),
   );
 

@@ -23,6 +23,8 @@ export class NodeListener implements RawListener {
   #file: SocketFile | null = null;
   #probe: RawRequest | null = null;
   #closed: boolean = false;
+  /** What the server's owner has set. */
+  readonly #most: number;
 
   constructor(target: ListenTarget, events: ListenEvents) {
     const adopted = target.socket instanceof Server ? target.socket : null;
@@ -35,6 +37,9 @@ export class NodeListener implements RawListener {
     const server = adopted ?? createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
     this.#server = server;
     this.#events = events;
+    this.#most = server.maxConnections;
+    // Node cannot bind without listening. So connections wait, as many as would wait in the kernel.
+    if (!target.serves) server.maxConnections = target.backlog;
     server.on('connection', (socket: Socket) => this.#accept(socket, adopted !== null));
     if (adopted !== null || target.address === null) share(server);
     if (adopted !== null) {
@@ -52,6 +57,10 @@ export class NodeListener implements RawListener {
 
   fileno(): number {
     return -1;
+  }
+
+  serve(): void {
+    this.#server.maxConnections = this.#most;
   }
 
   close(): void {

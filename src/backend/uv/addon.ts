@@ -54,6 +54,7 @@ export interface Addon {
 
   tcpConnect(host: string, port: number, scope: number, localHost: string | null, localPort: number): Id;
   unixConnect(path: string): Id;
+  /** These three bind or take over; with a backlog of 0 they do not listen yet. */
   tcpListen(
     host: string,
     port: number,
@@ -64,6 +65,7 @@ export interface Addon {
   ): Id;
   unixListen(path: string, backlog: number): Id;
   listenOn(fd: number, backlog: number): Id;
+  listenerStart(id: Id, backlog: number): number;
 
   packAddress(host: string, port: number, scope: number): Uint8Array | number;
   unpackAddress(bytes: Uint8Array): NativeAddress;
@@ -134,6 +136,8 @@ export interface Addon {
   socketOpen(family: number, type: number, proto: number): number;
   /** Takes a socket over, which does not block from now on. What is not given back is closed with the thread. */
   socketAdopt(fd: number): [family: number, type: number, proto: number] | number;
+  /** Another descriptor of the same socket, which is JavaScript's. */
+  socketDuplicate(fd: number): number;
   /** Gives it back: somebody else closes it. */
   socketRelease(fd: number): void;
   socketName(fd: number): NativeAddress | number;

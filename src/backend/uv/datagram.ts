@@ -14,6 +14,7 @@ import type {
   RawRequest,
   SocketControl,
   StreamInfo,
+  SystemSocket,
 } from '../backend.ts';
 import type { Id } from './addon.ts';
 import { isDescriptor } from './descriptor.ts';
@@ -23,6 +24,7 @@ import { systemError } from './errors.ts';
 import { ADDRESS_BYTES, addressIn, packed } from './inet.ts';
 import type { Sender } from './outbox.ts';
 import { gather, sendGathered } from './outbox.ts';
+import { UvSystemSocket } from './sockets.ts';
 import { familyOf } from './stream.ts';
 
 /** Where native/src/datagram.c says that it failed. */
@@ -169,6 +171,10 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
 
   fileno(): number {
     return this.#ending ? -1 : addon().fileno(this.id);
+  }
+
+  get system(): SystemSocket {
+    return new UvSystemSocket(this);
   }
 
   setNoDelay(): void {

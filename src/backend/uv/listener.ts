@@ -2,13 +2,14 @@
 
 import type { SocketAddress } from '../../base/address.ts';
 import { hostNextTick } from '../../base/host.ts';
-import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
+import type { ListenEvents, ListenTarget, RawListener, RawRequest, SystemSocket } from '../backend.ts';
 import { isAbstract, removeStale, SocketFile } from '../node/unix-path.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
 import { ACCEPTED, addon, register, unregister } from './dispatch.ts';
 import { systemError } from './errors.ts';
 import { scopeOf } from './scope.ts';
+import { UvSystemSocket } from './sockets.ts';
 import { UvStream } from './stream.ts';
 
 const EADDRINUSE = -98;
@@ -41,6 +42,16 @@ export class UvListener implements RawListener, Target {
 
   fileno(): number {
     return this.#id < 0 || this.#closed ? -1 : addon().fileno(this.#id);
+  }
+
+  get system(): SystemSocket {
+    return new UvSystemSocket(this);
+  }
+
+  serve(): void {
+    const { address, backlog } = this.#target;
+    const errno = addon().listenerStart(this.#id, backlog);
+    if (errno < 0) throw systemError(errno, 'listen', address);
   }
 
   close(): void {
@@ -101,7 +112,8 @@ function isOneInet4(address: SocketAddress | null): boolean {
 }
 
 /** An id, or an error. */
-function listen({ address, socket, backlog, reusePort, ipv6Only }: ListenTarget): Id {
+function listen({ address, socket, serves, reusePort, ipv6Only, ...target }: ListenTarget): Id {
+  const backlog = serves ? target.backlog : 0;
   if (address === null) return addon().listenOn(socket as number, backlog);
   if (typeof address === 'string') return addon().unixListen(address, backlog);
   const [host, scope] = scopeOf(address);

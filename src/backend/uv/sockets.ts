@@ -1,6 +1,6 @@
 /** Sockets without buffers: the system's own calls (native/src/socket.c). */
 import type { SocketAddress } from '../../base/address.ts';
-import type { RawSocket, SocketTarget } from '../backend.ts';
+import type { RawSocket, SocketTarget, SystemOptions, SystemSocket } from '../backend.ts';
 import { addon } from './dispatch.ts';
 import { systemError } from './errors.ts';
 import { packed } from './inet.ts';
@@ -11,22 +11,72 @@ const EINPROGRESS = -115;
 const INT_BYTES = 4;
 const CLOSED = -1;
 
+/** The options of a descriptor, whoever has it. The system refuses every call for -1, that of a closed socket, with EBADF. */
+abstract class Options implements SystemOptions {
+  protected abstract get descriptor(): number;
+
+  getOption(level: number, option: number): number;
+  getOption(level: number, option: number, length: number): Buffer;
+  getOption(level: number, option: number, length?: number): Buffer | number {
+    const value = new Int32Array(length === undefined ? 1 : Math.ceil(length / INT_BYTES));
+    const bytes = Buffer.from(value.buffer, 0, length ?? INT_BYTES);
+    const used = addon().socketGetOption(this.descriptor, level, option, bytes);
+    if (used < 0) throw systemError(used, 'getsockopt');
+    return length === undefined ? (value[0] as number) : bytes.subarray(0, used);
+  }
+
+  setOption(level: number, option: number, value: number | Uint8Array): void {
+    const bytes = typeof value === 'number' ? new Uint8Array(Int32Array.of(value).buffer) : value;
+    const errno = addon().socketSetOption(this.descriptor, level, option, bytes);
+    if (errno < 0) throw systemError(errno, 'setsockopt');
+  }
+}
+
+/** The socket of a transport or a server. */
+export class UvSystemSocket extends Options implements SystemSocket {
+  readonly #owner: { fileno(): number };
+
+  constructor(owner: { fileno(): number }) {
+    super();
+    this.#owner = owner;
+  }
+
+  protected override get descriptor(): number {
+    return this.#owner.fileno();
+  }
+
+  duplicate(): RawSocket {
+    const fd = addon().socketDuplicate(this.descriptor);
+    if (fd < 0) throw systemError(fd, 'dup');
+    try {
+      return adoptSocket(fd);
+    } catch (error) {
+      addon().closeFd(fd);
+      throw error;
+    }
+  }
+}
+
 export function openSocket({ family, type, proto, fileno }: SocketTarget): RawSocket {
   if (fileno === null) {
     const fd = addon().socketOpen(family, type, proto);
     if (fd < 0) throw systemError(fd, 'socket');
     return new UvSocket(fd, family, type, proto);
   }
-  const facts = addon().socketAdopt(fileno);
+  return adoptSocket(fileno);
+}
+
+function adoptSocket(fd: number): RawSocket {
+  const facts = addon().socketAdopt(fd);
   if (typeof facts === 'number') throw systemError(facts, 'getsockopt');
-  return new UvSocket(fileno, ...facts);
+  return new UvSocket(fd, ...facts);
 }
 
 /**
  * Facts. The system refuses every call for a descriptor of -1 with EBADF: what a closed socket should answer. Linux tells how a connect
  * has gone to whoever asks for it again; asked for SO_ERROR it tells too, but takes the socket for one that still connects.
  */
-class UvSocket implements RawSocket {
+class UvSocket extends Options implements RawSocket {
   readonly family: number;
   readonly type: number;
   readonly proto: number;
@@ -36,6 +86,7 @@ class UvSocket implements RawSocket {
   #lastToPacked: Uint8Array | string | null = null;
 
   constructor(fd: number, family: number, type: number, proto: number) {
+    super();
     this.#fd = fd;
     this.family = family;
     this.type = type;
@@ -43,6 +94,10 @@ class UvSocket implements RawSocket {
   }
 
   get fd(): number {
+    return this.#fd;
+  }
+
+  protected override get descriptor(): number {
     return this.#fd;
   }
 
@@ -126,22 +181,6 @@ class UvSocket implements RawSocket {
     const name = addon().socketPeer(this.#fd);
     if (typeof name === 'number') throw systemError(name, 'getpeername');
     return name as SocketAddress | null;
-  }
-
-  getOption(level: number, option: number): number;
-  getOption(level: number, option: number, length: number): Buffer;
-  getOption(level: number, option: number, length?: number): Buffer | number {
-    const value = new Int32Array(length === undefined ? 1 : Math.ceil(length / INT_BYTES));
-    const bytes = Buffer.from(value.buffer, 0, length ?? INT_BYTES);
-    const used = addon().socketGetOption(this.#fd, level, option, bytes);
-    if (used < 0) throw systemError(used, 'getsockopt');
-    return length === undefined ? (value[0] as number) : bytes.subarray(0, used);
-  }
-
-  setOption(level: number, option: number, value: number | Uint8Array): void {
-    const bytes = typeof value === 'number' ? new Uint8Array(Int32Array.of(value).buffer) : value;
-    const errno = addon().socketSetOption(this.#fd, level, option, bytes);
-    if (errno < 0) throw systemError(errno, 'setsockopt');
   }
 
   detach(): number {

@@ -3,7 +3,7 @@
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
 import { hostNextTick } from '../../base/host.ts';
-import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
+import type { RawStream, SocketControl, StreamEvents, StreamInfo, SystemSocket } from '../backend.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
 import {
@@ -20,6 +20,7 @@ import {
 } from './dispatch.ts';
 import { systemError } from './errors.ts';
 import { hostOf } from './inet.ts';
+import { UvSystemSocket } from './sockets.ts';
 import type { NextCall } from './unsent.ts';
 import { Unsent } from './unsent.ts';
 
@@ -138,6 +139,10 @@ export class UvStream implements RawStream, SocketControl, Target {
   // An id is used again after some thousand others: who asks when it is over must not be told of another's socket.
   fileno(): number {
     return this.#ending ? -1 : addon().fileno(this.id);
+  }
+
+  get system(): SystemSocket {
+    return new UvSystemSocket(this);
   }
 
   setNoDelay(on: boolean): void {
