@@ -43,9 +43,9 @@ import type { ServerOptions } from './net/listen.ts';
 import { listen } from './net/listen.ts';
 import type { GetaddrinfoOptions } from './net/names.ts';
 import { getaddrinfo, getnameinfo } from './net/names.ts';
+import type { SendfileOptions, SendfileSource } from './net/open-file.ts';
 import { connectReadPipe, connectWritePipe } from './net/pipes.ts';
 import type { DatagramProtocol, StreamProtocol, SubprocessProtocol } from './net/protocol.ts';
-import type { SendfileOptions, SendfileSource } from './net/sendfile.ts';
 import { sendfile } from './net/sendfile.ts';
 import type { Server } from './net/server.ts';
 import {
@@ -58,6 +58,7 @@ import {
   sockSendall,
   sockSendto,
 } from './net/sock-calls.ts';
+import { sockSendfile } from './net/sock-sendfile.ts';
 import type { Socket } from './net/socket.ts';
 import type { PeerAddress } from './net/socket-address.ts';
 import type { StartTlsOptions } from './net/start-tls.ts';
@@ -602,20 +603,21 @@ export abstract class BaseEventLoop implements Loop {
    * transport and its buffer has room again.
    *
    * It reads a piece at a time (256 KiB) and heeds the transport's water marks, of which the protocol is told as by any other write;
-   * reading goes on. What is written meanwhile comes in between. The file ends where it ends when that is reached: one that shrinks is
-   * no error, one that grows is followed.
+   * reading goes on. Until all of it was written, writing anything else, `writeEof()` and `startTls()` are an `InvalidStateError`. The
+   * file ends where it ends when that is reached: one that shrinks is no error, one that grows is followed.
    *
    * @param transport one of gyre's, over which no other file is being sent
    * @param file its path, or a `FileHandle`, which stays open and whose position is not moved
-   * @param options `offset` and `count` in bytes; beyond the end there is nothing to send
+   * @param options `offset` and `count` in bytes; beyond the end there is nothing to send. `fallback: false` rejects, as in asyncio, what
+   *   no system call does
    * @returns the bytes that were sent
    * @throws TypeError, RangeError at the call, also for a transport of another loop, `InvalidStateError` when a file is being sent over
-   *   it; as rejection the system's error (`ENOENT`, `EISDIR`), the connection's when it is lost in the middle (`ECONNRESET`), and
+   *   it, or TLS is; as rejection {@link SendfileNotAvailableError} without `fallback`, the system's error (`ENOENT`, `EISDIR`), the connection's when it is lost in the middle (`ECONNRESET`), and
    *   LoopError `ERR_TRANSPORT_CLOSED` when the transport was closed
    *
    * **Cancellation** closes the file. What was written already still leaves, and the connection can be used.
    *
-   * **Backends** none has a system call for it. The simulated loop has no files: `ERR_UNSUPPORTED`.
+   * **Backends** none has a system call for it: that is {@link sockSendfile}. The simulated loop has no files: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1222,6 +1224,53 @@ export abstract class BaseEventLoop implements Loop {
   sockSendall(sock: Socket, data: string | Uint8Array, options: SignalOptions = {}): Future<void> {
     this._checkOpen();
     return sockSendall(this, sock, data, options);
+  }
+
+  /**
+   * Sends a file, or a part of it, over a connected socket: by the system's own call, which copies nothing through this process.
+   *
+   * It sends a piece at a time (256 KiB). Reading a file that is not in memory yet holds the loop for as long as the disk takes;
+   * `fallback` reads it by a thread. The file ends where it ends when that is reached.
+   *
+   * @param sock of this loop, of type `SOCK_STREAM`; only one call at a time may wait to write to it
+   * @param file its path, or a `FileHandle`, which stays open and whose position is not moved
+   * @param options `offset` and `count` in bytes; `fallback`: whether a file that the system cannot send so (one of /proc) is read and sent
+   *   piece by piece (default) or rejected; `signal`
+   * @returns the bytes that were sent
+   * @throws TypeError, RangeError, LoopError at the call; as rejection {@link SendfileNotAvailableError} where the system cannot and
+   *   `fallback` is false, the error of the file (`ENOENT`, `EISDIR`) and that of the socket as in {@link sockSendall}
+   *
+   * **Cancellation** ends it where it is: how much was sent is not known, and the socket is best closed then.
+   *
+   * **Backends** as {@link sockRecv}.
+   *
+   * @example
+   * ```ts
+   * import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+   * import { once } from 'node:events';
+   * import { createServer } from 'node:net';
+   * import { tmpdir } from 'node:os';
+   * import { join } from 'node:path';
+   * import { getRunningLoop, run, Socket, UvEventLoop } from 'gyre';
+   *
+   * const directory = await mkdtemp(join(tmpdir(), 'gyre-'));
+   * await writeFile(join(directory, 'file'), '0123456789');
+   * const server = createServer((socket) => socket.resume()).listen(0, '127.0.0.1');
+   * await once(server, 'listening');
+   * const { port } = server.address() as { port: number };
+   * await run(async () => {
+   *   const loop = getRunningLoop();
+   *   using socket = new Socket();
+   *   await loop.sockConnect(socket, ['127.0.0.1', port]);
+   *   console.log(await loop.sockSendfile(socket, join(directory, 'file'), { offset: 4 })); // 6
+   * }, { loopFactory: () => new UvEventLoop() });
+   * server.close();
+   * await rm(directory, { recursive: true });
+   * ```
+   */
+  sockSendfile(sock: Socket, file: SendfileSource, options: SendfileOptions = {}): Future<number> {
+    this._checkOpen();
+    return sockSendfile(this, sock, file, options);
   }
 
   /**

@@ -54,6 +54,7 @@ export {
   QueueEmpty,
   QueueFull,
   QueueShutDown,
+  SendfileNotAvailableError,
   TimeoutError,
 } from './base/errors.ts';
 
@@ -102,6 +103,7 @@ export type { ConnectionOptions } from './net/connect.ts';
 export type { DatagramOptions } from './net/datagram.ts';
 export type { ServerOptions } from './net/listen.ts';
 export type { GetaddrinfoOptions } from './net/names.ts';
+export type { SendfileOptions, SendfileSource } from './net/open-file.ts';
 export type { StreamProtocol } from './net/protocol.ts';
 export {
   BaseProtocol,
@@ -110,7 +112,6 @@ export {
   Protocol,
   SubprocessProtocol,
 } from './net/protocol.ts';
-export type { SendfileOptions, SendfileSource } from './net/sendfile.ts';
 export type { ServerAddress } from './net/server.ts';
 export { AbstractServer, Server } from './net/server.ts';
 export type { SocketOptions } from './net/socket.ts';

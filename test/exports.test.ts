@@ -87,6 +87,7 @@ const expected: Record<string, Names> = {
       'SO_SNDBUF',
       'STDOUT',
       'Semaphore',
+      'SendfileNotAvailableError',
       'Server',
       'Socket',
       'StreamReader',

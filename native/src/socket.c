@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -135,7 +136,6 @@ static napi_value gyre_socket_adopt(napi_env napi, napi_callback_info info) {
   return gyre__own(args.env, fd) ? facts : gyre__int(&args, UV_ENOMEM);
 }
 
-/* socketRelease(fd): somebody else's from now on, to close too. */
 /* socketDuplicate(fd): another descriptor of the same socket, which is JavaScript's. */
 static napi_value gyre_socket_duplicate(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -145,6 +145,7 @@ static napi_value gyre_socket_duplicate(napi_env napi, napi_callback_info info) 
   return gyre__int(&args, UV_ENOMEM);
 }
 
+/* socketRelease(fd): somebody else's from now on, to close too. */
 static napi_value gyre_socket_release(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre__disown(args.env, gyre__arg_fd(&args, 0));
@@ -311,6 +312,21 @@ static napi_value gyre_socket_send_to(napi_env napi, napi_callback_info info) {
   return gyre__result(&args, sent);
 }
 
+/* socketSendFile(fd, file, offset, count): bytes of an open file. Reading one that is not in memory yet takes its time. */
+static napi_value gyre_socket_send_file(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  int fd = gyre__arg_fd(&args, 0);
+  int file = gyre__arg_fd(&args, 1);
+  off_t offset = (off_t)gyre__arg_size(&args, 2);
+  size_t count = gyre__arg_size(&args, 3);
+  if (args.failed) return gyre__int(&args, UV_EBADF);
+  ssize_t sent;
+  do {
+    sent = sendfile(fd, file, &offset, count);
+  } while (sent < 0 && errno == EINTR);
+  return gyre__result(&args, sent);
+}
+
 /* --- options --- */
 
 /* socketGetOption(fd, level, option, bytes): fills the bytes; how many there are. */
@@ -340,6 +356,7 @@ static napi_value gyre_socket_set_option(napi_env napi, napi_callback_info info)
 const gyre_export_t gyre_socket_exports[] = {
     {"socketOpen", gyre_socket_open},
     {"socketAdopt", gyre_socket_adopt},
+    {"socketDuplicate", gyre_socket_duplicate},
     {"socketRelease", gyre_socket_release},
     {"socketName", gyre_socket_name},
     {"socketPeer", gyre_socket_peer},
@@ -353,8 +370,8 @@ const gyre_export_t gyre_socket_exports[] = {
     {"socketRecvFrom", gyre_socket_recv_from},
     {"socketSend", gyre_socket_send},
     {"socketSendTo", gyre_socket_send_to},
+    {"socketSendFile", gyre_socket_send_file},
     {"socketGetOption", gyre_socket_get_option},
     {"socketSetOption", gyre_socket_set_option},
     {NULL, NULL},
-    {"socketDuplicate", gyre_socket_duplicate},
 };

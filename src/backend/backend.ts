@@ -486,6 +486,8 @@ export interface RawSocket extends SystemOptions {
   /** Sends from `offset` on, and answers how much. */
   send(data: Uint8Array, offset: number): number | null;
   sendTo(data: Uint8Array, address: SocketAddress): number | null;
+  /** Sends a part of an open file, and answers how much: 0 at its end. */
+  sendFile(file: number, offset: number, count: number): number | null;
   shutdown(how: number): void;
   sockname(): SocketAddress | null;
   peername(): SocketAddress | null;

@@ -63,6 +63,12 @@ export class InvalidStateError extends Error {
   readonly code = 'ERR_INVALID_STATE';
 }
 
+/** No system call sends this file to this socket, and reading and sending it piece by piece was not allowed. */
+export class SendfileNotAvailableError extends Error {
+  override readonly name: string = 'SendfileNotAvailableError';
+  readonly code = 'ERR_SENDFILE_NOT_AVAILABLE';
+}
+
 /** The stream ended before the number of bytes (or the separator) asked for had come. */
 export class IncompleteReadError extends Error {
   override readonly name: string = 'IncompleteReadError';

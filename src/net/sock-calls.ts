@@ -26,7 +26,7 @@ import type { Direction, Watch, Watcher } from './watchers.ts';
 import { watch, watchOf } from './watchers.ts';
 
 /** What a call answers that has to wait. */
-const WAIT: unique symbol = Symbol('wait');
+export const WAIT: unique symbol = Symbol('wait');
 
 /** One try. Throws the system's error. */
 type Attempt<T> = (raw: RawSocket) => T | typeof WAIT;
@@ -175,7 +175,7 @@ function connect(loop: Loop, sock: Socket, address: SocketAddress, options: Sign
 
 // --- checks ---
 
-function checkSocket(loop: Loop, sock: unknown): void {
+export function checkSocket(loop: Loop, sock: unknown): void {
   checkSupports(loop, 'sockets');
   if (!(sock instanceof Socket)) throw invalidArgType('sock', sock, 'a Socket');
   if (sock._loop !== loop) throw outOfRange('sock', sock, 'of this loop, not of another one');
@@ -207,7 +207,7 @@ function checkFree(sock: Socket, direction: Direction): void {
  *
  * @param what in words, for the leak report: `a socket` follows
  */
-function call<T>(
+export function call<T>(
   loop: Loop,
   sock: Socket,
   direction: Direction,

@@ -100,6 +100,9 @@ export function checkUpgradable(loop: Loop, transport: unknown): void {
   if (transport.isClosing()) {
     throw new LoopError('ERR_TRANSPORT_CLOSED', 'startTls(): this connection is closed');
   }
+  if (transport instanceof StreamTransport && transport._sendsFile) {
+    throw new InvalidStateError('startTls(): a file is being sent over this transport');
+  }
   if (transport.getProtocol() instanceof TlsStream) {
     throw new InvalidStateError(
       'startTls(): this connection is encrypted already, or about to be: use the transport that was answered',

@@ -7,7 +7,7 @@
  */
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend/backend.ts';
 import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
-import { LoopError } from '../base/errors.ts';
+import { InvalidStateError, LoopError } from '../base/errors.ts';
 import { encodeText } from '../base/text.ts';
 import { checkData, checkString, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
@@ -65,6 +65,8 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   #lost: Future<void> | null = null;
   /** Of one who waits until there is room to write. */
   #room: Future<void> | null = null;
+  /** `sendfile()` alone may write, for as long as it sends. @internal */
+  _sendsFile: boolean = false;
   #birth: Birth | null = null;
 
   /** @param context in which the protocol is called: captured without a task, see loop/context.ts */
@@ -280,7 +282,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
   write(data: string | Uint8Array): void {
     const chunk = typeof data === 'string' ? encodeText(data) : data;
     if (!(chunk instanceof Uint8Array)) checkData('data', data);
-    if (!mayWrite(this.#state)) {
+    if (!mayWrite(this.#state) || this._sendsFile) {
       this.#refuseWrite('write');
       return;
     }
@@ -298,7 +300,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
       checkData('list', data);
       if (data.length > 0) chunks.push(typeof data === 'string' ? encodeText(data) : data);
     }
-    if (!mayWrite(this.#state)) {
+    if (!mayWrite(this.#state) || this._sendsFile) {
       this.#refuseWrite('writelines');
       return;
     }
@@ -318,7 +320,9 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
         'writeEof(): this kind of connection ends in both directions at once: close() it',
       );
     }
-    if (mayWrite(this.#state)) this.#advance('writeEof');
+    if (!mayWrite(this.#state)) return;
+    if (this._sendsFile) throw sendingFile('writeEof');
+    this.#advance('writeEof');
   }
 
   setWriteBufferLimits(limits?: WriteBufferLimits): void {
@@ -342,6 +346,13 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     const room = this.#room;
     this.#tellRoom();
     return room;
+  }
+
+  /** Writes a part of the file. @internal */
+  _writeFile(piece: Uint8Array): void {
+    if (!mayWrite(this.#state)) return;
+    this.#queue.push(piece);
+    this.#written();
   }
 
   onWritten(): void {
@@ -479,6 +490,7 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     if (this.#state === 'eofSent') {
       throw new LoopError('ERR_TRANSPORT_CLOSED', `${method}(): the writing side was ended by writeEof()`);
     }
+    if (mayWrite(this.#state)) throw sendingFile(method);
     if (++this.#lostWrites === LOST_WRITES_BEFORE_WARNING) {
       process.emitWarning(
         `${method}() was called ${this.#lostWrites} times on a connection that is closed: data is dropped`,
@@ -534,4 +546,9 @@ export class StreamTransport extends Transport implements StreamEvents, Flushabl
     this.#fault ??= error instanceof Error ? error : new Error('the protocol threw', { cause: error });
     this.#abort();
   }
+}
+
+/** Its bytes would stand in the middle of the file. */
+function sendingFile(method: string): Error {
+  return new InvalidStateError(`${method}(): a file is being sent over this transport`);
 }

@@ -38,6 +38,7 @@ const CALLS: Record<string, (loop: BaseEventLoop) => unknown> = {
   sockRecvfrom: (loop) => loop.sockRecvfrom({} as Socket, 1),
   sockRecvfromInto: (loop) => loop.sockRecvfromInto({} as Socket, new Uint8Array(1)),
   sockSendall: (loop) => loop.sockSendall({} as Socket, 'data'),
+  sockSendfile: (loop) => loop.sockSendfile({} as Socket, '/dev/null'),
   sockSendto: (loop) => loop.sockSendto({} as Socket, 'data', ['127.0.0.1', 1]),
   sockConnect: (loop) => loop.sockConnect({} as Socket, ['127.0.0.1', 1]),
   sockAccept: (loop) => loop.sockAccept({} as Socket),

@@ -135,6 +135,7 @@ export const BEYOND: readonly Section[] = [
       ['sock_recv()', 'loop.sockRecv()'],
       ['sock_recv_into()', 'loop.sockRecvInto()'],
       ['sock_sendall()', 'loop.sockSendall()'],
+      ['sock_sendfile()', 'loop.sockSendfile()'],
       ['sock_sendto()', 'loop.sockSendto()'],
       ['sock_recvfrom()', 'loop.sockRecvfrom()'],
       ['sock_recvfrom_into()', 'loop.sockRecvfromInto()'],

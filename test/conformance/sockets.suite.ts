@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { AF_INET, SOCK_DGRAM, Socket } from '../../src/index.ts';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AF_INET, SendfileNotAvailableError, SOCK_DGRAM, Socket } from '../../src/index.ts';
 import { addressOf, connectedSockets, listening } from '../helpers/descriptors.ts';
+import { inDirectory } from '../helpers/unix-pairs.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
@@ -52,6 +55,50 @@ export function socketsSuite(target: Target): void {
           assert.equal(received, 3_000_000);
           await sending;
           near.close();
+        });
+      });
+
+      test('sock_sendfile() sends a file, or count bytes of it from an offset, and answers how many', async ({
+        loop,
+      }) => {
+        await loop.runUntilComplete(() =>
+          inDirectory(async (directory) => {
+            const [near, far] = await connectedSockets(loop);
+            const path = join(directory, 'file');
+            writeFileSync(path, '0123456789');
+            assert.equal(await loop.sockSendfile(near, path), 10);
+            assert.equal(await loop.sockSendfile(near, path, { offset: 8, fallback: false }), 2);
+            assert.equal(await loop.sockSendfile(near, path, { offset: 2, count: 3 }), 3);
+            assert.equal(await loop.sockSendfile(near, path, { offset: 20 }), 0);
+            near.close();
+            let received = '';
+            for (
+              let data = await loop.sockRecv(far, 100);
+              data.length > 0;
+              data = await loop.sockRecv(far, 100)
+            ) {
+              received += data.toString();
+            }
+            assert.equal(received, '012345678989234');
+            far.close();
+          }),
+        );
+      });
+
+      test('sock_sendfile() sends what the system cannot send by itself piece by piece, unless fallback is false', async ({
+        loop,
+      }) => {
+        await loop.runUntilComplete(async () => {
+          const [near, far] = await connectedSockets(loop);
+          await assert.rejects(
+            async () => loop.sockSendfile(near, '/proc/self/status', { count: 10, fallback: false }),
+            (error) =>
+              error instanceof SendfileNotAvailableError && error.code === 'ERR_SENDFILE_NOT_AVAILABLE',
+          );
+          assert.equal(await loop.sockSendfile(near, '/proc/self/status', { count: 10 }), 10);
+          assert.match(String(await loop.sockRecv(far, 100)), /^Name:/);
+          near.close();
+          far.close();
         });
       });
 

@@ -298,7 +298,7 @@ describe('a file', () => {
   );
 
   test(
-    'does not disturb what is read or written meanwhile',
+    'does not disturb what is read meanwhile',
     withFile(8 << 20, async (loop, path) => {
       const { near, far } = await recorders(loop);
       far.transport.pauseReading();
@@ -306,13 +306,12 @@ describe('a file', () => {
       await near.untilTold('pause');
       far.transport.write('question');
       await near.untilReceived(8);
-      near.transport.write('x');
       const other = new Recorder();
       near.transport.setProtocol(other);
       far.transport.resumeReading();
       await sending;
       assert.equal(other.log.at(-1), 'resume');
-      await far.untilReceived((8 << 20) + 1);
+      await far.untilReceived(8 << 20);
       far.transport.write('more');
       await other.untilReceived(4);
       far.transport.close();
@@ -409,9 +408,24 @@ describe('a file that cannot be sent', () => {
       }
       assert.throws(() => call(near.transport, path, { count: '1' }), type('options.count'));
       assert.throws(() => call(near.transport, path, { offset: null }), type('options.offset'));
-      assert.throws(() => call(near.transport, path, { fallback: true }), type('options.fallback'));
+      assert.throws(() => call(near.transport, path, { fallback: 1 }), type('options.fallback'));
+      assert.throws(() => call(near.transport, path, { fallBack: true }), type('options.fallBack'));
       assert.throws(() => call(near.transport, path, { signal: 1 }), type('options.signal'));
       await end(near, far);
+    }),
+  );
+
+  test(
+    'without fallback: no system call writes to a transport',
+    withFile(10, async (loop, path) => {
+      const { near, far } = await recorders(loop);
+      await assert.rejects(loop.sendfile(near.transport, path, { fallback: false }), {
+        name: 'SendfileNotAvailableError',
+        code: 'ERR_SENDFILE_NOT_AVAILABLE',
+      });
+      assert.equal(await loop.sendfile(near.transport, path, { fallback: true }), 10);
+      await end(near, far);
+      assert.equal(far.received, 10);
     }),
   );
 
@@ -421,6 +435,71 @@ describe('a file that cannot be sent', () => {
     assert.throws(() => loop.sendfile(sink as unknown as Transport, 'x'), { code: 'ERR_UNSUPPORTED' });
     loop.close();
   });
+
+  test(
+    'is whole: until all of it was written, nothing else may be, not even the end, nor may TLS begin',
+    withFile(8 << 20, async (loop, path, content) => {
+      const { near, far } = await recorders(loop);
+      const { transport } = near;
+      far.transport.pauseReading();
+      const refused = {
+        name: 'InvalidStateError',
+        code: 'ERR_INVALID_STATE',
+        message: /a file is being sent/,
+      };
+      const others = [
+        () => transport.write('in the middle'),
+        () => transport.writelines(['in', 'the', 'middle']),
+        () => transport.writeEof(),
+        () => loop.sendfile(transport, path),
+        () => loop.startTls(transport, new Recorder(), clientTls(), { serverHostname: 'localhost' }),
+      ];
+      transport.write('before ');
+      const sending = loop.sendfile(transport, path);
+      for (const other of others) assert.throws(other, refused);
+      await near.untilTold('pause');
+      for (const other of others) assert.throws(other, refused);
+      far.transport.resumeReading();
+      await sending;
+      transport.write(' after');
+      transport.writeEof();
+      await Promise.all([near.untilLost(), far.untilLost()]);
+      const all = Buffer.concat(far.chunks);
+      assert.ok(all.equals(Buffer.concat([Buffer.from('before '), content, Buffer.from(' after')])));
+    }),
+  );
+
+  test(
+    'cannot be sent beneath TLS',
+    withFile(1000, async (loop, path) => {
+      const { near, far } = await recorders(loop);
+      const upgrading = loop.startTls(far.transport, far, serverTls(), { serverSide: true });
+      const upper = await loop.startTls(near.transport, near, clientTls(), { serverHostname: 'localhost' });
+      await upgrading;
+      assert.throws(() => loop.sendfile(near.transport, path), {
+        name: 'InvalidStateError',
+        message: /the transport that startTls\(\) answered/,
+      });
+      assert.equal(await loop.sendfile(upper, path), 1000);
+      upper.abort();
+      await Promise.all([near.untilLost(), far.untilLost()]);
+    }),
+  );
+
+  test(
+    'that was cancelled or has failed leaves the transport to others',
+    withFile(1000, async (loop, path) => {
+      const { near, far } = await recorders(loop);
+      await assert.rejects(loop.sendfile(near.transport, `${path}.none`), { code: 'ENOENT' });
+      near.transport.write('one ');
+      const sending = loop.sendfile(near.transport, path);
+      sending.cancel();
+      await assert.rejects(sending, CancelledError);
+      near.transport.write('two');
+      await far.untilReceived(7);
+      await end(near, far);
+    }),
+  );
 
   test(
     'while another one is being sent over the same transport; over another one it can',

@@ -154,6 +154,8 @@ export interface Addon {
   socketRecvFrom(fd: number, bytes: Uint8Array, length: number): [received: number, NativeAddress] | number;
   socketSend(fd: number, bytes: Uint8Array, offset: number): number;
   socketSendTo(fd: number, bytes: Uint8Array, address: Uint8Array | string): number;
+  /** From an open file, whose position is not moved. */
+  socketSendFile(fd: number, file: number, offset: number, count: number): number;
   socketGetOption(fd: number, level: number, option: number, bytes: Uint8Array): number;
   socketSetOption(fd: number, level: number, option: number, bytes: Uint8Array): number;
 }

@@ -166,6 +166,11 @@ class UvSocket extends Options implements RawSocket {
     return sent < 0 ? nothingYet(sent, 'sendto', address) : sent;
   }
 
+  sendFile(file: number, offset: number, count: number): number | null {
+    const sent = addon().socketSendFile(this.#fd, file, offset, count);
+    return sent < 0 ? nothingYet(sent, 'sendfile') : sent;
+  }
+
   shutdown(how: number): void {
     const errno = addon().socketShutdown(this.#fd, how);
     if (errno < 0) throw systemError(errno, 'shutdown');

@@ -112,6 +112,7 @@ const SIGNATURES: Record<string, Kind[]> = {
   socketRecvFrom: ['fd', 'bytes', 'int'],
   socketSend: ['fd', 'bytes', 'int'],
   socketSendTo: ['fd', 'bytes', 'address'],
+  socketSendFile: ['fd', 'fd', 'int', 'int'],
   socketGetOption: ['fd', 'int', 'int', 'bytes'],
   socketSetOption: ['fd', 'int', 'int', 'bytes'],
 };
