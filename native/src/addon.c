@@ -1,5 +1,4 @@
 /* One state for each copy of gyre's JavaScript in each environment, its functions, and its end. */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -143,7 +142,8 @@ static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
   if (env == NULL) return nothing;
   env->napi = napi;
   env->set = -1;
-  env->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  env->spare_fd = -1;
+  gyre__spare_regain(env);
   bool made = napi_get_uv_event_loop(napi, &env->loop) == napi_ok && gyre__remember(env, argv[0], argv[1], argv[2]) &&
               napi_create_object(napi, &object) == napi_ok && gyre__define_all(env, object) &&
               gyre__share(env, object, "events", napi_int32_array, (size_t)GYRE_EVENTS * GYRE_EVENT_WORDS * sizeof(int32_t),

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "gyre.h"
 
@@ -18,4 +19,15 @@ int gyre__never_block(int fd) {
 void gyre__reset_at_close(int fd) {
   struct linger none = {.l_onoff = 1, .l_linger = 0};
   (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
+bool gyre__spare_lend(gyre_env_t* env) {
+  if (env->spare_fd < 0) return false;
+  close(env->spare_fd);
+  env->spare_fd = -1;
+  return true;
+}
+
+void gyre__spare_regain(gyre_env_t* env) {
+  if (env->spare_fd < 0) env->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }

@@ -162,7 +162,7 @@ struct gyre_env_s {
   int set;
   gyre_ready_t* ready; /* handles of the set that wait for their turn */
   int reads_a_turn;
-  int spare_fd; /* given up for a moment where there are no others, to turn a client away */
+  int spare_fd; /* lent for a moment where there are no others, to turn a client away; -1: it is lost */
   int32_t* events;
   uint32_t event_count;
   /* reads */
@@ -321,6 +321,10 @@ int gyre__set(int fd, int level, int option, int value);
 int gyre__never_block(int fd);
 /* A connected TCP socket ends by RST as soon as it is closed. */
 void gyre__reset_at_close(int fd);
+/* Gives the spare descriptor up, so that one is free; false: it is lost. Other threads may be quicker to take it. */
+bool gyre__spare_lend(gyre_env_t* env);
+/* Opens the spare descriptor, if it is not open and one is free. */
+void gyre__spare_regain(gyre_env_t* env);
 
 /* file.c */
 /* These two: how many bytes, or -1 and errno. They never wait. */

@@ -74,11 +74,13 @@ void gyre__handle_free(gyre_handle_t* handle) {
 }
 
 void gyre__handle_close(gyre_handle_t* handle) {
+  gyre_env_t* env = handle->env;
   int fd = handle->fd;
   /* Of a descriptor that somebody else has a copy of, the set would go on telling. */
   gyre__watch(handle, 0);
   gyre__handle_free(handle);
   if (fd >= 0) close(fd);
+  gyre__spare_regain(env);
 }
 
 static napi_value gyre_close(napi_env napi, napi_callback_info info) {

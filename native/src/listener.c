@@ -1,6 +1,10 @@
-/* Listening sockets: each accepted connection is a GYRE_ACCEPTED. */
+/*
+ * Listening sockets: each accepted connection is a GYRE_ACCEPTED.
+ *
+ * Once the system refuses to accept, the listener leaves the set until JavaScript calls acceptStart(): the kernel would tell of a waiting
+ * client, or of a listener that somebody has shut down, in every poll phase.
+ */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -10,8 +14,12 @@
 
 #include "gyre.h"
 
-/* Connections in a row, before others have their turn. */
-enum { GYRE_MOST_ACCEPTS = 64 };
+enum {
+  /* Connections in a row, before others have their turn. */
+  GYRE_MOST_ACCEPTS = 64,
+  /* Clients that are turned away at once, as many as wait with most backlogs. */
+  GYRE_MOST_TURNED_AWAY = 1024,
+};
 
 _Static_assert((int)GYRE_MOST_ACCEPTS <= (int)GYRE_TURN_EVENTS, "a turn has room for all that it accepts");
 
@@ -38,48 +46,61 @@ static void gyre__turn_away(int fd) {
   close(fd);
 }
 
-/* No descriptor is left: whoever waits would wait for ever, and the loop would go round and round. */
+/*
+ * No descriptor is left: the clients that wait are better told than left to wait. Another thread may take the spare while it is lent; then
+ * the others wait until there is one again.
+ */
 static void gyre__turn_all_away(gyre_listener_t* listener) {
   gyre_env_t* env = listener->handle.env;
-  if (env->spare_fd < 0) return;
   struct sockaddr_in peer;
-  for (int left = GYRE_MOST_ACCEPTS; left > 0; left--) {
-    close(env->spare_fd);
+  for (int left = GYRE_MOST_TURNED_AWAY; left > 0 && gyre__spare_lend(env); left--) {
     int fd = gyre__accept(listener->handle.fd, &peer);
     if (fd >= 0) gyre__turn_away(fd);
-    env->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || env->spare_fd < 0) return;
+    gyre__spare_regain(env);
+    if (fd < 0) return;
   }
+}
+
+static void gyre__accept_failed(gyre_listener_t* listener, int error) {
+  if (error == UV_EMFILE || error == UV_ENFILE) gyre__turn_all_away(listener);
+  gyre__watch(&listener->handle, 0);
+  gyre__event(listener->handle.env, listener->handle.id, GYRE_ACCEPTED, error, 0, 0);
 }
 
 /* Whether there may be another. */
 static bool gyre__accept_one(gyre_listener_t* listener) {
   gyre_env_t* env = listener->handle.env;
   struct sockaddr_in peer = {.sin_port = 0};
-  int result = gyre__accept(listener->handle.fd, &peer);
-  if (result == UV_EAGAIN) return false;
-  bool accepted = result >= 0;
-  if (accepted) {
-    gyre_stream_t* stream = gyre__stream_new(env, result, listener->family == AF_UNIX ? GYRE_UNIX : GYRE_TCP);
-    if (stream == NULL) gyre__turn_away(result);
-    result = stream == NULL ? UV_ENOMEM : stream->handle.id;
-  } else if (result == UV_EMFILE || result == UV_ENFILE) {
-    gyre__turn_all_away(listener);
+  int fd = gyre__accept(listener->handle.fd, &peer);
+  if (fd == UV_EAGAIN) return false;
+  gyre_stream_t* stream = fd < 0 ? NULL : gyre__stream_new(env, fd, listener->family == AF_UNIX ? GYRE_UNIX : GYRE_TCP);
+  if (stream == NULL) {
+    if (fd >= 0) gyre__turn_away(fd);
+    gyre__accept_failed(listener, fd < 0 ? fd : UV_ENOMEM);
+    return false;
   }
   /* JavaScript prints it if anybody asks. */
-  bool is_ipv4 = accepted && listener->family == AF_INET;
-  gyre__event(env, listener->handle.id, GYRE_ACCEPTED, result, is_ipv4 ? (int32_t)peer.sin_addr.s_addr : 0,
+  bool is_ipv4 = listener->family == AF_INET;
+  gyre__event(env, listener->handle.id, GYRE_ACCEPTED, stream->handle.id, is_ipv4 ? (int32_t)peer.sin_addr.s_addr : 0,
               is_ipv4 ? ntohs(peer.sin_port) : 0);
-  return accepted;
+  return true;
 }
 
 static void gyre__on_listener(gyre_handle_t* handle, uint32_t events) {
   (void)events;
   /* A child that shares it may have made it block, and accept4() has no flag against that. */
   (void)gyre__never_block(handle->fd);
+  gyre__spare_regain(handle->env);
   for (int left = GYRE_MOST_ACCEPTS; left > 0; left--) {
     if (!gyre__accept_one((gyre_listener_t*)handle)) return;
   }
+}
+
+/* acceptStart(id): accepts again, after an error: 0, or another error. */
+static napi_value gyre_accept_start(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_LISTENER);
+  return gyre__int(&args, handle == NULL ? UV_EBADF : gyre__watch(handle, EPOLLIN));
 }
 
 /* --- listening --- */
@@ -184,5 +205,6 @@ const gyre_export_t gyre_listener_exports[] = {
     {"unixListen", gyre_unix_listen},
     {"listenOn", gyre_listen_on},
     {"listenerStart", gyre_listener_start},
+    {"acceptStart", gyre_accept_start},
     {NULL, NULL},
 };

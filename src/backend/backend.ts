@@ -264,7 +264,10 @@ export interface ListenEvents {
   onListening(): void;
   /** Before `serve()` connections come where the host cannot bind without listening: as many as the backlog has room for. */
   onConnection(stream: RawStream): void;
-  /** Could not listen (then it comes instead of `onListening`), or could not accept one connection. */
+  /**
+   * Could not listen (then it comes instead of `onListening`), or could not accept a connection. Then the listener accepts none until
+   * `acceptStart()`: what keeps one from being accepted keeps the next, too.
+   */
   onError(error: Error): void;
 }
 
@@ -275,6 +278,8 @@ export interface RawListener {
   readonly system?: SystemSocket;
   /** Begins to accept, where the target said that it does not at once. Throws the system's error. */
   serve(): void;
+  /** Accepts again, after `onError`. */
+  acceptStart(): void;
   /** Stops accepting. Accepted streams live on. */
   close(): void;
 }

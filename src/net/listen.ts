@@ -243,7 +243,7 @@ function openListener(
           onListening: () => request.succeed(listener),
           onConnection: (stream) => server._accept(stream),
           onError: (error) => {
-            if (request.done()) server._acceptFailed('a connection could not be accepted', error);
+            if (request.done()) server._cannotAccept(listener, error);
             else request.fail(error);
           },
         },

@@ -7,6 +7,7 @@ import type { Linked } from '../base/linked-list.ts';
 import { LinkedList } from '../base/linked-list.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { captureContext, runInLoop } from '../loop/context.ts';
+import type { TimerHandle } from '../loop/handle.ts';
 import { rememberAccepted, rememberOrigin } from '../loop/origins.ts';
 import type { Owned } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
@@ -32,6 +33,9 @@ export interface ServerAddress {
   family: 'IPv4' | 'IPv6';
   port: number;
 }
+
+/** Seconds, as in asyncio: a system that refuses to accept a connection is asked again so much later. */
+const ACCEPT_RETRY_SECONDS = 1;
 
 /** How a connection is ended: its transport, or the handshake that comes before it. */
 interface Ending {
@@ -80,6 +84,8 @@ export class Server extends AbstractServer implements Owned {
   readonly #listeners: RawListener[] = [];
   /** Accepted by the host, but it did not serve yet or its loop did not run: they wait for their protocol. */
   readonly #accepted: RawStream[] = [];
+  /** Of the listeners that have stopped to accept. */
+  readonly #retries: Set<TimerHandle> = new Set();
   /** Where it listens, or did: what it has accepted is named so. */
   #addresses: string = '';
   #state: 'new' | 'starting' | 'bound' | 'serving' | 'closed' = 'new';
@@ -316,6 +322,23 @@ export class Server extends AbstractServer implements Owned {
     this._acceptFailed('a TLS handshake failed: the connection is aborted', exception);
   }
 
+  /**
+   * The system has refused to accept a connection. Asked again at once it would refuse without end, and each time that would be reported.
+   *
+   * @internal
+   */
+  _cannotAccept(listener: RawListener, error: Error): void {
+    const when = this.#loop.time() + ACCEPT_RETRY_SECONDS;
+    const retry = this.#loop._scheduler.callAt(when, () => this.#retry(retry, listener), []);
+    this.#retries.add(retry);
+    this._acceptFailed('a connection could not be accepted; the server tries again in a second', error);
+  }
+
+  #retry(timer: TimerHandle, listener: RawListener): void {
+    this.#retries.delete(timer);
+    listener.acceptStart();
+  }
+
   /** @internal */
   _acceptFailed(message: string, exception: unknown): void {
     this.#loop.callExceptionHandler({ message, exception, server: this });
@@ -348,6 +371,8 @@ export class Server extends AbstractServer implements Owned {
   #stopListening(): void {
     this.#isBound = false;
     for (const listener of this.#listeners.splice(0)) listener.close();
+    for (const retry of this.#retries) retry.cancel();
+    this.#retries.clear();
     for (const stream of this.#accepted.splice(0)) stream.abort();
     this.#loop._owned.resources.delete(this);
   }

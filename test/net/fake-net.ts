@@ -6,7 +6,10 @@ import type {
   BackendFeatures,
   ConnectEvents,
   ConnectTarget,
+  ListenEvents,
+  ListenTarget,
   NameQuery,
+  RawListener,
   RawRequest,
   RawStream,
   ResolveQuery,
@@ -14,7 +17,7 @@ import type {
   StreamInfo,
 } from '../../src/backend/backend.ts';
 import { SimBackend } from '../../src/backend/sim/index.ts';
-import type { AddressInfo } from '../../src/base/address.ts';
+import type { AddressInfo, SocketAddress } from '../../src/base/address.ts';
 import { literalFamily } from '../../src/base/address.ts';
 import { AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM } from '../../src/base/constants.ts';
 import { checkLoopEmpty } from '../../src/entry/testing.ts';
@@ -107,9 +110,47 @@ export class FakeAttempt implements RawRequest {
   }
 }
 
+/** A listening socket, which accepts whom the test says. */
+export class FakeListener implements RawListener {
+  readonly #address: SocketAddress;
+  readonly #net: FakeNet;
+  readonly #events: ListenEvents;
+
+  constructor(net: FakeNet, { address }: ListenTarget, events: ListenEvents) {
+    this.#net = net;
+    this.#address = address as SocketAddress;
+    this.#events = events;
+  }
+
+  accept(): FakeStream {
+    const stream = new FakeStream();
+    this.#events.onConnection(stream);
+    return stream;
+  }
+
+  fail(code: string): void {
+    this.#events.onError(Object.assign(new Error(`accept ${code}`), { code, syscall: 'accept' }));
+  }
+
+  sockname(): SocketAddress {
+    return this.#address;
+  }
+  fileno(): number {
+    return -1;
+  }
+  serve(): void {}
+  acceptStart(): void {
+    this.#net.note(`accept ${this.#address[0]}`);
+  }
+  close(): void {
+    this.#net.note(`close ${this.#address[0]}`);
+  }
+}
+
 /** The network, as the test sees it. */
 export class FakeNet {
   readonly log: string[] = [];
+  readonly listeners: FakeListener[] = [];
   readonly queries: ResolveQuery[] = [];
   readonly attempts: FakeAttempt[] = [];
   /** Called as each attempt begins: decides it, by the loop's clock. */
@@ -175,6 +216,14 @@ class FakeNetBackend extends SimBackend {
     this.net.note(`connect ${attempt.host}`);
     this.net.onAttempt(attempt);
     return attempt;
+  }
+
+  override listen(...args: [ListenTarget, ListenEvents] | []): RawListener {
+    const [target, events] = args as [ListenTarget, ListenEvents];
+    const listener = new FakeListener(this.net, target, events);
+    this.net.listeners.push(listener);
+    setImmediate(() => events.onListening());
+    return listener;
   }
 }
 

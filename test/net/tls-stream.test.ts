@@ -69,7 +69,13 @@ class FakeTlsBackend extends SimBackend {
     const [, events] = args as [ListenTarget, ListenEvents];
     this.listening = events;
     setImmediate(() => events.onListening());
-    return { sockname: () => ['192.0.2.1', 443], fileno: () => -1, serve: () => {}, close: () => {} };
+    return {
+      sockname: () => ['192.0.2.1', 443],
+      fileno: () => -1,
+      serve: () => {},
+      acceptStart: () => {},
+      close: () => {},
+    };
   }
 
   override tlsContext(): TlsContext {

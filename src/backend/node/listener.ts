@@ -6,16 +6,19 @@ import type { SocketAddress } from '../../base/address.ts';
 import { hostNextTick } from '../../base/host.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
+import type { WatchedListener } from './accept-watch.ts';
+import { unwatchAccepts, watchAccepts } from './accept-watch.ts';
 import { share, unshare } from './non-blocking.ts';
 import { deniedNetwork } from './permission.ts';
-import { isSocket, NodeStream, toAddress } from './stream.ts';
+import { inodeOf, isSocket, NodeStream, toAddress } from './stream.ts';
 import { takeSocket } from './taken.ts';
 import { explainBind, isAbstract, removeStale, SocketFile } from './unix-path.ts';
 
 /** What is served already: each of its connections would get two protocols. */
 const taken: WeakSet<Server> = new WeakSet();
 
-export class NodeListener implements RawListener {
+export class NodeListener implements RawListener, WatchedListener {
+  readonly inode: number | null;
   readonly #server: Server;
   readonly #events: ListenEvents;
   #sockname: SocketAddress | null = null;
@@ -40,6 +43,7 @@ export class NodeListener implements RawListener {
     this.#most = server.maxConnections;
     // Node cannot bind without listening. So connections wait, as many as would wait in the kernel.
     if (!target.serves) server.maxConnections = target.backlog;
+    this.inode = typeof target.socket === 'number' ? inodeOf(target.socket) : null;
     server.on('connection', (socket: Socket) => this.#accept(socket, adopted !== null));
     if (adopted !== null || target.address === null) share(server);
     if (adopted !== null) {
@@ -63,8 +67,22 @@ export class NodeListener implements RawListener {
     this.#server.maxConnections = this.#most;
   }
 
+  /** libuv has not stopped. */
+  acceptStart(): void {}
+
+  cannotAccept(error: Error): void {
+    this.#events.onError(error);
+  }
+
+  wasShutDown(error: Error): void {
+    this.#server.close();
+    unwatchAccepts(this);
+    this.#events.onError(error);
+  }
+
   close(): void {
     this.#closed = true;
+    unwatchAccepts(this);
     this.#probe?.cancel();
     // It may listen anew.
     taken.delete(this.#server);
@@ -106,6 +124,7 @@ export class NodeListener implements RawListener {
 
   #bound(): void {
     this.#server.unref();
+    if (!this.#closed) watchAccepts(this);
     const address = this.#server.address() as NodeAddress | string | null;
     // Of a unix socket that was given as a descriptor Node does not know the name.
     if (address === null || typeof address === 'string') this.#sockname = address ?? '';

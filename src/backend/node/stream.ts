@@ -178,10 +178,16 @@ function open(fd: number): Socket {
 
 /** Whether a descriptor is open, and a socket. */
 export function isSocket(fd: number): boolean {
+  return inodeOf(fd) !== null;
+}
+
+/** Of a descriptor that is open, and a socket; else null. */
+export function inodeOf(fd: number): number | null {
   try {
-    return fstatSync(fd).isSocket();
+    const facts = fstatSync(fd);
+    return facts.isSocket() ? facts.ino : null;
   } catch {
-    return false;
+    return null;
   }
 }
 

@@ -66,6 +66,8 @@ export interface Addon {
   unixListen(path: string, backlog: number): Id;
   listenOn(fd: number, backlog: number): Id;
   listenerStart(id: Id, backlog: number): number;
+  /** An error of accepting has stopped the listener: it accepts again. */
+  acceptStart(id: Id): number;
 
   packAddress(host: string, port: number, scope: number): Uint8Array | number;
   unpackAddress(bytes: Uint8Array): NativeAddress;

@@ -54,6 +54,12 @@ export class UvListener implements RawListener, Target {
     if (errno < 0) throw systemError(errno, 'listen', address);
   }
 
+  acceptStart(): void {
+    if (this.#closed) return;
+    const errno = addon().acceptStart(this.#id);
+    if (errno < 0) hostNextTick(() => this.#cannotAccept(errno));
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -68,12 +74,16 @@ export class UvListener implements RawListener, Target {
   onEvent(kind: number, result: number, word: number, port: number): void {
     if (kind !== ACCEPTED) return;
     if (result < 0) {
-      this.#events.onError(systemError(result, 'accept'));
+      this.#cannotAccept(result);
       return;
     }
     const sockname = this.#reachedAt;
     const accepted = sockname === null ? null : { sockname, word, port };
     this.#events.onConnection(new UvStream(result, 'both', accepted));
+  }
+
+  #cannotAccept(errno: number): void {
+    if (!this.#closed) this.#events.onError(systemError(errno, 'accept'));
   }
 
   /** @param replaces whether the file of a server that is gone may be replaced */

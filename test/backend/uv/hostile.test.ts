@@ -69,6 +69,7 @@ const SIGNATURES: Record<string, Kind[]> = {
   unixListen: ['path', 'int'],
   listenOn: ['fd', 'int'],
   listenerStart: ['id', 'int'],
+  acceptStart: ['id'],
   packAddress: ['host', 'int', 'int'],
   unpackAddress: ['address'],
   datagram: ['int', 'address', 'address', 'bool', 'bool'],
