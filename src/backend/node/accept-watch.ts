@@ -12,6 +12,7 @@ import { closeSync, openSync, promises } from 'node:fs';
 import { createConnection } from 'node:net';
 import { constants, devNull } from 'node:os';
 import { performance } from 'node:perf_hooks';
+import { hostClearInterval, hostSetInterval } from '../../base/host.ts';
 
 export interface WatchedListener {
   /** Of a TCP socket that was given to us, so that it may have another owner; null: it has none. */
@@ -40,14 +41,14 @@ export function watchAccepts(listener: WatchedListener): void {
   if (listener.inode !== null) void noteShown(listener, listener.inode);
   if (timer !== null) return;
   lastLook = performance.eventLoopUtilization();
-  timer = setInterval(look, LOOK_EVERY_MS).unref();
+  timer = hostSetInterval(look, LOOK_EVERY_MS).unref();
   openSpare();
 }
 
 export function unwatchAccepts(listener: WatchedListener): void {
   watched.delete(listener);
   if (watched.size > 0 || timer === null) return;
-  clearInterval(timer);
+  hostClearInterval(timer);
   timer = null;
   if (spare !== null) closeSync(spare);
   spare = null;

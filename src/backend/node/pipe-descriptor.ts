@@ -25,7 +25,7 @@ export function flagsOf(fd: number): number | null {
 }
 
 /** The handle below a socket of Node's, as far as we need it. */
-interface TcpHandle {
+export interface DescriptorHandle {
   open(fd: number): number;
   close(): void;
 }
@@ -46,8 +46,10 @@ export function openWatched(fd: number, access: Access | null): Socket {
   return new Socket(options as ConstructorParameters<typeof Socket>[0]);
 }
 
-/** Null where the host has no such handles, or refuses. */
-function openAsTcp(fd: number): TcpHandle | null {
+/**
+ * A handle that has `fd`, which does not block from now on, and is closed with it. Null where the host has no such handles, or refuses.
+ */
+export function openAsTcp(fd: number): DescriptorHandle | null {
   const Tcp = tcpHandleClass();
   if (Tcp === null) return null;
   const handle = new Tcp(0);
@@ -57,13 +59,13 @@ function openAsTcp(fd: number): TcpHandle | null {
 }
 
 /** The class is not exported. A socket that is about to connect has one of it. */
-function tcpHandleClass(): (new (type: number) => TcpHandle) | null {
+function tcpHandleClass(): (new (type: number) => DescriptorHandle) | null {
   if (process.platform !== 'linux') return null;
   const socket = new Socket();
   // A name, and nobody who looks it up: nothing leaves this process.
   socket.connect({ host: 'localhost', port: 1, autoSelectFamily: false, lookup: () => {} });
-  const { _handle: handle } = socket as unknown as { _handle?: TcpHandle | null };
+  const { _handle: handle } = socket as unknown as { _handle?: DescriptorHandle | null };
   const Tcp = typeof handle?.open === 'function' ? handle.constructor : null;
   socket.destroy();
-  return Tcp as (new (type: number) => TcpHandle) | null;
+  return Tcp as (new (type: number) => DescriptorHandle) | null;
 }

@@ -1,22 +1,13 @@
 /** One direction of a pipe, FIFO, socket, terminal or character device: from a descriptor, a stream of Node's, or a FileHandle. */
 import type { promises, Stats } from 'node:fs';
-import {
-  closeSync,
-  constants,
-  createReadStream,
-  createWriteStream,
-  fstatSync,
-  openSync,
-  ReadStream,
-  statSync,
-  WriteStream,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, ReadStream, statSync, WriteStream } from 'node:fs';
 import { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { isatty, ReadStream as Terminal } from 'node:tty';
 import { InvalidStateError } from '../../base/errors.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream } from '../backend.ts';
+import { openDevice } from './device.ts';
 import { accessOf, openWatched } from './pipe-descriptor.ts';
 import { ReadPipe } from './read-pipe.ts';
 import { isStdioTaken, LAST_STDIO, releaseStdio, takeStdio } from './stdio.ts';
@@ -111,7 +102,7 @@ function fromDescriptor(fd: number, direction: Direction): Readable | Writable |
   if (stdio !== null) return stdio;
   // Not tty.WriteStream: that writes synchronously, and a terminal that is stopped would stop the process.
   if (isatty(fd)) return new Terminal(fd);
-  if (kind === 'device') return fromDevice(fd, direction);
+  if (kind === 'device') return openDevice(fd, direction);
   if (isDescriptorTaken(fd)) throw new InvalidStateError(`descriptor ${fd} belongs to a transport or server`);
   try {
     const readable = { fd, readable: true, writable: false };
@@ -123,12 +114,6 @@ function fromDescriptor(fd: number, direction: Direction): Readable | Writable |
     if (error instanceof TypeError) return null;
     throw error;
   }
-}
-
-/** No host can poll these: they are read and written by a thread. */
-function fromDevice(fd: number, direction: Direction): Readable | Writable {
-  const options = { fd, autoClose: fd > LAST_STDIO };
-  return direction === 'read' ? createReadStream('', options) : createWriteStream('', options);
 }
 
 /** The process's own stream over one of its first descriptors: there can be no second one. */

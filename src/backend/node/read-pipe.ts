@@ -1,10 +1,15 @@
 /** A Readable of Node's as a raw stream that is only read. */
+import { ReadStream } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { AF_UNSPEC } from '../../base/constants.ts';
+import { hostSetTimeout } from '../../base/host.ts';
 import type { RawStream, StreamInfo } from '../backend.ts';
 import { share } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
+
+/** Milliseconds. A stream over a file is closed by then, unless its thread waits for something. */
+export const THREAD_PATIENCE = 100;
 
 export class ReadPipe extends ReadSide implements RawStream {
   readonly #stream: Readable;
@@ -52,8 +57,15 @@ export class ReadPipe extends ReadSide implements RawStream {
     } else {
       this.#stream.destroy();
       this.endedByUs();
+      // A thread that waits in `open()` or `read()` cannot be called back.
+      if (this.#stream instanceof ReadStream) hostSetTimeout(this.#giveUp, THREAD_PATIENCE).unref();
     }
   }
+
+  #giveUp = (): void => {
+    this.#stream.on('error', ignore);
+    this.detach();
+  };
 
   abort(): void {
     this.close();
@@ -63,6 +75,9 @@ export class ReadPipe extends ReadSide implements RawStream {
     return this.#info;
   }
 }
+
+/** For errors of a stream that nobody waits for any more. */
+export function ignore(): void {}
 
 export function pipeInfo(direction: 'read' | 'write', pipe: unknown): StreamInfo {
   return {

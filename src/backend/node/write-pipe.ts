@@ -1,15 +1,16 @@
 /** A Writable of Node's as a raw stream that is only written. */
 
+import { WriteStream as FileStream } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { Duplex } from 'node:stream';
 import { ReadStream, WriteStream } from 'node:tty';
 import { givenAway } from '../../base/given-away.ts';
-import { hostNextTick } from '../../base/host.ts';
+import { hostNextTick, hostSetTimeout } from '../../base/host.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
 import { HeldChunks } from './held-chunks.ts';
 import { keepNonBlocking, share, unshare } from './non-blocking.ts';
-import { pipeInfo } from './read-pipe.ts';
+import { ignore, pipeInfo, THREAD_PATIENCE } from './read-pipe.ts';
 
 /** Of Linux and of macOS. */
 const EPIPE = -32;
@@ -124,6 +125,8 @@ export class WritePipe implements RawStream {
     if (this.#isStdio) this.#detach();
     else this.#stream.destroy();
     if (this.#close === 'held') hostNextTick(this.#tell);
+    // A thread that waits in `open()` or `write()` cannot be called back.
+    else if (this.#stream instanceof FileStream) hostSetTimeout(this.#giveUp, THREAD_PATIENCE).unref();
   }
 
   info(): StreamInfo {
@@ -189,6 +192,12 @@ export class WritePipe implements RawStream {
   #onClose = (): void => {
     unshare(this.#stream);
     if (this.#close === 'none') this.#close = 'held';
+    this.#tell();
+  };
+
+  #giveUp = (): void => {
+    this.#stream.on('error', ignore);
+    this.#detach();
     this.#tell();
   };
 

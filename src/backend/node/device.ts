@@ -1,0 +1,122 @@
+/**
+ * Character devices that the host cannot poll, as streams of Node's.
+ *
+ * Facts. A thread reads and writes them. A `read()` that waits cannot be called back, and keeps the process from its end. Node cannot
+ * open a descriptor that exists in another mode; libuv makes it non-blocking as soon as it becomes that of a handle.
+ *
+ * What this means. A descriptor of ours does not block: whatever there is nothing for is tried again a little later. Where that cannot be
+ * had, the stream ends without its thread, and the descriptor is closed when the thread comes back.
+ */
+import { closeSync, read, write } from 'node:fs';
+import { Readable, Writable } from 'node:stream';
+import { hostClearTimeout, hostSetTimeout } from '../../base/host.ts';
+import type { DescriptorHandle } from './pipe-descriptor.ts';
+import { openAsTcp } from './pipe-descriptor.ts';
+import { LAST_STDIO } from './stdio.ts';
+
+/** Milliseconds until something is tried again. */
+const RETRY = 10;
+/** Milliseconds. What does not block is done by then. */
+const PATIENCE = 100;
+const READ_BYTES = 65_536;
+
+type Done = (error: Error | null, bytes: number) => void;
+type Operation = (fd: number, done: (error: NodeJS.ErrnoException | null, bytes: number) => void) => void;
+
+/** A descriptor that is used by one thread at a time. */
+class Device {
+  readonly #fd: number;
+  readonly #handle: DescriptorHandle | null;
+  #busy: boolean = false;
+  #retry: NodeJS.Timeout | null = null;
+  #onIdle: (() => void) | null = null;
+  #closed: boolean = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+    this.#handle = openAsTcp(fd);
+  }
+
+  run(operation: Operation, done: Done): void {
+    this.#busy = true;
+    operation(this.#fd, (error, bytes) => {
+      this.#busy = false;
+      if (this.#closed) this.#release();
+      else if (error?.code === 'EAGAIN')
+        this.#retry = hostSetTimeout(() => this.run(operation, done), RETRY).unref();
+      else done(error, bytes);
+    });
+  }
+
+  /** Calls back when the descriptor is closed, or its thread is not to be waited for. */
+  close(onClose: () => void): void {
+    this.#closed = true;
+    if (this.#retry !== null) hostClearTimeout(this.#retry);
+    this.#onIdle = onClose;
+    if (this.#busy) hostSetTimeout(() => this.#tell(), PATIENCE).unref();
+    else this.#release();
+  }
+
+  #release(): void {
+    if (this.#handle !== null) this.#handle.close();
+    else if (this.#fd > LAST_STDIO) closeSync(this.#fd);
+    this.#tell();
+  }
+
+  #tell(): void {
+    const onIdle = this.#onIdle;
+    this.#onIdle = null;
+    onIdle?.();
+  }
+}
+
+class DeviceReader extends Readable {
+  readonly #device: Device;
+
+  constructor(fd: number) {
+    super();
+    this.#device = new Device(fd);
+  }
+
+  override _read(): void {
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    this.#device.run(
+      (fd, done) => read(fd, buffer, 0, buffer.length, null, done),
+      (error, bytes) => {
+        if (error !== null) this.destroy(error);
+        else this.push(bytes === 0 ? null : buffer.subarray(0, bytes));
+      },
+    );
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#device.close(() => callback(error));
+  }
+}
+
+class DeviceWriter extends Writable {
+  readonly #device: Device;
+
+  constructor(fd: number) {
+    super();
+    this.#device = new Device(fd);
+  }
+
+  override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
+    this.#device.run(
+      (fd, done) => write(fd, chunk, 0, chunk.length, null, done),
+      (error, bytes) => {
+        if (error !== null || bytes === chunk.length) callback(error);
+        else this._write(chunk.subarray(bytes), '', callback);
+      },
+    );
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#device.close(() => callback(error));
+  }
+}
+
+export function openDevice(fd: number, direction: 'read' | 'write'): Readable | Writable {
+  return direction === 'read' ? new DeviceReader(fd) : new DeviceWriter(fd);
+}

@@ -1,0 +1,22 @@
+/** What a device has to read. */
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+
+const LONGEST_MESSAGE = 8192;
+
+/** How many bytes can be read from the beginning without waiting. */
+export function bytesOf(path: string): number {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const buffer = Buffer.alloc(LONGEST_MESSAGE);
+  try {
+    for (let bytes = 0; ; ) {
+      try {
+        bytes += readSync(fd, buffer);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+        return bytes;
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
