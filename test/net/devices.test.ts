@@ -96,29 +96,33 @@ test(
       const [input] = await loop.connectReadPipe(() => reading, createReadStream(path));
       input.close();
       await reading.untilLost();
-      // The thread comes back.
+      // Its thread comes back.
       const other = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
       const bytes = 1 << 20;
       const [output] = await loop.connectWritePipe(() => writing, createWriteStream(path));
       output.write(Buffer.alloc(bytes));
-      await writing.untilTold('pause');
+      // Then its thread is in the middle of it.
+      const first = await untilRead(other, 1);
       output.abort();
       await writing.untilLost();
       assert.deepEqual([reading.exception, writing.exception], [null, null]);
-      await untilRead(other, bytes);
+      await untilRead(other, bytes - first);
       closeSync(other);
     }),
   ),
 );
 
-async function untilRead(fd: number, bytes: number): Promise<void> {
-  const buffer = Buffer.alloc(bytes);
-  for (let left = bytes; left > 0; ) {
+/** Reads at least so many bytes; answers how many. */
+async function untilRead(fd: number, bytes: number): Promise<number> {
+  const buffer = Buffer.alloc(1 << 20);
+  let count = 0;
+  while (count < bytes) {
     try {
-      left -= readSync(fd, buffer);
+      count += readSync(fd, buffer);
     } catch (error) {
       assert.equal((error as NodeJS.ErrnoException).code, 'EAGAIN');
     }
     await sleep(0);
   }
+  return count;
 }
