@@ -22,7 +22,7 @@ interface MaybeSocket {
  * may throw: by its own code, or by a listener that it calls. Made with `autoDestroy: false` it stays open
  * behind an error.
  *
- * What this means. We read by `readable` and `read()`, never by `data`: then nothing is called back from
+ * Consequences. We read by `readable` and `read()`, never by `data`: then nothing is called back from
  * within a call of ours, and whoever does not read is not told of the end. Every call of ours is guarded: an
  * exception ends this connection alone. An error ends it, too, whether or not the duplex destroys itself.
  */
@@ -166,7 +166,7 @@ export class DuplexStream implements RawStream {
     this.#ending = true;
     this.#report(exception);
     if (first) this.#destroy();
-    // Whoever throws may never say that it is destroyed.
+    // A duplex that has thrown may never say that it is destroyed.
     hostQueueMicrotask(this.#gone);
   }
 

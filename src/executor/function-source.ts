@@ -86,7 +86,10 @@ export function nameOf(fn: AnyFunction): string {
   return typeof fn.name === 'string' && fn.name !== '' ? fn.name : 'an anonymous function';
 }
 
-/** Of all functions a class alone has a prototype that stays. A method may be called `class`. */
+/**
+ * Among functions, only a class has a prototype that cannot be replaced. Its source tells less: a method may
+ * be called `class`.
+ */
 function isClass(fn: AnyFunction): boolean {
   return Object.getOwnPropertyDescriptor(fn, 'prototype')?.writable === false;
 }

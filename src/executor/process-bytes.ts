@@ -1,7 +1,7 @@
 /** Arguments as bytes: a process takes no ports, and shares no memory. */
 import { DefaultSerializer, serialize } from 'node:v8';
 
-/** What {@link DefaultSerializer} has for its heirs. */
+/** The hook of {@link DefaultSerializer} for subclasses, which its types lack. */
 interface WritesViews {
   _writeHostObject(view: ArrayBufferView): void;
 }

@@ -9,16 +9,13 @@ import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import { findUncloneable } from './uncloneable.ts';
 
-/**
- * What `loop.remote()` lets worker threads call: an object of functions, or an instance of a class with its
- * methods.
- */
+/** Worker threads call these through `loop.remote()`: functions of an object, or methods of an instance. */
 export type RemoteHandlers = object;
 
 // biome-ignore lint/suspicious/noExplicitAny: any function
 type AnyHandler = (...args: any[]) => unknown;
 
-/** What has properties and no function among them is no object of handlers. */
+/** Rejects a type that has properties, but no function among them. */
 export type WithHandlers<H extends object> = H &
   ([keyof H] extends [never] ? unknown : [HandlerName<H>] extends [never] ? never : unknown);
 
@@ -194,7 +191,7 @@ function isPlain(object: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** Of an object of functions each property has to be one. */
+/** Each property of a plain object has to be a function. */
 function functionsOf(handlers: object): Map<string, AnyHandler> {
   const found = new Map<string, AnyHandler>();
   for (const [name, handler] of Object.entries(handlers)) {

@@ -3,7 +3,7 @@ import { Place } from '../tasks/place.ts';
 import type { Needle } from './read-buffer.ts';
 import type { StreamReader } from './reader.ts';
 
-/** What a read is after. */
+/** The goal of a read. */
 export type Want = 'some' | 'chunk' | 'all' | 'exactly' | 'until' | 'line';
 
 /** A read that waits for data. */

@@ -135,7 +135,7 @@ export class ReadBuffer {
     }
   }
 
-  /** Of the matches that end at `until` at the latest the one that ends first. */
+  /** Finds the match that ends first, if it ends at `until` at the latest. Answers its end, or -1. */
   #findUntil(needle: Needle, until: number): number {
     let matchEnd = -1;
     for (let i = 0; i < needle.parts.length; i++) {

@@ -66,7 +66,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #waiting: PendingRead | null = null;
   #transport: ReadTransport | null = null;
   #paused: boolean = false;
-  /** Of the last `readuntil()`: mostly the next one asks for the same. Bytes are copies. */
+  /** The last `readuntil()` asked for these, and the next one often does, too. Bytes are copies. */
   #separators: readonly Separator[] = [];
   #needle: Needle = NEWLINE;
 

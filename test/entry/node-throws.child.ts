@@ -9,7 +9,7 @@ const reported: string[] = [];
 const read: string[] = [];
 process.on('uncaughtException', (error) => uncaught.push(error.message));
 
-/** What is written before there is a connection is done when there is one. */
+/** A write that waits for the connection is done when it is made, and `drain` is emitted. */
 async function whileConnecting(): Promise<void> {
   const loop = getRunningLoop();
   const peer = new Recorder();

@@ -40,7 +40,7 @@ async function nextWarning(): Promise<string> {
   return message;
 }
 
-/** What has the shape of the pool library's own messages, for each job that the worker may have. */
+/** Messages of the pool library's own shape, for each job that the worker may have. */
 const LOOKALIKES = [1, 2, 3].flatMap((id) => [
   { id, result: 'forged', error: null },
   { id, result: null, error: { message: 'forged' } },
