@@ -5,10 +5,12 @@
  *     node --import tsx test/parity/random.ts --family coinciding --show 17
  *     node --import tsx test/parity/random.ts --family coinciding --shrink 17
  *
- * `--record` writes random/recorded.json anew, after a change of the generator. `--show` prints the program and both logs side by side, `--shrink` the same for the smallest program that still differs.
+ * `--show` prints the program and both logs side by side, `--shrink` the same for the smallest program that
+ * still differs. `--record` writes random/recorded.json anew, after a change of the generator.
  *
- * Two timers with the same deadline run in the order of scheduling on gyre. asyncio leaves the order open, so it is told to do
- * the same; with `--ties as-cpython` it keeps CPython's own order, which is an accident of its heap.
+ * Timers with the same deadline run in the order of scheduling on gyre. asyncio leaves the order open, so it
+ * is made to do the same; with `--ties as-cpython` it keeps CPython's own order, which is an accident of its
+ * heap.
  */
 import { parseArgs } from 'node:util';
 import type { Comparison } from './random/compare.ts';

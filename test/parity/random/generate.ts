@@ -1,7 +1,8 @@
 /** Makes a program from a seed. The same seed gives the same program, on every machine. */
 import type { Awaited, Call, Caught, Family, Holdable, Program, Reference, Step, Until } from './program.ts';
-import { CONDITIONS, COUNTERS, EVENTS, FUTURES, LOCKS } from './program.ts';
+import { CONDITIONS, COUNTERS, EVENTS, FUTURES, LOCKS, QUEUES, SEMAPHORES } from './program.ts';
 import { Random } from './seeded.ts';
+import { SimpleStatements } from './simple-statements.ts';
 
 const MAX_TASKS = 9;
 /** Statements of a program, roughly. */
@@ -10,21 +11,21 @@ const MAX_DEPTH = 5;
 /** Statements, roughly, around a task's body at most: a task within a task begins nearly at the top. */
 const TASK_DEPTH = 2;
 
-const SEMAPHORES = 2;
-const QUEUES = 2;
-
 export function generate(seed: number, family: Family): Program {
   return new Generator(seed, family).program();
 }
 
-/** Where a statement stands. */
+/** The surroundings of a statement. */
 interface Place {
-  /** The number of the task. It waits only for tasks with a higher one, so that no two tasks wait for each other. */
+  /**
+   * The number of the task. A task waits only for tasks with a higher number, so that no two wait for each
+   * other.
+   */
   task: number;
   depth: number;
   inGroup: boolean;
   inTimeout: boolean;
-  /** Runs more than once: deadlines that it makes at the same time would coincide. */
+  /** It runs more than once: deadlines that it makes at the same time would coincide. */
   repeated: boolean;
   /** A `return` in a `finally` would swallow errors. */
   inLast: boolean;
@@ -58,21 +59,20 @@ class Generator {
   readonly #family: Family;
   readonly #distinct: boolean;
   readonly #random: Random;
+  readonly #simple: SimpleStatements;
   /** The composite statement that this program has most of, so that these meet each other. */
   readonly #theme: number;
-  readonly #durations: Set<number> = new Set();
   /** The statements whose handle `cancelCall` may cancel. */
   readonly #calls: number[] = [];
-  #ids: number = 0;
   #tasks: number = 1;
   #steps: number = 0;
-  #errors: number = 0;
 
   constructor(seed: number, family: Family) {
     this.#seed = seed;
     this.#family = family;
     this.#distinct = family === 'distinct';
     this.#random = new Random(seed, family);
+    this.#simple = new SimpleStatements(this.#random, family);
     this.#theme = this.#random.upTo(THEMES);
   }
 
@@ -89,16 +89,23 @@ class Generator {
   #openEverything(): Step[] {
     const steps: Step[] = [];
     for (let index = 0; index < EVENTS; index++) {
-      if (this.#random.chance(0.5)) steps.push({ op: 'setEvent', id: this.#id(), index });
+      if (this.#random.chance(0.5)) steps.push({ op: 'setEvent', id: this.#simple.id(), index });
     }
-    if (this.#random.chance(0.5)) steps.push(this.#sleep());
+    if (this.#random.chance(0.5)) steps.push(this.#simple.sleep());
     for (let index = 0; index < FUTURES; index++) {
-      if (this.#random.chance(0.4)) steps.push(this.#try([this.#setFuture(`F${index}`)], ['Any'], TOP));
+      if (this.#random.chance(0.4))
+        steps.push(this.#try([this.#simple.setFuture(`F${index}`)], ['Any'], TOP));
     }
     for (let index = 0; index < CONDITIONS; index++) {
       if (!this.#random.chance(0.5)) continue;
-      const body: Step[] = [this.#add(), { op: 'notifyAll', id: this.#id(), index }];
-      steps.push({ op: 'hold', id: this.#id(), what: { kind: 'condition', index }, limit: null, body });
+      const body: Step[] = [this.#simple.add(), { op: 'notifyAll', id: this.#simple.id(), index }];
+      steps.push({
+        op: 'hold',
+        id: this.#simple.id(),
+        what: { kind: 'condition', index },
+        limit: null,
+        body,
+      });
     }
     return steps;
   }
@@ -130,7 +137,7 @@ class Generator {
   }
 
   #composite(place: Place): Step {
-    const id = this.#id();
+    const id = this.#simple.id();
     switch (this.#random.chance(0.5) ? this.#theme : this.#random.upTo(THEMES)) {
       case 0:
       case 1:
@@ -156,7 +163,7 @@ class Generator {
   }
 
   #try(body: Step[], catches: Caught[], place: Place): Step {
-    const id = this.#id();
+    const id = this.#simple.id();
     const inner = { ...place, depth: place.depth + 1 };
     const handled = catches.length > 0;
     return {
@@ -178,8 +185,8 @@ class Generator {
 
   #timeout(id: number, place: Place): Step {
     const body = this.#body(place, { inTimeout: true });
-    if (this.#random.chance(0.15)) body.unshift(this.#reschedule());
-    return { op: 'timeout', id, seconds: this.#limit(), body };
+    if (this.#random.chance(0.15)) body.unshift(this.#simple.reschedule());
+    return { op: 'timeout', id, seconds: this.#simple.limit(), body };
   }
 
   #groupBody(place: Place): Step[] {
@@ -194,11 +201,11 @@ class Generator {
   /** Mostly for a while, so that others wait. */
   #hold(id: number, place: Place): Step {
     const body = this.#body(place);
-    if (this.#random.chance(0.6)) body.unshift(this.#sleep());
+    if (this.#random.chance(0.6)) body.unshift(this.#simple.sleep());
     const what: Holdable = this.#random.chance(0.6)
       ? { kind: 'lock', index: this.#random.upTo(LOCKS) }
       : { kind: 'semaphore', index: this.#random.upTo(SEMAPHORES) };
-    return { op: 'hold', id, what, limit: this.#random.chance(0.3) ? this.#seconds() : null, body };
+    return { op: 'hold', id, what, limit: this.#random.chance(0.3) ? this.#simple.seconds() : null, body };
   }
 
   #underCondition(id: number, place: Place): Step {
@@ -211,7 +218,7 @@ class Generator {
   }
 
   #onCondition(index: number): Step[] {
-    const id = this.#id();
+    const id = this.#simple.id();
     const atLeast = 1 + this.#random.upTo(2);
     switch (this.#random.upTo(4)) {
       case 0:
@@ -219,9 +226,13 @@ class Generator {
       case 1:
         return [{ op: 'conditionWaitFor', id, index, counter: this.#random.upTo(COUNTERS), atLeast }];
       case 2:
-        return [this.#sleep(), this.#add(), { op: 'notifyAll', id, index }];
+        return [this.#simple.sleep(), this.#simple.add(), { op: 'notifyAll', id, index }];
       default:
-        return [this.#sleep(), this.#add(), { op: 'notify', id, index, count: 1 + this.#random.upTo(2) }];
+        return [
+          this.#simple.sleep(),
+          this.#simple.add(),
+          { op: 'notify', id, index, count: 1 + this.#random.upTo(2) },
+        ];
     }
   }
 
@@ -232,12 +243,12 @@ class Generator {
   /** Fills or empties a queue. */
   #work(): Step[] {
     const index = this.#random.upTo(QUEUES);
-    const id = this.#id();
-    const pause = this.#random.chance(0.5) ? [this.#sleep()] : [];
+    const id = this.#simple.id();
+    const pause = this.#random.chance(0.5) ? [this.#simple.sleep()] : [];
     if (this.#random.chance(0.5)) {
       return [{ op: 'await', id, what: { kind: 'put', index, value: this.#random.upTo(100) } }, ...pause];
     }
-    const taskDone: Step = { op: 'taskDone', id: this.#id(), index };
+    const taskDone: Step = { op: 'taskDone', id: this.#simple.id(), index };
     return [{ op: 'await', id, what: { kind: 'get', index } }, ...pause, taskDone];
   }
 
@@ -248,11 +259,11 @@ class Generator {
   }
 
   #spawn(place: Place): Call {
-    return { op: 'spawn', id: this.#id(), ...this.#newTask(place) };
+    return { op: 'spawn', id: this.#simple.id(), ...this.#newTask(place) };
   }
 
   #spawnInGroup(place: Place): Step {
-    return { op: 'groupSpawn', id: this.#id(), ...this.#newTask(place) };
+    return { op: 'groupSpawn', id: this.#simple.id(), ...this.#newTask(place) };
   }
 
   #newTask(place: Place): { task: Reference; body: Step[] } {
@@ -265,7 +276,7 @@ class Generator {
   /** A task that this one may wait for, or a future. It may not exist when the statement runs. */
   #reference(place: Place): Reference {
     const later = Math.max(this.#tasks - place.task - 1, 1);
-    return this.#random.chance(0.7) ? `T${place.task + 1 + this.#random.upTo(later)}` : this.#future();
+    return this.#random.chance(0.7) ? `T${place.task + 1 + this.#random.upTo(later)}` : this.#simple.future();
   }
 
   /** Each once: asyncio's gather cancels a task that is given twice two times, as `uncancel()` shows. */
@@ -277,21 +288,17 @@ class Generator {
     return `T${this.#random.upTo(this.#tasks + 1)}`;
   }
 
-  #future(): Reference {
-    return `F${this.#random.upTo(FUTURES)}`;
-  }
-
   // --- statements that await once ---
 
   #wait(place: Place): Step {
-    const id = this.#id();
+    const id = this.#simple.id();
     switch (this.#random.upTo(16)) {
       case 0:
       case 1:
       case 2:
       case 3:
       case 4:
-        return this.#sleep(id);
+        return this.#simple.sleep(id);
       case 5:
       case 6:
         return { op: 'await', id, what: this.#awaited(place) };
@@ -308,12 +315,8 @@ class Generator {
       case 13:
         return this.#ofTasksOnly(id, place);
       default:
-        return { op: 'timeout', id, seconds: this.#limit(), body: [this.#wait(place)] };
+        return { op: 'timeout', id, seconds: this.#simple.limit(), body: [this.#wait(place)] };
     }
-  }
-
-  #sleep(id: number = this.#id()): Step {
-    return { op: 'sleep', id, seconds: this.#random.chance(0.2) ? 0 : this.#seconds() };
   }
 
   #awaited(place: Place): Awaited {
@@ -336,7 +339,7 @@ class Generator {
   #waitFor(id: number, place: Place): Step {
     const what = this.#awaited(place);
     if (what.kind === 'reference' && this.#random.chance(0.1)) return { op: 'waitFor', id, what, seconds: 0 };
-    return { op: 'waitFor', id, what, seconds: this.#random.chance(0.1) ? null : this.#seconds() };
+    return { op: 'waitFor', id, what, seconds: this.#random.chance(0.1) ? null : this.#simple.seconds() };
   }
 
   #gather(id: number, place: Place): Step {
@@ -346,11 +349,11 @@ class Generator {
 
   #waitForSome(id: number, place: Place): Step {
     if (this.#random.chance(0.4)) {
-      const seconds = this.#random.chance(0.5) ? this.#seconds() : null;
+      const seconds = this.#random.chance(0.5) ? this.#simple.seconds() : null;
       return { op: 'asCompleted', id, references: this.#references(place), seconds };
     }
     const until = this.#random.one<Until>(['ALL_COMPLETED', 'FIRST_COMPLETED', 'FIRST_EXCEPTION']);
-    const seconds = this.#random.chance(0.6) ? this.#seconds() : null;
+    const seconds = this.#random.chance(0.6) ? this.#simple.seconds() : null;
     return { op: 'wait', id, references: this.#references(place), seconds, until };
   }
 
@@ -363,44 +366,46 @@ class Generator {
       case 2:
         return place.inLast ? { op: 'uncancel', id } : { op: 'return', id, value: this.#random.upTo(100) };
       case 3:
-        return place.inTimeout ? this.#reschedule() : this.#sleep(id);
+        return place.inTimeout ? this.#simple.reschedule() : this.#simple.sleep(id);
       default:
-        return place.inGroup && this.#tasksLeft(place) ? this.#spawnInGroup(place) : this.#sleep(id);
+        return place.inGroup && this.#tasksLeft(place) ? this.#spawnInGroup(place) : this.#simple.sleep(id);
     }
-  }
-
-  #reschedule(): Step {
-    return { op: 'reschedule', id: this.#id(), seconds: this.#random.chance(0.2) ? null : this.#limit() };
   }
 
   // --- statements that do not await ---
 
   #call(place: Place): Call {
-    const id = this.#id();
+    const id = this.#simple.id();
     switch (this.#random.upTo(20)) {
       case 0:
       case 1:
       case 2:
       case 3:
-        return { op: 'cancel', id, task: this.#random.chance(0.85) ? this.#anyTask() : this.#future() };
+        return {
+          op: 'cancel',
+          id,
+          task: this.#random.chance(0.85) ? this.#anyTask() : this.#simple.future(),
+        };
       case 4:
       case 5:
-        return this.#random.chance(0.7) ? this.#setEvent(id) : { ...this.#setEvent(id), op: 'clearEvent' };
+        return this.#random.chance(0.7)
+          ? this.#simple.setEvent(id)
+          : { ...this.#simple.setEvent(id), op: 'clearEvent' };
       case 6:
-        return this.#setFuture(this.#future());
+        return this.#simple.setFuture(this.#simple.future());
       case 7:
       case 8:
         return { op: 'putNowait', id, index: this.#random.upTo(QUEUES), value: this.#random.upTo(100) };
       case 9:
         return { op: 'getNowait', id, index: this.#random.upTo(QUEUES) };
       case 10:
-        return this.#rare(id);
+        return this.#simple.rare(id);
       case 11:
-        return this.#add(id);
+        return this.#simple.add(id);
       case 12:
-        return { op: 'raise', id, error: `E${this.#errors++}` };
+        return this.#simple.raise(id);
       case 13:
-        return this.#tasksLeft(place) ? this.#spawn(place) : this.#setEvent(id);
+        return this.#tasksLeft(place) ? this.#spawn(place) : this.#simple.setEvent(id);
       case 14:
       case 15:
         return this.#callSoon(id, place);
@@ -410,38 +415,9 @@ class Generator {
       case 18:
         return { op: 'onDone', id, reference: this.#reference(place), calls: this.#callback(place) };
       default:
-        if (this.#calls.length === 0) return this.#add(id);
+        if (this.#calls.length === 0) return this.#simple.add(id);
         return { op: 'cancelCall', id, call: this.#random.one(this.#calls) };
     }
-  }
-
-  #rare(id: number): Call {
-    switch (this.#random.upTo(5)) {
-      case 0:
-        return { op: 'shutdown', id, index: this.#random.upTo(QUEUES), immediate: this.#random.chance(0.5) };
-      case 1:
-        return { op: 'releaseLock', id, index: this.#random.upTo(LOCKS) };
-      case 2:
-        return { op: 'notify', id, index: this.#random.upTo(CONDITIONS), count: 1 };
-      case 3:
-        return { op: 'taskDone', id, index: this.#random.upTo(QUEUES) };
-      default:
-        return { op: 'releaseSemaphore', id, index: this.#random.upTo(SEMAPHORES) };
-    }
-  }
-
-  #add(id: number = this.#id()): Call {
-    return { op: 'add', id, index: this.#random.upTo(COUNTERS) };
-  }
-
-  #setEvent(id: number): Extract<Call, { op: 'setEvent' | 'clearEvent' }> {
-    return { op: 'setEvent', id, index: this.#random.upTo(EVENTS) };
-  }
-
-  #setFuture(future: Reference): Call {
-    return this.#random.chance(0.7)
-      ? { op: 'setResult', id: this.#id(), future, value: this.#random.upTo(100) }
-      : { op: 'setException', id: this.#id(), future, error: `E${this.#errors++}` };
   }
 
   #callSoon(id: number, place: Place): Call {
@@ -449,41 +425,21 @@ class Generator {
     return { op: 'callSoon', id, calls: this.#callback(place) };
   }
 
-  /** Where deadlines may coincide, also now. */
+  /** The delay is zero in places, if deadlines may coincide. */
   #callLater(id: number, place: Place): Call {
     this.#calls.push(id);
-    const seconds = this.#distinct ? this.#seconds() : this.#random.upTo(4);
+    const seconds = this.#distinct ? this.#simple.seconds() : this.#random.upTo(4);
     return { op: 'callLater', id, seconds, calls: this.#callback(place) };
   }
 
   #callback(place: Place): Call[] {
     const inner = { ...place, depth: place.depth + 1 };
-    if (inner.depth >= MAX_DEPTH) return [{ op: 'cancel', id: this.#id(), task: this.#anyTask() }];
+    if (inner.depth >= MAX_DEPTH) return [{ op: 'cancel', id: this.#simple.id(), task: this.#anyTask() }];
     const calls: Call[] = [];
     for (let left = 1 + this.#random.upTo(2); left > 0; left--) {
       this.#steps++;
       calls.push(this.#call(inner));
     }
     return calls;
-  }
-
-  // --- numbers ---
-
-  #id(): number {
-    return ++this.#ids;
-  }
-
-  /** Never zero. */
-  #seconds(): number {
-    if (!this.#distinct) return 1 + this.#random.upTo(3);
-    let seconds = 1 + this.#random.upTo(1_000_000);
-    while (this.#durations.has(seconds)) seconds++;
-    this.#durations.add(seconds);
-    return seconds;
-  }
-
-  /** The time of a `timeout` block. */
-  #limit(): number {
-    return !this.#distinct && this.#random.chance(0.05) ? 0 : this.#seconds();
   }
 }

@@ -1,6 +1,7 @@
-"""Where gyre differs from asyncio on purpose, these classes give asyncio gyre's rule, so that all the rest can be compared.
+"""Classes that give asyncio gyre's rule in the places in which gyre differs on purpose, so that all the rest
+can be compared.
 
-docs/differences.md says why gyre has another rule. Where asyncio cannot be given it, the program is set apart.
+docs/differences.md has the reasons. A program that needs a rule which asyncio cannot be given is set apart.
 """
 
 import asyncio
@@ -20,7 +21,9 @@ def cancel_due(task):
 
 
 class Timeout(asyncio.Timeout):
-    """A cancel that was due when the block began is not the timeout's doing: it does not become a TimeoutError."""
+    """A cancel that was due when the block began does not become a TimeoutError: it is not the timeout's
+    doing.
+    """
 
     async def __aenter__(self):
         await super().__aenter__()
@@ -33,10 +36,12 @@ asyncio.timeouts.Timeout = Timeout
 
 
 class TaskGroup(asyncio.TaskGroup):
-    """- A task of the group begins, even if the group is cancelled before its turn: see GroupMember.
+    """A group with four rules of gyre.
+
+    - A task of the group begins, even if the group is cancelled before its turn: see GroupMember.
     - The failures stand in the order in which they came, the body's among them, and each counts once.
     - A cancel is thrown again after the failures only if it came while the group was there: see Parent.
-    - Tasks are cancelled in the order of their creation. (asyncio keeps them in a set, in the order of their addresses.)
+    - Tasks are cancelled in the order of their creation. (asyncio keeps them in a set: their addresses decide.)
     """
 
     def __init__(self):
@@ -79,8 +84,8 @@ class Failures(list):
 class Parent:
     """The task that waits for a group, as the group sees it: without the cancels from before.
 
-    asyncio's group looks at cancelling(), which also counts a cancel that was thrown and swallowed long ago, and throws that
-    once more.
+    asyncio's group looks at cancelling(), which also counts a cancel that was thrown and swallowed long ago,
+    and throws it once more.
     """
 
     def __init__(self, task):
@@ -88,22 +93,25 @@ class Parent:
         self.before = task.cancelling() - cancel_due(task)
 
     def cancelling(self):
-        return self.task.cancelling() - self.before
+        # Fewer than before: the body has taken back one from before.
+        return max(self.task.cancelling() - self.before, 0)
 
     def cancel(self):
         return self.task.cancel()
 
     def uncancel(self):
-        return self.task.uncancel() - self.before
+        self.task.uncancel()
+        return self.cancelling()
 
     def done(self):
         return self.task.done()
 
 
 class GroupMember(collections.abc.Coroutine):
-    """A task's coroutine that begins also when its group is cancelled before its turn, and is cancelled at its first await.
+    """A coroutine that begins also when its group is cancelled before its turn, and is cancelled at its first
+    await.
 
-    asyncio never begins it, so that what was handed to it is lost.
+    asyncio never begins it, so that a resource which was handed to it is lost.
     """
 
     def __init__(self, coroutine, group):
@@ -156,9 +164,9 @@ class GroupMember(collections.abc.Coroutine):
 
 
 class Lock(asyncio.Lock):
-    """A waiter that is cancelled is out of the line at once: a release wakes the next one.
+    """A waiter that is cancelled leaves the line at once: a release wakes the next one.
 
-    asyncio's stays in the line until its turn, and a release wakes nobody while the first in the line is such a one.
+    In asyncio it stays in the line until its turn. While it is the first, a release wakes no waiter.
     """
 
     def _wake_up_first(self):
@@ -173,8 +181,8 @@ class Lock(asyncio.Lock):
 class Condition(asyncio.Condition):
     """A wait that is cancelled passes on a notification only if it had got one.
 
-    asyncio's notifies another waiter in any case, which then wakes for nothing. This wait() is asyncio's but for the lines
-    that are marked.
+    asyncio notifies another waiter in any case, which then wakes for nothing. This wait() is asyncio's own,
+    except for the lines that are marked.
     """
 
     def __init__(self, set_apart):
@@ -215,8 +223,9 @@ class Condition(asyncio.Condition):
 
 
 class Queue(asyncio.Queue):
-    """Notices when a waiter that was woken finds that another was faster: asyncio puts it at the end of the line, gyre
-    leaves it at its place.
+    """Notices when a waiter was woken and another call was faster.
+
+    asyncio then puts the waiter at the end of the line, and gyre leaves it at its place.
     """
 
     def __init__(self, maxsize, set_apart):
@@ -241,7 +250,7 @@ class Line(collections.deque):
     def __init__(self, set_apart):
         super().__init__()
         self.set_apart = set_apart
-        # They wait, and are in the line or woken.
+        # The tasks that wait: in the line, or woken.
         self.tasks = set()
 
     def append(self, waiter):

@@ -1,4 +1,7 @@
-/** Runs random programs on gyre. Its twin is run_on_asyncio.py: each async function here is one coroutine there, await for await. */
+/**
+ * Runs random programs on gyre. Its twin is run_on_asyncio.py: each async function here is one coroutine
+ * there, await for await.
+ */
 import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import type { Future, Handle, Task, TaskGroup, TimeoutScope } from '../../../src/index.ts';
 import {
@@ -23,7 +26,7 @@ import { catches, Failure, nameOf, words } from './words.ts';
 
 /** The end of time: when the clock comes here, nothing else was left to do. */
 const END = 2 ** 40;
-/** So often what is left is cancelled. A task may swallow a cancel, and go on. */
+/** The tasks that are left are cancelled so often. A task may swallow a cancel, and go on. */
 const ROUNDS = 4;
 
 /** The innermost limit and group around a statement. */

@@ -9,7 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { tsArguments } from '../../helpers/typescript.ts';
 import type { Failed, Program, Run } from './program.ts';
 
-/** A program takes milliseconds, and a process a second to begin. One that says nothing for so long hangs. */
+/**
+ * A program takes milliseconds, and a process a second to begin. A process that writes nothing for so long
+ * hangs.
+ */
 const SILENCE_SECONDS = 60;
 
 const fileOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -22,7 +25,9 @@ export interface Command {
 
 export const gyre: Command = { file: process.execPath, args: tsArguments(fileOf('run-on-gyre.ts')) };
 
-/** In which order timers with the same deadline run on asyncio: as on gyre, or by the accident of CPython's heap. */
+/**
+ * The order of timers with the same deadline on asyncio: as on gyre, or by the accident of CPython's heap.
+ */
 export type Ties = 'scheduled' | 'as-cpython';
 
 /** Without `-B`, Python would write its bytecode beside the sources. */
@@ -30,7 +35,10 @@ export function asyncio(python: string, ties: Ties): Command {
   return { file: python, args: ['-B', fileOf('run_on_asyncio.py'), ties] };
 }
 
-/** A process that runs programs one after another. When a program ends it, the next one gets a fresh process. */
+/**
+ * A process that runs programs one after another. After a program that ends it, the next one gets a fresh
+ * process.
+ */
 export class Interpreter {
   readonly #command: Command;
   readonly #silenceSeconds: number;

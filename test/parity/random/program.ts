@@ -1,11 +1,15 @@
 /**
- * A random program: plain data that both interpreters run, gyre.ts on gyre and asyncio_program.py on CPython's asyncio.
+ * A random program: plain data that both interpreters run, interpreter.ts on gyre and run_on_asyncio.py on
+ * CPython's asyncio.
  *
- * Each statement is one step of one language feature, and leaves one line in the log. A composite statement has blocks
- * and leaves a line when it ends. Time is in whole seconds, so sums of it are exact in both languages.
+ * Each statement leaves a line in the log; a statement with blocks leaves it when it ends. Time is in whole
+ * seconds, so that sums of it are exact in both languages.
  */
 
-/** `distinct`: no two deadlines coincide. `coinciding`: all are small whole numbers, so that much falls into one turn. */
+/**
+ * `distinct`: no two deadlines coincide. `coinciding`: all are small numbers, so that much falls into one
+ * turn.
+ */
 export type Family = 'distinct' | 'coinciding';
 
 export const FAMILIES: readonly Family[] = ['distinct', 'coinciding'];
@@ -21,12 +25,14 @@ export interface Program {
   main: Step[];
 }
 
-/** How many of each a program has, beside its semaphores and queues. */
+/** A program has so many of each. */
 export const LOCKS = 2;
 export const EVENTS = 2;
 export const CONDITIONS = 2;
 export const FUTURES = 3;
 export const COUNTERS = 2;
+export const SEMAPHORES = 2;
+export const QUEUES = 2;
 
 /** A task (`T3`) or a future (`F0`) that others may wait for. */
 export type Reference = string;
@@ -39,13 +45,13 @@ export type Awaited =
   | { kind: 'put'; index: number; value: number }
   | { kind: 'join'; index: number };
 
-/** What `hold` acquires and gives back. */
+/** A thing that `hold` acquires and gives back. */
 export interface Holdable {
   kind: 'lock' | 'semaphore' | 'condition';
   index: number;
 }
 
-/** An error that `catch` may name. `Failure` is what a program raises itself, `Group` what a task group does. */
+/** An error that `try` may catch. A program raises `Failure` itself, a task group raises `Group`. */
 export type Caught = 'Cancelled' | 'Timeout' | 'Failure' | 'Group' | 'Any';
 
 /** Statements that do not await: allowed in callbacks, too. */
@@ -106,13 +112,19 @@ export type Until = 'ALL_COMPLETED' | 'FIRST_COMPLETED' | 'FIRST_EXCEPTION';
 /** How a program went: on gyre or on asyncio, told by the interpreter. */
 export interface Run {
   seed: number;
-  /** `<seconds> <task> <statement> <result>`, in the order in which things happened. */
+  /**
+   * `<seconds> <task> <statement> <result>`, in the order in which things happened. `end+3` is after the end
+   * of time.
+   */
   log: string[];
-  /** For each task how it ended, and when: `result 3 at 12`, `Cancelled at 40`, `pending`. */
+  /** The end of each task, and its time: `result 3 at 12`, `Cancelled at 40`, `pending`. */
   outcome: Record<string, string>;
   /** The main task waits for something that never comes: nothing was ready, and no timer was left. */
   deadlock: boolean;
-  /** Why the program cannot be compared, told by asyncio's interpreter: see docs/differences.md. Mostly empty. */
+  /**
+   * The reasons why the program cannot be compared, told by asyncio's interpreter. Mostly none: see
+   * gyre_rules.py.
+   */
   apart?: string[];
 }
 

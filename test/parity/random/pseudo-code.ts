@@ -5,7 +5,8 @@ export function pseudoCode(program: Program): string {
   const numbered = (kind: string, values: readonly number[]): string =>
     values.map((value, index) => `${kind}[${index}] = ${kind}(${value})`).join(', ');
   return [
-    `# seed ${program.seed}, ${program.family}: ${numbered('Semaphore', program.semaphores)}, ${numbered('Queue', program.queues)}`,
+    `# seed ${program.seed}, ${program.family}`,
+    `# ${numbered('Semaphore', program.semaphores)}, ${numbered('Queue', program.queues)}`,
     'async def T0():',
     ...indented(program.main.flatMap(linesOf)),
   ].join('\n');

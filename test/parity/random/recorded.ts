@@ -1,6 +1,6 @@
 /**
- * What asyncio did in the programs that every `npm test` runs on gyre, as hashes: recorded.json. The logs themselves show
- * `random.ts --show`, where there is a Python.
+ * The logs of asyncio for the programs that every `npm test` runs on gyre, as hashes: recorded.json.
+ * `random.ts --show` prints the logs themselves, if there is a Python.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -9,9 +9,9 @@ import { generate } from './generate.ts';
 import type { Failed, Family, Program, Run } from './program.ts';
 import { FAMILIES } from './program.ts';
 
-/** Of each family, the programs with the seeds from 1 to this. */
+/** The programs of each family have the seeds from 1 to this. */
 const SEEDS = 300;
-/** Hexadecimal digits of a hash: by chance, two logs of a billion look the same. */
+/** Hexadecimal digits of a hash: two different logs look the same in one case of four billion. */
 const DIGITS = 8;
 
 const FILE = new URL('recorded.json', import.meta.url);
@@ -23,9 +23,9 @@ export interface Recorded {
 }
 
 interface RecordedFamily {
-  /** Of all programs: other programs have other logs. */
+  /** The hash of all programs: other programs have other logs. */
   programs: string;
-  /** For each program, what {@link fingerprint} gives. */
+  /** The {@link fingerprint} of each program's run. */
   runs: string[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Runs random programs on gyre: reads one a line, as JSON, and writes one log a line, as run_on_asyncio.py does. A process of
- * its own, so that a program that hangs the loop can be ended, and named.
+ * Runs random programs on gyre: reads one a line, as JSON, and writes one run a line, as run_on_asyncio.py
+ * does. It is a process of its own, so that a program that hangs the loop can be ended, and named.
  */
 import { createInterface } from 'node:readline';
 import { runOnGyre } from './interpreter.ts';

@@ -1,9 +1,10 @@
-"""Runs random programs on CPython's asyncio: reads one a line, as JSON, and writes one log a line. See program.ts.
+"""Runs random programs on CPython's asyncio: reads one a line, as JSON, and writes one run a line. See
+program.ts.
 
     python3 run_on_asyncio.py scheduled|as-cpython
 
-Each coroutine here is one async function of interpreter.ts, await for await. The argument says in which order timers of the
-same deadline run: asyncio leaves that open, and CPython's order is an accident of its heap.
+Each coroutine here is one async function of interpreter.ts, await for await. The argument is the order of
+timers with the same deadline: asyncio leaves that open, and CPython's own order is an accident of its heap.
 """
 
 import asyncio
@@ -18,14 +19,14 @@ from virtual_time import VirtualTimeLoop
 
 # The end of time: when the clock comes here, nothing else was left to do.
 END = 2.0**40
-# So often what is left is cancelled. A task may swallow a cancel, and go on.
+# The tasks that are left are cancelled so often. A task may swallow a cancel, and go on.
 ROUNDS = 4
 
 LOCKS, EVENTS, CONDITIONS, FUTURES, COUNTERS = 2, 2, 2, 3, 2
 
 
 class Failure(Exception):
-    """What a program raises."""
+    """The error that a program raises itself."""
 
 
 MISUSE = (
@@ -450,7 +451,7 @@ def run(program, ties):
 def main():
     [ties] = sys.argv[1:]
     warnings.simplefilter('ignore')
-    # What is pending at the end of a program is nobody's business; it must not end in the midst of another program.
+    # A coroutine that is left at the end of its program may complain when it is collected.
     sys.unraisablehook = lambda _: None
     gc.disable()
     for number, line in enumerate(sys.stdin):

@@ -1,4 +1,7 @@
-/** Makes a program smaller as long as it differs in the same way: takes statements out, and blocks out of their statements. */
+/**
+ * Makes a program smaller as long as it differs in the same way: takes statements out, and blocks out of
+ * their statements.
+ */
 import type { Comparison } from './compare.ts';
 import type { Program, Step } from './program.ts';
 

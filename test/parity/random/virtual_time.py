@@ -1,5 +1,7 @@
-"""An event loop of asyncio whose time is virtual: it stands still while anything is ready, and jumps to the next deadline
-when nothing is. It is exact as long as all times are whole numbers.
+"""An event loop of asyncio with virtual time.
+
+Time stands still while anything is ready, and jumps to the next deadline when nothing is. It is exact as long
+as all times are whole numbers.
 """
 
 import asyncio
@@ -7,7 +9,9 @@ import heapq
 
 
 class VirtualTimeLoop(asyncio.base_events.BaseEventLoop):
-    """`ties`: 'scheduled', or 'as-cpython', which orders timers of the same deadline by an accident of the heap."""
+    """`ties` is the order of timers with the same deadline: 'scheduled', or 'as-cpython', an accident of the
+    heap.
+    """
 
     def __init__(self, ties):
         super().__init__()
@@ -57,7 +61,7 @@ class VirtualSelector:
 
 
 class OrderedTimer(asyncio.TimerHandle):
-    """Of two with the same deadline, the one that was scheduled first is first."""
+    """A timer that runs before all timers with the same deadline that were scheduled later."""
 
     __slots__ = ('number',)
 

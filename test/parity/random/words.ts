@@ -9,7 +9,7 @@ import {
 } from '../../../src/index.ts';
 import type { Caught } from './program.ts';
 
-/** What a program raises. */
+/** The error that a program raises itself. */
 export class Failure extends Error {}
 
 export function nameOf(error: unknown): string {
