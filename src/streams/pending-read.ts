@@ -1,4 +1,5 @@
 /** A read of a stream that waits, and the iterators that read. */
+import type { CancelReason, CancelWay } from '../tasks/cancellation.ts';
 import { Place } from '../tasks/place.ts';
 import type { Needle } from './read-buffer.ts';
 import type { StreamReader } from './reader.ts';
@@ -27,6 +28,13 @@ export class PendingRead extends Place<unknown> {
 
   override grant(taken: Buffer): void {
     super.grant(this.#item ? itemOf(taken) : taken);
+  }
+
+  /** Frees the reader for another read at once, also when this one was woken and ends in its turn. */
+  override _cancel(reason: CancelReason, way: CancelWay): boolean {
+    if (!super._cancel(reason, way)) return false;
+    this._owner._gaveUp(this);
+    return true;
   }
 
   /** Its iterator is left: whoever still waits for an item gets none, and the reader is free for another read. */

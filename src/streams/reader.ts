@@ -299,7 +299,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /** @internal */
-  _gaveUp(): void {
+  _gaveUp(read: PendingRead): void {
+    if (this.#waiting !== read) return;
     this.#waiting = null;
     this.#pauseIfFull();
   }

@@ -23,8 +23,7 @@ export class LinePlace<T> extends Place<T> {
   previous: LinePlace<T> | null = null;
   next: LinePlace<T> | null = null;
 
-  override _run(): void {
-    if (this._state !== 'pending') return;
+  protected override _turn(): void {
     this._owner._turnOf(this);
     if (this._state === 'pending') this.line?.rest(this);
   }

@@ -67,7 +67,7 @@ export function asCompleted<A extends Awaitable<unknown>>(
 }
 
 class Completions<A> implements CompletedIterator<A>, Runnable {
-  readonly #loop: Loop;
+  /** @internal */ readonly _loop: Loop;
   readonly #aws: A[];
   readonly #futures: Future<unknown>[];
   readonly #callbacks: DoneCallback[];
@@ -83,7 +83,7 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
   #woken: boolean = false;
 
   constructor({ loop, aws, futures }: Collected, options: AsCompletedOptions) {
-    this.#loop = loop;
+    this._loop = loop;
     this.#aws = aws as A[];
     this.#futures = futures;
     this.#left = futures.length;
@@ -104,7 +104,7 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
   }
 
   next(): Promise<IteratorResult<A, undefined>> {
-    const step = new Step<A>(this.#loop, () => this.#end());
+    const step = new Step<A>(this);
     this.#steps.push(step);
     // What is there already is given without a turn, unless others were here first.
     if (this.#steps.length === 1) this._run();
@@ -112,7 +112,7 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
   }
 
   return(): Promise<IteratorResult<A, undefined>> {
-    this.#end();
+    this._end();
     return Promise.resolve(OVER);
   }
 
@@ -126,7 +126,10 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
   }
 
   #give(step: Step<A>): boolean {
-    if (this.#completed.length > 0) {
+    if (step.due !== null) {
+      step._deliver('cancelled', step.due.reason);
+      this._end();
+    } else if (this.#completed.length > 0) {
       this.#left--;
       const value = this.#completed.shift() as A;
       if (this.#left === 0) this.#letGo();
@@ -142,7 +145,7 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
   }
 
   #add(aw: A): void {
-    if (this.#left === 0) return;
+    if (this.#left === 0 || this.#failure !== null) return;
     this.#completed.push(aw);
     this.#wake();
   }
@@ -156,11 +159,16 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
   #wake(): void {
     if (this.#woken || this.#steps.length === 0) return;
     this.#woken = true;
-    this.#loop._scheduler.push(this);
+    this._loop._scheduler.push(this);
   }
 
-  /** Over: whoever still waits, or asks, is told so. */
-  #end(): void {
+  /** Whether the turn of this step is in the ready queue. @internal */
+  _isNext(step: Step<A>): boolean {
+    return this.#woken && this.#steps.peek() === step;
+  }
+
+  /** Over: whoever still waits, or asks, is told so. @internal */
+  _end(): void {
     this.#left = 0;
     this.#completed.clear();
     this.#letGo();
@@ -185,11 +193,13 @@ const OVER: IteratorReturnResult<undefined> = { value: undefined, done: true };
 
 /** One call of `next()`. When it throws, the iteration is over: `for await` never comes back. */
 class Step<A> extends Future<IteratorResult<A, undefined>> {
-  readonly #onFailure: () => void;
+  /** A cancel that came between the wake-up and its turn, which keeps its place in the ready queue. */
+  due: { readonly reason: CancelReason } | null = null;
+  readonly #owner: Completions<A>;
 
-  constructor(loop: Loop, onFailure: () => void) {
-    super(loop);
-    this.#onFailure = onFailure;
+  constructor(owner: Completions<A>) {
+    super(owner._loop);
+    this.#owner = owner;
   }
 
   fail(error: TimeoutError | CancelledError): void {
@@ -199,12 +209,17 @@ class Step<A> extends Future<IteratorResult<A, undefined>> {
     } else {
       this._deliver('cancelled', error);
     }
-    this.#onFailure();
+    this.#owner._end();
   }
 
   override _cancel(reason: CancelReason, way: CancelWay): boolean {
-    if (!super._cancel(reason, way)) return false;
-    this.#onFailure();
+    if (this._state !== 'pending') return false;
+    if (this.#owner._isNext(this)) {
+      this.due ??= { reason };
+      return true;
+    }
+    super._cancel(reason, way);
+    this.#owner._end();
     return true;
   }
 }

@@ -5,10 +5,8 @@
  * result is handed over in the same step, or it waits on. So there is no moment in which something was taken but a
  * cancel could lose it: a place that is cancelled has taken nothing, and its owner is told at once.
  */
-import type { Runnable } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
-import type { CancelReason, CancelWay } from './cancellation.ts';
-import { Future } from './future.ts';
+import { Wakeable } from './wakeable.ts';
 
 export interface PlaceOwner<P> {
   /** The place's turn has come, and it was not cancelled: grant or fail it, or leave it to be woken again. */
@@ -17,21 +15,12 @@ export interface PlaceOwner<P> {
   _gaveUp(place: P): void;
 }
 
-export class Place<T> extends Future<T> implements Runnable {
-  /** In the ready queue, and its turn has not come yet. */
-  woken: boolean = false;
+export class Place<T> extends Wakeable<T> {
   /** @internal */ readonly _owner: PlaceOwner<Place<T>>;
 
   constructor(loop: Loop, owner: PlaceOwner<never>) {
     super(loop);
     this._owner = owner as PlaceOwner<Place<T>>;
-  }
-
-  /** Idempotent until its turn comes. */
-  wake(): void {
-    if (this.woken || this._state !== 'pending') return;
-    this.woken = true;
-    this._loop._scheduler.push(this);
   }
 
   /** This is what it came for. */
@@ -44,16 +33,12 @@ export class Place<T> extends Future<T> implements Runnable {
     this._deliver('exception', error);
   }
 
-  /** Its turn in the ready queue. */
-  _run(): void {
-    if (this._state !== 'pending') return;
+  protected override _turn(): void {
     this.woken = false;
     this._owner._turnOf(this);
   }
 
-  override _cancel(reason: CancelReason, way: CancelWay): boolean {
-    if (!super._cancel(reason, way)) return false;
+  protected override _gaveUp(): void {
     this._owner._gaveUp(this);
-    return true;
   }
 }

@@ -1,10 +1,9 @@
 import { checkOptions, checkSeconds, checkSignal, invalidArgType, isSignal } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
-import type { Runnable } from '../loop/handle.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { cancelOnAbort } from './abort-signal.ts';
-import type { CancelReason } from './cancellation.ts';
 import { Future } from './future.ts';
+import { Wakeable } from './wakeable.ts';
 
 /**
  * Waits for `seconds`, and gives everybody else a turn. Zero or less waits for exactly one turn; Infinity for ever.
@@ -44,7 +43,7 @@ function start(seconds: number, value: unknown): Future<unknown> {
   if (seconds <= 0) {
     const future = new Yield(loop);
     future._value = value;
-    loop._scheduler.push(future);
+    future.wake();
     return future;
   }
   const future = new Future<unknown>(loop);
@@ -55,24 +54,10 @@ function start(seconds: number, value: unknown): Future<unknown> {
   return future;
 }
 
-/**
- * One turn: it stands in the ready queue itself, its result in hand, and hands that over when its place comes. A cancel keeps the
- * place, as in asyncio.
- */
-class Yield extends Future<unknown> implements Runnable {
-  #cancelled: boolean = false;
-  #reason: CancelReason = undefined;
-
-  _run(): void {
-    if (this.#cancelled) this._deliver('cancelled', this.#reason);
-    else this._deliver('result', this._value);
-  }
-
-  override _cancel(reason: CancelReason): boolean {
-    if (this._state !== 'pending') return false;
-    this.#cancelled = true;
-    this.#reason = reason;
-    return true;
+/** One turn, its result in hand. */
+class Yield extends Wakeable<unknown> {
+  protected override _turn(): void {
+    this._deliver('result', this._value);
   }
 }
 

@@ -162,6 +162,8 @@ export class TaskGroup {
     if (this.#members.size === 0 && this.#empty?.done() === false) this.#empty.setResult();
     if (task._state !== 'exception') return;
     this.#failed(task.exception());
+    // asyncio's first failure wakes the group, too.
+    if (this.#reason === null && this.#empty?.done() === false) this.#empty.setResult();
     this.#cancel(`task ${task.name} of the task group has failed`);
   }
 

@@ -41,12 +41,14 @@ export function waitFor<T>(aw: Awaitable<T>, seconds: number | null, options: Si
   checkSignal('options.signal', signal);
   const future = collectOne(aw);
   if (signal?.aborted) return neverBegun(future, abortError(signal));
+  // Nothing to wait for: a cancel that is due stays for the caller's next wait.
+  if (future.done()) return future;
   return cancelOnAbort(seconds === null || seconds > 0 ? limited(future, seconds) : ended(future), signal);
 }
 
 function limited<T>(future: Future<T>, seconds: number | null): Future<T> {
   const limit = new Limit(future._loop, () => future, 'waitFor');
-  if (seconds !== null && !future.done()) limit.expireAt(future._loop.time() + seconds);
+  if (seconds !== null) limit.expireAt(future._loop.time() + seconds);
   limit._run();
   return limit;
 }
@@ -55,14 +57,13 @@ function limited<T>(future: Future<T>, seconds: number | null): Future<T> {
 function ended<T>(future: Future<T>): Future<T> {
   const reason = 'the deadline has passed';
   const limit: Limit<T> = new Limit(future._loop, () => cancelAndWait(future, reason), 'waitFor');
-  if (!future.done()) limit.expireNow(reason);
+  limit.expireNow(reason);
   limit._run();
   return limit;
 }
 
 /** Not for the future itself: a cancel from outside ends this wait, and is not taken for the one that was sent before. */
 async function cancelAndWait<T>(future: Future<T>, reason: string): Promise<T> {
-  if (future.done()) return future;
   const over = new Future<void>(future._loop);
   const callback = new DoneCallback(future as Future<unknown>, () => over._settle('result', undefined));
   cancelNow(future, reason);

@@ -1,13 +1,13 @@
 import { checkOptions, checkSecondsOrNull, checkSignal, outOfRange } from '../base/validate.ts';
-import type { Runnable, TimerHandle } from '../loop/handle.ts';
+import type { TimerHandle } from '../loop/handle.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { cancelOnAbort } from './abort-signal.ts';
 import { cancelNow } from './cancellation.ts';
 import type { Collected } from './collect.ts';
 import { collect, distinct } from './collect.ts';
 import { DoneCallback } from './done-callback.ts';
-import type { Awaitable } from './future.ts';
-import { Future } from './future.ts';
+import type { Awaitable, Future } from './future.ts';
+import { Wakeable } from './wakeable.ts';
 
 /** {@link wait} ends when one is done or cancelled. */
 export const FIRST_COMPLETED: 'FIRST_COMPLETED' = 'FIRST_COMPLETED';
@@ -78,14 +78,13 @@ function checkWaitOptions(options: WaitOptions): void {
   }
 }
 
-class Waiting<A> extends Future<[Set<A>, Set<A>]> implements Runnable {
+class Waiting<A> extends Wakeable<[Set<A>, Set<A>]> {
   readonly #aws: A[];
   readonly #futures: Future<unknown>[];
   readonly #returnWhen: ReturnWhen;
   #callbacks: DoneCallback[] = [];
   #timer: TimerHandle | null = null;
   #left: number;
-  #woken: boolean = false;
 
   constructor(collected: Collected, returnWhen: ReturnWhen) {
     super(collected.loop);
@@ -97,15 +96,14 @@ class Waiting<A> extends Future<[Set<A>, Set<A>]> implements Runnable {
 
   begin(timeout: number | null): void {
     if (timeout !== null && timeout !== Number.POSITIVE_INFINITY) {
-      this.#timer = this._loop.callLater(timeout, () => this.#wake());
+      this.#timer = this._loop.callLater(timeout, () => this.wake());
     }
     const onDone = (future: Future<unknown>): void => this.#completed(future);
     this.#callbacks = this.#futures.map((future) => new DoneCallback(future, onDone));
   }
 
-  /** Its turn in the ready queue: what is done by now is handed over, and no cancel can come between. */
-  _run(): void {
-    if (this._state !== 'pending') return;
+  /** Hands over what is done by now. */
+  protected override _turn(): void {
     const done = new Set<A>();
     const pending = new Set<A>();
     for (const [index, future] of this.#futures.entries()) {
@@ -130,13 +128,6 @@ class Waiting<A> extends Future<[Set<A>, Set<A>]> implements Runnable {
     this.#left--;
     const first = this.#returnWhen === FIRST_COMPLETED;
     const failed = this.#returnWhen === FIRST_EXCEPTION && future._state === 'exception';
-    if (first || failed || this.#left === 0) this.#wake();
-  }
-
-  #wake(): void {
-    if (this.#woken || this._state !== 'pending') return;
-    this.#woken = true;
-    this.#timer?.cancel();
-    this._loop._scheduler.push(this);
+    if (first || failed || this.#left === 0) this.wake();
   }
 }

@@ -161,6 +161,7 @@ test(
     await barrier.wait();
     const next = barrier.wait();
     first.cancel();
+    await turns(1);
     assert.equal(barrier.nWaiting, 1);
     assert.equal(await barrier.wait(), 1);
     assert.equal(await next, 0);
@@ -294,6 +295,8 @@ test(
     const outside = barrier.wait();
     await barrier.abort();
     inside.cancel();
+    // It resumes in the turn of `inside`, before that of `outside`.
+    await assert.rejects(async () => await inside, CancelledError);
     await barrier.reset();
     assert.equal(barrier.nWaiting, 1);
     await turns(2);

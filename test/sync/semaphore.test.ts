@@ -151,6 +151,7 @@ test(
     semaphore.release();
     semaphore.release();
     for (const future of waiting) future.cancel();
+    await turns(1);
     assert.equal(semaphore.locked(), false);
     await semaphore.acquire();
     await semaphore.acquire();

@@ -123,6 +123,15 @@ test('cancelling the task that iterates ends the iteration, and nothing else', (
     assert.equal(loop._scheduler.timers.size, 0);
   }));
 
+test('a future whose completion is told behind the deadline comes too late', () =>
+  sim(async (loop) => {
+    const late = loop.createFuture<string>();
+    loop.callLater(1, () => late.setResult('late'));
+    const iterator = asCompleted([late], { timeout: 1 });
+    const task = loop.createTask(async () => await iterator.next());
+    assert.equal(await outcome(task), 'TimeoutError');
+  }));
+
 test('several steps may be asked for at once, and are served in order', () =>
   sim(async () => {
     const iterator = asCompleted([sleep(2, 'b'), sleep(1, 'a')]);

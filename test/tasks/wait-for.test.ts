@@ -30,6 +30,19 @@ test('waitFor of what is done costs no turn', () =>
     assert.equal(turn, false);
   }));
 
+for (const seconds of [5, 0, null]) {
+  test(`a cancel that is due when waitFor() of ${seconds} is given a done future is not lost`, () =>
+    sim(async (loop) => {
+      const done = loop.createFuture<number>();
+      done.setResult(1);
+      const task = loop.createTask(async () => {
+        task.cancel();
+        await waitFor(done, seconds);
+      });
+      assert.equal(await outcome(task), 'CancelledError');
+    }));
+}
+
 test('waitFor cancels what takes too long, and throws a TimeoutError with the CancelledError as cause', () =>
   sim(async (loop) => {
     const slow = sleep(100);
