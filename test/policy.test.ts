@@ -46,7 +46,7 @@ test('backendInfo() says how the loops of this thread drain microtasks, once one
   const drainsWith = (env: Record<string, string>): string => {
     const { stdout, stderr } = spawnSync(
       process.execPath,
-      ['--no-warnings', '--import', 'tsx', '--input-type=module', '--eval', program],
+      ['--no-warnings', '--import', loader, '--input-type=module', '--eval', program],
       { encoding: 'utf8', env: { ...process.env, ...env } },
     );
     assert.equal(stderr, '');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { tsArguments } from '../helpers/typescript.ts';
 
 const conformance = fileURLToPath(new URL('../conformance/run.test.ts', import.meta.url));
 
@@ -11,7 +12,7 @@ test('with GYRE_DRAIN=host, where only the host drains, every backend keeps the 
     'Run an event loop|Calls|Delayed calls|Futures and tasks|Stopping|Fairness|Several loops in one thread|Exceptions|Context|Closing';
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
-    ['--import', 'tsx', '--test-reporter=tap', `--test-name-pattern=^(${suites}) \\(`, conformance],
+    ['--test-reporter=tap', `--test-name-pattern=^(${suites}) \\(`, ...tsArguments(conformance)],
     { encoding: 'utf8', env: { ...process.env, GYRE_DRAIN: 'host', NODE_TEST_CONTEXT: undefined } },
   );
   assert.equal(stderr, '');

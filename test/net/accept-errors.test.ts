@@ -192,6 +192,8 @@ for line in sys.stdin:
     print(1, flush=True)
 `;
 
+import { tsArguments } from '../helpers/typescript.ts';
+
 test(
   'a server whose socket another owner shuts down rests, and reports it at most once a second',
   { skip: noPython || noLinux, timeout: 120_000 },
@@ -200,7 +202,7 @@ test(
     const { server, port } = await listeningNodeServer(HOST, await freePort());
     const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
     const owner = new Program('python3', ['-c', OWNER], [fd]);
-    const program = new Program(process.execPath, ['--import', 'tsx', child, 'shut-down', '3'], [fd]);
+    const program = new Program(process.execPath, tsArguments(child, 'shut-down', '3'), [fd]);
     await program.line();
     await closed(server);
     const early = new Client(port);
@@ -231,7 +233,7 @@ test(
   { skip: noLinux, timeout: 240_000 },
   (context) =>
     onNode(async () => {
-      const command = `ulimit -n 100; exec '${process.execPath}' --import tsx '${child}' spare`;
+      const command = `ulimit -n 100; exec '${[process.execPath, ...tsArguments(child, 'spare')].join("' '")}'`;
       const program = new Program('sh', ['-c', command]);
       const port = await program.line<number>();
       const clients: Client[] = [];

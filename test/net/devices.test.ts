@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { sleep } from '../../src/index.ts';
 import { passes } from '../helpers/descriptors.ts';
 import { onNode, Recorder } from '../helpers/pairs.ts';
+import { tsArguments } from '../helpers/typescript.ts';
 import { inDirectory } from '../helpers/unix-pairs.ts';
 import { bytesOf } from './devices.ts';
 
@@ -62,7 +63,7 @@ test('a program that has read a device whose read() waits ends when its work is 
 }, async () => {
   const program = fileURLToPath(new URL('./devices.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  const running = spawn(process.execPath, ['--import', 'tsx', program, WAITING], { cwd, stdio: 'inherit' });
+  const running = spawn(process.execPath, tsArguments(program, WAITING), { cwd, stdio: 'inherit' });
   assert.deepEqual(await once(running, 'exit'), [0, null]);
 });
 

@@ -15,6 +15,7 @@ import { PlainQueue } from '../../src/net/tls-plain-queue.ts';
 import { WriteQueue } from '../../src/net/write-queue.ts';
 import { addressOf, endAll, endpoint } from '../helpers/datagrams.ts';
 import { connectedPair, isNative, onNode, Recorder, recorders } from '../helpers/pairs.ts';
+import { tsArguments } from '../helpers/typescript.ts';
 import { noUnix, pipeEnds, unixRecorders } from '../helpers/unix-pairs.ts';
 import { onFake } from './fake-datagrams.ts';
 import { tlsRecorders } from './tls-peers.ts';
@@ -234,7 +235,7 @@ test(
 
 test('text that was written arrives, although another part of the program gives its own small Buffer away, and with it the pool of all', async () => {
   const child = fileURLToPath(new URL('./text-memory.child.ts', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', child], {
+  const { stdout } = await promisify(execFile)(process.execPath, tsArguments(child), {
     env: { ...process.env, GYRE_TEST_BACKEND: isNative ? 'uv' : 'node' },
   });
   assert.equal(stdout, 'a string, and lines, and a datagram');

@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { closed, isNative, listeningNodeServer, onNode } from '../helpers/pairs.ts';
+import { tsArguments } from '../helpers/typescript.ts';
 
 const child = fileURLToPath(new URL('./standard-descriptors.child.ts', import.meta.url));
 const cwd = fileURLToPath(new URL('../..', import.meta.url));
@@ -23,7 +24,7 @@ after(() => {
 
 /** Runs the child with this as its standard input; answers its exit code. */
 async function run(kind: string, stdin: 'ignore' | number): Promise<number | null> {
-  const program = spawn(process.execPath, ['--import', 'tsx', child, kind], {
+  const program = spawn(process.execPath, tsArguments(child, kind), {
     cwd,
     stdio: [stdin, 'inherit', 'inherit'],
   });

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { SubprocessTransport } from '../../src/index.ts';
 import { DEVNULL, PIPE, STDOUT } from '../../src/index.ts';
 import { onNode, Recorder } from '../helpers/pairs.ts';
+import { tsArguments } from '../helpers/typescript.ts';
 import { inDirectory, pipeEnds } from '../helpers/unix-pairs.ts';
 import { ChildRecorder, leavingNothing, runShell, skipNotLinux } from './children.ts';
 
@@ -20,7 +21,7 @@ test('a program that has closed its standard streams, in a directory that is gon
   const program = fileURLToPath(new URL('./closed.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   const directory = mkdtempSync(join(tmpdir(), 'gyre-test-'));
-  const running = spawn(process.execPath, ['--import', 'tsx', program, directory], {
+  const running = spawn(process.execPath, tsArguments(program, directory), {
     cwd,
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
   });

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { noNative, onUv } from '../helpers/descriptors.ts';
+import { tsArguments } from '../helpers/typescript.ts';
 import { noPython } from '../helpers/unix-pairs.ts';
 import { ChildRecorder, startShell, stdinOf } from './children.ts';
 
@@ -58,7 +59,7 @@ test('variables that are no UTF-8 reach the child as they are, also beside other
   const octal = (text: string): string =>
     Array.from(Buffer.from(text, 'latin1'), (byte) => `\\${byte.toString(8)}`).join('');
   const set = values.map((value, i) => `"RAW_${i}=$(printf '${octal(value)}')"`);
-  const command = `env ${set.join(' ')} "${process.execPath}" --import tsx "${program}"`;
+  const command = `env ${set.join(' ')} "${[process.execPath, ...tsArguments(program)].join('" "')}"`;
   const running = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'inherit'] });
   const chunks: Buffer[] = [];
   running.stdout.on('data', (data) => chunks.push(data));

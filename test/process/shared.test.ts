@@ -13,6 +13,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { noNative, pipe } from '../helpers/descriptors.ts';
 import { isNative } from '../helpers/pairs.ts';
+import { tsArguments } from '../helpers/typescript.ts';
 import { pipeEnds } from '../helpers/unix-pairs.ts';
 import { skipNotLinux } from './children.ts';
 
@@ -24,7 +25,7 @@ const PATIENCE = 60_000;
 
 /** Starts the program. If it stops, it is killed. */
 function start(scenarios: readonly string[], stdio: StdioOptions = 'pipe'): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', PROGRAM, ...scenarios], {
+  return spawn(process.execPath, tsArguments(PROGRAM, ...scenarios), {
     cwd: ROOT,
     stdio,
     timeout: PATIENCE,

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { BaseEventLoop } from '../../src/index.ts';
 import { Protocol, StreamReader, StreamReaderProtocol, StreamWriter, sleep } from '../../src/index.ts';
 import { connectedPair, onNode, Recorder } from '../helpers/pairs.ts';
+import { tsArguments } from '../helpers/typescript.ts';
 import { pipeEnds } from '../helpers/unix-pairs.ts';
 import { FakeTransport, inSimulation } from './helpers.ts';
 
@@ -92,7 +93,7 @@ test(
   { skip: noPipes },
   onNode(async () => {
     const path = fileURLToPath(new URL('./pipes.child.ts', import.meta.url));
-    const child = spawn(process.execPath, ['--import', 'tsx', path], { stdio: 'pipe' });
+    const child = spawn(process.execPath, tsArguments(path), { stdio: 'pipe' });
     child.stdin.end('one\ntwo\n');
     const [out, err, code] = await Promise.all([
       text(child.stdout),
