@@ -202,10 +202,14 @@ describe('copyError() and restoreError()', () => {
 
   test('a very long chain of causes is kept whole', () => {
     let chain: unknown = 'root';
+    // Without stacks: to map each to its source takes a tenth of a millisecond.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     for (let i = 0; i < 100_000; i++) chain = new Error('x', { cause: chain });
     let length = 0;
     let each = through(chain);
     for (; each instanceof Error; each = each.cause) length++;
+    Error.stackTraceLimit = stackTraceLimit;
     assert.deepEqual([length, each], [100_000, 'root']);
   });
 

@@ -17,6 +17,9 @@ import {
 import { heapUsed } from '../helpers/gc.ts';
 import { outcome, sim, waitersOf } from './sim.ts';
 
+// Half of the time would be that of capturing the stacks of errors that are thrown by the hundred thousand.
+Error.stackTraceLimit = 0;
+
 const OPERATIONS = 1_000_000;
 /** Bytes. The heap of a test runner breathes by some hundred kilobytes; one object left for each operation is 50 MB. */
 const BREATH = 3_000_000;
