@@ -24,30 +24,21 @@ import {
 import type { RemoteHandlers, RemotePort, WithHandlers } from './executor/remote.ts';
 import { remote } from './executor/remote.ts';
 import { runningLoopOrNull } from './loop/context.ts';
+import { copyOrigin, rememberOrigin } from './loop/creation.ts';
 import type { ExceptionHandler } from './loop/exception-handler.ts';
 import { handleException, printException } from './loop/exception-handler.ts';
 import type { AnyCallback, Handle, TimerHandle } from './loop/handle.ts';
-import { copyOrigin, rememberOrigin } from './loop/origins.ts';
 import { Ownership } from './loop/ownership.ts';
 import { Pump } from './loop/pump.ts';
 import { Scheduler } from './loop/scheduler.ts';
 import { SlowWatch } from './loop/slow-watch.ts';
 import type { ContextEntry, ExceptionContext, Loop } from './loop/types.ts';
-import type { AcceptedSocketOptions } from './net/accepted.ts';
-import { connectAcceptedSocket } from './net/accepted.ts';
-import type { ConnectionOptions } from './net/connect.ts';
-import { connect } from './net/connect.ts';
-import type { DatagramOptions } from './net/datagram.ts';
-import { createDatagramEndpoint } from './net/datagram.ts';
-import type { ServerOptions } from './net/listen.ts';
-import { listen } from './net/listen.ts';
-import type { GetaddrinfoOptions } from './net/names.ts';
-import { getaddrinfo, getnameinfo } from './net/names.ts';
+import type { DatagramOptions } from './net/datagram/datagram.ts';
+import { createDatagramEndpoint } from './net/datagram/datagram.ts';
+import type { GetaddrinfoOptions } from './net/names/names.ts';
+import { getaddrinfo, getnameinfo } from './net/names/names.ts';
 import type { SendfileOptions, SendfileSource } from './net/open-file.ts';
-import { connectReadPipe, connectWritePipe } from './net/pipes.ts';
 import type { DatagramProtocol, StreamProtocol, SubprocessProtocol } from './net/protocol.ts';
-import { sendfile } from './net/sendfile.ts';
-import type { Server } from './net/server.ts';
 import {
   sockAccept,
   sockConnect,
@@ -57,12 +48,25 @@ import {
   sockRecvInto,
   sockSendall,
   sockSendto,
-} from './net/sock-calls.ts';
-import { sockSendfile } from './net/sock-sendfile.ts';
-import type { Socket } from './net/socket.ts';
-import type { PeerAddress } from './net/socket-address.ts';
-import type { StartTlsOptions } from './net/start-tls.ts';
-import { startTls } from './net/start-tls.ts';
+} from './net/socket/sock-calls.ts';
+import { sockSendfile } from './net/socket/sock-sendfile.ts';
+import type { Socket } from './net/socket/socket.ts';
+import type { PeerAddress } from './net/socket/socket-address.ts';
+import type { Descriptor } from './net/socket/watchers.ts';
+import { addWatcher, removeWatcher } from './net/socket/watchers.ts';
+import type { AcceptedSocketOptions } from './net/stream/accepted.ts';
+import { connectAcceptedSocket } from './net/stream/accepted.ts';
+import type { ConnectionOptions } from './net/stream/connect.ts';
+import { connect } from './net/stream/connect.ts';
+import type { ServerOptions } from './net/stream/listen.ts';
+import { listen } from './net/stream/listen.ts';
+import { connectReadPipe, connectWritePipe } from './net/stream/pipes.ts';
+import { sendfile } from './net/stream/sendfile.ts';
+import type { Server } from './net/stream/server.ts';
+import type { UnixConnectionOptions, UnixServerOptions } from './net/stream/unix.ts';
+import { createUnixConnection, createUnixServer } from './net/stream/unix.ts';
+import type { StartTlsOptions } from './net/tls/start-tls.ts';
+import { startTls } from './net/tls/start-tls.ts';
 import type {
   DatagramTransport,
   ReadTransport,
@@ -70,10 +74,6 @@ import type {
   Transport,
   WriteTransport,
 } from './net/transport.ts';
-import type { UnixConnectionOptions, UnixServerOptions } from './net/unix.ts';
-import { createUnixConnection, createUnixServer } from './net/unix.ts';
-import type { Descriptor } from './net/watchers.ts';
-import { addWatcher, removeWatcher } from './net/watchers.ts';
 import { addSignalHandler, hasSignalHandler, removeSignalHandler } from './process/signals.ts';
 import type { SubprocessOptions } from './process/spawn.ts';
 import { subprocessExec, subprocessShell } from './process/spawn.ts';

@@ -98,11 +98,8 @@ export { BoundedSemaphore, Semaphore } from './sync/semaphore.ts';
 
 // net
 
-export type { AcceptedSocketOptions } from './net/accepted.ts';
-export type { ConnectionOptions } from './net/connect.ts';
-export type { DatagramOptions } from './net/datagram.ts';
-export type { ServerOptions } from './net/listen.ts';
-export type { GetaddrinfoOptions } from './net/names.ts';
+export type { DatagramOptions } from './net/datagram/datagram.ts';
+export type { GetaddrinfoOptions } from './net/names/names.ts';
 export type { SendfileOptions, SendfileSource } from './net/open-file.ts';
 export type { StreamProtocol } from './net/protocol.ts';
 export {
@@ -112,13 +109,18 @@ export {
   Protocol,
   SubprocessProtocol,
 } from './net/protocol.ts';
-export type { ServerAddress } from './net/server.ts';
-export { AbstractServer, Server } from './net/server.ts';
-export type { SocketOptions } from './net/socket.ts';
-export { Socket } from './net/socket.ts';
-export type { PeerAddress } from './net/socket-address.ts';
-export type { StartTlsOptions } from './net/start-tls.ts';
-export type { TlsClientOptions, TlsServerOptions } from './net/tls-options.ts';
+export type { SocketOptions } from './net/socket/socket.ts';
+export { Socket } from './net/socket/socket.ts';
+export type { PeerAddress } from './net/socket/socket-address.ts';
+export type { Descriptor } from './net/socket/watchers.ts';
+export type { AcceptedSocketOptions } from './net/stream/accepted.ts';
+export type { ConnectionOptions } from './net/stream/connect.ts';
+export type { ServerOptions } from './net/stream/listen.ts';
+export type { ServerAddress } from './net/stream/server.ts';
+export { AbstractServer, Server } from './net/stream/server.ts';
+export type { UnixConnectionOptions, UnixServerOptions } from './net/stream/unix.ts';
+export type { StartTlsOptions } from './net/tls/start-tls.ts';
+export type { TlsClientOptions, TlsServerOptions } from './net/tls/tls-options.ts';
 export type {
   CipherInfo,
   ExtraInfo,
@@ -129,8 +131,6 @@ export type {
 } from './net/transport.ts';
 export { BaseTransport, DatagramTransport, SubprocessTransport, Transport } from './net/transport.ts';
 export { TransportSocket } from './net/transport-socket.ts';
-export type { UnixConnectionOptions, UnixServerOptions } from './net/unix.ts';
-export type { Descriptor } from './net/watchers.ts';
 
 // process
 

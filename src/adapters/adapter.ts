@@ -4,7 +4,7 @@ import { LoopError } from '../base/errors.ts';
 import { hostQueueMicrotask } from '../base/host.ts';
 import { invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
-import type { EndsQuietly } from '../loop/ownership.ts';
+import type { Unreported } from '../loop/ownership.ts';
 import { checkOwn } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Transport } from '../net/transport.ts';
@@ -65,10 +65,10 @@ export function checkReceived(received: unknown): void {
  * told all the same. Answers how to take the request back.
  */
 export function whenLoopCloses(loop: Loop, callback: () => void): () => void {
-  const ending: EndsQuietly = { _abandon: callback };
-  loop._owned.quiet.add(ending);
+  const ending: Unreported = { _forceClose: callback };
+  loop._owned.unreported.add(ending);
   return () => {
-    loop._owned.quiet.delete(ending);
+    loop._owned.unreported.delete(ending);
   };
 }
 

@@ -4,8 +4,8 @@ import { checkFunction, checkOptions, checkSignal, invalidArgType } from '../bas
 import { captureContext } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 import { adopt } from '../net/adopt.ts';
-import { attach } from '../net/attach.ts';
 import type { StreamProtocol } from '../net/protocol.ts';
+import { attach } from '../net/stream/attach.ts';
 import type { Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';

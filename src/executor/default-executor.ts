@@ -27,7 +27,7 @@ export class DefaultExecutor {
     if (found === undefined) {
       found = new DefaultExecutor(loop);
       defaults.set(loop, found);
-      loop._owned.quiet.add(found);
+      loop._owned.unreported.add(found);
     }
     return found;
   }
@@ -55,7 +55,7 @@ export class DefaultExecutor {
   }
 
   /** The loop is closed: nobody waits for the jobs any more. */
-  _abandon(): void {
+  _forceClose(): void {
     const executor = this.#executor;
     this.#shutDown = true;
     this.#executor = null;

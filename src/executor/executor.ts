@@ -5,9 +5,9 @@ import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import { ensureFuture } from '../tasks/ensure-future.ts';
 import type { Future } from '../tasks/future.ts';
+import { HostOperation } from '../tasks/host-operation.ts';
 import { operation } from '../tasks/operation.ts';
 import { DefaultExecutor } from './default-executor.ts';
-import { ExecutorCall } from './executor-call.ts';
 import { nameOf } from './function-source.ts';
 
 export interface SubmitOptions {
@@ -50,8 +50,21 @@ export function runInExecutor<F extends AnyFunction>(
   if (executor !== null) checkExecutor('executor', executor);
   checkSupports(loop, 'executors');
   const chosen = executor ?? DefaultExecutor.of(loop).get();
-  return ExecutorCall.begin(loop, nameOf(fn), (signal) => chosen.submit(fn, args, { signal }));
+  return HostOperation.begin(loop, `the call of ${nameOf(fn)} in an executor`, ignore, (operation) => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const answer: Promise<Awaited<ReturnType<F>>> = Promise.resolve(chosen.submit(fn, args, { signal }));
+    answer.then(
+      (value) => operation.succeed(value),
+      (error) => operation.fail(error),
+    );
+    // The executor may take its time.
+    return (error) => controller.abort(error);
+  });
 }
+
+/** A result that comes after a cancel holds nothing of the host. */
+function ignore(): void {}
 
 /** See `BaseEventLoop.setDefaultExecutor`. */
 export function setDefaultExecutor(loop: Loop, executor: Executor): void {

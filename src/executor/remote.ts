@@ -78,14 +78,14 @@ class Inbox {
     this.#context = captureContext(loop);
     port.on('message', (call: unknown) => this.#context.runInAsyncScope(this.#take, undefined, call));
     port.on('messageerror', (exception) => this.#refuse(exception));
-    port.on('close', () => loop._owned.quiet.delete(this));
+    port.on('close', () => loop._owned.unreported.delete(this));
     // Listening has made it hold the process; only the running loop does that.
     port.unref();
-    loop._owned.quiet.add(this);
+    loop._owned.unreported.add(this);
   }
 
   /** The loop is closed. */
-  _abandon(): void {
+  _forceClose(): void {
     Atomics.store(this.closed, 0, 1);
     this.#port.close();
   }

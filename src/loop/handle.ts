@@ -1,7 +1,7 @@
 /** A scheduled callback: what the ready queue and the timer heap hold. */
 import type { DeadlineEntry } from '../base/deadline-heap.ts';
 import { CapturedContext, callInContext } from './context.ts';
-import { withOrigin } from './origins.ts';
+import { withOrigin } from './creation.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** What the ready queue holds: handles, and wake-ups of those who wait for a future. */
@@ -9,7 +9,7 @@ export interface Runnable {
   /** @internal */
   _run(scheduler: Scheduler): void;
   /** It will never run: the loop was closed. @internal */
-  _abandon?(): void;
+  _abandonWaiter?(): void;
 }
 
 export type AnyCallback = (...args: unknown[]) => unknown;

@@ -8,17 +8,24 @@
 import type { Linked } from '../base/linked-list.ts';
 import { LinkedList } from '../base/linked-list.ts';
 import { outOfRange } from '../base/validate.ts';
+import type { CreationRecord } from './creation.ts';
+import {
+  copyOrigin,
+  creationOf,
+  originOf,
+  rememberCreation,
+  rememberOrigin,
+  renewCreation,
+} from './creation.ts';
 import type { Handle } from './handle.ts';
-import type { Birth } from './origins.ts';
-import { birthOf, copyOrigin, originOf, rememberBirth, rememberOrigin, renewBirth } from './origins.ts';
 import type { ExceptionContext, Loop, TaskLike } from './types.ts';
 
 /** Something that holds a resource of the host: a transport, a server, a connection attempt. */
-export interface Owned {
+export interface Resource {
   /** In words, for the leak report. @internal */
   _describe(): string;
   /** Ends it at once, without calling user code. @internal */
-  _abandon(): void;
+  _forceClose(): void;
   /** `child` for a process: a transport of a subprocess says so until it was reaped. Default: `handle`. @internal */
   readonly _kind?: 'child' | 'handle';
 }
@@ -75,13 +82,13 @@ export class LooseCode {
 }
 
 /** Something that ends with its loop and is no leak then. */
-export interface EndsQuietly {
-  /** As of {@link Owned}. */
-  _abandon(): void;
+export interface Unreported {
+  /** As of {@link Resource}. */
+  _forceClose(): void;
 }
 
 /** A pending task: as the loop's layer sees it when it closes. */
-export interface OwnedTask extends TaskLike, Owned, Linked {}
+export interface OwnedTask extends TaskLike, Resource, Linked {}
 
 /** Something that a loop still owns: what `leaks()` of `gyre/testing` answers. */
 export interface Leak {
@@ -106,37 +113,37 @@ export interface Leak {
 /** Things of a loop's, in order of addition, each with when and by whom it was added. */
 class Registry {
   readonly #loop: Loop;
-  readonly #births: LinkedList<Birth> = new LinkedList();
+  readonly #creations: LinkedList<CreationRecord> = new LinkedList();
 
   constructor(loop: Loop) {
     this.#loop = loop;
   }
 
   get size(): number {
-    return this.#births.size;
+    return this.#creations.size;
   }
 
-  add(thing: Owned): void {
-    this.#births.add(rememberBirth(thing, this.#loop));
+  add(thing: Resource): void {
+    this.#creations.add(rememberCreation(thing, this.#loop));
   }
 
-  has(thing: Owned): boolean {
-    const birth = birthOf(thing);
-    return birth !== null && birth.loop === this.#loop && this.#births.has(birth);
+  has(thing: Resource): boolean {
+    const creation = creationOf(thing);
+    return creation !== null && creation.loop === this.#loop && this.#creations.has(creation);
   }
 
   /** Whether it was there. */
-  delete(thing: Owned): boolean {
-    const birth = birthOf(thing);
-    return birth !== null && birth.loop === this.#loop && this.#births.delete(birth);
+  delete(thing: Resource): boolean {
+    const creation = creationOf(thing);
+    return creation !== null && creation.loop === this.#loop && this.#creations.delete(creation);
   }
 
   clear(): void {
-    this.#births.clear();
+    this.#creations.clear();
   }
 
-  *[Symbol.iterator](): IterableIterator<Owned> {
-    for (const { thing } of this.#births) yield thing as Owned;
+  *[Symbol.iterator](): IterableIterator<Resource> {
+    for (const { thing } of this.#creations) yield thing as Resource;
   }
 }
 
@@ -148,12 +155,12 @@ export class Ownership {
   /** Strong references: no task is collected while it is pending. */
   readonly tasks: LinkedList<OwnedTask> = new LinkedList();
   /** Debug mode: those that are held. */
-  readonly locks: Set<Owned> = new Set();
+  readonly locks: Set<Resource> = new Set();
   readonly unretrieved: Set<Unretrieved> = new Set();
   /** Code outside of every task that awaits a future of the loop, and its tasks' helpers that outlived them. */
   readonly loose: LooseCode;
   /** What ends with the loop without being a leak: its executor, its signal handlers. */
-  readonly quiet: Set<EndsQuietly> = new Set();
+  readonly unreported: Set<Unreported> = new Set();
 
   constructor(loop: Loop) {
     this.#loop = loop;
@@ -166,10 +173,10 @@ export class Ownership {
    *
    * @param asked the wait by which it was got; null: it was free, and `method` is what was called
    */
-  hold(lock: Owned, asked: object | null, method: (...args: never[]) => unknown): void {
+  hold(lock: Resource, asked: object | null, method: (...args: never[]) => unknown): void {
     if (asked === null) rememberOrigin(lock, method);
     else copyOrigin(asked, lock);
-    renewBirth(lock, this.#loop);
+    renewCreation(lock, this.#loop);
     this.locks.add(lock);
   }
 
@@ -216,11 +223,11 @@ export class Ownership {
     const reports: ExceptionContext[] = [];
     for (const [kind, owned] of [...this.#things()]) {
       reports.push(report(this.#leak(kind, owned), owned));
-      owned._abandon();
+      owned._forceClose();
     }
     for (const { context } of this.unretrieved) reports.push(context);
-    for (const owned of [...this.quiet]) owned._abandon();
-    this.quiet.clear();
+    for (const owned of [...this.unreported]) owned._forceClose();
+    this.unreported.clear();
     this.tasks.clear();
     this.resources.clear();
     this.locks.clear();
@@ -228,15 +235,15 @@ export class Ownership {
     return reports;
   }
 
-  *#things(): Generator<[Leak['kind'], Owned]> {
+  *#things(): Generator<[Leak['kind'], Resource]> {
     for (const task of this.tasks) yield ['task', task];
     for (const owned of this.resources) yield [owned._kind ?? 'handle', owned];
     for (const lock of this.locks) yield ['lock', lock];
   }
 
-  #leak(kind: Leak['kind'], owned: Owned): Leak {
-    const { at = null, acceptedBy = null } = birthOf(owned) ?? {};
-    const { owner = null, ownerOrigin = null } = birthOf(acceptedBy ?? owned) ?? {};
+  #leak(kind: Leak['kind'], owned: Resource): Leak {
+    const { at = null, acceptedBy = null } = creationOf(owned) ?? {};
+    const { owner = null, ownerOrigin = null } = creationOf(acceptedBy ?? owned) ?? {};
     const ageSeconds = at === null ? null : this.#loop._backend.time() - at;
     const own = originOf(owned);
     const stack =
@@ -254,8 +261,8 @@ export class Ownership {
  * @throws RangeError `ERR_OUT_OF_RANGE`
  */
 export function checkOwn(name: string, thing: unknown, loop: Loop): void {
-  const birth = typeof thing === 'object' && thing !== null ? birthOf(thing) : null;
-  if (birth !== null && birth.loop !== loop) {
+  const creation = typeof thing === 'object' && thing !== null ? creationOf(thing) : null;
+  if (creation !== null && creation.loop !== loop) {
     throw outOfRange(name, thing, 'of this loop, not of another one');
   }
 }
@@ -281,7 +288,7 @@ function lostException({ message, exception, sourceTraceback }: ExceptionContext
 }
 
 /** What is not known is not there. */
-function report({ kind, description, owner, ageSeconds, stack }: Leak, owned: Owned): ExceptionContext {
+function report({ kind, description, owner, ageSeconds, stack }: Leak, owned: Resource): ExceptionContext {
   return {
     message: `the event loop was closed, but ${description}`,
     [kind === 'task' ? 'task' : 'resource']: owned,

@@ -160,7 +160,7 @@ export class Scheduler {
   }
 
   clear(): void {
-    for (const entry of this.ready) entry._abandon?.();
+    for (const entry of this.ready) entry._abandonWaiter?.();
     this.ready.clear();
     this.stopping = false;
     for (const timer of this.timers) timer._waitingIn = null;

@@ -5,9 +5,9 @@
  * in a microtask and is timed by the host's promise hooks.
  */
 import { watchContinuations } from './context.ts';
+import { withOrigin } from './creation.ts';
 import type { Runnable } from './handle.ts';
 import { Handle } from './handle.ts';
-import { withOrigin } from './origins.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { ContextEntry, ExceptionContext, Loop } from './types.ts';
 

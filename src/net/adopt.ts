@@ -3,7 +3,7 @@ import type { RawStream } from '../backend/backend.ts';
 import { InvalidStateError } from '../base/errors.ts';
 import { checkOwn } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
-import { HostRequest } from './host-request.ts';
+import { HostOperation } from '../tasks/host-operation.ts';
 
 const LARGEST_DESCRIPTOR = 0x7fff_ffff;
 
@@ -27,8 +27,8 @@ export function checkUnused(loop: Loop, fd: number): void {
  * @param take asks the backend. What it says of the argument is thrown at the call, and then the argument is still its owner's; what the
  *   system says comes by the future, and then it was taken and is closed
  */
-export function adopt(loop: Loop, what: string, take: () => RawStream): HostRequest<RawStream> {
-  return HostRequest.ask(
+export function adopt(loop: Loop, what: string, take: () => RawStream): HostOperation<RawStream> {
+  return HostOperation.begin(
     loop,
     `taking ${what} over`,
     (stream) => stream.abort(),

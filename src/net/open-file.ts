@@ -8,13 +8,13 @@ import {
   invalidArgType,
   outOfRange,
 } from '../base/validate.ts';
-import { rememberOrigin } from '../loop/origins.ts';
-import type { Owned } from '../loop/ownership.ts';
+import { rememberOrigin } from '../loop/creation.ts';
+import type { Resource } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
-import { HostRequest } from './host-request.ts';
+import { HostOperation } from '../tasks/host-operation.ts';
 
 /** What can be sent: the path of a file, or one that is open. */
 export type SendfileSource = string | URL | promises.FileHandle;
@@ -69,7 +69,7 @@ export async function openFile(loop: Loop, source: SendfileSource): Promise<Open
   if (typeof source !== 'string' && !(source instanceof URL)) return new OpenFile(loop, source, null);
   // A FIFO without a writer would hold the thread that opens it.
   const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-  const handle = await HostRequest.ask<promises.FileHandle>(
+  const handle = await HostOperation.begin<promises.FileHandle>(
     loop,
     `opening ${String(source)}`,
     closeQuietly,
@@ -85,7 +85,7 @@ export async function openFile(loop: Loop, source: SendfileSource): Promise<Open
 }
 
 /** The file, for as long as it is being sent. */
-export class OpenFile implements Owned {
+export class OpenFile implements Resource {
   readonly #loop: Loop;
   readonly #handle: promises.FileHandle;
   /** Null: it is the user's, who closes it. */
@@ -129,7 +129,7 @@ export class OpenFile implements Owned {
   }
 
   /** @internal */
-  _abandon(): void {
+  _forceClose(): void {
     this.close();
   }
 }

@@ -13,7 +13,7 @@ export interface CallerOwner {
   _protocolFailed(error: unknown, method: string): void;
 }
 
-/** Calls one method of a protocol, if it has it, and bears its name: see `STREAM_CALLS` in protocol.ts. */
+/** Calls one method of a protocol, if it has it, and bears its name: see `streamProtocolInvokers` in protocol.ts. */
 export type ProtocolCall<P, A, B> = (protocol: P, first: A, second: B) => unknown;
 
 export class ProtocolCaller<P extends object> {

@@ -42,7 +42,7 @@ export interface BufferedProtocol extends BaseProtocol {
 export type StreamProtocol = Protocol | BufferedProtocol;
 
 /** How each of its methods is called, by name. Each call has a place of its own: engines find the method there faster than by its name. */
-export const STREAM_CALLS = {
+export const streamProtocolInvokers = {
   connectionMade: (protocol: StreamProtocol, transport: Transport): unknown =>
     protocol.connectionMade?.(transport),
   connectionLost: (protocol: StreamProtocol, exception: Error | null): unknown =>
@@ -59,7 +59,7 @@ export const STREAM_CALLS = {
 
 type Buffered = Partial<BufferedProtocol>;
 
-export const STREAM_PROTOCOL_METHODS: readonly string[] = Object.keys(STREAM_CALLS);
+export const STREAM_PROTOCOL_METHODS: readonly string[] = Object.keys(streamProtocolInvokers);
 
 /** What a datagram transport is joined to. */
 export interface DatagramProtocol {
@@ -77,7 +77,7 @@ export interface DatagramProtocol {
   connectionLost?(exception: Error | null): void;
 }
 
-export const DATAGRAM_CALLS = {
+export const datagramProtocolInvokers = {
   connectionMade: (protocol: DatagramProtocol, transport: DatagramTransport): unknown =>
     protocol.connectionMade?.(transport),
   connectionLost: (protocol: DatagramProtocol, exception: Error | null): unknown =>
@@ -90,7 +90,7 @@ export const DATAGRAM_CALLS = {
     protocol.errorReceived?.(exception),
 } as const;
 
-export const DATAGRAM_PROTOCOL_METHODS: readonly string[] = Object.keys(DATAGRAM_CALLS);
+export const DATAGRAM_PROTOCOL_METHODS: readonly string[] = Object.keys(datagramProtocolInvokers);
 
 /** What a subprocess transport is joined to. */
 export interface SubprocessProtocol {
@@ -110,7 +110,7 @@ export interface SubprocessProtocol {
   resumeWriting?(): void;
 }
 
-export const SUBPROCESS_CALLS = {
+export const subprocessProtocolInvokers = {
   connectionMade: (protocol: SubprocessProtocol, transport: SubprocessTransport): unknown =>
     protocol.connectionMade?.(transport),
   connectionLost: (protocol: SubprocessProtocol, exception: Error | null): unknown =>
@@ -124,7 +124,7 @@ export const SUBPROCESS_CALLS = {
   processExited: (protocol: SubprocessProtocol): unknown => protocol.processExited?.(),
 } as const;
 
-export const SUBPROCESS_PROTOCOL_METHODS: readonly string[] = Object.keys(SUBPROCESS_CALLS);
+export const SUBPROCESS_PROTOCOL_METHODS: readonly string[] = Object.keys(subprocessProtocolInvokers);
 
 // The base classes bear the names of the interfaces: a plain object with some of the methods is as good a protocol as a
 // subclass. In a subclass every method is there, so that `super.connectionMade(transport)` works.

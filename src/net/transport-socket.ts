@@ -5,7 +5,7 @@ import { LoopError } from '../base/errors.ts';
 import { checkBoolean, checkSeconds, outOfRange } from '../base/validate.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
-import { Socket } from './socket.ts';
+import { Socket } from './socket/socket.ts';
 import { getOption, setOption } from './socket-options.ts';
 
 /** Linux takes no more, and Node would not say so. */

@@ -3,8 +3,8 @@ import type { RawStream } from '../backend/backend.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
-import type { TransportOwner } from '../net/stream-transport.ts';
-import { StreamTransport } from '../net/stream-transport.ts';
+import type { TransportOwner } from '../net/stream/stream-transport.ts';
+import { StreamTransport } from '../net/stream/stream-transport.ts';
 
 const NAMES = ['stdin', 'stdout', 'stderr'];
 

@@ -6,15 +6,15 @@
  */
 import type { RawRequest } from '../backend/backend.ts';
 import { checkFunction, invalidArgType, outOfRange } from '../base/validate.ts';
+import { rememberOrigin } from '../loop/creation.ts';
 import type { AnyCallback } from '../loop/handle.ts';
 import { Handle } from '../loop/handle.ts';
-import { rememberOrigin } from '../loop/origins.ts';
-import type { EndsQuietly } from '../loop/ownership.ts';
+import type { Unreported } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 
 /** What a loop has for one signal. It ends with the loop without being a leak, as in asyncio. */
-class SignalHandler implements EndsQuietly {
+class SignalHandler implements Unreported {
   readonly signum: number;
   readonly #request: RawRequest;
   #handle: Handle;
@@ -31,7 +31,7 @@ class SignalHandler implements EndsQuietly {
   }
 
   /** Nor is a signal told that has come and waits in the ready queue. */
-  _abandon(): void {
+  _forceClose(): void {
     this.#request.cancel();
     this.#handle.cancel();
   }
@@ -52,7 +52,7 @@ export function addSignalHandler(
   const present = handlerOf(loop, number);
   const handle = new Handle(callback, args);
   if (loop.debug) rememberOrigin(handle, caller);
-  if (present === null) loop._owned.quiet.add(new SignalHandler(loop, number, handle));
+  if (present === null) loop._owned.unreported.add(new SignalHandler(loop, number, handle));
   else present.replace(handle);
 }
 
@@ -62,8 +62,8 @@ export function removeSignalHandler(loop: Loop, signum: string | number): boolea
   checkSupports(loop, 'signals');
   const handler = handlerOf(loop, signalNumber(loop, 'signum', signum));
   if (handler === null) return false;
-  loop._owned.quiet.delete(handler);
-  handler._abandon();
+  loop._owned.unreported.delete(handler);
+  handler._forceClose();
   return true;
 }
 
@@ -99,7 +99,7 @@ function checkType(signum: unknown): void {
 }
 
 function handlerOf(loop: Loop, signum: number): SignalHandler | null {
-  for (const owned of loop._owned.quiet) {
+  for (const owned of loop._owned.unreported) {
     if (owned instanceof SignalHandler && owned.signum === signum) return owned;
   }
   return null;

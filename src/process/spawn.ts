@@ -16,7 +16,6 @@ import type { CapturedContext } from '../loop/context.ts';
 import { captureContext } from '../loop/context.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
-import { HostRequest } from '../net/host-request.ts';
 import type { SubprocessProtocol } from '../net/protocol.ts';
 import { SUBPROCESS_PROTOCOL_METHODS } from '../net/protocol.ts';
 import { makeProtocol } from '../net/protocol-caller.ts';
@@ -24,6 +23,7 @@ import type { SubprocessTransport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
+import { HostOperation } from '../tasks/host-operation.ts';
 import { operation } from '../tasks/operation.ts';
 import { killUnwanted, ProcessTransport } from './subprocess-transport.ts';
 
@@ -131,8 +131,8 @@ function start<P extends SubprocessProtocol>(
   );
 }
 
-function spawn(loop: Loop, target: SpawnTarget, name: string): HostRequest<RawProcess> {
-  return HostRequest.ask(loop, `the start of ${name}`, putAway, (request) => {
+function spawn(loop: Loop, target: SpawnTarget, name: string): HostOperation<RawProcess> {
+  return HostOperation.begin(loop, `the start of ${name}`, putAway, (request) => {
     const raw = loop._backend.spawn(target, {
       onSpawn: (child) => request.succeed(child),
       onError: (error) => request.fail(error),

@@ -7,11 +7,11 @@
 import type { ProcessEvents, RawProcess } from '../backend/backend.ts';
 import { checkString } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
-import { rememberOrigin } from '../loop/origins.ts';
-import type { Owned } from '../loop/ownership.ts';
+import { rememberOrigin } from '../loop/creation.ts';
+import type { Resource } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SubprocessProtocol } from '../net/protocol.ts';
-import { SUBPROCESS_CALLS, SUBPROCESS_PROTOCOL_METHODS } from '../net/protocol.ts';
+import { SUBPROCESS_PROTOCOL_METHODS, subprocessProtocolInvokers } from '../net/protocol.ts';
 import type { CallerOwner } from '../net/protocol-caller.ts';
 import { checkProtocol, ProtocolCaller } from '../net/protocol-caller.ts';
 import type { ExtraInfo, Transport } from '../net/transport.ts';
@@ -38,7 +38,7 @@ export function killUnwanted(child: RawProcess): void {
 
 export class ProcessTransport
   extends SubprocessTransport
-  implements ProcessEvents, PipeOwner, Owned, CallerOwner
+  implements ProcessEvents, PipeOwner, Resource, CallerOwner
 {
   readonly _kind = 'child';
   /** For reports. */
@@ -85,7 +85,7 @@ export class ProcessTransport
 
   /** Tells the protocol, and begins to read. Answers the error if it threw. @internal */
   _begin(): Error | null {
-    if (!this.#caller.call(SUBPROCESS_CALLS.connectionMade, this)) return this.#fault;
+    if (!this.#caller.call(subprocessProtocolInvokers.connectionMade, this)) return this.#fault;
     for (const pipe of this.#pipes) pipe?._begin();
     return null;
   }
@@ -146,15 +146,15 @@ export class ProcessTransport
   // --- what the pipes say ---
 
   _pipeData(fd: number, data: Buffer): void {
-    this.#caller.call(SUBPROCESS_CALLS.pipeDataReceived, fd, data);
+    this.#caller.call(subprocessProtocolInvokers.pipeDataReceived, fd, data);
   }
 
   _pipeFlow(method: 'pauseWriting' | 'resumeWriting'): void {
-    this.#caller.call(SUBPROCESS_CALLS[method], undefined);
+    this.#caller.call(subprocessProtocolInvokers[method], undefined);
   }
 
   _pipeConnectionLost(fd: number, exception: Error | null): void {
-    this.#caller.call(SUBPROCESS_CALLS.pipeConnectionLost, fd, exception);
+    this.#caller.call(subprocessProtocolInvokers.pipeConnectionLost, fd, exception);
   }
 
   _pipeGone(fd: number): void {
@@ -180,7 +180,7 @@ export class ProcessTransport
   }
 
   #exited(): void {
-    this.#caller.call(SUBPROCESS_CALLS.processExited, undefined);
+    this.#caller.call(subprocessProtocolInvokers.processExited, undefined);
     for (const wait of [...this.#waits]) if (!wait.done()) wait.setResult(this.#returncode as number);
     if (this.#state.exit()) this.#finish();
   }
@@ -188,7 +188,7 @@ export class ProcessTransport
   #finish(): void {
     if (this.#abandoned) return;
     this.#loop._owned.resources.delete(this);
-    this.#caller.call(SUBPROCESS_CALLS.connectionLost, this.#fault);
+    this.#caller.call(subprocessProtocolInvokers.connectionLost, this.#fault);
     if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
   }
 
@@ -221,7 +221,7 @@ export class ProcessTransport
   }
 
   /** @internal */
-  _abandon(): void {
+  _forceClose(): void {
     this.#abandoned = true;
     if (this.#returncode === null) killUnwanted(this.#raw);
   }

@@ -1,7 +1,7 @@
 /** `openUnixConnection` and `startUnixServer`. */
-import type { Server } from '../net/server.ts';
-import type { UnixConnectionOptions, UnixServerOptions } from '../net/unix.ts';
-import { createUnixConnection, createUnixServer } from '../net/unix.ts';
+import type { Server } from '../net/stream/server.ts';
+import type { UnixConnectionOptions, UnixServerOptions } from '../net/stream/unix.ts';
+import { createUnixConnection, createUnixServer } from '../net/stream/unix.ts';
 import type { Future } from '../tasks/future.ts';
 import { openStreams, serveStreams } from './over-connection.ts';
 import type { StreamReader } from './reader.ts';

@@ -1,9 +1,9 @@
 /** `openConnection` and `startServer`. */
-import type { ConnectionOptions } from '../net/connect.ts';
-import { connect } from '../net/connect.ts';
-import type { ServerOptions } from '../net/listen.ts';
-import { listen } from '../net/listen.ts';
-import type { Server } from '../net/server.ts';
+import type { ConnectionOptions } from '../net/stream/connect.ts';
+import { connect } from '../net/stream/connect.ts';
+import type { ServerOptions } from '../net/stream/listen.ts';
+import { listen } from '../net/stream/listen.ts';
+import type { Server } from '../net/stream/server.ts';
 import type { Future } from '../tasks/future.ts';
 import { openStreams, serveStreams } from './over-connection.ts';
 import type { StreamReader } from './reader.ts';

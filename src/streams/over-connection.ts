@@ -2,7 +2,7 @@
 import { checkFunction, checkSignal, invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
-import type { Server } from '../net/server.ts';
+import type { Server } from '../net/stream/server.ts';
 import type { Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';

@@ -1,6 +1,6 @@
 /** A read of a stream that waits, and the iterators that read. */
 import type { CancelReason, CancelWay } from '../tasks/cancellation.ts';
-import { Place } from '../tasks/place.ts';
+import { Waiter } from '../tasks/waiter.ts';
 import type { Needle } from './read-buffer.ts';
 import type { StreamReader } from './reader.ts';
 
@@ -8,7 +8,7 @@ import type { StreamReader } from './reader.ts';
 export type Want = 'some' | 'chunk' | 'all' | 'exactly' | 'until' | 'line';
 
 /** A read that waits for data. */
-export class PendingRead extends Place<unknown> {
+export class PendingRead extends Waiter<unknown> {
   readonly want: Want;
   readonly bytes: number;
   readonly needle: Needle | null;

@@ -13,9 +13,9 @@ import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { DoneCallback } from '../tasks/done-callback.ts';
 import type { Future } from '../tasks/future.ts';
-import { Place } from '../tasks/place.ts';
 import { aborted, done, failed, signalOf } from '../tasks/settled.ts';
 import type { Task, TaskMaker } from '../tasks/task.ts';
+import { Waiter } from '../tasks/waiter.ts';
 import { StreamReader } from './reader.ts';
 import { StreamWriter } from './writer.ts';
 
@@ -239,7 +239,7 @@ export class StreamReaderProtocol implements Protocol {
 }
 
 /** One `drain()` or `waitClosed()` that waits. */
-class ProtocolWait extends Place<void> {
+class ProtocolWait extends Waiter<void> {
   readonly kind: 'drain' | 'closed';
 
   constructor(protocol: StreamReaderProtocol, kind: 'drain' | 'closed') {

@@ -2,7 +2,7 @@
 import { InvalidStateError } from '../base/errors.ts';
 import { checkOptions, checkSignal, invalidArgType } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
-import { checkUpgradable, upgrade, upgradeSide } from '../net/start-tls.ts';
+import { checkUpgradable, upgrade, upgradeSide } from '../net/tls/start-tls.ts';
 import type { ExtraInfo, Transport, WriteTransport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';

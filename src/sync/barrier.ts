@@ -6,7 +6,7 @@ import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
 import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
-import { LinePlace, Waiters } from './waiters.ts';
+import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
  * - filling: waits for its parties. The last one to come trips it.
@@ -35,8 +35,8 @@ type State = 'filling' | 'draining' | 'resetting' | 'broken';
 export class Barrier {
   readonly #parties: number;
   #state: State = 'filling';
-  readonly #inside: Waiters<Party> = new Waiters();
-  readonly #outside: Waiters<Party> = new Waiters();
+  readonly #inside: WaitQueue<Party> = new WaitQueue();
+  readonly #outside: WaitQueue<Party> = new WaitQueue();
 
   /**
    * @param parties how many have to come
@@ -174,6 +174,6 @@ export class Barrier {
   }
 }
 
-class Party extends LinePlace<number> {
+class Party extends QueuedWaiter<number> {
   index: number = 0;
 }

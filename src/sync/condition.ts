@@ -10,7 +10,7 @@ import type { Future } from '../tasks/future.ts';
 import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
 import type { LockGuard } from './lock.ts';
 import { Lock } from './lock.ts';
-import { LinePlace, Waiters } from './waiters.ts';
+import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
  * A lock, and a way to sleep until whoever holds it says that something has changed.
@@ -41,7 +41,7 @@ import { LinePlace, Waiters } from './waiters.ts';
  */
 export class Condition {
   readonly #lock: Lock;
-  /** @internal */ readonly _sleepers: Waiters<Sleeper> = new Waiters();
+  /** @internal */ readonly _sleepers: WaitQueue<Sleeper> = new WaitQueue();
 
   /**
    * @param lock several conditions may share one; default: a lock of its own
@@ -161,7 +161,7 @@ export class Condition {
     lock._waiters.checkLoop('Condition', loop);
     const sleeper = new Sleeper(loop, this, lock, question);
     sleeper.sleep(lock._holder);
-    return cancelOnAbort(sleeper as LinePlace<unknown> as LinePlace<T>, signal);
+    return cancelOnAbort(sleeper as QueuedWaiter<unknown> as QueuedWaiter<T>, signal);
   }
 
   #checkLocked(method: string): void {
@@ -211,7 +211,7 @@ class Question {
  * between a notification and its use. A cancel only says how it will end: it never leaves the lock's line, so there is
  * nothing to begin anew however often it is cancelled.
  */
-class Sleeper extends LinePlace<unknown> {
+class Sleeper extends QueuedWaiter<unknown> {
   /** A notification was spent on it: if it is cancelled, somebody else gets that. */
   notified: boolean = false;
   readonly #condition: Condition;

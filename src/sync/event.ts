@@ -3,7 +3,7 @@ import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
 import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
-import { LinePlace, Waiters } from './waiters.ts';
+import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
  * A flag that tasks can wait for. It is not set at first.
@@ -21,7 +21,7 @@ import { LinePlace, Waiters } from './waiters.ts';
  * ```
  */
 export class Event {
-  readonly #waiters: Waiters<LinePlace<true>> = new Waiters();
+  readonly #waiters: WaitQueue<QueuedWaiter<true>> = new WaitQueue();
   #set: boolean = false;
 
   /** Whether the flag is set. */
@@ -56,16 +56,16 @@ export class Event {
     if (signal?.aborted) return aborted(loop, signal);
     if (this.#set) return succeeded<true>(loop, true);
     this.#waiters.checkLoop('Event', loop);
-    const place = new LinePlace<true>(loop, this);
-    this.#waiters.push(place);
-    return cancelOnAbort(place, signal);
+    const waiter = new QueuedWaiter<true>(loop, this);
+    this.#waiters.push(waiter);
+    return cancelOnAbort(waiter, signal);
   }
 
   /** Never woken: `set()` ends the places themselves. @internal */
-  _turnOf(_place: LinePlace<true>): void {}
+  _turnOf(_place: QueuedWaiter<true>): void {}
 
   /** @internal */
-  _gaveUp(place: LinePlace<true>): void {
-    this.#waiters.remove(place);
+  _gaveUp(waiter: QueuedWaiter<true>): void {
+    this.#waiters.remove(waiter);
   }
 }

@@ -1,12 +1,12 @@
 import { InvalidStateError } from '../base/errors.ts';
 import { runningLoop } from '../loop/context.ts';
-import type { Owned, Ownership } from '../loop/ownership.ts';
+import type { Ownership, Resource } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
 import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
-import { LinePlace, Waiters } from './waiters.ts';
+import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
  * Mutual exclusion between tasks, in the order in which they asked.
@@ -30,12 +30,12 @@ import { LinePlace, Waiters } from './waiters.ts';
  * });
  * ```
  */
-export class Lock implements Owned {
+export class Lock implements Resource {
   /** The guard that stands for the present acquisition. @internal */
   _holder: LockGuard | null = null;
   /** Where it is named as held. */
   #heldIn: Ownership | null = null;
-  /** @internal */ readonly _waiters: Waiters<LinePlace<unknown>> = new Waiters();
+  /** @internal */ readonly _waiters: WaitQueue<QueuedWaiter<unknown>> = new WaitQueue();
 
   /** Whether somebody holds it. */
   locked(): boolean {
@@ -58,9 +58,9 @@ export class Lock implements Owned {
     if (signal?.aborted) return aborted(loop, signal);
     if (this._waiters.length > 0) this._waiters.checkLoop('Lock', loop);
     if (this._free()) return succeeded<Disposable>(loop, this._take(loop, null, new LockGuard(this)));
-    const place = new LinePlace<Disposable>(loop, this);
-    this._waiters.push(place);
-    return cancelOnAbort(place, signal);
+    const waiter = new QueuedWaiter<Disposable>(loop, this);
+    this._waiters.push(waiter);
+    return cancelOnAbort(waiter, signal);
   }
 
   /**
@@ -81,25 +81,25 @@ export class Lock implements Owned {
   }
 
   /** @param place by which it was waited for; null: it was free @internal */
-  _take(loop: Loop, place: object | null, guard: LockGuard): LockGuard {
+  _take(loop: Loop, waiter: object | null, guard: LockGuard): LockGuard {
     this._holder = guard;
     if (loop.debug) {
       this.#heldIn = loop._owned;
-      loop._owned.hold(this, place, this.acquire);
+      loop._owned.hold(this, waiter, this.acquire);
     }
     return guard;
   }
 
   /** @internal */
-  _turnOf(place: LinePlace<Disposable>): void {
+  _turnOf(waiter: QueuedWaiter<Disposable>): void {
     if (this._holder !== null) return;
-    this._waiters.remove(place);
-    place.grant(this._take(place._loop, place, new LockGuard(this)));
+    this._waiters.remove(waiter);
+    waiter.grant(this._take(waiter._loop, waiter, new LockGuard(this)));
   }
 
   /** @internal */
-  _gaveUp(place: LinePlace<Disposable>): void {
-    this._waiters.remove(place);
+  _gaveUp(waiter: QueuedWaiter<Disposable>): void {
+    this._waiters.remove(waiter);
     if (this._holder === null && this._waiters.woken === 0) this._waiters.wakeNext();
   }
 
@@ -109,7 +109,7 @@ export class Lock implements Owned {
   }
 
   /** Its loop is closed, and does not name it any more. It stays held. @internal */
-  _abandon(): void {
+  _forceClose(): void {
     this.#heldIn = null;
   }
 

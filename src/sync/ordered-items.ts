@@ -114,7 +114,7 @@ export function naturalOrder(a: unknown, b: unknown): number {
   return (y as number) < (x as number) ? 1 : 0;
 }
 
-/** Refuses, when it is put, what {@link naturalOrder} can give no place. */
+/** Refuses, when it is put, what {@link naturalOrder} can give no waiter. */
 export function checkOrdered(item: unknown): void {
   if (Array.isArray(item)) {
     for (const element of item) checkNumber(element);

@@ -8,7 +8,7 @@ import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
 import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
 import { checkOrdered, naturalOrder, OrderedItems } from './ordered-items.ts';
-import { LinePlace, Waiters } from './waiters.ts';
+import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /** Keeps the items of a queue, and decides which is next. @internal */
 export interface ItemStore<T> {
@@ -47,9 +47,9 @@ export interface ItemStore<T> {
 export class Queue<T = unknown> implements AsyncIterable<T> {
   /** @internal */ readonly _items: ItemStore<T>;
   readonly #maxsize: number;
-  readonly #getters: Waiters<LinePlace<T>> = new Waiters();
-  readonly #putters: Waiters<Putter<T>> = new Waiters();
-  readonly #joiners: Waiters<LinePlace<void>> = new Waiters();
+  readonly #getters: WaitQueue<QueuedWaiter<T>> = new WaitQueue();
+  readonly #putters: WaitQueue<Putter<T>> = new WaitQueue();
+  readonly #joiners: WaitQueue<QueuedWaiter<void>> = new WaitQueue();
   #unfinished: number = 0;
   #shutDown: boolean = false;
 
@@ -137,7 +137,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
     if (this._items.length > 0) return succeeded(loop, this.#take());
     if (this.#shutDown) return failed(loop, shutDownError());
     this.#checkLoop(loop);
-    const getter = new LinePlace<T>(loop, this);
+    const getter = new QueuedWaiter<T>(loop, this);
     this.#getters.push(getter);
     return cancelOnAbort(getter, signal);
   }
@@ -180,7 +180,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
     if (signal?.aborted) return aborted(loop, signal);
     if (this.#unfinished === 0) return succeeded<void>(loop, undefined);
     this.#checkLoop(loop);
-    const joiner = new LinePlace<void>(loop, this);
+    const joiner = new QueuedWaiter<void>(loop, this);
     this.#joiners.push(joiner);
     return cancelOnAbort(joiner, signal);
   }
@@ -221,28 +221,28 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   _checkItem(_item: T): void {}
 
   /**
-   * Serves the line up to this place, as far as there is something to serve. Those before it may have been woken after it: what
+   * Serves the line up to this waiter, as far as there is something to serve. Those before it may have been woken after it: what
    * they had been woken for before was taken by somebody who came along.
    *
    * @internal
    */
-  _turnOf(place: LinePlace<unknown>): void {
-    if (place instanceof Putter) {
-      while (place.line !== null && !this.full() && !this.#shutDown) this.#letPut();
+  _turnOf(waiter: QueuedWaiter<unknown>): void {
+    if (waiter instanceof Putter) {
+      while (waiter.line !== null && !this.full() && !this.#shutDown) this.#letPut();
     } else {
-      while (place.line !== null && this._items.length > 0) this.#letGet();
+      while (waiter.line !== null && this._items.length > 0) this.#letGet();
     }
-    if (place.line === null || !this.#shutDown) return;
-    place.line.remove(place);
-    place.fail(shutDownError());
+    if (waiter.line === null || !this.#shutDown) return;
+    waiter.line.remove(waiter);
+    waiter.fail(shutDownError());
   }
 
   /** @internal */
-  _gaveUp(place: LinePlace<unknown>): void {
-    const { woken, line } = place;
-    line?.remove(place);
+  _gaveUp(waiter: QueuedWaiter<unknown>): void {
+    const { woken, line } = waiter;
+    line?.remove(waiter);
     if (!woken) return;
-    if (place instanceof Putter) {
+    if (waiter instanceof Putter) {
       if (!this.full()) this.#putters.wakeNext();
     } else if (this._items.length > 0) {
       this.#getters.wakeNext();
@@ -250,7 +250,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   #letGet(): void {
-    const getter = this.#getters.first as LinePlace<T>;
+    const getter = this.#getters.first as QueuedWaiter<T>;
     let item: T;
     try {
       item = this.#take();
@@ -275,9 +275,9 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /** The user's order threw. Nothing was put or taken, so somebody else may try. */
-  #fail(place: LinePlace<unknown>, error: unknown): void {
-    this._gaveUp(place);
-    place.fail(error);
+  #fail(waiter: QueuedWaiter<unknown>, error: unknown): void {
+    this._gaveUp(waiter);
+    waiter.fail(error);
   }
 
   #add(item: T): void {
@@ -300,7 +300,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
 }
 
 /** Waits for a slot, with what goes there. */
-class Putter<T> extends LinePlace<void> {
+class Putter<T> extends QueuedWaiter<void> {
   readonly item: T;
 
   constructor(loop: Loop, queue: Queue<T>, item: T) {

@@ -1,13 +1,13 @@
 import { InvalidStateError } from '../base/errors.ts';
 import { checkInteger } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
-import type { Owned, Ownership } from '../loop/ownership.ts';
+import type { Ownership, Resource } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
 import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
-import { LinePlace, Waiters } from './waiters.ts';
+import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
  * A number of permits: so many tasks may be inside at once, and the others wait in the order in which they asked.
@@ -31,7 +31,7 @@ import { LinePlace, Waiters } from './waiters.ts';
 export class Semaphore {
   /** Permits that nobody holds, those included that woken places are about to take. @internal */
   _value: number;
-  readonly #waiters: Waiters<LinePlace<Disposable>> = new Waiters();
+  readonly #waiters: WaitQueue<QueuedWaiter<Disposable>> = new WaitQueue();
 
   /**
    * @param value permits at the beginning; default 1
@@ -66,9 +66,9 @@ export class Semaphore {
       if (loop.debug) this._held(loop, null);
       return succeeded<Disposable>(loop, new Permit(this));
     }
-    const place = new LinePlace<Disposable>(loop, this);
-    this.#waiters.push(place);
-    return cancelOnAbort(place, signal);
+    const waiter = new QueuedWaiter<Disposable>(loop, this);
+    this.#waiters.push(waiter);
+    return cancelOnAbort(waiter, signal);
   }
 
   /** Adds one permit, and wakes the one who has waited longest. It need not have been acquired before. */
@@ -78,18 +78,18 @@ export class Semaphore {
   }
 
   /** @internal */
-  _turnOf(place: LinePlace<Disposable>): void {
+  _turnOf(waiter: QueuedWaiter<Disposable>): void {
     if (this._value === 0) return;
     this._value--;
-    this.#waiters.remove(place);
+    this.#waiters.remove(waiter);
     this.#wakeAllowed();
-    if (place._loop.debug) this._held(place._loop, place);
-    place.grant(new Permit(this));
+    if (waiter._loop.debug) this._held(waiter._loop, waiter);
+    waiter.grant(new Permit(this));
   }
 
   /** @internal */
-  _gaveUp(place: LinePlace<Disposable>): void {
-    this.#waiters.remove(place);
+  _gaveUp(waiter: QueuedWaiter<Disposable>): void {
+    this.#waiters.remove(waiter);
     this.#wakeAllowed();
   }
 
@@ -122,7 +122,7 @@ export class Semaphore {
  * });
  * ```
  */
-export class BoundedSemaphore extends Semaphore implements Owned {
+export class BoundedSemaphore extends Semaphore implements Resource {
   readonly #bound: number;
   /** Where it is named as held. */
   #heldIn: Ownership | null = null;
@@ -154,10 +154,10 @@ export class BoundedSemaphore extends Semaphore implements Owned {
   }
 
   /** The first permit that is out tells whose, where and since when. @internal */
-  override _held(loop: Loop, place: object | null): void {
+  override _held(loop: Loop, waiter: object | null): void {
     if (this.#heldIn !== null) return;
     this.#heldIn = loop._owned;
-    loop._owned.hold(this, place, this.acquire);
+    loop._owned.hold(this, waiter, this.acquire);
   }
 
   /** @internal */
@@ -167,7 +167,7 @@ export class BoundedSemaphore extends Semaphore implements Owned {
   }
 
   /** Its loop is closed, and does not name it any more. @internal */
-  _abandon(): void {
+  _forceClose(): void {
     this.#heldIn = null;
   }
 }

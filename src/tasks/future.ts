@@ -10,9 +10,9 @@
  */
 import { InvalidStateError } from '../base/errors.ts';
 import { checkFunction, checkString, invalidArgType } from '../base/validate.ts';
+import { rememberOrigin, withOrigin } from '../loop/creation.ts';
 import type { AnyCallback, Runnable } from '../loop/handle.ts';
 import { Handle } from '../loop/handle.ts';
-import { rememberOrigin, withOrigin } from '../loop/origins.ts';
 import type { Unretrieved } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { CancelReason, CancelTarget, CancelWay } from './cancellation.ts';

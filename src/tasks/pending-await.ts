@@ -124,7 +124,7 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   }
 
   /** The loop was closed: code outside of its tasks still learns how the future ended. */
-  _abandon(): void {
+  _abandonWaiter(): void {
     if (this.#scope === null || this.#scope._task === null) this.deliver();
   }
 

@@ -244,12 +244,12 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   }
 
   /** The loop is closed: it ends as cancelled, without running any more of its code. @internal */
-  _abandon(): void {
+  _forceClose(): void {
     if (this._state !== 'pending') return;
     this.#start = null;
     const waiters = this._eachWaiter();
     this._end('cancelled', cancelError(undefined, `the event loop of task ${this.name} was closed`));
-    for (const waiter of waiters) waiter._abandon?.();
+    for (const waiter of waiters) waiter._abandonWaiter?.();
   }
 
   /** The scope of the code that asks, if that is this task's; else the task's own. */

@@ -4,10 +4,10 @@ import type { BaseEventLoop } from '../event-loop.ts';
 import type { Transport } from '../net/transport.ts';
 import { newEventLoop } from '../policy.ts';
 import { timeout } from '../tasks/timeout.ts';
+import { RecordingProtocol } from './recording-protocol.ts';
 import type { Pair } from './stream-checks.ts';
 import { STREAM_CHECKS } from './stream-checks.ts';
 import { withLoop } from './with-loop.ts';
-import { Witness } from './witness.ts';
 
 /**
  * Connects two stream transports, for {@link checkStreamTransport}. It may give them any protocols: they get others, and nothing is
@@ -109,5 +109,5 @@ async function witnesses(loop: BaseEventLoop, makePair: MakeStreamPair): Promise
     throw invalidArgType('makePair()', pair, 'an array of two transports, or a promise of one');
   }
   const [near, far] = pair as [Transport, Transport];
-  return { near: new Witness(loop, near), far: new Witness(loop, far) };
+  return { near: new RecordingProtocol(loop, near), far: new RecordingProtocol(loop, far) };
 }

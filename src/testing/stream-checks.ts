@@ -2,12 +2,12 @@
 import { strict as assert } from 'node:assert';
 import { LoopError } from '../base/errors.ts';
 import { sleep } from '../tasks/sleep.ts';
-import { Witness } from './witness.ts';
+import { RecordingProtocol } from './recording-protocol.ts';
 
 /** Both sides of a connection, as one check sees them. */
 export interface Pair {
-  near: Witness;
-  far: Witness;
+  near: RecordingProtocol;
+  far: RecordingProtocol;
 }
 
 /** More than the kernel takes for one connection on any machine that we know: Linux stops at 36 MiB. */
@@ -97,7 +97,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
   async 'another protocol is told what follows'({ near, far }) {
     near.transport.write('one');
     await far.untilReceived(3);
-    const other = new Witness(far.loop, far.transport);
+    const other = new RecordingProtocol(far.loop, far.transport);
     assert.equal(far.transport.getProtocol(), other);
     near.transport.write('two');
     await other.untilReceived(3);
@@ -182,7 +182,7 @@ async function clogged(pair: Pair): Promise<number> {
   return CLOG_BYTES;
 }
 
-async function end(near: Witness, far: Witness): Promise<void> {
+async function end(near: RecordingProtocol, far: RecordingProtocol): Promise<void> {
   near.transport.close();
   await near.untilLost();
   await far.untilLost();

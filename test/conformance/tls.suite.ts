@@ -16,7 +16,7 @@ import {
   nodeTlsServer,
   recordingServer,
   tlsRecorders,
-} from '../net/tls-peers.ts';
+} from '../net/tls/tls-peers.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 

@@ -176,7 +176,7 @@ test(
     const log = logOf(duplex);
     while (!log.includes('close')) await sleep(0);
     assert.deepEqual(log, ['error ERR_INVALID_ARG_TYPE', 'close']);
-    assert.equal(loop._owned.quiet.size, 0);
+    assert.equal(loop._owned.unreported.size, 0);
   }),
 );
 
@@ -244,6 +244,6 @@ test(
     assert.throws(() => connectDuplex((factory) => loop.createConnection(factory), { unknown: 1 } as never), {
       code: 'ERR_INVALID_ARG_TYPE',
     });
-    assert.equal(loop._owned.quiet.size, 0);
+    assert.equal(loop._owned.unreported.size, 0);
   }),
 );

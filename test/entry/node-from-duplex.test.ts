@@ -338,6 +338,6 @@ test(
     duplex.resume();
     if (!duplex.closed) await once(duplex, 'close');
     assert.equal(recorder.text, 'all the way');
-    assert.equal(loop._owned.quiet.size, 0);
+    assert.equal(loop._owned.unreported.size, 0);
   }),
 );

@@ -916,6 +916,6 @@ test(
       );
     }
     await closed(server);
-    assert.equal(loop._owned.quiet.size, 0);
+    assert.equal(loop._owned.unreported.size, 0);
   }),
 );

@@ -442,6 +442,6 @@ test(
     assert.throws(() => toWebStreams(transport, { highWaterMark: -1 }), { code: 'ERR_OUT_OF_RANGE' });
     transport.close();
     assert.throws(() => toWebStreams(transport), { code: 'ERR_TRANSPORT_CLOSED' });
-    assert.equal(loop._owned.quiet.size, 0);
+    assert.equal(loop._owned.unreported.size, 0);
   }),
 );

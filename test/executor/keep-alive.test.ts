@@ -41,7 +41,11 @@ describe('a program comes to its end', () => {
   test('with ports of a loop that is open', () => ends('remote', ['function']));
 
   test('when a loop was closed with its default executor at work', () =>
-    ends('closed', ['5', 'the event loop was closed, but spin was still running in an executor', 'closed']));
+    ends('closed', [
+      '5',
+      'the event loop was closed, but the call of spin in an executor was still under way',
+      'closed',
+    ]));
 
   test('when jobs are left that never end; their processes end with it', async () => {
     const { lines, code, errors } = await runProgram('left');

@@ -282,14 +282,14 @@ describe('loop.remote()', () => {
       () => new NodeEventLoop(),
       async (loop) => {
         const seen: unknown[] = [];
-        const before = loop._owned.quiet.size;
+        const before = loop._owned.unreported.size;
         await loop.runUntilComplete(async () => {
           for (let i = 0; i < 100; i++) loop.remote(handlers(seen)).close();
           await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
           await inThread(pool, jobs.callOnce, loop.remote(handlers(seen)), 'and gone');
         });
         await loop.runUntilComplete(async () => {
-          while (loop._owned.quiet.size > before) await sleep(0);
+          while (loop._owned.unreported.size > before) await sleep(0);
         });
         assert.deepEqual(seen, [['and gone']]);
         loop.remote(handlers(seen));

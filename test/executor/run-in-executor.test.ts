@@ -191,7 +191,9 @@ describe('loop.runInExecutor()', () => {
     loop.close();
     assert.equal(future.cancelled(), true);
     assert.equal(executor.submitted[0]?.signal?.aborted, true);
-    assert.deepEqual(messages, ['the event loop was closed, but add was still running in an executor']);
+    assert.deepEqual(messages, [
+      'the event loop was closed, but the call of add in an executor was still under way',
+    ]);
     assert.throws(() => void loop.runInExecutor(executor, add, 1, 2), { code: 'ERR_LOOP_CLOSED' });
     assert.throws(() => loop.setDefaultExecutor(executor), { code: 'ERR_LOOP_CLOSED' });
     assert.throws(() => void loop.shutdownDefaultExecutor(), { code: 'ERR_LOOP_CLOSED' });

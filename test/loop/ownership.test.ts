@@ -3,9 +3,9 @@ import { mock, test } from 'node:test';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { ExceptionContext } from '../../src/index.ts';
 import { BoundedSemaphore, Condition, getRunningLoop, Lock, Semaphore, sleep } from '../../src/index.ts';
+import { rememberOrigin } from '../../src/loop/creation.ts';
 import { printException } from '../../src/loop/exception-handler.ts';
-import { rememberOrigin } from '../../src/loop/origins.ts';
-import type { Owned, OwnedTask } from '../../src/loop/ownership.ts';
+import type { OwnedTask, Resource } from '../../src/loop/ownership.ts';
 import { leakLine } from '../../src/loop/ownership.ts';
 import { operation } from '../../src/tasks/operation.ts';
 
@@ -22,11 +22,11 @@ class Stage {
     this.loop.setExceptionHandler((_loop, context) => this.reports.push(context));
   }
 
-  thing(name: string, kind?: 'child'): Owned {
+  thing(name: string, kind?: 'child'): Resource {
     return {
       ...(kind === undefined ? {} : { _kind: kind }),
       _describe: () => `${name} was still open`,
-      _abandon: () => this.abandoned.push(name),
+      _forceClose: () => this.abandoned.push(name),
     };
   }
 
@@ -38,9 +38,9 @@ class Stage {
 test('Ownership ends each thing once and reports it, tasks first, in order of creation', () => {
   const { loop, ...stage } = new Stage();
   const { _owned: owned } = loop;
-  const thing = (name: string): Owned => ({
+  const thing = (name: string): Resource => ({
     _describe: () => `${name} was still open`,
-    _abandon: () => stage.abandoned.push(name),
+    _forceClose: () => stage.abandoned.push(name),
   });
   owned.resources.add(thing('server'));
   owned.resources.add(thing('transport'));
@@ -65,16 +65,16 @@ test('Ownership ends each thing once and reports it, tasks first, in order of cr
 test('Ownership copes with things that take each other along while they end', () => {
   const { _owned: owned } = new SimulatedEventLoop();
   const log: string[] = [];
-  const connection: Owned = {
+  const connection: Resource = {
     _describe: () => 'connection was still open',
-    _abandon: () => {
+    _forceClose: () => {
       log.push('connection');
       owned.resources.delete(connection);
     },
   };
-  const server: Owned = {
+  const server: Resource = {
     _describe: () => 'server was still open',
-    _abandon: () => {
+    _forceClose: () => {
       log.push('server');
       owned.resources.delete(server);
       owned.resources.delete(connection);
@@ -254,7 +254,7 @@ test('a leak report is printed with owner and age, and what blocks the end with 
   }
 });
 
-test('what was made outside of a loop and belongs to none has a stack and no birth', () => {
+test('what was made outside of a loop and belongs to none has a stack and no creation', () => {
   const thing = { _previous: null, _next: null };
   rememberOrigin(thing, rememberOrigin);
   const stage = new Stage();

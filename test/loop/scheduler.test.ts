@@ -306,7 +306,7 @@ test('clear() forgets callbacks and timers and tells who waits that it is over',
   const { scheduler, log, say } = bench();
   scheduler.callSoon(say, ['never']);
   const timer = scheduler.callAt(1, say, ['never']);
-  scheduler.push({ _run: () => say('never'), _abandon: () => say('abandoned') });
+  scheduler.push({ _run: () => say('never'), _abandonWaiter: () => say('abandoned') });
   scheduler.stop();
   scheduler.clear();
   timer.cancel();

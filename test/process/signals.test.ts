@@ -95,7 +95,7 @@ test('wrong arguments are refused at the call, and leave no listener', () =>
       () => loop.addSignalHandler('SIGNONE', callback),
       /The "signum" argument must be the name of a/,
     );
-    assert.equal(loop._owned.quiet.size, 0);
+    assert.equal(loop._owned.unreported.size, 0);
   }));
 
 test(
@@ -111,7 +111,7 @@ test(
         });
         assert.equal(loop.removeSignalHandler(signum), false);
       }
-      assert.equal(loop._owned.quiet.size, 0);
+      assert.equal(loop._owned.unreported.size, 0);
     }),
 );
 

@@ -14,6 +14,6 @@ for (const signum of ['SIGTERM', 'SIGKILL', 'SIGNONE']) {
 parentPort?.postMessage({
   codes,
   removed: loop.removeSignalHandler('SIGTERM'),
-  left: loop._owned.quiet.size,
+  left: loop._owned.unreported.size,
 });
 loop.close();

@@ -16,7 +16,7 @@ import { clientTls, serverTls } from '../helpers/certificates.ts';
 import { closed, listeningNodeServer, onNode, portOf } from '../helpers/pairs.ts';
 import { faultyProxy } from '../net/faulty-proxy.ts';
 import { assertSockets, socketCount } from '../net/sockets.ts';
-import { closedSocket, nodeTlsClient } from '../net/tls-peers.ts';
+import { closedSocket, nodeTlsClient } from '../net/tls/tls-peers.ts';
 
 const HOST = { serverHostname: 'localhost' };
 

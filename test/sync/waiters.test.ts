@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
-import { LinePlace, Waiters } from '../../src/sync/waiters.ts';
+import { QueuedWaiter, WaitQueue } from '../../src/sync/wait-queue.ts';
 
 type Command =
   | { do: 'push' }
@@ -19,20 +19,20 @@ const commands: fc.Arbitrary<Command> = fc.oneof(
 
 const owner = { _turnOf(): void {}, _gaveUp(): void {} };
 
-function inOrder(line: Waiters<LinePlace<unknown>>): LinePlace<unknown>[] {
-  const places: LinePlace<unknown>[] = [];
+function inOrder(line: WaitQueue<QueuedWaiter<unknown>>): QueuedWaiter<unknown>[] {
+  const places: QueuedWaiter<unknown>[] = [];
   for (let place = line.first; place !== null; place = place.next) places.push(place);
   return places;
 }
 
-test('Waiters is a list in order of arrival, of which the first that is asleep is woken next', () => {
+test('WaitQueue is a list in order of arrival, of which the first that is asleep is woken next', () => {
   const loop = new SimulatedEventLoop();
   const property = fc.property(fc.array(commands, { maxLength: 60 }), (steps) => {
-    const line = new Waiters<LinePlace<unknown>>();
-    const model: { place: LinePlace<unknown>; woken: boolean }[] = [];
+    const line = new WaitQueue<QueuedWaiter<unknown>>();
+    const model: { place: QueuedWaiter<unknown>; woken: boolean }[] = [];
     for (const step of steps) {
       if (step.do === 'push') {
-        const place = new LinePlace<unknown>(loop, owner);
+        const place = new QueuedWaiter<unknown>(loop, owner);
         line.push(place);
         model.push({ place, woken: false });
       } else if (step.do === 'wakeNext') {
@@ -66,10 +66,10 @@ test('Waiters is a list in order of arrival, of which the first that is asleep i
   loop.close();
 });
 
-test('Waiters takes in a place that is woken already, and does not wake it twice', () => {
+test('WaitQueue takes in a place that is woken already, and does not wake it twice', () => {
   const loop = new SimulatedEventLoop();
-  const line = new Waiters<LinePlace<unknown>>();
-  const [woken, asleep] = [new LinePlace<unknown>(loop, owner), new LinePlace<unknown>(loop, owner)];
+  const line = new WaitQueue<QueuedWaiter<unknown>>();
+  const [woken, asleep] = [new QueuedWaiter<unknown>(loop, owner), new QueuedWaiter<unknown>(loop, owner)];
   woken.wake();
   line.push(woken);
   assert.equal(line.woken, 1);

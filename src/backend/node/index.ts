@@ -31,13 +31,13 @@ import type {
 import { HostClock } from './clock.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
+import { isDescriptorTaken } from './descriptor-owners.ts';
 import { NodeListener } from './listener.ts';
 import { openPipe } from './pipe.ts';
 import { spawnProcess } from './process.ts';
 import { nameOf, resolveName } from './resolver.ts';
 import { onInterrupt, onSignal, SIGNALS } from './signal.ts';
 import { adoptSocket } from './stream.ts';
-import { isDescriptorTaken } from './taken.ts';
 import { wrapTls } from './tls.ts';
 import { tlsContext } from './tls-context.ts';
 

@@ -8,10 +8,10 @@ import { invalidArgType } from '../../base/validate.ts';
 import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
 import type { WatchedListener } from './accept-watch.ts';
 import { unwatchAccepts, watchAccepts } from './accept-watch.ts';
+import { takeSocket } from './descriptor-owners.ts';
 import { share, unshare } from './non-blocking.ts';
 import { deniedNetwork } from './permission.ts';
 import { inodeOf, isSocket, NodeStream, toAddress } from './stream.ts';
-import { takeSocket } from './taken.ts';
 import { explainBind, isAbstract, removeStale, SocketFile } from './unix-path.ts';
 
 /** What is served already: each of its connections would get two protocols. */

@@ -7,11 +7,11 @@ import { isatty, ReadStream as Terminal } from 'node:tty';
 import { InvalidStateError } from '../../base/errors.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream } from '../backend.ts';
+import { isDescriptorTaken, takeDescriptor } from './descriptor-owners.ts';
 import { openDevice } from './device.ts';
 import { accessOf, openWatched } from './pipe-descriptor.ts';
 import { ReadPipe } from './read-pipe.ts';
 import { isStdioTaken, LAST_STDIO, releaseStdio, takeStdio } from './stdio.ts';
-import { isDescriptorTaken, takeDescriptor } from './taken.ts';
 import { WritePipe } from './write-pipe.ts';
 
 type Direction = 'read' | 'write';

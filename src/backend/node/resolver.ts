@@ -30,8 +30,8 @@ import {
 import { nameError } from '../../base/name-error.ts';
 import type { NameQuery, RawRequest, ResolveQuery } from '../backend.ts';
 import { canonicalName, hostsFileName } from './canonical-name.ts';
+import { configuredFamilies, scopeIdOf, zoneOf } from './network-interfaces.ts';
 import { portOf, serviceOf } from './services.ts';
-import { configuredFamilies, scopeIdOf, zoneOf } from './zones.ts';
 
 /** How often a name server is asked: glibc's own number. How long each time says the system's configuration. */
 const DNS_TRIES = 2;

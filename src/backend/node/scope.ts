@@ -3,7 +3,7 @@
  * part. On Windows the name is the number.
  */
 import type { SocketAddress } from '../../base/address.ts';
-import { scopeIdOf, zoneOf } from './zones.ts';
+import { scopeIdOf, zoneOf } from './network-interfaces.ts';
 
 /** Numbers by name, once known: to ask the system costs more than a datagram. */
 const known: Map<string, number> = new Map();

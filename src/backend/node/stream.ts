@@ -8,10 +8,10 @@ import { InvalidStateError } from '../../base/errors.ts';
 import { givenAway } from '../../base/given-away.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
+import { takeSocket } from './descriptor-owners.ts';
 import { HeldChunks } from './held-chunks.ts';
 import { keepNonBlocking, share } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
-import { takeSocket } from './taken.ts';
 
 const NOTHING = new Uint8Array(0);
 

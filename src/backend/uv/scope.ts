@@ -1,7 +1,7 @@
 /** IPv6 zones: `fe80::1%eth0` is a host and the number of an interface. */
 import type { SocketAddress } from '../../base/address.ts';
 import { splitZone } from '../../base/address.ts';
-import { scopeIdOf } from '../node/zones.ts';
+import { scopeIdOf } from '../node/network-interfaces.ts';
 
 /** The address without its zone, and the zone's number; 0: none. */
 export function scopeOf(address: Exclude<SocketAddress, string>): [host: string, scope: number] {

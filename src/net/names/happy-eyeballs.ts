@@ -1,0 +1,129 @@
+/**
+ * RFC 8305: several addresses, one connection, as fast as the best of them.
+ *
+ * The first attempt starts at once; each further one when the one before has failed, or when it has not answered within `delay`.
+ * They go on side by side: a slow address is not given up for a faster one's start. The first that connects wins, and
+ * every other attempt is closed in the same step.
+ *
+ *   192.0.2.1  |──────────── (no answer) ────────────✕ closed
+ *   ::1               250 ms |──✓ wins
+ */
+import type { RawRequest, RawStream } from '../../backend/backend.ts';
+import type { SocketAddress } from '../../base/address.ts';
+import { formatAddress } from '../../base/address.ts';
+import type { TimerHandle } from '../../loop/handle.ts';
+import type { Loop } from '../../loop/types.ts';
+import type { Future } from '../../tasks/future.ts';
+import { HostOperation } from '../../tasks/host-operation.ts';
+import { addressFamily } from './resolve.ts';
+
+export interface Candidate {
+  address: SocketAddress;
+  local: SocketAddress | null;
+}
+
+/**
+ * Connects to the first of `candidates` that answers.
+ *
+ * @param delaySeconds before the next attempt joins; null: only after a failure
+ */
+export function race(loop: Loop, candidates: Candidate[], delaySeconds: number | null): Future<RawStream> {
+  const first = candidates[0] as Candidate;
+  const what = `connecting to ${formatAddress(first.address)}`;
+  const putAway = (stream: RawStream): void => stream.abort();
+  return HostOperation.begin(loop, what, putAway, (request) => {
+    const attempts = new Race(loop, candidates, delaySeconds, request);
+    attempts.next();
+    return () => attempts.end();
+  });
+}
+
+class Race {
+  readonly #loop: Loop;
+  readonly #candidates: Candidate[];
+  readonly #delay: number | null;
+  readonly #request: HostOperation<RawStream>;
+  readonly #running: Set<RawRequest> = new Set();
+  readonly #errors: Error[] = [];
+  #started: number = 0;
+  #timer: TimerHandle | null = null;
+
+  constructor(loop: Loop, candidates: Candidate[], delay: number | null, request: HostOperation<RawStream>) {
+    this.#loop = loop;
+    this.#candidates = candidates;
+    this.#delay = delay;
+    this.#request = request;
+  }
+
+  /** Starts the next attempt, if there is one. */
+  next(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    const index = this.#started;
+    const candidate = this.#candidates[index];
+    if (candidate === undefined) return;
+    this.#started++;
+    const attempt = this.#loop._backend.connect(candidate, {
+      onConnect: (stream) => {
+        this.#running.delete(attempt);
+        this.end();
+        this.#request.succeed(stream);
+      },
+      onError: (error) => {
+        this.#running.delete(attempt);
+        this.#errors[index] = error;
+        if (this.#started < this.#candidates.length) this.next();
+        else if (this.#running.size === 0) this.#request.fail(summary(this.#errors));
+      },
+    });
+    this.#running.add(attempt);
+    if (this.#delay !== null && this.#started < this.#candidates.length) {
+      this.#timer = this.#loop._scheduler.callAt(this.#loop.time() + this.#delay, () => this.next(), []);
+    }
+  }
+
+  /** Closes every attempt that is under way. */
+  end(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    for (const attempt of this.#running) attempt.cancel();
+    this.#running.clear();
+  }
+}
+
+/** One error, where all are of one kind; else an `AggregateError` with the first one's code. */
+export function summary(errors: Error[]): Error {
+  const [first, ...others] = errors as [SystemError, ...SystemError[]];
+  if (others.every(({ code, syscall }) => code === first.code && syscall === first.syscall)) return first;
+  const aggregate = new AggregateError(
+    errors,
+    `no address could be used: ${errors.map(({ message }) => message).join('; ')}`,
+  );
+  return Object.assign(aggregate, { code: first.code });
+}
+
+interface SystemError extends Error {
+  code?: string;
+  syscall?: string;
+}
+
+/**
+ * Alternates the address families, beginning with the first one's: RFC 8305, section 4.
+ *
+ * @param firstCount how many of the first family come before the first of the other
+ */
+export function interleaveFamilies(addresses: SocketAddress[], firstCount: number): SocketAddress[] {
+  const families = new Map<number, SocketAddress[]>();
+  for (const address of addresses) {
+    const family = addressFamily(address);
+    const list = families.get(family);
+    if (list === undefined) families.set(family, [address]);
+    else list.push(address);
+  }
+  const [first = [], second = []] = [...families.values()];
+  const result = first.splice(0, firstCount - 1);
+  for (let i = 0; i < Math.max(first.length, second.length); i++) {
+    result.push(...first.slice(i, i + 1), ...second.slice(i, i + 1));
+  }
+  return result;
+}

@@ -1,0 +1,86 @@
+/**
+ * A stream is connected: TLS is negotiated where it is asked for, then the protocol is made and told. If any of it fails, the
+ * stream does not stay open.
+ *
+ * To be called within an `operation()`, in the very step in which the stream came: then a cancel finds the stream with an owner
+ * at every moment.
+ */
+import type { RawStream } from '../../backend/backend.ts';
+import type { CapturedContext } from '../../loop/context.ts';
+import type { Loop } from '../../loop/types.ts';
+import type { HostOperation } from '../../tasks/host-operation.ts';
+import type { StreamProtocol } from '../protocol.ts';
+import { STREAM_PROTOCOL_METHODS } from '../protocol.ts';
+import { makeProtocol } from '../protocol-caller.ts';
+import type { TlsRole } from '../tls/tls-options.ts';
+import type { TlsStream } from '../tls/tls-stream.ts';
+import { handshake, withPeer } from '../tls/tls-stream.ts';
+import type { Transport } from '../transport.ts';
+import { StreamTransport } from './stream-transport.ts';
+
+export interface AttachOptions {
+  noDelay?: boolean;
+}
+
+/**
+ * @param tls what `clientTls()` or `serverTls()` made of the options at the call; null: no TLS
+ * @returns the pair, in the same step; with TLS a promise of it
+ */
+export function attach<P extends StreamProtocol>(
+  loop: Loop,
+  stream: RawStream,
+  factory: () => P,
+  context: CapturedContext,
+  options: AttachOptions,
+  tls: TlsRole | null,
+): [Transport, P] | Promise<[Transport, P]> {
+  if (options.noDelay === false) stream.info().handle?.setNoDelay(false);
+  if (tls === null) return connectProtocol(loop, stream, factory, context);
+  return attachSecure(loop, stream, factory, context, tls);
+}
+
+async function attachSecure<P extends StreamProtocol>(
+  loop: Loop,
+  stream: RawStream,
+  factory: () => P,
+  context: CapturedContext,
+  tls: TlsRole,
+): Promise<[Transport, P]> {
+  return connectProtocol(loop, await secure(loop, stream, context, tls), factory, context);
+}
+
+function secure(
+  loop: Loop,
+  stream: RawStream,
+  context: CapturedContext,
+  tls: TlsRole,
+): HostOperation<TlsStream> {
+  try {
+    return handshake(loop, tls, withPeer(stream.info().peername), (layer) => {
+      new StreamTransport(loop, stream, layer, context, null)._begin();
+    });
+  } catch (error) {
+    // The loop was closed meanwhile.
+    stream.abort();
+    throw error;
+  }
+}
+
+function connectProtocol<P extends StreamProtocol>(
+  loop: Loop,
+  stream: RawStream,
+  factory: () => P,
+  context: CapturedContext,
+): [Transport, P] {
+  let protocol: P;
+  try {
+    protocol = makeProtocol(loop, context, factory, STREAM_PROTOCOL_METHODS);
+  } catch (error) {
+    stream.abort();
+    throw error;
+  }
+  const transport = new StreamTransport(loop, stream, protocol, context, null);
+  const failure = transport._begin();
+  if (failure !== null) throw failure;
+  return [transport, protocol];
+}

@@ -1,0 +1,254 @@
+/** `loop.createServer`: sockets for all addresses of all hosts, or none. */
+import type { RawListener, RawStream } from '../../backend/backend.ts';
+import type { SocketAddress } from '../../base/address.ts';
+import { formatAddress } from '../../base/address.ts';
+import { AF_INET6, AF_UNSPEC, AI_PASSIVE, DEFAULT_BACKLOG } from '../../base/constants.ts';
+import { LoopError } from '../../base/errors.ts';
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkSignal,
+  invalidArgType,
+} from '../../base/validate.ts';
+import { checkSupports } from '../../loop/supports.ts';
+import type { Loop } from '../../loop/types.ts';
+import type { SignalOptions } from '../../tasks/abort-signal.ts';
+import { cancelOnAbort } from '../../tasks/abort-signal.ts';
+import { Future } from '../../tasks/future.ts';
+import { HostOperation } from '../../tasks/host-operation.ts';
+import { operation } from '../../tasks/operation.ts';
+import { checkTakeable } from '../adopt.ts';
+import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from '../names/resolve.ts';
+import type { StreamProtocol } from '../protocol.ts';
+import type { TlsServerOptions } from '../tls/tls-options.ts';
+import { serverTls, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
+import { checkFamily, checkFlags } from './connect.ts';
+import { Server } from './server.ts';
+
+export interface ServerOptions extends TlsServerOptions, SignalOptions {
+  /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default) for both. */
+  family?: number;
+  /** `AI_` flags for looking the hosts up. Default: `AI_PASSIVE`. */
+  flags?: number;
+  /**
+   * A listening `net.Server` or a listening descriptor to take over: closed with the server. Then there must be no host, port, family,
+   * flags, reusePort. Refused at the call, it is still its owner's.
+   */
+  sock?: unknown;
+  /** Connections that wait to be accepted. Default: 100. */
+  backlog?: number;
+  /** Whether a port in TIME_WAIT may be taken again. Default: true, and the only value that Node offers on Unix. */
+  reuseAddress?: boolean;
+  /** Lets several servers share a port, the kernel spreading connections. Default: false. */
+  reusePort?: boolean;
+  /** Keep-alive probes on accepted connections. Default: false. */
+  keepAlive?: boolean;
+  /** Accepts connections at once. Default: true; else `server.startServing()` begins, and until then it is only bound. */
+  startServing?: boolean;
+}
+
+const OPTIONS = [
+  'family',
+  'flags',
+  'sock',
+  'backlog',
+  'reuseAddress',
+  'reusePort',
+  'keepAlive',
+  'startServing',
+  'signal',
+  ...TLS_SERVER_OPTIONS,
+];
+
+/** With port 0 the other sockets must get the first one's port, which may be taken: then all begin anew, this often. */
+const SAME_PORT_TRIES = 10;
+
+/** See `BaseEventLoop.createServer`. */
+export function listen(
+  loop: Loop,
+  factory: () => StreamProtocol,
+  host: string | readonly string[] | null,
+  port: number | string | null,
+  options: ServerOptions,
+): Future<Server> {
+  checkFunction('protocolFactory', factory);
+  checkServerOptions(loop, options);
+  const wanted = wantedOf(options);
+  const { sock, family } = wanted;
+  const hosts = sock === null ? checkHosts(host, family) : [];
+  if (sock !== null) checkNoAddress(loop, host, port, options);
+  else if (port === null) throw invalidArgType('port', port, 'a port, as no sock is given');
+  const wantedPort = sock === null ? checkedPort('port', port) : 0;
+  const tls = serverTls(loop, options);
+  const { signal, startServing = true } = options;
+  // An aborted signal starts nothing.
+  if (signal?.aborted) return cancelOnAbort(new Future<Server>(loop), signal);
+  let adopted: Future<RawListener> | null = null;
+  const open = async (opened: RawListener[], serves: boolean): Promise<void> => {
+    if (sock !== null) {
+      opened.push(await (adopted ?? openListener(loop, server, null, { ...wanted, serves })));
+    } else {
+      const addresses = await serverAddresses(loop, hosts, wantedPort, wanted);
+      await bindAll(loop, server, addresses, { ...wanted, serves }, opened);
+    }
+  };
+  const prepare = (stream: RawStream): void => {
+    if (wanted.keepAlive) stream.info().handle?.setKeepAlive(true, 0);
+  };
+  const server = new Server(loop, factory, open, prepare, tls);
+  // At the call, so that what is no socket is refused there.
+  if (sock !== null) adopted = openListener(loop, server, null, { ...wanted, serves: startServing });
+  return cancelOnAbort(
+    operation(loop, 'createServer', async () => {
+      await server._start(startServing);
+      adopted = null;
+      return server;
+    }),
+    signal,
+  );
+}
+
+/** A copy of what was asked for: the caller may change its options, and sockets are opened later. */
+interface Wanted {
+  readonly sock: unknown;
+  readonly family: number;
+  readonly flags: number;
+  readonly backlog: number;
+  readonly reusePort: boolean;
+  readonly keepAlive: boolean;
+}
+
+function wantedOf(options: ServerOptions): Wanted {
+  const { sock = null, family = AF_UNSPEC, flags = AI_PASSIVE, backlog = DEFAULT_BACKLOG } = options;
+  const { reusePort = false, keepAlive = false } = options;
+  return { sock, family, flags, backlog, reusePort, keepAlive };
+}
+
+function checkServerOptions(loop: Loop, options: ServerOptions): void {
+  checkOptions('options', options, OPTIONS);
+  checkFamily(options.family);
+  checkFlags(options.flags);
+  if (options.backlog !== undefined) checkInteger('options.backlog', options.backlog, 1, 0x7fffffff);
+  for (const name of ['reuseAddress', 'reusePort', 'keepAlive', 'startServing'] as const) {
+    if (options[name] !== undefined) checkBoolean(`options.${name}`, options[name]);
+  }
+  checkSignal('options.signal', options.signal);
+  checkSupports(loop, 'tcp');
+  if (options.reuseAddress === false) {
+    throw new LoopError('ERR_UNSUPPORTED', 'reuseAddress: false: the host always sets SO_REUSEADDR');
+  }
+  if (options.reusePort === true && !loop._backend.features.reusePort) {
+    throw new LoopError(
+      'ERR_UNSUPPORTED',
+      'reusePort: on the node backend it needs Linux and Node 22.12 or 23.1',
+    );
+  }
+}
+
+/** A socket that is bound already: what would have no effect on it is refused. */
+function checkNoAddress(loop: Loop, host: unknown, port: unknown, options: ServerOptions): void {
+  if (host !== null || port !== null) {
+    throw invalidArgType('host', host ?? port, 'null, like port, as sock is given');
+  }
+  for (const name of ['family', 'flags', 'reusePort'] as const) {
+    if (options[name]) throw invalidArgType(`options.${name}`, options[name], 'absent, as sock is given');
+  }
+  checkTakeable(loop, 'options.sock', options.sock);
+}
+
+function checkHosts(host: string | readonly string[] | null, family: number): (string | null)[] {
+  if (host === null || host === '') return [null];
+  const hosts = Array.isArray(host) ? (host as readonly string[]) : [host as string];
+  if (hosts.length === 0) throw invalidArgType('host', host, 'a host, an array of hosts, or null');
+  const checked = hosts.map((one) => checkedHost('host', one));
+  for (const one of checked) checkLiteral('host', one, family);
+  return checked.map((one) => (one === '' ? null : one));
+}
+
+async function serverAddresses(
+  loop: Loop,
+  hosts: (string | null)[],
+  port: number | string,
+  wanted: Wanted,
+): Promise<SocketAddress[]> {
+  const unique = new Map<string, SocketAddress>();
+  for (const host of hosts) {
+    for (const address of await resolve(loop, host, port, wanted))
+      unique.set(formatAddress(address), address);
+  }
+  return [...unique.values()];
+}
+
+/** Opens a socket for each address into `opened`, which is empty again if that fails. */
+async function bindAll(
+  loop: Loop,
+  server: Server,
+  addresses: SocketAddress[],
+  wanted: Wanted & { serves: boolean },
+  opened: RawListener[],
+): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    let missing: unknown = null;
+    try {
+      for (const address of addresses) {
+        const first = opened[0]?.sockname() ?? null;
+        const samePort = first === null ? address : withSamePort(address, first);
+        try {
+          opened.push(await openListener(loop, server, samePort, wanted));
+        } catch (error) {
+          if (!isMissingFamily(address, error)) throw error;
+          missing = error;
+        }
+      }
+      if (opened.length === 0) throw missing;
+      return;
+    } catch (error) {
+      const portWasOurs = opened.length > 0 && addresses[0]?.[1] === 0;
+      for (const listener of opened.splice(0)) listener.close();
+      if ((error as { code?: string }).code !== 'EADDRINUSE' || !portWasOurs || tries === SAME_PORT_TRIES)
+        throw error;
+    }
+  }
+}
+
+function withSamePort(address: SocketAddress, first: SocketAddress): SocketAddress {
+  if (address[1] !== 0) return address;
+  const host = address[0] as string;
+  return address.length === 4 ? [host, first[1] as number, 0, 0] : [host, first[1] as number];
+}
+
+/** A machine without IPv6 is served by IPv4 alone. */
+function isMissingFamily(address: SocketAddress, error: unknown): boolean {
+  const code = (error as { code?: string }).code;
+  return addressFamily(address) === AF_INET6 && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL');
+}
+
+function openListener(
+  loop: Loop,
+  server: Server,
+  address: SocketAddress | null,
+  { sock, backlog, reusePort, serves }: Wanted & { serves: boolean },
+): Future<RawListener> {
+  const where = address === null ? 'a socket' : formatAddress(address);
+  return HostOperation.begin<RawListener>(
+    loop,
+    `opening a server on ${where}`,
+    (listener) => listener.close(),
+    (request) => {
+      const listener: RawListener = loop._backend.listen(
+        { address, socket: sock, backlog, reusePort, ipv6Only: true, serves },
+        {
+          onListening: () => request.succeed(listener),
+          onConnection: (stream) => server._accept(stream),
+          onError: (error) => {
+            if (request.done()) server._cannotAccept(listener, error);
+            else request.fail(error);
+          },
+        },
+      );
+      return () => listener.close();
+    },
+  );
+}

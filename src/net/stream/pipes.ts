@@ -1,0 +1,58 @@
+/** `loop.connectReadPipe` and `loop.connectWritePipe`. */
+import { checkFunction, checkOptions, checkSignal } from '../../base/validate.ts';
+import { captureContext } from '../../loop/context.ts';
+import { checkOwn } from '../../loop/ownership.ts';
+import { checkSupports } from '../../loop/supports.ts';
+import type { Loop } from '../../loop/types.ts';
+import type { SignalOptions } from '../../tasks/abort-signal.ts';
+import { cancelOnAbort } from '../../tasks/abort-signal.ts';
+import { Future } from '../../tasks/future.ts';
+import { operation } from '../../tasks/operation.ts';
+import { adopt } from '../adopt.ts';
+import type { StreamProtocol } from '../protocol.ts';
+import type { ReadTransport, Transport, WriteTransport } from '../transport.ts';
+import { attach } from './attach.ts';
+
+/** See `BaseEventLoop.connectReadPipe`. */
+export function connectReadPipe<P extends StreamProtocol>(
+  loop: Loop,
+  factory: () => P,
+  pipe: unknown,
+  options: SignalOptions,
+): Future<[ReadTransport, P]> {
+  return connectPipe(loop, factory, pipe, 'read', options);
+}
+
+/** See `BaseEventLoop.connectWritePipe`. */
+export function connectWritePipe<P extends StreamProtocol>(
+  loop: Loop,
+  factory: () => P,
+  pipe: unknown,
+  options: SignalOptions,
+): Future<[WriteTransport, P]> {
+  return connectPipe(loop, factory, pipe, 'write', options);
+}
+
+function connectPipe<P extends StreamProtocol>(
+  loop: Loop,
+  factory: () => P,
+  pipe: unknown,
+  direction: 'read' | 'write',
+  options: SignalOptions,
+): Future<[Transport, P]> {
+  checkFunction('protocolFactory', factory);
+  checkOptions('options', options, ['signal']);
+  const { signal } = options;
+  checkSignal('options.signal', signal);
+  checkSupports(loop, 'pipes');
+  checkOwn('pipe', pipe, loop);
+  // An aborted signal starts nothing.
+  if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
+  const context = captureContext(loop);
+  const adopted = adopt(loop, 'a pipe', () => loop._backend.openPipe(pipe, direction));
+  const name = direction === 'read' ? 'connectReadPipe' : 'connectWritePipe';
+  return cancelOnAbort(
+    operation(loop, name, async () => attach(loop, await adopted, factory, context, {}, null)),
+    signal,
+  );
+}

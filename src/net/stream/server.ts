@@ -1,0 +1,458 @@
+/** A listening server and the connections it accepted. */
+import type { RawListener, RawStream } from '../../backend/backend.ts';
+import { formatAddress } from '../../base/address.ts';
+import { AF_UNSPEC } from '../../base/constants.ts';
+import { LoopError } from '../../base/errors.ts';
+import type { Linked } from '../../base/linked-list.ts';
+import { LinkedList } from '../../base/linked-list.ts';
+import type { CapturedContext } from '../../loop/context.ts';
+import { captureContext, runInLoop } from '../../loop/context.ts';
+import { rememberAccepted, rememberOrigin } from '../../loop/creation.ts';
+import type { TimerHandle } from '../../loop/handle.ts';
+import type { Resource } from '../../loop/ownership.ts';
+import type { Loop } from '../../loop/types.ts';
+import { Future } from '../../tasks/future.ts';
+import { operation } from '../../tasks/operation.ts';
+import { addressFamily } from '../names/resolve.ts';
+import type { StreamProtocol } from '../protocol.ts';
+import { STREAM_PROTOCOL_METHODS } from '../protocol.ts';
+import { makeProtocol } from '../protocol-caller.ts';
+import { currentTransport } from '../tls/start-tls.ts';
+import type { TlsRole } from '../tls/tls-options.ts';
+import { handshake, isOwnFault, withPeer } from '../tls/tls-stream.ts';
+import { TransportSocket } from '../transport-socket.ts';
+import type { TransportOwner } from './stream-transport.ts';
+import { StreamTransport } from './stream-transport.ts';
+
+/** Opens the sockets of a server into `opened`; they accept at once if it `serves`. None are left there if it fails. */
+export type Listen = (opened: RawListener[], serves: boolean) => Promise<void>;
+
+/** Where a server listens. */
+export interface ServerAddress {
+  address: string;
+  family: 'IPv4' | 'IPv6';
+  port: number;
+}
+
+/** Seconds, as in asyncio: a system that refuses to accept a connection is asked again so much later. */
+const ACCEPT_RETRY_SECONDS = 1;
+
+/** How a connection is ended: its transport, or the handshake that comes before it. */
+interface Ending {
+  close(): void;
+  abort(): void;
+}
+
+/** What the founding document promises of a server. */
+export abstract class AbstractServer implements AsyncDisposable {
+  /** Stops listening; open connections stay open. Idempotent. */
+  abstract close(): void;
+  /** Done once it is closed and every connection of it is gone. */
+  abstract waitClosed(): Future<void>;
+
+  /** Closes it, and waits until it is closed: `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.waitClosed();
+  }
+}
+
+/**
+ * A TCP server: what `createServer` and `startServer` answer.
+ *
+ * @example
+ * ```ts
+ * import { getRunningLoop, Protocol, run } from 'gyre';
+ *
+ * await run(async () => {
+ *   const server = await getRunningLoop().createServer(() => new Protocol(), '127.0.0.1', 0);
+ *   console.log(server.sockets.length, server.isServing()); // 1 true
+ *   server.close();
+ *   await server.waitClosed();
+ * });
+ * ```
+ */
+export class Server extends AbstractServer implements Resource {
+  readonly #loop: Loop;
+  readonly #factory: () => StreamProtocol;
+  readonly #context: CapturedContext;
+  readonly #listen: Listen;
+  readonly #prepare: (stream: RawStream) => void;
+  readonly #tls: TlsRole | null;
+  readonly #connections: LinkedList<Connection> = new LinkedList();
+  /** Filled one by one while it starts, so that whoever ends it then finds them. */
+  readonly #listeners: RawListener[] = [];
+  /** Accepted by the host, but it did not serve yet or its loop did not run: they wait for their protocol. */
+  readonly #accepted: RawStream[] = [];
+  /** Of the listeners that have stopped to accept. */
+  readonly #retries: Set<TimerHandle> = new Set();
+  /** Where it listens, or did: what it has accepted is named so. */
+  #addresses: string = '';
+  #state: 'new' | 'starting' | 'bound' | 'serving' | 'closed' = 'new';
+  /** The sockets are there: until it is closed, or cannot start. */
+  #isBound: boolean = false;
+  readonly #startWaiters: Set<Future<void>> = new Set();
+  readonly #closedWaiters: Set<Future<void>> = new Set();
+  #serveForever: Future<void> | null = null;
+
+  /** Use `loop.createServer()`. @internal */
+  constructor(
+    loop: Loop,
+    factory: () => StreamProtocol,
+    listen: Listen,
+    prepare: (stream: RawStream) => void,
+    tls: TlsRole | null,
+  ) {
+    super();
+    if (loop.debug) rememberOrigin(this, new.target);
+    this.#loop = loop;
+    this.#factory = factory;
+    this.#context = captureContext(loop);
+    this.#listen = listen;
+    this.#prepare = prepare;
+    this.#tls = tls;
+  }
+
+  /** The sockets that it is bound to, also before it serves; none after it is closed. */
+  get sockets(): readonly TransportSocket[] {
+    return this.#isBound ? this.#listeners.map((listener) => listenerSocket(this.#loop, listener)) : [];
+  }
+
+  /**
+   * Where it listens, as `net.Server.address()` has it: of the first of its {@link sockets}.
+   *
+   * @returns `{ address, family, port }`, `family` being `'IPv4'` or `'IPv6'`; of a unix socket its path; null when it is not bound
+   */
+  address(): ServerAddress | string | null {
+    const sockname = this.#isBound ? (this.#listeners[0]?.sockname() ?? null) : null;
+    if (sockname === null || typeof sockname === 'string') return sockname;
+    const [address, port] = sockname;
+    return { address, family: sockname.length === 4 ? 'IPv6' : 'IPv4', port };
+  }
+
+  /** The loop that it belongs to. */
+  getLoop(): Loop {
+    return this.#loop;
+  }
+
+  /** Whether it accepts connections. */
+  isServing(): boolean {
+    return this.#state === 'serving';
+  }
+
+  /**
+   * Starts to accept connections. Does nothing when it serves already; when it is starting, waits for that.
+   *
+   * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed; the system's error (`EADDRINUSE`) when it cannot listen, and then it has
+   *   no sockets any more
+   *
+   * **Cancellation** leaves it not listening.
+   *
+   * **Backends** The portable one cannot bind without listening: before this, clients connect and wait, as many as the backlog has room
+   * for. On the native one they are refused.
+   */
+  startServing(): Future<void> {
+    this.#checkNotClosed('startServing');
+    return operation(this.#loop, 'startServing', () => this._start());
+  }
+
+  /**
+   * Serves until it is cancelled (or the server closed by somebody else); then closes the server and its connections, and
+   * waits until all are gone.
+   *
+   * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed, `ERR_LOOP_RUNNING` when somebody else serves it for ever
+   */
+  serveForever(): Future<void> {
+    this.#checkNotClosed('serveForever');
+    if (this.#serveForever !== null) {
+      throw new LoopError('ERR_LOOP_RUNNING', 'serveForever() is under way for this server already');
+    }
+    const forever = new Future<void>(this.#loop);
+    this.#serveForever = forever;
+    return operation(this.#loop, 'serveForever', async () => {
+      try {
+        await this._start();
+        await forever;
+      } finally {
+        this.#serveForever = null;
+        this.close();
+        // Without this, a client that stays would keep a cancelled server, and Ctrl-C, waiting for ever.
+        this.closeClients();
+        await this.waitClosed();
+      }
+    });
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#stopListening();
+    this.#serveForever?.cancel();
+    this.#wakeIfGone();
+  }
+
+  waitClosed(): Future<void> {
+    if (!this.#gone()) return waitIn(this.#loop, this.#closedWaiters);
+    const future = new Future<void>(this.#loop);
+    future.setResult(undefined);
+    return future;
+  }
+
+  /** Closes every open connection of it, as `transport.close()` does. */
+  closeClients(): void {
+    for (const { ending } of this.#connections) currentTransport(ending).close();
+  }
+
+  /** Aborts every open connection of it: what is buffered is dropped. */
+  abortClients(): void {
+    for (const { ending } of this.#connections) currentTransport(ending).abort();
+  }
+
+  /** @param serves false: only opens its sockets @internal */
+  async _start(serves: boolean = true): Promise<void> {
+    while (this.#state === 'starting') await waitIn(this.#loop, this.#startWaiters);
+    if (this.#state === 'serving') return;
+    this.#checkNotClosed('startServing');
+    this.#state = 'starting';
+    this.#loop._owned.resources.add(this);
+    try {
+      if (this.#isBound) for (const listener of this.#listeners) listener.serve();
+      else await this.#open(serves);
+      this.#state = serves ? 'serving' : 'bound';
+    } catch (error) {
+      this.#stopListening();
+      if (this.#state === 'starting') this.#state = 'new';
+      throw error;
+    } finally {
+      wake(this.#startWaiters);
+    }
+    if (serves && this.#accepted.length > 0) this.#acceptSoon();
+  }
+
+  async #open(serves: boolean): Promise<void> {
+    await this.#listen(this.#listeners, serves);
+    this.#checkNotClosed('startServing');
+    this.#isBound = true;
+    this.#addresses = this.#listeners.map(addressOf).join(', ');
+  }
+
+  /** A connection was accepted. @internal */
+  _accept(stream: RawStream): void {
+    if (this.#state === 'serving' && this.#loop.isRunning() && this.#accepted.length === 0) {
+      runInLoop(this.#loop, Server.#acceptIn, { server: this as Server, stream });
+    } else if (this.#state !== 'new' && this.#state !== 'closed') {
+      this.#accepted.push(stream);
+      if (this.#state === 'serving' && this.#accepted.length === 1) this.#acceptSoon();
+    } else {
+      stream.abort();
+    }
+  }
+
+  static #acceptIn({ server, stream }: { server: Server; stream: RawStream }): void {
+    server.#accept(stream);
+  }
+
+  #acceptSoon(): void {
+    this.#loop._scheduler.callSoon(() => {
+      for (const stream of this.#accepted.splice(0)) this.#accept(stream);
+    }, []);
+  }
+
+  #accept(stream: RawStream): void {
+    // A protocol that was made a moment ago may have closed the server.
+    if (this.#state === 'closed') {
+      stream.abort();
+      return;
+    }
+    this.#prepare(stream);
+    if (this.#tls !== null) {
+      this.#secure(stream, this.#tls);
+      return;
+    }
+    const connection = new Connection(this);
+    const transport = this.#serve(stream, connection);
+    if (transport === null) return;
+    connection.ending = transport;
+    this.#connections.add(connection);
+    transport._begin();
+  }
+
+  /** A protocol for the stream, and the transport between them; null if there is none. */
+  #serve(stream: RawStream, owner: TransportOwner | null): StreamTransport | null {
+    try {
+      const protocol = makeProtocol(this.#loop, this.#context, this.#factory, STREAM_PROTOCOL_METHODS);
+      const transport = new StreamTransport(this.#loop, stream, protocol, this.#context, owner);
+      rememberAccepted(transport, this, this.#loop);
+      return transport;
+    } catch (exception) {
+      stream.abort();
+      this._acceptFailed('exception in the protocol factory: the connection is aborted', exception);
+      return null;
+    }
+  }
+
+  #secure(stream: RawStream, tls: TlsRole): void {
+    const connection = new Connection(this);
+    const request = handshake(this.#loop, tls, withPeer(stream.info().peername), (layer) => {
+      new StreamTransport(this.#loop, stream, layer, this.#context, connection)._begin();
+    });
+    rememberAccepted(request, this, this.#loop);
+    const giveUp = (): void => void request.cancel();
+    connection.ending = { close: giveUp, abort: giveUp };
+    if (!connection.isGone()) this.#connections.add(connection);
+    request._ignoreException();
+    request._onSettled = () => {
+      if (request.cancelled()) return;
+      if (request._state === 'exception') {
+        this.#handshakeFailed(request._value);
+        return;
+      }
+      // Lost between the end of the handshake and now.
+      if (connection.isGone()) return;
+      const transport = this.#serve(request.result(), null);
+      if (transport === null) return;
+      connection.ending = transport;
+      transport._begin();
+    };
+  }
+
+  /** What a peer does wrong, or a port scanner, is of no interest to a server that works. */
+  #handshakeFailed(exception: unknown): void {
+    if (!this.#loop.debug && !isOwnFault(exception)) return;
+    this._acceptFailed('a TLS handshake failed: the connection is aborted', exception);
+  }
+
+  /**
+   * The system has refused to accept a connection. Asked again at once it would refuse without end, and each time that would be reported.
+   *
+   * @internal
+   */
+  _cannotAccept(listener: RawListener, error: Error): void {
+    const when = this.#loop.time() + ACCEPT_RETRY_SECONDS;
+    const retry = this.#loop._scheduler.callAt(when, () => this.#retry(retry, listener), []);
+    this.#retries.add(retry);
+    this._acceptFailed('a connection could not be accepted; the server tries again in a second', error);
+  }
+
+  #retry(timer: TimerHandle, listener: RawListener): void {
+    this.#retries.delete(timer);
+    listener.acceptStart();
+  }
+
+  /** @internal */
+  _acceptFailed(message: string, exception: unknown): void {
+    this.#loop.callExceptionHandler({ message, exception, server: this });
+  }
+
+  /** @internal */
+  _ended(connection: Connection): void {
+    this.#connections.delete(connection);
+    this.#wakeIfGone();
+  }
+
+  /** @internal */
+  _describe(): string {
+    if (this.#state === 'starting') return 'a server was still starting';
+    return `a server was still ${this.#state === 'bound' ? 'bound to' : 'listening on'} ${this.#addresses}`;
+  }
+
+  /** @internal */
+  _name(): string {
+    return `the server on ${this.#addresses}`;
+  }
+
+  /** @internal */
+  _forceClose(): void {
+    this.#state = 'closed';
+    this.#stopListening();
+    this.#wakeIfGone();
+  }
+
+  #stopListening(): void {
+    this.#isBound = false;
+    for (const listener of this.#listeners.splice(0)) listener.close();
+    for (const retry of this.#retries) retry.cancel();
+    this.#retries.clear();
+    for (const stream of this.#accepted.splice(0)) stream.abort();
+    this.#loop._owned.resources.delete(this);
+  }
+
+  #gone(): boolean {
+    return this.#state === 'closed' && this.#connections.size === 0;
+  }
+
+  #wakeIfGone(): void {
+    if (this.#gone()) wake(this.#closedWaiters);
+  }
+
+  #checkNotClosed(method: string): void {
+    if (this.#loop.isClosed())
+      throw new LoopError('ERR_LOOP_CLOSED', 'the event loop of this server is closed');
+    if (this.#state === 'closed') {
+      throw new LoopError('ERR_TRANSPORT_CLOSED', `${method}(): this server is closed`);
+    }
+  }
+}
+
+/** What a server has accepted, from the handshake, if there is one, until its socket's transport is gone. */
+class Connection implements TransportOwner, Linked {
+  /** @internal */ _previous: Linked | null = null;
+  /** @internal */ _next: Linked | null = null;
+  /** What ends it: its transport, or before there is one its handshake. */
+  ending: Ending = NOT_YET;
+  readonly #server: Server;
+  #gone: boolean = false;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  isGone(): boolean {
+    return this.#gone;
+  }
+
+  _detach(): void {
+    this.#gone = true;
+    this.#server._ended(this);
+  }
+}
+
+const NOT_YET: Ending = { close: () => {}, abort: () => {} };
+
+/** A future that `wake` ends; whoever gives up waiting leaves nothing behind. */
+function waitIn(loop: Loop, waiters: Set<Future<void>>): Future<void> {
+  const future = new Future<void>(loop);
+  waiters.add(future);
+  future._onSettled = () => waiters.delete(future);
+  return future;
+}
+
+function wake(waiters: Set<Future<void>>): void {
+  for (const waiter of waiters) waiter.setResult(undefined);
+}
+
+function addressOf(listener: RawListener): string {
+  const sockname = listener.sockname();
+  return sockname === null ? '?' : formatAddress(sockname);
+}
+
+function listenerSocket(loop: Loop, listener: RawListener): TransportSocket {
+  const sockname = listener.sockname();
+  const { system } = listener;
+  const handle = {
+    fileno: () => listener.fileno(),
+    setNoDelay: notConnected,
+    setKeepAlive: notConnected,
+    ...(system === undefined ? {} : { system }),
+  };
+  const family = sockname === null ? AF_UNSPEC : addressFamily(sockname);
+  return new TransportSocket(
+    loop,
+    { family, sockname, peername: null, handle, direction: 'both', halfClose: false, extra: {} },
+    handle,
+  );
+}
+
+function notConnected(): void {
+  throw new LoopError('ERR_UNSUPPORTED', 'a listening socket has no connection to set this for');
+}

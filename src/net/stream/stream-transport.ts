@@ -1,0 +1,557 @@
+/**
+ * One stream transport for every backend: it joins the life of the stream (stream-state.ts), the water marks
+ * (flow-control.ts) and the write queue (write-queue.ts) to a raw handle, and calls the protocol.
+ *
+ * Where calls come from: the host calls `onRead` and the like; the protocol runs in the connection's async context as code of the
+ * loop. While the loop does not run, nothing reaches the protocol: events wait in the ready queue, and reading stops.
+ */
+import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../../backend/backend.ts';
+import { LOST_WRITES_BEFORE_WARNING } from '../../base/constants.ts';
+import { InvalidStateError, LoopError } from '../../base/errors.ts';
+import { encodeText } from '../../base/text.ts';
+import { checkData, checkString, invalidArgType } from '../../base/validate.ts';
+import type { CapturedContext } from '../../loop/context.ts';
+import type { CreationRecord, KeepsCreationRecord } from '../../loop/creation.ts';
+import { rememberOrigin } from '../../loop/creation.ts';
+import type { Resource } from '../../loop/ownership.ts';
+import type { Flushable } from '../../loop/scheduler.ts';
+import type { Loop } from '../../loop/types.ts';
+import { Future } from '../../tasks/future.ts';
+import { FlowControl } from '../flow-control.ts';
+import type { BufferedProtocol, StreamProtocol } from '../protocol.ts';
+import { STREAM_PROTOCOL_METHODS, streamProtocolInvokers } from '../protocol.ts';
+import { checkProtocol, ProtocolCaller } from '../protocol-caller.ts';
+import type { ExtraInfo, WriteBufferLimits } from '../transport.ts';
+import { Transport } from '../transport.ts';
+import { TransportSocket } from '../transport-socket.ts';
+import { BufferedReading, checkBuffer } from './buffered-reading.ts';
+import { streamName } from './stream-name.ts';
+import type { StreamEvent, StreamState } from './stream-state.ts';
+import { INITIAL_STATES, isEnding, mayRead, mayWrite, nextState } from './stream-state.ts';
+import { WriteQueue } from './write-queue.ts';
+
+/** Who wants to know that a transport is gone: the server that accepted it. */
+export interface TransportOwner {
+  /** @internal */
+  _detach(transport: StreamTransport): void;
+}
+
+export class StreamTransport
+  extends Transport
+  implements StreamEvents, Flushable, Resource, KeepsCreationRecord
+{
+  readonly #loop: Loop;
+  readonly #raw: RawStream;
+  readonly #caller: ProtocolCaller<StreamProtocol>;
+  readonly #owner: TransportOwner | null;
+  readonly #info: StreamInfo;
+  /** Bytes: so much is sent at once, less at the end of the turn. */
+  readonly #prompt: number;
+  readonly #flow: FlowControl = new FlowControl();
+  readonly #queue: WriteQueue = new WriteQueue();
+  #state: StreamState;
+  #socket: TransportSocket | null = null;
+  #paused: boolean = false;
+  /** Of a BufferedProtocol. */
+  #buffers: BufferedReading | null = null;
+  /** What came and could not be handed over: the loop did not run, or a BufferedProtocol paused in the middle of it. */
+  #held: Buffer | null = null;
+  #heldEnd: boolean = false;
+  #flushing: boolean = false;
+  #finSent: boolean = false;
+  #lostWrites: number = 0;
+  /** What the protocol knows of the flow. */
+  #toldPaused: boolean = false;
+  /** What made us give the connection up: more to the point than what the handle then says. */
+  #fault: Error | null = null;
+  #aborted: boolean = false;
+  #lost: Future<void> | null = null;
+  /** Of one who waits until there is room to write. */
+  #room: Future<void> | null = null;
+  /** `sendfile()` alone may write, for as long as it sends. @internal */
+  _sendsFile: boolean = false;
+  #creation: CreationRecord | null = null;
+
+  /** @param context in which the protocol is called: captured without a task, see loop/context.ts */
+  constructor(
+    loop: Loop,
+    raw: RawStream,
+    protocol: StreamProtocol,
+    context: CapturedContext,
+    owner: TransportOwner | null,
+  ) {
+    super();
+    if (loop.debug) rememberOrigin(this, new.target);
+    this.#loop = loop;
+    this.#raw = raw;
+    this.#caller = new ProtocolCaller<StreamProtocol>(loop, context, protocol, this);
+    this.#owner = owner;
+    this.#info = raw.info();
+    this.#prompt = raw.promptBytes ?? Number.POSITIVE_INFINITY;
+    this.#state = INITIAL_STATES[this.#info.direction];
+    loop._owned.resources.add(this);
+    raw.open(this);
+  }
+
+  /** Tells the protocol, and begins to read. Answers the error if it threw. @internal */
+  _begin(): Error | null {
+    const made = this.#caller.call(streamProtocolInvokers.connectionMade, this);
+    if (made && !this.#paused && mayRead(this.#state)) this.#readStart();
+    return made ? null : this.#fault;
+  }
+
+  // --- facts ---
+
+  /** @internal */
+  get _creation(): CreationRecord | null {
+    return this.#creation;
+  }
+
+  /** @internal */
+  set _creation(creation: CreationRecord | null) {
+    this.#creation = creation;
+  }
+
+  getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
+  getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
+  getExtraInfo(name: string, fallback?: unknown): unknown;
+  getExtraInfo(name: string, fallback: unknown = null): unknown {
+    checkString('name', name);
+    switch (name) {
+      case 'peername':
+        return this.#info.peername ?? fallback;
+      case 'sockname':
+        return this.#info.sockname ?? fallback;
+      case 'socket':
+        return this.#socketOf(this.#info.handle) ?? fallback;
+      default:
+        return Object.hasOwn(this.#info.extra, name) ? this.#info.extra[name] : fallback;
+    }
+  }
+
+  #socketOf(handle: SocketControl | null): TransportSocket | null {
+    // Of TLS it is that of the transport below.
+    if (handle === null || handle instanceof TransportSocket) return handle;
+    this.#socket ??= new TransportSocket(this.#loop, this.#info, handle);
+    return this.#socket;
+  }
+
+  getProtocol(): StreamProtocol {
+    return this.#caller.protocol;
+  }
+
+  setProtocol(protocol: StreamProtocol): void {
+    checkProtocol('protocol', protocol, STREAM_PROTOCOL_METHODS);
+    this.#buffers?.takeBack();
+    this.#caller.protocol = protocol;
+  }
+
+  isClosing(): boolean {
+    return isEnding(this.#state);
+  }
+
+  // --- reading ---
+
+  isReading(): boolean {
+    return !this.#paused && !isEnding(this.#state);
+  }
+
+  pauseReading(): void {
+    if (this.#paused || isEnding(this.#state)) return;
+    this.#paused = true;
+    this.#raw.readStop();
+  }
+
+  resumeReading(): void {
+    if (!this.#paused || isEnding(this.#state)) return;
+    this.#paused = false;
+    if (this.#held !== null || this.#heldEnd) this.#later(() => this.#release());
+    else if (mayRead(this.#state)) this.#readStart();
+  }
+
+  #readStart(): void {
+    this.#lendBuffer();
+    this.#raw.readStart();
+  }
+
+  onRead(data: Buffer): void {
+    if (!mayRead(this.#state)) return;
+    if (this.#loop.isRunning() && this.#held === null) this.#received(data);
+    else this.#hold(data);
+  }
+
+  onReadInto(length: number): void {
+    const buffer = this.#buffers?.filled() ?? null;
+    if (buffer === null || !mayRead(this.#state)) return;
+    if (!this.#loop.isRunning() || this.#held !== null) this.#hold(Buffer.from(buffer.subarray(0, length)));
+    else if (this.#caller.call(streamProtocolInvokers.bufferUpdated, length)) this.#lendBuffer();
+  }
+
+  onEnd(): void {
+    // Nobody reads what a pipe is given any more. If something is still queued, its writing will fail and say so.
+    if (this.#info.direction === 'write') this.close();
+    if (!mayRead(this.#state)) return;
+    if (this.#loop.isRunning() && this.#held === null && !this.#paused) {
+      this.#ended();
+    } else {
+      this.#heldEnd = true;
+      this.#later(() => this.#release());
+    }
+  }
+
+  #received(data: Buffer): void {
+    if (!this.#isBuffered()) this.#caller.call(streamProtocolInvokers.dataReceived, data);
+    else this.#fill(data);
+  }
+
+  /** Copies what was read into the protocol's own buffers. With each it may pause, close, or give way to another protocol. */
+  #fill(data: Buffer): void {
+    for (let rest = data; rest.length > 0; ) {
+      if (this.#paused) {
+        this.#hold(rest);
+        return;
+      }
+      if (!this.#isBuffered()) {
+        this.#caller.call(streamProtocolInvokers.dataReceived, rest);
+        return;
+      }
+      const buffer = this.#ownBuffers().next(rest.length);
+      if (buffer === null) return;
+      const length = Math.min(buffer.length, rest.length);
+      buffer.set(rest.subarray(0, length));
+      rest = rest.subarray(length);
+      if (!this.#caller.call(streamProtocolInvokers.bufferUpdated, length) || !mayRead(this.#state)) return;
+    }
+    this.#lendBuffer();
+  }
+
+  #isBuffered(): boolean {
+    return (this.#caller.protocol as Partial<BufferedProtocol>).getBuffer !== undefined;
+  }
+
+  #ownBuffers(): BufferedReading {
+    this.#buffers ??= new BufferedReading(this.#raw, (sizeHint) => this.#askForBuffer(sizeHint));
+    return this.#buffers;
+  }
+
+  /** Where the host can, what comes next is read straight into a buffer of the protocol's. */
+  #lendBuffer(): void {
+    if (this.#isBuffered() && !this.#paused && mayRead(this.#state)) this.#ownBuffers().lend();
+  }
+
+  #askForBuffer(sizeHint: number): Uint8Array | null {
+    if (!this.#caller.call(streamProtocolInvokers.getBuffer, sizeHint)) return null;
+    const buffer = this.#caller.result;
+    this.#caller.result = undefined;
+    try {
+      return checkBuffer(buffer);
+    } catch (error) {
+      this._protocolFailed(error, 'getBuffer');
+      return null;
+    }
+  }
+
+  #ended(): void {
+    if (!this.#caller.call(streamProtocolInvokers.eofReceived, undefined) || isEnding(this.#state)) return;
+    this.#advance(this.#caller.result === true ? 'eof' : 'close');
+  }
+
+  /** Keeps `data` and reads no more until it was handed over. */
+  #hold(data: Buffer): void {
+    this.#held = this.#held === null ? data : Buffer.concat([this.#held, data]);
+    this.#raw.readStop();
+    if (!this.#paused) this.#later(() => this.#release());
+  }
+
+  /** Hands over what was held, and reads on. */
+  #release(): void {
+    if (this.#paused || !mayRead(this.#state)) return;
+    const data = this.#held;
+    if (data !== null) {
+      this.#held = null;
+      this.#received(data);
+      if (this.#paused || !mayRead(this.#state)) return;
+    }
+    if (this.#heldEnd) {
+      this.#heldEnd = false;
+      this.#ended();
+    } else {
+      this.#readStart();
+    }
+  }
+
+  // --- writing ---
+
+  write(data: string | Uint8Array): void {
+    const chunk = typeof data === 'string' ? encodeText(data) : data;
+    if (!(chunk instanceof Uint8Array)) checkData('data', data);
+    if (!mayWrite(this.#state) || this._sendsFile) {
+      this.#refuseWrite('write');
+      return;
+    }
+    if (chunk.length === 0) return;
+    this.#queue.push(chunk);
+    this.#written();
+  }
+
+  writelines(list: Iterable<string | Uint8Array>): void {
+    if (typeof list === 'string' || typeof list?.[Symbol.iterator] !== 'function') {
+      throw invalidArgType('list', list, 'an iterable of strings or Uint8Arrays');
+    }
+    const chunks: Uint8Array[] = [];
+    for (const data of list) {
+      checkData('list', data);
+      if (data.length > 0) chunks.push(typeof data === 'string' ? encodeText(data) : data);
+    }
+    if (!mayWrite(this.#state) || this._sendsFile) {
+      this.#refuseWrite('writelines');
+      return;
+    }
+    if (chunks.length === 0) return;
+    for (const chunk of chunks) this.#queue.push(chunk);
+    this.#written();
+  }
+
+  canWriteEof(): boolean {
+    return this.#info.halfClose;
+  }
+
+  writeEof(): void {
+    if (!this.#info.halfClose) {
+      throw new LoopError(
+        'ERR_UNSUPPORTED',
+        'writeEof(): this kind of connection ends in both directions at once: close() it',
+      );
+    }
+    if (!mayWrite(this.#state)) return;
+    if (this._sendsFile) throw sendingFile('writeEof');
+    this.#advance('writeEof');
+  }
+
+  setWriteBufferLimits(limits?: WriteBufferLimits): void {
+    this.#flow.setLimits(limits);
+    this.#checkFlow();
+  }
+
+  getWriteBufferLimits(): { low: number; high: number } {
+    return { low: this.#flow.low, high: this.#flow.high };
+  }
+
+  getWriteBufferSize(): number {
+    return this.#queue.size;
+  }
+
+  /**
+   * Done once the buffer has room, fails when nothing more can be written. For one who waits, beside the protocol. @internal
+   */
+  _whenWritable(): Future<void> {
+    this.#room = new Future<void>(this.#loop);
+    const room = this.#room;
+    this.#tellRoom();
+    return room;
+  }
+
+  /** Writes a part of the file. @internal */
+  _writeFile(piece: Uint8Array): void {
+    if (!mayWrite(this.#state)) return;
+    this.#queue.push(piece);
+    this.#written();
+  }
+
+  onWritten(): void {
+    if (this.#state === 'lost' || this.#aborted) return;
+    if (!this.#loop.isRunning()) {
+      this.#later(() => this.onWritten());
+      return;
+    }
+    this.#queue.flushed();
+    this.#checkFlow();
+    this._flush();
+  }
+
+  /** Sends what is queued, unless something is in flight; then what was waiting for an empty queue. @internal */
+  _flush(): void {
+    this.#flushing = false;
+    if (this.#state === 'lost' || this.#aborted) return;
+    if (this.#queue.sendable) this.#sendNow();
+    if (this.#queue.size === 0 && !this.#aborted) this.#afterLastWrite();
+  }
+
+  // --- ending ---
+
+  close(): void {
+    if (!isEnding(this.#state)) this.#advance('close');
+  }
+
+  abort(): void {
+    this.#abort();
+  }
+
+  onClose(error: Error | null): void {
+    if (this.#state === 'lost') return;
+    if (!this.#loop.isRunning()) {
+      this.#later(() => this.onClose(error));
+      return;
+    }
+    this.#state = nextState(this.#state, 'lost');
+    this.#queue.clear();
+    this.#held = null;
+    this.#buffers?.takeBack();
+    this.#loop._owned.resources.delete(this);
+    if (!this.#aborted) this.#fault = error;
+    this.#caller.call(streamProtocolInvokers.connectionLost, this.#fault);
+    this.#releaseWaiters();
+  }
+
+  /** Closes it, and waits until the protocol has been told of the end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this._whenLost();
+  }
+
+  /** Done once `connectionLost` was called. @internal */
+  _whenLost(): Future<void> {
+    this.#lost ??= new Future<void>(this.#loop);
+    if (!this.#lost.done() && this.#state === 'lost') this.#lost.setResult(undefined);
+    return this.#lost;
+  }
+
+  /** @internal */
+  _describe(): string {
+    // Of a pipe one direction has ended from the beginning.
+    const isPipe = this.#info.direction !== 'both' && !isEnding(this.#state);
+    return `${streamName(this.#info)} was still ${isPipe ? 'open' : this.#state}`;
+  }
+
+  /** @internal */
+  _forceClose(): void {
+    this.#state = 'lost';
+    this.#queue.clear();
+    this.#held = null;
+    this.#buffers?.takeBack();
+    this.#raw.abort();
+    this.#releaseWaiters();
+  }
+
+  // --- the joints ---
+
+  #written(): void {
+    // Above the mark the kernel is asked first: what it takes is no reason to pause the protocol.
+    const { size } = this.#queue;
+    if (size > this.#flow.high || size >= this.#prompt || !this.#loop.isRunning()) {
+      this.#sendNow();
+    } else if (!this.#flushing) {
+      this.#flushing = true;
+      this.#loop._scheduler.flushAtTurnEnd(this);
+    }
+  }
+
+  /** A failure is the end of this connection alone: it must reach neither the writer nor the end of the turn. */
+  #sendNow(): void {
+    try {
+      if (this.#queue.sendable && this.#raw.write(this.#queue.take())) this.#queue.flushed();
+    } catch (error) {
+      this.#fault ??= error as Error;
+      this.#abort();
+      return;
+    }
+    this.#checkFlow();
+  }
+
+  #afterLastWrite(): void {
+    if (this.#state === 'closing') this.#raw.close();
+    else if (this.#state === 'eofSent' && !this.#finSent) {
+      this.#finSent = true;
+      this.#raw.shutdown();
+    }
+  }
+
+  #advance(event: StreamEvent): void {
+    this.#state = nextState(this.#state, event);
+    if (this.#state === 'closing') this.#raw.readStop();
+    this.#tellRoom();
+    if (!this.#loop.isRunning()) {
+      this._flush();
+    } else if (!this.#flushing) {
+      this.#flushing = true;
+      this.#loop._scheduler.flushAtTurnEnd(this);
+    }
+  }
+
+  #abort(): void {
+    if (this.#state === 'lost' || this.#aborted) return;
+    this.#aborted = true;
+    this.#state = nextState(this.#state, 'close');
+    this.#queue.clear();
+    this.#raw.abort();
+  }
+
+  #refuseWrite(method: string): void {
+    if (this.#info.direction === 'read') {
+      throw new LoopError('ERR_UNSUPPORTED', `${method}(): this is a pipe to read from`);
+    }
+    if (this.#state === 'eofSent') {
+      throw new LoopError('ERR_TRANSPORT_CLOSED', `${method}(): the writing side was ended by writeEof()`);
+    }
+    if (mayWrite(this.#state)) throw sendingFile(method);
+    if (++this.#lostWrites === LOST_WRITES_BEFORE_WARNING) {
+      process.emitWarning(
+        `${method}() was called ${this.#lostWrites} times on a connection that is closed: data is dropped`,
+        {
+          code: 'GYRE_WRITE_AFTER_CLOSE',
+        },
+      );
+    }
+  }
+
+  #checkFlow(): void {
+    if (this.#flow.update(this.#queue.size) === null) return;
+    this.#tellRoom();
+    if (this.#loop.isRunning()) this.#maybePauseOrResumeProtocol();
+    else this.#later(() => this.#maybePauseOrResumeProtocol());
+  }
+
+  /** Nothing, where a stopped loop has seen a pause and its end. */
+  #maybePauseOrResumeProtocol(): void {
+    if (this.#state === 'lost' || this.#flow.paused === this.#toldPaused) return;
+    this.#toldPaused = this.#flow.paused;
+    this.#caller.call(streamProtocolInvokers[this.#toldPaused ? 'pauseWriting' : 'resumeWriting'], undefined);
+  }
+
+  #tellRoom(): void {
+    const room = this.#room;
+    if (room === null || (this.#flow.paused && mayWrite(this.#state))) return;
+    this.#room = null;
+    if (room.done()) return;
+    if (mayWrite(this.#state)) room.setResult(undefined);
+    else room.setException(this.#fault ?? new LoopError('ERR_TRANSPORT_CLOSED', 'the connection was closed'));
+  }
+
+  /** Wakes the waiters of the end. */
+  #releaseWaiters(): void {
+    this.#tellRoom();
+    this.#owner?._detach(this);
+    if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
+  }
+
+  #later(event: () => void): void {
+    this.#loop._scheduler.callSoon(event, []);
+  }
+
+  /** @internal */
+  _protocolFailed(error: unknown, method: string): void {
+    this.#loop.callExceptionHandler({
+      message: `exception in protocol.${method}(): its connection is aborted`,
+      exception: error,
+      transport: this,
+      protocol: this.getProtocol(),
+    });
+    this.#fault ??= error instanceof Error ? error : new Error('the protocol threw', { cause: error });
+    this.#abort();
+  }
+}
+
+/** Its bytes would stand in the middle of the file. */
+function sendingFile(method: string): Error {
+  return new InvalidStateError(`${method}(): a file is being sent over this transport`);
+}

@@ -1,0 +1,102 @@
+/**
+ * A future of an operation that the host carries out: a lookup, a connect, a listening socket, a call in an executor.
+ *
+ * The host answers at any time. The answer waits in the ready queue, and is delivered in one step. A cancel before that step
+ * cancels the operation, or disposes of a value that has come already. So an opened resource always has an owner.
+ */
+import { CancelledError, LoopError } from '../base/errors.ts';
+import type { Runnable } from '../loop/handle.ts';
+import type { Resource } from '../loop/ownership.ts';
+import type { Loop } from '../loop/types.ts';
+import type { CancelReason, CancelWay } from './cancellation.ts';
+import { Future } from './future.ts';
+
+/** Cancels the operation at the host. */
+type CancelHost = (error: unknown) => void;
+
+export class HostOperation<T> extends Future<T> implements Runnable, Resource {
+  readonly #description: string;
+  readonly #dispose: (value: T) => void;
+  #cancelHost: CancelHost | null = null;
+  #answer: { value: T } | { error: unknown } | null = null;
+
+  /** Use {@link HostOperation.begin}. */
+  constructor(loop: Loop, description: string, dispose: (value: T) => void) {
+    super(loop);
+    this.#description = description;
+    this.#dispose = dispose;
+  }
+
+  /**
+   * Begins an operation. If `start` throws, nothing is left.
+   *
+   * @param description for the leak report: `looking up localhost`
+   * @param dispose closes a value that comes too late
+   * @param start asks the host, which calls `succeed()` or `fail()`, and returns how to cancel that
+   * @throws LoopError (`ERR_LOOP_CLOSED`) when the loop is closed: what is opened then has no owner
+   */
+  static begin<T>(
+    loop: Loop,
+    description: string,
+    dispose: (value: T) => void,
+    start: (operation: HostOperation<T>) => CancelHost,
+  ): HostOperation<T> {
+    if (loop.isClosed()) throw new LoopError('ERR_LOOP_CLOSED', 'this event loop is closed');
+    const operation = new HostOperation(loop, description, dispose);
+    operation.#cancelHost = start(operation);
+    loop._owned.resources.add(operation);
+    return operation;
+  }
+
+  succeed(value: T): void {
+    if (this.#answer === null && this._state === 'pending') this.#answered({ value });
+    else this.#dispose(value);
+  }
+
+  fail(error: unknown): void {
+    if (this.#answer === null && this._state === 'pending') this.#answered({ error });
+  }
+
+  /** Its turn in the ready queue. */
+  _run(): void {
+    const answer = this.#answer;
+    if (this._state !== 'pending' || answer === null) return;
+    this._loop._owned.resources.delete(this);
+    if ('value' in answer) {
+      this._deliver('result', answer.value);
+    } else if (answer.error instanceof CancelledError) {
+      this._deliver('cancelled', answer.error);
+    } else {
+      this._watchRetrieval(answer.error);
+      this._deliver('exception', answer.error);
+    }
+  }
+
+  override _cancel(reason: CancelReason, way: CancelWay): boolean {
+    if (!super._cancel(reason, way)) return false;
+    this._loop._owned.resources.delete(this);
+    this.#end();
+    return true;
+  }
+
+  _describe(): string {
+    return `${this.#description} was still under way`;
+  }
+
+  _forceClose(): void {
+    if (this._state !== 'pending') return;
+    this._end('cancelled', 'the event loop was closed');
+    this.#end();
+  }
+
+  #answered(answer: { value: T } | { error: unknown }): void {
+    this.#answer = answer;
+    this._loop._scheduler.push(this);
+  }
+
+  #end(): void {
+    const answer = this.#answer;
+    if (answer !== null && 'value' in answer) this.#dispose(answer.value);
+    else this.#cancelHost?.(this._failure());
+  }
+}
