@@ -1,16 +1,15 @@
 /**
- * The functions of the founding document, section by section and in its order, each with gyre's name; then what gyre's
- * contract adds to them in the same spirit. The titles of the suites name functions from here and nothing else, and
- * docs/conformance.md has a row for each.
+ * The functions of asyncio's event loop reference, in its order, each with gyre's name; then the functions that gyre adds to
+ * them. Test titles of the suites may name these functions only, and docs/conformance.md has a row for each.
  */
 
 export interface Section {
   title: string;
-  /** The founding document's name, as the titles of the suites have it, and gyre's. */
+  /** The name in asyncio's reference, which the test titles use, and the name in gyre. */
   functions: readonly (readonly [python: string, gyre: string])[];
 }
 
-export const FOUNDING: readonly Section[] = [
+export const REFERENCE: readonly Section[] = [
   {
     title: 'Event loop functions',
     functions: [
@@ -167,7 +166,7 @@ export const BEYOND: readonly Section[] = [
 
 /** The names of all sections. */
 export const FUNCTIONS: ReadonlySet<string> = new Set(
-  [...FOUNDING, ...BEYOND].flatMap(({ functions }) => functions.map(([python]) => python)),
+  [...REFERENCE, ...BEYOND].flatMap(({ functions }) => functions.map(([python]) => python)),
 );
 
 /** The functions that a title names: `call_soon()`, `Server.close()`. */

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { BEYOND, FOUNDING, FUNCTIONS, functionsIn } from './functions.ts';
-import { conformanceTable } from './table.ts';
+import { BEYOND, FUNCTIONS, functionsIn, REFERENCE } from './functions.ts';
+import { suites } from './suites.ts';
+import { conformanceTable, fileOf } from './table.ts';
 import { withoutNative } from './targets.ts';
 
-// The page has a column for the native backend: without that it cannot be made anew.
+// The page has a column for the native backend, so it can only be made where that is there.
 const skip = withoutNative ?? false;
 
 test('docs/conformance.md is up to date (node scripts/conformance-table.mjs)', { skip }, () => {
@@ -20,16 +21,24 @@ test('docs/conformance.md is up to date (node scripts/conformance-table.mjs)', {
   assert.equal(lines.length, expected.length);
 });
 
-test('the table has a line for each function of the founding document', () => {
+test('the conformance table has a row for each function of asyncio’s event loop reference', () => {
   const table = conformanceTable();
-  for (const { functions } of [...FOUNDING, ...BEYOND]) {
+  for (const { functions } of [...REFERENCE, ...BEYOND]) {
     for (const [python, gyre] of functions)
       assert.ok(table.includes(`| \`${python}\` | \`${gyre}\` | `), python);
   }
-  assert.equal(FOUNDING.flatMap(({ functions }) => functions).length, 30);
+  assert.equal(REFERENCE.flatMap(({ functions }) => functions).length, 30);
 });
 
-test('the functions of a title are those that it names with parentheses', () => {
+test('every suite of the conformance table is in the file that its function is named after', () => {
+  for (const suite of suites) {
+    const file = fileOf(suite);
+    assert.ok(existsSync(new URL(file, import.meta.url)), `${suite.name}: there is no ${file}`);
+    assert.ok(conformanceTable().includes(`(../test/conformance/${file})`), `no row links to ${file}`);
+  }
+});
+
+test('functionsIn() returns the functions that a title names with parentheses', () => {
   assert.deepEqual(functionsIn('call_soon() and Server.close() and call_soon()'), [
     'call_soon()',
     'Server.close()',

@@ -1,101 +1,98 @@
-/** The text of docs/conformance.md, made from what the suites say of themselves. */
+/** Makes the text of docs/conformance.md from the suites. */
 import * as gyre from '../../src/index.ts';
 import type { Section } from './functions.ts';
-import { BEYOND, FOUNDING } from './functions.ts';
+import { BEYOND, REFERENCE } from './functions.ts';
 import type { Entry } from './section.ts';
 import { suites } from './suites.ts';
 import { targets } from './targets.ts';
 
-/** A line of the table: a function, and the backends for which the rest of the line is the same. */
-interface Row {
-  backends: string[];
-  state: string;
-  tests: string[];
+/** A test, and the file of its suite. */
+interface Found extends Entry {
+  file: string;
 }
 
 export function conformanceTable(): string {
-  const entries: Entry[] = [];
-  for (const target of targets) {
-    for (const suite of suites) suite({ ...target, record: (entry) => entries.push(entry) });
-  }
-  const founding = FOUNDING.flatMap(({ functions }) => functions);
-  const missing = founding.filter(([, name]) => !exists(name));
+  const found = allTests();
+  const reference = REFERENCE.flatMap(({ functions }) => functions);
+  const missing = reference.filter(([, name]) => !exists(name));
   const lines = [
     '# Conformance',
     '',
-    'What of the founding document, *asyncio: event loops*, gyre has, on which backend, and which test holds it. Made by',
-    '`node scripts/conformance-table.mjs` from the suites in `test/conformance/`; a test fails when this page is out of date.',
+    'This page lists the functions of [asyncio’s event loop reference](https://docs.python.org/3/library/asyncio-eventloop.html) as',
+    'it was first published, chapter by chapter, with their state on each backend. The last column links to the tests.',
     '',
-    '- **works**: each test named passes on the backend.',
-    '- **unsupported**: this version has the function, the backend cannot do it, and says so with `ERR_UNSUPPORTED`.',
-    '- **not in this version**: gyre does not have the function yet. Nothing of that name is exported.',
+    '- **works**: every test of the function passes on this backend.',
+    '- **unsupported**: the backend lacks the feature behind the function. Calls that need it throw `ERR_UNSUPPORTED`.',
+    '- **works (no signals)**: the function works, but the backend lacks a feature that some of its tests combine it with.',
     '',
-    `Of the ${founding.length} functions, ${founding.length - missing.length} are in this version and ${missing.length} are not.`,
-    'The one departure in those that are: JavaScript cannot block its thread, so `runForever()` and `runUntilComplete()`',
-    'answer promises.',
+    `gyre has ${reference.length - missing.length} of the ${reference.length} functions. They behave as in asyncio, with one exception: \`runForever()\` and`,
+    '`runUntilComplete()` return promises, because JavaScript cannot block its thread. [differences.md](differences.md) has the details.',
     '',
-    ...FOUNDING.flatMap((section) => sectionLines(section, entries)),
-    '# Beyond the founding document',
+    '`node scripts/conformance-table.mjs` makes this page from the suites in `test/conformance/`. A test fails when it is out of date.',
     '',
-    'What the suites hold as well: asyncio’s functions of the same chapter that came later, exceptions, debug mode, and the',
-    'futures and tasks that the functions above answer and run.',
+    ...REFERENCE.flatMap((section) => sectionLines(section, found)),
+    '# Beyond the reference',
     '',
-    ...BEYOND.flatMap((section) => sectionLines(section, entries)),
+    'The suites also test functions that asyncio added later, exceptions and debug mode, and futures and tasks.',
+    '',
+    ...BEYOND.flatMap((section) => sectionLines(section, found)),
   ];
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
-function sectionLines({ title, functions }: Section, entries: readonly Entry[]): string[] {
+function allTests(): Found[] {
+  const found: Found[] = [];
+  for (const target of targets) {
+    for (const suite of suites) {
+      const file = fileOf(suite);
+      suite({ ...target, record: (entry) => found.push({ ...entry, file }) });
+    }
+  }
+  return found;
+}
+
+/** Returns the file name of a suite: `tcpServersSuite` is in tcp-servers.suite.ts. */
+export function fileOf(suite: { name: string }): string {
+  const words = suite.name.replace(/Suite$/, '');
+  return `${words.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}.suite.ts`;
+}
+
+function sectionLines({ title, functions }: Section, found: readonly Found[]): string[] {
+  const backends = targets.map(({ backend }) => backend);
   const lines = [
     `## ${title}`,
     '',
-    '| asyncio | gyre | backend | state | test |',
-    '| --- | --- | --- | --- | --- |',
+    `| asyncio | gyre | ${backends.join(' | ')} | tests |`,
+    `| --- | --- | ${backends.map(() => '---').join(' | ')} | --- |`,
   ];
   for (const [python, name] of functions) {
-    for (const { backends, state, tests } of rowsFor(python, name, entries)) {
-      const cells = [
-        `\`${python}\``,
-        `\`${name}\``,
-        backends.join(', '),
-        state,
-        tests.map(cell).join('<br>'),
-      ];
-      lines.push(`| ${cells.join(' | ')} |`);
-    }
+    const own = found.filter((entry) => entry.functions.includes(python));
+    const states = backends.map((backend) =>
+      stateOf(
+        own.filter((entry) => entry.backend === backend),
+        name,
+      ),
+    );
+    lines.push(`| ${[`\`${python}\``, `\`${name}\``, ...states, linksTo(own)].join(' | ')} |`);
   }
   return [...lines, ''];
 }
 
-function rowsFor(python: string, name: string, entries: readonly Entry[]): Row[] {
-  const rows = new Map<string, Row>();
-  for (const { backend } of targets) {
-    const own = entries.filter((entry) => entry.backend === backend && entry.functions.includes(python));
-    const row = { state: stateOf(own, name), tests: testsOf(own) };
-    const key = JSON.stringify(row);
-    const same = rows.get(key);
-    if (same === undefined) rows.set(key, { backends: [backend], ...row });
-    else same.backends.push(backend);
-  }
-  return [...rows.values()];
-}
-
 function stateOf(entries: readonly Entry[], name: string): string {
-  if (entries.length === 0)
-    return exists(name) ? 'in this version, without a test here' : 'not in this version';
+  if (entries.length === 0) return exists(name) ? 'untested' : 'not in this version';
   const reasons = new Set(entries.map(({ unsupported }) => unsupported));
-  if (!reasons.has(null)) return `unsupported: ${[...reasons].join('; ')}`;
-  return reasons.size === 1 ? 'works' : 'works, except as noted';
+  if (!reasons.has(null)) return 'unsupported';
+  reasons.delete(null);
+  if (reasons.size === 0) return 'works';
+  return `works (${[...reasons].map((reason) => reason?.replace('the backend has ', '')).join(', ')})`;
 }
 
-function testsOf(entries: readonly Entry[]): string[] {
-  const works = entries.some(({ unsupported }) => unsupported === null);
-  return entries.map(({ title, unsupported }) =>
-    works && unsupported !== null ? `${title} (unsupported: ${unsupported})` : title,
-  );
+function linksTo(found: readonly Found[]): string {
+  const files = [...new Set(found.map(({ file }) => file))];
+  return files.map((file) => `[${file.replace('.suite.ts', '')}](../test/conformance/${file})`).join(', ');
 }
 
-/** Whether gyre has a function: one that is exported, or a method or field of a class that is. */
+/** Whether gyre exports a function of this name, or exports a class that has such a method or field. */
 function exists(name: string): boolean {
   const [, owner, member = ''] = /^(?:(\w+)\.)?(\w+)/.exec(name) ?? [];
   const classes: Record<string, { prototype: object }> = {
@@ -105,8 +102,4 @@ function exists(name: string): boolean {
     server: gyre.Server,
   };
   return member in (owner === undefined ? gyre : (classes[owner] as { prototype: object }).prototype);
-}
-
-function cell(text: string): string {
-  return text.replaceAll('|', '\\|');
 }
