@@ -154,13 +154,13 @@ function tool(name) {
 }
 
 /**
- * The package has those runtime dependencies that docs/dependencies.md gives a reason for, at those versions, and they are installed.
+ * Fails unless the package has exactly the runtime dependencies and versions of docs/dependencies.md, and they are installed.
  *
  * @param {Record<string, string>} dependencies
  */
 function checkDependencies(dependencies) {
   const page = readFileSync(path.join(root, 'docs', 'dependencies.md'), 'utf8');
-  const [atRunTime = ''] = page.split('What development needs');
+  const [atRunTime = ''] = page.split('## Development');
   const justified = [...atRunTime.matchAll(/^\| `([^`]+)` (\S+) \|/gm)].map(
     ([, name, version]) => `${name} ${version}`,
   );

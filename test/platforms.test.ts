@@ -57,10 +57,10 @@ test('the page has a row for each platform, and each difference and each skipped
     /\| version \| tests \|[\s\S]*\| Node\.js \| 1\.2\.3 \| 4 \| 1 \| 2 \| 1 \|[\s\S]*\nOn linux x64\.\n/,
   );
   assert.doesNotMatch(page, /2031|no report/);
-  assert.match(page, /different\n\n\*\*cannot be done\*\*\n\nOn Node\.js 1:\n\n- listed \(node\)\n/);
+  assert.match(page, /## Differences\n\n\*\*cannot be done\*\*\n\nOn Node\.js 1:\n\n- listed \(node\)\n/);
   assert.match(
     page,
-    /skipped\n\n\*\*no tool\*\*\n\nOn Node\.js 1, Node\.js 2:\n\n- left out \(node\)\n- left out, too \(node\)\n/,
+    /## Skipped tests\n\n\*\*no tool\*\*\n\nOn Node\.js 1, Node\.js 2:\n\n- left out \(node\)\n- left out, too \(node\)\n/,
   );
 });
 

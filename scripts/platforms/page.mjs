@@ -1,7 +1,7 @@
 import { reasonFor } from './differences.mjs';
 
 /**
- * @typedef {object} About whom a report is, and what was expected of it
+ * @typedef {object} About the runtime of a report, and its expected differences
  * @property {import('./runtimes.mjs').Runtime} runtime
  * @property {readonly import('./differences.mjs').Expected[]} expected
  *
@@ -10,7 +10,7 @@ import { reasonFor } from './differences.mjs';
 
 /**
  * @param {readonly Report[]} reports
- * @param {readonly import('./runtimes.mjs').Runtime[]} [missing] of which there is no report: the page only says so
+ * @param {readonly import('./runtimes.mjs').Runtime[]} [missing] runtimes without a report: the page only names them
  * @returns {string} the text of docs/platforms.md
  */
 export function pageOf(reports, missing = []) {
@@ -19,11 +19,12 @@ export function pageOf(reports, missing = []) {
   const lines = [
     '# Platforms',
     '',
-    'Where gyre was tried, and what is different there. Made by `npm run platforms`, which fetches each runtime from the npm',
-    'registry, and fails when one differs in a way that `scripts/platforms/expected.json` does not list, or no longer differs in one',
-    'that it does. On the Nodes every test runs, and those of sockets, processes and programs once more on the native backend, of which',
-    'one binary serves all of them; on Bun and Deno the conformance suites, for the portable backend (`node`, on the',
-    'runtime’s own `node:` modules) and for the simulated one (`sim`).',
+    '`npm run platforms` makes this page. It fetches each runtime from the npm registry and runs the tests on it.',
+    'It fails if a runtime differs in a way that `scripts/platforms/expected.json` does not list, or no longer differs in a listed way.',
+    '',
+    'On Node every test runs. Tests of sockets, processes and programs run a second time, on the native backend, of which one binary',
+    'serves all versions. On Bun and Deno the conformance suites run, on the portable backend (`node`, over the runtime’s own `node:`',
+    'modules) and on the simulated one (`sim`).',
     '',
     `| platform | version |${dated ? ' run on |' : ''} tests | passed | skipped | different |`,
     `| --- | --- |${dated ? ' --- |' : ''} ---: | ---: | ---: | ---: |`,
@@ -48,14 +49,14 @@ export function pageOf(reports, missing = []) {
       `There is no report of ${title} ${range}: \`npm run platforms -- ${name}\` makes it.`,
       '',
     ]),
-    '## What is different',
+    '## Differences',
     '',
     ...listOf(
       reports,
       'failed',
       ({ title, where, why }, { expected }) => reasonFor(title, where, expected) ?? `not explained: ${why}`,
     ),
-    '## What is skipped',
+    '## Skipped tests',
     '',
     ...listOf(reports, 'skipped', ({ why }) => why || 'no reason is given'),
   ];
@@ -63,7 +64,7 @@ export function pageOf(reports, missing = []) {
 }
 
 /**
- * The tests of one state: those that share a reason and the runtimes that it holds for stand together.
+ * Returns the tests of one state, grouped by reason and runtimes.
  *
  * @param {readonly Report[]} reports
  * @param {string} state
