@@ -1,4 +1,7 @@
-/** How a server of ours and run.ts talk: by lines on the server's standard output and input. `asyncio/measure.py` and `libuv/serve.h` do the same. */
+/**
+ * How a server of ours and run.ts talk: by lines on the server's standard output and input.
+ * `asyncio/measure.py` and `libuv/serve.h` do the same.
+ */
 import { argv, exit, stdin } from 'node:process';
 import { RUNTIME } from './measure.ts';
 
@@ -16,8 +19,8 @@ export const BACKLOG = 1024;
 export const unixPath: string | undefined = argv[2];
 
 /**
- * Tells run.ts where the server listens. Each line that comes back asks to collect garbage; the end of input, however that comes
- * about, ends the process.
+ * Tells run.ts where the server listens. Each line that comes back asks to collect garbage; the end of input,
+ * however that comes about, ends the process.
  */
 export function announce(port: number): void {
   const announcement: Announcement = { port, runtime: RUNTIME };

@@ -1,4 +1,7 @@
-/** What load/bulk.c asks a server for, in one line: `<writes> <bytes a write>`. It is short and comes first, so it comes whole. */
+/**
+ * What load/bulk.c asks a server for, in one line: `<writes> <bytes a write>`. It is short and comes first,
+ * so it comes whole.
+ */
 export function readRequest(data: Uint8Array): { writes: number; size: number } {
   const [, writes, size] = /^(\d+) (\d+)\n$/.exec(Buffer.from(data).toString()) ?? [];
   if (writes === undefined || size === undefined) throw new Error('this is no request');

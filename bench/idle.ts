@@ -1,8 +1,9 @@
 /**
- * What a connection that does nothing costs its server. Rates do not matter here, so the clients are Node's and live in this process.
+ * What a connection that does nothing costs its server. Rates do not matter here, so the clients are Node's
+ * and live in this process.
  *
- * What a runtime keeps for its garbage collector's comfort is no cost of a connection: each server is asked to collect before its
- * memory is read. (C has nothing to collect, and asyncio and uvloop hardly anything.)
+ * What a runtime keeps for its garbage collector's comfort is no cost of a connection: each server is asked
+ * to collect before its memory is read. (C has nothing to collect, and asyncio and uvloop hardly anything.)
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,7 +26,10 @@ const SETTLE_MILLISECONDS = 100;
 /** What a server or this process has open besides. */
 const OTHER_DESCRIPTORS = 100;
 
-/** Null when it can be measured here. Node has raised the limit on open files as far as it may, for itself and for its children. */
+/**
+ * Null when it can be measured here. Node has raised the limit on open files as far as it may, for itself and
+ * for its children.
+ */
 export function whyNotIdle({ connections }: IdleWorkload): string | null {
   if (process.platform !== 'linux') return 'memory is read from /proc, which is only on Linux';
   const limit = execFileSync('/bin/sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim();

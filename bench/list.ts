@@ -1,6 +1,6 @@
 /**
- * Every workload, with its size, its unit and what is asked of it. The numbers live here and nowhere else: programs are
- * given theirs as an argument.
+ * Every workload, with its size, its unit and what is asked of it. The numbers live here and nowhere else:
+ * programs are given theirs as an argument.
  */
 import type { Target, Workload } from './workload.ts';
 

@@ -1,6 +1,6 @@
 /**
- * What the programs of `gyre/`, `node/` and `bun/` share, and the twin of `asyncio/measure.py`: each program is started by run.ts
- * with the size of its workload as argument, and prints one JSON line.
+ * What the programs of `gyre/`, `node/` and `bun/` share, and the twin of `asyncio/measure.py`: each program
+ * is started by run.ts with the size of its workload as argument, and prints one JSON line.
  */
 import { cpuUsage } from 'node:process';
 
@@ -36,8 +36,8 @@ export function sizesAsked(): number[] {
 }
 
 /**
- * Reports the CPU time of the whole process (collector and compiler threads included) per operation: the median of
- * several repetitions.
+ * Reports the CPU time of the whole process (collector and compiler threads included) per operation: the
+ * median of several repetitions.
  *
  * @param body does so many operations and resolves to how many were done, counted where they end
  */
@@ -74,7 +74,10 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }
 
-/** Delays that look random and are the same in every run and in every language: whole microseconds, in `[0, below)`. */
+/**
+ * Delays that look random and are the same in every run and in every language: whole microseconds, in `[0,
+ * below)`.
+ */
 export function pseudoRandomDelays(count: number, belowMicroseconds: number): number[] {
   let state = 1;
   return Array.from({ length: count }, () => {

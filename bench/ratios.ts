@@ -41,7 +41,10 @@ export function middle(result: PeerResult | undefined, detail?: string): number 
   );
 }
 
-/** How many times as fast as the peer gyre is; null where that has no meaning (a timer may be early) or is not known. */
+/**
+ * How many times as fast as the peer gyre is; null where that has no meaning (a timer may be early) or is not
+ * known.
+ */
 export function speedRatio(result: WorkloadResult, gyre: string, peer: string): number | null {
   return ratioOf(result.workload, middle(find(result, gyre)), middle(find(result, peer)));
 }

@@ -1,8 +1,9 @@
 /**
  * `npm run bench`: every workload of list.ts, gyre and its peers in the same run.
  *
- * Rounds are interleaved (A B C A B C …), a process each, so that what the machine does meanwhile hits all alike; a cell is
- * the median over the rounds. Absolute figures are the machine's; the ratios are what carries over.
+ * Rounds are interleaved (A B C A B C …), a process each, so that what the machine does meanwhile hits all
+ * alike; a cell is the median over the rounds. Absolute figures are the machine's; the ratios are what
+ * carries over.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';

@@ -70,8 +70,8 @@ function whyNotNative(node: string): string | null {
 }
 
 /**
- * A Python with uvloop is preferred for both loops, so that they are compared on the same interpreter: the system's
- * (Debian's `python3-uvloop`), then whichever comes first on the PATH.
+ * A Python with uvloop is preferred for both loops, so that they are compared on the same interpreter: the
+ * system's (Debian's `python3-uvloop`), then whichever comes first on the PATH.
  */
 function findPythons(asked: string | undefined): Pick<Runtimes, 'asyncio' | 'uvloop' | 'missing'> {
   const pythons = (asked === undefined ? ['/usr/bin/python3', 'python3'] : [asked])
@@ -86,7 +86,10 @@ function findPythons(asked: string | undefined): Pick<Runtimes, 'asyncio' | 'uvl
   return { asyncio, uvloop, missing };
 }
 
-/** The interpreter behind a name or a version manager's launcher, whose own start would count as the program's. */
+/**
+ * The interpreter behind a name or a version manager's launcher, whose own start would count as the
+ * program's.
+ */
 function realPython(name: string): string | null {
   return output(name, ['-c', 'import sys; assert sys.version_info >= (3, 8); print(sys.executable)']);
 }

@@ -16,7 +16,10 @@
  * What follows names a second way to write the same thing: `node-split` is `node/<program>-split.ts`.
  */
 
-/** One of gyre's peers is to be at least so many times as fast as the other. Node versions below 26 are held to the first number. */
+/**
+ * One of gyre's peers is to be at least so many times as fast as the other. Node versions below 26 are held
+ * to the first number.
+ */
 export interface Target {
   gyre: string;
   peer: string;

@@ -8,7 +8,10 @@
 import type { Transport } from 'gyre';
 import { Protocol } from 'gyre';
 
-/** Bytes. A line that grows longer than this without an end closes the connection: a peer must not fill our memory. */
+/**
+ * Bytes. A line that grows longer than this without an end closes the connection: a peer must not fill our
+ * memory.
+ */
 const LONGEST_LINE = 4096;
 
 /** Who is there. */

@@ -1,6 +1,6 @@
 /**
- * CPU work in processes: counts the primes below a number, in parts, and says how far it is. The loop stays free for other things;
- * Ctrl-C ends it, processes included.
+ * CPU work in processes: counts the primes below a number, in parts, and says how far it is. The loop stays
+ * free for other things; Ctrl-C ends it, processes included.
  *
  *   $ node --import tsx examples/cpu-work.ts 2000000
  */
@@ -8,7 +8,10 @@ import { CancelledError, currentJob, gather, getRunningLoop, ProcessPoolExecutor
 
 const PARTS = 8;
 
-/** How many primes there are from `from` up to, but without, `to`. It crosses to its process as source, so it uses nothing from outside. */
+/**
+ * How many primes there are from `from` up to, but without, `to`. It crosses to its process as source, so it
+ * uses nothing from outside.
+ */
 function countPrimes(from: number, to: number): number {
   const isPrime = (n: number): boolean => {
     for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;

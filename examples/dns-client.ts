@@ -1,5 +1,6 @@
 /**
- * A DNS client over UDP: asks a name server, again where no answer comes, and believes only answers to its own questions.
+ * A DNS client over UDP: asks a name server, again where no answer comes, and believes only answers to its
+ * own questions.
  *
  *   $ node --import tsx examples/dns-client.ts example.org AAAA 9.9.9.9
  */
@@ -30,8 +31,8 @@ export interface DnsRecord {
 export interface DnsAnswer {
   records: DnsRecord[];
   /**
-   * The TC bit. A datagram of classic DNS has at most 512 bytes; what did not fit is missing here. Whoever needs the whole asks again
-   * over TCP: `openConnection()`, and each message behind its length in two bytes.
+   * The TC bit. A datagram of classic DNS has at most 512 bytes; what did not fit is missing here. Whoever
+   * needs the whole asks again over TCP: `openConnection()`, and each message behind its length in two bytes.
    */
   truncated: boolean;
 }
@@ -194,7 +195,10 @@ export function decode(data: Buffer): Message {
   return message;
 }
 
-/** A name may end with a pointer to one that stands before it: each must go back, or they would lead around in a circle. */
+/**
+ * A name may end with a pointer to one that stands before it: each must go back, or they would lead around in
+ * a circle.
+ */
 function readName(data: Buffer, offset: number): { name: string; end: number } {
   const labels: string[] = [];
   let end = -1;

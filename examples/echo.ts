@@ -1,4 +1,7 @@
-/** An echo server in 25 lines, which reads no faster than its peers do: `node --import tsx examples/echo.ts 8888`. */
+/**
+ * An echo server in 25 lines, which reads no faster than its peers do: `node --import tsx examples/echo.ts
+ * 8888`.
+ */
 import type { Transport } from 'gyre';
 import { CancelledError, getRunningLoop, Protocol, run } from 'gyre';
 

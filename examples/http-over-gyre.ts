@@ -1,7 +1,7 @@
 /**
- * `node:http`, unmodified, on both sides of gyre's transports. Its handlers are code of the loop: they sleep, start tasks and are
- * cancelled like any other. What comes of it: a web server whose idle connections close by the loop's clock, and which leaves nothing
- * behind when it ends.
+ * `node:http`, unmodified, on both sides of gyre's transports. Its handlers are code of the loop: they sleep,
+ * start tasks and are cancelled like any other. What comes of it: a web server whose idle connections close
+ * by the loop's clock, and which leaves nothing behind when it ends.
  *
  *   $ node --import tsx examples/http-over-gyre.ts 8080         serves until Ctrl-C
  *   $ node --import tsx examples/http-over-gyre.ts 0 --ask      asks itself three times instead

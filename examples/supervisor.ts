@@ -1,7 +1,8 @@
 /**
- * A process supervisor: runs commands of the shell, passes on what they print, and starts one that ends again, after a pause that
- * doubles each time. SIGTERM and SIGINT end all of it: every command gets a SIGTERM, and what is left after the grace period a
- * SIGKILL. SIGHUP is passed on, to whoever makes something of it.
+ * A process supervisor: runs commands of the shell, passes on what they print, and starts one that ends
+ * again, after a pause that doubles each time. SIGTERM and SIGINT end all of it: every command gets a
+ * SIGTERM, and what is left after the grace period a SIGKILL. SIGHUP is passed on, to whoever makes something
+ * of it.
  *
  *   $ node --import tsx examples/supervisor.ts --grace 5 'node web.js' 'node worker.js'
  */

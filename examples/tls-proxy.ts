@@ -1,6 +1,6 @@
 /**
- * A proxy that ends TLS: clients come encrypted, the server behind it is spoken to in the clear. Neither side is read faster than the
- * other takes it, and whatever ends one side ends the other.
+ * A proxy that ends TLS: clients come encrypted, the server behind it is spoken to in the clear. Neither side
+ * is read faster than the other takes it, and whatever ends one side ends the other.
  *
  *   $ node --import tsx examples/tls-proxy.ts cert.pem key.pem 8443 127.0.0.1:8080
  */

@@ -1,5 +1,6 @@
 /**
- * `npm start`: a tour of one loop, everything real. `npm start -- --serve` keeps the chat server up until Ctrl-C.
+ * `npm start`: a tour of one loop, everything real. `npm start -- --serve` keeps the chat server up until
+ * Ctrl-C.
  */
 import { connect as netConnect } from 'node:net';
 import { createInterface } from 'node:readline';

@@ -1,5 +1,5 @@
-// npm run bench: builds the package, the native backend and the benchmarks, fetches Bun, then runs them. What is measured is
-// what people install.
+// npm run bench: builds the package, the native backend and the benchmarks, fetches Bun, then runs them. What
+// is measured is what people install.
 
 import { rmSync } from 'node:fs';
 import path from 'node:path';
@@ -33,7 +33,10 @@ function needsBun() {
   return peers === undefined || peers.split(',').some((peer) => peer.startsWith('bun'));
 }
 
-/** @returns {Promise<string[]>} the option that names Bun; none when it cannot be had: run.ts has a sentence for that */
+/**
+ * @returns {Promise<string[]>} the option that names Bun; none when it cannot be had: run.ts has a sentence
+ *   for that
+ */
 async function bunOption() {
   const bun = runtimes.find(({ name }) => name === 'bun');
   if (bun === undefined || !needsBun()) return [];

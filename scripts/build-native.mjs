@@ -1,5 +1,6 @@
-// npm run build:native: compiles native/src into native/build/gyre.node with the C compiler and the headers at hand. Nothing is
-// downloaded. One binary serves every Node from 20 on: it uses N-API, and asks libuv for the sizes of its structures.
+// npm run build:native: compiles native/src into native/build/gyre.node with the C compiler and the headers
+// at hand. Nothing is downloaded. One binary serves every Node from 20 on: it uses N-API, and asks libuv for
+// the sizes of its structures.
 //
 //   --faults     for tests: a chosen allocation fails; into native/build/gyre-faults.node
 //   --sanitize   the same with AddressSanitizer and UndefinedBehaviorSanitizer; into native/build/gyre-asan.node

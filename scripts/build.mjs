@@ -1,4 +1,5 @@
-// npm run build: src/ becomes dist/, from nothing, so that a file that was removed does not stay in the package.
+// npm run build: src/ becomes dist/, from nothing, so that a file that was removed does not stay in the
+// package.
 
 import { rmSync } from 'node:fs';
 import path from 'node:path';

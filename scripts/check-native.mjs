@@ -9,8 +9,9 @@
 //   --soak-seeds=1,2,3
 //   --keep                        leaves the logs, and says where
 //
-// A filter is part of a test file's path, as of npm test. Node itself is not instrumented: what it does in the addon's memory is seen by
-// the interceptors of the sanitizers' run-time libraries, and by valgrind entirely.
+// A filter is part of a test file's path, as of npm test. Node itself is not instrumented: what it does in
+// the addon's memory is seen by the interceptors of the sanitizers' run-time libraries, and by valgrind
+// entirely.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -170,7 +171,8 @@ const tools = mkdtempSync(path.join(tmpdir(), 'gyre-check-tools-'));
 process.on('exit', () => rmSync(tools, { recursive: true, force: true }));
 
 /**
- * Node with the sanitizers' run-time libraries, which its children have only if they are Node, too: of other programs some hang with them.
+ * Node with the sanitizers' run-time libraries, which its children have only if they are Node, too: of other
+ * programs some hang with them.
  *
  * @returns {{ node: string, nodeOptions: string }}
  */
@@ -185,9 +187,9 @@ function sanitizedNode() {
 }
 
 /**
- * No exit code: most leaks are V8's, and LeakSanitizer itself may fail in a process with so many threads. What was found stands in the
- * logs, also of a process whose end no test looks at; in files, because tests read what their children print. The quarantine of freed
- * memory stays below what tests of memory allow.
+ * No exit code: most leaks are V8's, and LeakSanitizer itself may fail in a process with so many threads.
+ * What was found stands in the logs, also of a process whose end no test looks at; in files, because tests
+ * read what their children print. The quarantine of freed memory stays below what tests of memory allow.
  *
  * @param {string} logs
  * @param {string} built

@@ -1,5 +1,5 @@
-// node scripts/conformance-table.mjs [--check]: makes docs/conformance.md from the suites in test/conformance/.
-// With --check nothing is written, and the exit code says whether the page is up to date.
+// node scripts/conformance-table.mjs [--check]: makes docs/conformance.md from the suites in
+// test/conformance/. With --check nothing is written, and the exit code says whether the page is up to date.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

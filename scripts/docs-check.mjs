@@ -1,6 +1,6 @@
-// npm run docs:check: what an entry point exports must be explained where it is declared.
-// A function, class or constant needs a doc comment; a function's names each parameter and has an @example; each
-// public member of a class needs a doc comment, its own or that of what the class extends or implements.
+// npm run docs:check: what an entry point exports must be explained where it is declared. A function, class
+// or constant needs a doc comment; a function's names each parameter and has an @example; each public member
+// of a class needs a doc comment, its own or that of what the class extends or implements.
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

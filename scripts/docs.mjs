@@ -1,5 +1,5 @@
-// npm run docs: the API pages, from the doc comments of src/ into docs/api/. docs/ has a package.json of its own,
-// because typedoc and TypeScript 7 do not install together.
+// npm run docs: the API pages, from the doc comments of src/ into docs/api/. docs/ has a package.json of its
+// own, because typedoc and TypeScript 7 do not install together.
 
 import path from 'node:path';
 import { runChild } from './run-child.mjs';

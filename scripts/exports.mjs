@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
-// TypeScript 7 has no stable compiler API, so this reads the declarations that the compiler writes. Their layout is
-// regular: every top-level statement begins in the first column, every member is indented by four spaces, and a
-// doc comment stands right before what it describes.
+// TypeScript 7 has no stable compiler API, so this reads the declarations that the compiler writes. Their
+// layout is regular: every top-level statement begins in the first column, every member is indented by four
+// spaces, and a doc comment stands right before what it describes.
 
 /**
  * @typedef {object} Member
@@ -101,7 +101,8 @@ function membersOf(lines, start) {
 
 /**
  * @param {string} file
- * @returns {{ own: Map<string, Declaration>, from: Map<string, { file: string, name: string }>, all: string[] }}
+ * @returns {{ own: Map<string, Declaration>, from: Map<string, { file: string, name: string }>, all: string[]
+ *   }}
  */
 function readModule(file) {
   const lines = readFileSync(file, 'utf8').split('\n');
@@ -128,8 +129,8 @@ function readModule(file) {
         bases: kind === 'class' || kind === 'interface' ? basesOf(line) : [],
         members: kind === 'class' || kind === 'interface' ? membersOf(lines, i) : [],
       };
-      // A class and an interface of one name are one thing to its user; of overloads one doc comment is enough, but
-      // it describes the parameters of all.
+      // A class and an interface of one name are one thing to its user; of overloads one doc comment is
+      // enough, but it describes the parameters of all.
       const known = own.get(name);
       if (known === undefined || (known.kind === 'interface' && kind === 'class')) own.set(name, declaration);
       else {
@@ -210,8 +211,8 @@ const explainedByLanguage = {
 };
 
 /**
- * Whether a reader finds an explanation of a member: on itself, or on what the class extends or implements, which is
- * where an editor looks too.
+ * Whether a reader finds an explanation of a member: on itself, or on what the class extends or implements,
+ * which is where an editor looks too.
  *
  * @param {Declaration} declaration
  * @param {Member} member

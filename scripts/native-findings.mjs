@@ -1,7 +1,8 @@
 // What a memory checker has found, out of its log: which of it is ours, and which belongs to Node and V8.
 //
-// A suppression by name cannot tell: everything of ours is called by Node, and much of V8's is called from JavaScript that we have
-// called. Whose it is shows in the order of the frames: from where it happened outwards, ours come before any of V8's, or not.
+// A suppression by name cannot tell: everything of ours is called by Node, and much of V8's is called from
+// JavaScript that we have called. Whose it is shows in the order of the frames: from where it happened
+// outwards, ours come before any of V8's, or not.
 
 /**
  * @typedef {object} Finding
@@ -43,8 +44,8 @@ function stacksOf(text) {
 }
 
 /**
- * Of AddressSanitizer and UndefinedBehaviorSanitizer every report counts, since only the addon is instrumented. Of LeakSanitizer what we
- * allocated: V8 reaches much of its own in ways that it does not see.
+ * Of AddressSanitizer and UndefinedBehaviorSanitizer every report counts, since only the addon is
+ * instrumented. Of LeakSanitizer what we allocated: V8 reaches much of its own in ways that it does not see.
  *
  * @param {string} log
  * @returns {{ ours: Finding[], theirs: number, notes: string[] }}
@@ -78,7 +79,8 @@ export function sanitizerFindings(log) {
 }
 
 /**
- * Of memcheck: what touches memory that is nobody's counts unless V8 does it; what was never written, and leaks, where we come first.
+ * Of memcheck: what touches memory that is nobody's counts unless V8 does it; what was never written, and
+ * leaks, where we come first.
  *
  * @param {string} log
  * @returns {{ ours: Finding[], theirs: number, notes: string[] }}

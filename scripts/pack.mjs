@@ -1,7 +1,9 @@
-// npm run pack, npm run pack:native: the tarballs that are published, into dist-packages/ (or the folder that is named).
+// npm run pack, npm run pack:native: the tarballs that are published, into dist-packages/ (or the folder that
+// is named).
 //
-// They are packed from a staging folder, because the package.json of a release says more and less than the repository's: it names the
-// native packages as optional dependencies, which npm could not install before they are published; and it has no scripts.
+// They are packed from a staging folder, because the package.json of a release says more and less than the
+// repository's: it names the native packages as optional dependencies, which npm could not install before
+// they are published; and it has no scripts.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +23,8 @@ const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'
  * The package `gyre`.
  *
  * @param {string} destination a folder
- * @returns {Promise<{ filename: string, size: number, files: { path: string }[] }>} what npm says of the tarball
+ * @returns {Promise<{ filename: string, size: number, files: { path: string }[] }>} what npm says of the
+ *   tarball
  */
 export async function packMain(destination) {
   await build();
@@ -34,7 +37,8 @@ export async function packMain(destination) {
  * The native package of this platform.
  *
  * @param {string} destination a folder
- * @returns {{ filename: string, size: number, files: { path: string }[] } | string} or why it cannot be made here
+ * @returns {{ filename: string, size: number, files: { path: string }[] } | string} or why it cannot be made
+ *   here
  */
 export function packNative(destination) {
   const platform = NATIVE.find(({ os, cpu }) => os === process.platform && cpu === process.arch);

@@ -1,5 +1,5 @@
-// npm run package:check: what a user would install is packed, examined, installed into an empty project, run and
-// type checked there. GYRE_NODE=/path/to/node runs the program under another node.
+// npm run package:check: what a user would install is packed, examined, installed into an empty project, run
+// and type checked there. GYRE_NODE=/path/to/node runs the program under another node.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -112,7 +112,8 @@ const temporary = mkdtempSync(path.join(tmpdir(), 'gyre-package-'));
 process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
 
 /**
- * Runs a command to its end and answers its output. When it fails, shows all it printed and ends this process.
+ * Runs a command to its end and answers its output. When it fails, shows all it printed and ends this
+ * process.
  *
  * @param {string} title
  * @param {readonly string[]} command
@@ -154,7 +155,8 @@ function tool(name) {
 }
 
 /**
- * Fails unless the package has exactly the runtime dependencies and versions of docs/dependencies.md, and they are installed.
+ * Fails unless the package has exactly the runtime dependencies and versions of docs/dependencies.md, and
+ * they are installed.
  *
  * @param {Record<string, string>} dependencies
  */

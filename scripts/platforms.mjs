@@ -1,10 +1,10 @@
 // npm run platforms [-- name ...]
 //
-// Runs the tests on every runtime that gyre supports, each fetched from the npm registry: the whole suite on the Nodes, the conformance
-// suites of the portable backends on Bun and Deno. Writes docs/platforms.md, and fails when a runtime differs in any way
-// that scripts/platforms/expected.json does not list, or no longer differs in one that it does.
-// With names (node20 bun ...) only those run, and the page has the others as they were when they ran last: each report is kept,
-// in scripts/platforms/reports/.
+// Runs the tests on every runtime that gyre supports, each fetched from the npm registry: the whole suite on
+// the Nodes, the conformance suites of the portable backends on Bun and Deno. Writes docs/platforms.md, and
+// fails when a runtime differs in any way that scripts/platforms/expected.json does not list, or no longer
+// differs in one that it does. With names (node20 bun ...) only those run, and the page has the others as
+// they were when they ran last: each report is kept, in scripts/platforms/reports/.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';

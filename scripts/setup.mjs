@@ -19,8 +19,8 @@ function lockedPackages(file) {
 }
 
 /**
- * By content and not by date: a checkout gives package-lock.json a new date, and `npm ci` empties `node_modules`
- * under whoever is running something from it.
+ * By content and not by date: a checkout gives package-lock.json a new date, and `npm ci` empties
+ * `node_modules` under whoever is running something from it.
  *
  * @param {string} folder
  * @returns {boolean} whether what `package-lock.json` asks for is installed
@@ -51,8 +51,8 @@ export function npmCommand() {
 }
 
 /**
- * Installs the development dependencies when they are missing or not those of `package-lock.json`, so that a fresh
- * clone needs no step before `npm start` and `npm test`. Exits the process when npm fails.
+ * Installs the development dependencies when they are missing or not those of `package-lock.json`, so that a
+ * fresh clone needs no step before `npm start` and `npm test`. Exits the process when npm fails.
  *
  * @param {string} [folder] whose `package.json`, relative to the root
  * @returns {void}

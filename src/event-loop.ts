@@ -92,10 +92,11 @@ export type TaskFactory = <T>(loop: BaseEventLoop, fn: () => PromiseLike<T>, opt
 const TASK_OPTIONS = ['name', 'eager'];
 
 /**
- * An event loop that a program can hold, run, stop, close and swap. Abstract: `newEventLoop()` gives a real one.
+ * An event loop that a program can hold, run, stop, close and swap. Abstract: `newEventLoop()` gives a real
+ * one.
  *
- * It runs on the host's own loop and never blocks it, so every library of the host keeps working; several may run in one
- * thread at once. While it runs the process stays alive, and not a moment longer.
+ * It runs on the host's own loop and never blocks it, so every library of the host keeps working; several may
+ * run in one thread at once. While it runs the process stays alive, and not a moment longer.
  *
  * @example
  * ```ts
@@ -153,7 +154,8 @@ export abstract class BaseEventLoop implements Loop {
    * Runs until `aw` is done, and answers its result or rejects with its exception.
    *
    * @param aw a future of this loop, a promise, or a function, which is run as a task
-   * @throws LoopError `ERR_LOOP_STOPPED` (as rejection) when the loop was stopped before; `ERR_LOOP_RUNNING`, `ERR_LOOP_CLOSED`
+   * @throws LoopError `ERR_LOOP_STOPPED` (as rejection) when the loop was stopped before; `ERR_LOOP_RUNNING`,
+   *   `ERR_LOOP_CLOSED`
    */
   runUntilComplete<T>(aw: Awaitable<T> | (() => Awaitable<T>)): Promise<T> {
     this._checkOpen();
@@ -161,7 +163,8 @@ export abstract class BaseEventLoop implements Loop {
     const future = this.#futureOf(aw);
     let waiting = true;
     const stop = new DoneCallback(future, () => {
-      // Another stop() may have come first; then this is called in a later run, which is not to be ended by it.
+      // Another stop() may have come first; then this is called in a later run, which is not to be ended by
+      // it.
       if (waiting) this._scheduler.stop();
     });
     return this.runForever().then(() => {
@@ -183,8 +186,9 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Stops the loop: every callback that is scheduled already still runs, also those that wait for the next turn. Those
-   * scheduled later run when the loop is run again. Stopping a loop that does not run stops its next run.
+   * Stops the loop: every callback that is scheduled already still runs, also those that wait for the next
+   * turn. Those scheduled later run when the loop is run again. Stopping a loop that does not run stops its
+   * next run.
    */
   stop(): void {
     this._checkOpen();
@@ -192,12 +196,14 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Clears the queues and ends everything that the loop still owns, so that the process can exit. Each such leak is reported
-   * through the exception handler: a pending task, an open handle, a child that was not reaped, an exception that nobody has looked
-   * at, in debug mode a lock that is held. The report has it as `task` or `resource`, and where they are known `owner` (the name of
-   * the task that made it), `ageSeconds`, and in debug mode `sourceTraceback`, the stack of its creation. A connection that a server
-   * has accepted is named with the server, and has the server's owner and stack. Its signal handlers and its executor end without a
-   * word. Idempotent and irreversible: from then on, scheduling, running and creating throw `ERR_LOOP_CLOSED`.
+   * Clears the queues and ends everything that the loop still owns, so that the process can exit. Each such
+   * leak is reported through the exception handler: a pending task, an open handle, a child that was not
+   * reaped, an exception that nobody has looked at, in debug mode a lock that is held. The report has it as
+   * `task` or `resource`, and where they are known `owner` (the name of the task that made it), `ageSeconds`,
+   * and in debug mode `sourceTraceback`, the stack of its creation. A connection that a server has accepted
+   * is named with the server, and has the server's owner and stack. Its signal handlers and its executor end
+   * without a word. Idempotent and irreversible: from then on, scheduling, running and creating throw
+   * `ERR_LOOP_CLOSED`.
    *
    * @throws LoopError `ERR_LOOP_RUNNING`
    */
@@ -238,8 +244,9 @@ export abstract class BaseEventLoop implements Loop {
   /**
    * Calls `callback(...args)` in the next turn. First in, first out; each exactly once.
    *
-   * @throws TypeError when it is no function; LoopError `ERR_LOOP_CLOSED`; in debug mode `ERR_NO_RUNNING_LOOP` when the loop runs
-   *   and this is called from outside of it (use `callSoonThreadsafe`)
+   * @throws TypeError when it is no function; LoopError `ERR_LOOP_CLOSED`; in debug mode
+   *   `ERR_NO_RUNNING_LOOP` when the loop runs and this is called from outside of it (use
+   *   `callSoonThreadsafe`)
    */
   callSoon<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {
     if (typeof callback !== 'function') checkFunction('callback', callback);
@@ -259,7 +266,8 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Calls `callback(...args)` after `delaySeconds`: never earlier, and in order of deadline, then of scheduling.
+   * Calls `callback(...args)` after `delaySeconds`: never earlier, and in order of deadline, then of
+   * scheduling.
    *
    * @param delaySeconds negative means now; any length works; Infinity never comes
    * @throws RangeError for NaN
@@ -328,21 +336,22 @@ export abstract class BaseEventLoop implements Loop {
   // --- connections and servers ---
 
   /**
-   * Opens a TCP connection: looks `host` up, connects to its addresses side by side (RFC 8305), makes the protocol, tells it
-   * `connectionMade`, and answers the pair.
+   * Opens a TCP connection: looks `host` up, connects to its addresses side by side (RFC 8305), makes the
+   * protocol, tells it `connectionMade`, and answers the pair.
    *
-   * With `options.ssl` the connection is encrypted: the protocol is made once the handshake is done and the server's certificate is
-   * verified, which must be one for `options.serverHostname`, by default the host. A peer that ends the connection without ending
-   * TLS is the error `ERR_TLS_TRUNCATED`. There is no `writeEof()`.
+   * With `options.ssl` the connection is encrypted: the protocol is made once the handshake is done and the
+   * server's certificate is verified, which must be one for `options.serverHostname`, by default the host. A
+   * peer that ends the connection without ending TLS is the error `ERR_TLS_TRUNCATED`. There is no
+   * `writeEof()`.
    *
    * @param protocolFactory makes the protocol, once the connection is there
    * @param host name or literal address; null for this machine, or when `options.sock` is given
    * @param port a number, its digits, or the name of a service (`'https'`); null when `options.sock` is given
    * @returns the transport and the protocol
-   * @throws TypeError, RangeError, LoopError at the call, and keys and certificates that cannot be used; the system's error
-   *   (`ECONNREFUSED`, `ENOTFOUND`) as rejection, an `AggregateError` with each attempt's where they differ; what OpenSSL or Node
-   *   has against the peer (`CERT_HAS_EXPIRED`, `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError after
-   *   `options.sslHandshakeTimeout` seconds
+   * @throws TypeError, RangeError, LoopError at the call, and keys and certificates that cannot be used; the
+   *   system's error (`ECONNREFUSED`, `ENOTFOUND`) as rejection, an `AggregateError` with each attempt's
+   *   where they differ; what OpenSSL or Node has against the peer (`CERT_HAS_EXPIRED`,
+   *   `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError after `options.sslHandshakeTimeout` seconds
    *
    * **Cancellation** at any moment closes every attempt; nothing stays open.
    *
@@ -374,15 +383,16 @@ export abstract class BaseEventLoop implements Loop {
   /**
    * Opens a TCP server: each accepted connection gets a protocol of its own.
    *
-   * With `options.ssl` the connections are encrypted: a protocol is made once the handshake of its connection is done. A handshake
-   * that a peer fails is dropped, and said in debug mode only; `closeClients()`, `abortClients()` and `waitClosed()` count
-   * those that are under way.
+   * With `options.ssl` the connections are encrypted: a protocol is made once the handshake of its connection
+   * is done. A handshake that a peer fails is dropped, and said in debug mode only; `closeClients()`,
+   * `abortClients()` and `waitClosed()` count those that are under way.
    *
-   * @param host name, literal address or an array of them; `''` or null: all interfaces, a socket each for IPv4 and IPv6
-   * @param port a number, its digits, or the name of a service; 0: a free one, the same for all sockets of the server; null when
-   *   `options.sock` is given
-   * @throws TypeError, RangeError, LoopError at the call, and keys and certificates that cannot be used; the system's error
-   *   (`EADDRINUSE`) as rejection, and then no socket is open
+   * @param host name, literal address or an array of them; `''` or null: all interfaces, a socket each for
+   *   IPv4 and IPv6
+   * @param port a number, its digits, or the name of a service; 0: a free one, the same for all sockets of
+   *   the server; null when `options.sock` is given
+   * @throws TypeError, RangeError, LoopError at the call, and keys and certificates that cannot be used; the
+   *   system's error (`EADDRINUSE`) as rejection, and then no socket is open
    *
    * **Cancellation** leaves no socket open.
    *
@@ -412,21 +422,25 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Connects to the unix socket at `path`, makes the protocol, tells it `connectionMade`, and answers the pair.
+   * Connects to the unix socket at `path`, makes the protocol, tells it `connectionMade`, and answers the
+   * pair.
    *
-   * `getExtraInfo('peername')` is the path, `'sockname'` is `''`. With `ssl`, `serverHostname` must be given: there is no host that
-   * the certificate could be compared with.
+   * `getExtraInfo('peername')` is the path, `'sockname'` is `''`. With `ssl`, `serverHostname` must be given:
+   * there is no host that the certificate could be compared with.
    *
    * @param protocolFactory makes the protocol, once the connection is there
-   * @param path at most 107 bytes (103 outside of Linux); beginning with NUL: a name of Linux's abstract namespace. Null when
-   *   `options.sock` is given, of which the host knows no names: `'peername'` and `'sockname'` are absent then
+   * @param path at most 107 bytes (103 outside of Linux); beginning with NUL: a name of Linux's abstract
+   *   namespace. Null when `options.sock` is given, of which the host knows no names: `'peername'` and
+   *   `'sockname'` are absent then
    * @returns the transport and the protocol
-   * @throws TypeError, RangeError, LoopError at the call; the system's error (`ENOENT`, `ECONNREFUSED`, `EACCES`) as rejection
+   * @throws TypeError, RangeError, LoopError at the call; the system's error (`ENOENT`, `ECONNREFUSED`,
+   *   `EACCES`) as rejection
    *
    * **Cancellation** at any moment closes the attempt; nothing stays open.
    *
-   * **Backends** none on Windows and on the simulated loop, no abstract names before Node 22: `ERR_UNSUPPORTED`. There is no reset
-   * between unix sockets: after `abort()` the peer sees an end, or an error where it had written what nobody read.
+   * **Backends** none on Windows and on the simulated loop, no abstract names before Node 22:
+   * `ERR_UNSUPPORTED`. There is no reset between unix sockets: after `abort()` the peer sees an end, or an
+   * error where it had written what nobody read.
    *
    * @example
    * ```ts
@@ -461,20 +475,21 @@ export abstract class BaseEventLoop implements Loop {
   /**
    * Serves a unix socket at `path`: each accepted connection gets a protocol of its own.
    *
-   * Where the file of a server is that is gone, it is replaced: whether that is so is found out by a connection, which a server that
-   * lives sees come and go. The file is removed when the server is closed (not by `close()` of a server from `options.sock`), from
-   * where it was made, and only if it is still the same; should somebody else have replaced it, Node takes the name away from the new
-   * file for some microseconds. A process that is killed leaves the file behind.
+   * Where the file of a server is that is gone, it is replaced: whether that is so is found out by a
+   * connection, which a server that lives sees come and go. The file is removed when the server is closed
+   * (not by `close()` of a server from `options.sock`), from where it was made, and only if it is still the
+   * same; should somebody else have replaced it, Node takes the name away from the new file for some
+   * microseconds. A process that is killed leaves the file behind.
    *
    * @param protocolFactory makes a protocol, for each connection
    * @param path as in {@link createUnixConnection}; null when `options.sock` is given
-   * @throws TypeError, RangeError, LoopError at the call; the system's error as rejection: `EADDRINUSE` where a server lives, or where
-   *   any other file is, which is left alone; `EACCES`
+   * @throws TypeError, RangeError, LoopError at the call; the system's error as rejection: `EADDRINUSE` where
+   *   a server lives, or where any other file is, which is left alone; `EACCES`
    *
    * **Cancellation** leaves no socket open and no file.
    *
-   * **Backends** as {@link createUnixConnection}. Of its peers Node does not know the names: `'peername'` is `''` also for one that has
-   * bound its socket to a path.
+   * **Backends** as {@link createUnixConnection}. Of its peers Node does not know the names: `'peername'` is
+   * `''` also for one that has bound its socket to a path.
    *
    * @example
    * ```ts
@@ -504,11 +519,13 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Serves a connection that was accepted elsewhere: makes the protocol, tells it `connectionMade`, and answers the pair.
+   * Serves a connection that was accepted elsewhere: makes the protocol, tells it `connectionMade`, and
+   * answers the pair.
    *
    * @param protocolFactory makes the protocol
-   * @param sock a connected `net.Socket`, or the descriptor of a connected TCP or unix socket. Refused at the call, it is still its
-   *   owner's. From then on it is the transport's, and closed, too, when this fails or is cancelled
+   * @param sock a connected `net.Socket`, or the descriptor of a connected TCP or unix socket. Refused at the
+   *   call, it is still its owner's. From then on it is the transport's, and closed, too, when this fails or
+   *   is cancelled
    * @param options `ssl`: the options or the secure context of the server's side of TLS
    * @returns the transport and the protocol
    * @throws TypeError, RangeError, LoopError at the call; the error of the TLS handshake as rejection
@@ -550,23 +567,25 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Goes on encrypted over a connection that is open, whatever kind of stream it is. The old transport belongs to TLS from the
-   * call on: use the new one.
+   * Goes on encrypted over a connection that is open, whatever kind of stream it is. The old transport
+   * belongs to TLS from the call on: use the new one.
    *
-   * `protocol` is told no `connectionMade`, but of data, flow and the end of the connection. It may be the old transport's or another
-   * one, which is then told nothing any more.
+   * `protocol` is told no `connectionMade`, but of data, flow and the end of the connection. It may be the
+   * old transport's or another one, which is then told nothing any more.
    *
    * @param transport in both directions, not closing, of this loop; a `Transport` of your own works, too
    * @param ssl true (a client's only), `tls.ConnectionOptions` or `tls.TlsOptions`, or a `tls.SecureContext`
-   * @param options `serverSide`; `serverHostname`, which a client has to give; `sslHandshakeTimeout` and `sslShutdownTimeout` in
-   *   seconds; `received`: what `protocol` has got already and belongs to TLS; `signal` to cancel it
+   * @param options `serverSide`; `serverHostname`, which a client has to give; `sslHandshakeTimeout` and
+   *   `sslShutdownTimeout` in seconds; `received`: what `protocol` has got already and belongs to TLS;
+   *   `signal` to cancel it
    * @returns the new transport
-   * @throws TypeError, RangeError, LoopError `ERR_TRANSPORT_CLOSED`, InvalidStateError for a connection that TLS has already or is about
-   *   to have, at the call, and keys and certificates that cannot be used; as rejection what went wrong with the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError: then the
-   *   connection is aborted, and `protocol` told so
+   * @throws TypeError, RangeError, LoopError `ERR_TRANSPORT_CLOSED`, InvalidStateError for a connection that
+   *   TLS has already or is about to have, at the call, and keys and certificates that cannot be used; as
+   *   rejection what went wrong with the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`), and
+   *   TimeoutError: then the connection is aborted, and `protocol` told so
    *
-   * **Cancellation** aborts the connection: half of a handshake cannot be taken back. A signal that was aborted from the beginning leaves
-   * it alone.
+   * **Cancellation** aborts the connection: half of a handshake cannot be taken back. A signal that was
+   * aborted from the beginning leaves it alone.
    *
    * **Backends** the simulated loop has no TLS: `ERR_UNSUPPORTED`.
    *
@@ -599,25 +618,28 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Sends a file, or a part of it, over a transport that writes: TCP, unix socket, TLS, pipe. Done when all of it was written to the
-   * transport and its buffer has room again.
+   * Sends a file, or a part of it, over a transport that writes: TCP, unix socket, TLS, pipe. Done when all
+   * of it was written to the transport and its buffer has room again.
    *
-   * It reads a piece at a time (256 KiB) and heeds the transport's water marks, of which the protocol is told as by any other write;
-   * reading goes on. Until all of it was written, writing anything else, `writeEof()` and `startTls()` are an `InvalidStateError`. The
-   * file ends where it ends when that is reached: one that shrinks is no error, one that grows is followed.
+   * It reads a piece at a time (256 KiB) and heeds the transport's water marks, of which the protocol is told
+   * as by any other write; reading goes on. Until all of it was written, writing anything else, `writeEof()`
+   * and `startTls()` are an `InvalidStateError`. The file ends where it ends when that is reached: one that
+   * shrinks is no error, one that grows is followed.
    *
    * @param transport one of gyre's, over which no other file is being sent
    * @param file its path, or a `FileHandle`, which stays open and whose position is not moved
-   * @param options `offset` and `count` in bytes; beyond the end there is nothing to send. `fallback: false` rejects, as in asyncio, what
-   *   no system call does
+   * @param options `offset` and `count` in bytes; beyond the end there is nothing to send. `fallback: false`
+   *   rejects, as in asyncio, what no system call does
    * @returns the bytes that were sent
-   * @throws TypeError, RangeError at the call, also for a transport of another loop, `InvalidStateError` when a file is being sent over
-   *   it, or TLS is; as rejection {@link SendfileNotAvailableError} without `fallback`, the system's error (`ENOENT`, `EISDIR`), the connection's when it is lost in the middle (`ECONNRESET`), and
-   *   LoopError `ERR_TRANSPORT_CLOSED` when the transport was closed
+   * @throws TypeError, RangeError at the call, also for a transport of another loop, `InvalidStateError` when
+   *   a file is being sent over it, or TLS is; as rejection {@link SendfileNotAvailableError} without
+   *   `fallback`, the system's error (`ENOENT`, `EISDIR`), the connection's when it is lost in the middle
+   *   (`ECONNRESET`), and LoopError `ERR_TRANSPORT_CLOSED` when the transport was closed
    *
    * **Cancellation** closes the file. What was written already still leaves, and the connection can be used.
    *
-   * **Backends** none has a system call for it: that is {@link sockSendfile}. The simulated loop has no files: `ERR_UNSUPPORTED`.
+   * **Backends** none has a system call for it: that is {@link sockSendfile}. The simulated loop has no
+   * files: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -647,23 +669,27 @@ export abstract class BaseEventLoop implements Loop {
   /**
    * Opens a UDP socket, makes the protocol, tells it `connectionMade`, and answers the pair.
    *
-   * With `localAddr` it receives there; with `remoteAddr` it is connected, and `sendto(data)` needs no address; with both, both.
-   * Without either, `family` says which kind of socket it is. Hosts are looked up here, once; `sendto()` takes literal addresses.
+   * With `localAddr` it receives there; with `remoteAddr` it is connected, and `sendto(data)` needs no
+   * address; with both, both. Without either, `family` says which kind of socket it is. Hosts are looked up
+   * here, once; `sendto()` takes literal addresses.
    *
-   * A datagram reaches the protocol whole, with its sender's address: `[host, port]`, over IPv6 `[host, port, flowinfo, scopeId]`. Empty
-   * ones are datagrams, too. What the kernel does not take at once is kept and counts for `pauseWriting()`. While the loop is stopped,
-   * some 256 KiB wait for it; what comes then is lost, as datagrams may be.
+   * A datagram reaches the protocol whole, with its sender's address: `[host, port]`, over IPv6 `[host, port,
+   * flowinfo, scopeId]`. Empty ones are datagrams, too. What the kernel does not take at once is kept and
+   * counts for `pauseWriting()`. While the loop is stopped, some 256 KiB wait for it; what comes then is
+   * lost, as datagrams may be.
    *
    * @param protocolFactory makes the protocol, once the socket is open
-   * @throws TypeError, RangeError, LoopError at the call; the system's error (`EADDRINUSE`, `EACCES`, `ENOTFOUND`) as rejection, and
-   *   then no socket is open. What fails later is told to `errorReceived()`, and the socket stays open: `ECONNREFUSED` where nobody
-   *   receives at `remoteAddr`, `EMSGSIZE` for what is too long. Without `remoteAddr` the kernel tells of no refusal
+   * @throws TypeError, RangeError, LoopError at the call; the system's error (`EADDRINUSE`, `EACCES`,
+   *   `ENOTFOUND`) as rejection, and then no socket is open. What fails later is told to `errorReceived()`,
+   *   and the socket stays open: `ECONNREFUSED` where nobody receives at `remoteAddr`, `EMSGSIZE` for what is
+   *   too long. Without `remoteAddr` the kernel tells of no refusal
    *
-   * **Cancellation** at any moment leaves no socket open, also not that of `options.sock`, unless the signal was aborted from the
-   * beginning.
+   * **Cancellation** at any moment leaves no socket open, also not that of `options.sock`, unless the signal
+   * was aborted from the beginning.
    *
-   * **Backends** `reusePort` needs Linux and Node 22.12 or 23.1. For multicast groups, TTL and buffer sizes, `options.sock` takes a
-   * `dgram.Socket`, and `getExtraInfo('rawSocket')` gives it. The simulated loop has no network: `ERR_UNSUPPORTED`.
+   * **Backends** `reusePort` needs Linux and Node 22.12 or 23.1. For multicast groups, TTL and buffer sizes,
+   * `options.sock` takes a `dgram.Socket`, and `getExtraInfo('rawSocket')` gives it. The simulated loop has
+   * no network: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -708,24 +734,27 @@ export abstract class BaseEventLoop implements Loop {
   // --- names ---
 
   /**
-   * Looks a host and a service up: the system's `getaddrinfo`. Each address comes for streams and for datagrams, in the
-   * system's order; raw sockets, which CPython lists too, gyre has not. A literal address and a number take no thread.
+   * Looks a host and a service up: the system's `getaddrinfo`. Each address comes for streams and for
+   * datagrams, in the system's order; raw sockets, which CPython lists too, gyre has not. A literal address
+   * and a number take no thread.
    *
-   * @param host a name, a literal address (IPv6 with or without a zone, `fe80::1%eth0`); `''` or null: this machine, or every
-   *   interface with `AI_PASSIVE`
+   * @param host a name, a literal address (IPv6 with or without a zone, `fe80::1%eth0`); `''` or null: this
+   *   machine, or every interface with `AI_PASSIVE`
    * @param port a number, its digits, or the name of a service (`'http'`); `''` or null: 0
-   * @throws TypeError, RangeError, LoopError at the call; as rejection an error with Node's fields and one of the codes
-   *   `ENOTFOUND` (no such name, or neither host nor port), `EAI_AGAIN` (the name server does not answer), `EAI_SERVICE` (no such
-   *   service for the type), `EAI_SOCKTYPE` (no socket has this type and protocol), `EAI_ADDRFAMILY` (a literal of the other
-   *   family), `EAI_BADFLAGS` (`AI_CANONNAME` without host), or what else the system says
+   * @throws TypeError, RangeError, LoopError at the call; as rejection an error with Node's fields and one of
+   *   the codes `ENOTFOUND` (no such name, or neither host nor port), `EAI_AGAIN` (the name server does not
+   *   answer), `EAI_SERVICE` (no such service for the type), `EAI_SOCKTYPE` (no socket has this type and
+   *   protocol), `EAI_ADDRFAMILY` (a literal of the other family), `EAI_BADFLAGS` (`AI_CANONNAME` without
+   *   host), or what else the system says
    *
-   * **Cancellation** returns at once. The thread that asks the system cannot be stopped: it goes on unheard, and a process
-   * that ends by itself waits for it.
+   * **Cancellation** returns at once. The thread that asks the system cannot be stopped: it goes on unheard,
+   * and a process that ends by itself waits for it.
    *
-   * **Backends** the simulated loop has no names: `ERR_UNSUPPORTED`. On Node, services are those of the system's file
-   * (`/etc/services`; where there is none, no service has a name), and the canonical name is found in the hosts file or, by the
-   * aliases, in the DNS: a name that the system knows from elsewhere is `ERR_UNSUPPORTED` with `AI_CANONNAME`. A name that
-   * stands for a link-local address comes without its scope.
+   * **Backends** the simulated loop has no names: `ERR_UNSUPPORTED`. On Node, services are those of the
+   * system's file (`/etc/services`; where there is none, no service has a name), and the canonical name is
+   * found in the hosts file or, by the aliases, in the DNS: a name that the system knows from elsewhere is
+   * `ERR_UNSUPPORTED` with `AI_CANONNAME`. A name that stands for a link-local address comes without its
+   * scope.
    *
    * @example
    * ```ts
@@ -747,18 +776,20 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * The names of a host's address and of a service's port: the system's `getnameinfo`. Where there is no name, the number.
+   * The names of a host's address and of a service's port: the system's `getnameinfo`. Where there is no
+   * name, the number.
    *
    * @param sockaddr `[host, port]` or `[host, port, flowinfo, scopeId]` with a literal address
-   * @param flags `NI_NUMERICHOST`, `NI_NUMERICSERV`: the number, and no thread is taken for it; `NI_NAMEREQD`: fails where the host
-   *   has no name; `NI_DGRAM`: the service is one of UDP; `NI_NOFQDN`: a host of this machine's own domain without it
-   * @throws TypeError, RangeError, LoopError at the call; as rejection an error with Node's fields: `ENOTFOUND` with
-   *   `NI_NAMEREQD`, `EAI_AGAIN` where the name server does not answer
+   * @param flags `NI_NUMERICHOST`, `NI_NUMERICSERV`: the number, and no thread is taken for it;
+   *   `NI_NAMEREQD`: fails where the host has no name; `NI_DGRAM`: the service is one of UDP; `NI_NOFQDN`: a
+   *   host of this machine's own domain without it
+   * @throws TypeError, RangeError, LoopError at the call; as rejection an error with Node's fields:
+   *   `ENOTFOUND` with `NI_NAMEREQD`, `EAI_AGAIN` where the name server does not answer
    *
    * **Cancellation** as in {@link getaddrinfo}.
    *
-   * **Backends** the simulated loop has no names: `ERR_UNSUPPORTED`. On Node, services are those of the system's file, and this
-   * machine's own domain is that of its name, or of its first name in the hosts file.
+   * **Backends** the simulated loop has no names: `ERR_UNSUPPORTED`. On Node, services are those of the
+   * system's file, and this machine's own domain is that of its name, or of its first name in the hosts file.
    *
    * @example
    * ```ts
@@ -782,25 +813,26 @@ export abstract class BaseEventLoop implements Loop {
   // --- pipes and processes ---
 
   /**
-   * Reads from a pipe, FIFO, socket, terminal or character device: makes the protocol, tells it `connectionMade`, then what comes, then
-   * the end.
+   * Reads from a pipe, FIFO, socket, terminal or character device: makes the protocol, tells it
+   * `connectionMade`, then what comes, then the end.
    *
-   * The pipe is the transport's from now on, and closed with it. Except `process.stdin` (also as 0): that stays open, is paused, and may
-   * be read again.
+   * The pipe is the transport's from now on, and closed with it. Except `process.stdin` (also as 0): that
+   * stays open, is paused, and may be read again.
    *
    * @param protocolFactory makes the protocol; its `eofReceived` cannot keep the pipe open
-   * @param pipe a descriptor; a `Readable` of bytes, such as `process.stdin` or a child's output; or a `FileHandle`, which is closed at
-   *   once, because the transport opens its pipe anew. `getExtraInfo('pipe')` answers it
+   * @param pipe a descriptor; a `Readable` of bytes, such as `process.stdin` or a child's output; or a
+   *   `FileHandle`, which is closed at once, because the transport opens its pipe anew.
+   *   `getExtraInfo('pipe')` answers it
    * @returns the transport and the protocol
-   * @throws TypeError at the call for what is none, a regular file among them, and for a stream that another transport has; the
-   *   system's error as rejection
+   * @throws TypeError at the call for what is none, a regular file among them, and for a stream that another
+   *   transport has; the system's error as rejection
    *
    * **Cancellation** closes the pipe.
    *
-   * **Backends** a character device that is no terminal is read by a thread of Node's pool: one on which nothing comes keeps that
-   * thread, and the process, until something does; the native loop does that only with devices that cannot be polled. It refuses a
-   * descriptor that another handle has, by an `InvalidStateError`, and takes a {@link Socket}, too. The simulated loop has no pipes:
-   * `ERR_UNSUPPORTED`.
+   * **Backends** a character device that is no terminal is read by a thread of Node's pool: one on which
+   * nothing comes keeps that thread, and the process, until something does; the native loop does that only
+   * with devices that cannot be polled. It refuses a descriptor that another handle has, by an
+   * `InvalidStateError`, and takes a {@link Socket}, too. The simulated loop has no pipes: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -832,27 +864,30 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Writes to a pipe, FIFO, socket, terminal or character device: makes the protocol, and tells it `connectionMade`.
+   * Writes to a pipe, FIFO, socket, terminal or character device: makes the protocol, and tells it
+   * `connectionMade`.
    *
-   * The pipe is the transport's from now on, and closed with it; `writeEof()` is `close()`. Except `process.stdout` and
-   * `process.stderr` (also as 1 and 2): they stay open, so that the process can still print, and their reader sees no end before
-   * the process ends.
+   * The pipe is the transport's from now on, and closed with it; `writeEof()` is `close()`. Except
+   * `process.stdout` and `process.stderr` (also as 1 and 2): they stay open, so that the process can still
+   * print, and their reader sees no end before the process ends.
    *
    * When nobody reads any more the transport closes: `connectionLost(null)` if all had left, else `EPIPE`.
    *
    * @param protocolFactory makes the protocol
-   * @param pipe a descriptor; a `Writable` of bytes, such as `process.stdout` or a child's input; or a `FileHandle`, which is closed at
-   *   once, because the transport opens its pipe anew. `getExtraInfo('pipe')` answers it
+   * @param pipe a descriptor; a `Writable` of bytes, such as `process.stdout` or a child's input; or a
+   *   `FileHandle`, which is closed at once, because the transport opens its pipe anew.
+   *   `getExtraInfo('pipe')` answers it
    * @returns the transport and the protocol
-   * @throws TypeError at the call for what is none, a regular file among them, and for a stream that another transport has; the
-   *   system's error as rejection
+   * @throws TypeError at the call for what is none, a regular file among them, and for a stream that another
+   *   transport has; the system's error as rejection
    *
    * **Cancellation** closes the pipe.
    *
-   * **Backends** that the reader has gone is known at once for sockets, and on Linux for descriptors of pipes and FIFOs that are
-   * open for writing only; for streams of Node's over a pipe (`process.stdout`), terminals, and other systems, at the next write.
-   * What a socket's peer sends is dropped. A terminal of the process itself is written synchronously, by Node; as 1 or 2 on the native
-   * loop it is not. That refuses a descriptor that another handle has, by an `InvalidStateError`, and takes a {@link Socket}, too. The
+   * **Backends** that the reader has gone is known at once for sockets, and on Linux for descriptors of pipes
+   * and FIFOs that are open for writing only; for streams of Node's over a pipe (`process.stdout`),
+   * terminals, and other systems, at the next write. What a socket's peer sends is dropped. A terminal of the
+   * process itself is written synchronously, by Node; as 1 or 2 on the native loop it is not. That refuses a
+   * descriptor that another handle has, by an `InvalidStateError`, and takes a {@link Socket}, too. The
    * simulated loop has no pipes: `ERR_UNSUPPORTED`.
    *
    * @example
@@ -882,26 +917,30 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Starts a program as a child process, makes the protocol, tells it `connectionMade`, and answers the pair. Its stdin, stdout and
-   * stderr are pipes of ours unless `options` say otherwise: `DEVNULL`, `'inherit'`, a descriptor, a stream of Node's or a
-   * `FileHandle`; and for stderr `STDOUT`.
+   * Starts a program as a child process, makes the protocol, tells it `connectionMade`, and answers the pair.
+   * Its stdin, stdout and stderr are pipes of ours unless `options` say otherwise: `DEVNULL`, `'inherit'`, a
+   * descriptor, a stream of Node's or a `FileHandle`; and for stderr `STDOUT`.
    *
-   * What it writes comes by `pipeDataReceived(fd, data)`. `processExited` comes when it has ended, `connectionLost` when also its
-   * pipes have, and all that came by them was delivered. A grandchild that has a pipe can keep that open long after.
+   * What it writes comes by `pipeDataReceived(fd, data)`. `processExited` comes when it has ended,
+   * `connectionLost` when also its pipes have, and all that came by them was delivered. A grandchild that has
+   * a pipe can keep that open long after.
    *
-   * Where the loop is closed, its children are killed, and named as leaks; their own children are not (see `detached`).
+   * Where the loop is closed, its children are killed, and named as leaks; their own children are not (see
+   * `detached`).
    *
    * @param protocolFactory makes the protocol, once the child runs
    * @param program a path, or a name that is looked up in `PATH`: the child's, where `env` is given
    * @param args without the program's own name; they pass through no shell
    * @returns the transport and the protocol
-   * @throws TypeError, RangeError, LoopError at the call; the system's error as rejection, with `code`, `syscall` and `path`:
-   *   `ENOENT` (with `cwd` as `path`, where that is what is missing), `EACCES`, `EMFILE`, `EBADF`, `E2BIG`; then nothing is left
+   * @throws TypeError, RangeError, LoopError at the call; the system's error as rejection, with `code`,
+   *   `syscall` and `path`: `ENOENT` (with `cwd` as `path`, where that is what is missing), `EACCES`,
+   *   `EMFILE`, `EBADF`, `E2BIG`; then nothing is left
    *
    * **Cancellation** at any moment kills a child that runs already and closes its pipes; nothing is left.
    *
-   * **Backends** the simulated loop has no subprocesses: `ERR_UNSUPPORTED`. Node's pipes are socket pairs: a child cannot open
-   * `/dev/stdin` or `/dev/stdout` anew, and one that is ended by a real-time signal has the return code 0.
+   * **Backends** the simulated loop has no subprocesses: `ERR_UNSUPPORTED`. Node's pipes are socket pairs: a
+   * child cannot open `/dev/stdin` or `/dev/stdout` anew, and one that is ended by a real-time signal has the
+   * return code 0.
    *
    * @example
    * ```ts
@@ -935,8 +974,8 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * As {@link subprocessExec}, for a command of the system's shell (`/bin/sh -c`). What comes from outside must be quoted for it, or
-   * passed by the environment; without need of a shell, prefer `subprocessExec`.
+   * As {@link subprocessExec}, for a command of the system's shell (`/bin/sh -c`). What comes from outside
+   * must be quoted for it, or passed by the environment; without need of a shell, prefer `subprocessExec`.
    *
    * @param protocolFactory makes the protocol, once the shell runs
    * @param command for the shell; a program that it does not find is the return code 127
@@ -974,21 +1013,22 @@ export abstract class BaseEventLoop implements Loop {
   // --- descriptors and sockets ---
 
   /**
-   * Calls `callback(...args)` whenever there is something to read from a descriptor: a pipe, a socket, a terminal, an eventfd. Also at
-   * its end and at its error, so that whoever reads learns of them.
+   * Calls `callback(...args)` whenever there is something to read from a descriptor: a pipe, a socket, a
+   * terminal, an eventfd. Also at its end and at its error, so that whoever reads learns of them.
    *
-   * It is called again and again until what is there was read. It runs in a turn of the loop, as by `callSoon`: in the async context of
-   * this call, and an exception is reported. One callback for each descriptor: another call replaces it.
+   * It is called again and again until what is there was read. It runs in a turn of the loop, as by
+   * `callSoon`: in the async context of this call, and an exception is reported. One callback for each
+   * descriptor: another call replaces it.
    *
-   * @param fd a number, or an object with `fileno()`, such as a {@link Socket} of this loop. It stays the caller's, who stops the watch
-   *   before closing it; a `Socket` does so itself
+   * @param fd a number, or an object with `fileno()`, such as a {@link Socket} of this loop. It stays the
+   *   caller's, who stops the watch before closing it; a `Socket` does so itself
    * @returns a handle: to cancel it is `removeReader()`
-   * @throws TypeError, RangeError; the system's error: `EBADF`, and `EPERM` for a regular file, which is always ready;
-   *   {@link InvalidStateError} for a descriptor that a transport has, or a socket for which somebody waits with `sockRecv()` or its like;
-   *   LoopError
+   * @throws TypeError, RangeError; the system's error: `EBADF`, and `EPERM` for a regular file, which is
+   *   always ready; {@link InvalidStateError} for a descriptor that a transport has, or a socket for which
+   *   somebody waits with `sockRecv()` or its like; LoopError
    *
-   * **Backends** the native one alone: Node tells nobody when a descriptor is ready, and the simulated loop has none:
-   * `ERR_UNSUPPORTED`.
+   * **Backends** the native one alone: Node tells nobody when a descriptor is ready, and the simulated loop
+   * has none: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1015,7 +1055,8 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Stops what {@link addReader} has started; the callback is not called any more, also if it was about to be.
+   * Stops what {@link addReader} has started; the callback is not called any more, also if it was about to
+   * be.
    *
    * @param fd as in {@link addReader}
    * @returns whether there was one
@@ -1029,8 +1070,8 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * As {@link addReader}, whenever something can be written to a descriptor, or nobody reads it any more. Most can be written to most of
-   * the time: a callback that stays is called in every turn.
+   * As {@link addReader}, whenever something can be written to a descriptor, or nobody reads it any more.
+   * Most can be written to most of the time: a callback that stays is called in every turn.
    *
    * @param fd as in {@link addReader}
    * @returns a handle: to cancel it is `removeWriter()`
@@ -1060,7 +1101,8 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Stops what {@link addWriter} has started; the callback is not called any more, also if it was about to be.
+   * Stops what {@link addWriter} has started; the callback is not called any more, also if it was about to
+   * be.
    *
    * @param fd as in {@link addReader}
    * @returns whether there was one
@@ -1074,14 +1116,16 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Receives up to `size` bytes from a socket; of a socket for datagrams one datagram, whose rest is lost where it is longer.
+   * Receives up to `size` bytes from a socket; of a socket for datagrams one datagram, whose rest is lost
+   * where it is longer.
    *
    * @param sock of this loop; only one call at a time may wait to read from it
    * @param size bytes
    * @param options `signal`
    * @returns what has come; empty: the end of the connection, or an empty datagram
-   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits already; the system's error as
-   *   rejection: `ECONNRESET`, `ENOTCONN`, and `EBADF` when the socket is or gets closed
+   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits
+   *   already; the system's error as rejection: `ECONNRESET`, `ENOTCONN`, and `EBADF` when the socket is or
+   *   gets closed
    *
    * **Cancellation** loses nothing: what was cancelled has received nothing.
    *
@@ -1135,7 +1179,8 @@ export abstract class BaseEventLoop implements Loop {
    * @param sock as in {@link sockRecv}
    * @param size bytes
    * @param options `signal`
-   * @returns what has come, and the sender's address; null where there is none: of a connection, of a unix socket without a name
+   * @returns what has come, and the sender's address; null where there is none: of a connection, of a unix
+   *   socket without a name
    * @throws as {@link sockRecv}
    *
    * **Cancellation** as {@link sockRecv}.
@@ -1194,9 +1239,9 @@ export abstract class BaseEventLoop implements Loop {
    * @param sock of this loop; only one call at a time may wait to write to it
    * @param data must not be changed until this is done
    * @param options `signal`
-   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits already; the system's error as
-   *   rejection: `EPIPE`, `ECONNRESET`, `EMSGSIZE` of a datagram, and `EBADF` when the socket is or gets closed. How much was sent
-   *   before is then not known
+   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits
+   *   already; the system's error as rejection: `EPIPE`, `ECONNRESET`, `EMSGSIZE` of a datagram, and `EBADF`
+   *   when the socket is or gets closed. How much was sent before is then not known
    *
    * **Cancellation** ends it where it is: how much was sent is not known, and a stream is best closed then.
    *
@@ -1227,18 +1272,20 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Sends a file, or a part of it, over a connected socket: by the system's own call, which copies nothing through this process.
+   * Sends a file, or a part of it, over a connected socket: by the system's own call, which copies nothing
+   * through this process.
    *
-   * It sends a piece at a time (256 KiB). Reading a file that is not in memory yet holds the loop for as long as the disk takes;
-   * `fallback` reads it by a thread. The file ends where it ends when that is reached.
+   * It sends a piece at a time (256 KiB). Reading a file that is not in memory yet holds the loop for as long
+   * as the disk takes; `fallback` reads it by a thread. The file ends where it ends when that is reached.
    *
    * @param sock of this loop, of type `SOCK_STREAM`; only one call at a time may wait to write to it
    * @param file its path, or a `FileHandle`, which stays open and whose position is not moved
-   * @param options `offset` and `count` in bytes; `fallback`: whether a file that the system cannot send so (one of /proc) is read and sent
-   *   piece by piece (default) or rejected; `signal`
+   * @param options `offset` and `count` in bytes; `fallback`: whether a file that the system cannot send so
+   *   (one of /proc) is read and sent piece by piece (default) or rejected; `signal`
    * @returns the bytes that were sent
-   * @throws TypeError, RangeError, LoopError at the call; as rejection {@link SendfileNotAvailableError} where the system cannot and
-   *   `fallback` is false, the error of the file (`ENOENT`, `EISDIR`) and that of the socket as in {@link sockSendall}
+   * @throws TypeError, RangeError, LoopError at the call; as rejection {@link SendfileNotAvailableError}
+   *   where the system cannot and `fallback` is false, the error of the file (`ENOENT`, `EISDIR`) and that of
+   *   the socket as in {@link sockSendall}
    *
    * **Cancellation** ends it where it is: how much was sent is not known, and the socket is best closed then.
    *
@@ -1278,10 +1325,12 @@ export abstract class BaseEventLoop implements Loop {
    *
    * @param sock of this loop; only one call at a time may wait to write to it
    * @param data must not be changed until this is done
-   * @param address where it goes: a literal address, `[host, port]` or `[host, port, flowinfo, scopeId]`; of a unix socket a path
+   * @param address where it goes: a literal address, `[host, port]` or `[host, port, flowinfo, scopeId]`; of
+   *   a unix socket a path
    * @param options `signal`
    * @returns the bytes that were sent
-   * @throws as {@link sockSendall}; as rejection also `ENOENT` and `ECONNREFUSED` where a unix socket has no receiver
+   * @throws as {@link sockSendall}; as rejection also `ENOENT` and `ECONNREFUSED` where a unix socket has no
+   *   receiver
    *
    * **Cancellation** what was cancelled has sent nothing.
    *
@@ -1314,14 +1363,15 @@ export abstract class BaseEventLoop implements Loop {
    * Connects a socket.
    *
    * @param sock of this loop
-   * @param address `[host, port]` or `[host, port, flowinfo, scopeId]`; of a unix socket a path. A name is looked up, and the first of its
-   *   addresses is taken; the port may be the name of a service
+   * @param address `[host, port]` or `[host, port, flowinfo, scopeId]`; of a unix socket a path. A name is
+   *   looked up, and the first of its addresses is taken; the port may be the name of a service
    * @param options `signal`
-   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits already; the system's error as
-   *   rejection: `ECONNREFUSED`, `ETIMEDOUT`, `ENOTFOUND`, `EAGAIN` where the queue of a unix socket's server is full, `EBADF` when the
-   *   socket is or gets closed
+   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits
+   *   already; the system's error as rejection: `ECONNREFUSED`, `ETIMEDOUT`, `ENOTFOUND`, `EAGAIN` where the
+   *   queue of a unix socket's server is full, `EBADF` when the socket is or gets closed
    *
-   * **Cancellation** ends the wait; the kernel goes on to connect until the socket is closed. Another call waits for that.
+   * **Cancellation** ends the wait; the kernel goes on to connect until the socket is closed. Another call
+   * waits for that.
    *
    * **Backends** as {@link sockRecv}.
    *
@@ -1353,8 +1403,9 @@ export abstract class BaseEventLoop implements Loop {
    * @param sock of this loop; only one call at a time may wait to read from it
    * @param options `signal`
    * @returns a new socket, the caller's to close, and the peer's address
-   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits already; the system's error as
-   *   rejection: `EINVAL` when it does not listen, `EMFILE`, `EBADF` when it is or gets closed
+   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits
+   *   already; the system's error as rejection: `EINVAL` when it does not listen, `EMFILE`, `EBADF` when it
+   *   is or gets closed
    *
    * **Cancellation** loses no connection: what was cancelled has accepted none.
    *
@@ -1388,16 +1439,18 @@ export abstract class BaseEventLoop implements Loop {
   // --- signals ---
 
   /**
-   * Calls `callback(...args)` at each signal, instead of the signal's default action. One handler for each signal: another call
-   * replaces the callback. Several loops of a process may each have one, and the program's own `process.on('SIGTERM', …)` beside them.
+   * Calls `callback(...args)` at each signal, instead of the signal's default action. One handler for each
+   * signal: another call replaces the callback. Several loops of a process may each have one, and the
+   * program's own `process.on('SIGTERM', …)` beside them.
    *
-   * The callback runs in a turn of the loop, as by `callSoon`: in the async context of this call, and an exception is reported.
-   * While the loop is stopped, a signal waits until it runs again; `close()` removes the handler. It keeps no process alive.
+   * The callback runs in a turn of the loop, as by `callSoon`: in the async context of this call, and an
+   * exception is reported. While the loop is stopped, a signal waits until it runs again; `close()` removes
+   * the handler. It keeps no process alive.
    *
    * @param signum name or number: `'SIGTERM'`, 15
-   * @throws TypeError, RangeError for what is no signal or cannot be handled (`SIGKILL`, `SIGSTOP`); LoopError
-   *   `ERR_SIGNAL_SETUP` on a worker thread, which gets no signals; `ERR_UNSUPPORTED` for real-time signals: Node has no names for
-   *   them; `ERR_LOOP_CLOSED`
+   * @throws TypeError, RangeError for what is no signal or cannot be handled (`SIGKILL`, `SIGSTOP`);
+   *   LoopError `ERR_SIGNAL_SETUP` on a worker thread, which gets no signals; `ERR_UNSUPPORTED` for real-time
+   *   signals: Node has no names for them; `ERR_LOOP_CLOSED`
    *
    * **Backends** the simulated loop has no signals: `ERR_UNSUPPORTED`.
    *
@@ -1425,9 +1478,10 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Removes the loop's handler of a signal, also for a signal that has come and was not told yet. With the last handler of the
-   * process the signal has its default action again: `SIGTERM` ends the process. (`SIGPIPE` and `SIGXFSZ` stay ignored, as Node
-   * has them; Node's own use of `SIGUSR1`, to start its debugger, does not come back: it ends the process from then on.)
+   * Removes the loop's handler of a signal, also for a signal that has come and was not told yet. With the
+   * last handler of the process the signal has its default action again: `SIGTERM` ends the process.
+   * (`SIGPIPE` and `SIGXFSZ` stay ignored, as Node has them; Node's own use of `SIGUSR1`, to start its
+   * debugger, does not come back: it ends the process from then on.)
    *
    * @param signum name or number
    * @returns whether there was one
@@ -1448,23 +1502,25 @@ export abstract class BaseEventLoop implements Loop {
   // --- executors ---
 
   /**
-   * Runs `fn(...args)` in a thread or a process, while the loop goes on, and answers what it returns or what it awaits. For what
-   * computes: code that waits for I/O belongs into a task.
+   * Runs `fn(...args)` in a thread or a process, while the loop goes on, and answers what it returns or what
+   * it awaits. For what computes: code that waits for I/O belongs into a task.
    *
-   * `fn` crosses by module and name (`importFunctions()`), or as its own source; then it has its arguments, globals and `import()`,
-   * and nothing from around it. Arguments and results are copied, as `structuredClone()` does.
+   * `fn` crosses by module and name (`importFunctions()`), or as its own source; then it has its arguments,
+   * globals and `import()`, and nothing from around it. Arguments and results are copied, as
+   * `structuredClone()` does.
    *
-   * @param executor a pool, or whatever has `submit()` and `shutdown()`; null: the default one, a `ThreadPoolExecutor` that is made when
-   *   it is first needed
+   * @param executor a pool, or whatever has `submit()` and `shutdown()`; null: the default one, a
+   *   `ThreadPoolExecutor` that is made when it is first needed
    * @param fn the function
    * @param args its arguments, of its own types
    * @returns a future of the result
-   * @throws TypeError at the call for what is no function or no executor, a function without a source of its own (native, bound),
-   *   arguments that cannot be copied; {@link BrokenExecutorError} when the executor was shut down; LoopError. As rejection: what the
-   *   function throws, with class, `code`, `cause` and stack; {@link BrokenExecutorError} when its worker died
+   * @throws TypeError at the call for what is no function or no executor, a function without a source of its
+   *   own (native, bound), arguments that cannot be copied; {@link BrokenExecutorError} when the executor was
+   *   shut down; LoopError. As rejection: what the function throws, with class, `code`, `cause` and stack;
+   *   {@link BrokenExecutorError} when its worker died
    *
-   * **Cancellation** ends the future at once. A function that has not begun is never run. One that runs is told
-   * (`currentJob().cancelled()`), and is ended with its worker after the pool's `gracePeriod`.
+   * **Cancellation** ends the future at once. A function that has not begun is never run. One that runs is
+   * told (`currentJob().cancelled()`), and is ended with its worker after the pool's `gracePeriod`.
    *
    * **Backends** the simulated loop has no threads: `ERR_UNSUPPORTED`.
    *
@@ -1490,8 +1546,9 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Lets `runInExecutor(null, …)` and `toThread()` use `executor`. It is the loop's from then on: `shutdownDefaultExecutor()` shuts
-   * it down, and so does closing the loop, without waiting. A default one that was made before ends when its functions have.
+   * Lets `runInExecutor(null, …)` and `toThread()` use `executor`. It is the loop's from then on:
+   * `shutdownDefaultExecutor()` shuts it down, and so does closing the loop, without waiting. A default one
+   * that was made before ends when its functions have.
    *
    * @param executor a pool, or whatever has `submit()` and `shutdown()`
    * @throws TypeError for anything else; LoopError
@@ -1516,8 +1573,9 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Shuts the default executor down, and waits until its functions are done and its workers gone. From then on
-   * `runInExecutor(null, …)` throws a {@link BrokenExecutorError}, also if another default is set. `run()` calls this at its end.
+   * Shuts the default executor down, and waits until its functions are done and its workers gone. From then
+   * on `runInExecutor(null, …)` throws a {@link BrokenExecutorError}, also if another default is set. `run()`
+   * calls this at its end.
    *
    * @returns a future without a result
    *
@@ -1539,12 +1597,13 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * A port by which another thread calls `handlers` on this loop: `callSoonThreadsafe` from a worker thread. Hand the port over
-   * (`workerData` and `transferList`, `postMessage`, or the `transfer` of a pool); there `connectRemote<typeof handlers>(port)`
-   * has `callSoonThreadsafe(name, ...args)`.
+   * A port by which another thread calls `handlers` on this loop: `callSoonThreadsafe` from a worker thread.
+   * Hand the port over (`workerData` and `transferList`, `postMessage`, or the `transfer` of a pool); there
+   * `connectRemote<typeof handlers>(port)` has `callSoonThreadsafe(name, ...args)`.
    *
-   * Each call is a `callSoon` of this loop, in order, in the async context of this call; it wakes a loop that is idle, and one that is
-   * stopped makes it when it runs again. The port ends with the loop, and keeps nothing alive.
+   * Each call is a `callSoon` of this loop, in order, in the async context of this call; it wakes a loop that
+   * is idle, and one that is stopped makes it when it runs again. The port ends with the loop, and keeps
+   * nothing alive.
    *
    * @param handlers functions by the names under which they can be called; or an instance of a class, with
    *   its methods and those that it inherits. They are called as methods of it
@@ -1580,7 +1639,8 @@ export abstract class BaseEventLoop implements Loop {
   // --- errors and debugging ---
 
   /**
-   * Hands every exception that nobody else could catch to `handler(loop, context)`; null restores the default, which prints.
+   * Hands every exception that nobody else could catch to `handler(loop, context)`; null restores the
+   * default, which prints.
    */
   setExceptionHandler(handler: ((loop: this, context: ExceptionContext) => void) | null): void {
     if (handler !== null) checkFunction('handler', handler);
@@ -1599,14 +1659,18 @@ export abstract class BaseEventLoop implements Loop {
     printException(context);
   }
 
-  /** Reports `context` to the exception handler. Never throws. Works on a closed loop, too: leaks show up late. */
+  /**
+   * Reports `context` to the exception handler. Never throws. Works on a closed loop, too: leaks show up
+   * late.
+   */
   callExceptionHandler(context: ExceptionContext): void {
     handleException(this, this.#exceptionHandler, (c) => this.defaultExceptionHandler(c), context);
   }
 
   /**
-   * Debug mode, also by `GYRE_DEBUG=1`: slow callbacks are reported with where they were scheduled, calls from the wrong
-   * place throw, and reports of leaks and of lost exceptions say where their object was created.
+   * Debug mode, also by `GYRE_DEBUG=1`: slow callbacks are reported with where they were scheduled, calls
+   * from the wrong place throw, and reports of leaks and of lost exceptions say where their object was
+   * created.
    */
   get debug(): boolean {
     return this.#debug;

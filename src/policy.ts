@@ -22,17 +22,18 @@ export interface BackendInfo {
   backend: 'node' | 'uv';
   reason: string;
   /**
-   * How the loops of this thread run the host's microtasks behind each callback. `tick` and `jsc`: at once, by a function of Node or of
-   * Bun. `host`: by returning to the host, which is slower and has the same order; `GYRE_DRAIN=host` in the environment forces it. Null:
-   * no loop of this thread has run yet.
+   * How the loops of this thread run the host's microtasks behind each callback. `tick` and `jsc`: at once,
+   * by a function of Node or of Bun. `host`: by returning to the host, which is slower and has the same
+   * order; `GYRE_DRAIN=host` in the environment forces it. Null: no loop of this thread has run yet.
    */
   drain: 'tick' | 'jsc' | 'host' | null;
 }
 
 /**
- * Says which backend `newEventLoop()` uses, and why: the native one where it is there, which takes real Node and a build for the platform;
- * else the portable one. A native build that is there and cannot be loaded is told of by one warning of the process.
- * `GYRE_BACKEND=node` and `GYRE_BACKEND=uv` in the environment force the choice. It also says how the loops drain microtasks.
+ * Says which backend `newEventLoop()` uses, and why: the native one where it is there, which takes real Node
+ * and a build for the platform; else the portable one. A native build that is there and cannot be loaded is
+ * told of by one warning of the process. `GYRE_BACKEND=node` and `GYRE_BACKEND=uv` in the environment force
+ * the choice. It also says how the loops drain microtasks.
  *
  * @throws LoopError `ERR_UNSUPPORTED` when `GYRE_BACKEND` names a backend that is not there
  *

@@ -87,8 +87,8 @@ export class Runner implements AsyncDisposable {
   /**
    * Runs `main` as a task until it is done, and answers its result.
    *
-   * The first `SIGINT` or `SIGTERM` cancels it, and `run` rejects with the `CancelledError` once its cleanup is done; a second one
-   * kills the process: see {@link run}.
+   * The first `SIGINT` or `SIGTERM` cancels it, and `run` rejects with the `CancelledError` once its cleanup
+   * is done; a second one kills the process: see {@link run}.
    *
    * @throws LoopError `ERR_LOOP_RUNNING` when called from the code of a loop; `ERR_LOOP_CLOSED`
    */
@@ -158,8 +158,9 @@ export class Runner implements AsyncDisposable {
 }
 
 /**
- * A runner's tasks, asked to end by a signal. The first signal is heard, and its cleanup watched; from then on signals have their
- * default action again, so that a second one kills. What the program or a handler of the loop listens for is theirs.
+ * A runner's tasks, asked to end by a signal. The first signal is heard, and its cleanup watched; from then
+ * on signals have their default action again, so that a second one kills. What the program or a handler of
+ * the loop listens for is theirs.
  */
 class Ending {
   readonly #loop: BaseEventLoop;
@@ -219,23 +220,25 @@ class Ending {
 }
 
 /**
- * Runs an async function from beginning to end: makes a loop, runs `main`, cancels and awaits the tasks that are left, closes
- * the loop.
+ * Runs an async function from beginning to end: makes a loop, runs `main`, cancels and awaits the tasks that
+ * are left, closes the loop.
  *
  * @param main an async function, run as a task
  * @param options `debug`; `loopFactory`: which loop, `() => new SimulatedEventLoop()` for virtual time
  * @returns what `main` returns
  * @throws what `main` throws; LoopError `ERR_LOOP_RUNNING` when called from the code of a loop
  *
- * **Cancellation** the first `SIGINT` or `SIGTERM` cancels `main`; its cleanup, and that of the tasks that are left, is waited
- * for. When it takes longer than a second, the exception handler is told once which task blocks and what is left in the loop. A
- * second signal kills the process, by the signal's default action. A signal for which the program listens by `process.on()`
- * when it comes, or for which the loop has a handler (`loop.addSignalHandler`), is theirs, and cancels nothing. On a worker thread
- * no signals come. A `main` that never awaits holds the thread and hears of none.
+ * **Cancellation** the first `SIGINT` or `SIGTERM` cancels `main`; its cleanup, and that of the tasks that
+ * are left, is waited for. When it takes longer than a second, the exception handler is told once which task
+ * blocks and what is left in the loop. A second signal kills the process, by the signal's default action. A
+ * signal for which the program listens by `process.on()` when it comes, or for which the loop has a handler
+ * (`loop.addSignalHandler`), is theirs, and cancels nothing. On a worker thread no signals come. A `main`
+ * that never awaits holds the thread and hears of none.
  *
- * **Exit status** `run()` then rejects with a {@link CancelledError} whose `cause` is the signal's name. At the top level of a
- * module Node prints it and exits with 1. For the status that shells and supervisors expect (130, 143), end by the signal itself,
- * which has its default action by then: `process.kill(process.pid, error.cause)`.
+ * **Exit status** `run()` then rejects with a {@link CancelledError} whose `cause` is the signal's name. At
+ * the top level of a module Node prints it and exits with 1. For the status that shells and supervisors
+ * expect (130, 143), end by the signal itself, which has its default action by then:
+ * `process.kill(process.pid, error.cause)`.
  *
  * @example
  * ```ts
@@ -266,7 +269,10 @@ async function closeAfter<T>(runner: Runner, result: Promise<T>): Promise<T> {
   }
 }
 
-/** Functions that run in threads are waited for, as in asyncio: so long, and then they are cut off with the loop. */
+/**
+ * Functions that run in threads are waited for, as in asyncio: so long, and then they are cut off with the
+ * loop.
+ */
 async function endExecutor(loop: BaseEventLoop): Promise<void> {
   if (!loop._hasDefaultExecutor) return;
   try {
@@ -306,7 +312,10 @@ async function cancelRemaining(loop: BaseEventLoop, signal: EndingSignal | null)
   }
 }
 
-/** Code outside of every task was cancelled, and has time to clean up; not for ever, for nobody knows what it waits for. */
+/**
+ * Code outside of every task was cancelled, and has time to clean up; not for ever, for nobody knows what it
+ * waits for.
+ */
 async function looseCodeEnded(loop: BaseEventLoop): Promise<void> {
   const { loose } = loop._owned;
   if (loose.size === 0) return;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-// What is public is written down here, name by name: a name that comes or goes is a change of the contract, and shows.
+// What is public is written down here, name by name: a name that comes or goes is a change of the contract,
+// and shows.
 
 const folder = new URL('../src/', import.meta.url);
 

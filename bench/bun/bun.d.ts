@@ -1,4 +1,7 @@
-/** Of Bun's own API, what the programs of this folder use. Its package of types would redefine Node's for all of the repository. */
+/**
+ * Of Bun's own API, what the programs of this folder use. Its package of types would redefine Node's for all
+ * of the repository.
+ */
 declare namespace Bun {
   interface Socket<Data> {
     data: Data;

@@ -1,4 +1,7 @@
-/** Line echo by Bun's sockets, with one write for all the lines of a read. Each line is looked at, as by a program that reads them. */
+/**
+ * Line echo by Bun's sockets, with one write for all the lines of a read. Each line is looked at, as by a
+ * program that reads them.
+ */
 import { LineBuffer, lineEnd } from './line-buffer.ts';
 import { serve } from './serve.ts';
 

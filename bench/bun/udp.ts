@@ -1,4 +1,6 @@
-/** UDP echo by Bun's sockets. A datagram that the kernel does not take at once is lost, as datagrams may be. */
+/**
+ * UDP echo by Bun's sockets. A datagram that the kernel does not take at once is lost, as datagrams may be.
+ */
 import { announce } from '../announce.ts';
 
 const socket = await Bun.udpSocket({

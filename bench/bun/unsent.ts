@@ -1,4 +1,7 @@
-/** `write()` of Bun's sockets takes what the kernel takes, and leaves the rest to the caller: it is kept here until the socket drains. */
+/**
+ * `write()` of Bun's sockets takes what the kernel takes, and leaves the rest to the caller: it is kept here
+ * until the socket drains.
+ */
 export class Unsent {
   #rest: Buffer[] = [];
 

@@ -1,4 +1,7 @@
-/** How late timers of 1..50 ms are on an idle loop: 20 chains, each of which starts its next timer as one fires. */
+/**
+ * How late timers of 1..50 ms are on an idle loop: 20 chains, each of which starts its next timer as one
+ * fires.
+ */
 import { getRunningLoop, run } from 'gyre';
 import { operationsAsked, reportLateness } from '../measure.ts';
 

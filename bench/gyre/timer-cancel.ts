@@ -1,4 +1,7 @@
-/** Timers that are created, all of them, then cancelled; the turn in which the loop gets rid of them is included. */
+/**
+ * Timers that are created, all of them, then cancelled; the turn in which the loop gets rid of them is
+ * included.
+ */
 import type { TimerHandle } from 'gyre';
 import { getRunningLoop, run, sleep } from 'gyre';
 import { measureCpu } from '../measure.ts';

@@ -24,7 +24,10 @@ static inline void *allocate(size_t bytes) {
   return memory;
 }
 
-/* The bytes that travel: messages of letters and a newline, as in ../load/shared.c, over and over up to a length. */
+/*
+ * The bytes that travel: messages of letters and a newline, as in ../load/shared.c, over and over up to a
+ * length.
+ */
 static inline char *message_of(size_t size, size_t length) {
   char *message = allocate(length);
   for (size_t i = 0; i < length; i++) message[i] = i % size == size - 1 ? '\n' : (char) ('a' + i % size % 26);

@@ -1,6 +1,7 @@
 /*
- * Echo over TCP or a unix socket. What arrives is written at once; what the kernel does not take is written when it does, and until then
- * that connection reads no more. Nothing is copied: such a write keeps the buffer, and the next read gets another one.
+ * Echo over TCP or a unix socket. What arrives is written at once; what the kernel does not take is written
+ * when it does, and until then that connection reads no more. Nothing is copied: such a write keeps the
+ * buffer, and the next read gets another one.
  */
 #include "serve.h"
 

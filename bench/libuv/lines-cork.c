@@ -1,4 +1,7 @@
-/* Line echo with one write for all the lines of a read: what a program does that knows of the next lines before it writes. */
+/*
+ * Line echo with one write for all the lines of a read: what a program does that knows of the next lines
+ * before it writes.
+ */
 #define _GNU_SOURCE
 #include "lines.h"
 

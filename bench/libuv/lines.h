@@ -1,6 +1,7 @@
 /*
- * Line echo. lines.c has one write a line; lines-cork.c, one write for all the lines of a read. What is read goes behind what is left of the
- * read before; a connection whose peer does not take the answers reads no more until it does.
+ * Line echo. lines.c has one write a line; lines-cork.c, one write for all the lines of a read. What is read
+ * goes behind what is left of the read before; a connection whose peer does not take the answers reads no
+ * more until it does.
  */
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /*
- * One connection that only reads: asks the server for a number of writes of a size, by a line such as "32768 65536", reads until the
- * server closes, and compares every byte. The first request warms up and primes (see stream.c), the second is measured.
+ * One connection that only reads: asks the server for a number of writes of a size, by a line such as "32768
+ * 65536", reads until the server closes, and compares every byte. The first request warms up and primes (see
+ * stream.c), the second is measured.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * Load by datagrams: each socket keeps `depth` of them in flight. A datagram names its place among them and its number there, so that one
- * that comes late, after it was given up, is not taken for its successor.
+ * Load by datagrams: each socket keeps `depth` of them in flight. A datagram names its place among them and
+ * its number there, so that one that comes late, after it was given up, is not taken for its successor.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -57,7 +57,9 @@ static void prepare(size_t index, uint32_t place, uint32_t number) {
   slices[index].iov_len = message_bytes;
 }
 
-/* Sends the first `count` messages. What the kernel does not take is as good as lost, and found out as that. */
+/*
+ * Sends the first `count` messages. What the kernel does not take is as good as lost, and found out as that.
+ */
 static void send_prepared(client_t *client, size_t count) {
   for (size_t done = 0; done < count;) {
     int sent = sendmmsg(client->fd, messages + done, (unsigned) (count - done), MSG_DONTWAIT);

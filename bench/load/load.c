@@ -1,6 +1,7 @@
 /*
- * The load generator of the network workloads: one thread, epoll, no allocation while it measures. It is in C because it
- * has to be faster than every server that it measures; it reports how busy it was itself, so that one can see whether it was.
+ * The load generator of the network workloads: one thread, epoll, no allocation while it measures. It is in C
+ * because it has to be faster than every server that it measures; it reports how busy it was itself, so that
+ * one can see whether it was.
  *
  *   load echo    <address> <server pid> <connections> <bytes> <depth> <warm-up s> <measured s>
  *   load connect <address> <server pid> <at once>     <bytes> <depth, ignored> <warm-up s> <measured s>
@@ -9,13 +10,13 @@
  *
  * An address is a port of the loopback address, or the path of a unix socket.
  *
- * echo: every connection keeps `depth` messages of `bytes` bytes in flight, and sends a new one for each that has come back.
- * connect: `at once` clients connect, send one message, wait for it, close, and begin again.
- * udp: as echo, with datagrams; what does not come back is counted and sent again.
- * bulk: the server is asked for so many writes, and what it sends is read.
+ * echo: every connection keeps `depth` messages of `bytes` bytes in flight, and sends a new one for each that
+ * has come back. connect: `at once` clients connect, send one message, wait for it, close, and begin again.
+ * udp: as echo, with datagrams; what does not come back is counted and sent again. bulk: the server is asked
+ * for so many writes, and what it sends is read.
  *
- * Every byte that comes back is compared. Linux only. Prints one JSON line, `value` and `details` of a measurement; ends with
- * status 1 and a sentence when anything is not as it should be.
+ * Every byte that comes back is compared. Linux only. Prints one JSON line, `value` and `details` of a
+ * measurement; ends with status 1 and a sentence when anything is not as it should be.
  */
 #include <errno.h>
 #include <stdio.h>

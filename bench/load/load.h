@@ -1,6 +1,7 @@
 /*
- * What the parts of the load generator share. load.c has the command line and the course of a measurement; each way to make load is a
- * file and a `kind_t`: stream.c (echo, connect) and datagram.c (udp). bulk.c measures in its own way, and has its own command line.
+ * What the parts of the load generator share. load.c has the command line and the course of a measurement;
+ * each way to make load is a file and a `kind_t`: stream.c (echo, connect) and datagram.c (udp). bulk.c
+ * measures in its own way, and has its own command line.
  */
 #ifndef LOAD_H
 #define LOAD_H

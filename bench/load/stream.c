@@ -1,4 +1,7 @@
-/* Load over connections: TCP or unix sockets. Two kinds, connections that stay (echo) and connections that come and go (connect). */
+/*
+ * Load over connections: TCP or unix sockets. Two kinds, connections that stay (echo) and connections that
+ * come and go (connect).
+ */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -81,9 +84,9 @@ static void reset_client(client_t *client) {
 }
 
 /*
- * One whole connection before anything is measured. asyncio allocates and frees its receive buffer by mmap for every
- * message until a connection has closed once (glibc then raises its threshold): without this its first server measures
- * at a quarter of its speed. Others resolve and compile on their first connection.
+ * One whole connection before anything is measured. asyncio allocates and frees its receive buffer by mmap
+ * for every message until a connection has closed once (glibc then raises its threshold): without this its
+ * first server measures at a quarter of its speed. Others resolve and compile on their first connection.
  */
 static void prime(void) {
   int fd = connect_blocking();
@@ -139,8 +142,8 @@ const kind_t echo_kind = {.name = "echo", .prime = prime, .start = start_echoes,
 /* --- connect --- */
 
 /*
- * Each connection comes from the next address of 127.1.0.0/16: the side that closes first keeps its port for a minute,
- * and one address would run out of ports within two seconds.
+ * Each connection comes from the next address of 127.1.0.0/16: the side that closes first keeps its port for
+ * a minute, and one address would run out of ports within two seconds.
  */
 static void start_connect(client_t *client) {
   static uint32_t next_source = 0;

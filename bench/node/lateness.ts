@@ -1,4 +1,7 @@
-/** How late timers of 1..50 ms are on an idle loop: 20 chains, each of which starts its next timer as one fires. */
+/**
+ * How late timers of 1..50 ms are on an idle loop: 20 chains, each of which starts its next timer as one
+ * fires.
+ */
 import { operationsAsked, reportLateness } from '../measure.ts';
 
 const CHAINS = 20;

@@ -1,4 +1,7 @@
-/** Line echo with lines cut by hand as the data comes, with one write a line: what people write once `readline` is too slow. */
+/**
+ * Line echo with lines cut by hand as the data comes, with one write a line: what people write once
+ * `readline` is too slow.
+ */
 import { ignoreReset, serve } from './serve.ts';
 
 serve((socket) => {

@@ -1,4 +1,7 @@
-/** Node has no queue that waits: this is the smallest one with room for one item, for one producer and one consumer. */
+/**
+ * Node has no queue that waits: this is the smallest one with room for one item, for one producer and one
+ * consumer.
+ */
 import { measureCpu } from '../measure.ts';
 
 class Slot<T> {

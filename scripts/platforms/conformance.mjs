@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { root } from '../setup.mjs';
 
-/** Seconds that a test may take before its process is ended: a test that hangs is a difference like any other. */
+/**
+ * Seconds that a test may take before its process is ended: a test that hangs is a difference like any other.
+ */
 const LIMIT_SECONDS = 20;
 
 /**

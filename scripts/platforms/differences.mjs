@@ -24,7 +24,8 @@ export function expectedOf(name) {
 }
 
 /**
- * What is not as expected, a line each: a test that fails, one that does not fail any more, one that is not there.
+ * What is not as expected, a line each: a test that fails, one that does not fail any more, one that is not
+ * there.
  *
  * @param {readonly Result[]} results
  * @param {readonly Expected[]} expected

@@ -10,7 +10,8 @@ import { reasonFor } from './differences.mjs';
 
 /**
  * @param {readonly Report[]} reports
- * @param {readonly import('./runtimes.mjs').Runtime[]} [missing] runtimes without a report: the page only names them
+ * @param {readonly import('./runtimes.mjs').Runtime[]} [missing] runtimes without a report: the page only
+ *   names them
  * @returns {string} the text of docs/platforms.md
  */
 export function pageOf(reports, missing = []) {
@@ -96,7 +97,9 @@ function listOf(reports, state, reasonOf) {
   ]);
 }
 
-/** @param {ReadonlyMap<string, ReadonlySet<string>>} tests @returns {[runtimes: string, titles: string[]][]} */
+/**
+ * @param {ReadonlyMap<string, ReadonlySet<string>>} tests @returns {[runtimes: string, titles: string[]][]}
+ */
 function grouped(tests) {
   /** @type {Map<string, string[]>} */
   const groups = new Map();

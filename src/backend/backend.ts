@@ -1,11 +1,12 @@
 /**
  * What a backend must provide. Types only.
  *
- * A backend is small and dumb: a clock, two kinds of wake-up, and raw handles with callbacks. It knows nothing of
- * protocols, water marks, close order, futures. Completion, not readiness: it is asked to read or write, and tells when it has.
+ * A backend is small and dumb: a clock, two kinds of wake-up, and raw handles with callbacks. It knows
+ * nothing of protocols, water marks, close order, futures. Completion, not readiness: it is asked to read or
+ * write, and tells when it has.
  *
- * Of every callback: it comes from the host, never from within the call that asked for it; after `close()` or `abort()` only
- * `onClose` comes, once and last.
+ * Of every callback: it comes from the host, never from within the call that asked for it; after `close()` or
+ * `abort()` only `onClose` comes, once and last.
  */
 import type { AddressInfo, Inet4Address, Inet6Address, SocketAddress } from '../base/address.ts';
 
@@ -68,15 +69,16 @@ export interface Backend {
   /** `turns.run()` soon, from the host and not from within this call; once, however often it is asked for. */
   wake(): void;
   /**
-   * The earliest deadline is `when` now, on the clock of `time()`. The host calls `turns.run()` at it or soon after; perhaps also for a
-   * deadline that was told before. Infinity: there is none.
+   * The earliest deadline is `when` now, on the clock of `time()`. The host calls `turns.run()` at it or soon
+   * after; perhaps also for a deadline that was told before. Infinity: there is none.
    */
   wakeAt(when: number): void;
   /**
    * Runs the host's microtasks and ticks, with all that they bring about. Only from within `turns.run()`.
    *
    * @param resume called by the host once they have run, if the answer is false
-   * @returns true: they have run. False: the host runs them when it has the thread back, and then calls `resume`
+   * @returns true: they have run. False: the host runs them when it has the thread back, and then calls
+   *   `resume`
    */
   drain(resume: () => void): boolean;
   /**
@@ -94,26 +96,36 @@ export interface Backend {
   adopt(socket: unknown): RawStream;
   /** Binds and listens. */
   listen(target: ListenTarget, events: ListenEvents): RawListener;
-  /** Takes one direction of a pipe over: a descriptor or an object of the host's. Throws a TypeError for what is none. */
+  /**
+   * Takes one direction of a pipe over: a descriptor or an object of the host's. Throws a TypeError for what
+   * is none.
+   */
   openPipe(pipe: unknown, direction: 'read' | 'write'): RawStream;
   /** Opens a socket for datagrams. */
   datagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest;
   /** Starts a child process. */
   spawn(target: SpawnTarget, events: SpawnEvents): RawRequest;
-  /** The platform's signals by name; with `SIGRTMIN` and `SIGRTMAX`, the numbers between them are signals, too. */
+  /**
+   * The platform's signals by name; with `SIGRTMIN` and `SIGRTMAX`, the numbers between them are signals,
+   * too.
+   */
   readonly signals: Readonly<Record<string, number>>;
   /**
-   * Calls back at each signal, instead of the signal's default action, until it is cancelled. Keeps no process alive.
+   * Calls back at each signal, instead of the signal's default action, until it is cancelled. Keeps no
+   * process alive.
    *
-   * @param signum one of {@link signals}; throws a RangeError for one that cannot be handled, a LoopError `ERR_SIGNAL_SETUP` on a
-   *   thread that gets none, `ERR_UNSUPPORTED` for one that the host cannot handle
+   * @param signum one of {@link signals}; throws a RangeError for one that cannot be handled, a LoopError
+   *   `ERR_SIGNAL_SETUP` on a thread that gets none, `ERR_UNSUPPORTED` for one that the host cannot handle
    */
   signal(signum: number, callback: () => void): RawRequest;
-  /** As {@link signal}, but only while the program does not listen for the signal itself; never, on a thread that gets none. */
+  /**
+   * As {@link signal}, but only while the program does not listen for the signal itself; never, on a thread
+   * that gets none.
+   */
   interrupt(signum: number, callback: () => void): RawRequest;
   /**
-   * Makes of the host's own TLS options what sessions are made with. Throws a TypeError for what is none, and the host's error for
-   * keys and certificates that cannot be used.
+   * Makes of the host's own TLS options what sessions are made with. Throws a TypeError for what is none, and
+   * the host's error for keys and certificates that cannot be used.
    *
    * @param ssl the host's options or secure context; true (a client's only): the usual ones
    */
@@ -123,12 +135,16 @@ export interface Backend {
   /**
    * Tells when a descriptor is ready; at first nothing is wanted. Level-triggered. One for each descriptor.
    *
-   * @param onReady what a reader and a writer would not wait for now; a hang-up and an error count as both, wanted or not
+   * @param onReady what a reader and a writer would not wait for now; a hang-up and an error count as both,
+   *   wanted or not
    */
   poll(fd: number, onReady: (readable: boolean, writable: boolean) => void): RawPoll;
   /** Whether the descriptor is that of a stream, listener or socket for datagrams of the backend's. */
   usesDescriptor(fd: number): boolean;
-  /** Opens a socket, or takes one over; throws the system's error, and then the descriptor is still the caller's. */
+  /**
+   * Opens a socket, or takes one over; throws the system's error, and then the descriptor is still the
+   * caller's.
+   */
   socket(target: SocketTarget): RawSocket;
   /** Ends what the backend itself holds. */
   close(): void;
@@ -155,7 +171,9 @@ export interface ResolveQuery {
 }
 
 export interface NameQuery {
-  /** Of IPv4 or IPv6, the host a literal in the system's spelling; with a zone only where the scope id is 0. */
+  /**
+   * Of IPv4 or IPv6, the host a literal in the system's spelling; with a zone only where the scope id is 0.
+   */
   address: Inet4Address | Inet6Address;
   /** `NI_` flags. */
   flags: number;
@@ -178,17 +196,21 @@ export interface RawStream {
   readStart(): void;
   readStop(): void;
   /**
-   * What is read next goes into `buffer`, once, and `onReadInto` tells it; null takes the buffer back. What is read while there is none, or
-   * more than it holds, comes by `onRead`. Absent where the host cannot.
+   * What is read next goes into `buffer`, once, and `onReadInto` tells it; null takes the buffer back. What
+   * is read while there is none, or more than it holds, comes by `onRead`. Absent where the host cannot.
    */
   readInto?(buffer: Uint8Array | null): void;
   /**
-   * Sends the chunks, none of them empty, in one system call where the host can. True: the host has taken all of it. False: it has taken
-   * over the array and its chunks, and `onWritten` comes when all of them have left; until then nothing more may be written. When the memory
-   * of a chunk is given away meanwhile, the stream ends by `EFAULT`.
+   * Sends the chunks, none of them empty, in one system call where the host can. True: the host has taken all
+   * of it. False: it has taken over the array and its chunks, and `onWritten` comes when all of them have
+   * left; until then nothing more may be written. When the memory of a chunk is given away meanwhile, the
+   * stream ends by `EFAULT`.
    */
   write(chunks: Uint8Array[]): boolean;
-  /** Bytes: so much is worth a system call of its own before the end of the turn. Absent: all of it had better wait. */
+  /**
+   * Bytes: so much is worth a system call of its own before the end of the turn. Absent: all of it had better
+   * wait.
+   */
   readonly promptBytes?: number;
   /** Sends FIN behind what was written. */
   shutdown(): void;
@@ -204,7 +226,10 @@ export interface StreamEvents {
   onRead(data: Buffer): void;
   /** The buffer of `readInto` was filled with so many bytes. */
   onReadInto?(length: number): void;
-  /** The peer's FIN: at most once, and no data after it. Of a pipe to write to: nobody reads any more; writing fails from now on. */
+  /**
+   * The peer's FIN: at most once, and no data after it. Of a pipe to write to: nobody reads any more; writing
+   * fails from now on.
+   */
   onEnd(): void;
   onWritten(): void;
   /** Last, exactly once; the error that ended it, if one did. */
@@ -262,11 +287,14 @@ export interface ListenTarget {
 export interface ListenEvents {
   /** It is bound, and listens if the target says so. */
   onListening(): void;
-  /** Before `serve()` connections come where the host cannot bind without listening: as many as the backlog has room for. */
+  /**
+   * Before `serve()` connections come where the host cannot bind without listening: as many as the backlog
+   * has room for.
+   */
   onConnection(stream: RawStream): void;
   /**
-   * Could not listen (then it comes instead of `onListening`), or could not accept a connection. Then the listener accepts none until
-   * `acceptStart()`: what keeps one from being accepted keeps the next, too.
+   * Could not listen (then it comes instead of `onListening`), or could not accept a connection. Then the
+   * listener accepts none until `acceptStart()`: what keeps one from being accepted keeps the next, too.
    */
   onError(error: Error): void;
 }
@@ -291,7 +319,10 @@ export interface DatagramTarget {
   local: SocketAddress | null;
   /** Where everything goes and all comes from: the socket is connected to it. */
   remote: SocketAddress | null;
-  /** A bound socket of the host's to take over, instead of addresses. A TypeError at the call for what is none. */
+  /**
+   * A bound socket of the host's to take over, instead of addresses. A TypeError at the call for what is
+   * none.
+   */
   socket: unknown;
   reusePort: boolean;
   broadcast: boolean;
@@ -313,23 +344,30 @@ export interface RawDatagram {
   /** Who is told. Called once, before anything else. */
   open(events: DatagramEvents): void;
   receiveStart(): void;
-  /** What comes from now on waits as long as the host has room for it; the rest is lost, as datagrams may be. */
+  /**
+   * What comes from now on waits as long as the host has room for it; the rest is lost, as datagrams may be.
+   */
   receiveStop(): void;
   /**
-   * Sends one datagram. True: the host has taken it. False: it keeps a copy, and `onSent` comes when that has left; until then nothing
-   * more may be sent.
+   * Sends one datagram. True: the host has taken it. False: it keeps a copy, and `onSent` comes when that has
+   * left; until then nothing more may be sent.
    *
    * @param address null: to the socket's `remote`
    */
   send(data: Uint8Array, address: SocketAddress | null): boolean;
   /**
-   * Where a host can send many at once: copies one, which leaves at the next `flush()`. False: it cannot have this one, and what was gathered
-   * must be flushed before it is sent.
+   * Where a host can send many at once: copies one, which leaves at the next `flush()`. False: it cannot have
+   * this one, and what was gathered must be flushed before it is sent.
    */
   gather?(data: Uint8Array, address: SocketAddress | null): boolean;
-  /** Sends what was gathered. Answers what the host has no room for, in order: `send()` then waits for some. */
+  /**
+   * Sends what was gathered. Answers what the host has no room for, in order: `send()` then waits for some.
+   */
   flush?(): Datagram[];
-  /** Ends it at once: what has not left is dropped, what was gathered is sent. Before `onClose`, `onError` may still tell what had failed already. */
+  /**
+   * Ends it at once: what has not left is dropped, what was gathered is sent. Before `onClose`, `onError` may
+   * still tell what had failed already.
+   */
   close(): void;
   info(): StreamInfo;
 }
@@ -382,7 +420,10 @@ export interface SpawnEvents {
 
 export interface RawProcess {
   readonly pid: number;
-  /** By the child's descriptor: our ends of its pipes. What came is kept, also when the child ends before it is read. */
+  /**
+   * By the child's descriptor: our ends of its pipes. What came is kept, also when the child ends before it
+   * is read.
+   */
   readonly pipes: readonly (RawStream | null)[];
   /** The host's own object, for `getExtraInfo('subprocess')`. */
   readonly handle: unknown;
@@ -394,8 +435,8 @@ export interface RawProcess {
 
 export interface ProcessEvents {
   /**
-   * It has ended and was reaped. Once. Of what it had written, all that is being read has been; a pipe that is not read, or
-   * that a grandchild has, may have data still.
+   * It has ended and was reaped. Once. Of what it had written, all that is being read has been; a pipe that
+   * is not read, or that a grandchild has, may have data still.
    *
    * @param code what it returned; the negative number of the signal that ended it
    */
@@ -409,14 +450,18 @@ export interface TlsContext {
 
 export interface TlsTarget {
   context: TlsContext;
-  /** The name that the certificate must have, and that is sent as SNI; null: none is asked for, or checked. */
+  /**
+   * The name that the certificate must have, and that is sent as SNI; null: none is asked for, or checked.
+   */
   serverHostname: string | null;
 }
 
 export interface TlsEvents {
   /** The handshake is done, and what it asked for was verified. */
   onSecure(info: TlsInfo): void;
-  /** Bytes for the peer. Alone among these it may come from within `wrapTls`, `decrypt`, `encrypt` and `end`. */
+  /**
+   * Bytes for the peer. Alone among these it may come from within `wrapTls`, `decrypt`, `encrypt` and `end`.
+   */
   onEncrypted(data: Buffer): void;
   /** Bytes of the peer. */
   onDecrypted(data: Buffer): void;
@@ -455,7 +500,10 @@ export interface RawTls {
 }
 
 export interface RawPoll {
-  /** What to tell of from now on. Throws the system's error: `EPERM` for what is always ready (a file), `EBADF` for what is closed. */
+  /**
+   * What to tell of from now on. Throws the system's error: `EPERM` for what is always ready (a file),
+   * `EBADF` for what is closed.
+   */
   want(readable: boolean, writable: boolean): void;
   close(): void;
 }
@@ -469,8 +517,9 @@ export interface SocketTarget {
 }
 
 /**
- * A socket without buffers. Each call is one of the system's and waits for nothing: where that would have to wait it answers null, and
- * {@link Backend.poll} tells when to call again. What fails throws the system's error; after `close()`, `EBADF`.
+ * A socket without buffers. Each call is one of the system's and waits for nothing: where that would have to
+ * wait it answers null, and {@link Backend.poll} tells when to call again. What fails throws the system's
+ * error; after `close()`, `EBADF`.
  */
 export interface RawSocket extends SystemOptions {
   /** -1 once it is closed or detached. */
@@ -501,7 +550,10 @@ export interface RawSocket extends SystemOptions {
   close(): void;
 }
 
-/** Where a backend takes a socket over: one whose descriptor can be had without closing it. It is detached once it is taken. */
+/**
+ * Where a backend takes a socket over: one whose descriptor can be had without closing it. It is detached
+ * once it is taken.
+ */
 export interface DetachableSocket {
   fileno(): number;
   detach(): number;

@@ -1,4 +1,7 @@
-/** What `getaddrinfo` answers, as far as it can be known without a system: literals, no host, kinds of sockets, order. */
+/**
+ * What `getaddrinfo` answers, as far as it can be known without a system: literals, no host, kinds of
+ * sockets, order.
+ */
 import type { AddressInfo } from './address.ts';
 import { canonicalIPv6, isLinkLocal, literalFamily, mappedIPv4, splitZone } from './address.ts';
 import {
@@ -71,7 +74,8 @@ export function serviceKinds(
  * The addresses of a literal or of no host; null for a name, which has to be looked up.
  *
  * @param host null: this machine, or every interface with `AI_PASSIVE`
- * @throws Error `EAI_ADDRFAMILY` for a literal of the other family, `ENOTFOUND` for a name that must not be looked up
+ * @throws Error `EAI_ADDRFAMILY` for a literal of the other family, `ENOTFOUND` for a name that must not be
+ *   looked up
  */
 export function hostAddresses(host: string | null, family: number, flags: number): HostAddress[] | null {
   if (host === null) return addressesOfNoHost(family, flags);
@@ -104,7 +108,8 @@ function addressesOfNoHost(family: number, flags: number): HostAddress[] {
 }
 
 /**
- * The scope id of a zone that says it itself: 0 for none; null for the name of an interface, which has to be looked up.
+ * The scope id of a zone that says it itself: 0 for none; null for the name of an interface, which has to be
+ * looked up.
  *
  * @throws Error `ENOTFOUND` for a name where it can mean nothing
  */

@@ -73,7 +73,10 @@ function groupsOf(parts: string[], dottedEnd: boolean): number[] | null {
   return numbers;
 }
 
-/** The one spelling of an IPv6 address without zone that the system itself prints (`inet_ntop`): `0:0::1` is `::1`. */
+/**
+ * The one spelling of an IPv6 address without zone that the system itself prints (`inet_ntop`): `0:0::1` is
+ * `::1`.
+ */
 export function canonicalIPv6(address: string): string {
   const groups = ipv6Groups(address) as number[];
   const [start, length] = longestZeros(groups);
@@ -92,7 +95,10 @@ export function mappedIPv4(address: string): string | null {
   return dottedQuad(groups[6] as number, groups[7] as number);
 }
 
-/** Whether an IPv6 address, of a host or a group, means another one on each link: only there a zone can have a name. */
+/**
+ * Whether an IPv6 address, of a host or a group, means another one on each link: only there a zone can have a
+ * name.
+ */
 export function isLinkLocal(address: string): boolean {
   const [first] = ipv6Groups(address) as [number];
   return (first & 0xffc0) === 0xfe80 || (first & 0xff0f) === 0xff02;

@@ -1,4 +1,6 @@
-/** Address families and flags with the platform's own values, and every tunable with its unit and its reason. */
+/**
+ * Address families and flags with the platform's own values, and every tunable with its unit and its reason.
+ */
 
 // Each platform numbers these in its own way; Linux, macOS, Windows. Others are taken for Linux.
 const column = { linux: 0, darwin: 1, win32: 2 }[process.platform as string] ?? 0;

@@ -1,15 +1,16 @@
 /**
  * Deadlines in order of time, then of scheduling.
  *
- * A 4-ary heap of numbers: deadlines in an array of doubles, and beside each the number of its entry. Sifting moves numbers only; the
- * entries lie still, which spares the collector's bookkeeping for every move of a reference.
+ * A 4-ary heap of numbers: deadlines in an array of doubles, and beside each the number of its entry. Sifting
+ * moves numbers only; the entries lie still, which spares the collector's bookkeeping for every move of a
+ * reference.
  *
  *   place     0 1 2 | 3 | 4 5 6 7 | 8 9 10 11 | …      the root is at 3, so that four children share a cache line
  *   #whens    - - - | 5 | 8 6 9 7 | …                  (unused: Infinity)
  *   #slots    - - - | 2 | 0 4 1 3 | …                  #entries[2] is due at 5
  *
- * Deletion is lazy: `cancelled()` only counts, and the heap is rebuilt when more than half of it is dead. So a cancel
- * costs O(1), and a million timers made and cancelled leave nothing behind.
+ * Deletion is lazy: `cancelled()` only counts, and the heap is rebuilt when more than half of it is dead. So
+ * a cancel costs O(1), and a million timers made and cancelled leave nothing behind.
  */
 export interface DeadlineEntry {
   /** @internal */ readonly _when: number;
@@ -144,7 +145,10 @@ export class DeadlineHeap<T extends DeadlineEntry> {
     slots[place] = slot;
   }
 
-  /** The root is gone: the least of each family moves up to the bottom, and from there the last one finds its place. */
+  /**
+   * The root is gone: the least of each family moves up to the bottom, and from there the last one finds its
+   * place.
+   */
   #fillHole(when: number, slot: number): void {
     const whens = this.#whens;
     const slots = this.#slots;

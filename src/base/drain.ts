@@ -1,12 +1,13 @@
 /**
  * Runs the host's microtasks and ticks behind an entry of a loop.
  *
- * There are three ways. The first one that works is chosen at the first call of a loop, by a trial with a promise and a tick:
- * - `tick`: `process._tickCallback()`, which Node calls itself between two timers. It takes 20 to 26 ns when there is nothing to
- *   do. Bun has the name, and it drains nothing there.
+ * There are three ways. The first one that works is chosen at the first call of a loop, by a trial with a
+ * promise and a tick:
+ * - `tick`: `process._tickCallback()`, which Node calls itself between two timers. It takes 20 to 26 ns when
+ *   there is nothing to do. Bun has the name, and it drains nothing there.
  * - `jsc`: `drainMicrotasks()` of `bun:jsc`.
- * - `host`: nothing undocumented. The host drains when the loop returns to it, and calls the loop again in a tick behind that. So
- *   each entry takes a tick: the order is the same, and the loop is slower.
+ * - `host`: nothing undocumented. The host drains when the loop returns to it, and calls the loop again in a
+ *   tick behind that. So each entry takes a tick: the order is the same, and the loop is slower.
  *
  * `GYRE_DRAIN=host` forces the last one.
  */
@@ -32,7 +33,8 @@ export function drainName(): DrainName | null {
 /**
  * Runs all microtasks and ticks, with all that they bring about.
  *
- * Call it only from a callback of the host, with no user code on the stack: V8 drains nothing from within a microtask.
+ * Call it only from a callback of the host, with no user code on the stack: V8 drains nothing from within a
+ * microtask.
  *
  * @param resume called by the host, once they have run, if the answer is false
  * @returns true: they have run. False: return to the host, and go on in `resume`
@@ -52,8 +54,8 @@ export function drain(resume: () => void): boolean {
 /**
  * Drains as {@link drain} does, where that needs no return to the host.
  *
- * A tick that throws reaches the host as the uncaught exception that it is. It also costs the caller its async context, which comes
- * back with the next call of the host: false is answered then, too.
+ * A tick that throws reaches the host as the uncaught exception that it is. It also costs the caller its
+ * async context, which comes back with the next call of the host: false is answered then, too.
  */
 export function drainNow(): boolean {
   const { drain: now } = chosen ?? choose();
@@ -69,8 +71,9 @@ export function drainNow(): boolean {
 }
 
 /**
- * By a microtask, which is run at once. The throw has left the tick's entry on Node's stack of async ids. Only the handling of an
- * uncaught exception clears it, and Node aborts the process when it returns over an entry that is not its own.
+ * By a microtask, which is run at once. The throw has left the tick's entry on Node's stack of async ids.
+ * Only the handling of an uncaught exception clears it, and Node aborts the process when it returns over an
+ * entry that is not its own.
  */
 function raise(error: unknown): void {
   hostQueueMicrotask(() => {

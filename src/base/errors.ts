@@ -63,7 +63,9 @@ export class InvalidStateError extends Error {
   readonly code = 'ERR_INVALID_STATE';
 }
 
-/** No system call sends this file to this socket, and reading and sending it piece by piece was not allowed. */
+/**
+ * No system call sends this file to this socket, and reading and sending it piece by piece was not allowed.
+ */
 export class SendfileNotAvailableError extends Error {
   override readonly name: string = 'SendfileNotAvailableError';
   readonly code = 'ERR_SENDFILE_NOT_AVAILABLE';

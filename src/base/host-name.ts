@@ -6,8 +6,9 @@ const BEYOND_ASCII = /[\u0080-\uffff]/;
 const NAME = /^[-\w.*\u0080-\uffff]+$/;
 
 /**
- * Converts a host by the rules of URLs (UTS #46): `Bücher.example` is `xn--bcher-kva.example`, full-width dots are dots. A host that is
- * ASCII already is answered as it is: an address, a name with underscores, upper case, or the dot at the end of a complete name.
+ * Converts a host by the rules of URLs (UTS #46): `Bücher.example` is `xn--bcher-kva.example`, full-width
+ * dots are dots. A host that is ASCII already is answered as it is: an address, a name with underscores,
+ * upper case, or the dot at the end of a complete name.
  *
  * @returns null for a host that has no such form
  */

@@ -1,8 +1,9 @@
 /**
  * The host's clock, timers and queues, taken when gyre is imported.
  *
- * Fake timers of test runners replace the globals later. A loop that armed a real timer and read a faked clock would hang
- * without a word, so everything here is taken at one moment, and every other file takes it from here.
+ * Fake timers of test runners replace the globals later. A loop that armed a real timer and read a faked
+ * clock would hang without a word, so everything here is taken at one moment, and every other file takes it
+ * from here.
  */
 import { LoopError } from './errors.ts';
 

@@ -1,9 +1,10 @@
 /**
  * A set, in order of addition, of things that know their neighbours.
  *
- * For what comes and goes by the thousand in a second it takes the place of a Set: V8 gives that a new table again and again, and each old
- * table holds the next one and all that was in it. One that has grown old keeps whatever came later until the whole heap is
- * collected: a third of what every collection of young objects had to copy. Here, what was taken off knows nobody.
+ * For what comes and goes by the thousand in a second it takes the place of a Set: V8 gives that a new table
+ * again and again, and each old table holds the next one and all that was in it. One that has grown old keeps
+ * whatever came later until the whole heap is collected: a third of what every collection of young objects
+ * had to copy. Here, what was taken off knows nobody.
  */
 export interface Linked {
   /** Null: it is in no list. @internal */

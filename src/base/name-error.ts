@@ -1,6 +1,9 @@
 /** Why a name was not found: in the shape of Node's own errors, with the codes of `getaddrinfo`. */
 
-/** libuv's numbers: they are the same on every platform. `ENOTFOUND` is Node's word for `EAI_NONAME` and `EAI_NODATA`. */
+/**
+ * libuv's numbers: they are the same on every platform. `ENOTFOUND` is Node's word for `EAI_NONAME` and
+ * `EAI_NODATA`.
+ */
 const ERRNO = {
   EAI_ADDRFAMILY: -3000,
   EAI_AGAIN: -3001,

@@ -5,8 +5,8 @@
  *          v           v
  *   [ . .  a  b  c  d  .  . ]      push writes at tail, shift reads at head, both move right and wrap.
  *
- * One slot stays free, so that `head === tail` means empty. It grows by doubling and gives the array back once it is
- * empty after having been large: a burst must not cost memory for ever.
+ * One slot stays free, so that `head === tail` means empty. It grows by doubling and gives the array back
+ * once it is empty after having been large: a burst must not cost memory for ever.
  */
 const SMALL = 64;
 const KEEP = 1 << 16;
@@ -48,7 +48,10 @@ export class RingQueue<T> {
     return this.#items[this.#head];
   }
 
-  /** Removes the first occurrence; false when there is none. Linear: for queues of waiters, not for the ready queue. */
+  /**
+   * Removes the first occurrence; false when there is none. Linear: for queues of waiters, not for the ready
+   * queue.
+   */
   remove(item: T): boolean {
     const mask = this.#mask;
     for (let i = this.#head; i !== this.#tail; i = (i + 1) & mask) {

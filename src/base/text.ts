@@ -1,8 +1,9 @@
 /**
  * Text as bytes, in memory of our own.
  *
- * Fact. `Buffer.from(text)` takes memory from a pool that all of the program shares. A stream of bytes detaches the memory of what is
- * enqueued, so a part of the program that enqueues its own small Buffer takes, on Node 20 and 22, everybody else's Buffers with it.
+ * Fact. `Buffer.from(text)` takes memory from a pool that all of the program shares. A stream of bytes
+ * detaches the memory of what is enqueued, so a part of the program that enqueues its own small Buffer takes,
+ * on Node 20 and 22, everybody else's Buffers with it.
  */
 const POOL_BYTES = 8 * 1024;
 /** Bytes that a UTF-16 code unit can become. */

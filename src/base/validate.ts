@@ -1,5 +1,6 @@
 /**
- * Argument checks. The one place that words "argument, value, what is accepted", in the shape of Node's own errors.
+ * Argument checks. The one place that words "argument, value, what is accepted", in the shape of Node's own
+ * errors.
  */
 
 /** A `TypeError` with Node's code for a value of the wrong type. */

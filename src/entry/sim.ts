@@ -11,8 +11,8 @@ export { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
 /**
  * Runs a scenario twice, each time on a fresh simulated loop, and fails where the two runs part.
  *
- * What makes them part is a source of chance: the real time, an unseeded random number, the order of something that comes
- * from outside of the loop.
+ * What makes them part is a source of chance: the real time, an unseeded random number, the order of
+ * something that comes from outside of the loop.
  *
  * @param scenario run as the main task of the loop that it is given
  * @returns the trace of both

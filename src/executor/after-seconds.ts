@@ -1,6 +1,6 @@
 /**
- * A deadline for workers. They live in real time and may outlive a loop, so it is the host's own; it keeps nothing alive, and it
- * cannot be taken back, so what it calls looks whether there is still something to do.
+ * A deadline for workers. They live in real time and may outlive a loop, so it is the host's own; it keeps
+ * nothing alive, and it cannot be taken back, so what it calls looks whether there is still something to do.
  */
 
 /** Seconds. The host's timers overflow beyond it. */

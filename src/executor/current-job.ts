@@ -11,15 +11,16 @@ export interface Job {
    */
   reportProgress(value: unknown, transfer?: readonly unknown[]): void;
   /**
-   * Whether the caller does not want the result any more. A job that ends soon keeps its worker; one that does not is ended
-   * with it after the pool's `gracePeriod`. In a thread this is true at once; in a process, which shares no memory, only after an `await`.
+   * Whether the caller does not want the result any more. A job that ends soon keeps its worker; one that
+   * does not is ended with it after the pool's `gracePeriod`. In a thread this is true at once; in a process,
+   * which shares no memory, only after an `await`.
    */
   cancelled(): boolean;
   /** Aborts when the job is cancelled, once the job awaits something. */
   readonly signal: AbortSignal;
   /**
-   * Answers `value`, and remembers what of it is to be handed over instead of being copied when the job returns it.
-   * (Threads only; a process copies.)
+   * Answers `value`, and remembers what of it is to be handed over instead of being copied when the job
+   * returns it. (Threads only; a process copies.)
    */
   transfer<T>(value: T, list: readonly unknown[]): T;
 }

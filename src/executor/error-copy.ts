@@ -1,6 +1,6 @@
 /**
- * Errors from a worker: class, message, stack, `code`, `cause`, `errors` and whatever else they carry that can be copied.
- * The platform's own copying keeps no `code`, and not everywhere the `cause`.
+ * Errors from a worker: class, message, stack, `code`, `cause`, `errors` and whatever else they carry that
+ * can be copied. The platform's own copying keeps no `code`, and not everywhere the `cause`.
  *
  * They cross as a table. An error that several others refer to is in it once, so that the work is linear in
  * the errors, and a chain of causes may be long or a circle. Every property is read as one that may throw:
@@ -39,7 +39,10 @@ interface CopiedField {
 
 type ErrorClass = abstract new (...args: never[]) => Error;
 
-/** Classes that are the same everywhere, so that `instanceof` keeps its meaning. Others are known by their `name`. */
+/**
+ * Classes that are the same everywhere, so that `instanceof` keeps its meaning. Others are known by their
+ * `name`.
+ */
 const CLASSES: ReadonlyMap<string, ErrorClass> = new Map<string, ErrorClass>([
   ['Error', Error],
   ['TypeError', TypeError],

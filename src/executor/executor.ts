@@ -86,12 +86,14 @@ export function shutdownDefaultExecutor(loop: Loop): Future<void> {
 }
 
 /**
- * Runs a function in a thread of the running loop's default executor: `loop.runInExecutor(null, fn, ...args)`.
+ * Runs a function in a thread of the running loop's default executor: `loop.runInExecutor(null, fn,
+ * ...args)`.
  *
  * @param fn a function of `importFunctions()`, or one that uses nothing from outside: it crosses as source
  * @param args its arguments; they are copied
  * @returns a future of what it returns or what it awaits
- * @throws TypeError, LoopError `ERR_NO_RUNNING_LOOP` outside of a loop, and what `loop.runInExecutor()` throws
+ * @throws TypeError, LoopError `ERR_NO_RUNNING_LOOP` outside of a loop, and what `loop.runInExecutor()`
+ *   throws
  *
  * **Cancellation** as of `loop.runInExecutor()`.
  *

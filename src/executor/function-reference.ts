@@ -23,8 +23,8 @@ export interface FunctionReference {
 const references: WeakMap<AnyFunction, FunctionReference> = new WeakMap();
 
 /**
- * The functions of a module, for executors: each worker imports the module by itself, when it first runs one of them. The module
- * is not loaded here, and the functions cannot be called here.
+ * The functions of a module, for executors: each worker imports the module by itself, when it first runs one
+ * of them. The module is not loaded here, and the functions cannot be called here.
  *
  * @param module the module's URL: `new URL('./jobs.js', import.meta.url)`
  * @returns an object with a stand-in for each function that the module exports, of that function's type
@@ -61,8 +61,8 @@ export function importFunctions<M extends object>(module: URL | string): Importe
 }
 
 /**
- * Where a function of {@link importFunctions} is; null for any other function. For executors of one's own, which hand it on to a
- * pool of another library.
+ * Where a function of {@link importFunctions} is; null for any other function. For executors of one's own,
+ * which hand it on to a pool of another library.
  *
  * @param fn the function
  *

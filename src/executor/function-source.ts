@@ -7,8 +7,9 @@ import type { ShippedFunction } from './job-messages.ts';
 type AnyFunction = (...args: any[]) => unknown;
 
 /**
- * What the source may use although it comes from outside. `__name` is what loaders of TypeScript (esbuild, so tsx and others) wrap
- * around functions to keep their names; `currentJob` is what a job has to talk to its caller.
+ * What the source may use although it comes from outside. `__name` is what loaders of TypeScript (esbuild, so
+ * tsx and others) wrap around functions to keep their names; `currentJob` is what a job has to talk to its
+ * caller.
  */
 const SCOPE: Readonly<Record<string, unknown>> = {
   __name: (target: object, value: string): object =>
@@ -94,7 +95,10 @@ function isClass(fn: AnyFunction): boolean {
   return Object.getOwnPropertyDescriptor(fn, 'prototype')?.writable === false;
 }
 
-/** A method's source is none of an expression, but stands in an object. A module's code is strict, so this is, too. */
+/**
+ * A method's source is none of an expression, but stands in an object. A module's code is strict, so this is,
+ * too.
+ */
 function compile(source: string, name: string): AnyFunction {
   try {
     return functionReturning(`(${source}\n)`, name);
@@ -140,7 +144,9 @@ function urlOf(name: string): string {
   return `gyre-job:${encodeURIComponent(name)}`;
 }
 
-/** Whether the innermost frame is the function's own; a library that it calls may be broken in the same way. */
+/**
+ * Whether the innermost frame is the function's own; a library that it calls may be broken in the same way.
+ */
 function isOwnFrame(stack: string, name: string): boolean {
   const [innermost] = framesOf(stack).split('\n');
   return innermost === undefined || innermost === '' || innermost.includes(urlOf(name));

@@ -8,8 +8,8 @@ export type ShippedFunction =
   | { readonly name: string; readonly source: string };
 
 /**
- * The arguments, already copied. A thread gets them in a port, where the system's own copying has put them; a process, which
- * takes no ports, gets bytes.
+ * The arguments, already copied. A thread gets them in a port, where the system's own copying has put them; a
+ * process, which takes no ports, gets bytes.
  */
 export type PackedArgs = MessagePort | Uint8Array;
 

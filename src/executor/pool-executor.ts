@@ -1,4 +1,7 @@
-/** What `ThreadPoolExecutor` and `ProcessPoolExecutor` have in common: the queue, and the workers that come and go. */
+/**
+ * What `ThreadPoolExecutor` and `ProcessPoolExecutor` have in common: the queue, and the workers that come
+ * and go.
+ */
 import type { TransferListItem } from 'node:worker_threads';
 import { MessageChannel } from 'node:worker_threads';
 import { BrokenExecutorError, CancelledError, LoopError } from '../base/errors.ts';
@@ -29,8 +32,8 @@ export interface PoolOptions {
   /** Jobs that run at the same time. A worker is started when there is a job and none is idle. */
   maxWorkers?: number;
   /**
-   * Seconds that a job which is cancelled while it runs may take to end by itself, before it is ended with its worker. 0: none;
-   * Infinity: workers are never ended for that. Default: 0.5.
+   * Seconds that a job which is cancelled while it runs may take to end by itself, before it is ended with
+   * its worker. 0: none; Infinity: workers are never ended for that. Default: 0.5.
    */
   gracePeriod?: number;
 }
@@ -38,9 +41,10 @@ export interface PoolOptions {
 /** What a pool's `submit()` takes besides a signal. */
 export interface PoolSubmitOptions extends SubmitOptions {
   /**
-   * Called with each value of the job's `currentJob().reportProgress(value)`, in order, and before the result comes; in the async
-   * context of `submit()`. Submitted from the code of a loop, it is called as code of that loop, and what it throws goes to the
-   * loop's exception handler; else it is an uncaught exception, as that of any callback of the host.
+   * Called with each value of the job's `currentJob().reportProgress(value)`, in order, and before the result
+   * comes; in the async context of `submit()`. Submitted from the code of a loop, it is called as code of
+   * that loop, and what it throws goes to the loop's exception handler; else it is an uncaught exception, as
+   * that of any callback of the host.
    */
   onProgress?: OnProgress;
 }
@@ -94,20 +98,24 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   }
 
   /**
-   * Runs `fn(...args)` in a worker, and answers what it returns or what it awaits. Jobs begin in the order in which they were submitted.
+   * Runs `fn(...args)` in a worker, and answers what it returns or what it awaits. Jobs begin in the order in
+   * which they were submitted.
    *
-   * Arguments and results are copied as `structuredClone()` does, when `submit()` is called and when the job ends; what is in
-   * `options.transfer` is handed over instead.
+   * Arguments and results are copied as `structuredClone()` does, when `submit()` is called and when the job
+   * ends; what is in `options.transfer` is handed over instead.
    *
-   * @param fn a function of {@link importFunctions}, or one that uses nothing from outside: it crosses as source
+   * @param fn a function of {@link importFunctions}, or one that uses nothing from outside: it crosses as
+   *   source
    * @param args its arguments
    * @param options `signal`, `transfer`, `onProgress`
-   * @throws TypeError for a function without a source of its own, for arguments that cannot be copied; {@link BrokenExecutorError} after
-   *   `shutdown()`; LoopError `ERR_UNSUPPORTED` for a transfer to a process. As rejection: what the job throws, with class, `code`,
-   *   `cause` and stack; {@link BrokenExecutorError} when its worker died
+   * @throws TypeError for a function without a source of its own, for arguments that cannot be copied; {@link
+   *   BrokenExecutorError} after `shutdown()`; LoopError `ERR_UNSUPPORTED` for a transfer to a process. As
+   *   rejection: what the job throws, with class, `code`, `cause` and stack; {@link BrokenExecutorError} when
+   *   its worker died
    *
-   * **Cancellation** by the signal rejects at once with a `CancelledError`. A job that waits is never run. One that runs is told
-   * (`currentJob().cancelled()`); after the pool's `gracePeriod` its worker is ended, and the next job gets a new one.
+   * **Cancellation** by the signal rejects at once with a `CancelledError`. A job that waits is never run.
+   * One that runs is told (`currentJob().cancelled()`); after the pool's `gracePeriod` its worker is ended,
+   * and the next job gets a new one.
    */
   submit<F extends AnyFunction>(
     fn: F,
@@ -137,7 +145,8 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   }
 
   /**
-   * The same pool with options for each job, for those who cannot give them: `loop.runInExecutor(pool.withOptions({ onProgress }), fn)`.
+   * The same pool with options for each job, for those who cannot give them:
+   * `loop.runInExecutor(pool.withOptions({ onProgress }), fn)`.
    *
    * @param options `transfer`, `onProgress`
    */
@@ -151,10 +160,11 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   }
 
   /**
-   * Takes no more jobs. Those that wait or run are done, unless `cancelPending` says otherwise; then the workers end.
+   * Takes no more jobs. Those that wait or run are done, unless `cancelPending` says otherwise; then the
+   * workers end.
    *
-   * @param options `wait`: false answers at once, default is to wait for all of it; `cancelPending`: jobs that have not begun are
-   *   rejected with a `CancelledError`
+   * @param options `wait`: false answers at once, default is to wait for all of it; `cancelPending`: jobs
+   *   that have not begun are rejected with a `CancelledError`
    */
   shutdown(options: ShutdownOptions = {}): Promise<void> {
     checkOptions('options', options, ['wait', 'cancelPending']);
@@ -206,16 +216,16 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
       copying(args, structuredClone, transfer, () => port1.postMessage(args, transfer as TransferListItem[]));
       return port2;
     } finally {
-      // What was sent stays in the other one.
-      // On Deno what was sent would go with it: there it stays open until the worker has closed the other end.
+      // What was sent stays in the other one. On Deno what was sent would go with it: there it stays open
+      // until the worker has closed the other end.
       if (process.versions.deno === undefined) port1.close();
       else port1.unref();
     }
   }
 
   /**
-   * Keeps the process alive until what it answers is called: somebody waits for this pool. Not for the code of a running loop: that
-   * keeps the process alive itself, and only as long as it runs.
+   * Keeps the process alive until what it answers is called: somebody waits for this pool. Not for the code
+   * of a running loop: that keeps the process alive itself, and only as long as it runs.
    */
   #hold(): () => void {
     if (runningLoopOrNull() !== null) return nothing;
@@ -296,7 +306,10 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     }
   }
 
-  /** The job is still running: its worker goes, and another may take its place now, even if the host needs a while to end it. */
+  /**
+   * The job is still running: its worker goes, and another may take its place now, even if the host needs a
+   * while to end it.
+   */
   #end(place: Place, job: PoolJob): void {
     if (place.job !== job) return;
     this.#leave(place);

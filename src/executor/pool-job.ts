@@ -48,7 +48,10 @@ export class PoolJob {
     this.#settle(this.#reject, error);
   }
 
-  /** The worker is free, or gone: only now, so that who submits the next job in answer to this one gets the same worker. */
+  /**
+   * The worker is free, or gone: only now, so that who submits the next job in answer to this one gets the
+   * same worker.
+   */
   ended(orElse: Error): void {
     const outcome = this.#outcome;
     if (outcome?.kind === 'result') this.#settle(this.#resolve, outcome.value);

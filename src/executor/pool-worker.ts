@@ -1,9 +1,10 @@
 /**
  * One worker, thread or process: the only file that knows the pool library, of which it uses a pool of one.
  *
- * The library starts workers, does the handshake, numbers requests and answers, and asks an idle worker to exit. The queue is ours:
- * the library's stands still when a worker dies while jobs are waiting, ends jobs that were not asked to end, and holds the
- * process. So are the ends: it asks a busy process to die by a signal that can be ignored.
+ * The library starts workers, does the handshake, numbers requests and answers, and asks an idle worker to
+ * exit. The queue is ours: the library's stands still when a worker dies while jobs are waiting, ends jobs
+ * that were not asked to end, and holds the process. So are the ends: it asks a busy process to die by a
+ * signal that can be ignored.
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Worker } from 'node:worker_threads';
@@ -21,7 +22,10 @@ export type WorkerKind = 'thread' | 'process';
 /** The host's own object, with what the library adds to it. */
 type Host = (Worker | ChildProcess) & { killed: boolean; send(message: unknown): void };
 
-/** Seconds that an idle worker may take to exit by itself, with the exit handlers of the modules that it has loaded. */
+/**
+ * Seconds that an idle worker may take to exit by itself, with the exit handlers of the modules that it has
+ * loaded.
+ */
 const EXIT_SECONDS = 1;
 
 export interface PoolWorkerEvents {
@@ -64,7 +68,8 @@ export class PoolWorker {
         (error) => this.#failed(error),
       );
     } catch (error) {
-      // The host could not start a worker, or not even read the library, which loads its parts when they are first used.
+      // The host could not start a worker, or not even read the library, which loads its parts when they are
+      // first used.
       this.#cause ??= error;
       this.#exited('could not be started');
       return;
@@ -74,7 +79,8 @@ export class PoolWorker {
 
   /** Tells the worker that nobody wants the job's result any more. */
   cancel(id: number): void {
-    // As a request of the library's, but past its queue, which waits for the job. Its answer is for nobody: there is no request 0.
+    // As a request of the library's, but past its queue, which waits for the job. Its answer is for nobody:
+    // there is no request 0.
     if (!this.#gone) this.#host?.send({ id: 0, method: 'cancel', params: [id] });
   }
 
@@ -116,7 +122,8 @@ export class PoolWorker {
     });
     // Behind the first listener, which makes it hold the process.
     this.keepAlive(false);
-    // Before the library's own listener, which else asks what is gone already to exit, and holds the process meanwhile.
+    // Before the library's own listener, which else asks what is gone already to exit, and holds the process
+    // meanwhile.
     host.prependListener('exit', () => {
       host.killed = true;
     });
@@ -166,7 +173,10 @@ export class PoolWorker {
     else sent?.close?.();
   }
 
-  /** The library's view of a death, which `exit` tells better; or something that should not be, and then the worker is of no use. */
+  /**
+   * The library's view of a death, which `exit` tells better; or something that should not be, and then the
+   * worker is of no use.
+   */
   #failed(error: unknown): void {
     this.#cause ??= error instanceof TerminateError ? error.cause : error;
     this.kill();

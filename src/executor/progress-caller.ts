@@ -1,4 +1,7 @@
-/** Calls `onProgress` in the async context of `submit()`: as code of the loop whose code that was, or as the host calls back. */
+/**
+ * Calls `onProgress` in the async context of `submit()`: as code of the loop whose code that was, or as the
+ * host calls back.
+ */
 import { CapturedContext, captureContext, runInLoop, runningLoopOrNull } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 

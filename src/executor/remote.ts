@@ -33,10 +33,12 @@ export type RemotePort<H extends RemoteHandlers = RemoteHandlers> = MessagePort 
 /** A loop, as a worker thread reaches it: see {@link connectRemote}. */
 export interface RemoteLoop<H extends RemoteHandlers> extends Disposable {
   /**
-   * Calls the handler `name` with copies of `args`, by the `callSoon` of its loop: in order, and also if the loop is idle.
+   * Calls the handler `name` with copies of `args`, by the `callSoon` of its loop: in order, and also if the
+   * loop is idle.
    *
-   * @throws TypeError for a name that the loop has not given, and for arguments that cannot be copied; LoopError `ERR_LOOP_CLOSED` when
-   *   the loop or this port is closed. (A call that crosses with the close is dropped.)
+   * @throws TypeError for a name that the loop has not given, and for arguments that cannot be copied;
+   *   LoopError `ERR_LOOP_CLOSED` when the loop or this port is closed. (A call that crosses with the close
+   *   is dropped.)
    */
   callSoonThreadsafe<K extends HandlerName<H>>(name: K, ...args: Parameters<Extract<H[K], AnyHandler>>): void;
   /** Ends it; calls that were made before still arrive. Idempotent. */
@@ -110,7 +112,8 @@ class Inbox {
  * On a worker thread: the other end of a port that `loop.remote(handlers)` gave.
  *
  * @param port the port, handed over by `workerData` or a message
- * @returns an object whose `callSoonThreadsafe(name, ...args)` calls that handler on the loop. It does not keep the thread alive
+ * @returns an object whose `callSoonThreadsafe(name, ...args)` calls that handler on the loop. It does not
+ *   keep the thread alive
  * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when it is no such port, or one that was connected already
  *
  * @example

@@ -3,8 +3,8 @@ import type { PoolOptions } from './pool-executor.ts';
 import { PoolExecutor } from './pool-executor.ts';
 
 /**
- * Runs functions in threads of this process: for what computes, while the loop goes on. Memory can be handed over or shared; `process.exit()` in
- * a job ends its thread alone.
+ * Runs functions in threads of this process: for what computes, while the loop goes on. Memory can be handed
+ * over or shared; `process.exit()` in a job ends its thread alone.
  *
  * Threads are started as jobs come and then kept for the next ones. An idle pool keeps no process alive.
  *

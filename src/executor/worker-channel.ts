@@ -1,6 +1,6 @@
 /**
- * The channel between a pool and a worker: which messages on it are ours. Other code in the worker may post to it, as it may think
- * the thread or process its own, and so may code here that got hold of the worker.
+ * The channel between a pool and a worker: which messages on it are ours. Other code in the worker may post
+ * to it, as it may think the thread or process its own, and so may code here that got hold of the worker.
  *
  *   pool ── run, cancel, terminate ──▶ worker
  *   pool ◀── ready, events, answers ── worker     events and answers name their job
@@ -18,7 +18,10 @@ export function isOfPool(message: unknown): boolean {
   return (method === 'run' || method === 'cancel') && Array.isArray(params);
 }
 
-/** The message of job `id` that a worker has sent as an event of the pool library's; null: it is no such thing. */
+/**
+ * The message of job `id` that a worker has sent as an event of the pool library's; null: it is no such
+ * thing.
+ */
 export function messageOfJob(message: unknown, id: number): JobMessage | null {
   const { isEvent, payload } = fieldsOf(message);
   return isEvent === true && fieldsOf(payload).gyreJob === id ? (payload as JobMessage) : null;

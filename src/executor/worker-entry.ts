@@ -1,7 +1,9 @@
 /** How a worker is started: which file it runs, and with which options of Node's. */
 import { fileURLToPath } from 'node:url';
 
-/** `worker-main`, as the file that this one is beside: TypeScript in our own tests, JavaScript in the package. */
+/**
+ * `worker-main`, as the file that this one is beside: TypeScript in our own tests, JavaScript in the package.
+ */
 const FROM_SOURCE: boolean = import.meta.url.endsWith('.ts');
 const MAIN: URL = new URL(FROM_SOURCE ? './worker-main.ts' : './worker-main.js', import.meta.url);
 
@@ -11,7 +13,10 @@ export interface WorkerEntry {
   options: Record<string, unknown>;
 }
 
-/** Options like `--import` are inherited. On Node 20 tsx, which runs our sources, does nothing in a thread by itself. */
+/**
+ * Options like `--import` are inherited. On Node 20 tsx, which runs our sources, does nothing in a thread by
+ * itself.
+ */
 export function threadEntry(): WorkerEntry {
   if (!FROM_SOURCE || !process.version.startsWith('v20.')) {
     return { script: fileURLToPath(MAIN), options: {} };
@@ -34,7 +39,9 @@ const WITH_PROGRAM =
   /^(-e|--eval|-p|-pe|--print|-c|--check|-i|--interactive|--test|--watch(-path|-preserve-output)?|--input-type)(=|$)/;
 const WITH_VALUE = /^(-e|--eval|-p|-pe|--print|--input-type)$/;
 
-/** Without what concerns only the program that this process runs; the pool library adds what a debugger needs. */
+/**
+ * Without what concerns only the program that this process runs; the pool library adds what a debugger needs.
+ */
 export function inheritedOptions(execArgv: readonly string[]): string[] {
   const kept: string[] = [];
   for (let i = 0; i < execArgv.length; i++) {

@@ -66,8 +66,8 @@ async function functionOf(fn: ShippedFunction): Promise<AnyFunction> {
 }
 
 /**
- * Takes them out of their port in any case: once it is empty it closes, as its other end is closed. Reading them is the job's, which fails
- * if they cannot be read.
+ * Takes them out of their port in any case: once it is empty it closes, as its other end is closed. Reading
+ * them is the job's, which fails if they cannot be read.
  */
 function takeArgs(args: PackedArgs): () => unknown[] {
   if (args instanceof Uint8Array) return () => deserialize(args) as unknown[];
@@ -84,7 +84,8 @@ function takeArgs(args: PackedArgs): () => unknown[] {
   }
 }
 
-// A process dies of what nobody catches, and its exit code is all that would be known of it. Of a thread the host tells more.
+// A process dies of what nobody catches, and its exit code is all that would be known of it. Of a thread the
+// host tells more.
 if (isMainThread) process.on('uncaughtExceptionMonitor', (error) => current?.fail('crash', error));
 
 /**

@@ -1,14 +1,18 @@
 /**
- * Where, when and by whom a handle, future, task or transport was made. Kept beside the objects and not in them: one field more
- * in each handle makes scheduling a quarter slower.
+ * Where, when and by whom a handle, future, task or transport was made. Kept beside the objects and not in
+ * them: one field more in each handle makes scheduling a quarter slower.
  *
- * The stack is for debug mode. Of what holds something of the host, which is rare, time and task are known in any mode.
+ * The stack is for debug mode. Of what holds something of the host, which is rare, time and task are known in
+ * any mode.
  */
 import type { Linked } from '../base/linked-list.ts';
 import { currentEntry, runningLoopOrNull } from './context.ts';
 import type { ExceptionContext, Loop } from './types.ts';
 
-/** When something was made, by whom, and for which loop. In a list of its loop's while it holds something of the host. */
+/**
+ * When something was made, by whom, and for which loop. In a list of its loop's while it holds something of
+ * the host.
+ */
 export class CreationRecord implements Linked {
   readonly thing: object;
   readonly loop: Loop;
@@ -38,8 +42,8 @@ export interface Acceptor {
 }
 
 /**
- * Of what is made and gone by the thousand in a second: it keeps its creation itself. Each entry of a WeakMap is work for every collection of
- * young objects.
+ * Of what is made and gone by the thousand in a second: it keeps its creation itself. Each entry of a WeakMap
+ * is work for every collection of young objects.
  */
 export interface KeepsCreationRecord {
   /** @internal */
@@ -91,7 +95,9 @@ function born(object: object, loop: Loop, owner: string | null, ownerOrigin: str
   return creation;
 }
 
-/** A server has accepted `object`. No task did, and no call of the user's: owner and stack are the server's. */
+/**
+ * A server has accepted `object`. No task did, and no call of the user's: owner and stack are the server's.
+ */
 export function rememberAccepted(object: object, server: Acceptor, loop: Loop): void {
   const creation = creationOf(object);
   if (creation !== null) creation.acceptedBy = server;
@@ -131,8 +137,8 @@ export function withOrigin(context: ExceptionContext, object: object | null): Ex
 }
 
 /**
- * Its name; of an operation of the library also whom it was called by: what it opens is opened for somebody. One step only, or the
- * names of tasks that make each other would grow for ever.
+ * Its name; of an operation of the library also whom it was called by: what it opens is opened for somebody.
+ * One step only, or the names of tasks that make each other would grow for ever.
  */
 function pathOf(task: object): string {
   const { name = 'unnamed', _caller = null } = task as { name?: string; _caller?: string | null };

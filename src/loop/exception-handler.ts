@@ -42,7 +42,10 @@ function printHandlerFailure(exception: unknown): void {
   printException({ message: 'exception in the exception handler', exception });
 }
 
-/** What the library itself says in words is printed so; of anything else kind and name, as it may be of any size. */
+/**
+ * What the library itself says in words is printed so; of anything else kind and name, as it may be of any
+ * size.
+ */
 function line(field: string, value: unknown): string {
   if (field === 'owner') return `made by: task ${String(value)}`;
   if (field === 'ageSeconds' && typeof value === 'number') return `age: ${value.toFixed(3)} seconds`;

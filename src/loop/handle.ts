@@ -72,10 +72,11 @@ export class Handle extends CapturedContext implements Runnable {
   }
 }
 
-// A function and not a private method: those cost each instance a hidden field, and `callSoon` half its speed.
+// A function and not a private method: those cost each instance a hidden field, and `callSoon` half its
+// speed.
 /**
- * An async function as callback: its failure is a callback's failure, not a process-wide unhandled rejection. By its `then`, and not by
- * its class: a test runner runs each test in a realm of its own.
+ * An async function as callback: its failure is a callback's failure, not a process-wide unhandled rejection.
+ * By its `then`, and not by its class: a test runner runs each test in a realm of its own.
  */
 function watch(handle: Handle, scheduler: Scheduler, result: { then?: unknown }): void {
   if (typeof result.then !== 'function') return;

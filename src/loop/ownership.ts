@@ -1,9 +1,10 @@
 /**
  * What a loop owns, so that `close()` can end it and name it.
  *
- * Each thing is named with its owner, the task that made it, and its age; in debug mode with the stack of its creation. What a server has
- * accepted is named with the server, and has the server's owner and stack. For tasks, which are made by the million, owner and age are
- * known in debug mode only; and only then is it known who holds a lock.
+ * Each thing is named with its owner, the task that made it, and its age; in debug mode with the stack of its
+ * creation. What a server has accepted is named with the server, and has the server's owner and stack. For
+ * tasks, which are made by the million, owner and age are known in debug mode only; and only then is it known
+ * who holds a lock.
  */
 import type { Linked } from '../base/linked-list.ts';
 import { LinkedList } from '../base/linked-list.ts';
@@ -26,11 +27,17 @@ export interface Resource {
   _describe(): string;
   /** Ends it at once, without calling user code. @internal */
   _forceClose(): void;
-  /** `child` for a process: a transport of a subprocess says so until it was reaped. Default: `handle`. @internal */
+  /**
+   * `child` for a process: a transport of a subprocess says so until it was reaped. Default: `handle`.
+   * @internal
+   */
   readonly _kind?: 'child' | 'handle';
 }
 
-/** A failed future whose exception nobody has looked at. Must not refer to the future: it would never be collected. */
+/**
+ * A failed future whose exception nobody has looked at. Must not refer to the future: it would never be
+ * collected.
+ */
 export interface Unretrieved {
   readonly context: ExceptionContext;
   /** On the loop's clock; null: when the future is collected. */
@@ -93,15 +100,15 @@ export interface OwnedTask extends TaskLike, Resource, Linked {}
 /** Something that a loop still owns: what `leaks()` of `gyre/testing` answers. */
 export interface Leak {
   /**
-   * `task`: not done. `handle`: a connection, a server, a lookup under way. `child`: a process that was not reaped. `lock`: held,
-   * known in debug mode only. `exception`: one that nobody has looked at.
+   * `task`: not done. `handle`: a connection, a server, a lookup under way. `child`: a process that was not
+   * reaped. `lock`: held, known in debug mode only. `exception`: one that nobody has looked at.
    */
   kind: 'task' | 'handle' | 'child' | 'lock' | 'exception';
   /** In words: `a server was still listening on 127.0.0.1:80`. */
   description: string;
   /**
-   * The task that made it; null: none, or not known (of tasks: outside debug mode). Of what a server has accepted, the one that made the
-   * server.
+   * The task that made it; null: none, or not known (of tasks: outside debug mode). Of what a server has
+   * accepted, the one that made the server.
    */
   owner: string | null;
   /** Seconds since it was made, on the loop's clock; null: not known. */
@@ -157,7 +164,9 @@ export class Ownership {
   /** Debug mode: those that are held. */
   readonly locks: Set<Resource> = new Set();
   readonly unretrieved: Set<Unretrieved> = new Set();
-  /** Code outside of every task that awaits a future of the loop, and its tasks' helpers that outlived them. */
+  /**
+   * Code outside of every task that awaits a future of the loop, and its tasks' helpers that outlived them.
+   */
   readonly loose: LooseCode;
   /** What ends with the loop without being a leak: its executor, its signal handlers. */
   readonly unreported: Set<Unreported> = new Set();
@@ -169,7 +178,8 @@ export class Ownership {
   }
 
   /**
-   * Debug mode: from now on `lock` is held, until it is taken off {@link locks}. Its origin is the call that took it.
+   * Debug mode: from now on `lock` is held, until it is taken off {@link locks}. Its origin is the call that
+   * took it.
    *
    * @param asked the wait by which it was got; null: it was free, and `method` is what was called
    */
@@ -255,8 +265,8 @@ export class Ownership {
 }
 
 /**
- * Held against who hands a transport or a socket to a loop that is not its own: nobody would ever be told of its end. What no loop has made
- * (a descriptor, an object of the host's or of the user's) is of none.
+ * Held against who hands a transport or a socket to a loop that is not its own: nobody would ever be told of
+ * its end. What no loop has made (a descriptor, an object of the host's or of the user's) is of none.
  *
  * @throws RangeError `ERR_OUT_OF_RANGE`
  */

@@ -6,18 +6,25 @@
  *   │  poll ──────────── a socket has data ────▶ protocol callback, which may schedule: wake()
  *   └─ check ─────────── wake() was called ────────────────────▶ turns
  *
- * The ready queue and the heap of deadlines are the scheduler's; whether a turn is wanted, and when, is read off them. The backend
- * only keeps what it has asked the host for.
+ * The ready queue and the heap of deadlines are the scheduler's; whether a turn is wanted, and when, is read
+ * off them. The backend only keeps what it has asked the host for.
  *
- * While the pump runs the host is kept alive: a loop that has nothing to wait for stays, a stopped one lets go.
+ * While the pump runs the host is kept alive: a loop that has nothing to wait for stays, a stopped one lets
+ * go.
  */
 import type { Backend, Turns } from '../backend/backend.ts';
 import { LoopError } from '../base/errors.ts';
 import type { Scheduler, Waker } from './scheduler.ts';
 
-/** Turns in one call of the host. Half the gain is there at 4, nearly all at 16; 16 short turns take some 20 µs. */
+/**
+ * Turns in one call of the host. Half the gain is there at 4, nearly all at 16; 16 short turns take some 20
+ * µs.
+ */
 const TURNS_A_CALL = 16;
-/** Seconds, after which no turn begins in the same call: sockets, and other loops of the thread, wait for its end. */
+/**
+ * Seconds, after which no turn begins in the same call: sockets, and other loops of the thread, wait for its
+ * end.
+ */
 const SECONDS_A_CALL = 0.0005;
 
 export class Pump implements Waker, Turns {
@@ -76,26 +83,30 @@ export class Pump implements Waker, Turns {
   /**
    * Turns, until nothing is ready or the call has taken long enough.
    *
-   * Where the host must have the thread to drain, this returns in the middle of a turn, is called again, and goes on there.
+   * Where the host must have the thread to drain, this returns in the middle of a turn, is called again, and
+   * goes on there.
    */
   #runTurns = (): void => {
     const scheduler = this.#scheduler as Scheduler;
     const backend = this.#backend;
     let now = backend.time();
     do {
-      // 1. Timers that are due move behind the entries that are ready. These are the turn; entries that they add wait for the next.
+      // 1. Timers that are due move behind the entries that are ready. These are the turn; entries that they
+      //    add wait for the next.
       if (!this.#inTurn) scheduler.beginTurn(now);
       this.#inTurn = true;
 
-      // 2. Each entry runs, and then all microtasks and ticks that it has brought about: code that it resumed comes to its next await
-      //    before the next entry begins. At the mark of stop() the turn ends; the entries behind it stay.
+      // 2. Each entry runs, and then all microtasks and ticks that it has brought about: code that it resumed
+      //    comes to its next await before the next entry begins. At the mark of stop() the turn ends; the
+      //    entries behind it stay.
       while (scheduler.runNext()) if (!backend.drain(this.#runTurns)) return;
       this.#inTurn = false;
 
       // 3. Writes leave, one system call for each transport.
       scheduler.flush();
 
-      // 4. A stop ends the run here and not at its mark: code that the turn resumed is still code of a running loop.
+      // 4. A stop ends the run here and not at its mark: code that the turn resumed is still code of a
+      //    running loop.
       if (scheduler.stopped) {
         this.#end(scheduler);
         return;

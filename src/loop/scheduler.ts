@@ -1,6 +1,6 @@
 /**
- * The scheduler: the entries that are ready, the timers, and the writes that wait for the end of a turn. No I/O, no clock of its
- * own, no host: a test drives it with numbers. pump.ts has the turn itself.
+ * The scheduler: the entries that are ready, the timers, and the writes that wait for the end of a turn. No
+ * I/O, no clock of its own, no host: a test drives it with numbers. pump.ts has the turn itself.
  */
 import { DeadlineHeap } from '../base/deadline-heap.ts';
 import { RingQueue } from '../base/ring-queue.ts';
@@ -36,7 +36,10 @@ export class Scheduler {
   readonly timers: DeadlineHeap<TimerHandle> = new DeadlineHeap();
   /** Set by the mark of `stop()`, cleared by the next run of the loop. */
   stopped: boolean = false;
-  /** The mark is in the ready queue: a second `stop()` before it takes effect must not end the next run as well. */
+  /**
+   * The mark is in the ready queue: a second `stop()` before it takes effect must not end the next run as
+   * well.
+   */
   stopping: boolean = false;
   /** The pump runs turns, and looks by itself for what is wanted next: nothing need wake it. */
   awake: boolean = false;

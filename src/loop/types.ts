@@ -1,6 +1,6 @@
 /**
- * What the layers below the public loop may ask of it. Types only: this file is where the circle between the loop and
- * the tasks and transports that it creates is cut.
+ * What the layers below the public loop may ask of it. Types only: this file is where the circle between the
+ * loop and the tasks and transports that it creates is cut.
  */
 import type { Backend } from '../backend/backend.ts';
 import type { Handle, TimerHandle } from './handle.ts';

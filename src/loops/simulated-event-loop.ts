@@ -12,11 +12,11 @@ export interface SimulatedEventLoopOptions {
 }
 
 /**
- * A loop whose time is virtual: it stands still while anything is ready and jumps to the next deadline when nothing is. A test of
- * an hour takes milliseconds, and two runs do the same in the same order.
+ * A loop whose time is virtual: it stands still while anything is ready and jumps to the next deadline when
+ * nothing is. A test of an hour takes milliseconds, and two runs do the same in the same order.
  *
- * What waits for the real world (a native promise of a file, say) does not stop time from jumping: in a simulation, wait for
- * what the loop knows.
+ * What waits for the real world (a native promise of a file, say) does not stop time from jumping: in a
+ * simulation, wait for what the loop knows.
  *
  * @example
  * ```ts
@@ -33,8 +33,8 @@ export interface SimulatedEventLoopOptions {
  */
 export class SimulatedEventLoop extends BaseEventLoop {
   /**
-   * With the option `trace`: what this loop has run, each callback, timer and wake-up right before it ran. Two runs of one
-   * program give the same trace; `checkDeterminism` holds it. It is never cleared.
+   * With the option `trace`: what this loop has run, each callback, timer and wake-up right before it ran.
+   * Two runs of one program give the same trace; `checkDeterminism` holds it. It is never cleared.
    */
   readonly trace: readonly TraceEntry[];
 

@@ -1,4 +1,7 @@
-/** One pipe of a child: a stream transport whose protocol passes on what it is told, with the number of the descriptor. */
+/**
+ * One pipe of a child: a stream transport whose protocol passes on what it is told, with the number of the
+ * descriptor.
+ */
 import type { RawStream } from '../backend/backend.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';

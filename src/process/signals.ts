@@ -1,8 +1,9 @@
 /**
  * `loop.addSignalHandler` and `loop.removeSignalHandler`.
  *
- * The host calls at any time, also between turns and while the loop is stopped; the callback waits in the ready queue, as any
- * other: it never runs in the middle of something, and a stopped loop runs it when it runs again.
+ * The host calls at any time, also between turns and while the loop is stopped; the callback waits in the
+ * ready queue, as any other: it never runs in the middle of something, and a stopped loop runs it when it
+ * runs again.
  */
 import type { RawRequest } from '../backend/backend.ts';
 import { checkFunction, invalidArgType, outOfRange } from '../base/validate.ts';

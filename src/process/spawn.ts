@@ -32,13 +32,16 @@ const HIGHEST_FD = 1_048_576;
 const HIGHEST_ID = 0x7fffffff;
 
 /**
- * What a child's descriptor is: `PIPE`, `DEVNULL`, `STDOUT` (stderr only), `'inherit'` (ours of the same number), a descriptor, or a
- * stream of Node's or a `FileHandle` that has one.
+ * What a child's descriptor is: `PIPE`, `DEVNULL`, `STDOUT` (stderr only), `'inherit'` (ours of the same
+ * number), a descriptor, or a stream of Node's or a `FileHandle` that has one.
  */
 export type SubprocessStdio = number | 'inherit' | object;
 
 export interface SubprocessOptions extends SignalOptions {
-  /** `PIPE` (default), `DEVNULL`, `'inherit'`, a descriptor, or a stream of Node's or a `FileHandle` that has one. */
+  /**
+   * `PIPE` (default), `DEVNULL`, `'inherit'`, a descriptor, or a stream of Node's or a `FileHandle` that has
+   * one.
+   */
   stdin?: SubprocessStdio;
   /** As `stdin`. */
   stdout?: SubprocessStdio;

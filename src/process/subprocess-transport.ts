@@ -1,8 +1,9 @@
 /**
- * One subprocess transport for every backend: it joins what is left of the child (exit-state.ts) and the transports of its pipes
- * (process-pipe.ts) to a raw process, and calls the protocol.
+ * One subprocess transport for every backend: it joins what is left of the child (exit-state.ts) and the
+ * transports of its pipes (process-pipe.ts) to a raw process, and calls the protocol.
  *
- * While the loop does not run, nothing reaches the protocol: that the child has ended waits in the ready queue.
+ * While the loop does not run, nothing reaches the protocol: that the child has ended waits in the ready
+ * queue.
  */
 import type { ProcessEvents, RawProcess } from '../backend/backend.ts';
 import { checkString } from '../base/validate.ts';
@@ -27,7 +28,10 @@ import { signalNumber } from './signals.ts';
 const SIGKILL = 9;
 const SIGTERM = 15;
 
-/** Kills a child that nobody wants any more. One that runs as another user by now may not be killed: it goes on. */
+/**
+ * Kills a child that nobody wants any more. One that runs as another user by now may not be killed: it goes
+ * on.
+ */
 export function killUnwanted(child: RawProcess): void {
   try {
     child.kill(SIGKILL);

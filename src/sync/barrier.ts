@@ -63,15 +63,17 @@ export class Barrier {
   }
 
   /**
-   * Waits until all parties have come. Costs the last one no turn of the loop. Who comes while an earlier round is still
-   * leaving takes part in the next.
+   * Waits until all parties have come. Costs the last one no turn of the loop. Who comes while an earlier
+   * round is still leaving takes part in the next.
    *
    * @param options `signal` to cancel the wait
    * @returns which one this was, from 0 to `parties - 1`, in order of arrival: no two of a round are alike
-   * @throws BrokenBarrierError (through the future) when the barrier is broken, or is reset or aborted meanwhile;
-   *   LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop wait
+   * @throws BrokenBarrierError (through the future) when the barrier is broken, or is reset or aborted
+   *   meanwhile; LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another
+   *   loop wait
    *
-   * **Cancellation** before the last one has come: it counts as not having come. Afterwards the others go on all the same.
+   * **Cancellation** before the last one has come: it counts as not having come. Afterwards the others go on
+   * all the same.
    */
   wait(options?: SignalOptions): Future<number> {
     const signal = signalOf(options);
@@ -91,8 +93,8 @@ export class Barrier {
   }
 
   /**
-   * Back to the beginning: who waits, or was let go and has not run yet, gets a {@link BrokenBarrierError}. Mends a broken
-   * barrier.
+   * Back to the beginning: who waits, or was let go and has not run yet, gets a {@link BrokenBarrierError}.
+   * Mends a broken barrier.
    *
    * @returns done at once
    * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop

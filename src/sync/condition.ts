@@ -15,8 +15,8 @@ import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 /**
  * A lock, and a way to sleep until whoever holds it says that something has changed.
  *
- * `wait()` gives the lock back while it sleeps and has it again when it ends, in whichever way it ends. After a plain `wait()`
- * look again at what was waited for: others may have been faster. `waitFor()` does that.
+ * `wait()` gives the lock back while it sleeps and has it again when it ends, in whichever way it ends. After
+ * a plain `wait()` look again at what was waited for: others may have been faster. `waitFor()` does that.
  *
  * @example
  * ```ts
@@ -82,12 +82,13 @@ export class Condition {
    *
    * @param options `signal` to cancel the wait
    * @returns true
-   * @throws InvalidStateError when the lock is not held, or tasks of another loop wait; LoopError (`ERR_NO_RUNNING_LOOP`)
-   *   outside of a loop
+   * @throws InvalidStateError when the lock is not held, or tasks of another loop wait; LoopError
+   *   (`ERR_NO_RUNNING_LOOP`) outside of a loop
    *
-   * **Cancellation** takes the lock again before the `CancelledError` comes, so it may take as long as others hold the lock;
-   * further cancels meanwhile change nothing but which error comes: the last one's. A notification that had come already
-   * goes to the next sleeper. A signal that was aborted before the call leaves the lock alone.
+   * **Cancellation** takes the lock again before the `CancelledError` comes, so it may take as long as others
+   * hold the lock; further cancels meanwhile change nothing but which error comes: the last one's. A
+   * notification that had come already goes to the next sleeper. A signal that was aborted before the call
+   * leaves the lock alone.
    */
   wait(options?: SignalOptions): Future<true> {
     const signal = signalOf(options);
@@ -97,13 +98,14 @@ export class Condition {
   }
 
   /**
-   * Waits until `predicate()` answers something true, asking at once and after each notification, with the lock held.
+   * Waits until `predicate()` answers something true, asking at once and after each notification, with the
+   * lock held.
    *
    * @param predicate must not be async: what it sees would be out of date when it is used
    * @param options `signal` to cancel the wait
    * @returns the predicate's last answer
-   * @throws TypeError for a predicate that is no function; InvalidStateError when it has to wait and the lock is not held.
-   *   What `predicate` throws ends the wait, with the lock held
+   * @throws TypeError for a predicate that is no function; InvalidStateError when it has to wait and the lock
+   *   is not held. What `predicate` throws ends the wait, with the lock held
    *
    * **Cancellation** as of {@link wait}.
    */
@@ -121,7 +123,8 @@ export class Condition {
    * Wakes those who have slept longest. They go on when they get the lock, so not before it is released.
    *
    * @param n how many; fewer when fewer sleep. Default 1
-   * @throws InvalidStateError when the lock is not held; TypeError, RangeError when `n` is not an integer of at least 0
+   * @throws InvalidStateError when the lock is not held; TypeError, RangeError when `n` is not an integer of
+   *   at least 0
    */
   notify(n: number = 1): void {
     checkInteger('n', n, 0, Number.MAX_SAFE_INTEGER);
@@ -181,7 +184,10 @@ function ask<T>(predicate: () => T): T {
   return answer;
 }
 
-/** A predicate that is asked later, as code of the task that waits: in its async context, with its `currentTask()`. */
+/**
+ * A predicate that is asked later, as code of the task that waits: in its async context, with its
+ * `currentTask()`.
+ */
 class Question {
   readonly #predicate: () => unknown;
   readonly #entry: ContextEntry | null = currentEntry();
@@ -207,9 +213,9 @@ class Question {
  *          │                                            └──▶ in the lock's line ───┘ │
  *          └─────────────────────────── the answer is no: gives it back ─────────────┘
  *
- * The question is asked in the turn in which the lock is taken, and the answer handed over in it, so no cancel can come
- * between a notification and its use. A cancel only says how it will end: it never leaves the lock's line, so there is
- * nothing to begin anew however often it is cancelled.
+ * The question is asked in the turn in which the lock is taken, and the answer handed over in it, so no
+ * cancel can come between a notification and its use. A cancel only says how it will end: it never leaves the
+ * lock's line, so there is nothing to begin anew however often it is cancelled.
  */
 class Sleeper extends QueuedWaiter<unknown> {
   /** A notification was spent on it: if it is cancelled, somebody else gets that. */

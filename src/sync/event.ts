@@ -46,7 +46,8 @@ export class Event {
    *
    * @param options `signal` to cancel the wait
    * @returns true
-   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop wait for it
+   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop
+   *   wait for it
    *
    * **Cancellation** changes nothing for the others.
    */

@@ -12,8 +12,10 @@ import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
  * Mutual exclusion between tasks, in the order in which they asked.
  *
  * - It belongs to nobody in particular: any code may release it.
- * - Taking a free lock costs no turn of the loop. Who finds it held, or finds others in line, goes to the end of the line.
- * - `acquire()` resolves to a guard: `using _ = await lock.acquire()` releases at the end of the block, however that is left.
+ * - Taking a free lock costs no turn of the loop. Who finds it held, or finds others in line, goes to the end
+ *   of the line.
+ * - `acquire()` resolves to a guard: `using _ = await lock.acquire()` releases at the end of the block,
+ *   however that is left.
  * - In debug mode the leak report of its loop names it while it is held.
  *
  * @example
@@ -46,9 +48,10 @@ export class Lock implements Resource {
    * Takes the lock, as soon as it is free and nobody has waited longer.
    *
    * @param options `signal` to cancel the wait
-   * @returns a guard whose disposal releases what this call took; once only, and not at all when `release()` was called
-   *   before
-   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop wait for it
+   * @returns a guard whose disposal releases what this call took; once only, and not at all when `release()`
+   *   was called before
+   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop
+   *   wait for it
    *
    * **Cancellation** leaves the line and has taken nothing. If its turn had come, the next one is woken.
    */

@@ -1,8 +1,9 @@
 /**
  * Items in order, those of equal order as they came: a binary heap of (item, number of arrival).
  *
- * The order may be the user's own function, and that may throw. So each operation first finds the way through the heap,
- * comparing and changing nothing, and then moves items along it: an operation that throws has not happened.
+ * The order may be the user's own function, and that may throw. So each operation first finds the way through
+ * the heap, comparing and changing nothing, and then moves items along it: an operation that throws has not
+ * happened.
  */
 import { invalidArgType, outOfRange } from '../base/validate.ts';
 
@@ -85,9 +86,9 @@ export class OrderedItems<T> {
 }
 
 /**
- * The order of Python's tuples, as far as JavaScript has it: arrays go by their first elements that differ, the shorter
- * first; all else by `<`. What has no order of its own (functions, objects without a primitive `valueOf()`) is alike, so
- * that `[priority, job]` works with any job.
+ * The order of Python's tuples, as far as JavaScript has it: arrays go by their first elements that differ,
+ * the shorter first; all else by `<`. What has no order of its own (functions, objects without a primitive
+ * `valueOf()`) is alike, so that `[priority, job]` works with any job.
  *
  * @throws TypeError for what cannot be compared, a number and a string for instance
  */

@@ -22,8 +22,8 @@ export interface ItemStore<T> {
 /**
  * Hands items from tasks to tasks, first in, first out; with a limit, whoever puts too fast waits.
  *
- * - An item that is there, or a slot that is free, is taken at once and costs no turn of the loop, as in asyncio: also when
- *   a task that was woken for it has not run yet. That one keeps its place in the line.
+ * - An item that is there, or a slot that is free, is taken at once and costs no turn of the loop, as in
+ *   asyncio: also when a task that was woken for it has not run yet. That one keeps its place in the line.
  * - A waiting `get()` takes its item in the moment in which it ends, so a cancel never loses one.
  * - Iterating gets items until the queue is shut down and empty: `for await (const item of queue)`.
  *
@@ -90,7 +90,8 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
    * @throws QueueShutDown (through the future) when the queue is shut down, before or meanwhile; LoopError
    *   (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop wait
    *
-   * **Cancellation** leaves the line, and the item was not put. If a slot was meant for it, the next one is woken.
+   * **Cancellation** leaves the line, and the item was not put. If a slot was meant for it, the next one is
+   * woken.
    */
   put(item: T, options?: SignalOptions): Future<void> {
     this._checkItem(item);
@@ -125,10 +126,11 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
    * Takes the next item out, as soon as there is one.
    *
    * @param options `signal` to cancel the wait
-   * @throws QueueShutDown (through the future) when the queue is shut down and empty, before or meanwhile; LoopError
-   *   (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop wait
+   * @throws QueueShutDown (through the future) when the queue is shut down and empty, before or meanwhile;
+   *   LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop wait
    *
-   * **Cancellation** leaves the line and has taken nothing. If an item was meant for it, the next one is woken.
+   * **Cancellation** leaves the line and has taken nothing. If an item was meant for it, the next one is
+   * woken.
    */
   get(options?: SignalOptions): Future<T> {
     const signal = signalOf(options);
@@ -170,7 +172,8 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
    * Waits until `taskDone()` was called for every item that was put; costs no turn of the loop when it was.
    *
    * @param options `signal` to cancel the wait
-   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop wait
+   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop
+   *   wait
    *
    * **Cancellation** changes nothing for the others.
    */
@@ -186,10 +189,11 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /**
-   * Ends the queue: nothing more can be put, and once it is empty nothing more can be got. Everybody who waits to put, or to get
-   * when it is empty, gets a {@link QueueShutDown}. Idempotent. Needs no loop.
+   * Ends the queue: nothing more can be put, and once it is empty nothing more can be got. Everybody who
+   * waits to put, or to get when it is empty, gets a {@link QueueShutDown}. Idempotent. Needs no loop.
    *
-   * @param immediate drops the items that are left and counts them as done, which may end a `join()`. Default: false
+   * @param immediate drops the items that are left and counts them as done, which may end a `join()`.
+   *   Default: false
    */
   shutdown(immediate: boolean = false): void {
     checkBoolean('immediate', immediate);
@@ -221,8 +225,8 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   _checkItem(_item: T): void {}
 
   /**
-   * Serves the line up to this waiter, as far as there is something to serve. Those before it may have been woken after it: what
-   * they had been woken for before was taken by somebody who came along.
+   * Serves the line up to this waiter, as far as there is something to serve. Those before it may have been
+   * woken after it: what they had been woken for before was taken by somebody who came along.
    *
    * @internal
    */
@@ -309,7 +313,10 @@ class Putter<T> extends QueuedWaiter<void> {
   }
 }
 
-/** Leaving it (`break`, `return()`, a destroyed `Readable.from(queue)`) takes nothing more: items that come later stay in the queue. */
+/**
+ * Leaving it (`break`, `return()`, a destroyed `Readable.from(queue)`) takes nothing more: items that come
+ * later stay in the queue.
+ */
 class QueueIterator<T> implements AsyncIterableIterator<T> {
   readonly #queue: Queue<T>;
   /** Calls of `next()` that wait. */
@@ -361,8 +368,8 @@ export interface PriorityQueueOptions<T> {
   /** How many items it holds before `put()` waits; zero or less: any number. Default: 0. */
   maxsize?: number;
   /**
-   * Negative when `a` comes before `b`, positive when after, 0 when the order of arrival decides. Default: numbers, strings and
-   * dates by `<`, arrays by their first elements that differ, as Python's tuples.
+   * Negative when `a` comes before `b`, positive when after, 0 when the order of arrival decides. Default:
+   * numbers, strings and dates by `<`, arrays by their first elements that differ, as Python's tuples.
    */
   compare?: (a: T, b: T) => number;
 }
@@ -370,8 +377,8 @@ export interface PriorityQueueOptions<T> {
 /**
  * A {@link Queue} that gives the least item first; of equal ones the one that came first.
  *
- * Items are usually `[priority, what]`. Whatever has no order of its own, as most objects, counts as equal there, so that
- * jobs of the same priority keep their order.
+ * Items are usually `[priority, what]`. Whatever has no order of its own, as most objects, counts as equal
+ * there, so that jobs of the same priority keep their order.
  *
  * @example
  * ```ts
@@ -395,8 +402,8 @@ export class PriorityQueue<T = unknown> extends Queue<T> {
 
   /**
    * @param options how many items it holds before `put()` waits, or an object with `maxsize` and `compare`
-   * @throws TypeError, RangeError for a size that is not an integer, and a `compare` that is no function. What `compare`
-   *   throws later comes out of the operation that called it, and the queue is as it was
+   * @throws TypeError, RangeError for a size that is not an integer, and a `compare` that is no function.
+   *   What `compare` throws later comes out of the operation that called it, and the queue is as it was
    */
   constructor(options: number | PriorityQueueOptions<T> = 0) {
     const { maxsize = 0, compare } =

@@ -10,7 +10,8 @@ import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
 import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
- * A number of permits: so many tasks may be inside at once, and the others wait in the order in which they asked.
+ * A number of permits: so many tasks may be inside at once, and the others wait in the order in which they
+ * asked.
  *
  * A newcomer never overtakes those in line, not even when there are permits enough for all of them.
  *
@@ -52,7 +53,8 @@ export class Semaphore {
    *
    * @param options `signal` to cancel the wait
    * @returns a guard whose disposal gives the permit back, once only. Use it or `release()`, not both
-   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop wait for it
+   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop
+   *   wait for it
    *
    * **Cancellation** leaves the line and has taken nothing. If its turn had come, the next one is woken.
    */
@@ -103,8 +105,8 @@ export class Semaphore {
 }
 
 /**
- * A {@link Semaphore} that notices when more is given back than was taken. In debug mode the leak report of its loop names it while
- * permits are out.
+ * A {@link Semaphore} that notices when more is given back than was taken. In debug mode the leak report of
+ * its loop names it while permits are out.
  *
  * @example
  * ```ts

@@ -8,15 +8,18 @@
  *     v                                       v
  *   [ woken ] <-> [ woken ] <-> [ asleep ] <-> [ asleep ]      wakeNext() takes the first that is asleep
  *
- * The line is linked through the waiters themselves, so whoever gives up leaves from the middle at no cost and is not kept
- * alive: ten thousand cancels are ten thousand steps.
+ * The line is linked through the waiters themselves, so whoever gives up leaves from the middle at no cost
+ * and is not kept alive: ten thousand cancels are ten thousand steps.
  */
 
 import { InvalidStateError } from '../base/errors.ts';
 import type { Loop } from '../loop/types.ts';
 import { Waiter } from '../tasks/waiter.ts';
 
-/** One waiter of a primitive. In its turn it still counts as woken; if it waits on, it is asleep again afterwards. */
+/**
+ * One waiter of a primitive. In its turn it still counts as woken; if it waits on, it is asleep again
+ * afterwards.
+ */
 export class QueuedWaiter<T> extends Waiter<T> {
   /** Where it stands; these three belong to {@link WaitQueue}. */
   line: WaitQueue<QueuedWaiter<T>> | null = null;
@@ -93,7 +96,10 @@ export class WaitQueue<P extends QueuedWaiter<unknown>> {
     this.#asleep = this.first;
   }
 
-  /** Ends all waiters with `value`, for primitives that give everybody the same and lose nothing when one is cancelled. */
+  /**
+   * Ends all waiters with `value`, for primitives that give everybody the same and lose nothing when one is
+   * cancelled.
+   */
   settleAll(value: unknown): void {
     for (let waiter = this.first; waiter !== null; waiter = this.first) {
       this.remove(waiter);
@@ -102,8 +108,8 @@ export class WaitQueue<P extends QueuedWaiter<unknown>> {
   }
 
   /**
-   * Holds asyncio's rule that the waiters of a primitive are all of one loop. What a closed loop left behind will never
-   * be woken again, so it is dropped.
+   * Holds asyncio's rule that the waiters of a primitive are all of one loop. What a closed loop left behind
+   * will never be woken again, so it is dropped.
    */
   checkLoop(primitive: string, loop: Loop): void {
     const other = this.first?._loop;

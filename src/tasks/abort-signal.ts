@@ -16,7 +16,8 @@ export function abortError(signal: AbortSignal): CancelledError {
 }
 
 /**
- * Calls `callback` when `signal` aborts: now, if it has. Answers the function that takes the listener away again.
+ * Calls `callback` when `signal` aborts: now, if it has. Answers the function that takes the listener away
+ * again.
  */
 export function onAbort(
   signal: AbortSignal | undefined,

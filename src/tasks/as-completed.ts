@@ -20,8 +20,8 @@ export interface AsCompletedOptions extends SignalOptions {
 }
 
 /**
- * What {@link asCompleted} gives. Not TypeScript's own `AsyncIterableIterator`, for which `for await` pretends that what
- * comes is awaited already.
+ * What {@link asCompleted} gives. Not TypeScript's own `AsyncIterableIterator`, for which `for await`
+ * pretends that what comes is awaited already.
  */
 export interface CompletedIterator<A> {
   [Symbol.asyncIterator](): CompletedIterator<A>;
@@ -34,8 +34,8 @@ export interface CompletedIterator<A> {
 /**
  * Iterates over several things in the order in which they become done.
  *
- * Each step gives what was passed in, done by then: `await` it for the result or the failure. Nothing is ever cancelled.
- * The iterator is there for one loop: when it is left, or has thrown, it is over.
+ * Each step gives what was passed in, done by then: `await` it for the result or the failure. Nothing is ever
+ * cancelled. The iterator is there for one loop: when it is left, or has thrown, it is over.
  *
  * @param aws futures, tasks or promises of one loop; each counts once
  * @param options `timeout` in seconds for the whole iteration; `signal`

@@ -1,9 +1,9 @@
 /**
- * An operation that runs a body of the user's and may cancel it by itself: a timeout at its deadline, a task group at its first
- * failure.
+ * An operation that runs a body of the user's and may cancel it by itself: a timeout at its deadline, a task
+ * group at its first failure.
  *
- * Its own cancel ends the body and goes no further. A cancel from outside comes through the `await` of the operation, counts apart
- * from its own, and passes.
+ * Its own cancel ends the body and goes no further. A cancel from outside comes through the `await` of the
+ * operation, counts apart from its own, and passes.
  */
 import type { CancelledError } from '../base/errors.ts';
 import type { CancelReason } from './cancellation.ts';
@@ -46,7 +46,10 @@ export class Body<T> extends Operation<T> {
     return this.#own !== null && !this.cancelledFromOutside;
   }
 
-  /** As in asyncio, which counts the requests: one that the body has taken back is not there, whichever it was. */
+  /**
+   * As in asyncio, which counts the requests: one that the body has taken back is not there, whichever it
+   * was.
+   */
   get cancelledFromOutside(): boolean {
     return this._cancelRequests > (this.#takenBack ? 1 : 0);
   }

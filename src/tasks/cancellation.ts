@@ -1,8 +1,9 @@
 /**
- * How one request to cancel travels: from a task to the future that it awaits, and from there on, until something ends by it.
+ * How one request to cancel travels: from a task to the future that it awaits, and from there on, until
+ * something ends by it.
  *
- * Tasks that await tasks are chains of any length, so the way is a stack and no recursion. It visits what recursion would, in the
- * same order.
+ * Tasks that await tasks are chains of any length, so the way is a stack and no recursion. It visits what
+ * recursion would, in the same order.
  */
 import { CancelledError } from '../base/errors.ts';
 
@@ -21,7 +22,10 @@ export interface CancelTarget {
 }
 
 export interface PassingTask {
-  /** A request is on its way through this task: if it comes again, tasks wait for each other in a circle. @internal */
+  /**
+   * A request is on its way through this task: if it comes again, tasks wait for each other in a circle.
+   * @internal
+   */
   _passing: boolean;
 }
 
@@ -80,8 +84,8 @@ export function cancelError(reason: CancelReason, message: string): CancelledErr
 /**
  * The cancel behind an error, or null where it is another failure.
  *
- * The language and the host wrap cancels: `AbortError` of an operation that was given a signal of ours, `SuppressedError` where a
- * disposer was cancelled, `AggregateError` of `Promise.any()` where everything was.
+ * The language and the host wrap cancels: `AbortError` of an operation that was given a signal of ours,
+ * `SuppressedError` where a disposer was cancelled, `AggregateError` of `Promise.any()` where everything was.
  */
 export function asCancel(error: unknown): CancelledError | null {
   if (error instanceof CancelledError) return error;

@@ -8,7 +8,10 @@ import { ensureFuture, isAwaitable } from './ensure-future.ts';
 import type { Awaitable } from './future.ts';
 import { Future } from './future.ts';
 
-/** A future for each awaitable, in order. A future stands for itself; what was made of a promise is ours to drop. */
+/**
+ * A future for each awaitable, in order. A future stands for itself; what was made of a promise is ours to
+ * drop.
+ */
 export interface Collected {
   loop: Loop;
   aws: Awaitable<unknown>[];

@@ -6,17 +6,18 @@ import type { Awaitable } from './future.ts';
 import { Future } from './future.ts';
 
 /**
- * The reactions to a promise whose waits were given up. A reaction cannot be taken back, so the next one who waits for the
- * same promise takes it over: waiting again and again for a promise that lives long, each time with a limit, leaves
- * nothing behind. Only promises with such waits are in here: a WeakMap of all would cost ten times the waiting.
+ * The reactions to a promise whose waits were given up. A reaction cannot be taken back, so the next one who
+ * waits for the same promise takes it over: waiting again and again for a promise that lives long, each time
+ * with a limit, leaves nothing behind. Only promises with such waits are in here: a WeakMap of all would cost
+ * ten times the waiting.
  */
 const spare: WeakMap<PromiseLike<unknown>, Reaction[]> = new WeakMap();
 
 /**
  * Makes a {@link Future} of anything that can be awaited, so that the wait for it can be cancelled.
  *
- * A future is answered as it is. Cancelling the future made of a promise ends the wait; the work behind the promise goes on,
- * and its later failure is nobody's.
+ * A future is answered as it is. Cancelling the future made of a promise ends the wait; the work behind the
+ * promise goes on, and its later failure is nobody's.
  *
  * @param aw a future, a task or a promise
  * @param options `loop`: default is the running loop

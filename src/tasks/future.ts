@@ -1,12 +1,13 @@
 /**
  * A result that is not there yet.
  *
- * It is a thenable and not a `Promise`, on purpose: for a thenable, `await` calls `then()` in the async context of the code that
- * awaits. There the wait finds its scope, and so a cancel of the scope can reject exactly that wait. For a native promise the
- * engine takes a short cut that no library can see.
+ * It is a thenable and not a `Promise`, on purpose: for a thenable, `await` calls `then()` in the async
+ * context of the code that awaits. There the wait finds its scope, and so a cancel of the scope can reject
+ * exactly that wait. For a native promise the engine takes a short cut that no library can see.
  *
- * Who waits is woken through the loop's ready queue, in order, never straight from `setResult()`: two tasks that feed
- * each other would starve timers and sockets otherwise. Awaiting what is already done costs no turn, as in asyncio.
+ * Who waits is woken through the loop's ready queue, in order, never straight from `setResult()`: two tasks
+ * that feed each other would starve timers and sockets otherwise. Awaiting what is already done costs no
+ * turn, as in asyncio.
  */
 import { InvalidStateError } from '../base/errors.ts';
 import { checkFunction, checkString, invalidArgType } from '../base/validate.ts';
@@ -38,8 +39,8 @@ const collected: FinalizationRegistry<{ loop: Loop; unretrieved: Unretrieved }> 
 /**
  * A result that is not there yet, of a loop. Await it, ask it, cancel it.
  *
- * An exception that nobody retrieves is reported through the loop's exception handler when the future is collected or
- * its loop closes, whichever comes first; it is never an `unhandledRejection` of the process.
+ * An exception that nobody retrieves is reported through the loop's exception handler when the future is
+ * collected or its loop closes, whichever comes first; it is never an `unhandledRejection` of the process.
  *
  * @example
  * ```ts
@@ -92,7 +93,8 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   /**
    * The result.
    *
-   * @throws its exception; {@link CancelledError} when it was cancelled; {@link InvalidStateError} when it is not done
+   * @throws its exception; {@link CancelledError} when it was cancelled; {@link InvalidStateError} when it is
+   *   not done
    */
   result(): T {
     if (this._state === 'result') return this._value as T;
@@ -138,8 +140,8 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /**
-   * Calls `callback(future)` by `callSoon` once it is done, in the async context of this call. May be called for a done
-   * future, and several times with the same function.
+   * Calls `callback(future)` by `callSoon` once it is done, in the async context of this call. May be called
+   * for a done future, and several times with the same function.
    *
    * @throws TypeError; LoopError `ERR_LOOP_CLOSED`
    */
@@ -159,12 +161,13 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /**
-   * Called by `await`. With both handlers it cannot be told from `await`, and a handler then runs in the loop's turn: prefer `await`,
-   * or {@link addDoneCallback}, which keeps the async context. With one handler it behaves as a promise's `then` does, and is no wait:
-   * no cancel of the caller ends it. The promise that it answers can be awaited, and a cancel of that wait cancels this future.
+   * Called by `await`. With both handlers it cannot be told from `await`, and a handler then runs in the
+   * loop's turn: prefer `await`, or {@link addDoneCallback}, which keeps the async context. With one handler
+   * it behaves as a promise's `then` does, and is no wait: no cancel of the caller ends it. The promise that
+   * it answers can be awaited, and a cancel of that wait cancels this future.
    *
-   * While it is pending, a task of another loop cannot await it (`ERR_INVALID_STATE`), and no code can await a future of a closed
-   * loop (`ERR_LOOP_CLOSED`).
+   * While it is pending, a task of another loop cannot await it (`ERR_INVALID_STATE`), and no code can await
+   * a future of a closed loop (`ERR_LOOP_CLOSED`).
    */
   then<R1 = T, R2 = never>(
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
@@ -209,7 +212,9 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     this._settle('exception', exception);
   }
 
-  /** From now on, losing sight of this future without having looked at its exception is reported. @internal */
+  /**
+   * From now on, losing sight of this future without having looked at its exception is reported. @internal
+   */
   _watchRetrieval(exception: unknown): void {
     if (this._unretrieved === IGNORED) return;
     const context = withOrigin({ message: this._neverRetrieved(), exception }, this);
@@ -226,7 +231,10 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
       this._loop._owned.tellSoon(this._unretrieved);
   }
 
-  /** Its exception, the one it has or one that comes, is not to be reported: somebody gave another one instead. @internal */
+  /**
+   * Its exception, the one it has or one that comes, is not to be reported: somebody gave another one
+   * instead. @internal
+   */
   _ignoreException(): void {
     if (this._state === 'pending') this._unretrieved = IGNORED;
     else this._retrieved();
@@ -270,9 +278,10 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /**
-   * Ends it, and hands the result over to those who await it right now. For operations that are a coroutine in
-   * asyncio (a connect, a lock's acquire): there is no moment between "done" and "delivered" in which a cancel could
-   * lose what was acquired. Only to be called where the ready queue or a microtask runs it. @internal
+   * Ends it, and hands the result over to those who await it right now. For operations that are a coroutine
+   * in asyncio (a connect, a lock's acquire): there is no moment between "done" and "delivered" in which a
+   * cancel could lose what was acquired. Only to be called where the ready queue or a microtask runs it.
+   * @internal
    */
   _deliver(state: State, value: unknown): void {
     const waiters = this._end(state, value);
@@ -349,11 +358,12 @@ function deliverTo(waiter: Runnable, loop: Loop): void {
 }
 
 /**
- * The answer of `then()` with one handler, of `catch()` and `finally()`: a promise of the host's, and the wait for the future that it
- * hangs on.
+ * The answer of `then()` with one handler, of `catch()` and `finally()`: a promise of the host's, and the
+ * wait for the future that it hangs on.
  *
- * That wait is in no scope: `.catch()` on a task in the background takes no cancel. But the `await` in `await sleep(60).catch(log)` is a
- * wait of the code around it, and a cancel of it ends the sleep. So code that awaits this awaits a future, which passes a cancel on.
+ * That wait is in no scope: `.catch()` on a task in the background takes no cancel. But the `await` in `await
+ * sleep(60).catch(log)` is a wait of the code around it, and a cancel of it ends the sleep. So code that
+ * awaits this awaits a future, which passes a cancel on.
  */
 class ChainedPromise<T> implements Promise<T> {
   readonly #promise: Promise<T>;

@@ -26,18 +26,19 @@ export type GatheredOrErrors<A extends readonly Awaitable<unknown>[]> = {
 /**
  * Waits for several things at once, and gives their results in the order of the arguments.
  *
- * The first failure fails it at once; the others go on, and what becomes of them is nobody's business any more (`taskGroup()`
- * ends them). With `returnExceptions` it waits for all, and gives failures and cancellations as results. The same
- * future may come several times. What is done already costs no turn.
+ * The first failure fails it at once; the others go on, and what becomes of them is nobody's business any
+ * more (`taskGroup()` ends them). With `returnExceptions` it waits for all, and gives failures and
+ * cancellations as results. The same future may come several times. What is done already costs no turn.
  *
- * @param options only when the first argument is a plain object that cannot be awaited: `returnExceptions`, `signal`
+ * @param options only when the first argument is a plain object that cannot be awaited: `returnExceptions`,
+ *   `signal`
  * @param aws futures, tasks or promises of one loop
  * @returns a future of the tuple of results
  * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when one cannot be awaited
  * @throws RangeError (`ERR_OUT_OF_RANGE`) when one belongs to another loop
  *
- * **Cancellation** cancels all that are not done. One of them that is cancelled by itself counts as failed with a
- * {@link CancelledError}, and does not cancel the others.
+ * **Cancellation** cancels all that are not done. One of them that is cancelled by itself counts as failed
+ * with a {@link CancelledError}, and does not cancel the others.
  *
  * @example
  * ```ts

@@ -1,8 +1,10 @@
 /**
- * A future of an operation that the host carries out: a lookup, a connect, a listening socket, a call in an executor.
+ * A future of an operation that the host carries out: a lookup, a connect, a listening socket, a call in an
+ * executor.
  *
- * The host answers at any time. The answer waits in the ready queue, and is delivered in one step. A cancel before that step
- * cancels the operation, or disposes of a value that has come already. So an opened resource always has an owner.
+ * The host answers at any time. The answer waits in the ready queue, and is delivered in one step. A cancel
+ * before that step cancels the operation, or disposes of a value that has come already. So an opened resource
+ * always has an owner.
  */
 import { CancelledError, LoopError } from '../base/errors.ts';
 import type { Runnable } from '../loop/handle.ts';

@@ -1,9 +1,9 @@
 /**
  * A body with a deadline: what `timeout()`, `timeoutAt()` and `waitFor()` run.
  *
- * At the deadline the body is cancelled, and the limit ends when the body has ended. Where the body stands at a promise of the
- * host's, and nothing took the cancel, the limit gives it up: `TimeoutError` comes in time, and the body goes on alone to its next
- * await of ours, where it is cancelled.
+ * At the deadline the body is cancelled, and the limit ends when the body has ended. Where the body stands at
+ * a promise of the host's, and nothing took the cancel, the limit gives it up: `TimeoutError` comes in time,
+ * and the body goes on alone to its next await of ours, where it is cancelled.
  */
 import { CancelledError, TimeoutError } from '../base/errors.ts';
 import type { Handle, Runnable } from '../loop/handle.ts';

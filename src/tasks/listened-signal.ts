@@ -1,8 +1,8 @@
 /**
  * An `AbortSignal` that knows whether an operation uses it.
  *
- * An operation that was given the signal of a scope, and is under way when that aborts, throws the cancel into the flow. The scope
- * must not throw it a second time.
+ * An operation that was given the signal of a scope, and is under way when that aborts, throws the cancel
+ * into the flow. The scope must not throw it a second time.
  */
 import type { CancelledError } from '../base/errors.ts';
 
@@ -10,7 +10,10 @@ export class ListenedSignal {
   readonly #controller: AbortController = new AbortController();
   readonly #listeners: Set<unknown> = new Set();
 
-  /** @param onTaken called when the flow looks at the reason by itself after the abort: it is about to throw it */
+  /**
+   * @param onTaken called when the flow looks at the reason by itself after the abort: it is about to throw
+   *   it
+   */
   constructor(onTaken: () => void) {
     // On the signal itself: Node, undici and others take only a signal of the host's.
     const { signal } = this;
@@ -61,7 +64,10 @@ function hidden(value: unknown): PropertyDescriptor {
   return { configurable: true, writable: true, value };
 }
 
-/** Node and Deno keep under symbols what `AbortSignal.any()` and their own operations made of a signal. Nothing public tells. */
+/**
+ * Node and Deno keep under symbols what `AbortSignal.any()` and their own operations made of a signal.
+ * Nothing public tells.
+ */
 const DEPENDANTS: ReadonlySet<string | undefined> = new Set([
   'kDependantSignals',
   '[[dependentSignals]]',

@@ -1,8 +1,9 @@
 /**
  * An operation of the library whose body is an async function: a coroutine in asyncio.
  *
- * It begins at the call, has a scope of its own, and hands its result over the moment it ends, so that no cancel can come between
- * (see `Future._deliver`). It is no task of the user's: `allTasks()` does not list it, and `currentTask()` looks through it.
+ * It begins at the call, has a scope of its own, and hands its result over the moment it ends, so that no
+ * cancel can come between (see `Future._deliver`). It is no task of the user's: `allTasks()` does not list
+ * it, and `currentTask()` looks through it.
  */
 import { currentEntry } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';

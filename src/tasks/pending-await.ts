@@ -1,8 +1,8 @@
 /**
  * One `await` of a future: how the code that awaits goes on.
  *
- * It is also the answer of `then()`. `await` throws that answer away, and a promise for each would make awaiting a quarter dearer:
- * so the promise is made when somebody asks for it.
+ * It is also the answer of `then()`. `await` throws that answer away, and a promise for each would make
+ * awaiting a quarter dearer: so the promise is made when somebody asks for it.
  */
 import { InvalidStateError, LoopError } from '../base/errors.ts';
 import { currentEntry } from '../loop/context.ts';
@@ -58,7 +58,8 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
     if (task !== null && (task as unknown) === future)
       throw new InvalidStateError('a task cannot await itself');
     if (task !== null && task._loop !== future._loop) {
-      // As in asyncio: the loop that wakes it may be stopped, or closed without a word, while the task's own runs on.
+      // As in asyncio: the loop that wakes it may be stopped, or closed without a word, while the task's own
+      // runs on.
       throw new InvalidStateError('a task cannot await a future of another event loop');
     }
     this.listen(task === null);
@@ -100,7 +101,10 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
     return true;
   }
 
-  /** Its wake-up, in the ready queue. A cancel that came since the future was done is thrown instead of the result. */
+  /**
+   * Its wake-up, in the ready queue. A cancel that came since the future was done is thrown instead of the
+   * result.
+   */
   _run(): void {
     this.#scope?.end(this);
     // Of two cancels the first is thrown, as in asyncio.

@@ -1,20 +1,24 @@
 /**
- * A stretch of code that can be cancelled by itself: the code of a task, the body of a timeout or a task group, an operation of the
- * library, or all code of a loop outside of these.
+ * A stretch of code that can be cancelled by itself: the code of a task, the body of a timeout or a task
+ * group, an operation of the library, or all code of a loop outside of these.
  *
- * It is what travels in the async context. So the `await` of a future of ours finds the innermost scope that it is in, and
- * registers there. It is a record of its own, and not the task: a context lives as long as any timer that was made in it, and would
- * keep the task's result.
+ * It is what travels in the async context. So the `await` of a future of ours finds the innermost scope that
+ * it is in, and registers there. It is a record of its own, and not the task: a context lives as long as any
+ * timer that was made in it, and would keep the task's result.
  *
- * A cancel ends the waits of one scope, and is thrown once. A scope may hold more waits than the one at which its flow stands: of
- * helpers that nobody awaits, of losers of a `Promise.race()`. So the scope looks at what the cancel brings about:
- * - A wait that no other wait of the scope has outlived is taken for the flow's own. Ending it delivers the cancel.
- * - A wait is old when others of the scope have ended since it began: it may be a loser of a race. Ending it delivers the cancel if
- *   the code behind it reacts: it comes to another wait of the scope, or the scope ends.
- * - A wait whose wake-up stands in the ready queue throws the cancel instead of its value, as in asyncio; but where others are
- *   pending, it keeps its value, and the cancel goes to these.
+ * A cancel ends the waits of one scope, and is thrown once. A scope may hold more waits than the one at which
+ * its flow stands: of helpers that nobody awaits, of losers of a `Promise.race()`. So the scope looks at what
+ * the cancel brings about:
+ * - A wait that no other wait of the scope has outlived is taken for the flow's own. Ending it delivers the
+ *   cancel.
+ * - A wait is old when others of the scope have ended since it began: it may be a loser of a race. Ending it
+ *   delivers the cancel if the code behind it reacts: it comes to another wait of the scope, or the scope
+ *   ends.
+ * - A wait whose wake-up stands in the ready queue throws the cancel instead of its value, as in asyncio; but
+ *   where others are pending, it keeps its value, and the cancel goes to these.
  * - An operation that listens to the scope's signal when that aborts delivers it, too.
- * - Otherwise the flow stands at a promise of the host's, which nothing can interrupt. The cancel stays due, for the next wait.
+ * - Otherwise the flow stands at a promise of the host's, which nothing can interrupt. The cancel stays due,
+ *   for the next wait.
  */
 import type { CancelledError } from '../base/errors.ts';
 import type { Linked } from '../base/linked-list.ts';
@@ -55,7 +59,10 @@ interface Delivery {
   waiting: number;
 }
 
-/** `late`: the operation that it was for had ended, and what that gave must not be lost. A task that ends without another wait keeps it. */
+/**
+ * `late`: the operation that it was for had ended, and what that gave must not be lost. A task that ends
+ * without another wait keeps it.
+ */
 type Due = 'no' | 'late' | 'yes';
 
 export class Scope implements ContextEntry, Linked {

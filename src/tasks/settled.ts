@@ -21,8 +21,9 @@ const dones: WeakMap<Loop, Future<void>> = new WeakMap();
 /**
  * What nobody need wait for and that gives nothing: one future of the loop, done for ever.
  *
- * Beneath it is a promise of the host's, so that `await` goes on after one microtask instead of three and makes no promise of its own: a fifth
- * of what a loop of read, write and drain costs. A pending future must not be one, or its task could not be cancelled.
+ * Beneath it is a promise of the host's, so that `await` goes on after one microtask instead of three and
+ * makes no promise of its own: a fifth of what a loop of read, write and drain costs. A pending future must
+ * not be one, or its task could not be cancelled.
  */
 export function done(loop: Loop): Future<void> {
   const known = dones.get(loop);

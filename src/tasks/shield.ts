@@ -11,8 +11,8 @@ import { Future } from './future.ts';
  * Lets something go on when the wait for it is cancelled.
  *
  * `await task` passes a cancel on to the task; `await shield(task)` does not: the awaiting task gets its
- * {@link CancelledError} and the shielded one goes on. If nobody waits for it then, its failure is reported as one
- * that was never retrieved.
+ * {@link CancelledError} and the shielded one goes on. If nobody waits for it then, its failure is reported
+ * as one that was never retrieved.
  *
  * @param aw a future, a task or a promise
  * @param options `signal`, which ends the wait alone
@@ -20,7 +20,8 @@ import { Future } from './future.ts';
  * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when it cannot be awaited
  * @throws RangeError (`ERR_OUT_OF_RANGE`) when it belongs to another loop
  *
- * **Cancellation** ends the wait and nothing else. When what is shielded is cancelled itself, so is the shield.
+ * **Cancellation** ends the wait and nothing else. When what is shielded is cancelled itself, so is the
+ * shield.
  *
  * @example
  * ```ts

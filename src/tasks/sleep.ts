@@ -6,7 +6,8 @@ import { Future } from './future.ts';
 import { Wakeable } from './wakeable.ts';
 
 /**
- * Waits for `seconds`, and gives everybody else a turn. Zero or less waits for exactly one turn; Infinity for ever.
+ * Waits for `seconds`, and gives everybody else a turn. Zero or less waits for exactly one turn; Infinity for
+ * ever.
  *
  * @param seconds may have fractions; never shorter than asked
  * @param value what the future gives

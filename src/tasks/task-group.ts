@@ -53,8 +53,8 @@ export class TaskGroup {
   /**
    * Starts a task of the group, as `loop.createTask()` does. Also the tasks of the group may call it.
    *
-   * A task either starts or its caller gets an error: when the group is cancelled before the task's turn came, its function is
-   * called nevertheless, and cancelled at its first await.
+   * A task either starts or its caller gets an error: when the group is cancelled before the task's turn
+   * came, its function is called nevertheless, and cancelled at its first await.
    *
    * @param fn an async function without arguments; or a promise, of which only the wait can be cancelled
    * @param options `name`: shown in reports; `eager`: the first step runs now
@@ -76,15 +76,17 @@ export class TaskGroup {
     member.task = task as Task;
     this.#members.add(member);
     new DoneCallback(member.task, () => this.#memberDone(member, task as Task));
-    // Only now: its first step may fail, or end the group. (One that a task factory ran above may have done so already.)
+    // Only now: its first step may fail, or end the group. (One that a task factory ran above may have done
+    // so already.)
     if (eager === true) task._run();
     else this.#cancelIfEnding(member);
     return task;
   }
 
   /**
-   * Ends the group early: its tasks and its body are cancelled, and `taskGroup()` resolves as if they had ended by themselves.
-   * A body that was cut short by it gives `undefined`. Idempotent; nothing happens when the group is over.
+   * Ends the group early: its tasks and its body are cancelled, and `taskGroup()` resolves as if they had
+   * ended by themselves. A body that was cut short by it gives `undefined`. Idempotent; nothing happens when
+   * the group is over.
    */
   cancel(): void {
     this.#cancel('the task group was cancelled');
@@ -192,10 +194,12 @@ export class TaskGroup {
 }
 
 /**
- * Runs `body` with a group in which it can start tasks, and ends when the body and all those tasks have ended.
+ * Runs `body` with a group in which it can start tasks, and ends when the body and all those tasks have
+ * ended.
  *
- * The first failure, of a task or of the body, cancels all that is left; when everything has ended, one `AggregateError`
- * is thrown whose `errors` are the failures in the order in which they came. A task that is cancelled by itself is no failure.
+ * The first failure, of a task or of the body, cancels all that is left; when everything has ended, one
+ * `AggregateError` is thrown whose `errors` are the failures in the order in which they came. A task that is
+ * cancelled by itself is no failure.
  *
  * @param body is given the {@link TaskGroup}: `createTask(fn, { name, eager })`, `cancel()`
  * @param options `signal`, which ends the group with a `CancelledError`

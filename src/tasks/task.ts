@@ -2,10 +2,11 @@
  * An async function that a loop runs and that can be cancelled at any `await` of ours.
  *
  * Cancelling, step by step:
- * - The task's scope passes the request on to the futures that the task awaits (scope.ts): these are cancelled, and so the `await`
- *   throws. Awaiting another task passes the cancel on to it, as in asyncio; `shield()` is there to stop that.
- * - Where there is no wait (the task was not started, or stands at a promise of the host's) the cancel is due: the next wait for
- *   something pending is cancelled as it begins.
+ * - The task's scope passes the request on to the futures that the task awaits (scope.ts): these are
+ *   cancelled, and so the `await` throws. Awaiting another task passes the cancel on to it, as in asyncio;
+ *   `shield()` is there to stop that.
+ * - Where there is no wait (the task was not started, or stands at a promise of the host's) the cancel is
+ *   due: the next wait for something pending is cancelled as it begins.
  * - `task.signal` aborts at once in every case.
  */
 
@@ -34,7 +35,9 @@ export interface TaskOptions {
   eager?: boolean;
 }
 
-/** The public loop, as far as lower layers make tasks by it: so that the user's task factory makes these, too. */
+/**
+ * The public loop, as far as lower layers make tasks by it: so that the user's task factory makes these, too.
+ */
 export interface TaskMaker extends Loop {
   createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options?: TaskOptions): Task<T>;
 }
@@ -44,8 +47,9 @@ export interface TaskMaker extends Loop {
  *
  * Made by `loop.createTask()`. The loop holds it strongly while it is pending.
  *
- * **Cancellation** `cancel()` makes the `await` at which the task stands throw {@link CancelledError}, also inside helper
- * functions that it awaits; `finally` blocks run and may await; a task that swallows the error goes on.
+ * **Cancellation** `cancel()` makes the `await` at which the task stands throw {@link CancelledError}, also
+ * inside helper functions that it awaits; `finally` blocks run and may await; a task that swallows the error
+ * goes on.
  *
  * @example
  * ```ts
@@ -90,11 +94,12 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   }
 
   /**
-   * Aborts when the task is cancelled: pass it to any operation that takes a signal, `fetch(url, { signal: currentTask()!.signal })`.
-   * Within the body of a timeout or task group of the task, it is the body's: it aborts at the deadline, too.
+   * Aborts when the task is cancelled: pass it to any operation that takes a signal, `fetch(url, { signal:
+   * currentTask()!.signal })`. Within the body of a timeout or task group of the task, it is the body's: it
+   * aborts at the deadline, too.
    *
-   * An operation that listens to it when it aborts has taken the cancel: the task is not interrupted a second time. After a
-   * cancellation that was swallowed and taken back (`uncancel()`), it is a fresh one.
+   * An operation that listens to it when it aborts has taken the cancel: the task is not interrupted a second
+   * time. After a cancellation that was swallowed and taken back (`uncancel()`), it is a fresh one.
    */
   get signal(): AbortSignal {
     const scope = this.#innermostScope();
@@ -102,7 +107,10 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     return scope.signal(cancelled);
   }
 
-  /** How many requests to cancel were not taken back by `uncancel()`. Within a body that its limit has ended, that counts as one. */
+  /**
+   * How many requests to cancel were not taken back by `uncancel()`. Within a body that its limit has ended,
+   * that counts as one.
+   */
   cancelling(): number {
     let requests = this._cancelRequests;
     for (let scope = this.#innermostScope(); scope !== this._scope; scope = scope.parent as Scope) {

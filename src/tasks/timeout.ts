@@ -51,16 +51,19 @@ export class TimeoutScope {
 /**
  * Runs `body`, and ends it with a {@link TimeoutError} when it takes longer than `seconds`.
  *
- * At the deadline the body is cancelled: the `await` at which it stands throws {@link CancelledError}, cleanup runs and may await,
- * and `timeout()` throws a `TimeoutError` whose `cause` is that error. A body that swallows it, and any other error, pass as they
- * are; so does a cancel that came from elsewhere, also at the same moment.
+ * At the deadline the body is cancelled: the `await` at which it stands throws {@link CancelledError},
+ * cleanup runs and may await, and `timeout()` throws a `TimeoutError` whose `cause` is that error. A body
+ * that swallows it, and any other error, pass as they are; so does a cancel that came from elsewhere, also at
+ * the same moment.
  *
- * A limit reaches what was begun inside its own body, and nothing else: limits may be nested, and stand side by side in one task
- * (`gather`, `Promise.all`). It works in every async code of a loop, inside a task or not.
+ * A limit reaches what was begun inside its own body, and nothing else: limits may be nested, and stand side
+ * by side in one task (`gather`, `Promise.all`). It works in every async code of a loop, inside a task or
+ * not.
  *
- * A promise of the host's cannot be interrupted. Pass `scope.signal` to the operation behind it, or await `ensureFuture(promise)`.
- * Where neither was done, `timeout()` throws in time all the same, and the body goes on alone to its next await of a future, where it is
- * cancelled. A body that never gets there is named when the loop is closed.
+ * A promise of the host's cannot be interrupted. Pass `scope.signal` to the operation behind it, or await
+ * `ensureFuture(promise)`. Where neither was done, `timeout()` throws in time all the same, and the body goes
+ * on alone to its next await of a future, where it is cancelled. A body that never gets there is named when
+ * the loop is closed.
  *
  * @param seconds from now on; zero or less: at the first await that has to wait; null: no deadline yet
  * @param body is given the {@link TimeoutScope}: `when()`, `reschedule(when)`, `expired()`, `signal`
@@ -102,7 +105,8 @@ export function timeout<T>(
 /**
  * Runs `body` as {@link timeout} does, with a deadline instead of a duration.
  *
- * @param when seconds on the clock of `loop.time()`; a moment that has passed means now; null: no deadline yet
+ * @param when seconds on the clock of `loop.time()`; a moment that has passed means now; null: no deadline
+ *   yet
  * @param body is given the {@link TimeoutScope}
  * @param options `signal`, which ends the body with a `CancelledError`
  * @returns a future of the result of `body`

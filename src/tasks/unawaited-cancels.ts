@@ -1,12 +1,13 @@
 /**
  * Keeps cancels of helpers that nobody awaits from ending the process.
  *
- * `void helper()` runs within the task that called it, and a cancel of the task ends its waits, too. Its promise is then rejected
- * with a `CancelledError`, and nobody looks at that: to Node it is an unhandled rejection, which would end the process in the middle
- * of the task's cleanup. In asyncio, too, a cancelled task that nobody awaits is no failure.
+ * `void helper()` runs within the task that called it, and a cancel of the task ends its waits, too. Its
+ * promise is then rejected with a `CancelledError`, and nobody looks at that: to Node it is an unhandled
+ * rejection, which would end the process in the middle of the task's cleanup. In asyncio, too, a cancelled
+ * task that nobody awaits is no failure.
  *
- * Node knows no way to look at one rejection only. So while a runner runs there is a listener: it ignores cancels, and treats every
- * other rejection as Node does where there is no listener.
+ * Node knows no way to look at one rejection only. So while a runner runs there is a listener: it ignores
+ * cancels, and treats every other rejection as Node does where there is no listener.
  */
 import { hostQueueMicrotask } from '../base/host.ts';
 import { asCancel } from './cancellation.ts';

@@ -10,10 +10,11 @@ import { Future } from './future.ts';
 import { Limit } from './limit.ts';
 
 /**
- * Waits for one thing, at most so long. When the time is over it is cancelled, its end awaited, and {@link TimeoutError} thrown.
+ * Waits for one thing, at most so long. When the time is over it is cancelled, its end awaited, and {@link
+ * TimeoutError} thrown.
  *
- * It waits until the cancelled one has really ended. If that gives a result or another error instead, this is what
- * `waitFor` gives. To let it go on, wait for `shield(aw)`; of a promise only the wait ends.
+ * It waits until the cancelled one has really ended. If that gives a result or another error instead, this is
+ * what `waitFor` gives. To let it go on, wait for `shield(aw)`; of a promise only the wait ends.
  *
  * @param aw a future, a task or a promise
  * @param seconds zero or less: cancelled at once, unless it is done; null: no limit
@@ -22,7 +23,8 @@ import { Limit } from './limit.ts';
  * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when it cannot be awaited
  * @throws RangeError (`ERR_OUT_OF_RANGE`) when it belongs to another loop, for a NaN
  *
- * **Cancellation** is passed on to `aw`. If cancel and deadline come together it is the cancel that is thrown.
+ * **Cancellation** is passed on to `aw`. If cancel and deadline come together it is the cancel that is
+ * thrown.
  *
  * @example
  * ```ts
@@ -62,7 +64,10 @@ function ended<T>(future: Future<T>): Future<T> {
   return limit;
 }
 
-/** Not for the future itself: a cancel from outside ends this wait, and is not taken for the one that was sent before. */
+/**
+ * Not for the future itself: a cancel from outside ends this wait, and is not taken for the one that was sent
+ * before.
+ */
 async function cancelAndWait<T>(future: Future<T>, reason: string): Promise<T> {
   const over = new Future<void>(future._loop);
   const callback = new DoneCallback(future as Future<unknown>, () => over._settle('result', undefined));

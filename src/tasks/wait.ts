@@ -11,7 +11,10 @@ import { Wakeable } from './wakeable.ts';
 
 /** {@link wait} ends when one is done or cancelled. */
 export const FIRST_COMPLETED: 'FIRST_COMPLETED' = 'FIRST_COMPLETED';
-/** {@link wait} ends when one has failed; when none fails, it is `ALL_COMPLETED`. A cancelled one has not failed. */
+/**
+ * {@link wait} ends when one has failed; when none fails, it is `ALL_COMPLETED`. A cancelled one has not
+ * failed.
+ */
 export const FIRST_EXCEPTION: 'FIRST_EXCEPTION' = 'FIRST_EXCEPTION';
 /** {@link wait} ends when all are done or cancelled. */
 export const ALL_COMPLETED: 'ALL_COMPLETED' = 'ALL_COMPLETED';
@@ -22,7 +25,10 @@ export type ReturnWhen = typeof FIRST_COMPLETED | typeof FIRST_EXCEPTION | typeo
 const CONDITIONS: readonly unknown[] = [FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED];
 
 export interface WaitOptions extends SignalOptions {
-  /** Seconds after which it ends as well; nothing is cancelled then, and nothing thrown. Default: null, no limit. */
+  /**
+   * Seconds after which it ends as well; nothing is cancelled then, and nothing thrown. Default: null, no
+   * limit.
+   */
   timeout?: number | null;
   /** What it waits for. Default: `ALL_COMPLETED`. */
   returnWhen?: ReturnWhen;
@@ -31,9 +37,10 @@ export interface WaitOptions extends SignalOptions {
 /**
  * Waits for some or all of several things, and answers which are done and which are pending.
  *
- * The two sets hold what was given, and no result: ask each (`result()`, `await`). Nothing is cancelled, and no failure is
- * thrown, also not when the time is over. Waiting for the first of several again and again leaves nothing behind on those
- * that go on, promises included: what `Promise.race` is used for, without its leak.
+ * The two sets hold what was given, and no result: ask each (`result()`, `await`). Nothing is cancelled, and
+ * no failure is thrown, also not when the time is over. Waiting for the first of several again and again
+ * leaves nothing behind on those that go on, promises included: what `Promise.race` is used for, without its
+ * leak.
  *
  * @param aws futures, tasks or promises of one loop, at least one; each counts once
  * @param options `timeout` in seconds, negative means now; `returnWhen`; `signal`

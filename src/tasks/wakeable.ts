@@ -1,7 +1,8 @@
 /**
  * A future that stands in the ready queue itself. Its turn there decides how it ends.
  *
- * A cancel that comes between the wake-up and the turn keeps the place in the queue, as in asyncio: the future ends in its turn.
+ * A cancel that comes between the wake-up and the turn keeps the place in the queue, as in asyncio: the
+ * future ends in its turn.
  */
 import type { Runnable } from '../loop/handle.ts';
 import type { CancelReason, CancelWay } from './cancellation.ts';
@@ -10,7 +11,10 @@ import { Future } from './future.ts';
 export abstract class Wakeable<T> extends Future<T> implements Runnable {
   /** In the ready queue, and its turn has not come yet. */
   woken: boolean = false;
-  /** A cancel came since, with `_value` as its reason. No private field: those cost each instance a slower definition. @internal */
+  /**
+   * A cancel came since, with `_value` as its reason. No private field: those cost each instance a slower
+   * definition. @internal
+   */
   _cancelled: boolean = false;
 
   /** Idempotent until its turn comes. */

@@ -1,4 +1,7 @@
-/** The checks of stream-checks.ts for whoever makes a stream transport: each on a loop and a connection of its own. */
+/**
+ * The checks of stream-checks.ts for whoever makes a stream transport: each on a loop and a connection of its
+ * own.
+ */
 import { checkFunction, checkOptions, invalidArgType } from '../base/validate.ts';
 import type { BaseEventLoop } from '../event-loop.ts';
 import type { Transport } from '../net/transport.ts';
@@ -10,8 +13,8 @@ import { STREAM_CHECKS } from './stream-checks.ts';
 import { withLoop } from './with-loop.ts';
 
 /**
- * Connects two stream transports, for {@link checkStreamTransport}. It may give them any protocols: they get others, and nothing is
- * written before.
+ * Connects two stream transports, for {@link checkStreamTransport}. It may give them any protocols: they get
+ * others, and nothing is written before.
  */
 export type MakeStreamPair = (loop: BaseEventLoop) => PromiseLike<readonly [near: Transport, far: Transport]>;
 
@@ -25,11 +28,12 @@ export interface CheckStreamTransportOptions {
 const CHECK_SECONDS = 120;
 
 /**
- * Checks what every stream transport keeps, whatever is below it: order, flow control, the end of either direction, closing and
- * aborting, on open connections and on clogged ones, where most mistakes of close and cancel show. For whoever writes a
- * transport, a backend, or a layer over one.
+ * Checks what every stream transport keeps, whatever is below it: order, flow control, the end of either
+ * direction, closing and aborting, on open connections and on clogged ones, where most mistakes of close and
+ * cancel show. For whoever writes a transport, a backend, or a layer over one.
  *
- * Each check makes a pair on a loop of its own, on which nothing may be left: see {@link withLoop}. The clogged ones write 64 MiB.
+ * Each check makes a pair on a loop of its own, on which nothing may be left: see {@link withLoop}. The
+ * clogged ones write 64 MiB.
  *
  * @param makePair connects two transports; called once for each check
  * @param options `makeLoop`
@@ -73,7 +77,8 @@ export async function checkStreamTransport(
 }
 
 /**
- * The checks of {@link checkStreamTransport} one by one, for a framework that shows each as a test of its own.
+ * The checks of {@link checkStreamTransport} one by one, for a framework that shows each as a test of its
+ * own.
  *
  * @param makePair connects two transports; called once for each check
  * @returns by what each checks: a function to be run as a task of a loop, on which nothing is left afterwards

@@ -5,9 +5,10 @@ import { leakLine } from '../loop/ownership.ts';
 import { checkLoop } from '../tasks/current.ts';
 
 /**
- * What a loop still owns: tasks that are not done, connections, servers and lookups, processes that were not reaped, in debug mode
- * locks that are held, and exceptions that nobody has looked at. Each with the task that made it, its age, and in debug mode the
- * stack of its creation. Nothing is ended: closing the loop does that, and reports the same.
+ * What a loop still owns: tasks that are not done, connections, servers and lookups, processes that were not
+ * reaped, in debug mode locks that are held, and exceptions that nobody has looked at. Each with the task
+ * that made it, its age, and in debug mode the stack of its creation. Nothing is ended: closing the loop does
+ * that, and reports the same.
  *
  * @param loop open or closed: a closed one owns nothing
  * @returns kind by kind, in order of creation
@@ -33,10 +34,11 @@ export function leaks(loop: BaseEventLoop): Leak[] {
 }
 
 /**
- * Throws when a loop still runs or still owns something: see {@link leaks}. For the end of each test, before its loop is closed.
+ * Throws when a loop still runs or still owns something: see {@link leaks}. For the end of each test, before
+ * its loop is closed.
  *
- * The message names each thing that is left, with its owner and age, in debug mode with the stack of its creation. Nothing is
- * ended: closing the loop does that.
+ * The message names each thing that is left, with its owner and age, in debug mode with the stack of its
+ * creation. Nothing is ended: closing the loop does that.
  *
  * @param loop the loop of the test
  * @throws Error when something is left

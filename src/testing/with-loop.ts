@@ -5,7 +5,10 @@ import type { ExceptionContext } from '../loop/types.ts';
 import { checkLoop } from '../tasks/current.ts';
 import { checkLoopEmpty } from './leaks.ts';
 
-/** What the exception handler of a loop was told, for the body of {@link withLoop}: what is expected is taken off the list. */
+/**
+ * What the exception handler of a loop was told, for the body of {@link withLoop}: what is expected is taken
+ * off the list.
+ */
 export interface Reports {
   /** Adds one: for an exception handler that the body sets itself. */
   add(context: ExceptionContext): void;
@@ -32,9 +35,9 @@ class ReportList implements Reports {
 }
 
 /**
- * Gives `body` a fresh loop, and sees that it leaves nothing: afterwards the loop must be stopped, own nothing ({@link leaks}),
- * and have reported nothing to its exception handler that the body did not take, also not while it is closed; then it is
- * closed. Works with any test framework.
+ * Gives `body` a fresh loop, and sees that it leaves nothing: afterwards the loop must be stopped, own
+ * nothing ({@link leaks}), and have reported nothing to its exception handler that the body did not take,
+ * also not while it is closed; then it is closed. Works with any test framework.
  *
  * @param makeLoop makes the loop: `newEventLoop`, or `() => new SimulatedEventLoop()`
  * @param body the test; it runs the loop itself. One that closes the loop takes what that reported

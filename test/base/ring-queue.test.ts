@@ -87,7 +87,8 @@ test('RingQueue gives the memory of a burst back once it is empty', async () => 
 });
 
 test('RingQueue does what an array does, whatever the order of calls', () => {
-  // Item numbers come from a small range, so that remove() meets equal ones; runs of pushes make it wrap and grow.
+  // Item numbers come from a small range, so that remove() meets equal ones; runs of pushes make it wrap and
+  // grow.
   const item = fc.integer({ min: 0, max: 5 });
   const call = fc.oneof(
     { weight: 5, arbitrary: fc.record({ kind: fc.constant('push' as const), item }) },

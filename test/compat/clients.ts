@@ -43,7 +43,10 @@ export class Dialler {
   }
 }
 
-/** A test body with a server that was started before; on a loop of which nothing may be left, nor any connection. */
+/**
+ * A test body with a server that was started before; on a loop of which nothing may be left, nor any
+ * connection.
+ */
 export function against(
   server: () => RunningServer,
   way: 'TCP' | 'unix',

@@ -1,6 +1,6 @@
 /**
- * Real servers for the compatibility suite: each a process of its own, on a free port and a unix socket, with its data in a directory
- * of its own. Where a machine has none, the tests are skipped, and say why.
+ * Real servers for the compatibility suite: each a process of its own, on a free port and a unix socket, with
+ * its data in a directory of its own. Where a machine has none, the tests are skipped, and say why.
  */
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -26,7 +26,10 @@ import { freePort } from '../helpers/pairs.ts';
 const LOOK_EVERY = 20;
 /** Looks. A machine that is busy may need half a minute for a new database. */
 const MOST_LOOKS = 4500;
-/** A port is free when it is picked; whoever takes it before the server does is not seen before that has failed. */
+/**
+ * A port is free when it is picked; whoever takes it before the server does is not seen before that has
+ * failed.
+ */
 const ATTEMPTS = 3;
 
 export interface RunningServer {
@@ -56,7 +59,10 @@ interface Plan {
   isReady?(directory: string): boolean;
 }
 
-/** Starts what is planned; answers once it takes connections. Whatever becomes of this process, the server ends with it. */
+/**
+ * Starts what is planned; answers once it takes connections. Whatever becomes of this process, the server
+ * ends with it.
+ */
 async function start(plan: Plan): Promise<RunningServer> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -112,7 +118,9 @@ async function startOnce(plan: Plan): Promise<RunningServer> {
   }
 }
 
-/** Calls back when this process ends by itself or by SIGTERM, which is what the test runner ends a file with. */
+/**
+ * Calls back when this process ends by itself or by SIGTERM, which is what the test runner ends a file with.
+ */
 function onEndOfProcess(callback: () => void): () => void {
   const terminated = (): void => {
     callback();

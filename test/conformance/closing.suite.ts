@@ -4,7 +4,10 @@ import { DatagramProtocol, LoopError, Protocol, SubprocessProtocol, sleep } from
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
-/** What a method may be asked with on an open loop. The values are right, so only the loop's state can be wrong. */
+/**
+ * What a method may be asked with on an open loop. The values are right, so only the loop's state can be
+ * wrong.
+ */
 const CALLS: Record<string, (loop: BaseEventLoop) => unknown> = {
   runForever: (loop) => loop.runForever(),
   runUntilComplete: (loop) => loop.runUntilComplete(async () => {}),

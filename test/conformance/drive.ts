@@ -1,9 +1,10 @@
 /**
- * Runs the suites where `node:test` does not run them, one test after the other: `<runtime> drive.ts <backend>`, with the titles
- * that are done already as a JSON array on standard input.
+ * Runs the suites where `node:test` does not run them, one test after the other: `<runtime> drive.ts
+ * <backend>`, with the titles that are done already as a JSON array on standard input.
  *
- * Prints a line before and after each test, for scripts/platforms.mjs, and ends after the first that fails: what a failed
- * test leaves behind is no other test's concern. Whoever reads the lines starts it again for the rest.
+ * Prints a line before and after each test, for scripts/platforms.mjs, and ends after the first that fails:
+ * what a failed test leaves behind is no other test's concern. Whoever reads the lines starts it again for
+ * the rest.
  */
 import { readFileSync } from 'node:fs';
 import type { Entry } from './section.ts';

@@ -36,7 +36,8 @@ function pingPong(loop: BaseEventLoop, enough: () => boolean): Promise<number> {
 }
 
 export function fairnessSuite(target: Target): void {
-  // Virtual time stands still while anything is ready, so a deadline in the future is out of reach of busy tasks there.
+  // Virtual time stands still while anything is ready, so a deadline in the future is out of reach of busy
+  // tasks there.
   const soon = target.exact ? 0 : 0.003;
 
   section('Fairness', target, (test) => {

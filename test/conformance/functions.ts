@@ -1,6 +1,7 @@
 /**
- * The functions of asyncio's event loop reference, in its order, each with gyre's name; then the functions that gyre adds to
- * them. Test titles of the suites may name these functions only, and docs/conformance.md has a row for each.
+ * The functions of asyncio's event loop reference, in its order, each with gyre's name; then the functions
+ * that gyre adds to them. Test titles of the suites may name these functions only, and docs/conformance.md
+ * has a row for each.
  */
 
 export interface Section {

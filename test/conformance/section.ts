@@ -1,8 +1,8 @@
 /**
  * One body, every backend: a suite is a function of a target, and its tests are made by `section()`.
  *
- * A backend that cannot do what a test asks has the test's title in its skip list, with the reason. Skipped tests are run
- * all the same: one that would pass fails the run, so the list cannot outlive its reasons.
+ * A backend that cannot do what a test asks has the test's title in its skip list, with the reason. Skipped
+ * tests are run all the same: one that would pass fails the run, so the list cannot outlive its reasons.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -20,7 +20,10 @@ export interface Target {
   /** Its clock is virtual, so times are asserted exactly. With a real one: never early, and the order. */
   exact: boolean;
   skip: readonly Skip[];
-  /** Is told of each test instead of the test being run: for docs/conformance.md, and where node:test does not run. */
+  /**
+   * Is told of each test instead of the test being run: for docs/conformance.md, and where node:test does not
+   * run.
+   */
   record?: (entry: Entry) => void;
 }
 
@@ -93,7 +96,8 @@ export function section(
         test(title, { skip: lacking }, () => {});
         return;
       }
-      // It runs all the same: what has come to pass must not go on being skipped. The reason is the target's, in targets.ts.
+      // It runs all the same: what has come to pass must not go on being skipped. The reason is the target's,
+      // in targets.ts.
       if (reason === null) test(title, runBody);
       else test(title, (context) => runSkipped(title, runBody, () => context.skip(reason)));
     });

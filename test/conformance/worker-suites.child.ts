@@ -1,4 +1,6 @@
-/** In a worker thread: runs the suites on one backend, one test after the other, and posts how each has gone. */
+/**
+ * In a worker thread: runs the suites on one backend, one test after the other, and posts how each has gone.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Entry } from './section.ts';
 import { suites } from './suites.ts';

@@ -1,4 +1,7 @@
-/** A transport of a user's own make, played by hand: what was called is written down, and what the peer does is said by a test. */
+/**
+ * A transport of a user's own make, played by hand: what was called is written down, and what the peer does
+ * is said by a test.
+ */
 import type { ExtraInfo, StreamProtocol, WriteBufferLimits } from '../../src/index.ts';
 import { Transport } from '../../src/index.ts';
 

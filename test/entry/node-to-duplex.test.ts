@@ -1,4 +1,7 @@
-/** `toDuplex`: that it behaves as a socket of Node's own does, seen from its listeners, its peer and its transport. */
+/**
+ * `toDuplex`: that it behaves as a socket of Node's own does, seen from its listeners, its peer and its
+ * transport.
+ */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { spawnSync } from 'node:child_process';
@@ -96,7 +99,9 @@ test(
   }),
 );
 
-/** What one side of a connection may go through; the stream of each scenario reads unless it says otherwise. */
+/**
+ * What one side of a connection may go through; the stream of each scenario reads unless it says otherwise.
+ */
 const scenarios: Record<
   string,
   { halfOpen?: boolean; act(stream: Socket | TransportDuplex, peer: Socket): Promise<void> | void }

@@ -1,4 +1,7 @@
-/** Has no descriptors, or few, when a pool starts its first worker; then it has some again. Prints what came of the jobs. */
+/**
+ * Has no descriptors, or few, when a pool starts its first worker; then it has some again. Prints what came
+ * of the jobs.
+ */
 import { closeSync } from 'node:fs';
 import { ProcessPoolExecutor, ThreadPoolExecutor } from '../../src/index.ts';
 import { takeAllDescriptors } from '../helpers/exhaust.ts';

@@ -1,4 +1,7 @@
-/** Programs that must end by themselves, or that must not end too early. Says what happened; argv names the program. */
+/**
+ * Programs that must end by themselves, or that must not end too early. Says what happened; argv names the
+ * program.
+ */
 import {
   currentJob,
   getRunningLoop,

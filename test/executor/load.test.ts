@@ -137,8 +137,8 @@ for (const { kind, make } of kinds) {
 }
 
 /**
- * How many handles of kind `async` libuv holds for this thread: ports, also those that keep nothing alive. Not before there are no more
- * than `most`: closing takes the host a turn.
+ * How many handles of kind `async` libuv holds for this thread: ports, also those that keep nothing alive.
+ * Not before there are no more than `most`: closing takes the host a turn.
  */
 async function ports(most: number): Promise<number> {
   const count = (): number => {

@@ -82,7 +82,8 @@ describe('loop.remote()', () => {
     onNode(async (loop) => {
       const called = loop.createFuture<unknown>();
       const port = loop.remote({ called: (value: unknown) => called.setResult(value) });
-      // The wire is what this worker needs of the library: it is plain JavaScript, which Node 20 runs without a loader.
+      // The wire is what this worker needs of the library: it is plain JavaScript, which Node 20 runs without
+      // a loader.
       const code = `
         const { receiveMessageOnPort, workerData } = require('node:worker_threads');
         const { names } = receiveMessageOnPort(workerData).message;

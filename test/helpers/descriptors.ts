@@ -1,4 +1,7 @@
-/** Descriptors for tests of what only the native backend has: pipes, sockets, and the proof that none is left open. */
+/**
+ * Descriptors for tests of what only the native backend has: pipes, sockets, and the proof that none is left
+ * open.
+ */
 import assert from 'node:assert/strict';
 import { closeSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { addon } from '../../src/backend/uv/dispatch.ts';
@@ -28,7 +31,10 @@ export function onUv(body: (loop: UvEventLoop, reports: Reports) => Promise<void
   };
 }
 
-/** Sockets, pipes and sets of epoll that this process has open. Other threads of it open files, whenever they like. */
+/**
+ * Sockets, pipes and sets of epoll that this process has open. Other threads of it open files, whenever they
+ * like.
+ */
 export function openEnds(): number {
   return readdirSync('/proc/self/fd').filter((fd) => {
     try {

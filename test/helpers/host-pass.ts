@@ -3,7 +3,8 @@
 /**
  * The host polls, and whatever it has to tell is told.
  *
- * @param count poll phases; the default is more than anything takes that comes over this machine's own addresses
+ * @param count poll phases; the default is more than anything takes that comes over this machine's own
+ *   addresses
  */
 export async function hostPasses(count: number = 30): Promise<void> {
   for (let i = 0; i < count; i++) await hostPass();

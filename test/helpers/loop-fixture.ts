@@ -1,4 +1,7 @@
-/** A loop for one test, and the proof that the test left nothing behind: what `gyre/testing` has for everybody's tests. */
+/**
+ * A loop for one test, and the proof that the test left nothing behind: what `gyre/testing` has for
+ * everybody's tests.
+ */
 import type { Reports } from '../../src/entry/testing.ts';
 import { withLoop as withTestLoop } from '../../src/entry/testing.ts';
 import type { BaseEventLoop } from '../../src/index.ts';

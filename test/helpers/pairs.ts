@@ -1,6 +1,7 @@
 /**
- * Connected pairs over real sockets: two gyre transports, or one and a socket of Node's own. And the *clogged* pair, of which one
- * side has written more than the kernel takes: most mistakes of close and cancel only show there.
+ * Connected pairs over real sockets: two gyre transports, or one and a socket of Node's own. And the
+ * *clogged* pair, of which one side has written more than the kernel takes: most mistakes of close and cancel
+ * only show there.
  */
 import assert from 'node:assert/strict';
 import type { Server as NodeServer, Socket } from 'node:net';
@@ -51,7 +52,10 @@ function track<H extends Socket | NodeServer>(handle: H): H {
   return handle;
 }
 
-/** A protocol that remembers what it was told: `made`, `data` (in several pieces: once), `eof`, `pause`, `resume`, `lost`. */
+/**
+ * A protocol that remembers what it was told: `made`, `data` (in several pieces: once), `eof`, `pause`,
+ * `resume`, `lost`.
+ */
 export class Recorder extends Recording implements Protocol {
   readonly chunks: Buffer[] = [];
   received: number = 0;
@@ -124,7 +128,10 @@ export function portOf(server: Server): number {
   return server.sockets[0]?.getsockname()?.[1] as number;
 }
 
-/** Two gyre transports, connected: the near one by `createConnection`, the far one accepted by a server that is closed again. */
+/**
+ * Two gyre transports, connected: the near one by `createConnection`, the far one accepted by a server that
+ * is closed again.
+ */
 export async function connectedPair<N extends StreamProtocol, F extends StreamProtocol>(
   loop: BaseEventLoop,
   near: N,
@@ -155,7 +162,8 @@ const CLOG_BYTES = 64 * 1024 * 1024;
 const CLOG_PIECE = Buffer.alloc(1024 * 1024, 'clog');
 
 /**
- * A connected pair of which the near side has written 64 MiB, and the far side reads nothing until `resumeReading()`.
+ * A connected pair of which the near side has written 64 MiB, and the far side reads nothing until
+ * `resumeReading()`.
  *
  * @returns `written`: the bytes that the far side will get if nothing is dropped
  */
@@ -226,7 +234,10 @@ export async function listeningNodeServer(
   return { server, port: (server.address() as { port: number }).port };
 }
 
-/** A port on which nobody listens. Taken from the system, and given back: nobody else gets it within a test's time. */
+/**
+ * A port on which nobody listens. Taken from the system, and given back: nobody else gets it within a test's
+ * time.
+ */
 export async function freePort(host: string = '127.0.0.1'): Promise<number> {
   const { server, port } = await listeningNodeServer(host);
   await closed(server);

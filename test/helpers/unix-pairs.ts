@@ -36,8 +36,8 @@ export async function unixRecorders(loop: BaseEventLoop): Promise<{ near: Record
 }
 
 /**
- * Both ends of a new FIFO without a name, as descriptors that do not block. The reading end is opened first, as there must be a
- * reader.
+ * Both ends of a new FIFO without a name, as descriptors that do not block. The reading end is opened first,
+ * as there must be a reader.
  */
 export function pipeEnds(): { read: number; write: number } {
   const directory = mkdtempSync(join(tmpdir(), 'gyre-'));

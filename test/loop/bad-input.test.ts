@@ -1,6 +1,6 @@
 /**
- * Each method of the loop against what it does not take: the error comes at the call, names argument, value and what is
- * accepted, and nothing half-started stays.
+ * Each method of the loop against what it does not take: the error comes at the call, names argument, value
+ * and what is accepted, and nothing half-started stays.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

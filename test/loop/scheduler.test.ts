@@ -409,7 +409,8 @@ function modelEngine(run: (id: number) => void): Engine {
           ready = [...batch.slice(at + 1), ...ready];
           return true;
         }
-        // Not in the queue any more while it runs: what it calls, stop() too, is behind the rest of the batch.
+        // Not in the queue any more while it runs: what it calls, stop() too, is behind the rest of the
+        // batch.
         const later = batch.slice(at + 1);
         ready = [...later, ...ready];
         if (!cancelled.has(entry)) run(entry);

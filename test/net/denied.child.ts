@@ -1,4 +1,7 @@
-/** Under Node's permission model, without `--allow-net`: tries whatever reaches for the network, and prints what it fails with. */
+/**
+ * Under Node's permission model, without `--allow-net`: tries whatever reaches for the network, and prints
+ * what it fails with.
+ */
 import type { Future } from '../../src/index.ts';
 import { NodeEventLoop, Protocol, STDOUT, SubprocessProtocol } from '../../src/index.ts';
 

@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { closed, listeningNodeServer } from '../helpers/pairs.ts';
 import { loader } from '../helpers/typescript.ts';
 
-// A descriptor that a process inherits, as from systemd or inetd: the one case in which a number is what one has.
+// A descriptor that a process inherits, as from systemd or inetd: the one case in which a number is what one
+// has.
 
 const child = fileURLToPath(new URL('./descriptor.child.ts', import.meta.url));
 const skip = process.platform === 'win32' ? 'Windows passes no sockets as descriptors' : false;

@@ -1,6 +1,7 @@
 /**
- * Has no descriptor left: `node descriptors.child.ts directory`, to be started with a low limit. Says what connecting and taking over
- * say then, serves on a unix socket meanwhile, and echoes once it has descriptors again. Each line of its standard input is a step.
+ * Has no descriptor left: `node descriptors.child.ts directory`, to be started with a low limit. Says what
+ * connecting and taking over say then, serves on a unix socket meanwhile, and echoes once it has descriptors
+ * again. Each line of its standard input is a step.
  */
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';

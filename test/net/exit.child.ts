@@ -23,7 +23,8 @@ const pair = await loop.runUntilComplete(async () => {
     .unref();
   if (ending === 'close') {
     await cloggedPair(loop);
-    // In flight when the loop is closed. Nobody answers at a documentation address, or the network says no at once.
+    // In flight when the loop is closed. Nobody answers at a documentation address, or the network says no at
+    // once.
     loop.createConnection(() => new Protocol(), '192.0.2.1', 80).catch(() => {});
     loop.createConnection(() => new Protocol(), 'no-such-name.invalid', 80).catch(() => {});
     loop.createServer(() => new Protocol(), ['127.0.0.1', '::1'], 0).catch(() => {});

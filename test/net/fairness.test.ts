@@ -1,6 +1,7 @@
 /**
- * Crowds of connections and datagrams are always ready, and nobody else waits long for them: not for a reply, a connection, a datagram or a
- * timer. The waits are counted in passes of the host's loop, so that they are the same on a machine of any speed.
+ * Crowds of connections and datagrams are always ready, and nobody else waits long for them: not for a reply,
+ * a connection, a datagram or a timer. The waits are counted in passes of the host's loop, so that they are
+ * the same on a machine of any speed.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -15,8 +16,8 @@ const CONNECTING = 4;
 const FLOODS = 3;
 const PASSES = 120;
 /**
- * Passes. A reply takes two turns, of the far side and of the near one, and in each everybody may stand before it; some passes more are the
- * steps that there are without any crowd.
+ * Passes. A reply takes two turns, of the far side and of the near one, and in each everybody may stand
+ * before it; some passes more are the steps that there are without any crowd.
  */
 const MOST_PASSES = 2 * (BULK_SENDERS + CONNECTING + FLOODS) + 10;
 

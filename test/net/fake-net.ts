@@ -1,6 +1,6 @@
 /**
- * A loop with a virtual clock and a network that a test plays by hand: names, attempts to connect and streams do what they are
- * told, when they are told.
+ * A loop with a virtual clock and a network that a test plays by hand: names, attempts to connect and streams
+ * do what they are told, when they are told.
  */
 import type {
   BackendFeatures,

@@ -1,4 +1,7 @@
-/** A proxy that spoils what passes through it: it cuts, resets, falls silent or talks nonsense, after so many bytes. */
+/**
+ * A proxy that spoils what passes through it: it cuts, resets, falls silent or talks nonsense, after so many
+ * bytes.
+ */
 import type { Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 

@@ -20,17 +20,25 @@ export function socketCount(): number {
   return count;
 }
 
-/** The host's poll phases that a socket may need until it is closed; a name that is being looked up takes many more. */
+/**
+ * The host's poll phases that a socket may need until it is closed; a name that is being looked up takes many
+ * more.
+ */
 const PASSES = 200;
 
-/** Asserts that no more than `before` sockets are open, and that the host waits for no name and no connection. */
+/**
+ * Asserts that no more than `before` sockets are open, and that the host waits for no name and no connection.
+ */
 export async function assertSockets(before: number, message: string): Promise<void> {
   for (let i = 0; i < PASSES && (socketCount() > before || requests() > 0); i++) await hostPass();
   while (requests() > 0) await hostPass();
   assert.equal(socketCount(), before, message);
 }
 
-/** Names that are being looked up and connections that are being made. A look-up cannot be stopped, so it is waited for. */
+/**
+ * Names that are being looked up and connections that are being made. A look-up cannot be stopped, so it is
+ * waited for.
+ */
 function requests(): number {
   return process.getActiveResourcesInfo().filter((type) => /GetAddrInfo|ConnectWrap/.test(type)).length;
 }

@@ -10,8 +10,9 @@ import { compareTraces, SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { ScenarioModule } from './scenario.ts';
 import { logOf, withDifferences } from './scenario.ts';
 
-// The same scenario in two languages: gyre's log must be the one that CPython's asyncio left. The logs are recorded by
-// `python3 test/parity/record.py`; where the machine has that Python, they are recorded once more and compared.
+// The same scenario in two languages: gyre's log must be the one that CPython's asyncio left. The logs are
+// recorded by `python3 test/parity/record.py`; where the machine has that Python, they are recorded once more
+// and compared.
 
 interface Recorded {
   scenario: string;
@@ -87,7 +88,10 @@ const found = python(
   'import platform; print(platform.python_implementation(), platform.python_version())',
 );
 
-/** Other versions of asyncio may do things in another order: then the recorded one is still what gyre is held to. */
+/**
+ * Other versions of asyncio may do things in another order: then the recorded one is still what gyre is held
+ * to.
+ */
 function whyNot(): string | false {
   if (found.status !== 0) return 'no python3 on this machine';
   const minor = (version: string): string => version.split('.').slice(0, 2).join('.');

@@ -10,10 +10,14 @@ import { fingerprint, hashOfPrograms, readRecorded, recordedPrograms } from './r
 import { shrink } from './random/shrink.ts';
 import { Summary } from './random/summary.ts';
 
-// Random programs, on gyre and on CPython's asyncio. `node --import tsx test/parity/random.ts` compares many, and shows why one
-// differs. The logs of asyncio are recorded as hashes; where the machine has a CPython, fresh programs are compared, too.
+// Random programs, on gyre and on CPython's asyncio. `node --import tsx test/parity/random.ts` compares many,
+// and shows why one differs. The logs of asyncio are recorded as hashes; where the machine has a CPython,
+// fresh programs are compared, too.
 
-/** The part of the programs that must end with the same outcomes and times, and the part that must have the same log. */
+/**
+ * The part of the programs that must end with the same outcomes and times, and the part that must have the
+ * same log.
+ */
 const HELD: Readonly<Record<Family, { outcome: number; order: number }>> = {
   distinct: { outcome: 1, order: 0.999 },
   coinciding: { outcome: 1, order: 0.999 },

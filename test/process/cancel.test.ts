@@ -21,7 +21,8 @@ import {
   skipNotLinux,
 } from './children.ts';
 
-// The kinds that take different steps: pipes are there at once, a pipe for two descriptors takes a while, none at all.
+// The kinds that take different steps: pipes are there at once, a pipe for two descriptors takes a while,
+// none at all.
 const KINDS: Record<string, SubprocessOptions> = {
   pipes: {},
   'one pipe for two': { stderr: STDOUT },

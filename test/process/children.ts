@@ -1,4 +1,7 @@
-/** Children for tests: a protocol that remembers what it was told, and what the system knows of processes and descriptors. */
+/**
+ * Children for tests: a protocol that remembers what it was told, and what the system knows of processes and
+ * descriptors.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import type {
   BaseEventLoop,
@@ -15,8 +18,8 @@ export const skipNotLinux: string | false =
   process.platform === 'linux' ? false : 'looks into /proc, which only Linux has';
 
 /**
- * A protocol that remembers what it was told: `made`, `data 1` (in several pieces: once), `lost 2` (a pipe), `exited`, `lost`, `pause`,
- * `resume`.
+ * A protocol that remembers what it was told: `made`, `data 1` (in several pieces: once), `lost 2` (a pipe),
+ * `exited`, `lost`, `pause`, `resume`.
  */
 export class ChildRecorder extends Recording implements SubprocessProtocol {
   /** By the child's descriptor. */

@@ -1,6 +1,6 @@
 /**
- * Starts children after it has closed its own standard streams, and its working directory is gone: `node closed.child.ts directory`.
- * Reports to descriptor 3.
+ * Starts children after it has closed its own standard streams, and its working directory is gone: `node
+ * closed.child.ts directory`. Reports to descriptor 3.
  */
 import { closeSync, rmdirSync, writeSync } from 'node:fs';
 import type { SubprocessOptions, Transport } from '../../src/index.ts';

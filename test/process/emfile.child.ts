@@ -1,4 +1,6 @@
-/** Uses up its descriptors, tries to start children, gives them back, and tries again. Prints what came of it. */
+/**
+ * Uses up its descriptors, tries to start children, gives them back, and tries again. Prints what came of it.
+ */
 import { closeSync } from 'node:fs';
 import { NodeEventLoop, PIPE, STDOUT } from '../../src/index.ts';
 import { takeAllDescriptors } from '../helpers/exhaust.ts';

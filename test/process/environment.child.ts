@@ -1,4 +1,7 @@
-/** Prints, as its children see them, the variables that it was given, and then once more with two that it has set. */
+/**
+ * Prints, as its children see them, the variables that it was given, and then once more with two that it has
+ * set.
+ */
 import { UvEventLoop } from '../../src/index.ts';
 import { runShell } from './children.ts';
 

@@ -1,6 +1,7 @@
 /**
- * Transports over what a child has, too: `node shared.child.ts scenario`. Only a process of its own can try that: if anything waits in
- * `read()` or `write()`, the whole process stops. Reports on its standard error each way that it got through.
+ * Transports over what a child has, too: `node shared.child.ts scenario`. Only a process of its own can try
+ * that: if anything waits in `read()` or `write()`, the whole process stops. Reports on its standard error
+ * each way that it got through.
  */
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { spawn } from 'node:child_process';
@@ -52,7 +53,10 @@ function endChildren(): void {
   for (const child of children.splice(0)) child.kill();
 }
 
-/** Writes more than there is room for, then more from a callback of the host's; ends once the loop has gone on. */
+/**
+ * Writes more than there is room for, then more from a callback of the host's; ends once the loop has gone
+ * on.
+ */
 async function clog(transport: WriteTransport): Promise<void> {
   transport.write(FLOOD);
   await sleep(0.01);

@@ -1,6 +1,6 @@
 /**
- * A child that shares a pipe or socket with a transport cannot stop the loop. It may have cleared O_NONBLOCK for both of them,
- * because programs expect their standard streams to block.
+ * A child that shares a pipe or socket with a transport cannot stop the loop. It may have cleared O_NONBLOCK
+ * for both of them, because programs expect their standard streams to block.
  */
 import assert from 'node:assert/strict';
 import type { ChildProcess, StdioOptions } from 'node:child_process';

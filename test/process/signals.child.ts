@@ -1,4 +1,7 @@
-/** A program for signals: `node signals.child.ts <scenario>`. A line that begins with `send` asks for that signal. */
+/**
+ * A program for signals: `node signals.child.ts <scenario>`. A line that begins with `send` asks for that
+ * signal.
+ */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { NodeEventLoop } from '../../src/index.ts';

@@ -44,7 +44,8 @@ test(
     assert.equal(transport.getReturncode(), null);
     const { pid, stdin, stdout, stderr, stdio } = transport.getExtraInfo('subprocess') as ChildProcess;
     assert.equal(pid, transport.getPid());
-    // The pipes are ours alone: Node would empty them when the child ends. The native backend has no ChildProcess.
+    // The pipes are ours alone: Node would empty them when the child ends. The native backend has no
+    // ChildProcess.
     if (loop._backend.name === 'node') {
       assert.deepEqual([stdin, stdout, stderr, stdio], [null, null, null, []]);
     }
@@ -634,7 +635,8 @@ for (const how of ['close', 'run', 'idle'] as const) {
     const pids = JSON.parse(printed) as number[];
     assert.equal(pids.length, 3);
     if (how === 'idle') {
-      // The loop stopped and was not closed: the program ended all the same, and its children are its own affair.
+      // The loop stopped and was not closed: the program ended all the same, and its children are its own
+      // affair.
       for (const pid of pids) process.kill(pid, 'SIGKILL');
     } else {
       await eventuallyWithoutLoop(() => pids.every((pid) => stateOf(pid) === null || stateOf(pid) === 'Z'));

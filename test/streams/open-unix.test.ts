@@ -15,7 +15,9 @@ import { clientTls, serverTls } from '../helpers/certificates.ts';
 import { onNode } from '../helpers/pairs.ts';
 import { inDirectory, noUnix } from '../helpers/unix-pairs.ts';
 
-/** Runs `body` as a task on a real loop, with the path of a socket in a directory that is removed afterwards. */
+/**
+ * Runs `body` as a task on a real loop, with the path of a socket in a directory that is removed afterwards.
+ */
 function withPath(body: (path: string) => Promise<void>): () => Promise<void> {
   return onNode(() => inDirectory((directory) => body(join(directory, 'socket'))));
 }

@@ -178,7 +178,9 @@ test(
   }),
 );
 
-/** Waits until `value()` has not changed for as many turns as the network of one machine could possibly need. */
+/**
+ * Waits until `value()` has not changed for as many turns as the network of one machine could possibly need.
+ */
 async function untilStill(value: () => number): Promise<void> {
   for (let before = -1; before !== value(); ) {
     before = value();
@@ -188,7 +190,10 @@ async function untilStill(value: () => number): Promise<void> {
 
 // --- the peer resets the connection ---
 
-/** A client of Node's own, connected to a server of ours; what the server's callback does ends as the answered task. */
+/**
+ * A client of Node's own, connected to a server of ours; what the server's callback does ends as the answered
+ * task.
+ */
 async function foreignPeer(
   loop: BaseEventLoop,
   callback: (reader: StreamReader, writer: StreamWriter) => Promise<unknown>,

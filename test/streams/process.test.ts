@@ -147,7 +147,8 @@ test(
     const pid = Number(await child.stdout?.readline());
     assert.equal(child.stdout?.atEof(), false);
     process.kill(pid);
-    // Of both, and only then is nothing left: the system closes one after the other, and a host that polls between them sees one end.
+    // Of both, and only then is nothing left: the system closes one after the other, and a host that polls
+    // between them sees one end.
     assert.equal((await child.stdout?.read())?.length, 0);
     assert.equal((await child.stderr?.read())?.length, 0);
     await child.stdin?.waitClosed();

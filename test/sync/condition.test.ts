@@ -113,7 +113,8 @@ for (const heldFor of [0, 3]) {
       condition.notify();
       const other = condition.acquire();
       await turns(heldFor);
-      // After no turn the sleeper is before the other one in the ready queue, and finds the lock free but promised.
+      // After no turn the sleeper is before the other one in the ready queue, and finds the lock free but
+      // promised.
       condition.release();
       await other;
       order.push('other');

@@ -13,8 +13,8 @@ const PER_ROUND = 1_000;
 const FLAT_BYTES = 2 * 1024 * 1024;
 
 /**
- * Does `operation` a million times (or so), cancelling what it answers in every way: by hand, by a signal that lives as long as the
- * program, before and after being woken. Neither memory nor listeners may be left.
+ * Does `operation` a million times (or so), cancelling what it answers in every way: by hand, by a signal
+ * that lives as long as the program, before and after being woken. Neither memory nor listeners may be left.
  */
 async function checkFlat(
   operation: (i: number, signal: AbortSignal) => { cancel(): unknown },

@@ -49,8 +49,9 @@ export function isAbort(reason: unknown): (error: unknown) => boolean {
 }
 
 /**
- * The three things that every waiting method does with a signal. `wait` must have to wait, each time it is called; `free` makes
- * it find what it wants, which an aborted signal must leave where it is: `untouched` says so.
+ * The three things that every waiting method does with a signal. `wait` must have to wait, each time it is
+ * called; `free` makes it find what it wants, which an aborted signal must leave where it is: `untouched`
+ * says so.
  */
 export async function checkSignals(
   wait: (options: { signal: AbortSignal }) => Future<unknown>,
@@ -91,8 +92,8 @@ export function checkNeedsLoop(wait: () => unknown): void {
 }
 
 /**
- * A primitive serves one loop at a time: while a task of one loop waits, tasks of another cannot. What a closed loop left
- * behind does not count.
+ * A primitive serves one loop at a time: while a task of one loop waits, tasks of another cannot. What a
+ * closed loop left behind does not count.
  */
 export async function checkOneLoop(name: string, wait: () => Future<unknown>): Promise<void> {
   const first = newEventLoop();

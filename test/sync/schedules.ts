@@ -1,9 +1,9 @@
 /**
  * Random schedules: what the property tests of the primitives share.
  *
- * A schedule is a list of steps that a driver takes, a task of a simulated loop. Each step is taken at once, between two
- * turns; or `soon`, as an entry of the ready queue, so that it falls between the callbacks of a turn, before the code
- * that these resumed goes on. Both are places where a cancel can come.
+ * A schedule is a list of steps that a driver takes, a task of a simulated loop. Each step is taken at once,
+ * between two turns; or `soon`, as an entry of the ready queue, so that it falls between the callbacks of a
+ * turn, before the code that these resumed goes on. Both are places where a cancel can come.
  */
 
 import assert from 'node:assert/strict';
@@ -45,7 +45,10 @@ export class Actors<A extends Actor = Actor> {
     return some[number % some.length];
   }
 
-  /** Cancels one; half of the numbers name only those for which `waits` holds, where a cancel can do most harm. */
+  /**
+   * Cancels one; half of the numbers name only those for which `waits` holds, where a cancel can do most
+   * harm.
+   */
   cancel(number: number, waits: (actor: A) => boolean): void {
     const actor = this.#anyOrWaiting(number, waits);
     if (actor === undefined) return;
@@ -96,7 +99,9 @@ export const anyCommand = {
   abort: fc.record({ do: fc.constant('abort' as const), actor: someActor }),
 };
 
-/** Lets everything come to rest that does not wait for the driver: virtual time goes on when nothing is ready. */
+/**
+ * Lets everything come to rest that does not wait for the driver: virtual time goes on when nothing is ready.
+ */
 export async function rest(): Promise<void> {
   await sleep(1);
 }
@@ -112,7 +117,10 @@ export interface Play<C> {
   finish(): Promise<void>;
 }
 
-/** Checks that whatever `commands` may give, in any order, `play` holds its promises. Failing, it prints seed and schedule. */
+/**
+ * Checks that whatever `commands` may give, in any order, `play` holds its promises. Failing, it prints seed
+ * and schedule.
+ */
 export async function checkSchedules<C extends { do: string }>(
   commands: fc.Arbitrary<C>,
   play: () => Play<C>,

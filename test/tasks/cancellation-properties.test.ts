@@ -5,8 +5,8 @@ import type { BaseEventLoop } from '../../src/event-loop.ts';
 import { CancelledError, currentTask, shield, sleep, taskGroup, timeout } from '../../src/index.ts';
 import { native, outcome, sim } from './sim.ts';
 
-// Programs of one flow with things beside it: helpers that nobody awaits, losers of races, handlers, limits within limits, cleanup that
-// awaits ours and the host's. The contract's sentences are the invariants.
+// Programs of one flow with things beside it: helpers that nobody awaits, losers of races, handlers, limits
+// within limits, cleanup that awaits ours and the host's. The contract's sentences are the invariants.
 
 type Beside =
   | { kind: 'helper'; seconds: number; cleansUp: boolean }

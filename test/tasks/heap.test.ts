@@ -21,7 +21,10 @@ import { outcome, sim, waitersOf } from './sim.ts';
 Error.stackTraceLimit = 0;
 
 const OPERATIONS = 1_000_000;
-/** Bytes. The heap of a test runner breathes by some hundred kilobytes; one object left for each operation is 50 MB. */
+/**
+ * Bytes. The heap of a test runner breathes by some hundred kilobytes; one object left for each operation is
+ * 50 MB.
+ */
 const BREATH = 3_000_000;
 
 /** What a server does all day: waits for one thing or its own end, whichever comes first. */

@@ -203,7 +203,9 @@ test('waitFor refuses wrong arguments at the call', () =>
     other.close();
   }));
 
-/** What `waitFor` waits for, how it takes a cancel, and the word for how it ends when it comes to its own end. */
+/**
+ * What `waitFor` waits for, how it takes a cancel, and the word for how it ends when it comes to its own end.
+ */
 const inners: Record<string, (loop: BaseEventLoop, done: Future<void>) => Future<string>> = {
   'a future': (loop, done) => {
     const future = loop.createFuture<string>();
@@ -284,7 +286,8 @@ for (const [name, makeInner] of Object.entries(inners)) {
             ];
             for (const index of order) steps[index]?.();
             await sleep(20);
-            // Without an end, a limit in time or a cancel it would wait for ever; each of these has come by now.
+            // Without an end, a limit in time or a cancel it would wait for ever; each of these has come by
+            // now.
             if (!task.done()) task.cancel();
             const cancelledMeanwhile = await task.catch(() => 0);
             assert.equal(outcomes.length, 1);

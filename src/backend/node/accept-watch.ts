@@ -1,12 +1,13 @@
 /**
  * Finds listeners that cannot accept, of which libuv tells nobody.
  *
- * Facts. libuv drops every error of `accept()` and asks again at once, so that the host's loop goes round and round. It does so for a
- * socket that another owner has shut down. Where no descriptor is left libuv lends a spare one to turn clients away; another thread may
- * take it in that moment, and libuv opens it anew only when it makes a stream while a descriptor is free.
+ * Facts. libuv drops every error of `accept()` and asks again at once, so that the host's loop goes round and
+ * round. It does so for a socket that another owner has shut down. Where no descriptor is left libuv lends a
+ * spare one to turn clients away; another thread may take it in that moment, and libuv opens it anew only
+ * when it makes a stream while a descriptor is free.
  *
- * What this means. A loop that has had no rest for a second is looked at. Without a descriptor libuv gets a spare one of ours. A listener
- * that was shut down is closed: that alone makes libuv stop.
+ * What this means. A loop that has had no rest for a second is looked at. Without a descriptor libuv gets a
+ * spare one of ours. A listener that was shut down is closed: that alone makes libuv stop.
  */
 import { closeSync, openSync, promises } from 'node:fs';
 import { createConnection } from 'node:net';

@@ -3,9 +3,10 @@
  *
  * Fact. Node asks getaddrinfo() for addresses only, never for the canonical name.
  *
- * What this means. It is found where the system's resolver finds it by default: in the hosts file, where the first name of a line is
- * the canonical one, if the line has an address that was found; else in the DNS, at the end of the aliases. What the system knows
- * from elsewhere (multicast DNS, a directory) cannot be told, and is an error, not a guess.
+ * What this means. It is found where the system's resolver finds it by default: in the hosts file, where the
+ * first name of a line is the canonical one, if the line has an address that was found; else in the DNS, at
+ * the end of the aliases. What the system knows from elsewhere (multicast DNS, a directory) cannot be told,
+ * and is an error, not a guess.
  */
 import type { promises as dns } from 'node:dns';
 import { hostname } from 'node:os';
@@ -49,7 +50,10 @@ export function hostsFileName(name: string): string | null {
   return line?.[1] ?? null;
 }
 
-/** The name at the end of a chain of aliases, the name itself where it is none; null where there is no such name. */
+/**
+ * The name at the end of a chain of aliases, the name itself where it is none; null where there is no such
+ * name.
+ */
 async function endOfAliases(resolver: dns.Resolver, host: string, name: string): Promise<string | null> {
   let end = name;
   for (let aliases = 0; aliases < MAX_ALIASES; aliases++) {

@@ -58,7 +58,10 @@ export class ChildInput implements RawStream {
   #events: StreamEvents | null = null;
   #error: Error | null = null;
   #close: 'none' | 'held' | 'told' = 'none';
-  /** Something was refused, and has not left. Node's own count is down to 0 by the time that it tells of an error. */
+  /**
+   * Something was refused, and has not left. Node's own count is down to 0 by the time that it tells of an
+   * error.
+   */
   #inFlight: boolean = false;
   readonly #held: HeldChunks = new HeldChunks();
 
@@ -156,13 +159,15 @@ export class ChildInput implements RawStream {
 }
 
 /**
- * Facts. Node makes a child's stdin a socket that is never read. But reading is how one learns, before the next write fails, that
- * nobody has the other end any more.
+ * Facts. Node makes a child's stdin a socket that is never read. But reading is how one learns, before the
+ * next write fails, that nobody has the other end any more.
  *
- * What this means. A second socket takes the handle over. The handle is no public property: null where there is none.
+ * What this means. A second socket takes the handle over. The handle is no public property: null where there
+ * is none.
  */
 function makeReadable(half: Socket): Socket | null {
-  // Deno has the handle, but what it is open on is closed with the first socket: what was written would be lost.
+  // Deno has the handle, but what it is open on is closed with the first socket: what was written would be
+  // lost.
   if (process.versions.deno !== undefined) return null;
   const owner = half as unknown as { _handle: unknown };
   const handle = owner._handle;

@@ -1,13 +1,14 @@
 /**
  * Time and wake-ups on Node's own loop.
  *
- * Facts. Node's timers work on a clock of whole milliseconds and fire up to 0.94 ms early; they overflow at 2^31 ms. A round
- * through libuv costs 1 µs, most of it the poll.
+ * Facts. Node's timers work on a clock of whole milliseconds and fire up to 0.94 ms early; they overflow at
+ * 2^31 ms. A round through libuv costs 1 µs, most of it the poll.
  *
- * So a host timer is only a hint: it looks at the nanosecond clock when it fires, and one that is early is armed again, by
- * spinning through the check phase where less than half a millisecond is missing.
+ * So a host timer is only a hint: it looks at the nanosecond clock when it fires, and one that is early is
+ * armed again, by spinning through the check phase where less than half a millisecond is missing.
  *
- * The ready queue and the heap of deadlines belong to the loop. This file keeps what it has asked the host for, and no more.
+ * The ready queue and the heap of deadlines belong to the loop. This file keeps what it has asked the host
+ * for, and no more.
  */
 
 import {
@@ -21,7 +22,10 @@ import {
 } from '../../base/host.ts';
 import type { Turns } from '../backend.ts';
 
-/** Milliseconds. Below this a timer's rest is spent in the check phase, because a host timer would be late by as much. */
+/**
+ * Milliseconds. Below this a timer's rest is spent in the check phase, because a host timer would be late by
+ * as much.
+ */
 const SPIN_BELOW_MS = 0.5;
 /** Milliseconds. A longer host timer would overflow. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;

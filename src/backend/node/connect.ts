@@ -49,7 +49,8 @@ function tcpOptions(target: ConnectTarget): TcpNetConnectOpts {
     port: target.address[1] as number,
     allowHalfOpen: true,
     noDelay: true,
-    // Node would try one address after the other with a guillotine; the racing is ours (net/happy-eyeballs.ts).
+    // Node would try one address after the other with a guillotine; the racing is ours
+    // (net/happy-eyeballs.ts).
     autoSelectFamily: false,
   };
   if (target.local !== null) {

@@ -21,7 +21,10 @@ import { toHost, toSocketAddress } from './scope.ts';
 
 /** Bytes. What comes while nobody receives waits up to here: about what Linux keeps for a socket. */
 const HELD_LIMIT_BYTES = 256 * 1024;
-/** Bytes. What a datagram that waits costs beside its data, so that empty ones do not wait without end, either. */
+/**
+ * Bytes. What a datagram that waits costs beside its data, so that empty ones do not wait without end,
+ * either.
+ */
 const HELD_COST_BYTES = 512;
 
 /** Sockets that a `NodeDatagram` has: one that is given away twice would tell both what comes. */
@@ -38,8 +41,8 @@ export function openDatagram(target: DatagramTarget, events: DatagramOpenEvents)
 }
 
 /**
- * Facts. `bind()` and `connect()` look names up, and so does each `send()`. With a `lookup` that answers at once they are done, or
- * have failed, before they return; and `bind()` says so from within.
+ * Facts. `bind()` and `connect()` look names up, and so does each `send()`. With a `lookup` that answers at
+ * once they are done, or have failed, before they return; and `bind()` says so from within.
  */
 class Opening implements RawRequest {
   readonly #socket: Socket;
@@ -130,9 +133,10 @@ function socketOptions({ family, reusePort }: DatagramTarget): SocketOptions {
 }
 
 /**
- * Facts. A socket of Node's cannot be told to receive nothing: what comes meanwhile waits here, as it would in the kernel. With
- * a `lookup` of its own, a send is tried at once, and the queue of the handle says whether the kernel has taken it. A socket that
- * was made elsewhere looks even a literal address up, and sends in a tick.
+ * Facts. A socket of Node's cannot be told to receive nothing: what comes meanwhile waits here, as it would
+ * in the kernel. With a `lookup` of its own, a send is tried at once, and the queue of the handle says
+ * whether the kernel has taken it. A socket that was made elsewhere looks even a literal address up, and
+ * sends in a tick.
  */
 export class NodeDatagram implements RawDatagram, SocketControl {
   readonly #socket: Socket;

@@ -1,6 +1,7 @@
 /**
- * The descriptors that a socket or a server of ours was made of. libuv refuses a descriptor that it polls, and none that it has and does
- * not poll just now: with two owners the one that is closed last closes the number under whoever has it by then.
+ * The descriptors that a socket or a server of ours was made of. libuv refuses a descriptor that it polls,
+ * and none that it has and does not poll just now: with two owners the one that is closed last closes the
+ * number under whoever has it by then.
  */
 import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -18,8 +19,8 @@ export function takeDescriptor(fd: number, owner: Socket | Server): void {
 }
 
 /**
- * As `takeDescriptor`, for a socket that is closed with its owner whatever number it has: libuv never closes descriptors 0, 1 and 2, and
- * inetd gives a server its socket by these.
+ * As `takeDescriptor`, for a socket that is closed with its owner whatever number it has: libuv never closes
+ * descriptors 0, 1 and 2, and inetd gives a server its socket by these.
  */
 export function takeSocket(fd: number, owner: Socket | Server): void {
   takeDescriptor(fd, owner);

@@ -1,11 +1,13 @@
 /**
  * Character devices that the host cannot poll, as streams of Node's.
  *
- * Facts. A thread reads and writes them. A `read()` that waits cannot be called back, and keeps the process from its end. Node cannot
- * open a descriptor that exists in another mode; libuv makes it non-blocking as soon as it becomes that of a handle.
+ * Facts. A thread reads and writes them. A `read()` that waits cannot be called back, and keeps the process
+ * from its end. Node cannot open a descriptor that exists in another mode; libuv makes it non-blocking as
+ * soon as it becomes that of a handle.
  *
- * What this means. A descriptor of ours does not block: whatever there is nothing for is tried again a little later. Where that cannot be
- * had, the stream ends without its thread, and the descriptor is closed when the thread comes back.
+ * What this means. A descriptor of ours does not block: whatever there is nothing for is tried again a little
+ * later. Where that cannot be had, the stream ends without its thread, and the descriptor is closed when the
+ * thread comes back.
  */
 import { closeSync, read, write } from 'node:fs';
 import { Readable, Writable } from 'node:stream';

@@ -1,8 +1,8 @@
 /**
  * The chunks that Node holds until the kernel takes them.
  *
- * Fact. libuv sends from the address that a chunk had when it was written. When its owner transfers the memory, that may by then be
- * another's, or nobody's: the peer may have been sent anything.
+ * Fact. libuv sends from the address that a chunk had when it was written. When its owner transfers the
+ * memory, that may by then be another's, or nobody's: the peer may have been sent anything.
  */
 export class HeldChunks {
   #chunks: readonly Uint8Array[] = [];

@@ -41,7 +41,9 @@ import { adoptSocket } from './stream.ts';
 import { wrapTls } from './tls.ts';
 import { tlsContext } from './tls-context.ts';
 
-/** `SO_REUSEPORT` came with Node 22.12 and 23.1; and only there are several listeners balanced by the kernel. */
+/**
+ * `SO_REUSEPORT` came with Node 22.12 and 23.1; and only there are several listeners balanced by the kernel.
+ */
 function hasReusePort(): boolean {
   const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
   return (

@@ -1,4 +1,7 @@
-/** The descriptors that a child inherits: open, at the numbers that were meant, and without a change for whoever shares them. */
+/**
+ * The descriptors that a child inherits: open, at the numbers that were meant, and without a change for
+ * whoever shares them.
+ */
 import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { devNull, constants as osConstants } from 'node:os';
 import { isatty } from 'node:tty';
@@ -13,17 +16,19 @@ export class Inherited {
   readonly #own: number[] = [];
 
   /**
-   * Fills the numbers of the standard streams that the program has closed: otherwise a pipe of the child, or of libuv's own, would
-   * get such a number, and the child would inherit that. The child then has the null device there, as every program that Node starts.
+   * Fills the numbers of the standard streams that the program has closed: otherwise a pipe of the child, or
+   * of libuv's own, would get such a number, and the child would inherit that. The child then has the null
+   * device there, as every program that Node starts.
    */
   constructor() {
     for (let fd = 0; fd <= LAST_STDIO; fd++) if (!isOpen(fd)) this.#own.push(openSync(devNull, 'r+'));
   }
 
   /**
-   * `fd` itself, or a copy for the child where its pipe or terminal does not block: programs expect their standard streams to
-   * block, and the flag is shared. Only Linux can open such a descriptor anew. A FIFO with a name is not opened for reading: if its
-   * last writer has gone, whoever opens it now never learns that.
+   * `fd` itself, or a copy for the child where its pipe or terminal does not block: programs expect their
+   * standard streams to block, and the flag is shared. Only Linux can open such a descriptor anew. A FIFO
+   * with a name is not opened for reading: if its last writer has gone, whoever opens it now never learns
+   * that.
    */
   blocking(fd: number): number {
     const flags = flagsOf(fd);
@@ -44,7 +49,10 @@ export class Inherited {
   }
 }
 
-/** The error for a descriptor that a child shall get and that is not open; without it, whatever gets the number next would go there. */
+/**
+ * The error for a descriptor that a child shall get and that is not open; without it, whatever gets the
+ * number next would go there.
+ */
 export function missingDescriptor({ program, stdio, passFds }: SpawnTarget): Error | null {
   const wanted = [...stdio.flatMap((kind) => (kind.kind === 'fd' ? [kind.fd] : [])), ...passFds];
   if (wanted.every(isOpen)) return null;

@@ -1,8 +1,8 @@
 /**
  * Interfaces by name and by number: an IPv6 address of a link needs one.
  *
- * Fact. Node tells the number only of interfaces that have such an address themselves, which the loopback has not. Linux tells the
- * others in files. Neither takes a thread.
+ * Fact. Node tells the number only of interfaces that have such an address themselves, which the loopback has
+ * not. Linux tells the others in files. Neither takes a thread.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';

@@ -1,13 +1,14 @@
 /**
  * Keeps sockets of Node's from blocking the process.
  *
- * Facts. O_NONBLOCK belongs to the open file description. libuv clears the flag for the standard streams of each child that it
- * starts, and whoever shares a standard stream with the child then blocks, too: the next `read()` or `write()` of libuv's stops
- * the whole process until the other side acts. A handle of Node's can set the flag again.
+ * Facts. O_NONBLOCK belongs to the open file description. libuv clears the flag for the standard streams of
+ * each child that it starts, and whoever shares a standard stream with the child then blocks, too: the next
+ * `read()` or `write()` of libuv's stops the whole process until the other side acts. A handle of Node's can
+ * set the flag again.
  *
- * What this means. Sockets and servers that somebody else knows, and may hand to a child, are registered here. They are made
- * non-blocking again behind each spawn, and before each call of libuv's that would trust the flag. A child that shares a socket
- * with a transport in use finds it non-blocking, as in asyncio.
+ * What this means. Sockets and servers that somebody else knows, and may hand to a child, are registered
+ * here. They are made non-blocking again behind each spawn, and before each call of libuv's that would trust
+ * the flag. A child that shares a socket with a transport in use finds it non-blocking, as in asyncio.
  */
 import { WriteStream } from 'node:tty';
 

@@ -31,11 +31,13 @@ export interface DescriptorHandle {
 }
 
 /**
- * A socket that writes to `fd`, and ends or fails by `read` as soon as nobody reads what is written, where the host can see that.
+ * A socket that writes to `fd`, and ends or fails by `read` as soon as nobody reads what is written, where
+ * the host can see that.
  *
- * Facts. A socket ends. A pipe that is open for writing only cannot be read, and libuv does not poll what it cannot read: it notices
- * at the next write. Opened as if it were TCP it is polled all the same; the one event that can come is that its last reader has gone,
- * and the read that follows fails with EBADF. A descriptor that can be read must not be opened so: its data would be lost.
+ * Facts. A socket ends. A pipe that is open for writing only cannot be read, and libuv does not poll what it
+ * cannot read: it notices at the next write. Opened as if it were TCP it is polled all the same; the one
+ * event that can come is that its last reader has gone, and the read that follows fails with EBADF. A
+ * descriptor that can be read must not be opened so: its data would be lost.
  */
 export function openWatched(fd: number, access: Access | null): Socket {
   if (fstatSync(fd).isSocket())
@@ -47,7 +49,8 @@ export function openWatched(fd: number, access: Access | null): Socket {
 }
 
 /**
- * A handle that has `fd`, which does not block from now on, and is closed with it. Null where the host has no such handles, or refuses.
+ * A handle that has `fd`, which does not block from now on, and is closed with it. Null where the host has no
+ * such handles, or refuses.
  */
 export function openAsTcp(fd: number): DescriptorHandle | null {
   const Tcp = tcpHandleClass();

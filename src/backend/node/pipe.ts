@@ -1,4 +1,7 @@
-/** One direction of a pipe, FIFO, socket, terminal or character device: from a descriptor, a stream of Node's, or a FileHandle. */
+/**
+ * One direction of a pipe, FIFO, socket, terminal or character device: from a descriptor, a stream of Node's,
+ * or a FileHandle.
+ */
 import type { promises, Stats } from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, ReadStream, statSync, WriteStream } from 'node:fs';
 import { Socket } from 'node:net';
@@ -63,7 +66,10 @@ function streamOf(pipe: unknown, direction: Direction): Readable | Writable | nu
   return pipe instanceof Writable && isOpenToWrite(pipe) ? pipe : null;
 }
 
-/** Bytes come out of it, and nobody has ended it by force. That it has come to its end is no obstacle: that will be told. */
+/**
+ * Bytes come out of it, and nobody has ended it by force. That it has come to its end is no obstacle: that
+ * will be told.
+ */
 function isOpenToRead(stream: Readable): boolean {
   const { destroyed, readableEncoding, readableObjectMode, readable, readableEnded } = stream;
   return !destroyed && readableEncoding === null && !readableObjectMode && (readable || readableEnded);
@@ -128,7 +134,10 @@ function isStdio(stream: object): boolean {
   return stream === process.stdin || stream === process.stdout || stream === process.stderr;
 }
 
-/** Where the program has closed a standard stream, what is opened next gets its number, under which libuv never closes it. */
+/**
+ * Where the program has closed a standard stream, what is opened next gets its number, under which libuv
+ * never closes it.
+ */
 function openAboveStdio(path: string, flags: number): number {
   const low: number[] = [];
   try {
@@ -148,8 +157,8 @@ export function isFileHandle(pipe: object): pipe is promises.FileHandle {
 }
 
 /**
- * A FileHandle closes its descriptor itself, at the latest when it is collected. So that nobody closes it under us, we open what it
- * has open once more, and then close the handle.
+ * A FileHandle closes its descriptor itself, at the latest when it is collected. So that nobody closes it
+ * under us, we open what it has open once more, and then close the handle.
  */
 function fromFileHandle(handle: promises.FileHandle, direction: Direction): Readable | Writable | null {
   const kind = kindOf(() => fstatSync(handle.fd));

@@ -25,7 +25,9 @@ import { SocketPair } from './socket-pair.ts';
 const STDIO_NAMES = ['options.stdin', 'options.stdout', 'options.stderr'] as const;
 const SIGKILL = 9;
 
-/** Starts a child. Throws a TypeError for a stream that a child cannot have, and for a URL that is no file's. */
+/**
+ * Starts a child. Throws a TypeError for a stream that a child cannot have, and for a URL that is no file's.
+ */
 export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawRequest {
   const cwd = target.cwd instanceof URL ? fileURLToPath(target.cwd) : target.cwd;
   for (const [index, kind] of target.stdio.entries()) {
@@ -35,8 +37,9 @@ export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawReque
 }
 
 /**
- * How often the host polls before it tells that a child has ended whose pipes are still open: to read the end, to close our side,
- * to learn that it is closed, with room to spare. Longer only a grandchild has them, or whoever does not read.
+ * How often the host polls before it tells that a child has ended whose pipes are still open: to read the
+ * end, to close our side, to learn that it is closed, with room to spare. Longer only a grandchild has them,
+ * or whoever does not read.
  */
 const POLLS_AFTER_EXIT = 8;
 
@@ -168,8 +171,9 @@ function optionsOf(target: Target, stdio: NodeStdio[]): SpawnOptions {
 }
 
 /**
- * Facts. When a child ends, Node closes its stdin, and lets the data of every other pipe flow, to nowhere if nobody listens:
- * whoever had paused, or had no time to listen yet, loses it. It does both to what it finds in `child.stdin` and `child.stdio`.
+ * Facts. When a child ends, Node closes its stdin, and lets the data of every other pipe flow, to nowhere if
+ * nobody listens: whoever had paused, or had no time to listen yet, loses it. It does both to what it finds
+ * in `child.stdin` and `child.stdio`.
  *
  * What this means. The pipes are taken out of there in the turn of the spawn. Then they are ours alone.
  */
@@ -236,7 +240,10 @@ class NodeProcess implements RawProcess {
     this.#settle(POLLS_AFTER_EXIT);
   };
 
-  /** What the child had written, and the ends of its pipes, are there by now: whoever reads them gets them first. */
+  /**
+   * What the child had written, and the ends of its pipes, are there by now: whoever reads them gets them
+   * first.
+   */
   #settle(polls: number): void {
     if (polls > 0 && !this.#pipesClosed()) {
       hostSetImmediate(() => this.#settle(polls - 1));
@@ -270,7 +277,10 @@ function discard(socket: Socket | null): void {
   socket?.destroy();
 }
 
-/** Descriptors that a spawn takes for a while: two ends of three pipes, what makes the pair, what the child opens to begin with. */
+/**
+ * Descriptors that a spawn takes for a while: two ends of three pipes, what makes the pair, what the child
+ * opens to begin with.
+ */
 const SPAWN_DESCRIPTORS = 16;
 
 /**
@@ -294,8 +304,8 @@ function lackOfDescriptors({ program, passFds }: Target): Error | null {
 }
 
 /**
- * The system says ENOENT for a program that is missing, and for a working directory that is; Node then names the program. Which one
- * it was is looked up afterwards.
+ * The system says ENOENT for a program that is missing, and for a working directory that is; Node then names
+ * the program. Which one it was is looked up afterwards.
  */
 function explain(error: NodeJS.ErrnoException, target: Target): Error {
   if (error.errno === undefined) return error;

@@ -5,15 +5,19 @@ import { hostNextTick } from '../../base/host.ts';
 import type { StreamEvents } from '../backend.ts';
 import { keepNonBlocking, unshare } from './non-blocking.ts';
 
-/** Bytes. libuv reads as much at once; where it got so much it reads again, without asking whether there is more. */
+/**
+ * Bytes. libuv reads as much at once; where it got so much it reads again, without asking whether there is
+ * more.
+ */
 const WHOLE_READ = 65_536;
 
 /**
- * Facts. A paused Readable reads on until its buffer is full, and says `end` even though it is paused, when the buffer is empty; a
- * socket of which both directions have ended closes itself. When a child exits, Node resumes the child's output, whoever paused it.
+ * Facts. A paused Readable reads on until its buffer is full, and says `end` even though it is paused, when
+ * the buffer is empty; a socket of which both directions have ended closes itself. When a child exits, Node
+ * resumes the child's output, whoever paused it.
  *
- * What this means. Both events, and data, may come when nothing is to be read, and before anybody listens: they wait, in order, for
- * `open()` and `readStart()`.
+ * What this means. Both events, and data, may come when nothing is to be read, and before anybody listens:
+ * they wait, in order, for `open()` and `readStart()`.
  */
 export class ReadSide {
   readonly #readable: Readable;

@@ -33,10 +33,15 @@ import { canonicalName, hostsFileName } from './canonical-name.ts';
 import { configuredFamilies, scopeIdOf, zoneOf } from './network-interfaces.ts';
 import { portOf, serviceOf } from './services.ts';
 
-/** How often a name server is asked: glibc's own number. How long each time says the system's configuration. */
+/**
+ * How often a name server is asked: glibc's own number. How long each time says the system's configuration.
+ */
 const DNS_TRIES = 2;
 
-/** The thread that looks the name up cannot be stopped: cancelling closes our ears, and ends what goes on without a thread. */
+/**
+ * The thread that looks the name up cannot be stopped: cancelling closes our ears, and ends what goes on
+ * without a thread.
+ */
 export function resolveName(
   query: ResolveQuery,
   onDone: (error: Error | null, found: AddressInfo[]) => void,
@@ -176,7 +181,10 @@ function numericHost(address: NameQuery['address']): string {
   return `${host}%${isLinkLocal(host) ? zoneOf(scope) : scope}`;
 }
 
-/** The name of a machine of our own domain, which is that of our own name, or of its canonical form in the hosts file. */
+/**
+ * The name of a machine of our own domain, which is that of our own name, or of its canonical form in the
+ * hosts file.
+ */
 function withoutOwnDomain(name: string): string {
   const own = hostname();
   const full = own.includes('.') ? own : (hostsFileName(own) ?? own);

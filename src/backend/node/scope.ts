@@ -1,6 +1,6 @@
 /**
- * Scopes of IPv6: Node writes the name of an interface behind the address (`fe80::1%eth0`), the contract has its number as the last
- * part. On Windows the name is the number.
+ * Scopes of IPv6: Node writes the name of an interface behind the address (`fe80::1%eth0`), the contract has
+ * its number as the last part. On Windows the name is the number.
  */
 import type { SocketAddress } from '../../base/address.ts';
 import { scopeIdOf, zoneOf } from './network-interfaces.ts';

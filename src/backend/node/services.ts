@@ -1,9 +1,10 @@
 /**
  * Services by name and by port, from the system's own list.
  *
- * Fact. Node asks the system for the service of a port, always for TCP and together with the name of an address; and never for the
- * port of a service. So the file is read here: each time, because it may change, and without a thread, because literals
- * take none. A system without the file (many a container) knows no services, as its own getaddrinfo() would say.
+ * Fact. Node asks the system for the service of a port, always for TCP and together with the name of an
+ * address; and never for the port of a service. So the file is read here: each time, because it may change,
+ * and without a thread, because literals take none. A system without the file (many a container) knows no
+ * services, as its own getaddrinfo() would say.
  */
 import { IPPROTO_UDP } from '../../base/constants.ts';
 import { systemFile } from './system-file.ts';

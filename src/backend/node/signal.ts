@@ -1,12 +1,14 @@
 /**
  * Signals of the operating system.
  *
- * Facts. Node catches a signal from the first listener of its name on, and the last one gone restores the system's default
- * action; its watchers keep no process alive. It has no name, and so no way, for real-time signals (`process.binding` was one,
- * until Node 24). No signal comes to a worker thread. Node ignores SIGPIPE and SIGXFSZ from its start on, so that writing to a
- * broken pipe fails instead of killing; the last listener gone would end that. More than ten listeners of a name are a warning.
+ * Facts. Node catches a signal from the first listener of its name on, and the last one gone restores the
+ * system's default action; its watchers keep no process alive. It has no name, and so no way, for real-time
+ * signals (`process.binding` was one, until Node 24). No signal comes to a worker thread. Node ignores
+ * SIGPIPE and SIGXFSZ from its start on, so that writing to a broken pipe fails instead of killing; the last
+ * listener gone would end that. More than ten listeners of a name are a warning.
  *
- * What this means. Each name has one listener here, for all loops of the process; and that of those two signals stays.
+ * What this means. Each name has one listener here, for all loops of the process; and that of those two
+ * signals stays.
  */
 
 import { constants } from 'node:os';
@@ -52,7 +54,10 @@ class Watch {
     };
   }
 
-  /** Beside others it does not listen for interrupts alone: there are libraries that kill if they are the only listener. */
+  /**
+   * Beside others it does not listen for interrupts alone: there are libraries that kill if they are the only
+   * listener.
+   */
   update(): void {
     const listens = this.#listens();
     const wanted =
@@ -133,7 +138,9 @@ export function onInterrupt(signum: number, callback: Callback): RawRequest {
   };
 }
 
-/** Node tells before the listener is there, and ours may go only then: with none at all the signal would kill. */
+/**
+ * Node tells before the listener is there, and ours may go only then: with none at all the signal would kill.
+ */
 function listenerAdded(event: string | symbol): void {
   const watch = watches.get(event);
   if (watch !== undefined) hostNextTick(() => watch.update());

@@ -1,4 +1,7 @@
-/** Two sockets of ours that are connected with each other: a pipe of which a child can get one end under two numbers. */
+/**
+ * Two sockets of ours that are connected with each other: a pipe of which a child can get one end under two
+ * numbers.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,11 +22,11 @@ export interface SocketPairEvents {
 }
 
 /**
- * Facts. Node has no `socketpair()`. What it can do is to listen on a unix socket and connect to that, and between the two
- * anybody else may connect as well.
+ * Facts. Node has no `socketpair()`. What it can do is to listen on a unix socket and connect to that, and
+ * between the two anybody else may connect as well.
  *
- * What this means. The far end shows a secret before it is taken for ours. On Linux the name is abstract: no file, so it works
- * where no file can be made. Elsewhere it is a file in a directory of our own.
+ * What this means. The far end shows a secret before it is taken for ours. On Linux the name is abstract: no
+ * file, so it works where no file can be made. Elsewhere it is a file in a directory of our own.
  */
 export class SocketPair implements RawRequest {
   readonly #events: SocketPairEvents;

@@ -1,6 +1,6 @@
 /**
- * Which of the process's first descriptors have a transport, of whatever backend: a second one in that direction would take its data.
- * Those descriptors are the process's own: nobody closes them.
+ * Which of the process's first descriptors have a transport, of whatever backend: a second one in that
+ * direction would take its data. Those descriptors are the process's own: nobody closes them.
  */
 export const LAST_STDIO = 2;
 

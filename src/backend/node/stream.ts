@@ -69,8 +69,8 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
     if (socket.writableLength === 0) return true;
     this.#held ??= new HeldChunks();
     this.#held.hold(chunks);
-    // Only what the kernel refused is waited for: an empty write stands behind it in the queue. A callback with every
-    // write would cost a tick each.
+    // Only what the kernel refused is waited for: an empty write stands behind it in the queue. A callback
+    // with every write would cost a tick each.
     socket.write(NOTHING, this.#onWritten);
     return false;
   }
@@ -86,7 +86,8 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
 
   abort(): void {
     const socket = this.#socket;
-    // What is being shut down cannot be reset: libuv refuses, and Node would then lose the handle. The FIN must do.
+    // What is being shut down cannot be reset: libuv refuses, and Node would then lose the handle. The FIN
+    // must do.
     const shuttingDown = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
     try {
       if (shuttingDown) socket.destroy();
@@ -156,7 +157,8 @@ function fromDescriptor(fd: number): Socket {
   const socket = open(fd);
   takeSocket(fd, socket);
   if (socket.remoteAddress === undefined && !isUnix(socket)) {
-    // Node gives no descriptor back. Not as what is wrong with the argument, which would leave it to its owner.
+    // Node gives no descriptor back. Not as what is wrong with the argument, which would leave it to its
+    // owner.
     socket.destroy();
     throw Object.assign(new Error('getpeername ENOTCONN'), NOT_CONNECTED);
   }

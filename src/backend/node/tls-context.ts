@@ -35,7 +35,10 @@ const FOREIGN_OPTIONS: readonly string[] = [
 
 const FUNCTIONS: readonly string[] = ['checkServerIdentity', 'SNICallback', 'ALPNCallback', 'pskCallback'];
 
-/** Node asks some of these for their truth and compares others with true or false: `1` would mean yes here and no there. */
+/**
+ * Node asks some of these for their truth and compares others with true or false: `1` would mean yes here and
+ * no there.
+ */
 const BOOLEANS: readonly string[] = [
   'requestCert',
   'rejectUnauthorized',
@@ -126,9 +129,9 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
 /**
  * The secure context of a server, with what a `tls.Server` adds for itself.
  *
- * Facts. OpenSSL resumes the session of a client that has shown a certificate if the session id contexts are the same, and verifies
- * nothing again. It does not call `SNICallback` for a session that is resumed: the certificate that one name of the server has accepted
- * would do for every other name.
+ * Facts. OpenSSL resumes the session of a client that has shown a certificate if the session id contexts are
+ * the same, and verifies nothing again. It does not call `SNICallback` for a session that is resumed: the
+ * certificate that one name of the server has accepted would do for every other name.
  */
 function serverContext(options: TlsOptions): SecureContext {
   const { requestCert, SNICallback, sessionIdContext, secureOptions = 0 } = options;
@@ -144,7 +147,10 @@ function serverContext(options: TlsOptions): SecureContext {
   });
 }
 
-/** The same for two servers of one program that verify their clients alike. A `tls.Server` does not look at how they verify. */
+/**
+ * The same for two servers of one program that verify their clients alike. A `tls.Server` does not look at
+ * how they verify.
+ */
 function verificationDigest({ requestCert, ca, crl, pfx, ...options }: TlsOptions): string {
   const { allowPartialTrustChain } = options as { allowPartialTrustChain?: boolean };
   const verification = [process.argv, requestCert, ca, crl, pfx, allowPartialTrustChain];
@@ -159,8 +165,8 @@ type Callback = (...args: unknown[]) => unknown;
 /**
  * Replaces the callbacks by guarded ones, which remember the errors that a callback throws or answers.
  *
- * Fact. Node does not catch what `checkServerIdentity` throws: an uncaught exception goes through the middle of the session, after which
- * nothing more comes of it.
+ * Fact. Node does not catch what `checkServerIdentity` throws: an uncaught exception goes through the middle
+ * of the session, after which nothing more comes of it.
  */
 function guardCallbacks(options: ConnectionOptions & TlsOptions, ownErrors: WeakSet<Error>): void {
   const own = (error: unknown, name: string): Error => {

@@ -1,11 +1,12 @@
 /**
- * TLS by `node:tls`, without a socket: a `TLSSocket` over a stream in memory. What the peer sent goes into that stream and comes
- * out of the `TLSSocket` decrypted; and the other way round.
+ * TLS by `node:tls`, without a socket: a `TLSSocket` over a stream in memory. What the peer sent goes into
+ * that stream and comes out of the `TLSSocket` decrypted; and the other way round.
  *
- * Facts. Over a stream that is no socket Node hands ciphertext over by 160 KiB at most and then goes through the host's loop once
- * more; so whoever gives it little at a time keeps little in memory. The end of that stream would be taken for the end of TLS,
- * so it never ends. A server's `TLSSocket` without a `tls.Server` leaves looking at the client's certificate to its maker, and
- * tells of its handshake by `secure`, of errors after it by `_tlsError`.
+ * Facts. Over a stream that is no socket Node hands ciphertext over by 160 KiB at most and then goes through
+ * the host's loop once more; so whoever gives it little at a time keeps little in memory. The end of that
+ * stream would be taken for the end of TLS, so it never ends. A server's `TLSSocket` without a `tls.Server`
+ * leaves looking at the client's certificate to its maker, and tells of its handshake by `secure`, of errors
+ * after it by `_tlsError`.
  */
 
 import { X509Certificate } from 'node:crypto';
@@ -93,9 +94,11 @@ class NodeTls implements RawTls {
       requestCert,
       rejectUnauthorized,
     } as TLSSocketOptions);
-    // Errors after the handshake, which Node keeps to itself as long as no `tls.Server` has answered the socket.
+    // Errors after the handshake, which Node keeps to itself as long as no `tls.Server` has answered the
+    // socket.
     socket.on('_tlsError', this.#onError);
-    // A client of TLS 1.2 could show another certificate. OpenSSL 3 refuses to renegotiate, too, unless it is told otherwise, as by Node.
+    // A client of TLS 1.2 could show another certificate. OpenSSL 3 refuses to renegotiate, too, unless it is
+    // told otherwise, as by Node.
     socket.disableRenegotiation?.();
     socket.on(
       'secure',
@@ -181,7 +184,8 @@ function clientOptions(
     checkServerIdentity: options.checkServerIdentity ?? (serverHostname === null ? anyName : checkIdentity),
     secureContext,
     socket,
-    // Node takes the name to look for from here; SNI must be no address, which is then looked for as the host.
+    // Node takes the name to look for from here; SNI must be no address, which is then looked for as the
+    // host.
     servername: isAddress ? '' : (serverHostname ?? ''),
     ...(isAddress ? { host: serverHostname } : {}),
   };

@@ -17,8 +17,9 @@ export function isAbstract(path: string): boolean {
 /**
  * The file of a server that listens.
  *
- * Facts. libuv removes what has the path that it was given when the server is closed: also a file that somebody else has put there
- * meanwhile, and, for a relative path, what is there as seen from wherever the process is by then.
+ * Facts. libuv removes what has the path that it was given when the server is closed: also a file that
+ * somebody else has put there meanwhile, and, for a relative path, what is there as seen from wherever the
+ * process is by then.
  */
 export class SocketFile {
   /** As it was given: what libuv goes by. */
@@ -64,8 +65,8 @@ function absolute(path: string): string | null {
 }
 
 /**
- * Keeps a file that is about to be removed by its name. Answers what gives the name back: until then, for some microseconds, nobody
- * has it.
+ * Keeps a file that is about to be removed by its name. Answers what gives the name back: until then, for
+ * some microseconds, nobody has it.
  */
 function setAside(path: string): (() => void) | null {
   const stat = statOf(path);

@@ -16,8 +16,8 @@ import { ignore, pipeInfo, THREAD_PATIENCE } from './read-pipe.ts';
 const EPIPE = -32;
 
 /**
- * Facts. Sockets of Node end when their peer has gone; see `openWatched` for what pipes can do. What happens before `open()` waits for
- * it.
+ * Facts. Sockets of Node end when their peer has gone; see `openWatched` for what pipes can do. What happens
+ * before `open()` waits for it.
  */
 export class WritePipe implements RawStream {
   readonly #stream: Writable;
@@ -201,7 +201,9 @@ export class WritePipe implements RawStream {
     this.#tell();
   };
 
-  /** Tells what has happened and may be told: that nobody reads; the close, which then waits for us to end it. */
+  /**
+   * Tells what has happened and may be told: that nobody reads; the close, which then waits for us to end it.
+   */
   #tell = (): void => {
     const events = this.#events;
     if (events === null) return;
@@ -228,8 +230,8 @@ export class WritePipe implements RawStream {
 }
 
 /**
- * Bytes. Above 2 GiB a stream over a file or device never ends: `fs.write()` throws, and what `fs.writev()` has not written is written
- * again from its beginning.
+ * Bytes. Above 2 GiB a stream over a file or device never ends: `fs.write()` throws, and what `fs.writev()`
+ * has not written is written again from its beginning.
  */
 const LONGEST_GROUP_BYTES: number = 2 ** 30;
 

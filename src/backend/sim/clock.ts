@@ -1,9 +1,10 @@
 /**
- * The virtual clock: time stands still while anything is ready, and jumps to the next deadline when nothing is.
+ * The virtual clock: time stands still while anything is ready, and jumps to the next deadline when nothing
+ * is.
  *
- * Each turn drains what it resumes, so when a loop rests it has scheduled all that it will. Before a jump the host has the
- * thread once, for a pass through its check phase: signals, and real work that somebody awaits, are served before time moves.
- * Nothing here depends on how fast the machine is.
+ * Each turn drains what it resumes, so when a loop rests it has scheduled all that it will. Before a jump the
+ * host has the thread once, for a pass through its check phase: signals, and real work that somebody awaits,
+ * are served before time moves. Nothing here depends on how fast the machine is.
  */
 
 import { checkHost, hostClearInterval, hostSetImmediate, hostSetInterval } from '../../base/host.ts';
@@ -22,7 +23,9 @@ export class VirtualClock {
   /** The host will call. */
   #called: boolean = false;
 
-  /** @throws LoopError `ERR_UNSUPPORTED` over fake timers: between two moments the real host is asked to call */
+  /**
+   * @throws LoopError `ERR_UNSUPPORTED` over fake timers: between two moments the real host is asked to call
+   */
   constructor(startTime: number) {
     checkHost();
     this.#now = startTime;

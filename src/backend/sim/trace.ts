@@ -1,15 +1,18 @@
 /**
  * What a simulated loop did, entry by entry of its ready queue, and the comparison of two such logs.
  *
- * Labels must be the same in two runs of one process: so futures and unnamed tasks are numbered by their first appearance in the
- * trace, not by the process-wide counter that names them.
+ * Labels must be the same in two runs of one process: so futures and unnamed tasks are numbered by their
+ * first appearance in the trace, not by the process-wide counter that names them.
  */
 
 /** One entry of the ready queue, written down right before it ran. */
 export interface TraceEntry {
   /** Seconds, on the clock of `loop.time()`. */
   readonly time: number;
-  /** A callback of `callSoon` or a done callback; one that waited for its time; something awaited that is done; `stop()`. */
+  /**
+   * A callback of `callSoon` or a done callback; one that waited for its time; something awaited that is
+   * done; `stop()`.
+   */
   readonly kind: 'callback' | 'timer' | 'wake-up' | 'stop';
   /** Which one: the name of the function, the task or future. */
   readonly label: string;

@@ -95,7 +95,10 @@ test('compareTraces() answers the first difference with both lines, or null', ()
   });
 });
 
-/** A shop: producers, consumers, timeouts and cancellations over hours of virtual time, driven by a seeded generator. */
+/**
+ * A shop: producers, consumers, timeouts and cancellations over hours of virtual time, driven by a seeded
+ * generator.
+ */
 async function shop(loop: SimulatedEventLoop, random: () => number): Promise<number> {
   const queue = new Queue<number>(3);
   let eaten = 0;

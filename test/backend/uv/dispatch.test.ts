@@ -1,4 +1,6 @@
-/** How the native part calls JavaScript: once a poll phase, and once more for each turn that follows from it. */
+/**
+ * How the native part calls JavaScript: once a poll phase, and once more for each turn that follows from it.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';

@@ -1,4 +1,7 @@
-/** The native part in worker threads, and at the end of an environment: nothing crashes, nothing is left, others go on. */
+/**
+ * The native part in worker threads, and at the end of an environment: nothing crashes, nothing is left,
+ * others go on.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';

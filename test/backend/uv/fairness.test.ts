@@ -1,6 +1,7 @@
 /**
- * Many handles are ready in every poll phase, more than one phase has room for. Each has its turn after a bounded number of phases, whatever
- * kind it is of and whoever stands before it. The bound counts phases, so that it holds on a machine of any speed.
+ * Many handles are ready in every poll phase, more than one phase has room for. Each has its turn after a
+ * bounded number of phases, whatever kind it is of and whoever stands before it. The bound counts phases, so
+ * that it holds on a machine of any speed.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

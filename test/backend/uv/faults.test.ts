@@ -1,6 +1,6 @@
 /**
- * Every allocation of the native part fails once, one after the other: whoever asked for something is told, and nothing is left open,
- * crashes or waits for ever.
+ * Every allocation of the native part fails once, one after the other: whoever asked for something is told,
+ * and nothing is left open, crashes or waits for ever.
  */
 import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
@@ -48,7 +48,10 @@ const PATIENCE_SECONDS = 20;
 /** How a scenario may fail: without memory, or by a peer that has none. */
 const FAILURES = new Set(['ENOMEM', 'ENOBUFS', 'ECONNRESET', 'EPIPE', 'ENOTCONN', 'ECONNREFUSED', 'EBADF']);
 
-/** Runs `scenario` on a loop of its own, its n-th allocation failing, for each n until none does. Answers how many there were. */
+/**
+ * Runs `scenario` on a loop of its own, its n-th allocation failing, for each n until none does. Answers how
+ * many there were.
+ */
 async function failEverywhere(scenario: (loop: UvEventLoop) => Promise<unknown>): Promise<number> {
   // What is made once for all is made before.
   await runFailing(-1, scenario);

@@ -1,6 +1,7 @@
 /**
- * JavaScript can give the memory of a buffer away at any time: by `structuredClone`, a stream of bytes, `transfer()`. What the native part
- * reads into, and what it has yet to send, is such memory. It must not be touched when it is another's, or nobody's.
+ * JavaScript can give the memory of a buffer away at any time: by `structuredClone`, a stream of bytes,
+ * `transfer()`. What the native part reads into, and what it has yet to send, is such memory. It must not be
+ * touched when it is another's, or nobody's.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -118,7 +119,8 @@ test('what is written in parts arrives whole, from any offset', { skip }, async 
   await raw.end([listener, near, far]);
 });
 
-// The system lets no datagram wait on this machine's own addresses, so this only shows what does not depend on that.
+// The system lets no datagram wait on this machine's own addresses, so this only shows what does not depend
+// on that.
 test('a datagram is copied before it may have to wait', { skip }, async () => {
   const raw = new RawAddon();
   const { addon } = raw;

@@ -1,6 +1,6 @@
 /**
- * Arguments that no code of ours gives: wrong types, hostile sizes, ids of other kinds and of what is long gone. Whatever a function of
- * the native part answers then, the process lives, and goes on to serve.
+ * Arguments that no code of ours gives: wrong types, hostile sizes, ids of other kinds and of what is long
+ * gone. Whatever a function of the native part answers then, the process lives, and goes on to serve.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -237,7 +237,10 @@ class World {
   }
 }
 
-/** What a function may be given in place of `kind` without harm to who tests it: no descriptor of the process itself. */
+/**
+ * What a function may be given in place of `kind` without harm to who tests it: no descriptor of the process
+ * itself.
+ */
 function values(kind: Kind, world: World): unknown[] {
   const { addon } = world.raw;
   switch (kind) {
@@ -278,7 +281,10 @@ function values(kind: Kind, world: World): unknown[] {
   }
 }
 
-/** Whole ones, cut ones, to everything that there is, of lengths that cannot be, in an outbox that is full of them. */
+/**
+ * Whole ones, cut ones, to everything that there is, of lengths that cannot be, in an outbox that is full of
+ * them.
+ */
 function writeLetters(outbox: Uint8Array, ids: readonly Id[]): void {
   const words = new Int32Array(outbox.buffer);
   const lengths = [8, 0, 32, -1, 2 ** 31 - 1, 70_000, 8, 8];

@@ -1,6 +1,6 @@
 /**
- * Handles are closed and opened in the middle of the records of a poll phase, at random: no record is of an id that was closed before and
- * is another's by now, no id comes again soon, and an old one reaches nobody.
+ * Handles are closed and opened in the middle of the records of a poll phase, at random: no record is of an
+ * id that was closed before and is another's by now, no id comes again soon, and an old one reaches nobody.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

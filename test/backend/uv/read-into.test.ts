@@ -1,4 +1,7 @@
-/** The native part reads straight into memory of JavaScript's, which may be anything by the time at which something comes. */
+/**
+ * The native part reads straight into memory of JavaScript's, which may be anything by the time at which
+ * something comes.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Id } from '../../../src/backend/uv/addon.ts';

@@ -1,6 +1,7 @@
 /**
- * Everything that the native backend has at once, ended at any moment in any way, on a loop that is stopped now and then: nothing
- * crashes, hangs or is left. `GYRE_SOAK_SECONDS=600 GYRE_SOAK_SEED=7 npm test -- uv/soak` runs it for longer.
+ * Everything that the native backend has at once, ended at any moment in any way, on a loop that is stopped
+ * now and then: nothing crashes, hangs or is left. `GYRE_SOAK_SECONDS=600 GYRE_SOAK_SEED=7 npm test --
+ * uv/soak` runs it for longer.
  */
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
@@ -341,7 +342,10 @@ class Soak {
     }
   }
 
-  /** Sockets without buffers: calls are cancelled, and sockets closed while somebody waits, so that their numbers are others' at once. */
+  /**
+   * Sockets without buffers: calls are cancelled, and sockets closed while somebody waits, so that their
+   * numbers are others' at once.
+   */
   async #sockets(): Promise<void> {
     const loop = this.#loop;
     while (!this.over) {

@@ -1,4 +1,7 @@
-/** A hundred messages there and back, and with each of them a tick, a microtask and a tick of the turn behind it that throw. */
+/**
+ * A hundred messages there and back, and with each of them a tick, a microtask and a tick of the turn behind
+ * it that throw.
+ */
 import type { Transport } from '../../../src/index.ts';
 import { getRunningLoop, Protocol, run, UvEventLoop } from '../../../src/index.ts';
 

@@ -1,6 +1,6 @@
 /**
- * A worker that has everything open and is in the middle of a transfer, until somebody ends it, or it ends itself: in the middle of what the
- * native part calls.
+ * A worker that has everything open and is in the middle of a transfer, until somebody ends it, or it ends
+ * itself: in the middle of what the native part calls.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Transport } from '../../../src/index.ts';

@@ -352,7 +352,10 @@ test('while the loop is stopped, departures and the end wait; a pause that is ov
 
 // --- a kernel that pushes back ---
 
-/** An address of a neighbour that is not there: the kernel keeps what goes there until it knows that, for seconds. */
+/**
+ * An address of a neighbour that is not there: the kernel keeps what goes there until it knows that, for
+ * seconds.
+ */
 function nobody(): string | null {
   for (const addresses of Object.values(networkInterfaces())) {
     for (const { family, internal, address, netmask } of addresses ?? []) {

@@ -1,4 +1,7 @@
-/** A loop with a virtual clock and a socket for datagrams that a test plays by hand: it takes what it is told to take. */
+/**
+ * A loop with a virtual clock and a socket for datagrams that a test plays by hand: it takes what it is told
+ * to take.
+ */
 import type {
   BackendFeatures,
   DatagramEvents,

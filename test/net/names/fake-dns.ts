@@ -8,7 +8,10 @@ const SERVER_FAILED = 0x8182;
 const NO_SUCH_NAME = 0x8583;
 
 type Type = keyof typeof TYPES;
-/** By lower-case name. `mute`: no answer ever, also to one type of question; `broken`: the server says that it failed. */
+/**
+ * By lower-case name. `mute`: no answer ever, also to one type of question; `broken`: the server says that it
+ * failed.
+ */
 export type Names = Record<string, Partial<Record<Type, string>> | 'mute' | 'broken'>;
 
 export class FakeDns {

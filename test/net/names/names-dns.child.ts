@@ -1,4 +1,5 @@
-// Runs in a network of its own, of which it is the only name server: asks gyre and CPython, and prints what both say.
+// Runs in a network of its own, of which it is the only name server: asks gyre and CPython, and prints what
+// both say.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import {

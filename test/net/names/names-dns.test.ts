@@ -8,8 +8,8 @@ import { loader } from '../../helpers/typescript.ts';
 import type { Outcome } from './python-names.ts';
 import { noPython } from './python-names.ts';
 
-// The system's own resolver, before a name server, a hosts file and interfaces that the test has made: what it says then,
-// CPython says, and gyre must say.
+// The system's own resolver, before a name server, a hosts file and interfaces that the test has made: what
+// it says then, CPython says, and gyre must say.
 
 const FILES = {
   'resolv.conf': ['nameserver 127.0.0.1', 'search search.test', 'options timeout:1 attempts:1'],

@@ -1,4 +1,5 @@
-// Holds every thread of libuv's pool in the opening of a FIFO that nobody writes to, then asks for names. Prints what came.
+// Holds every thread of libuv's pool in the opening of a FIFO that nobody writes to, then asks for names.
+// Prints what came.
 import { spawnSync } from 'node:child_process';
 import { open, openSync } from 'node:fs';
 import { AI_ADDRCONFIG, NI_NUMERICHOST, NI_NUMERICSERV, NodeEventLoop } from '../../../src/index.ts';

@@ -149,7 +149,8 @@ function* named(): Generator<[Inet4Address | Inet6Address, number]> {
     ['2001:db8::1', 80, 7, 1],
   ];
   for (const sockaddr of hosts) {
-    // Whether these have a name says a name server, which this machine may not have; so only this machine's own is asked.
+    // Whether these have a name says a name server, which this machine may not have; so only this machine's
+    // own is asked.
     const mayAsk = sockaddr[0] === '127.0.0.1' ? [0, NI_NUMERICHOST] : [NI_NUMERICHOST];
     for (const host of mayAsk) {
       for (const serv of [0, NI_NUMERICSERV]) {

@@ -1,4 +1,7 @@
-/** What CPython's `socket.getaddrinfo` and `getnameinfo`, which are glibc's, answer on this machine, in gyre's words. */
+/**
+ * What CPython's `socket.getaddrinfo` and `getnameinfo`, which are glibc's, answer on this machine, in gyre's
+ * words.
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import type { AddressInfo } from '../../../src/index.ts';
 import { SOCK_DGRAM, SOCK_STREAM } from '../../../src/index.ts';

@@ -1,4 +1,7 @@
-/** The end of a process or a worker with descriptors watched and sockets waited for: it ends well, and leaves no descriptor. */
+/**
+ * The end of a process or a worker with descriptors watched and sockets waited for: it ends well, and leaves
+ * no descriptor.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';

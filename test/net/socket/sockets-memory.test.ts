@@ -1,4 +1,7 @@
-/** No memory for a socket, or for the loop's set of descriptors: whoever asks is told, nothing is left open, and the next one works. */
+/**
+ * No memory for a socket, or for the loop's set of descriptors: whoever asks is told, nothing is left open,
+ * and the next one works.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { buildNative, whyNotNative } from '../../../scripts/build-native.mjs';

@@ -1,4 +1,6 @@
-/** The same things done with asyncio's loop and with ours: what they answer, and with which errors they fail. */
+/**
+ * The same things done with asyncio's loop and with ours: what they answer, and with which errors they fail.
+ */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
@@ -231,7 +233,8 @@ async function gyreLog(loop: BaseEventLoop): Promise<Record<string, unknown>> {
 
 /** Where we differ, each with the reason. */
 const DIFFERENT: Record<string, [python: unknown, gyre: unknown]> = {
-  // CPython's sockets call connect() once and then ask for SO_ERROR, which leaves them connecting for the kernel.
+  // CPython's sockets call connect() once and then ask for SO_ERROR, which leaves them connecting for the
+  // kernel.
   'connecting twice': [null, 'EISCONN'],
   'connecting to nobody again': ['ECONNABORTED', 'ECONNREFUSED'],
 };

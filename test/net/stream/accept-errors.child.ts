@@ -1,6 +1,7 @@
 /**
- * A server that cannot accept: `node accept-errors.child.ts shut-down descriptor` takes a listening socket over, which its other owner then
- * shuts down; `... spare` has no descriptor left, and threads that take whatever becomes free. Each line of the standard input is a step.
+ * A server that cannot accept: `node accept-errors.child.ts shut-down descriptor` takes a listening socket
+ * over, which its other owner then shuts down; `... spare` has no descriptor left, and threads that take
+ * whatever becomes free. Each line of the standard input is a step.
  */
 import { closeSync, open } from 'node:fs';
 import { createInterface } from 'node:readline';

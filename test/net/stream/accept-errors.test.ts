@@ -105,7 +105,10 @@ const child = fileURLToPath(new URL('./accept-errors.child.ts', import.meta.url)
 const cwd = fileURLToPath(new URL('../../..', import.meta.url));
 const noLinux = process.platform !== 'linux' && 'what libuv drops is found on Linux only';
 const HOST = '127.0.0.1';
-/** Clients at once, and how often, until a thread takes the spare descriptor: mostly it is one of the first ten. */
+/**
+ * Clients at once, and how often, until a thread takes the spare descriptor: mostly it is one of the first
+ * ten.
+ */
 const CLIENTS = 50;
 const TRIES = 20;
 /** Seconds. Even behind a pause of the server, a client is turned away by then. */

@@ -1,4 +1,7 @@
-/** Takes the connections over that it inherited as descriptors 3 and 4, answers everything in capitals, and ends when both have. */
+/**
+ * Takes the connections over that it inherited as descriptors 3 and 4, answers everything in capitals, and
+ * ends when both have.
+ */
 import type { Protocol, Transport } from '../../../src/index.ts';
 import { NodeEventLoop } from '../../../src/index.ts';
 

@@ -23,8 +23,8 @@ function piece(index: number): Buffer {
 }
 
 /**
- * Writes the whole in pieces for as long as it is not paused, and reads slowly: it pauses after every few chunks and goes on
- * two turns later.
+ * Writes the whole in pieces for as long as it is not paused, and reads slowly: it pauses after every few
+ * chunks and goes on two turns later.
  */
 class Bulk implements Protocol {
   readonly sent = createHash('sha256');

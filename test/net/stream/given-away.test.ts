@@ -1,6 +1,7 @@
 /**
- * The memory of what was written is transferred or resized before it has left. The connection is lost by EFAULT, and it alone: over every
- * kind of transport, whether the data was queued or was being sent. The loop goes on.
+ * The memory of what was written is transferred or resized before it has left. The connection is lost by
+ * EFAULT, and it alone: over every kind of transport, whether the data was queued or was being sent. The loop
+ * goes on.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -34,7 +35,10 @@ function resizable(bytes: number, most: number = bytes): Resizable {
 
 interface Way {
   memory(bytes: number): ArrayBuffer;
-  /** Answers what must be kept until the end: so nobody else gets the memory, which some hosts still send from. */
+  /**
+   * Answers what must be kept until the end: so nobody else gets the memory, which some hosts still send
+   * from.
+   */
   lose(memory: ArrayBuffer): unknown;
 }
 

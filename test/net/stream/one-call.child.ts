@@ -1,6 +1,6 @@
 /**
- * Writes in three turns to a connection, for one-system-call.test.ts to count the system calls: many small strings, strings
- * and bytes from several tasks, and an answer from a host callback.
+ * Writes in three turns to a connection, for one-system-call.test.ts to count the system calls: many small
+ * strings, strings and bytes from several tasks, and an answer from a host callback.
  */
 import { NodeEventLoop, sleep } from '../../../src/index.ts';
 import { Recorder, recorders } from '../../helpers/pairs.ts';

@@ -1,4 +1,7 @@
-/** Pipes by descriptor on the native backend: that they are its own handles, whose O_NONBLOCK it is, and what can go wrong with one. */
+/**
+ * Pipes by descriptor on the native backend: that they are its own handles, whose O_NONBLOCK it is, and what
+ * can go wrong with one.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,5 +1,6 @@
 /**
- * What only a process can try on its own standard streams: `node pipes.child.ts scenario`. Reports on its standard error.
+ * What only a process can try on its own standard streams: `node pipes.child.ts scenario`. Reports on its
+ * standard error.
  */
 import { readFileSync } from 'node:fs';
 import type { Protocol, WriteTransport } from '../../../src/index.ts';

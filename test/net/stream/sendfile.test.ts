@@ -26,7 +26,9 @@ import { foreignClient, onNode, portOf, Recorder, recorders } from '../../helper
 import { inDirectory, pipeEnds, unixRecorders } from '../../helpers/unix-pairs.ts';
 import { canCount } from '../sockets.ts';
 
-/** Runs `body` as a task on a real loop, with the path of a file of `size` bytes, which is removed afterwards. */
+/**
+ * Runs `body` as a task on a real loop, with the path of a file of `size` bytes, which is removed afterwards.
+ */
 function withFile(
   size: number,
   body: (loop: NodeEventLoop, path: string, content: Buffer) => Promise<void>,

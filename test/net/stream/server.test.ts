@@ -592,7 +592,8 @@ test(
         () => 'served',
         () => 'failed',
       );
-      // As soon as the first of its sockets listens, and mostly before the sixth does. A server that fails may be faster.
+      // As soon as the first of its sockets listens, and mostly before the sixth does. A server that fails
+      // may be faster.
       let socket: Socket | null = null;
       while (socket === null && !(fails && opening.done())) {
         socket = await dial(port).catch(() => null);

@@ -1,6 +1,7 @@
 /**
- * A program that has closed its standard input: what it opens next gets the number 0, and is closed as with any other number. Or one that
- * got a socket in place of its standard input. `node standard-descriptors.child.ts kind`
+ * A program that has closed its standard input: what it opens next gets the number 0, and is closed as with
+ * any other number. Or one that got a socket in place of its standard input. `node
+ * standard-descriptors.child.ts kind`
  */
 import assert from 'node:assert/strict';
 import { closeSync, constants, writeSync } from 'node:fs';

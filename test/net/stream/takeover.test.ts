@@ -1,6 +1,6 @@
 /**
- * Whose a descriptor is that was given as `sock`: what is refused at the call is still its owner's, what was taken is closed once,
- * and nobody else's with it.
+ * Whose a descriptor is that was given as `sock`: what is refused at the call is still its owner's, what was
+ * taken is closed once, and nobody else's with it.
  */
 import assert from 'node:assert/strict';
 import { closeSync, fstatSync } from 'node:fs';

@@ -1,4 +1,6 @@
-/** Sends text while another part of the program gives away a small Buffer of its own: see given-away.test.ts. */
+/**
+ * Sends text while another part of the program gives away a small Buffer of its own: see given-away.test.ts.
+ */
 import { writeSync } from 'node:fs';
 import { endpoint } from '../../helpers/datagrams.ts';
 import { giveAway } from '../../helpers/give-away.ts';

@@ -542,7 +542,8 @@ test(
     };
     socket.write('x');
     await near.untilTold('data');
-    // The other side's FIN has reached this one's kernel when its own socket says so; then the host is given time to see it.
+    // The other side's FIN has reached this one's kernel when its own socket says so; then the host is given
+    // time to see it.
     await new Promise<void>((resolve) => {
       socket.end(resolve);
     });

@@ -1,4 +1,7 @@
-/** As somebody without rights: listens on the path that it is given, and connects to a socket that is root's. Prints the errors. */
+/**
+ * As somebody without rights: listens on the path that it is given, and connects to a socket that is root's.
+ * Prints the errors.
+ */
 import { createServer } from 'node:net';
 import { NodeEventLoop } from '../../../src/index.ts';
 

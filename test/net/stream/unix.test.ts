@@ -25,7 +25,9 @@ import { loader } from '../../helpers/typescript.ts';
 import { inDirectory, noPython, noUnix, unixRecorders } from '../../helpers/unix-pairs.ts';
 import { assertSockets, socketCount } from '../sockets.ts';
 
-/** Runs `body` as a task on a real loop, with the path of a socket in a directory that is removed afterwards. */
+/**
+ * Runs `body` as a task on a real loop, with the path of a socket in a directory that is removed afterwards.
+ */
 function withPath(body: (loop: NodeEventLoop, path: string) => Promise<void>): () => Promise<void> {
   return onNode((loop) => inDirectory((directory) => body(loop, join(directory, 'socket'))));
 }

@@ -20,7 +20,10 @@ import {
 } from './tls-peers.ts';
 
 const VERSIONS: readonly SecureVersion[] = ['TLSv1.2', 'TLSv1.3'];
-/** Before the first byte, within the first record's header, within the hello, behind it, and so on to the end of the handshake. */
+/**
+ * Before the first byte, within the first record's header, within the hello, behind it, and so on to the end
+ * of the handshake.
+ */
 const OFFSETS: readonly number[] = [
   0, 1, 4, 5, 6, 50, 127, 150, 300, 516, 517, 518, 700, 900, 1200, 1500, 2000,
 ];

@@ -1,4 +1,7 @@
-/** Who the peer is: verified at every handshake, for the name that was asked for, and also when a session is resumed. */
+/**
+ * Who the peer is: verified at every handshake, for the name that was asked for, and also when a session is
+ * resumed.
+ */
 import assert from 'node:assert/strict';
 import { constants, randomBytes } from 'node:crypto';
 import { test } from 'node:test';

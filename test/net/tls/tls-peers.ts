@@ -13,7 +13,9 @@ export interface PairOptions {
   client?: ConnectionOptions;
 }
 
-/** A server with TLS whose protocols are recorders; each is told to `accepted` when its connection is made. */
+/**
+ * A server with TLS whose protocols are recorders; each is told to `accepted` when its connection is made.
+ */
 export async function recordingServer(
   loop: BaseEventLoop,
   ssl: unknown = serverTls(),

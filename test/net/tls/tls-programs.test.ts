@@ -105,7 +105,8 @@ for (const version of VERSIONS) {
         program.say('gamma\n');
         await program.until(/GAMMA/);
       } else {
-        // OpenSSL 3 does not let a client renegotiate unless it was allowed to; what matters is that the server lives.
+        // OpenSSL 3 does not let a client renegotiate unless it was allowed to; what matters is that the
+        // server lives.
         program.say('R\n');
         await program.until(/RENEGOTIATING/);
       }

@@ -1,7 +1,9 @@
 import type { Scenario } from '../scenario.ts';
 import { words } from '../scenario.ts';
 
-/** The order of timers among each other and among what is ready; cancelled ones; deadlines that have passed. */
+/**
+ * The order of timers among each other and among what is ready; cancelled ones; deadlines that have passed.
+ */
 export const scenario: Scenario = async (loop, log) => {
   for (const delay of [3, 1, 2, 0.5, 1.5]) loop.callLater(delay, log, `after ${delay}`);
   loop.callAt(2.25, log, 'at 2.25');
