@@ -8,21 +8,13 @@ import { test } from 'node:test';
 import type { BaseEventLoop, Future, Transport } from '../../src/index.ts';
 import { NodeEventLoop, Protocol, taskGroup, UvEventLoop } from '../../src/index.ts';
 import { whyNoNativeBackend } from '../../src/loops/uv-event-loop.ts';
+import { Chance } from '../helpers/chance.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { portOf } from '../helpers/pairs.ts';
 
 const CONNECTIONS = 3000;
 const AT_ONCE = 60;
 const RECORD_BYTES = 16;
-
-/** A small generator of numbers: a run can be repeated by its seed. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
-    return (state >> 8) % below;
-  };
-}
 
 function record(client: number, sequence: number): Buffer {
   const buffer = Buffer.alloc(RECORD_BYTES);
@@ -102,9 +94,9 @@ class Echo extends Protocol {
 }
 
 async function storm(loop: BaseEventLoop, seed: number): Promise<number> {
-  const chance = random(seed);
+  const chance = new Chance(seed);
   const server = await loop.createServer(
-    () => new Echo(chance(10) === 0 ? 1 + chance(20) : Number.POSITIVE_INFINITY),
+    () => new Echo(chance.once(10) ? 1 + chance.of(20) : Number.POSITIVE_INFINITY),
     '127.0.0.1',
     0,
     { backlog: 512 },
@@ -115,10 +107,10 @@ async function storm(loop: BaseEventLoop, seed: number): Promise<number> {
   const one = async (): Promise<void> => {
     while (next < CONNECTIONS) {
       const id = next++;
-      const wanted = 1 + chance(40);
-      const client = new Client(loop, id, wanted, chance(6) === 0 ? chance(wanted) : -1);
+      const wanted = 1 + chance.of(40);
+      const client = new Client(loop, id, wanted, chance.once(6) ? chance.of(wanted) : -1);
       const connecting = loop.createConnection(() => client, '127.0.0.1', port);
-      if (chance(12) === 0) loop.callSoon(() => connecting.cancel());
+      if (chance.once(12)) loop.callSoon(() => connecting.cancel());
       try {
         await connecting;
         await client.lost;

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import type { Addon, Id } from '../../../src/backend/uv/addon.ts';
 import { loadAddon } from '../../../src/backend/uv/addon.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
+import { Chance } from '../../helpers/chance.ts';
 import { hostPass } from '../../helpers/host-pass.ts';
 import { tooFewDescriptors } from '../../helpers/machine.ts';
 import { ACCEPTED, CONNECTED, ENDED, ERROR, READ, WRITTEN } from './raw-addon.ts';
@@ -17,15 +18,6 @@ const CONNECTIONS = 4000;
 const AT_ONCE = 40;
 const EVENT_WORDS = 5;
 const EBADF = -9;
-
-/** A small generator of numbers: a run can be repeated by its seed. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
-    return (state >> 8) % below;
-  };
-}
 
 interface Peer {
   readonly side: 'client' | 'server';
@@ -52,7 +44,7 @@ function records(port: number, from: number, count: number): Buffer {
 class Storm {
   readonly #addon: Addon;
   readonly #slabs: Buffer[] = [];
-  readonly #chance: (below: number) => number;
+  readonly #chance: Chance;
   readonly #peers: Map<Id, Peer> = new Map();
   readonly #gone: Set<Id> = new Set();
   readonly #lastGone: Id[] = [];
@@ -64,7 +56,7 @@ class Storm {
   wrong: string | null = null;
 
   constructor(seed: number) {
-    this.#chance = random(seed);
+    this.#chance = new Chance(seed);
     const { addon } = loadAddon((count) => this.#dispatch(count), this.#slabs, []);
     assert.ok(addon !== null);
     this.#addon = addon;
@@ -168,11 +160,11 @@ class Storm {
   #act(id: Id): void {
     const peer = this.#peers.get(id);
     if (peer === undefined) return;
-    const what = this.#chance(10);
+    const what = this.#chance.of(10);
     if (what < 5) this.#write(id, peer);
     else if (what < 7) this.#end(id);
-    else if (what === 7) this.#end([...this.#peers.keys()][this.#chance(this.#peers.size)] as Id);
-    const old = this.#lastGone[this.#chance(this.#lastGone.length + 1)];
+    else if (what === 7) this.#end([...this.#peers.keys()][this.#chance.of(this.#peers.size)] as Id);
+    const old = this.#lastGone[this.#chance.of(this.#lastGone.length + 1)];
     if (old !== undefined) this.#useOld(old);
   }
 
@@ -180,7 +172,7 @@ class Storm {
     // Each side writes once, and its records count from 0.
     if (peer.wrote) return;
     peer.wrote = true;
-    const data = records(peer.port, 0, 1 + this.#chance(3000));
+    const data = records(peer.port, 0, 1 + this.#chance.of(3000));
     const sent = this.#addon.tryWrite(id, data);
     if (sent >= 0 && sent < data.length) this.#addon.write(id, data, sent);
   }
@@ -190,7 +182,7 @@ class Storm {
     this.#gone.add(id);
     this.#lastGone.push(id);
     if (this.#lastGone.length > 1000) this.#lastGone.shift();
-    if (this.#chance(2) === 0) this.#addon.close(id);
+    if (this.#chance.once(2)) this.#addon.close(id);
     else this.#addon.reset(id);
     if (this.made < CONNECTIONS) this.#connect();
   }

@@ -26,6 +26,7 @@ import {
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import type { Held } from '../../fuzz/handles.ts';
 import { held } from '../../fuzz/handles.ts';
+import { Chance } from '../../helpers/chance.ts';
 import { addressOf, listening, pipe, socketPair } from '../../helpers/descriptors.ts';
 import { giveAway } from '../../helpers/give-away.ts';
 import { hostPass } from '../../helpers/host-pass.ts';
@@ -39,25 +40,6 @@ const SOON = ['data', 'datagrams', 'names', 'children', 'sockets', 'pipes'];
 
 /** At once. */
 const CLIENTS = 40;
-
-/** A small generator of numbers: a run can be repeated by its seed, as far as the system repeats itself. */
-class Chance {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  /** From 0 to `below - 1`. */
-  of(below: number): number {
-    this.#state = (Math.imul(this.#state, 1_103_515_245) + 12_345) & 0x7fffffff;
-    return (this.#state >> 8) % below;
-  }
-
-  one<T>(list: readonly T[]): T {
-    return list[this.of(list.length)] as T;
-  }
-}
 
 const DATA = Buffer.alloc(400_000, 'soak');
 const SIZES = [1, 10, 1000, 16_000, 17_000, 70_000, 300_000];
