@@ -14,13 +14,13 @@
 // entirely.
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { buildNative, whyNotNative } from './build-native.mjs';
 import { memcheckFindings, sanitizerFindings } from './native-findings.mjs';
 import { runChild } from './run-child.mjs';
+import { canFindLeaks, sanitizedNode, sanitizerEnv, whyNoSanitizers } from './sanitizers.mjs';
 import { ensureDependencies, root } from './setup.mjs';
 
 const STAGES = ['suite', 'soak', 'valgrind'];
@@ -152,73 +152,19 @@ function collect(folder, findings) {
 /** @param {readonly string[]} options */
 function nodeTest(...options) {
   return [
-    ...[path.join(tools, 'sanitized-node'), '--expose-gc', '--import', 'tsx', '--test-reporter=spec'],
+    ...[sanitizer().node, '--expose-gc', '--import', 'tsx', '--test-reporter=spec'],
     ...[`--test-timeout=${TEST_TIMEOUT}`, ...options, '--test'],
   ];
 }
 
 // --- sanitizers ---
 
-/** The compiler's own run-time libraries. Node is not linked with them, so that they must be there first. */
-function runtimes() {
-  return ['libasan.so', 'libstdc++.so'].map((name) =>
-    spawnSync('cc', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout.trim(),
-  );
-}
+/** Once for all stages. @type {ReturnType<typeof sanitizedNode> | null} */
+let made = null;
 
-/** What makes a Node a sanitized one. */
-const tools = mkdtempSync(path.join(tmpdir(), 'gyre-check-tools-'));
-process.on('exit', () => rmSync(tools, { recursive: true, force: true }));
-
-/**
- * Node with the sanitizers' run-time libraries, which its children have only if they are Node, too: of other
- * programs some hang with them.
- *
- * @returns {{ node: string, nodeOptions: string }}
- */
-function sanitizedNode() {
-  const node = path.join(tools, 'sanitized-node');
-  const preload = path.join(tools, 'preload.mjs');
-  writeFileSync(node, `#!/bin/sh\nLD_PRELOAD='${runtimes().join(' ')}' exec '${NODE}' "$@"\n`, {
-    mode: 0o755,
-  });
-  writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};\ndelete process.env.LD_PRELOAD;\n`);
-  return { node, nodeOptions: `--import=${pathToFileURL(preload).href}` };
-}
-
-/**
- * No exit code: most leaks are V8's, and LeakSanitizer itself may fail in a process with so many threads.
- * What was found stands in the logs, also of a process whose end no test looks at; in files, because tests
- * read what their children print. The quarantine of freed memory stays below what tests of memory allow.
- *
- * @param {string} logs
- * @param {string} built
- * @param {boolean} leaks whether LeakSanitizer runs
- * @returns {Record<string, string>}
- */
-function sanitizerEnv(logs, built, leaks) {
-  return {
-    GYRE_NATIVE: built,
-    GYRE_TEST_BACKEND: 'uv',
-    NODE_OPTIONS: [process.env.NODE_OPTIONS, sanitizedNode().nodeOptions].join(' ').trim(),
-    ASAN_OPTIONS: `detect_leaks=${leaks ? 1 : 0}:exitcode=0:strict_string_checks=1:quarantine_size_mb=64:log_path=${path.join(logs, 'asan')}`,
-    UBSAN_OPTIONS: `print_stacktrace=1:log_path=${path.join(logs, 'ubsan')}`,
-  };
-}
-
-/** Whether LeakSanitizer can look into a process here: some containers do not let it. */
-function canFindLeaks() {
-  const done = spawnSync('/bin/true', [], {
-    env: { LD_PRELOAD: runtimes().join(' '), ASAN_OPTIONS: 'detect_leaks=1' },
-    encoding: 'utf8',
-  });
-  return done.status === 0 && !done.stderr.includes('LeakSanitizer');
-}
-
-/** Null: there are sanitizers; else why there are none. */
-function whyNoSanitizers() {
-  if (runtimes().every((file) => path.isAbsolute(file))) return null;
-  return 'the C compiler has no libasan.so (or no libstdc++.so, which it wants first)';
+function sanitizer() {
+  made ??= sanitizedNode();
+  return made;
 }
 
 /** @param {string} logs */
@@ -226,7 +172,7 @@ function sanitized(logs) {
   const built = buildNative('sanitize');
   const leaks = canFindLeaks();
   if (!leaks) note('  LeakSanitizer: skipped, it cannot look into a process here (ptrace is not allowed)');
-  return sanitizerEnv(logs, built, leaks);
+  return sanitizerEnv(logs, built, sanitizer().nodeOptions, leaks);
 }
 
 /** Those with a native loop, or with loops of the backend that GYRE_TEST_BACKEND names. */
