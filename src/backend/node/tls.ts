@@ -14,6 +14,7 @@ import { isIP } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { ConnectionOptions, PeerCertificate, TLSSocketOptions } from 'node:tls';
 import { checkServerIdentity, connect, TLSSocket } from 'node:tls';
+import * as workerThreads from 'node:worker_threads';
 import { hostSetImmediate } from '../../base/host.ts';
 import type { RawTls, TlsEvents, TlsTarget } from '../backend.ts';
 import type { NodeTlsContext } from './tls-context.ts';
@@ -36,7 +37,10 @@ class NodeTls implements RawTls {
       ? this.#accept(this.#pipe, context)
       : this.#connect(this.#pipe, context, serverHostname);
     this.#socket = socket;
-    socket.on('data', (data: Buffer) => this.#events?.onDecrypted(data));
+    socket.on('data', (data: Buffer) => {
+      keepShared(data);
+      this.#events?.onDecrypted(data);
+    });
     socket.once('end', () => this.#events?.onEnd());
     socket.on('error', this.#onError);
     socket.once('close', this.#onClose);
@@ -216,6 +220,17 @@ const ANSWER_ERRORS: readonly string[] = [
 
 function isAboutAnAnswer({ code }: Error & { code?: string }): boolean {
   return code !== undefined && ANSWER_ERRORS.includes(code);
+}
+
+/**
+ * Closes most ways to transfer memory that `data` is a part of. Node 24 decrypts for all TLS connections of a thread into
+ * the same 64 KiB, as long as there is room: transferred by one program, they would be missing for every other
+ * connection, and Node would throw at its next read.
+ */
+function keepShared(data: Buffer): void {
+  if (data.length === data.buffer.byteLength) return;
+  // Other hosts may lack the function.
+  workerThreads.markAsUntransferable?.(data.buffer);
 }
 
 function anyName(): undefined {}
