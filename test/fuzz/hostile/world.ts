@@ -1,0 +1,62 @@
+/** What all participants of a round share: the loop, chance, the file to send, and where faults are reported. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BaseEventLoop } from '../../../src/index.ts';
+import { Chance } from '../../helpers/chance.ts';
+import { fileContent } from './content.ts';
+
+/** Bytes. The longest piece of the file that is sent at once. */
+export const MOST_FILE_BYTES = 600_000;
+
+/** The error that a program throws on purpose. */
+export class Planned extends Error {
+  constructor() {
+    super('planned');
+  }
+}
+
+/** The program under test did wrong: the first fault ends the run. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+}
+
+export class World {
+  readonly loop: BaseEventLoop;
+  readonly seed: number;
+  readonly chance: Chance;
+  readonly directory: string = mkdtempSync(join(tmpdir(), 'gyre-fuzz-'));
+  readonly file: string = join(this.directory, 'file');
+  /** How often each event happened, for the summary. */
+  readonly seen: Map<string, number> = new Map();
+  /** Memory that was transferred after write(). Node may still send from it, so nobody else may get it. */
+  readonly givenAway: unknown[] = [];
+  /** Nobody begins anything new. */
+  over: boolean = false;
+  #serial: number = 0;
+
+  constructor(loop: BaseEventLoop, seed: number) {
+    this.loop = loop;
+    this.seed = seed;
+    this.chance = new Chance(seed);
+    writeFileSync(this.file, fileContent(MOST_FILE_BYTES));
+  }
+
+  /** Returns a number that nobody else has: a key. */
+  serial(): number {
+    return ++this.#serial;
+  }
+
+  /** Returns a generator for one participant: its decisions do not depend on the order in which others decide. */
+  chanceOf(serial: number): Chance {
+    return new Chance(this.seed * 4099 + serial);
+  }
+
+  saw(event: string): void {
+    this.seen.set(event, (this.seen.get(event) ?? 0) + 1);
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
