@@ -6,8 +6,17 @@ const EFAULT = 14;
  * for that.
  */
 export function givenAway(): Error {
-  const error = new Error(
-    'write EFAULT: the memory of what was written was transferred or resized before it was sent',
+  return fault('write', 'the memory of what was written was transferred or resized before it was sent');
+}
+
+/** The memory of data that waits to be read was transferred, with a part of it that was read before. */
+export function givenAwayUnread(): Error {
+  return fault(
+    'read',
+    'the memory of what was read before was transferred, and unread data with it: copy it first',
   );
-  return Object.assign(error, { code: 'EFAULT', errno: -EFAULT, syscall: 'write' });
+}
+
+function fault(syscall: string, text: string): Error {
+  return Object.assign(new Error(`${syscall} EFAULT: ${text}`), { code: 'EFAULT', errno: -EFAULT, syscall });
 }

@@ -16,6 +16,8 @@
  * is absent would be looked for to the end of the buffer each time that another one is found.
  */
 
+import { givenAwayUnread } from '../base/given-away.ts';
+
 /** Bytes. Small neighbours are merged up to this: a peer that sends single bytes must not cost an object for each. */
 const MERGE_UP_TO_BYTES = 1024;
 
@@ -74,20 +76,21 @@ export class ReadBuffer {
       return;
     }
     const last = chunks[chunks.length - 1] as Buffer;
-    if (last.length + chunk.length <= MERGE_UP_TO_BYTES)
+    // Memory that was given away has no bytes: those of `chunk` must not take the place of the lost ones.
+    if (last.length > 0 && last.length + chunk.length <= MERGE_UP_TO_BYTES)
       chunks[chunks.length - 1] = Buffer.concat([last, chunk]);
     else chunks.push(chunk);
   }
 
   /** The length of the piece that can be taken without a copy; 0 when there is nothing. */
   firstLength(): number {
-    return this.length === 0 ? 0 : (this.#chunks[this.#head] as Buffer).length - this.#offset;
+    return this.length === 0 ? 0 : this.#first().length - this.#offset;
   }
 
   /** Removes and returns the first `n` bytes; there must be as many. */
   take(n: number): Buffer {
     if (n === 0) return EMPTY;
-    const first = this.#chunks[this.#head] as Buffer;
+    const first = this.#first();
     const start = this.#offset;
     const end = start + n;
     let taken: Buffer;
@@ -114,6 +117,7 @@ export class ReadBuffer {
    * Looks for the match that ends first and answers where it ends, or -1. {@link matchStart} is then where it begins.
    */
   find(needle: Needle): number {
+    if (this.length > 0) this.#first();
     if (needle !== this.#needle) {
       if (this.#needle === null || !needle.equals(this.#needle))
         this.#searchFrom(0, this.#head, -this.#offset);
@@ -180,11 +184,21 @@ export class ReadBuffer {
     this.#head = 0;
   }
 
+  /**
+   * Returns the chunk that is taken from. A part of it may have been taken before, and its taker may have transferred
+   * the memory of both.
+   */
+  #first(): Buffer {
+    const chunk = this.#chunks[this.#head] as Buffer;
+    if (chunk.length <= this.#offset) throw givenAwayUnread();
+    return chunk;
+  }
+
   #gather(n: number): Buffer {
     const whole = Buffer.allocUnsafe(n);
     let filled = 0;
     while (filled < n) {
-      const chunk = this.#chunks[this.#head] as Buffer;
+      const chunk = this.#first();
       const step = Math.min(n - filled, chunk.length - this.#offset);
       chunk.copy(whole, filled, this.#offset, this.#offset + step);
       filled += step;

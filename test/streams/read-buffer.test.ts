@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Needle, ReadBuffer } from '../../src/streams/read-buffer.ts';
 import { collectGarbage, heapUsed } from '../helpers/gc.ts';
+import { giveAway } from '../helpers/give-away.ts';
 
 function bufferOf(...chunks: string[]): ReadBuffer {
   const buffer = new ReadBuffer();
@@ -34,6 +35,25 @@ test('ReadBuffer gives a chunk that is taken whole as it is', () => {
   buffer.push(chunk);
   assert.equal(buffer.take(buffer.length), chunk);
   assert.equal(buffer.length, 0);
+});
+
+test('ReadBuffer gives no wrong byte and never loops when a part that was taken is given away with the rest', () => {
+  const calls: Record<string, (buffer: ReadBuffer) => unknown> = {
+    take: (buffer) => buffer.take(1),
+    'take across chunks': (buffer) => buffer.take(buffer.length),
+    discard: (buffer) => buffer.discard(buffer.length),
+    firstLength: (buffer) => buffer.firstLength(),
+    find: (buffer) => buffer.find(needle('\n')),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    const buffer = new ReadBuffer();
+    buffer.push(Buffer.from(new TextEncoder().encode('one\ntwo').buffer));
+    giveAway(buffer.take(4).buffer);
+    for (const more of ['', 'three\n', 'x'.repeat(LARGE)]) {
+      buffer.push(Buffer.from(more));
+      assert.throws(() => call(buffer), { code: 'EFAULT' }, `${name} after ${more}`);
+    }
+  }
 });
 
 test('ReadBuffer joins what lies across chunks', () => {

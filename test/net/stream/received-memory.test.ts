@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NodeEventLoop } from '../../../src/index.ts';
-import { onNode, Recorder, recorders } from '../../helpers/pairs.ts';
+import { openConnection, startServer } from '../../../src/index.ts';
+import { giveAway } from '../../helpers/give-away.ts';
+import { onNode, portOf, Recorder, recorders } from '../../helpers/pairs.ts';
 import { tlsRecorders } from '../tls/tls-peers.ts';
 
 const PAIRS: Record<string, (loop: NodeEventLoop) => Promise<{ near: Recorder; far: Recorder }>> = {
@@ -20,6 +22,17 @@ class Transferring extends Recorder {
     } catch (error) {
       assert.equal((error as Error).name, 'DataCloneError');
     }
+  }
+}
+
+/** Whether the host lets the memory go: Node 26 keeps what is marked as untransferable. */
+function isGivenAway(memory: ArrayBufferLike): boolean {
+  try {
+    giveAway(memory);
+    return true;
+  } catch (error) {
+    assert.match((error as Error).message, /not detachable/);
+    return false;
   }
 }
 
@@ -49,3 +62,34 @@ for (const [kind, pair] of Object.entries(PAIRS)) {
     }),
   );
 }
+
+test(
+  'reads fail by EFAULT when the memory of a line is transferred and unread lines lie in it',
+  onNode(async (loop) => {
+    const server = await startServer(
+      async (reader, writer) => {
+        writer.write('one\ntwo\nthree\n');
+        await reader.read(1);
+        writer.close();
+      },
+      '127.0.0.1',
+      0,
+    );
+    const [reader, writer] = await openConnection('127.0.0.1', portOf(server));
+    const line = await reader.readline();
+    assert.equal(line.toString(), 'one\n');
+    if (isGivenAway(line.buffer)) {
+      const fails = { code: 'EFAULT', syscall: 'read' };
+      await assert.rejects(async () => reader.readline(), fails);
+      await assert.rejects(async () => reader.readuntil('\n'), fails);
+      await assert.rejects(async () => reader.readexactly(3), fails);
+      await assert.rejects(async () => reader.read(100), fails);
+    } else {
+      assert.equal((await reader.readline()).toString(), 'two\n');
+    }
+    writer.close();
+    server.close();
+    await server.waitClosed();
+    assert.equal(loop.isRunning(), true);
+  }),
+);
