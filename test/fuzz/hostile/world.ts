@@ -39,6 +39,8 @@ export class World {
     this.loop = loop;
     this.seed = seed;
     this.chance = new Chance(seed);
+    // A fault ends the process in the middle of a round.
+    process.once('exit', this.remove);
     writeFileSync(this.file, fileContent(MOST_FILE_BYTES));
   }
 
@@ -56,7 +58,8 @@ export class World {
     this.seen.set(event, (this.seen.get(event) ?? 0) + 1);
   }
 
-  remove(): void {
+  remove = (): void => {
+    process.off('exit', this.remove);
     rmSync(this.directory, { recursive: true, force: true });
-  }
+  };
 }
