@@ -26,7 +26,7 @@ static void gyre__env_free(gyre_env_t* env) {
   gyre__unreference(env, env->dispatch);
   gyre__unreference(env, env->slab_array);
   gyre__unreference(env, env->buffer_array);
-  gyre__unreference(env, env->slab_buffer);
+  for (int kind = 0; kind < GYRE_SLAB_KINDS; kind++) gyre__unreference(env, env->slabs[kind].buffer);
   gyre__unreference(env, env->receiver);
   gyre__unreference(env, env->event_buffer);
   gyre__unreference(env, env->arena_buffer);

@@ -14,8 +14,6 @@ enum {
   GYRE_DATAGRAMS = 20,
   /* In a row, before others have their turn. */
   GYRE_MOST_BATCHES = 16,
-  /* In front of each datagram in the slab: where it came from. */
-  GYRE_ADDRESS_BYTES = 32,
   /* Of one system call. */
   GYRE_MOST_LETTERS = 64,
 };
@@ -66,9 +64,8 @@ static void gyre__received(gyre_handle_t* handle, const struct sockaddr_storage*
   if (space.base == NULL) return;
   memcpy(space.base, from, GYRE_ADDRESS_BYTES);
   memcpy(space.base + GYRE_ADDRESS_BYTES, data, length);
-  uint32_t slot = env->slab_slot;
-  uint32_t offset = gyre__slab_commit(env, GYRE_ADDRESS_BYTES + length);
-  gyre__event(env, handle->id, GYRE_MESSAGE, (int32_t)slot, (int32_t)offset, (int32_t)length);
+  gyre_place_t place = gyre__slab_commit(env, GYRE_ADDRESS_BYTES + length);
+  gyre__event(env, handle->id, GYRE_MESSAGE, place.slot, place.offset, (int32_t)length);
 }
 
 /* Whether there may be more. */
@@ -106,8 +103,9 @@ static void gyre__drop_errors(int fd) {
 
 /* Large datagrams fill slabs: a batch that has begun one is the last of the turn. */
 static void gyre__receive(gyre_handle_t* handle) {
-  uint32_t slabs = handle->env->fresh_slabs;
-  for (int left = GYRE_MOST_BATCHES; left > 0 && handle->env->fresh_slabs == slabs; left--) {
+  const gyre_slab_t* large = &handle->env->slabs[GYRE_LARGE];
+  uint32_t fresh = large->fresh;
+  for (int left = GYRE_MOST_BATCHES; left > 0 && large->fresh == fresh; left--) {
     if (!gyre__receive_batch(handle)) return;
   }
 }

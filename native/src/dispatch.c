@@ -20,12 +20,10 @@ static void gyre__call(gyre_env_t* env, uint32_t count) {
 
 static void gyre__call_records(gyre_env_t* env) {
   uint32_t count = env->event_count;
-  uint32_t slabs = env->fresh_slabs;
   /* Nothing writes records while JavaScript runs: uv calls back only from its own loop. */
   env->event_count = 0;
-  env->fresh_slabs = 0;
   gyre__call(env, count);
-  gyre__slabs_forget(env, slabs);
+  gyre__slabs_forget(env);
 }
 
 static void gyre__on_check(uv_check_t* check) {
@@ -34,7 +32,8 @@ static void gyre__on_check(uv_check_t* check) {
 }
 
 bool gyre__has_room(const gyre_env_t* env) {
-  return env->event_count <= GYRE_EVENTS - GYRE_TURN_EVENTS && env->fresh_slabs < GYRE_SLAB_SLOTS - GYRE_TURN_SLABS;
+  return env->event_count <= GYRE_EVENTS - GYRE_TURN_EVENTS &&
+         env->slabs[GYRE_LARGE].fresh < GYRE_LARGE_SLABS - GYRE_TURN_SLABS;
 }
 
 void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t a, int32_t b, int32_t c) {

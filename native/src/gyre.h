@@ -8,7 +8,7 @@
  * Shared memory, drawn once. C writes, JavaScript reads, in one call a poll phase:
  *
  *   slabs      read buffers. A slab is filled from its beginning and never written twice: what JavaScript gets is a view of it, and
- *              belongs to the receiver.
+ *              belongs to the receiver. Short data is in slabs of smaller kinds, see slab.c.
  *
  *              slab in slot 3:  [ read 1 | read 2 | read 3 |        free        ]
  *                                          ▲ offset, length
@@ -75,12 +75,19 @@ enum gyre_event_kind {
 
 enum {
   /* What this and src/backend/uv/addon.ts must agree on. */
-  GYRE_ABI = 5,
+  GYRE_ABI = 6,
   GYRE_EVENT_WORDS = 5,
   /* Of one dispatch. Where records or slots run short, the other ready handles wait for the next poll phase, which begins with them. */
   GYRE_EVENTS = 4096,
-  GYRE_SLAB_SLOTS = 24,
+  GYRE_SLAB_KINDS = 4,
+  GYRE_LARGE = GYRE_SLAB_KINDS - 1,
+  /* Slots of each kind: more than all records of a dispatch need. */
+  GYRE_SLAB_SLOTS = 256,
+  /* The most large slabs of one dispatch. */
+  GYRE_LARGE_SLABS = 24,
   GYRE_SLAB_BYTES = 256 * 1024,
+  /* In front of each datagram in a slab: where it came from. */
+  GYRE_ADDRESS_BYTES = 32,
   /* The most that a handle uses of them in its turn, which only begins where there is room for all of it. */
   GYRE_TURN_EVENTS = 384,
   GYRE_TURN_SLABS = 8,
@@ -142,6 +149,22 @@ typedef struct {
   bool growable;     /* a child's pipe that was never full */
 } gyre_stream_t;
 
+/* The slab of a kind that is being filled. */
+typedef struct {
+  char* memory;
+  napi_ref buffer; /* its ArrayBuffer, of which JavaScript has views, and which it can give away */
+  uint32_t slot;   /* among those of its kind */
+  uint32_t used;
+  uint32_t fresh; /* slabs of the kind since the last dispatch */
+  bool is_ours;   /* nobody can have given it away since that was asked */
+} gyre_slab_t;
+
+/* Where data begins, as a record says it. */
+typedef struct {
+  int32_t slot;
+  int32_t offset;
+} gyre_place_t;
+
 /* One for each copy of gyre's JavaScript in each environment: the main thread, each worker. */
 struct gyre_env_s {
   napi_env napi;
@@ -166,12 +189,7 @@ struct gyre_env_s {
   int32_t* events;
   uint32_t event_count;
   /* reads */
-  char* slab;
-  napi_ref slab_buffer; /* its ArrayBuffer, of which JavaScript has views, and which it can give away */
-  uint32_t slab_slot;
-  uint32_t slab_used;
-  uint32_t fresh_slabs; /* since the last dispatch */
-  bool slab_is_ours;    /* nobody can have given it away since that was asked */
+  gyre_slab_t slabs[GYRE_SLAB_KINDS];
   /* where recvmmsg puts its datagrams before they are moved together */
   char* datagram_memory;
   int failed_at; /* which step of the last call failed, where there are several */
@@ -225,11 +243,14 @@ int gyre__watch(gyre_handle_t* handle, uint32_t events);
 bool gyre__is_taken(gyre_env_t* env, int fd);
 
 /* slab.c */
-/* At least `wanted` bytes at the end of the slab under way, or of a new one. Sets base to NULL without memory. */
+/* At least `wanted` bytes at the end of the large slab under way, or of a new one. Sets base to NULL without memory. */
 void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf);
-uint32_t gyre__slab_commit(gyre_env_t* env, size_t length);
-/* The last so many before the one under way: the records that name them have been walked. */
-void gyre__slabs_forget(gyre_env_t* env, uint32_t count);
+/* Keeps the first `length` bytes of the reserved space. Answers where they are. */
+gyre_place_t gyre__slab_commit(gyre_env_t* env, size_t length);
+/* Has the next commit ask whether a slab was given away: JavaScript has run. */
+void gyre__slabs_ask_again(gyre_env_t* env);
+/* Lets go of all slabs but those under way: the records that name them have been walked. */
+void gyre__slabs_forget(gyre_env_t* env);
 
 /* handle.c */
 /* Of `size` bytes, zeroed. NULL: no memory, no free id, or the environment ends. */

@@ -18,7 +18,7 @@
 enum {
   GYRE_MOST_READY = 1024,
   /* Of GYRE_BIG_READ bytes, in all turns of a poll phase. */
-  GYRE_READS_A_PHASE = (GYRE_SLAB_SLOTS - GYRE_TURN_SLABS) * (GYRE_SLAB_BYTES / GYRE_BIG_READ),
+  GYRE_READS_A_PHASE = (GYRE_LARGE_SLABS - GYRE_TURN_SLABS) * (GYRE_SLAB_BYTES / GYRE_BIG_READ),
 };
 
 /* Ready handles that wait for their turn. */
@@ -54,7 +54,7 @@ static void gyre__on_set(uv_poll_t* poll, int status, int events) {
   (void)events;
   gyre_env_t* env = poll->data;
   /* JavaScript may have run since the last time: Node's own handles call it. */
-  env->slab_is_ours = false;
+  gyre__slabs_ask_again(env);
   if (!gyre__give_turns(env)) return;
   int count = epoll_wait(env->set, env->ready->events, GYRE_MOST_READY, 0);
   env->ready->first = 0;

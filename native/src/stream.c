@@ -82,9 +82,8 @@ static bool gyre__read_once(gyre_stream_t* stream) {
     gyre__event(env, stream->handle.id, GYRE_READ_INTO, (int32_t)count, 0, 0);
   } else {
     stream->big = (size_t)count == buf.len;
-    uint32_t slot = env->slab_slot;
-    uint32_t offset = gyre__slab_commit(env, (size_t)count);
-    gyre__event(env, stream->handle.id, GYRE_READ, (int32_t)slot, (int32_t)offset, (int32_t)count);
+    gyre_place_t place = gyre__slab_commit(env, (size_t)count);
+    gyre__event(env, stream->handle.id, GYRE_READ, place.slot, place.offset, (int32_t)count);
     return stream->big;
   }
   return false;

@@ -7,6 +7,7 @@
 
 import { DEFAULT_HIGH_WATER_BYTES } from '../base/constants.ts';
 import { hostQueueMicrotask } from '../base/host.ts';
+import { keepable } from '../base/own-memory.ts';
 import { checkFunction, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
@@ -63,7 +64,7 @@ export class TransportDuplex extends SocketFacts {
     this.#idle = new IdleTimer(loop, this.#onIdle);
     this.#write = new WriteSide(this.#idle);
     this.#forgetLoop = whenLoopCloses(loop, this.#onLoopClosed);
-    if (options.received !== undefined && options.received.length > 0) this.push(options.received);
+    if (options.received !== undefined && options.received.length > 0) this.push(keepable(options.received));
   }
 
   /** @internal */
@@ -173,7 +174,9 @@ export class TransportDuplex extends SocketFacts {
     this.#idle.touch();
     if (this.destroyed) return;
     callListeners(() => {
-      if (!this.push(data)) this.#transport?.pauseReading();
+      // Listeners get the data now. A chunk that Node buffers may stay for long.
+      const flows = this.readableFlowing === true && this.readableLength === 0;
+      if (!this.push(flows ? data : keepable(data))) this.#transport?.pauseReading();
     });
   };
 

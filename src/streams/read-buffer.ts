@@ -17,6 +17,7 @@
  */
 
 import { givenAwayUnread } from '../base/given-away.ts';
+import { keepable, ownBuffer, ownJoin } from '../base/own-memory.ts';
 
 /** Bytes. Small neighbours are merged up to this: a peer that sends single bytes must not cost an object for each. */
 const MERGE_UP_TO_BYTES = 1024;
@@ -58,6 +59,8 @@ export class ReadBuffer {
   #chunks: Buffer[] = NOTHING;
   #head: number = 0;
   #offset: number = 0;
+  /** `keep()` has looked at the chunks before this one. */
+  #kept: number = 0;
 
   #needle: Needle | null = null;
   #window: number = SHORTEST_WINDOW_BYTES;
@@ -78,8 +81,18 @@ export class ReadBuffer {
     const last = chunks[chunks.length - 1] as Buffer;
     // Memory that was given away has no bytes: those of `chunk` must not take the place of the lost ones.
     if (last.length > 0 && last.length + chunk.length <= MERGE_UP_TO_BYTES)
-      chunks[chunks.length - 1] = Buffer.concat([last, chunk]);
+      chunks[chunks.length - 1] = ownJoin(last, chunk);
     else chunks.push(chunk);
+  }
+
+  /** Copies small parts of larger memory: the data stays for an unknown time. */
+  keep(): void {
+    const chunks = this.#chunks;
+    if (this.#offset > 0) this.#keepHead();
+    for (let i = Math.max(this.#kept, this.#head); i < chunks.length; i++) {
+      chunks[i] = keepable(chunks[i] as Buffer);
+    }
+    this.#kept = chunks.length;
   }
 
   /** The length of the piece that can be taken without a copy; 0 when there is nothing. */
@@ -168,12 +181,24 @@ export class ReadBuffer {
     }
   }
 
+  /** The taken bytes of the first chunk may be most of its memory. */
+  #keepHead(): void {
+    const head = this.#chunks[this.#head] as Buffer;
+    const rest = head.subarray(this.#offset);
+    const kept = keepable(rest);
+    if (kept === rest) return;
+    this.#chunks[this.#head] = kept;
+    if (this.#at === this.#head) this.#atStart = 0;
+    this.#offset = 0;
+  }
+
   #nextChunk(): void {
     this.#offset = 0;
     const chunks = this.#chunks;
     if (this.length === 0) {
       this.#chunks = NOTHING;
       this.#head = 0;
+      this.#kept = 0;
       return;
     }
     chunks[this.#head++] = EMPTY;
@@ -181,6 +206,7 @@ export class ReadBuffer {
     if (this.#head < 32 || this.#head * 2 < chunks.length) return;
     chunks.splice(0, this.#head);
     this.#at -= this.#head;
+    this.#kept = Math.max(0, this.#kept - this.#head);
     this.#head = 0;
   }
 
@@ -195,7 +221,7 @@ export class ReadBuffer {
   }
 
   #gather(n: number): Buffer {
-    const whole = Buffer.allocUnsafe(n);
+    const whole = ownBuffer(n);
     let filled = 0;
     while (filled < n) {
       const chunk = this.#first();

@@ -36,8 +36,8 @@ const NEWLINE = needleOf(['\n']);
  *
  * - `openConnection()` and `startServer()` make it. One made by hand is fed by `feedData()` and `feedEof()`.
  * - One read at a time: a second one, while the first is waiting, throws {@link InvalidStateError}.
- * - What it gives belongs to the caller. It may be a view of the larger chunk that came from the network: copy it
- *   (`Buffer.from(line)`) where a few bytes are kept for long.
+ * - What it gives belongs to the caller. It may be a view of the larger memory that was read into: copy it
+ *   (`new Uint8Array(line)`) where a few bytes are kept for long.
  * - Above twice `limit` buffered bytes that nobody waits for, the transport is paused; at or below `limit` it goes on.
  * - A read whose data is there already is a future that is done already, and costs no turn.
  * - After a connection was lost by an error, every read throws it.
@@ -66,6 +66,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #waiting: PendingRead | null = null;
   #transport: ReadTransport | null = null;
   #paused: boolean = false;
+  /** A read has left data, and the end of the turn looks whether it is still there. */
+  #watchesRest: boolean = false;
   /** The last `readuntil()` asked for these, and the next one often does, too. Bytes are copies. */
   #separators: readonly Separator[] = [];
   #needle: Needle = NEWLINE;
@@ -262,6 +264,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#buffer.push(chunk);
     const waiting = this.#waiting;
     if (waiting !== null && this.#buffer.length >= waiting.wakeAtBytes) waiting.wake();
+    else this.#buffer.keep();
     this.#pauseIfFull();
   }
 
@@ -291,6 +294,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
       return;
     }
     if (taken === null) {
+      this.#buffer.keep();
       this.#resume();
       return;
     }
@@ -302,7 +306,14 @@ export class StreamReader implements AsyncIterable<Buffer> {
   _gaveUp(read: PendingRead): void {
     if (this.#waiting !== read) return;
     this.#waiting = null;
+    this.#buffer.keep();
     this.#pauseIfFull();
+  }
+
+  /** The turn is over, and has read no more. @internal */
+  _flush(): void {
+    this.#watchesRest = false;
+    this.#buffer.keep();
   }
 
   /** Every read: done at once if it can be, else the one that waits. */
@@ -387,7 +398,15 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #taken(bytes: number): Buffer {
     const taken = this.#buffer.take(bytes);
     if (this.#paused) this.#resumeIfRead();
+    if (this.#buffer.length > 0) this.#watchRest();
     return taken;
+  }
+
+  /** The next read often takes the rest in this very turn. */
+  #watchRest(): void {
+    if (this.#watchesRest) return;
+    this.#watchesRest = true;
+    this._loop._scheduler.flushAtTurnEnd(this);
   }
 
   // --- back-pressure ---

@@ -267,6 +267,21 @@ test('ReadBuffer merges small neighbours: single bytes do not cost an object eac
   assert.ok(chunks < 200, `${chunks} chunks`);
 });
 
+test('ReadBuffer.keep() copies small parts of larger memory, without what was taken, and no other chunk', () => {
+  const buffer = new ReadBuffer();
+  const memory = Buffer.alloc(1024 * 1024, 'abc');
+  const own = Buffer.alloc(LARGE);
+  for (const chunk of [memory.subarray(0, 500_000), memory.subarray(0, LARGE), own]) buffer.push(chunk);
+  buffer.take(500_000 - 2000);
+  buffer.keep();
+  const rest = buffer.take(buffer.firstLength());
+  const part = buffer.take(buffer.firstLength());
+  assert.ok(rest.equals(memory.subarray(500_000 - 2000, 500_000)));
+  assert.ok(part.equals(memory.subarray(0, LARGE)));
+  assert.deepEqual([rest.buffer.byteLength, part.buffer.byteLength], [2000, LARGE]);
+  assert.equal(buffer.take(buffer.firstLength()), own);
+});
+
 test('ReadBuffer does not touch what it gave away when it merges', () => {
   const buffer = bufferOf('abcd');
   const given = buffer.take(2);
@@ -427,6 +442,7 @@ test('ReadBuffer does what a plain Buffer does, whatever the order of calls', ()
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('first' as const) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('takeAll' as const) }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('keep' as const) }) },
   );
   fc.assert(
     fc.property(fc.array(call, { maxLength: 60 }), (calls) => {
@@ -479,6 +495,9 @@ test('ReadBuffer does what a plain Buffer does, whatever the order of calls', ()
           }
           case 'takeAll':
             takeBoth(model.length);
+            break;
+          case 'keep':
+            buffer.keep();
             break;
         }
         assert.equal(buffer.length, model.length);

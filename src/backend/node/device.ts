@@ -12,6 +12,7 @@
 import { closeSync, read, write } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { hostClearTimeout, hostSetTimeout } from '../../base/host.ts';
+import { keepable } from '../../base/own-memory.ts';
 import type { DescriptorHandle } from './pipe-descriptor.ts';
 import { openAsTcp } from './pipe-descriptor.ts';
 import { LAST_STDIO } from './stdio.ts';
@@ -86,7 +87,7 @@ class DeviceReader extends Readable {
       (fd, done) => read(fd, buffer, 0, buffer.length, null, done),
       (error, bytes) => {
         if (error !== null) this.destroy(error);
-        else this.push(bytes === 0 ? null : buffer.subarray(0, bytes));
+        else this.push(bytes === 0 ? null : keepable(buffer.subarray(0, bytes)));
       },
     );
   }

@@ -163,7 +163,7 @@ export interface Addon {
 }
 
 /** What this file and the native part must agree on: raised whenever a function or a record changes. */
-export const ABI = 5;
+export const ABI = 6;
 
 /** The native part, or why there is none. */
 export type Loaded = { addon: Addon } | { addon: null; reason: string; broken: boolean };

@@ -4,6 +4,7 @@ import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
 import { hostNextTick } from '../../base/host.ts';
+import { keepable } from '../../base/own-memory.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type {
   Datagram,
@@ -207,7 +208,7 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
     const address = addressIn(slabOf(slot), offset);
     // The usual one, without an object between.
     if (this.#receiving && this.#held.length === 0 && !this.#ending) this.#events?.onMessage(data, address);
-    else this.#receive({ data, address });
+    else this.#receive({ data: keepable(data), address });
   }
 
   /** The host has taken it, in a way: there is nothing to wait for. */

@@ -26,6 +26,8 @@ export const READ_INTO = 12;
 
 const EVENT_WORDS = 5;
 const INDEX_MASK = (1 << 20) - 1;
+/** Of all kinds of slabs. */
+const SLAB_SLOTS = 4 * 256;
 
 /** Who is told of the records of an id. */
 export interface Target {
@@ -34,12 +36,12 @@ export interface Target {
 }
 
 const targets: (Target | undefined)[] = [];
-/** By slot: those that a record may name. */
-const slabs: Buffer[] = [];
+/** By slot: those that a record may name. V8 would make a dictionary of an array that grows by gaps. */
+const slabs: Buffer[] = new Array(SLAB_SLOTS);
 /** By index: what the native part reads into, once. */
 const buffers: (Uint8Array | undefined)[] = [];
-/** The last slab that was marked: no other may be held here, it would grow old. */
-let untransferable: Buffer | null = null;
+/** By the logarithm of its size, the last slab that was marked: no other may be held here, it would grow old. */
+const untransferable: (Buffer | null)[] = new Array(33).fill(null);
 let loaded: Loaded | null = null;
 let native: Addon;
 
@@ -89,8 +91,9 @@ export function readInto(id: Id, buffer: Uint8Array | null): boolean {
  */
 export function slice(slot: number, offset: number, length: number): Buffer | null {
   const slab = slabs[slot] as Buffer;
-  if (slab !== untransferable) {
-    untransferable = slab;
+  const size = Math.clz32(slab.length);
+  if (slab !== untransferable[size]) {
+    untransferable[size] = slab;
     markAsUntransferable(slab.buffer);
   }
   return slab.length === 0 ? null : slab.subarray(offset, offset + length);

@@ -4,6 +4,7 @@
  */
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
+import { ownCopy } from '../../base/own-memory.ts';
 import type { Id } from './addon.ts';
 import { addon } from './dispatch.ts';
 import { ADDRESS_BYTES, addressIn, packed, swapped, wordOf } from './inet.ts';
@@ -78,7 +79,7 @@ function tellUnsent(): void {
     const dataAt = at + HEAD_BYTES + (hasAddress ? ADDRESS_BYTES : 0);
     const errno = from[head + ERROR] as number;
     if (errno !== 0) {
-      const data = Buffer.from(outbox.subarray(dataAt, dataAt + length));
+      const data = ownCopy(outbox.subarray(dataAt, dataAt + length));
       (senders[i] as Sender).onUnsent(errno, data, hasAddress ? addressIn(outbox, at + HEAD_BYTES) : null);
     }
     at = (dataAt + length + 7) & ~7;

@@ -1,5 +1,6 @@
 /** Sockets without buffers: the system's own calls (native/src/socket.c). */
 import type { SocketAddress } from '../../base/address.ts';
+import { ownCopy } from '../../base/own-memory.ts';
 import type { RawSocket, SocketTarget, SystemOptions, SystemSocket } from '../backend.ts';
 import { addon } from './dispatch.ts';
 import { systemError } from './errors.ts';
@@ -216,7 +217,7 @@ function nothingYet(errno: number, syscall: string, address: SocketAddress | nul
 /** What was received, for the receiver to keep: the arena is written again at the next call. */
 function taken(room: Uint8Array, received: number): Buffer {
   const part = room.subarray(0, received);
-  return room === addon().arena ? Buffer.from(part) : (part as Buffer);
+  return room === addon().arena ? ownCopy(part) : (part as Buffer);
 }
 
 const LONGEST = 0x7fff_ffff;

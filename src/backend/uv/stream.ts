@@ -3,6 +3,7 @@
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
 import { hostNextTick } from '../../base/host.ts';
+import { keepable, ownCopy } from '../../base/own-memory.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo, SystemSocket } from '../backend.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
@@ -92,7 +93,7 @@ export class UvStream implements RawStream, SocketControl, Target {
   readInto(buffer: Uint8Array | null): void {
     if (this.#ending) return;
     const unread = readInto(this.id, buffer);
-    if (this.#into !== null && !unread) this.#late = Buffer.from(this.#into);
+    if (this.#into !== null && !unread) this.#late = ownCopy(this.#into);
     this.#into = buffer;
   }
 
@@ -187,8 +188,8 @@ export class UvStream implements RawStream, SocketControl, Target {
     if (mayTell && late === null) (this.#events as StreamEvents).onReadInto?.(length);
     // The protocol has given its memory to another thread, with the data in it.
     else if (memory.length < length) this.#fail(EFAULT, 'read');
-    else if (mayTell) (this.#events as StreamEvents).onRead((late as Buffer).subarray(0, length));
-    else this.#hold(Buffer.from(memory.subarray(0, length)));
+    else if (mayTell) (this.#events as StreamEvents).onRead(keepable((late as Buffer).subarray(0, length)));
+    else this.#hold(ownCopy(memory.subarray(0, length)));
   }
 
   /** Of what is only written to, the other direction tells when its reader has gone. */
@@ -224,6 +225,7 @@ export class UvStream implements RawStream, SocketControl, Target {
   /** The kernel has taken `sent` bytes. The native part sends the rest of the chunk where it stopped. */
   #wait(unsent: Unsent, sent: number): false {
     if (sent >= 0) unsent.left(sent);
+    if (sent >= 0) unsent.keep();
     const call = sent < 0 ? null : unsent.next();
     const errno = sent < 0 ? sent : call === null ? EFAULT : this.#give(unsent, call);
     if (errno < 0) this.#fail(errno, 'write');
@@ -256,8 +258,8 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   #hold(data: Buffer): void {
     if (this.#ending) return;
-    if (this.#held === null) this.#held = [data];
-    else this.#held.push(data);
+    this.#held ??= [];
+    this.#held.push(keepable(data));
   }
 
   // Not functions of each stream's own: most are idle most of the time, and there may be many.

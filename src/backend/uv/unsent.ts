@@ -1,5 +1,7 @@
 /** The chunks of a write that the kernel has not taken yet, from a place in one of them on. Sans-IO. */
 
+import { keepable } from '../../base/own-memory.ts';
+
 /** Chunks of one system call: as in native/src/stream.c. */
 const MOST_CHUNKS = 64;
 
@@ -15,7 +17,7 @@ export class Unsent {
   /** Chunks that have left are replaced, so that they are not kept until the last one has. */
   readonly chunks: Uint8Array[];
   /** As they were written. */
-  readonly #lengths: readonly number[];
+  readonly #lengths: number[];
   #first: number = 0;
   #offset: number = 0;
 
@@ -50,6 +52,25 @@ export class Unsent {
   /** All of the first chunk has left. */
   firstLeft(): void {
     this.left(this.#firstLength - this.#offset);
+  }
+
+  /** The kernel takes no more for now: of the next call's chunks, small parts of larger memory are copied. */
+  keep(): void {
+    const end = Math.min(this.#first + MOST_CHUNKS, this.chunks.length);
+    for (let i = this.#first; i < end; i++) {
+      const chunk = this.chunks[i] as Uint8Array;
+      // Given away: `next()` tells.
+      if (chunk.length !== this.#lengths[i]) return;
+      const rest = i === this.#first ? chunk.subarray(this.#offset) : chunk;
+      const kept = keepable(rest);
+      if (kept !== rest) this.#replace(i, kept);
+    }
+  }
+
+  #replace(i: number, rest: Uint8Array): void {
+    this.chunks[i] = rest;
+    this.#lengths[i] = rest.length;
+    if (i === this.#first) this.#offset = 0;
   }
 
   get #firstLength(): number {

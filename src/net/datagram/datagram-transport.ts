@@ -9,6 +9,7 @@ import type { Datagram, DatagramEvents, RawDatagram, StreamInfo } from '../../ba
 import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';
 import { LOST_WRITES_BEFORE_WARNING, SOCK_DGRAM } from '../../base/constants.ts';
+import { keepable } from '../../base/own-memory.ts';
 import { encodeText } from '../../base/text.ts';
 import { checkData, checkString, invalidArgType, outOfRange } from '../../base/validate.ts';
 import type { CapturedContext } from '../../loop/context.ts';
@@ -117,7 +118,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   onMessage(data: Buffer, address: SocketAddress): void {
     if (this.#state !== 'open') return;
     if (this.#loop.isRunning()) this.#caller.call(datagramProtocolInvokers.datagramReceived, data, address);
-    else this.#hold(() => this.onMessage(data, address));
+    else this.#holdMessage(keepable(data), address);
   }
 
   /** Also of what was sent just before it was closed. */
@@ -125,6 +126,10 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     if (this.#state === 'lost' || this.#aborted) return;
     if (this.#loop.isRunning()) this.#caller.call(datagramProtocolInvokers.errorReceived, error);
     else this.#hold(() => this.onError(error));
+  }
+
+  #holdMessage(data: Buffer, address: SocketAddress): void {
+    this.#hold(() => this.onMessage(data, address));
   }
 
   /** Tells as soon as the loop runs, before whatever else comes. */

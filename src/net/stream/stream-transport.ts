@@ -8,6 +8,7 @@
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../../backend/backend.ts';
 import { LOST_WRITES_BEFORE_WARNING } from '../../base/constants.ts';
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
+import { keepable, ownCopy, ownJoin } from '../../base/own-memory.ts';
 import { encodeText } from '../../base/text.ts';
 import { checkData, checkString, invalidArgType } from '../../base/validate.ts';
 import type { CapturedContext } from '../../loop/context.ts';
@@ -183,7 +184,7 @@ export class StreamTransport
   onReadInto(length: number): void {
     const buffer = this.#buffers?.filled() ?? null;
     if (buffer === null || !mayRead(this.#state)) return;
-    if (!this.#loop.isRunning() || this.#held !== null) this.#hold(Buffer.from(buffer.subarray(0, length)));
+    if (!this.#loop.isRunning() || this.#held !== null) this.#hold(ownCopy(buffer.subarray(0, length)));
     else if (this.#caller.call(streamProtocolInvokers.bufferUpdated, length)) this.#lendBuffer();
   }
 
@@ -258,7 +259,7 @@ export class StreamTransport
 
   /** Keeps `data` and reads no more until it was handed over. */
   #hold(data: Buffer): void {
-    this.#held = this.#held === null ? data : Buffer.concat([this.#held, data]);
+    this.#held = this.#held === null ? keepable(data) : ownJoin(this.#held, data);
     this.#raw.readStop();
     if (!this.#paused) this.#later(() => this.#release());
   }

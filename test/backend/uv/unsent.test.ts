@@ -62,7 +62,11 @@ test('whatever the kernel takes of each call, every byte is sent once and in ord
   fc.assert(
     fc.property(lengths, fc.array(fc.nat(2000)), (sizes, takes) => {
       let value = 0;
-      const chunks = sizes.map((size) => Uint8Array.from({ length: size }, () => value++ & 255));
+      const chunks = sizes.map((size) => {
+        const memory = new Uint8Array(size * 9);
+        const chunk = size % 2 === 0 ? memory.subarray(size, 2 * size) : new Uint8Array(size);
+        return chunk.map(() => value++ & 255);
+      });
       const whole = Buffer.concat(chunks);
       const unsent = new Unsent(chunks);
       const sent: Uint8Array[] = [];
@@ -74,6 +78,7 @@ test('whatever the kernel takes of each call, every byte is sent once and in ord
         sent.push(batch.subarray(0, taken));
         unsent.left(taken);
         if (taken === bytes || unsent.empty) continue;
+        unsent.keep();
         // The native part sends the rest of the chunk where it stopped.
         const stopped = unsent.next() as NextCall;
         sent.push(Buffer.from((unsent.chunks[stopped.first] as Uint8Array).subarray(stopped.offset)));
@@ -82,4 +87,31 @@ test('whatever the kernel takes of each call, every byte is sent once and in ord
       assert.ok(Buffer.concat(sent).equals(whole));
     }),
   );
+});
+
+test('keep() copies the small parts of larger memory that the next call would send, without what has left', () => {
+  const large = Buffer.alloc(100_000, 'abc');
+  const own = Buffer.alloc(1000);
+  const parts = Array.from({ length: 63 }, () => large.subarray(3, 103));
+  const unsent = new Unsent([large, own, ...parts]);
+  unsent.left(large.length - 10);
+  unsent.keep();
+  const [rest, ...others] = unsent.chunks;
+  assert.equal(String(rest), String(large.subarray(-10)));
+  assert.ok((rest as Uint8Array).buffer.byteLength < 100);
+  assert.equal(others[0], own);
+  for (const part of others.slice(1, 63)) {
+    assert.equal(part.buffer.byteLength, 100);
+    assert.ok(large.subarray(3, 103).equals(part));
+  }
+  assert.equal(others[63], parts[62]);
+  assert.deepEqual(unsent.next(), { first: 0, count: 64, offset: 0, bytes: 10 + 1000 + 62 * 100 });
+});
+
+test('keep() leaves a chunk whose memory was given away to the next call, which refuses it', () => {
+  const chunks = [chunk(3), chunk(3)];
+  const unsent = new Unsent(chunks);
+  (chunks[0] as { length: number }).length = 0;
+  unsent.keep();
+  assert.equal(unsent.next(), null);
 });
