@@ -90,7 +90,9 @@ export class ReadBuffer {
     const chunks = this.#chunks;
     if (this.#offset > 0) this.#keepHead();
     for (let i = Math.max(this.#kept, this.#head); i < chunks.length; i++) {
-      chunks[i] = keepable(chunks[i] as Buffer);
+      const chunk = chunks[i] as Buffer;
+      // An empty one was transferred away: the next read reports that.
+      if (chunk.length > 0) chunks[i] = keepable(chunk);
     }
     this.#kept = chunks.length;
   }
@@ -184,6 +186,7 @@ export class ReadBuffer {
   /** The taken bytes of the first chunk may be most of its memory. */
   #keepHead(): void {
     const head = this.#chunks[this.#head] as Buffer;
+    if (head.length <= this.#offset) return;
     const rest = head.subarray(this.#offset);
     const kept = keepable(rest);
     if (kept === rest) return;
