@@ -1,7 +1,4 @@
-/**
- * An echo server in 25 lines, which reads no faster than its peers do: `node --import tsx examples/echo.ts
- * 8888`.
- */
+/** Echoes no faster than its peers read, in 25 lines: `node --import tsx examples/echo.ts 8888`. */
 import type { Transport } from 'gyre';
 import { CancelledError, getRunningLoop, Protocol, run } from 'gyre';
 

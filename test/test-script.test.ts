@@ -154,11 +154,11 @@ test('a filter that matches no file is a failure', () => {
 });
 
 test('each file runs once, and those of sockets, processes and programs once more on the other backend', () => {
-  const files = testFiles(['base/errors', 'net/transport.test', 'executor/load']);
+  const files = testFiles(['base/errors', 'net/stream/transport.test', 'executor/load']);
   assert.deepEqual(files, [
     'test/base/errors.test.ts',
     'test/executor/load.test.ts',
-    'test/net/transport.test.ts',
+    'test/net/stream/transport.test.ts',
   ]);
   const told = (other: string | null): string[] =>
     jobsFor(files, 'node', other).map(({ file, backend }) => `${path.basename(file, '.test.ts')} ${backend}`);

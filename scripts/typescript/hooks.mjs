@@ -1,7 +1,7 @@
 // Module hooks that load TypeScript, and resolve 'gyre' as tsconfig.json says. They are synchronous, so that
 // they serve both module.register() and module.registerHooks().
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { transform } from './transform.mjs';
 
@@ -23,10 +23,11 @@ const aliases = new Map(
  * @returns {Answer | { url: string, format: string, shortCircuit: true }}
  */
 export function resolve(specifier, context, next) {
-  // Node's own way asks the file system for each of some thousand imports.
+  // Node's own way looks for the real path and the package of each of some thousand imports.
   if (specifier.startsWith('node:')) return { url: specifier, format: 'builtin', shortCircuit: true };
   if (specifier.startsWith('.') && specifier.endsWith('.ts') && context.parentURL !== undefined) {
-    return { url: new URL(specifier, context.parentURL).href, format: 'module', shortCircuit: true };
+    const url = new URL(specifier, context.parentURL);
+    if (existsSync(url)) return { url: url.href, format: 'module', shortCircuit: true };
   }
   return next(aliases.get(specifier) ?? specifier, context);
 }
