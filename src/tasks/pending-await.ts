@@ -14,32 +14,33 @@ import type { Scope, ScopedWait } from './scope.ts';
 
 export type OnSettled = (value: unknown) => unknown;
 
+// Each await makes one. V8 defines `#` fields one by one, so `private` ones cost less.
 export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   readonly future: Future<unknown>;
   endedBefore: number = 0;
   delivery: ScopedWait['delivery'] = null;
   previous: ScopedWait | null = null;
   next: ScopedWait | null = null;
-  readonly #onFulfilled: OnSettled;
-  readonly #onRejected: OnSettled;
-  #scope: Scope | null = null;
-  /** Its wake-up throws `#reason`. */
-  #throws: boolean = false;
-  #reason: CancelReason = undefined;
+  private readonly onFulfilled: OnSettled;
+  private readonly onRejected: OnSettled;
+  private scope: Scope | null = null;
+  /** Its wake-up throws `reason`. */
+  private throws: boolean = false;
+  private reason: CancelReason = undefined;
   /** It was ended, and the future was not. */
-  #alone: boolean = false;
+  private alone: boolean = false;
   /** The future has taken a cancel that came this way. */
-  #passedOn: boolean = false;
-  #settled: boolean = false;
+  private passedOn: boolean = false;
+  private settled: boolean = false;
   /** The answer of the handler, once it was called: wrapped in a promise if that failed. */
-  #answer: unknown = undefined;
-  #promise: Promise<unknown> | null = null;
-  #resolve: ((answer: unknown) => void) | null = null;
+  private answer: unknown = undefined;
+  private promise: Promise<unknown> | null = null;
+  private resolve: ((answer: unknown) => void) | null = null;
 
   constructor(future: Future<unknown>, onFulfilled: OnSettled, onRejected: OnSettled) {
     this.future = future;
-    this.#onFulfilled = onFulfilled;
-    this.#onRejected = onRejected;
+    this.onFulfilled = onFulfilled;
+    this.onRejected = onRejected;
   }
 
   get [Symbol.toStringTag](): string {
@@ -47,7 +48,7 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   }
 
   get woken(): boolean {
-    return this.#alone || this.future._state !== 'pending';
+    return this.alone || this.future._state !== 'pending';
   }
 
   /** The future is pending: the innermost scope of the code that awaits learns of it. */
@@ -64,7 +65,7 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
     }
     this.listen(task === null);
     if (scope === null || scope._loop !== future._loop) return;
-    this.#scope = scope;
+    this.scope = scope;
     scope.begin(this);
   }
 
@@ -76,25 +77,25 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   }
 
   throwAtWakeUp(reason: CancelReason): void {
-    this.#throws = true;
-    this.#reason = reason;
+    this.throws = true;
+    this.reason = reason;
   }
 
   forgive(): void {
-    if (!this.#alone) this.#throws = false;
+    if (!this.alone) this.throws = false;
   }
 
   _cancel(reason: CancelReason, way: CancelWay): boolean {
-    if (this.#settled) return false;
+    if (this.settled) return false;
     const { future } = this;
     if (future._cancel(reason, way)) {
-      this.#passedOn = true;
+      this.passedOn = true;
       return true;
     }
     this.throwAtWakeUp(reason);
     // It cannot be cancelled and is not about to be done: only this wait can be ended.
     if (!this.woken && !future._isEnding()) {
-      this.#alone = true;
+      this.alone = true;
       future._removeWaiter(this);
       future._loop._scheduler.push(this);
     }
@@ -106,36 +107,36 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
    * result.
    */
   _run(): void {
-    this.#scope?.end(this);
+    this.scope?.end(this);
     // Of two cancels the first is thrown, as in asyncio.
-    if (!this.#throws || this.future._state === 'cancelled') {
+    if (!this.throws || this.future._state === 'cancelled') {
       this.deliver();
       return;
     }
     this.future._retrieved();
-    this.#settle(this.#onRejected, cancelError(this.#reason, 'the task was cancelled'));
+    this.settle(this.onRejected, cancelError(this.reason, 'the task was cancelled'));
   }
 
   /** Delivered on the spot: the result of an operation cannot be lost to a cancel any more. */
   end(): void {
-    this.#scope?.end(this);
+    this.scope?.end(this);
     this.deliver();
   }
 
   /** The scope passed a cancel on to the future, which ended as if it had not: the cancel is due again. */
   giveBack(reason: CancelReason, due: 'late' | 'yes'): void {
-    if (this.#passedOn) this.#scope?.cancelLater(reason, due);
+    if (this.passedOn) this.scope?.cancelLater(reason, due);
   }
 
   /** The loop was closed: code outside of its tasks still learns how the future ended. */
   _abandonWaiter(): void {
-    if (this.#scope === null || this.#scope._task === null) this.deliver();
+    if (this.scope === null || this.scope._task === null) this.deliver();
   }
 
   deliver(): void {
     const { future } = this;
-    if (future._state === 'result') this.#settle(this.#onFulfilled, future._value);
-    else this.#settle(this.#onRejected, future._failure());
+    if (future._state === 'result') this.settle(this.onFulfilled, future._value);
+    else this.settle(this.onRejected, future._failure());
   }
 
   then<R1 = unknown, R2 = never>(
@@ -143,36 +144,36 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
     // biome-ignore lint/suspicious/noExplicitAny: as Promise has it: handlers say what they expect
     onRejected?: ((reason: any) => R2 | PromiseLike<R2>) | null,
   ): Promise<R1 | R2> {
-    return this.#asPromise().then(onFulfilled, onRejected);
+    return this.asPromise().then(onFulfilled, onRejected);
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as above
   catch<R = never>(onRejected?: ((reason: any) => R | PromiseLike<R>) | null): Promise<unknown> {
-    return this.#asPromise().catch(onRejected);
+    return this.asPromise().catch(onRejected);
   }
 
   finally(onFinally?: (() => void) | null): Promise<unknown> {
-    return this.#asPromise().finally(onFinally);
+    return this.asPromise().finally(onFinally);
   }
 
-  #asPromise(): Promise<unknown> {
-    if (this.#promise !== null) return this.#promise;
-    this.#promise = this.#settled
-      ? Promise.resolve(this.#answer)
+  private asPromise(): Promise<unknown> {
+    if (this.promise !== null) return this.promise;
+    this.promise = this.settled
+      ? Promise.resolve(this.answer)
       : new Promise((resolve) => {
-          this.#resolve = resolve;
+          this.resolve = resolve;
         });
-    return this.#promise;
+    return this.promise;
   }
 
-  #settle(handler: OnSettled, value: unknown): void {
-    this.#settled = true;
+  private settle(handler: OnSettled, value: unknown): void {
+    this.settled = true;
     try {
-      this.#answer = handler(value);
+      this.answer = handler(value);
     } catch (error) {
-      this.#answer = Promise.reject(error);
+      this.answer = Promise.reject(error);
     }
-    this.#resolve?.(this.#answer);
+    this.resolve?.(this.answer);
   }
 }
 
