@@ -46,7 +46,8 @@ static void gyre__env_free(gyre_env_t* env) {
 }
 
 /*
- * The end. Node runs the uv loop until every asynchronous cleanup hook is removed; ours goes with the last handle:
+ * The end. Node runs the uv loop until every asynchronous cleanup hook is removed; ours goes with the last
+ * handle:
  *
  *   gyre__on_cleanup ─▶ every handle is closed, every lookup cancelled ─▶ the last is freed ─▶ the set's poll, then check are closed ─▶ free
  */
@@ -69,7 +70,10 @@ static void gyre__on_cleanup(napi_async_cleanup_hook_handle cleanup, void* data)
   gyre_env_t* env = data;
   env->ending = true;
   gyre__sockets_end(env);
-  /* It is still open itself while it closes the others, so that the last of them is not taken for the end of the list. */
+  /*
+   * It is still open itself while it closes the others, so that the last of them is not taken for the end of
+   * the list.
+   */
   env->open_count++;
   for (uint32_t i = 0; i < env->capacity; i++) {
     gyre_handle_t* handle = env->handles[i];
@@ -130,8 +134,8 @@ static bool gyre__remember(gyre_env_t* env, napi_value dispatch, napi_value slab
 }
 
 /*
- * open(dispatch, slabs, buffers): the functions, the records and the arena; null without memory or with other arguments. Each copy of gyre in a
- * thread opens for itself: ids and records are its own.
+ * open(dispatch, slabs, buffers): the functions, the records and the arena; null without memory or with other
+ * arguments. Each copy of gyre in a thread opens for itself: ids and records are its own.
  */
 static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
   size_t argc = 3;
@@ -163,9 +167,10 @@ static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
 }
 
 /*
- * Slabs are freed by the dozen, when V8 collects. glibc would give memory of that size back to the system each time, and take it anew with a
- * page fault for every 4 KiB that is read: a quarter of the time of large reads. Once a program has freed one large block it no longer does;
- * most programs do sooner or later. Where the user has set this himself (MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES), it changes nothing.
+ * Slabs are freed by the dozen, when V8 collects. glibc would give memory of that size back to the system
+ * each time, and take it anew with a page fault for every 4 KiB that is read: a quarter of the time of large
+ * reads. Once a program has freed one large block it no longer does; most programs do sooner or later. Where
+ * the user has set this himself (MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES), it changes nothing.
  */
 static void gyre__keep_freed_memory(void) {
   enum { LARGE = 16 * 1024 * 1024 }; /* as much of what was freed is kept, and twice */

@@ -1,4 +1,7 @@
-/* Arguments from JavaScript, results to it. The callers are our own: a wrong type is our mistake, and only must not crash. */
+/*
+ * Arguments from JavaScript, results to it. The callers are our own: a wrong type is our mistake, and only
+ * must not crash.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -49,7 +49,10 @@ static int gyre__tcp_connect(gyre_env_t* env, int fd, const struct sockaddr_stor
   return error;
 }
 
-/* tcpConnect(host, port, scope, localHost | null, localPort): an id, of which GYRE_CONNECTED tells how it went, or an error. */
+/*
+ * tcpConnect(host, port, scope, localHost | null, localPort): an id, of which GYRE_CONNECTED tells how it
+ * went, or an error.
+ */
 static napi_value gyre_tcp_connect(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   char* host = gyre__arg_string(&args, 0);

@@ -1,4 +1,7 @@
-/* UDP. Many datagrams are received by one system call into memory of ours, and moved together into the slab: each would take 64 KiB of it. */
+/*
+ * UDP. Many datagrams are received by one system call into memory of ours, and moved together into the slab:
+ * each would take 64 KiB of it.
+ */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -95,7 +98,10 @@ static bool gyre__receive_batch(gyre_handle_t* handle) {
   return count == GYRE_DATAGRAMS;
 }
 
-/* What a socket with IP_RECVERR keeps of its errors beside the one that is told: as long as there is any, the set tells of it. */
+/*
+ * What a socket with IP_RECVERR keeps of its errors beside the one that is told: as long as there is any, the
+ * set tells of it.
+ */
 static void gyre__drop_errors(int fd) {
   struct msghdr nothing = {.msg_iovlen = 0};
   while (recvmsg(fd, &nothing, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) continue;
@@ -133,7 +139,10 @@ static napi_value gyre_pack_address(napi_env napi, napi_callback_info info) {
   return bytes;
 }
 
-/* The address in `memory`; NULL for null. What JavaScript has may begin anywhere, and change; of other families it is too short. */
+/*
+ * The address in `memory`; NULL for null. What JavaScript has may begin anywhere, and change; of other
+ * families it is too short.
+ */
 static const struct sockaddr_storage* gyre__arg_address(gyre_args_t* args, size_t index, struct sockaddr_storage* memory) {
   napi_valuetype type = napi_undefined;
   if (index < args->argc) napi_typeof(args->env->napi, args->argv[index], &type);
@@ -186,7 +195,10 @@ static int gyre__datagram_bind(int fd, const struct sockaddr_storage* local, boo
   return error;
 }
 
-/* datagram(family, local | null, remote | null, reusePort, broadcast): an id, or an error, of which failedAt() tells the place. */
+/*
+ * datagram(family, local | null, remote | null, reusePort, broadcast): an id, or an error, of which
+ * failedAt() tells the place.
+ */
 static napi_value gyre_datagram(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t family = gyre__arg_int(&args, 0);
@@ -218,7 +230,10 @@ static bool gyre__is_datagram_socket(int fd) {
          (family == AF_INET || family == AF_INET6);
 }
 
-/* datagramOpen(fd): takes a descriptor over, which is closed with the handle: an id, or an error, and then it is still the caller's. */
+/*
+ * datagramOpen(fd): takes a descriptor over, which is closed with the handle: an id, or an error, and then it
+ * is still the caller's.
+ */
 static napi_value gyre_datagram_open(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t fd = gyre__arg_int(&args, 0);
@@ -286,7 +301,10 @@ static void gyre__send_on(gyre_datagram_t* socket) {
   gyre__event(socket->handle.env, socket->handle.id, GYRE_SENT, error, 0, 0);
 }
 
-/* send(id, data, address | null): as soon as there is room: 0 and later GYRE_SENT, or an error. One at a time. */
+/*
+ * send(id, data, address | null): as soon as there is room: 0 and later GYRE_SENT, or an error. One at a
+ * time.
+ */
 static napi_value gyre_send(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_datagram_t* socket = gyre__arg_datagram(&args, 0);
@@ -339,8 +357,8 @@ static int gyre__send_letters(gyre_env_t* env, gyre_letter_t** letters, struct m
 }
 
 /*
- * sendAll(bytes): sends what the first so many bytes of the outbox hold, by one system call for all that follow each other on one socket.
- * How many were not sent, or UV_EINVAL for what are no letters.
+ * sendAll(bytes): sends what the first so many bytes of the outbox hold, by one system call for all that
+ * follow each other on one socket. How many were not sent, or UV_EINVAL for what are no letters.
  */
 static napi_value gyre_send_all(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);

@@ -12,7 +12,10 @@ static void gyre__call(gyre_env_t* env, uint32_t count) {
   bool called = ready && napi_make_callback(env->napi, env->async_context, receiver, dispatch, 1, &argument, NULL) == napi_ok;
   bool pending = false;
   if (!called) napi_is_exception_pending(env->napi, &pending);
-  /* Somebody's tick has thrown: the program may live on. A worker that is being terminated fails, too, and has no exception. */
+  /*
+   * Somebody's tick has thrown: the program may live on. A worker that is being terminated fails, too, and
+   * has no exception.
+   */
   napi_value error;
   if (pending && napi_get_and_clear_last_exception(env->napi, &error) == napi_ok) napi_fatal_exception(env->napi, error);
   napi_close_handle_scope(env->napi, scope);

@@ -1,10 +1,11 @@
 /*
  * Reading and writing of pipes, FIFOs, terminals and devices, which never wait.
  *
- * O_NONBLOCK belongs to the open file description. Everybody who shares it can clear the flag: Node and libuv do so
- * for the standard streams of each child that they start. A read() or write() that relies on the flag then stops the
- * whole process until the other side acts. Sockets have MSG_DONTWAIT for that, and pipes have RWF_NOWAIT since
- * Linux 6.4. For everything else the flag is looked at before each call, and set again when it is gone.
+ * O_NONBLOCK belongs to the open file description. Everybody who shares it can clear the flag: Node and libuv
+ * do so for the standard streams of each child that they start. A read() or write() that relies on the flag
+ * then stops the whole process until the other side acts. Sockets have MSG_DONTWAIT for that, and pipes have
+ * RWF_NOWAIT since Linux 6.4. For everything else the flag is looked at before each call, and set again when
+ * it is gone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,9 @@
 enum {
   /* Of a pipe at first: a read of as much has found it full. */
   GYRE_PIPE_BYTES = 64 * 1024,
-  /* Of a child's pipe that was full once: as fast as a socket pair. Unprivileged users share 64 MiB of room. */
+  /*
+   * Of a child's pipe that was full once: as fast as a socket pair. Unprivileged users share 64 MiB of room.
+   */
   GYRE_BIG_PIPE_BYTES = 256 * 1024,
 };
 

@@ -1,9 +1,10 @@
 /*
  * gyre: raw handles on Node's own uv loop, batched both ways.
  *
- * libuv watches one descriptor of ours: an epoll set, in which all others are. Reading, writing, accepting and sending are the system's own
- * calls. libuv's own streams take read() and write(), where recv() and send() are a tenth cheaper on unix sockets, ask for datagrams once
- * more than there are, and copy what waits.
+ * libuv watches one descriptor of ours: an epoll set, in which all others are. Reading, writing, accepting
+ * and sending are the system's own calls. libuv's own streams take read() and write(), where recv() and
+ * send() are a tenth cheaper on unix sockets, ask for datagrams once more than there are, and copy what
+ * waits.
  *
  * Shared memory, drawn once. C writes, JavaScript reads, in one call a poll phase:
  *
@@ -77,7 +78,10 @@ enum {
   /* What this and src/backend/uv/addon.ts must agree on. */
   GYRE_ABI = 6,
   GYRE_EVENT_WORDS = 5,
-  /* Of one dispatch. Where records or slots run short, the other ready handles wait for the next poll phase, which begins with them. */
+  /*
+   * Of one dispatch. Where records or slots run short, the other ready handles wait for the next poll phase,
+   * which begins with them.
+   */
   GYRE_EVENTS = 4096,
   GYRE_SLAB_KINDS = 4,
   GYRE_LARGE = GYRE_SLAB_KINDS - 1,
@@ -140,7 +144,10 @@ typedef struct {
   bool reading;
   bool big;    /* the last read filled its buffer */
   bool direct; /* the next one goes into JavaScript's buffer, if that is still there */
-  /* What the kernel has not taken yet, from `offset` on: JavaScript's memory, which it can give away meanwhile. NULL: nothing waits. */
+  /*
+   * What the kernel has not taken yet, from `offset` on: JavaScript's memory, which it can give away
+   * meanwhile. NULL: nothing waits.
+   */
   napi_ref data;
   size_t offset;
   size_t size;
@@ -235,15 +242,18 @@ void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t
 int gyre__set_init(gyre_env_t* env);
 void gyre__set_free(gyre_env_t* env);
 /*
- * From now on handle->on_ready is called for these events, and for errors and hang-ups, as long as they last; none: for nothing. 0, or an
- * error: UV_EPERM for what cannot be polled.
+ * From now on handle->on_ready is called for these events, and for errors and hang-ups, as long as they last;
+ * none: for nothing. 0, or an error: UV_EPERM for what cannot be polled.
  */
 int gyre__watch(gyre_handle_t* handle, uint32_t events);
 /* Whether a handle of ours or of Node's has the descriptor. */
 bool gyre__is_taken(gyre_env_t* env, int fd);
 
 /* slab.c */
-/* At least `wanted` bytes at the end of the large slab under way, or of a new one. Sets base to NULL without memory. */
+/*
+ * At least `wanted` bytes at the end of the large slab under way, or of a new one. Sets base to NULL without
+ * memory.
+ */
 void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf);
 /* Keeps the first `length` bytes of the reserved space. Answers where they are. */
 gyre_place_t gyre__slab_commit(gyre_env_t* env, size_t length);
@@ -274,7 +284,9 @@ typedef struct {
   bool no_memory;
 } gyre_args_t;
 gyre_args_t gyre__args(napi_env env, napi_callback_info info);
-/* -1, which is no id and no descriptor, for what is no 32-bit integer: N-API would make another number of it. */
+/*
+ * -1, which is no id and no descriptor, for what is no 32-bit integer: N-API would make another number of it.
+ */
 int32_t gyre__arg_int(gyre_args_t* args, size_t index);
 uint32_t gyre__arg_uint(gyre_args_t* args, size_t index);
 /* An offset into memory, which may be more than 32 bits. */
@@ -287,7 +299,10 @@ gyre_handle_t* gyre__arg_open(gyre_args_t* args, size_t index);
 /* Of a Uint8Array (so, of a Buffer). Nothing of JavaScript may run before they are used. */
 uv_buf_t gyre__arg_bytes(gyre_args_t* args, size_t index);
 bool gyre__bytes(napi_env napi, napi_value value, uv_buf_t* bytes);
-/* Of a string or bytes. NULL for null and undefined; else to be freed. A NUL in it fails: the system would see half of it. */
+/*
+ * Of a string or bytes. NULL for null and undefined; else to be freed. A NUL in it fails: the system would
+ * see half of it.
+ */
 char* gyre__arg_string(gyre_args_t* args, size_t index);
 static inline int gyre__arg_error(const gyre_args_t* args) {
   if (!args->failed) return 0;
@@ -324,8 +339,8 @@ extern const gyre_export_t gyre_socket_exports[];
 
 /* pipe.c */
 /*
- * A pipe, FIFO or terminal that does not block, opened anew and blocking, for a program that expects that; the caller closes it.
- * -1: it blocks already, or cannot be opened anew.
+ * A pipe, FIFO or terminal that does not block, opened anew and blocking, for a program that expects that;
+ * the caller closes it. -1: it blocks already, or cannot be opened anew.
  */
 int gyre__blocking_copy(int fd);
 
@@ -342,7 +357,10 @@ int gyre__set(int fd, int level, int option, int value);
 int gyre__never_block(int fd);
 /* A connected TCP socket ends by RST as soon as it is closed. */
 void gyre__reset_at_close(int fd);
-/* Gives the spare descriptor up, so that one is free; false: it is lost. Other threads may be quicker to take it. */
+/*
+ * Gives the spare descriptor up, so that one is free; false: it is lost. Other threads may be quicker to take
+ * it.
+ */
 bool gyre__spare_lend(gyre_env_t* env);
 /* Opens the spare descriptor, if it is not open and one is free. */
 void gyre__spare_regain(gyre_env_t* env);
@@ -353,11 +371,17 @@ ssize_t gyre__file_read(gyre_stream_t* stream, const uv_buf_t* buf);
 ssize_t gyre__file_write(gyre_stream_t* stream, const struct iovec* parts, int count);
 
 /* stream.c */
-/* Of a descriptor that does not block, which is closed with it. NULL without memory, and then it is still the caller's. */
+/*
+ * Of a descriptor that does not block, which is closed with it. NULL without memory, and then it is still the
+ * caller's.
+ */
 gyre_stream_t* gyre__stream_new(gyre_env_t* env, int fd, enum gyre_stream_type type);
 /* on_ready of one that is connected. */
 void gyre__on_stream(gyre_handle_t* handle, uint32_t events);
-/* Its id, or an error, and then the descriptor is still the caller's. UV_EINVAL for what is neither a socket for streams nor a pipe. */
+/*
+ * Its id, or an error, and then the descriptor is still the caller's. UV_EINVAL for what is neither a socket
+ * for streams nor a pipe.
+ */
 int gyre__stream_open(gyre_env_t* env, int fd);
 
 #endif

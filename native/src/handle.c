@@ -27,7 +27,10 @@ static bool gyre__grow(gyre_env_t* env) {
   return true;
 }
 
-/* The one that is free for longest: the last would have all its ids used up by a few thousand connections, one after the other. */
+/*
+ * The one that is free for longest: the last would have all its ids used up by a few thousand connections,
+ * one after the other.
+ */
 static uint32_t gyre__index_take(gyre_env_t* env) {
   uint32_t index = env->free_indices[env->free_first];
   env->free_first = (env->free_first + 1) % env->capacity;

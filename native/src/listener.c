@@ -1,8 +1,8 @@
 /*
  * Listening sockets: each accepted connection is a GYRE_ACCEPTED.
  *
- * Once the system refuses to accept, the listener leaves the set until JavaScript calls acceptStart(): the kernel would tell of a waiting
- * client, or of a listener that somebody has shut down, in every poll phase.
+ * Once the system refuses to accept, the listener leaves the set until JavaScript calls acceptStart(): the
+ * kernel would tell of a waiting client, or of a listener that somebody has shut down, in every poll phase.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -47,8 +47,8 @@ static void gyre__turn_away(int fd) {
 }
 
 /*
- * No descriptor is left: the clients that wait are better told than left to wait. Another thread may take the spare while it is lent; then
- * the others wait until there is one again.
+ * No descriptor is left: the clients that wait are better told than left to wait. Another thread may take the
+ * spare while it is lent; then the others wait until there is one again.
  */
 static void gyre__turn_all_away(gyre_listener_t* listener) {
   gyre_env_t* env = listener->handle.env;
@@ -111,8 +111,8 @@ static int gyre__listener_start(gyre_listener_t* listener, int32_t backlog) {
 }
 
 /*
- * The id, or an error, and then the descriptor is still the caller's. With a backlog of 0 it does not listen yet. What it accepts has no
- * delay either: Linux hands that on.
+ * The id, or an error, and then the descriptor is still the caller's. With a backlog of 0 it does not listen
+ * yet. What it accepts has no delay either: Linux hands that on.
  */
 static int gyre__listen(gyre_env_t* env, int fd, int family, int32_t backlog) {
   gyre_listener_t* listener = gyre__handle_new(env, GYRE_LISTENER, sizeof(*listener));
@@ -176,7 +176,10 @@ static napi_value gyre_unix_listen(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, id);
 }
 
-/* listenOn(fd, backlog): takes a bound or listening socket over: an id, or an error, and then the descriptor is still the caller's. */
+/*
+ * listenOn(fd, backlog): takes a bound or listening socket over: an id, or an error, and then the descriptor
+ * is still the caller's.
+ */
 static napi_value gyre_listen_on(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t fd = gyre__arg_int(&args, 0);

@@ -11,7 +11,10 @@ bool gyre__fault(void) {
   return gyre__allocations_left >= 0 && gyre__allocations_left-- == 0;
 }
 
-/* failAllocation(n): the n-th allocation from now on fails, 0 the next one; negative: none does. Answers how many were left before. */
+/*
+ * failAllocation(n): the n-th allocation from now on fails, 0 the next one; negative: none does. Answers how
+ * many were left before.
+ */
 static napi_value gyre__fail_allocation(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t left = gyre__allocations_left;

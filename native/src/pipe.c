@@ -1,10 +1,11 @@
 /*
- * Pipes, FIFOs, sockets, terminals and other devices by descriptor: whether the set can have one, and under which number.
+ * Pipes, FIFOs, sockets, terminals and other devices by descriptor: whether the set can have one, and under
+ * which number.
  *
- * O_NONBLOCK is a property of what is open, not of the descriptor: of a terminal or a shell's pipe all programs around us have the same,
- * and most of them fail where it does not block. So what blocks is opened anew, by the link to it in /proc, and what they have goes on
- * blocking. uv_tty_init() does that too, but for terminals only; and where it cannot it writes blocking, so that a terminal that is
- * stopped stops the loop.
+ * O_NONBLOCK is a property of what is open, not of the descriptor: of a terminal or a shell's pipe all
+ * programs around us have the same, and most of them fail where it does not block. So what blocks is opened
+ * anew, by the link to it in /proc, and what they have goes on blocking. uv_tty_init() does that too, but for
+ * terminals only; and where it cannot it writes blocking, so that a terminal that is stopped stops the loop.
  *
  *   descriptor 0, 1, 2    the process's own for all its life: a second number is the handle's
  *   any other that blocks what was opened anew takes its number
@@ -12,8 +13,8 @@
  *   a socket              cannot be opened anew, and goes on blocking: MSG_DONTWAIT reads and writes it
  *   lent                  stays its owner's, who closes it: a second number is the handle's
  *
- * file.c reads and writes them. A child that gets a descriptor which does not block as one of its standard streams gets it opened anew,
- * too, and blocking: most programs expect nothing else.
+ * file.c reads and writes them. A child that gets a descriptor which does not block as one of its standard
+ * streams gets it opened anew, too, and blocking: most programs expect nothing else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +71,10 @@ static bool gyre__is_master(int fd) {
   return ioctl(fd, TIOCGPTN, &number) == 0;
 }
 
-/* 0; UV_EINVAL, UV_EBADF: nothing that bytes go through in that direction; UV_ENOTSUP: only a thread can have it. */
+/*
+ * 0; UV_EINVAL, UV_EBADF: nothing that bytes go through in that direction; UV_ENOTSUP: only a thread can have
+ * it.
+ */
 static int gyre__pipe_look(int fd, bool write, gyre_pipe_t* pipe) {
   struct stat facts;
   pipe->family = AF_UNSPEC;
@@ -97,8 +101,8 @@ static int gyre__pipe_look(int fd, bool write, gyre_pipe_t* pipe) {
 /* --- under which number --- */
 
 /*
- * Of a FIFO without writers the kernel tells the end to who had it open when there were some, and to nobody who opens it now. (Pipes
- * without a name are no such FIFOs.)
+ * Of a FIFO without writers the kernel tells the end to who had it open when there were some, and to nobody
+ * who opens it now. (Pipes without a name are no such FIFOs.)
  */
 static bool gyre__end_is_lost(int fd) {
   struct statfs system;
@@ -113,7 +117,10 @@ static int gyre__second_number(int fd) {
   return second < 0 ? -errno : second;
 }
 
-/* Opens it anew, not blocking: a descriptor above those of the process itself, or an error; UV_ENOTSUP: it would not be the same. */
+/*
+ * Opens it anew, not blocking: a descriptor above those of the process itself, or an error; UV_ENOTSUP: it
+ * would not be the same.
+ */
 static int gyre__pipe_reopen(int fd, const gyre_pipe_t* pipe) {
   if (pipe->kind != GYRE_FIFO && pipe->kind != GYRE_TERMINAL) return UV_ENOTSUP;
   char path[32];
@@ -144,7 +151,10 @@ int gyre__blocking_copy(int fd) {
   return -1;
 }
 
-/* The handle's descriptor: `fd`, or one to be closed where it comes to no handle; or an error. UV_ENOTSUP: it is better left to Node. */
+/*
+ * The handle's descriptor: `fd`, or one to be closed where it comes to no handle; or an error. UV_ENOTSUP: it
+ * is better left to Node.
+ */
 static int gyre__pipe_descriptor(int fd, bool lent, const gyre_pipe_t* pipe) {
   if (!lent && fd > GYRE_LAST_STDIO && (pipe->flags & O_NONBLOCK)) return fd;
   int own = gyre__pipe_reopen(fd, pipe);
@@ -174,8 +184,8 @@ static bool gyre__is_stdio(const gyre_pipe_t* pipe) {
 }
 
 /*
- * Linux tells the last writer of a FIFO that nobody reads any more; of sockets the peer's end tells. What comes by the socket of a standard
- * stream is for whoever reads stdin.
+ * Linux tells the last writer of a FIFO that nobody reads any more; of sockets the peer's end tells. What
+ * comes by the socket of a standard stream is for whoever reads stdin.
  */
 static bool gyre__pipe_tells(const gyre_pipe_t* pipe) {
   if (pipe->kind == GYRE_SOCKET) return !gyre__is_stdio(pipe);
@@ -205,8 +215,8 @@ static int gyre__pipe_open(gyre_env_t* env, int fd, bool write, bool lent) {
 }
 
 /*
- * pipeOpen(fd, write, lent): an id, or an error, and then the descriptor is still the caller's. UV_EINVAL, UV_EBADF: it is no pipe.
- * UV_ENOTSUP: Node can have it, or a thread. UV_EEXIST: another handle has it.
+ * pipeOpen(fd, write, lent): an id, or an error, and then the descriptor is still the caller's. UV_EINVAL,
+ * UV_EBADF: it is no pipe. UV_ENOTSUP: Node can have it, or a thread. UV_EEXIST: another handle has it.
  */
 static napi_value gyre_pipe_open(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -227,7 +237,10 @@ static napi_value gyre__boolean(napi_env napi, bool value) {
   return result;
 }
 
-/* pipeTells(id): whether reading from it, which is written to, tells that its reader has gone. Else that would take somebody's data. */
+/*
+ * pipeTells(id): whether reading from it, which is written to, tells that its reader has gone. Else that
+ * would take somebody's data.
+ */
 static napi_value gyre_pipe_tells(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_pipe_t pipe;

@@ -1,8 +1,8 @@
 /*
  * Readiness of any descriptor: a set for each loop, which is itself in the set of all.
  *
- * Not the set of all itself: what was closed while it was watched, and of which a child has a copy, is told of for ever, and only a new
- * set is rid of it.
+ * Not the set of all itself: what was closed while it was watched, and of which a child has a copy, is told
+ * of for ever, and only a new set is rid of it.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -40,8 +40,8 @@ static napi_value gyre_poll_open(napi_env napi, napi_callback_info info) {
 }
 
 /*
- * pollWant(id, fd, events, token): from now on GYRE_POLLED tells of these events, with the token: 0, or an error. No events: the
- * descriptor leaves the set.
+ * pollWant(id, fd, events, token): from now on GYRE_POLLED tells of these events, with the token: 0, or an
+ * error. No events: the descriptor leaves the set.
  */
 static napi_value gyre_poll_want(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);

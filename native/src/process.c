@@ -1,6 +1,7 @@
 /*
- * Child processes. fork() copies the page tables of the whole process: 16 ms for one with 1 GiB resident, in which nothing else
- * runs. vfork() lends the child our memory until it becomes the program, and a descriptor of the process tells its end.
+ * Child processes. fork() copies the page tables of the whole process: 16 ms for one with 1 GiB resident, in
+ * which nothing else runs. vfork() lends the child our memory until it becomes the program, and a descriptor
+ * of the process tells its end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,10 @@ enum {
   GYRE_FD_NULL = -1,
   GYRE_FD_CLOSED = -2,
   GYRE_KEEP_ID = -1,
-  /* More cannot be meant: the kernel allows no process more descriptors, and an argument list of fewer strings. */
+  /*
+   * More cannot be meant: the kernel allows no process more descriptors, and an argument list of fewer
+   * strings.
+   */
   GYRE_MOST_FDS = 1 << 20,
   GYRE_MOST_STRINGS = 1 << 24,
   /* Of a child whose end somebody else has taken: as asyncio says it. */
@@ -96,7 +100,9 @@ static void gyre__child_descriptors(gyre_spawn_t* spawn) {
     } else if (dup2(from, fd) < 0) {
       gyre__child_fail(spawn, GYRE_AT_DESCRIPTORS);
     }
-    /* Programs do not expect their standard streams to be non-blocking. Who shares a socket has MSG_DONTWAIT. */
+    /*
+     * Programs do not expect their standard streams to be non-blocking. Who shares a socket has MSG_DONTWAIT.
+     */
     if (fd <= STDERR_FILENO) {
       int flags = fcntl(fd, F_GETFL);
       if (flags >= 0 && (flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
@@ -104,7 +110,10 @@ static void gyre__child_descriptors(gyre_spawn_t* spawn) {
   }
 }
 
-/* As execvp does it: of the folders where it is not, the last says why, but one where it may not be run says more. */
+/*
+ * As execvp does it: of the folders where it is not, the last says why, but one where it may not be run says
+ * more.
+ */
 static void gyre__child_program(gyre_spawn_t* spawn) {
   int error = ENOENT;
   bool forbidden = false;
@@ -144,7 +153,10 @@ __attribute__((noinline)) static pid_t gyre__vfork(gyre_spawn_t* spawn) {
   return pid;
 }
 
-/* Whoever shares a pipe that does not block goes on without blocking: the child gets it opened anew. `copies` are closed behind the spawn. */
+/*
+ * Whoever shares a pipe that does not block goes on without blocking: the child gets it opened anew. `copies`
+ * are closed behind the spawn.
+ */
 static void gyre__copy_stdio(gyre_spawn_t* spawn, int copies[STDERR_FILENO + 1]) {
   for (int fd = 0; fd <= STDERR_FILENO; fd++) {
     copies[fd] = fd < spawn->fd_count && spawn->fds[fd] >= 0 ? gyre__blocking_copy(spawn->fds[fd]) : -1;
@@ -266,7 +278,10 @@ static int32_t* gyre__arg_fds(gyre_args_t* args, size_t index, int* count) {
   return copy;
 }
 
-/* spawn(candidates, argv, env, cwd | null, fds, uid, gid, detached): an id, or an error, of which failedAt() tells the place. */
+/*
+ * spawn(candidates, argv, env, cwd | null, fds, uid, gid, detached): an id, or an error, of which failedAt()
+ * tells the place.
+ */
 static napi_value gyre_spawn(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_spawn_t spawn = {.error = 0};

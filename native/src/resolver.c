@@ -165,7 +165,9 @@ void gyre__lookup_forget(gyre_handle_t* handle) {
     return;
   }
   handle->closing = true;
-  /* One that no thread has begun is answered at once; of one under way the answer is dropped when it comes. */
+  /*
+   * One that no thread has begun is answered at once; of one under way the answer is dropped when it comes.
+   */
   uv_cancel(lookup->request);
 }
 

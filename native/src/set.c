@@ -1,10 +1,12 @@
 /*
- * The set of all descriptors of ours, which libuv watches as one. Level-triggered: the kernel tells of unread data again.
+ * The set of all descriptors of ours, which libuv watches as one. Level-triggered: the kernel tells of unread
+ * data again.
  *
- * Handles take turns. The kernel lists all that are ready in the same order each time, so a walk that always began with the first of
- * them would never come to the last: a few busy connections fill the records of a poll phase. So the list is a queue. A handle for which
- * there was no room keeps its place, and the next poll phase begins with it. The kernel is asked again when the queue is empty; by
- * then it has put every handle of the list at its end. So of N ready handles each has its turn after at most N - 1 others.
+ * Handles take turns. The kernel lists all that are ready in the same order each time, so a walk that always
+ * began with the first of them would never come to the last: a few busy connections fill the records of a
+ * poll phase. So the list is a queue. A handle for which there was no room keeps its place, and the next poll
+ * phase begins with it. The kernel is asked again when the queue is empty; by then it has put every handle of
+ * the list at its end. So of N ready handles each has its turn after at most N - 1 others.
  *
  * A watch is given up lazily: whoever stops to read and goes on a moment later asks the kernel for nothing.
  */
@@ -43,7 +45,10 @@ static bool gyre__give_turns(gyre_env_t* env) {
   return ready->first == ready->count;
 }
 
-/* Where many are ready, each reads less in its turn: a short message need not wait for a megabyte of every bulk sender. */
+/*
+ * Where many are ready, each reads less in its turn: a short message need not wait for a megabyte of every
+ * bulk sender.
+ */
 static int gyre__reads_a_turn(int ready) {
   int share = GYRE_READS_A_PHASE / (ready > 0 ? ready : 1);
   return share > GYRE_MOST_READS ? GYRE_MOST_READS : share < GYRE_FEWEST_READS ? GYRE_FEWEST_READS : share;

@@ -1,17 +1,21 @@
 /*
  * Read buffers: filled once, handed over by view.
  *
- * A view keeps its whole slab alive. So short data moves on from the large slab, into which it was read, to a smaller one: somebody who
- * keeps a byte of each of 10,000 connections must not keep 256 KiB for each.
+ * A view keeps its whole slab alive. So short data moves on from the large slab, into which it was read, to a
+ * smaller one: somebody who keeps a byte of each of 10,000 connections must not keep 256 KiB for each.
  *
- * They are Node's own buffers, not memory of ours that V8 is told of: for its own V8 collects the young ones alone once there are 32 MiB
- * of them; for others it marks the whole heap, and that costs more than a message of 64 KiB.
+ * They are Node's own buffers, not memory of ours that V8 is told of: for its own V8 collects the young ones
+ * alone once there are 32 MiB of them; for others it marks the whole heap, and that costs more than a message
+ * of 64 KiB.
  */
 #include <string.h>
 
 #include "gyre.h"
 
-/* Each kind's longest data, behind the address of a datagram, and the size of its slabs. A new slab costs as much as some messages. */
+/*
+ * Each kind's longest data, behind the address of a datagram, and the size of its slabs. A new slab costs as
+ * much as some messages.
+ */
 static const struct {
   uint32_t longest;
   uint32_t size;
@@ -53,8 +57,9 @@ static bool gyre__slab_next(gyre_env_t* env, int kind) {
 }
 
 /*
- * No record names the slabs before the one under way any more: only their receivers hold them. What this array held while V8 collects the
- * young would grow old, and V8 would soon mark the whole heap to be rid of it.
+ * No record names the slabs before the one under way any more: only their receivers hold them. What this
+ * array held while V8 collects the young would grow old, and V8 would soon mark the whole heap to be rid of
+ * it.
  */
 static void gyre__forget_kind(gyre_env_t* env, int kind) {
   gyre_slab_t* slab = &env->slabs[kind];
@@ -82,8 +87,9 @@ void gyre__slabs_ask_again(gyre_env_t* env) {
 }
 
 /*
- * Whoever has a view can give its ArrayBuffer away (structuredClone, a stream of bytes, transfer()), and then the memory is another's, or
- * nobody's. While the set is walked no JavaScript runs: so it is asked once for each walk.
+ * Whoever has a view can give its ArrayBuffer away (structuredClone, a stream of bytes, transfer()), and then
+ * the memory is another's, or nobody's. While the set is walked no JavaScript runs: so it is asked once for
+ * each walk.
  */
 static bool gyre__slab_is_ours(gyre_env_t* env, gyre_slab_t* slab) {
   if (slab->is_ours) return true;

@@ -1,5 +1,6 @@
 /*
- * The system's socket calls, by descriptor and without waiting: a number of bytes, a descriptor or 0, or an error. UV_EAGAIN: not now.
+ * The system's socket calls, by descriptor and without waiting: a number of bytes, a descriptor or 0, or an
+ * error. UV_EAGAIN: not now.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +42,10 @@ static int gyre__arg_sockaddr(gyre_args_t* args, size_t index, struct sockaddr_s
   return 0;
 }
 
-/* The bytes at `index`, of which no more than the number behind it are used; base is NULL when they are not there. */
+/*
+ * The bytes at `index`, of which no more than the number behind it are used; base is NULL when they are not
+ * there.
+ */
 static uv_buf_t gyre__arg_room(gyre_args_t* args, size_t index) {
   uv_buf_t buf = gyre__arg_bytes(args, index);
   int32_t length = gyre__arg_int(args, index + 1);
@@ -118,7 +122,9 @@ static napi_value gyre_socket_open(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, UV_ENOMEM);
 }
 
-/* socketAdopt(fd): [family, type, proto] of a socket, which is JavaScript's from now on and does not block. */
+/*
+ * socketAdopt(fd): [family, type, proto] of a socket, which is JavaScript's from now on and does not block.
+ */
 static napi_value gyre_socket_adopt(napi_env napi, napi_callback_info info) {
   static const int questions[] = {SO_DOMAIN, SO_TYPE, SO_PROTOCOL};
   gyre_args_t args = gyre__args(napi, info);
@@ -312,7 +318,10 @@ static napi_value gyre_socket_send_to(napi_env napi, napi_callback_info info) {
   return gyre__result(&args, sent);
 }
 
-/* socketSendFile(fd, file, offset, count): bytes of an open file. Reading one that is not in memory yet takes its time. */
+/*
+ * socketSendFile(fd, file, offset, count): bytes of an open file. Reading one that is not in memory yet takes
+ * its time.
+ */
 static napi_value gyre_socket_send_file(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int fd = gyre__arg_fd(&args, 0);

@@ -31,8 +31,8 @@ static int gyre__stream_watch(gyre_stream_t* stream) {
 /* --- reading --- */
 
 /*
- * The buffer that JavaScript gave to be read into. It is looked up for each read, and used before any JavaScript runs: in the meantime it may
- * have been taken back, moved to another thread, or made shorter.
+ * The buffer that JavaScript gave to be read into. It is looked up for each read, and used before any
+ * JavaScript runs: in the meantime it may have been taken back, moved to another thread, or made shorter.
  */
 static bool gyre__direct_buffer(gyre_stream_t* stream, uv_buf_t* buf) {
   gyre_env_t* env = stream->handle.env;
@@ -105,7 +105,10 @@ static napi_value gyre_read_start(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, error);
 }
 
-/* readInto(id, on): whether it was on: once the buffer has been read into, it is off, and the record of that may still be on its way. */
+/*
+ * readInto(id, on): whether it was on: once the buffer has been read into, it is off, and the record of that
+ * may still be on its way.
+ */
 static napi_value gyre_read_into(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_stream_t* stream = gyre__arg_stream(&args, 0);
@@ -168,7 +171,10 @@ static napi_value gyre_try_write_arena(napi_env napi, napi_callback_info info) {
   return gyre__try(&args, stream, &part, 1);
 }
 
-/* tryWriteAll(id, chunks, first, count, offset): `count` chunks of an array in one system call, of the first what stands behind `offset`. */
+/*
+ * tryWriteAll(id, chunks, first, count, offset): `count` chunks of an array in one system call, of the first
+ * what stands behind `offset`.
+ */
 static napi_value gyre_try_write_all(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   uint32_t first = gyre__arg_uint(&args, 2);
@@ -181,7 +187,10 @@ static napi_value gyre_try_write_all(napi_env napi, napi_callback_info info) {
   }
   napi_value chunks[GYRE_MOST_CHUNKS];
   struct iovec parts[GYRE_MOST_CHUNKS];
-  /* First all elements, which may be getters; then all memory, which those could take away, and the handle, which they could close. */
+  /*
+   * First all elements, which may be getters; then all memory, which those could take away, and the handle,
+   * which they could close.
+   */
   for (uint32_t i = 0; i < count; i++) {
     if (napi_get_element(napi, args.argv[1], first + i, &chunks[i]) != napi_ok) return gyre__int(&args, UV_EINVAL);
   }
@@ -230,8 +239,8 @@ static void gyre__write_on(gyre_stream_t* stream) {
 }
 
 /*
- * write(id, data, offset): sends what the kernel refused, from `offset` on, as soon as it takes it; GYRE_WRITTEN tells the end, with
- * UV_EFAULT when the data was given away meanwhile. One at a time.
+ * write(id, data, offset): sends what the kernel refused, from `offset` on, as soon as it takes it;
+ * GYRE_WRITTEN tells the end, with UV_EFAULT when the data was given away meanwhile. One at a time.
  */
 static napi_value gyre_write(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);

@@ -1,4 +1,6 @@
-/** The native part, as TypeScript sees it: native/src has the functions, native/src/gyre.h the shared memory. */
+/**
+ * The native part, as TypeScript sees it: native/src has the functions, native/src/gyre.h the shared memory.
+ */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -12,8 +14,8 @@ export type NativeAddress = [string, number] | [string, number, number, number] 
 interface Native {
   readonly abi: number;
   /**
-   * For one copy of gyre in one thread: it calls `dispatch` with the number of records, once in each poll phase that has some. Null
-   * without memory.
+   * For one copy of gyre in one thread: it calls `dispatch` with the number of records, once in each poll
+   * phase that has some. Null without memory.
    */
   open(dispatch: (count: number) => void, slabs: Buffer[], buffers: (Uint8Array | undefined)[]): Addon | null;
 }
@@ -126,7 +128,8 @@ export interface Addon {
   usesDescriptor(fd: number): boolean;
 
   /**
-   * Takes a pipe, FIFO, socket or terminal over. `lent`: the descriptor stays the caller's, to close it soon. Errors: native/src/pipe.c.
+   * Takes a pipe, FIFO, socket or terminal over. `lent`: the descriptor stays the caller's, to close it soon.
+   * Errors: native/src/pipe.c.
    */
   pipeOpen(fd: number, write: boolean, lent: boolean): Id;
   /** Whether reading from it, which is written to, tells that its reader has gone. */
@@ -136,7 +139,9 @@ export interface Addon {
 
   /** An address is a path or what `packAddress` has made. */
   socketOpen(family: number, type: number, proto: number): number;
-  /** Takes a socket over, which does not block from now on. What is not given back is closed with the thread. */
+  /**
+   * Takes a socket over, which does not block from now on. What is not given back is closed with the thread.
+   */
   socketAdopt(fd: number): [family: number, type: number, proto: number] | number;
   /** Another descriptor of the same socket, which is JavaScript's. */
   socketDuplicate(fd: number): number;
@@ -169,8 +174,8 @@ export const ABI = 6;
 export type Loaded = { addon: Addon } | { addon: null; reason: string; broken: boolean };
 
 /**
- * Loads the native part: the repository's own build, or the package for this platform. `GYRE_NATIVE` names another build (one with a
- * sanitizer).
+ * Loads the native part: the repository's own build, or the package for this platform. `GYRE_NATIVE` names
+ * another build (one with a sanitizer).
  *
  * @returns `broken`: it is there and does not work, which somebody should hear of
  */

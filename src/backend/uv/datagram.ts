@@ -72,7 +72,8 @@ function open({ family, local, remote, socket, reusePort, broadcast }: DatagramT
 /**
  * Facts. Linux tells that a datagram was refused when the next is received or sent.
  *
- * What this means. After `send()` has answered false nothing more comes before `onSent`: at most one waits in the native part.
+ * What this means. After `send()` has answered false nothing more comes before `onSent`: at most one waits in
+ * the native part.
  */
 class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
   readonly id: Id;

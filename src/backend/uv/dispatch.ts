@@ -1,8 +1,10 @@
 /**
- * Walks the records of a poll phase: one call from the native part, for all loops of this thread. The turns that they ask for follow
- * in the same call: a turn that follows a poll takes no immediate, no promise and no tick.
+ * Walks the records of a poll phase: one call from the native part, for all loops of this thread. The turns
+ * that they ask for follow in the same call: a turn that follows a poll takes no immediate, no promise and no
+ * tick.
  *
- * Whatever a record's receiver throws reaches the host as an uncaught exception: one failure must not lose the events of others.
+ * Whatever a record's receiver throws reaches the host as an uncaught exception: one failure must not lose
+ * the events of others.
  */
 import { markAsUntransferable } from 'node:worker_threads';
 import { drainNow } from '../../base/drain.ts';
@@ -40,7 +42,9 @@ const targets: (Target | undefined)[] = [];
 const slabs: Buffer[] = new Array(SLAB_SLOTS);
 /** By index: what the native part reads into, once. */
 const buffers: (Uint8Array | undefined)[] = [];
-/** By the logarithm of its size, the last slab that was marked: no other may be held here, it would grow old. */
+/**
+ * By the logarithm of its size, the last slab that was marked: no other may be held here, it would grow old.
+ */
 const untransferable: (Buffer | null)[] = new Array(33).fill(null);
 let loaded: Loaded | null = null;
 let native: Addon;
@@ -79,15 +83,19 @@ export function unregister(target: Target): void {
   if (targets[index] === target) targets[index] = undefined;
 }
 
-/** Has the next bytes of a stream read into the buffer; null: no more. Answers whether the one before was not read into yet. */
+/**
+ * Has the next bytes of a stream read into the buffer; null: no more. Answers whether the one before was not
+ * read into yet.
+ */
 export function readInto(id: Id, buffer: Uint8Array | null): boolean {
   buffers[id & INDEX_MASK] = buffer ?? undefined;
   return native.readInto(id, buffer !== null);
 }
 
 /**
- * A part of a slab: nobody else's from now on. Null: somebody has given away the memory of another part, and this was in there. Most ways
- * to do that are closed: as of the pool of Node's own Buffers, parts of it are copied, or refused, where memory is to be transferred.
+ * A part of a slab: nobody else's from now on. Null: somebody has given away the memory of another part, and
+ * this was in there. Most ways to do that are closed: as of the pool of Node's own Buffers, parts of it are
+ * copied, or refused, where memory is to be transferred.
  */
 export function slice(slot: number, offset: number, length: number): Buffer | null {
   const slab = slabs[slot] as Buffer;

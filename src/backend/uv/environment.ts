@@ -17,11 +17,12 @@ let raw: Raw | null = null;
 /**
  * Returns the variables as `NAME=value`, each a string or bytes.
  *
- * Facts. Node reads the environment as UTF-8: other bytes are lost in `process.env`, and variables whose names have some are not there
- * at all. Only the environment that the process began with can have such variables: whatever JavaScript sets is UTF-8.
+ * Facts. Node reads the environment as UTF-8: other bytes are lost in `process.env`, and variables whose
+ * names have some are not there at all. Only the environment that the process began with can have such
+ * variables: whatever JavaScript sets is UTF-8.
  *
- * What this means. A variable that still reads as it did in the beginning is passed on as it was, and so are those that JavaScript
- * does not see.
+ * What this means. A variable that still reads as it did in the beginning is passed on as it was, and so are
+ * those that JavaScript does not see.
  *
  * @param given null: those of this process
  */

@@ -1,7 +1,7 @@
 /**
- * The native backend: streams, listeners, datagrams, pipes, subprocesses and names in C on Node's own uv loop (native/). Time, TLS,
- * signals and what stands on files are the node backend's, and so are sockets and streams of Node's own, and devices that only a thread
- * can read: there is no native TLS to look for.
+ * The native backend: streams, listeners, datagrams, pipes, subprocesses and names in C on Node's own uv loop
+ * (native/). Time, TLS, signals and what stands on files are the node backend's, and so are sockets and
+ * streams of Node's own, and devices that only a thread can read: there is no native TLS to look for.
  */
 import type { AddressInfo } from '../../base/address.ts';
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
@@ -141,7 +141,10 @@ export class UvBackend extends NodeBackend {
   }
 }
 
-/** Null where the native backend can be had; else why not, and whether that is a fault that somebody should hear of. */
+/**
+ * Null where the native backend can be had; else why not, and whether that is a fault that somebody should
+ * hear of.
+ */
 export function whyNoNativeBackend(): { reason: string; broken: boolean } | null {
   return load();
 }

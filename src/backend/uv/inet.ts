@@ -1,6 +1,6 @@
 /**
- * Internet addresses as the system has them. To print and to parse an IPv4 address, there a word in network order, costs as much as to
- * receive a datagram: so those that were seen are remembered.
+ * Internet addresses as the system has them. To print and to parse an IPv4 address, there a word in network
+ * order, costs as much as to receive a datagram: so those that were seen are remembered.
  */
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
@@ -15,7 +15,9 @@ const MOST_KNOWN = 4096;
 const hosts: Map<number, string> = new Map();
 const words: Map<string, number> = new Map();
 
-/** @param word as it stands in the system's memory, read as a number of this machine (which is little-endian) */
+/**
+ * @param word as it stands in the system's memory, read as a number of this machine (which is little-endian)
+ */
 export function hostOf(word: number): string {
   let host = hosts.get(word);
   if (host === undefined) {

@@ -1,6 +1,6 @@
 /**
- * Datagrams that were sent in a turn, of all sockets: copied into the outbox, they leave in one call of the native part, and one system
- * call for all that follow each other on one socket.
+ * Datagrams that were sent in a turn, of all sockets: copied into the outbox, they leave in one call of the
+ * native part, and one system call for all that follow each other on one socket.
  */
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
@@ -9,7 +9,10 @@ import type { Id } from './addon.ts';
 import { addon } from './dispatch.ts';
 import { ADDRESS_BYTES, addressIn, packed, swapped, wordOf } from './inet.ts';
 
-/** In front of each, in words: id, length, whether an address follows, error or 0. As in native/src/datagram.c. */
+/**
+ * In front of each, in words: id, length, whether an address follows, error or 0. As in
+ * native/src/datagram.c.
+ */
 const HEAD_WORDS = 4;
 const HEAD_BYTES = HEAD_WORDS * 4;
 /** Bytes. Longer ones are sent by themselves: to copy them would cost more than it saves. */

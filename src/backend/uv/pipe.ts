@@ -1,6 +1,6 @@
 /**
- * One direction of a pipe, FIFO, socket or terminal, by its descriptor, as a raw stream. native/src/pipe.c decides which descriptor the
- * handle gets, and what is none.
+ * One direction of a pipe, FIFO, socket or terminal, by its descriptor, as a raw stream. native/src/pipe.c
+ * decides which descriptor the handle gets, and what is none.
  */
 import { Socket } from 'node:net';
 import { isatty } from 'node:tty';
@@ -23,8 +23,9 @@ const EINVAL = -22;
 const ENOTSUP = -95;
 
 /**
- * Null where the node backend is to have it, or to say what is wrong with it: streams of Node's own; devices that cannot be polled
- * (`/dev/null`, `/dev/zero`), which are a thread's; a standard stream of the process that cannot be opened anew, such as a socket.
+ * Null where the node backend is to have it, or to say what is wrong with it: streams of Node's own; devices
+ * that cannot be polled (`/dev/null`, `/dev/zero`), which are a thread's; a standard stream of the process
+ * that cannot be opened anew, such as a socket.
  *
  * @param pipe what the user gave, for `getExtraInfo('pipe')`
  * @param given the same, or the descriptor of a socket of ours
@@ -49,7 +50,10 @@ function openStdio(pipe: unknown, fd: number, direction: Direction): UvPipe | nu
   return open(pipe, fd, direction, 'stdio');
 }
 
-/** A socket of ours has got the number of a standard stream, which the program has closed: it goes on with another number. */
+/**
+ * A socket of ours has got the number of a standard stream, which the program has closed: it goes on with
+ * another number.
+ */
 function openLowSocket(pipe: unknown, fd: number, direction: Direction): UvPipe | null {
   const opened = open(pipe, fd, direction, 'lent');
   if (opened !== null) addon().closeFd(fd);
@@ -57,8 +61,9 @@ function openLowSocket(pipe: unknown, fd: number, direction: Direction): UvPipe 
 }
 
 /**
- * Whether it is `process.stdin`, `stdout` or `stderr`, a pipe or a socket, which nobody has read, and which has nothing left to
- * write. Then its descriptor does as well, and a child that shares it cannot make it block for us.
+ * Whether it is `process.stdin`, `stdout` or `stderr`, a pipe or a socket, which nobody has read, and which
+ * has nothing left to write. Then its descriptor does as well, and a child that shares it cannot make it
+ * block for us.
  */
 function isUnusedStdio(given: unknown, direction: Direction): given is Socket & { fd: number } {
   if (!(given instanceof Socket) || given.destroyed || isatty((given as { fd?: number }).fd ?? -1))
@@ -73,8 +78,8 @@ function isUnusedStdio(given: unknown, direction: Direction): given is Socket & 
 }
 
 /**
- * @param how `taken`: the descriptor becomes the handle's. The others keep it open, and the handle gets one of its own: `lent` stays its
- *   owner's, who closes it; `stdio` is the process's for all its life
+ * @param how `taken`: the descriptor becomes the handle's. The others keep it open, and the handle gets one
+ *   of its own: `lent` stays its owner's, who closes it; `stdio` is the process's for all its life
  */
 function open(
   pipe: unknown,
@@ -140,7 +145,10 @@ class UvPipe extends UvStream {
     return this.#pipe;
   }
 
-  /** What can be read as well as written has a reader for ever, ourselves, and what stands in it is for somebody else. */
+  /**
+   * What can be read as well as written has a reader for ever, ourselves, and what stands in it is for
+   * somebody else.
+   */
   protected override watchReader(): void {
     if (addon().pipeTells(this.id)) super.watchReader();
   }

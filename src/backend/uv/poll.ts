@@ -18,7 +18,10 @@ export class UvPolls implements Target {
   #id: Id = -1;
   readonly #polls: Map<number, UvPoll> = new Map();
   #lastToken: number = 0;
-  /** Tokens that were told of although nobody waits: once that may be, where somebody has just stopped to wait. */
+  /**
+   * Tokens that were told of although nobody waits: once that may be, where somebody has just stopped to
+   * wait.
+   */
   readonly #ghosts: Set<number> = new Set();
 
   get id(): Id {
@@ -70,8 +73,8 @@ export class UvPolls implements Target {
   }
 
   /**
-   * A descriptor that was closed while it was watched, and of which a child has a copy: the kernel still tells of it, and takes no word that
-   * it should not. Only a new set is rid of it.
+   * A descriptor that was closed while it was watched, and of which a child has a copy: the kernel still
+   * tells of it, and takes no word that it should not. Only a new set is rid of it.
    */
   #onGhost(token: number): void {
     if (!this.#ghosts.has(token)) {

@@ -1,4 +1,7 @@
-/** Child processes: started without copying our memory, ended by a descriptor of theirs (native/src/process.c). */
+/**
+ * Child processes: started without copying our memory, ended by a descriptor of theirs
+ * (native/src/process.c).
+ */
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,15 +28,18 @@ const FD_NULL = -1;
 const FD_CLOSED = -2;
 const SIGKILL = 9;
 /**
- * How often the host polls before it tells that a child has ended whose pipes are still open, as in node/process.ts: longer only a
- * grandchild has them, or whoever does not read.
+ * How often the host polls before it tells that a child has ended whose pipes are still open, as in
+ * node/process.ts: longer only a grandchild has them, or whoever does not read.
  */
 const POLLS_AFTER_EXIT = 8;
 /** Where native/src/process.c says that it failed. */
 const AT_DIRECTORY = 2;
 const AT_USER = 3;
 
-/** Starts a child. No stream of Node's may be among its descriptors. Throws a TypeError for a URL that is no file's. */
+/**
+ * Starts a child. No stream of Node's may be among its descriptors. Throws a TypeError for a URL that is no
+ * file's.
+ */
 export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawRequest {
   const cwd = target.cwd instanceof URL ? fileURLToPath(target.cwd) : target.cwd;
   let child: UvProcess | null = null;
@@ -204,7 +210,10 @@ class UvProcess implements RawProcess, Target {
     this.#settle(POLLS_AFTER_EXIT);
   }
 
-  /** What the child had written, and the ends of its pipes, are there by now: whoever reads them gets them first. */
+  /**
+   * What the child had written, and the ends of its pipes, are there by now: whoever reads them gets them
+   * first.
+   */
   #settle(polls: number): void {
     if (polls > 0 && this.pipes.some((pipe) => pipe !== null && !pipe.atEnd)) {
       hostSetImmediate(() => this.#settle(polls - 1));

@@ -12,7 +12,10 @@ const EINPROGRESS = -115;
 const INT_BYTES = 4;
 const CLOSED = -1;
 
-/** The options of a descriptor, whoever has it. The system refuses every call for -1, that of a closed socket, with EBADF. */
+/**
+ * The options of a descriptor, whoever has it. The system refuses every call for -1, that of a closed socket,
+ * with EBADF.
+ */
 abstract class Options implements SystemOptions {
   protected abstract get descriptor(): number;
 
@@ -74,8 +77,9 @@ function adoptSocket(fd: number): RawSocket {
 }
 
 /**
- * Facts. The system refuses every call for a descriptor of -1 with EBADF: what a closed socket should answer. Linux tells how a connect
- * has gone to whoever asks for it again; asked for SO_ERROR it tells too, but takes the socket for one that still connects.
+ * Facts. The system refuses every call for a descriptor of -1 with EBADF: what a closed socket should answer.
+ * Linux tells how a connect has gone to whoever asks for it again; asked for SO_ERROR it tells too, but takes
+ * the socket for one that still connects.
  */
 class UvSocket extends Options implements RawSocket {
   readonly family: number;

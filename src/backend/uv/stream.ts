@@ -31,8 +31,8 @@ const ARENA_BYTES = 16 * 1024;
 const PROMPT_BYTES = 16 * 1024;
 
 /**
- * Facts. Records of one poll phase come in one call, so data may stand behind the moment at which the transport stopped reading;
- * a reading error ends the stream.
+ * Facts. Records of one poll phase come in one call, so data may stand behind the moment at which the
+ * transport stopped reading; a reading error ends the stream.
  */
 export class UvStream implements RawStream, SocketControl, Target {
   readonly id: Id;
@@ -46,7 +46,10 @@ export class UvStream implements RawStream, SocketControl, Target {
   #error: Error | null = null;
   /** What is read into, while there is one. */
   #into: Uint8Array | null = null;
-  /** What one held that was taken back too late: it had been read into, and the record of that is still to come. */
+  /**
+   * What one held that was taken back too late: it had been read into, and the record of that is still to
+   * come.
+   */
   #late: Buffer | null = null;
   #ending: boolean = false;
   #closed: boolean = false;
@@ -137,7 +140,8 @@ export class UvStream implements RawStream, SocketControl, Target {
     return this.#end === 'told' || this.#ending;
   }
 
-  // An id is used again after some thousand others: who asks when it is over must not be told of another's socket.
+  // An id is used again after some thousand others: who asks when it is over must not be told of another's
+  // socket.
   fileno(): number {
     return this.#ending ? -1 : addon().fileno(this.id);
   }
@@ -333,7 +337,9 @@ export interface Accepted {
   readonly port: number;
 }
 
-/** Most connections come and go and nobody asks who it was: the peer's address is printed when somebody does. */
+/**
+ * Most connections come and go and nobody asks who it was: the peer's address is printed when somebody does.
+ */
 class AcceptedInfo implements StreamInfo {
   readonly family: number = AF_INET;
   readonly sockname: SocketAddress;
