@@ -1,4 +1,4 @@
-/* One state for each copy of gyre's JavaScript in each environment, its functions, and its end. */
+/* The state for one copy of gyre's JavaScript in one environment: its creation, its functions, its end. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,7 +13,7 @@ static const gyre_export_t* const gyre__exports[] = {
     gyre_resolver_exports,
     gyre_process_exports,
     gyre_poll_exports,
-    gyre_set_exports,
+    gyre_poller_exports,
     gyre_pipe_exports,
     gyre_socket_exports,
 };
@@ -33,23 +33,24 @@ static void gyre__env_free(gyre_env_t* env) {
   gyre__unreference(env, env->outbox_buffer);
   if (env->async_context != NULL) napi_async_destroy(env->napi, env->async_context);
   free(env->check);
-  gyre__set_free(env);
+  gyre__poller_free(env);
   if (env->spare_fd >= 0) close(env->spare_fd);
   free(env->datagram_memory);
   free(env->handles);
   free(env->generations);
   free(env->free_indices);
   free(env->sockets);
-  /* The last: with it the environment may go. */
+  /* Keep this last: when the hook is removed, Node may destroy the environment. */
   if (env->cleanup != NULL) napi_remove_async_cleanup_hook(env->cleanup);
   free(env);
 }
 
 /*
- * The end. Node runs the uv loop until every asynchronous cleanup hook is removed; ours goes with the last
- * handle:
+ * The end. Node runs the libuv loop until every asynchronous cleanup hook is removed. This addon removes its
+ * hook after the last handle is freed:
  *
- *   gyre__on_cleanup ─▶ every handle is closed, every lookup cancelled ─▶ the last is freed ─▶ the set's poll, then check are closed ─▶ free
+ *   gyre__on_cleanup ─▶ closes every handle, cancels every lookup
+ *   last handle freed ─▶ closes poll ─▶ closes check ─▶ gyre__env_free removes the hook
  */
 static void gyre__on_check_closed(uv_handle_t* uv) {
   gyre__env_free(uv->data);
@@ -64,16 +65,13 @@ void gyre__end_when_empty(gyre_env_t* env) {
   if (env->ending && env->open_count == 0) uv_close((uv_handle_t*)env->poll, gyre__on_poll_closed);
 }
 
-/* The environment ends: a worker, or the process. From here on no JavaScript may run. */
+/* The environment ends: a worker, or the process. No JavaScript may run from here on. */
 static void gyre__on_cleanup(napi_async_cleanup_hook_handle cleanup, void* data) {
   (void)cleanup;
   gyre_env_t* env = data;
   env->ending = true;
   gyre__sockets_end(env);
-  /*
-   * It is still open itself while it closes the others, so that the last of them is not taken for the end of
-   * the list.
-   */
+  /* Counts this function as an open handle, so that the end begins below, and not in the loop as well. */
   env->open_count++;
   for (uint32_t i = 0; i < env->capacity; i++) {
     gyre_handle_t* handle = env->handles[i];
@@ -85,7 +83,7 @@ static void gyre__on_cleanup(napi_async_cleanup_hook_handle cleanup, void* data)
   gyre__end_when_empty(env);
 }
 
-/* Memory that both sides see, as a property of what JavaScript gets. */
+/* Creates memory that C and JavaScript share, as a property of the object that JavaScript gets. */
 static bool gyre__share(gyre_env_t* env, napi_value object, const char* name, napi_typedarray_type type, size_t bytes,
                         void** memory, napi_ref* reference) {
   napi_value buffer, array;
@@ -115,7 +113,7 @@ static bool gyre__define_all(gyre_env_t* env, napi_value object) {
 #endif
 }
 
-/* Who is called, and as what. */
+/* Keeps references to the arguments of open(), and creates the receiver of the callback. */
 static bool gyre__remember(gyre_env_t* env, napi_value dispatch, napi_value slabs, napi_value buffers) {
   napi_value object, name;
   napi_valuetype type = napi_undefined;
@@ -134,8 +132,9 @@ static bool gyre__remember(gyre_env_t* env, napi_value dispatch, napi_value slab
 }
 
 /*
- * open(dispatch, slabs, buffers): the functions, the records and the arena; null without memory or with other
- * arguments. Each copy of gyre in a thread opens for itself: ids and records are its own.
+ * open(dispatch, slabs, buffers): an object with the functions and the shared memory. null: there is no
+ * memory, or an argument has a wrong type. Each copy of gyre in a thread calls this, and has its own ids and
+ * records.
  */
 static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
   size_t argc = 3;
@@ -145,7 +144,7 @@ static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
   gyre_env_t* env = gyre__alloc(sizeof(*env));
   if (env == NULL) return nothing;
   env->napi = napi;
-  env->set = -1;
+  env->epoll_fd = -1;
   env->spare_fd = -1;
   gyre__spare_regain(env);
   bool made = napi_get_uv_event_loop(napi, &env->loop) == napi_ok && gyre__remember(env, argv[0], argv[1], argv[2]) &&
@@ -161,19 +160,21 @@ static napi_value gyre_open_env(napi_env napi, napi_callback_info info) {
     gyre__env_free(env);
     return nothing;
   }
-  /* It only fails where the environment has ended, and then nothing of this is called. */
+  /* This fails only if the environment has ended; then no function of the addon is called again. */
   napi_add_async_cleanup_hook(napi, gyre__on_cleanup, env, &env->cleanup);
   return object;
 }
 
 /*
- * Slabs are freed by the dozen, when V8 collects. glibc would give memory of that size back to the system
- * each time, and take it anew with a page fault for every 4 KiB that is read: a quarter of the time of large
- * reads. Once a program has freed one large block it no longer does; most programs do sooner or later. Where
- * the user has set this himself (MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES), it changes nothing.
+ * Makes glibc keep freed memory, by freeing one large block.
+ *
+ * When V8 collects garbage, it frees dozens of slabs. By default glibc returns memory of that size to the
+ * system each time. New slabs then cost a page fault for every 4 KiB that is read: a quarter of the time of
+ * large reads. Freeing one large block raises glibc's thresholds, as most programs do sooner or later. If the
+ * user has set the thresholds (MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES), this changes nothing.
  */
 static void gyre__keep_freed_memory(void) {
-  enum { LARGE = 16 * 1024 * 1024 }; /* as much of what was freed is kept, and twice */
+  enum { LARGE = 16 * 1024 * 1024 }; /* glibc keeps freed memory up to twice this size */
   void* volatile block = malloc(LARGE);
   free(block);
 }

@@ -1,4 +1,4 @@
-/* Socket addresses: host and port in, [host, port, flowinfo, scope], [host, port] or a path out. */
+/* Socket addresses. In: host and port. Out: [host, port], [host, port, flowinfo, scope] or a path. */
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
@@ -27,9 +27,9 @@ int gyre__arg_unix_address(gyre_args_t* args, size_t index, struct sockaddr_stor
   }
   if (size >= sizeof(un->sun_path)) return UV_ENAMETOOLONG;
   napi_get_value_string_utf8(napi, args->argv[index], un->sun_path, sizeof(un->sun_path), &size);
-  /* Without a name the system would make one up; of a path with a NUL in it, it would see half. */
+  /* An empty name makes the system choose one. The system reads a path only up to the first NUL. */
   if (size == 0 || (un->sun_path[0] != '\0' && strlen(un->sun_path) != size)) return UV_EINVAL;
-  /* A path ends with a NUL, a name of the abstract namespace with its length. */
+  /* A path ends with a NUL; a name of the abstract namespace ends with the length. */
   *length = (unsigned int)(offsetof(struct sockaddr_un, sun_path) + size + (un->sun_path[0] == '\0' ? 0 : 1));
   return 0;
 }

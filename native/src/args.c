@@ -1,6 +1,6 @@
 /*
- * Arguments from JavaScript, results to it. The callers are our own: a wrong type is our mistake, and only
- * must not crash.
+ * Arguments from JavaScript, and results to it. Only gyre calls these functions, so a wrong type is a bug of
+ * gyre. It must not crash the process.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ uint32_t gyre__arg_uint(gyre_args_t* args, size_t index) {
 }
 
 size_t gyre__arg_size(gyre_args_t* args, size_t index) {
-  static const double largest = 9007199254740991.0; /* what a double has exactly */
+  static const double largest = 9007199254740991.0; /* every integer up to this is exact in a double */
   double value = 0;
   if (index < args->argc && napi_get_value_double(args->env->napi, args->argv[index], &value) == napi_ok && value >= 0 &&
       value <= largest && value == (double)(size_t)value) {
@@ -73,7 +73,7 @@ bool gyre__bytes(napi_env napi, napi_value value, uv_buf_t* bytes) {
   if (napi_get_typedarray_info(napi, value, &type, &length, &data, NULL, NULL) != napi_ok || type != napi_uint8_array) {
     return false;
   }
-  /* uv_buf_init() cuts what is 4 GiB and more. */
+  /* Don't use uv_buf_init(): it truncates a length of 4 GiB or more. */
   bytes->base = data;
   bytes->len = length;
   return true;
@@ -109,7 +109,7 @@ char* gyre__arg_string(gyre_args_t* args, size_t index) {
 
 napi_value gyre__int(gyre_args_t* args, int64_t value) {
   napi_value result = NULL;
-  /* A small integer is no object of V8's. */
+  /* V8 allocates no heap object for a small integer. */
   if (value == (int32_t)value) napi_create_int32(args->env->napi, (int32_t)value, &result);
   else napi_create_int64(args->env->napi, value, &result);
   return result;

@@ -1,7 +1,7 @@
-/* Records of events, and the call to JavaScript with them: one a poll phase. */
+/* The event records, and the call of JavaScript for them, once in each poll phase. */
 #include "gyre.h"
 
-/* dispatch(count), unless JavaScript cannot run any more. */
+/* Calls dispatch(count), unless JavaScript cannot run any more. */
 static void gyre__call(gyre_env_t* env, uint32_t count) {
   napi_handle_scope scope;
   if (env->ending || napi_open_handle_scope(env->napi, &scope) != napi_ok) return;
@@ -13,8 +13,8 @@ static void gyre__call(gyre_env_t* env, uint32_t count) {
   bool pending = false;
   if (!called) napi_is_exception_pending(env->napi, &pending);
   /*
-   * Somebody's tick has thrown: the program may live on. A worker that is being terminated fails, too, and
-   * has no exception.
+   * A process.nextTick() callback has thrown, and the program may handle that. The call also fails in a
+   * worker that is being terminated; then there is no exception.
    */
   napi_value error;
   if (pending && napi_get_and_clear_last_exception(env->napi, &error) == napi_ok) napi_fatal_exception(env->napi, error);
@@ -23,10 +23,10 @@ static void gyre__call(gyre_env_t* env, uint32_t count) {
 
 static void gyre__call_records(gyre_env_t* env) {
   uint32_t count = env->event_count;
-  /* Nothing writes records while JavaScript runs: uv calls back only from its own loop. */
+  /* No records are added while JavaScript runs, because libuv runs callbacks only from its own loop. */
   env->event_count = 0;
   gyre__call(env, count);
-  gyre__slabs_forget(env);
+  gyre__slabs_release(env);
 }
 
 static void gyre__on_check(uv_check_t* check) {
@@ -41,7 +41,7 @@ bool gyre__has_room(const gyre_env_t* env) {
 
 void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t a, int32_t b, int32_t c) {
   if (env->ending) return;
-  /* More answers of threads in one poll phase than there are records. */
+  /* More lookups can end in one poll phase than there are records. */
   if (env->event_count == GYRE_EVENTS) gyre__call_records(env);
   int32_t* record = env->events + (size_t)env->event_count++ * GYRE_EVENT_WORDS;
   record[0] = id;
@@ -53,8 +53,8 @@ void gyre__event(gyre_env_t* env, int32_t id, enum gyre_event_kind kind, int32_t
 
 int gyre__dispatch_init(gyre_env_t* env) {
   env->check = gyre__alloc(uv_handle_size(UV_CHECK));
-  /* Whoever gives up frees both: libuv does not know them yet. */
-  int error = env->check == NULL ? UV_ENOMEM : gyre__set_init(env);
+  /* On failure the caller frees check and poll: libuv does not know them yet. */
+  int error = env->check == NULL ? UV_ENOMEM : gyre__poller_init(env);
   if (error != 0) return error;
   uv_check_init(env->loop, env->check);
   env->check->data = env;

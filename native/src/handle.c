@@ -1,4 +1,4 @@
-/* Ids: what JavaScript knows a handle by. */
+/* Handles and their ids, by which JavaScript names them. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,7 +16,7 @@ static bool gyre__grow(gyre_env_t* env) {
   uint32_t* free_indices = gyre__realloc(env->free_indices, capacity * sizeof(*free_indices));
   if (free_indices == NULL) return false;
   env->free_indices = free_indices;
-  /* None is free, so the ring may begin anywhere. */
+  /* No index is free, so the ring buffer may begin anywhere. */
   env->free_first = 0;
   for (uint32_t i = env->capacity; i < capacity; i++) {
     handles[i] = NULL;
@@ -28,8 +28,8 @@ static bool gyre__grow(gyre_env_t* env) {
 }
 
 /*
- * The one that is free for longest: the last would have all its ids used up by a few thousand connections,
- * one after the other.
+ * Takes the index that has been free for longest. With the index that was freed last, a few thousand
+ * connections one after the other would use up all its ids.
  */
 static uint32_t gyre__index_take(gyre_env_t* env) {
   uint32_t index = env->free_indices[env->free_first];
@@ -79,7 +79,10 @@ void gyre__handle_free(gyre_handle_t* handle) {
 void gyre__handle_close(gyre_handle_t* handle) {
   gyre_env_t* env = handle->env;
   int fd = handle->fd;
-  /* Of a descriptor that somebody else has a copy of, the set would go on telling. */
+  /*
+   * Don't rely on close() to remove it: the poller keeps reporting a descriptor of which another process has
+   * a copy.
+   */
   gyre__watch(handle, 0);
   gyre__handle_free(handle);
   if (fd >= 0) close(fd);
@@ -99,13 +102,13 @@ static napi_value gyre_fileno(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, handle == NULL ? -1 : handle->fd);
 }
 
-/* How many handles are open: for tests that look for leaks. */
+/* The number of open handles, for tests that look for leaks. */
 static napi_value gyre_open_count(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   return gyre__int(&args, args.env->open_count);
 }
 
-/* failedAt(): the step at which the last call failed, for those that have several. */
+/* failedAt(): the step at which the last call failed, for calls with several steps. */
 static napi_value gyre_failed_at(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   return gyre__int(&args, args.env->failed_at);

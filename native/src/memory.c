@@ -1,10 +1,10 @@
-/* All memory of ours. */
+/* Every allocation of the addon. */
 #include <stdlib.h>
 
 #include "gyre.h"
 
 #ifdef GYRE_TEST_FAULTS
-/* How many allocations of this thread still succeed before one fails; negative: all do. */
+/* How many allocations of this thread succeed before one fails; negative: none fails. */
 static _Thread_local int32_t gyre__allocations_left = -1;
 
 bool gyre__fault(void) {
@@ -12,8 +12,8 @@ bool gyre__fault(void) {
 }
 
 /*
- * failAllocation(n): the n-th allocation from now on fails, 0 the next one; negative: none does. Answers how
- * many were left before.
+ * failAllocation(n): makes an allocation fail after n others have succeeded; negative: none fails. Returns
+ * the number that was left before.
  */
 static napi_value gyre__fail_allocation(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);

@@ -57,11 +57,11 @@ static bool gyre__is_stream(int fd, int* family) {
 }
 
 static bool gyre__can_be_polled(int fd) {
-  int set = epoll_create1(EPOLL_CLOEXEC);
-  if (set < 0) return false;
+  int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd < 0) return false;
   struct epoll_event event = {.events = EPOLLIN};
-  bool can = epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0;
-  close(set);
+  bool can = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+  close(epoll_fd);
   return can;
 }
 

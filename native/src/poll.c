@@ -1,8 +1,8 @@
 /*
- * Readiness of any descriptor: a set for each loop, which is itself in the set of all.
+ * Readiness of any descriptor. Each loop has its own epoll instance, and the poller watches that.
  *
- * Not the set of all itself: what was closed while it was watched, and of which a child has a copy, is told
- * of for ever, and only a new set is rid of it.
+ * The descriptors are not in the poller itself. If a watched descriptor is closed while a child process has a
+ * copy of it, the kernel reports it for ever. Only a new epoll instance stops that.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -18,16 +18,18 @@ static void gyre__on_poll(gyre_handle_t* handle, uint32_t events) {
   struct epoll_event ready[GYRE_MOST_READY];
   int count = epoll_wait(handle->fd, ready, GYRE_MOST_READY, 0);
   for (int i = 0; i < count; i++) {
-    /* An error and a hang-up end either wait: who reads or writes then learns which it is. */
-    int what = 0;
-    if (ready[i].events & ~(uint32_t)EPOLLOUT) what |= UV_READABLE;
-    if (ready[i].events & ~(uint32_t)EPOLLIN) what |= UV_WRITABLE;
+    /*
+     * An error or a hang-up wakes both a reader and a writer. Their next system call then returns the reason.
+     */
+    int readiness = 0;
+    if (ready[i].events & ~(uint32_t)EPOLLOUT) readiness |= UV_READABLE;
+    if (ready[i].events & ~(uint32_t)EPOLLIN) readiness |= UV_WRITABLE;
     uint64_t data = ready[i].data.u64;
-    gyre__event(handle->env, handle->id, GYRE_POLLED, (int32_t)(uint32_t)data, what, (int32_t)(data >> 32));
+    gyre__event(handle->env, handle->id, GYRE_POLLED, (int32_t)(uint32_t)data, readiness, (int32_t)(data >> 32));
   }
 }
 
-/* pollOpen(): the id of an empty set, or an error. */
+/* pollOpen(): the id of an empty epoll instance, or an error. */
 static napi_value gyre_poll_open(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_handle_t* handle = gyre__handle_new(args.env, GYRE_POLL, sizeof(*handle));
@@ -40,8 +42,8 @@ static napi_value gyre_poll_open(napi_env napi, napi_callback_info info) {
 }
 
 /*
- * pollWant(id, fd, events, token): from now on GYRE_POLLED tells of these events, with the token: 0, or an
- * error. No events: the descriptor leaves the set.
+ * pollWant(id, fd, events, token): reports these events by GYRE_POLLED, with the token. Returns 0 or an
+ * error. No events: removes the descriptor.
  */
 static napi_value gyre_poll_want(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -50,16 +52,16 @@ static napi_value gyre_poll_want(napi_env napi, napi_callback_info info) {
   int32_t events = gyre__arg_int(&args, 2);
   int32_t token = gyre__arg_int(&args, 3);
   if (handle == NULL || args.failed) return gyre__int(&args, UV_EBADF);
-  int set = handle->fd;
+  int epoll_fd = handle->fd;
   struct epoll_event event = {.data.u64 = (uint64_t)(uint32_t)token << 32 | (uint32_t)fd};
   if (events & UV_READABLE) event.events |= EPOLLIN;
   if (events & UV_WRITABLE) event.events |= EPOLLOUT;
   if (event.events == 0) {
-    epoll_ctl(set, EPOLL_CTL_DEL, fd, &event);
+    epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, &event);
     return gyre__int(&args, 0);
   }
-  int result = epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
-  if (result != 0 && errno == EEXIST) result = epoll_ctl(set, EPOLL_CTL_MOD, fd, &event);
+  int result = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+  if (result != 0 && errno == EEXIST) result = epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event);
   return gyre__int(&args, result == 0 ? 0 : -errno);
 }
 

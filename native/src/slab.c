@@ -1,20 +1,21 @@
 /*
- * Read buffers: filled once, handed over by view.
+ * Slabs: memory that C reads into, and that JavaScript gets as views.
  *
- * A view keeps its whole slab alive. So short data moves on from the large slab, into which it was read, to a
- * smaller one: somebody who keeps a byte of each of 10,000 connections must not keep 256 KiB for each.
+ * A view keeps its whole slab alive. So short data is read into a large slab and then moved to a slab of a
+ * smaller kind. Otherwise a program that keeps one byte of each of 10,000 connections would keep 256 KiB for
+ * each.
  *
- * They are Node's own buffers, not memory of ours that V8 is told of: for its own V8 collects the young ones
- * alone once there are 32 MiB of them; for others it marks the whole heap, and that costs more than a message
- * of 64 KiB.
+ * A slab is a Buffer made by Node, not external memory that V8 is told of. V8 runs a young-generation
+ * collection once 32 MiB of its own young array buffers exist. For external memory V8 marks the whole heap
+ * instead, which costs more than a message of 64 KiB.
  */
 #include <string.h>
 
 #include "gyre.h"
 
 /*
- * Each kind's longest data, behind the address of a datagram, and the size of its slabs. A new slab costs as
- * much as some messages.
+ * For each kind: the longest data, including the address of a datagram, and the size of a slab. A new slab
+ * costs as much as several messages.
  */
 static const struct {
   uint32_t longest;
@@ -26,16 +27,16 @@ static const struct {
     [GYRE_LARGE] = {GYRE_SLAB_BYTES, GYRE_SLAB_BYTES},
 };
 
-/* Answers the index in JavaScript's array. */
+/* Returns the index in JavaScript's array of slabs. */
 static uint32_t gyre__slot(int kind, uint32_t slot) {
   return (uint32_t)kind * GYRE_SLAB_SLOTS + slot % GYRE_SLAB_SLOTS;
 }
 
-/* A fresh slab, known to JavaScript by its slot. */
+/* Creates a slab, and puts it into the next slot of JavaScript's array. */
 static bool gyre__slab_next(gyre_env_t* env, int kind) {
   gyre_slab_t* slab = &env->slabs[kind];
   napi_handle_scope scope;
-  /* A record may still name the slab in the next slot. */
+  /* Don't reuse a slot before the next dispatch: a record may still name it. */
   if (slab->fresh == GYRE_SLAB_SLOTS - 1 || napi_open_handle_scope(env->napi, &scope) != napi_ok) return false;
   napi_value array, bytes, buffer;
   napi_ref reference = NULL;
@@ -46,22 +47,22 @@ static bool gyre__slab_next(gyre_env_t* env, int kind) {
               napi_create_reference(env->napi, buffer, 1, &reference) == napi_ok &&
               napi_get_reference_value(env->napi, env->slab_array, &array) == napi_ok &&
               napi_set_element(env->napi, array, gyre__slot(kind, slot), bytes) == napi_ok;
-  /* Of the one before where there is a new one, else of this. */
+  /* Release the reference to the previous slab; after a failure, the new reference. */
   napi_ref over = made ? slab->buffer : reference;
   if (over != NULL) napi_delete_reference(env->napi, over);
   if (made) {
-    *slab = (gyre_slab_t){.memory = memory, .buffer = reference, .slot = slot, .fresh = slab->fresh + 1, .is_ours = true};
+    *slab = (gyre_slab_t){.memory = memory, .buffer = reference, .slot = slot, .fresh = slab->fresh + 1, .is_attached = true};
   }
   napi_close_handle_scope(env->napi, scope);
   return made;
 }
 
 /*
- * No record names the slabs before the one under way any more: only their receivers hold them. What this
- * array held while V8 collects the young would grow old, and V8 would soon mark the whole heap to be rid of
- * it.
+ * Removes the slabs before the one that is being filled from JavaScript's array. No record names them any
+ * more, so only their receivers hold them. Don't keep them longer: a slab that is reachable during a
+ * young-generation collection is promoted to the old generation, and V8 then soon marks the whole heap.
  */
-static void gyre__forget_kind(gyre_env_t* env, int kind) {
+static void gyre__release_kind(gyre_env_t* env, int kind) {
   gyre_slab_t* slab = &env->slabs[kind];
   uint32_t fresh = slab->fresh;
   napi_handle_scope scope;
@@ -77,22 +78,22 @@ static void gyre__forget_kind(gyre_env_t* env, int kind) {
   napi_close_handle_scope(env->napi, scope);
 }
 
-void gyre__slabs_forget(gyre_env_t* env) {
+void gyre__slabs_release(gyre_env_t* env) {
   if (env->ending) return;
-  for (int kind = 0; kind < GYRE_SLAB_KINDS; kind++) gyre__forget_kind(env, kind);
+  for (int kind = 0; kind < GYRE_SLAB_KINDS; kind++) gyre__release_kind(env, kind);
 }
 
-void gyre__slabs_ask_again(gyre_env_t* env) {
-  for (int kind = 0; kind < GYRE_SLAB_KINDS; kind++) env->slabs[kind].is_ours = false;
+void gyre__slabs_recheck(gyre_env_t* env) {
+  for (int kind = 0; kind < GYRE_SLAB_KINDS; kind++) env->slabs[kind].is_attached = false;
 }
 
 /*
- * Whoever has a view can give its ArrayBuffer away (structuredClone, a stream of bytes, transfer()), and then
- * the memory is another's, or nobody's. While the set is walked no JavaScript runs: so it is asked once for
- * each walk.
+ * Whether the slab's ArrayBuffer is still attached. The receiver of a view can transfer it (structuredClone,
+ * a byte stream, transfer()). Then its memory has another owner, or is freed. No JavaScript runs while
+ * records are written, so one check for each poll phase is enough.
  */
-static bool gyre__slab_is_ours(gyre_env_t* env, gyre_slab_t* slab) {
-  if (slab->is_ours) return true;
+static bool gyre__slab_is_attached(gyre_env_t* env, gyre_slab_t* slab) {
+  if (slab->is_attached) return true;
   napi_handle_scope scope;
   napi_value buffer;
   bool detached = true;
@@ -100,15 +101,15 @@ static bool gyre__slab_is_ours(gyre_env_t* env, gyre_slab_t* slab) {
   bool known = napi_get_reference_value(env->napi, slab->buffer, &buffer) == napi_ok &&
                napi_is_detached_arraybuffer(env->napi, buffer, &detached) == napi_ok;
   napi_close_handle_scope(env->napi, scope);
-  return slab->is_ours = known && !detached;
+  return slab->is_attached = known && !detached;
 }
 
-/* Whether there are so many bytes at the end of the slab under way, or of a new one. */
+/* Makes sure that the slab which is being filled, or a new one, has `wanted` free bytes. */
 static bool gyre__slab_has(gyre_env_t* env, int kind, size_t wanted) {
   gyre_slab_t* slab = &env->slabs[kind];
   if (env->ending) return false;
   bool fits = slab->memory != NULL && gyre__kinds[kind].size - slab->used >= wanted;
-  return (fits && gyre__slab_is_ours(env, slab)) || gyre__slab_next(env, kind);
+  return (fits && gyre__slab_is_attached(env, slab)) || gyre__slab_next(env, kind);
 }
 
 void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf) {
@@ -121,11 +122,11 @@ void gyre__slab_reserve(gyre_env_t* env, size_t wanted, uv_buf_t* buf) {
   *buf = uv_buf_init(large->memory + large->used, rest < GYRE_BIG_READ ? rest : GYRE_BIG_READ);
 }
 
-/* Views begin at multiples of 8, so that whoever reads numbers out of them may. */
+/* Views begin at multiples of 8, so that a receiver can lay typed arrays of any element over them. */
 gyre_place_t gyre__slab_commit(gyre_env_t* env, size_t length) {
   int kind = 0;
   while (length > gyre__kinds[kind].longest) kind++;
-  /* Without memory for a smaller slab the data stays where it is. */
+  /* If there is no memory for a smaller slab, the data stays in the large one. */
   if (kind != GYRE_LARGE && !gyre__slab_has(env, kind, length)) kind = GYRE_LARGE;
   const gyre_slab_t* large = &env->slabs[GYRE_LARGE];
   gyre_slab_t* slab = &env->slabs[kind];
