@@ -1,4 +1,4 @@
-/* Connecting: TCP and unix sockets. */
+/* Connecting TCP and unix sockets. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,7 +16,7 @@ static void gyre__on_connect(gyre_handle_t* handle, uint32_t events) {
   if (getsockopt(handle->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
   if (error == EINPROGRESS) return;
   handle->on_ready = gyre__on_stream;
-  /* It is about to be read. */
+  /* Wait for data at once: the caller is about to call readStart(). */
   gyre__watch(handle, error == 0 ? EPOLLIN : 0);
   gyre__event(handle->env, handle->id, GYRE_CONNECTED, -error, 0, 0);
 }
@@ -29,7 +29,7 @@ static int gyre__connect(int fd, const struct sockaddr* address, socklen_t lengt
   return result == 0 ? 0 : -errno;
 }
 
-/* The id, or an error, and then the descriptor is still the caller's. */
+/* Takes the descriptor over. Returns its id, or an error; then the caller still owns the descriptor. */
 static int gyre__tcp_connect(gyre_env_t* env, int fd, const struct sockaddr_storage* address,
                              const struct sockaddr_storage* local) {
   int error = 0;
@@ -50,8 +50,8 @@ static int gyre__tcp_connect(gyre_env_t* env, int fd, const struct sockaddr_stor
 }
 
 /*
- * tcpConnect(host, port, scope, localHost | null, localPort): an id, of which GYRE_CONNECTED tells how it
- * went, or an error.
+ * tcpConnect(host, port, scope, localHost | null, localPort): an id or an error. GYRE_CONNECTED reports the
+ * result of the connect.
  */
 static napi_value gyre_tcp_connect(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -75,7 +75,7 @@ static napi_value gyre_tcp_connect(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, id);
 }
 
-/* unixConnect(path): an id, or an error: a unix socket is connected at once, or not at all. */
+/* unixConnect(path): an id or an error. A unix socket connects at once or not at all. */
 static napi_value gyre_unix_connect(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   struct sockaddr_storage address;

@@ -1,6 +1,6 @@
 /*
- * UDP. Many datagrams are received by one system call into memory of ours, and moved together into the slab:
- * each would take 64 KiB of it.
+ * UDP. One system call receives many datagrams into memory of the addon. Then they are moved to a slab, one
+ * after the other: received there directly, each would take 64 KiB of it.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,13 +15,13 @@
 enum {
   GYRE_DATAGRAM_BYTES = 64 * 1024,
   GYRE_DATAGRAMS = 20,
-  /* In a row, before others have their turn. */
+  /* Batches in one turn. */
   GYRE_MOST_BATCHES = 16,
-  /* Of one system call. */
-  GYRE_MOST_LETTERS = 64,
+  /* Datagrams in one sendmmsg(). */
+  GYRE_MOST_SENDS = 64,
 };
 
-/* Of the largest datagrams, a slab holds so many. */
+/* How many of the largest datagrams fit into a slab. */
 enum { GYRE_DATAGRAMS_A_SLAB = GYRE_SLAB_BYTES / (GYRE_ADDRESS_BYTES + GYRE_DATAGRAM_BYTES) };
 
 _Static_assert(GYRE_MOST_BATCHES * GYRE_DATAGRAMS + 2 <= GYRE_TURN_EVENTS,
@@ -33,33 +33,33 @@ enum gyre_datagram_stage { GYRE_AT_BIND, GYRE_AT_CONNECT };
 typedef struct {
   gyre_handle_t handle;
   bool receiving;
-  /* One that the kernel had no room for, a copy; NULL: nothing waits. */
+  /* A copy of the datagram that the kernel had no room for. NULL: none is pending. */
   char* data;
   size_t size;
   bool has_address;
   struct sockaddr_storage address;
 } gyre_datagram_t;
 
-/* In front of each datagram in the outbox; its address follows, if it has one, then its data. */
+/* The head of each datagram in the outbox. Its address follows, if it has one, then its data. */
 typedef struct {
   int32_t id;
   int32_t length;
   int32_t has_address;
-  int32_t error; /* why it was not sent, or 0 */
-} gyre_letter_t;
+  int32_t error; /* why it was not sent; 0: it was sent */
+} gyre_outbox_entry_t;
 
 static gyre_datagram_t* gyre__arg_datagram(gyre_args_t* args, size_t index) {
   return (gyre_datagram_t*)gyre__arg_handle(args, index, GYRE_DATAGRAM);
 }
 
-/* What it waits for. */
+/* Has the poller watch the socket for the events that it needs now. */
 static int gyre__datagram_watch(gyre_datagram_t* socket) {
   return gyre__watch(&socket->handle, (socket->receiving ? EPOLLIN : 0u) | (socket->data != NULL ? EPOLLOUT : 0u));
 }
 
 /* --- receiving --- */
 
-/* Without memory it is lost, as datagrams may be. */
+/* Passes a datagram on. Without memory the datagram is lost, as any datagram may be. */
 static void gyre__received(gyre_handle_t* handle, const struct sockaddr_storage* from, const char* data, size_t length) {
   gyre_env_t* env = handle->env;
   uv_buf_t space;
@@ -71,7 +71,7 @@ static void gyre__received(gyre_handle_t* handle, const struct sockaddr_storage*
   gyre__event(env, handle->id, GYRE_MESSAGE, place.slot, place.offset, (int32_t)length);
 }
 
-/* Whether there may be more. */
+/* Returns whether more datagrams may be waiting. */
 static bool gyre__receive_batch(gyre_handle_t* handle) {
   gyre_env_t* env = handle->env;
   if (env->datagram_memory == NULL) env->datagram_memory = gyre__alloc((size_t)GYRE_DATAGRAM_BYTES * GYRE_DATAGRAMS);
@@ -86,7 +86,7 @@ static bool gyre__receive_batch(gyre_handle_t* handle) {
     parts[i] = (struct iovec){.iov_base = env->datagram_memory + (size_t)i * GYRE_DATAGRAM_BYTES, .iov_len = GYRE_DATAGRAM_BYTES};
     messages[i] = (struct mmsghdr){
         .msg_hdr = {.msg_name = &from[i], .msg_namelen = sizeof(from[i]), .msg_iov = &parts[i], .msg_iovlen = 1}};
-    /* What is moved with it is more than an IPv4 address takes. */
+    /* Clear the bytes that are copied below: recvmmsg() fills in fewer for IPv4. */
     memset(&from[i], 0, GYRE_ADDRESS_BYTES);
   }
   int count;
@@ -99,15 +99,15 @@ static bool gyre__receive_batch(gyre_handle_t* handle) {
 }
 
 /*
- * What a socket with IP_RECVERR keeps of its errors beside the one that is told: as long as there is any, the
- * set tells of it.
+ * Empties the error queue of a socket with IP_RECVERR. The kernel reports the socket as ready until the queue
+ * is empty. recvmmsg() has reported an error already.
  */
 static void gyre__drop_errors(int fd) {
   struct msghdr nothing = {.msg_iovlen = 0};
   while (recvmsg(fd, &nothing, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) continue;
 }
 
-/* Large datagrams fill slabs: a batch that has begun one is the last of the turn. */
+/* Large datagrams fill slabs, so a batch that begins a new large slab is the last one of the turn. */
 static void gyre__receive(gyre_handle_t* handle) {
   const gyre_slab_t* large = &handle->env->slabs[GYRE_LARGE];
   uint32_t fresh = large->fresh;
@@ -140,8 +140,8 @@ static napi_value gyre_pack_address(napi_env napi, napi_callback_info info) {
 }
 
 /*
- * The address in `memory`; NULL for null. What JavaScript has may begin anywhere, and change; of other
- * families it is too short.
+ * Copies an address into `memory`, and returns `memory`; NULL for null. JavaScript's bytes may be unaligned,
+ * and may change later. Only IPv4 and IPv6 addresses fit into them.
  */
 static const struct sockaddr_storage* gyre__arg_address(gyre_args_t* args, size_t index, struct sockaddr_storage* memory) {
   napi_valuetype type = napi_undefined;
@@ -178,7 +178,7 @@ static void gyre__forget_datagram(gyre_handle_t* handle) {
 
 static void gyre__on_datagram(gyre_handle_t* handle, uint32_t events);
 
-/* Its id, or an error, and then the descriptor is still the caller's. */
+/* Takes the descriptor over. Returns its id, or an error; then the caller still owns the descriptor. */
 static int gyre__datagram_new(gyre_env_t* env, int fd) {
   gyre_datagram_t* socket = gyre__handle_new(env, GYRE_DATAGRAM, sizeof(*socket));
   if (socket == NULL) return UV_ENOMEM;
@@ -196,8 +196,8 @@ static int gyre__datagram_bind(int fd, const struct sockaddr_storage* local, boo
 }
 
 /*
- * datagram(family, local | null, remote | null, reusePort, broadcast): an id, or an error, of which
- * failedAt() tells the place.
+ * datagram(family, local | null, remote | null, reusePort, broadcast): an id or an error. After an error,
+ * failedAt() names the step.
  */
 static napi_value gyre_datagram(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -231,8 +231,8 @@ static bool gyre__is_datagram_socket(int fd) {
 }
 
 /*
- * datagramOpen(fd): takes a descriptor over, which is closed with the handle: an id, or an error, and then it
- * is still the caller's.
+ * datagramOpen(fd): takes a descriptor over. Returns an id, or an error; then the caller still owns the
+ * descriptor.
  */
 static napi_value gyre_datagram_open(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -266,7 +266,7 @@ static bool gyre__is_full(int error) {
   return error == EAGAIN || error == ENOBUFS;
 }
 
-/* 0, or an error; UV_EAGAIN: the kernel has no room for it. */
+/* Returns 0 or an error. UV_EAGAIN: the kernel has no room for the datagram. */
 static int gyre__send_one(const gyre_datagram_t* socket, const char* data, size_t size, const struct sockaddr_storage* address) {
   ssize_t sent;
   if (socket->data != NULL) return UV_EAGAIN;
@@ -278,7 +278,7 @@ static int gyre__send_one(const gyre_datagram_t* socket, const char* data, size_
   return gyre__is_full(errno) ? UV_EAGAIN : -errno;
 }
 
-/* trySend(id, data, address | null): 0, or an error. */
+/* trySend(id, data, address | null): 0 or an error. */
 static napi_value gyre_try_send(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_datagram_t* socket = gyre__arg_datagram(&args, 0);
@@ -302,8 +302,8 @@ static void gyre__send_on(gyre_datagram_t* socket) {
 }
 
 /*
- * send(id, data, address | null): as soon as there is room: 0 and later GYRE_SENT, or an error. One at a
- * time.
+ * send(id, data, address | null): copies a datagram, and sends it when the kernel has room. Returns 0, and
+ * GYRE_SENT follows; or an error. UV_EBUSY: another datagram is pending.
  */
 static napi_value gyre_send(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -312,7 +312,7 @@ static napi_value gyre_send(napi_env napi, napi_callback_info info) {
   struct sockaddr_storage memory;
   const struct sockaddr_storage* address = gyre__arg_address(&args, 2, &memory);
   if (socket == NULL || args.failed) return gyre__int(&args, UV_EBADF);
-  /* More goes into no datagram. */
+  /* No datagram is larger. */
   if (buf.len > GYRE_DATAGRAM_BYTES) return gyre__int(&args, UV_EMSGSIZE);
   if (socket->data != NULL) return gyre__int(&args, UV_EBUSY);
   socket->data = gyre__alloc(buf.len + 1);
@@ -326,61 +326,62 @@ static napi_value gyre_send(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, error);
 }
 
-/* A letter's size with all that follows it; 0: it is none. */
-static size_t gyre__letter_size(const gyre_letter_t* letter, size_t room) {
-  size_t head = sizeof(*letter) + (letter->has_address ? GYRE_ADDRESS_BYTES : 0);
-  if (letter->length < 0 || head + (size_t)letter->length > room) return 0;
-  return (head + (size_t)letter->length + 7) & ~(size_t)7;
+/* The bytes of an entry with its address, data and padding. 0: the entry is invalid. */
+static size_t gyre__entry_size(const gyre_outbox_entry_t* entry, size_t room) {
+  size_t head = sizeof(*entry) + (entry->has_address ? GYRE_ADDRESS_BYTES : 0);
+  if (entry->length < 0 || head + (size_t)entry->length > room) return 0;
+  return (head + (size_t)entry->length + 7) & ~(size_t)7;
 }
 
-static int gyre__all_failed(gyre_letter_t** letters, int count, int error) {
-  for (int i = 0; i < count; i++) letters[i]->error = error;
+static int gyre__all_failed(gyre_outbox_entry_t** entries, int count, int error) {
+  for (int i = 0; i < count; i++) entries[i]->error = error;
   return count;
 }
 
-/* How many of them were not sent. */
-static int gyre__send_letters(gyre_env_t* env, gyre_letter_t** letters, struct mmsghdr* messages, int count) {
-  gyre_handle_t* handle = gyre__handle_get(env, letters[0]->id);
-  if (handle == NULL || handle->kind != GYRE_DATAGRAM) return gyre__all_failed(letters, count, UV_EBADF);
-  if (((gyre_datagram_t*)handle)->data != NULL) return gyre__all_failed(letters, count, UV_EAGAIN);
+/* Sends entries of one socket. Returns how many were not sent. */
+static int gyre__send_entries(gyre_env_t* env, gyre_outbox_entry_t** entries, struct mmsghdr* messages, int count) {
+  gyre_handle_t* handle = gyre__handle_get(env, entries[0]->id);
+  if (handle == NULL || handle->kind != GYRE_DATAGRAM) return gyre__all_failed(entries, count, UV_EBADF);
+  if (((gyre_datagram_t*)handle)->data != NULL) return gyre__all_failed(entries, count, UV_EAGAIN);
   int failed = 0;
   for (int i = 0; i < count;) {
     int sent = sendmmsg(handle->fd, messages + i, (unsigned int)(count - i), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) {
       i += sent;
     } else if (errno != EINTR) {
-      if (gyre__is_full(errno)) return failed + gyre__all_failed(letters + i, count - i, UV_EAGAIN);
-      failed += gyre__all_failed(letters + i++, 1, -errno);
+      if (gyre__is_full(errno)) return failed + gyre__all_failed(entries + i, count - i, UV_EAGAIN);
+      failed += gyre__all_failed(entries + i++, 1, -errno);
     }
   }
   return failed;
 }
 
 /*
- * sendAll(bytes): sends what the first so many bytes of the outbox hold, by one system call for all that
- * follow each other on one socket. How many were not sent, or UV_EINVAL for what are no letters.
+ * sendAll(bytes): sends the datagrams in the first `bytes` bytes of the outbox, with one system call for
+ * consecutive datagrams of one socket. Returns how many were not sent, or UV_EINVAL if the bytes are no valid
+ * entries.
  */
 static napi_value gyre_send_all(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   uint32_t bytes = gyre__arg_uint(&args, 0);
   if (args.failed || bytes > GYRE_OUTBOX_BYTES) return gyre__int(&args, UV_EINVAL);
-  gyre_letter_t* letters[GYRE_MOST_LETTERS];
-  struct mmsghdr messages[GYRE_MOST_LETTERS];
-  struct iovec parts[GYRE_MOST_LETTERS];
+  gyre_outbox_entry_t* entries[GYRE_MOST_SENDS];
+  struct mmsghdr messages[GYRE_MOST_SENDS];
+  struct iovec parts[GYRE_MOST_SENDS];
   int count = 0, failed = 0;
   for (size_t at = 0; at < bytes;) {
-    gyre_letter_t* letter = (gyre_letter_t*)(args.env->outbox + at);
-    size_t size = bytes - at < sizeof(*letter) ? 0 : gyre__letter_size(letter, bytes - at);
+    gyre_outbox_entry_t* entry = (gyre_outbox_entry_t*)(args.env->outbox + at);
+    size_t size = bytes - at < sizeof(*entry) ? 0 : gyre__entry_size(entry, bytes - at);
     if (size == 0) return gyre__int(&args, UV_EINVAL);
-    if (count == GYRE_MOST_LETTERS || (count > 0 && letter->id != letters[0]->id)) {
-      failed += gyre__send_letters(args.env, letters, messages, count);
+    if (count == GYRE_MOST_SENDS || (count > 0 && entry->id != entries[0]->id)) {
+      failed += gyre__send_entries(args.env, entries, messages, count);
       count = 0;
     }
-    struct sockaddr_storage* address = letter->has_address ? (struct sockaddr_storage*)(letter + 1) : NULL;
-    char* data = (char*)(letter + 1) + (address == NULL ? 0 : GYRE_ADDRESS_BYTES);
-    letter->error = 0;
-    letters[count] = letter;
-    parts[count] = (struct iovec){.iov_base = data, .iov_len = (size_t)letter->length};
+    struct sockaddr_storage* address = entry->has_address ? (struct sockaddr_storage*)(entry + 1) : NULL;
+    char* data = (char*)(entry + 1) + (address == NULL ? 0 : GYRE_ADDRESS_BYTES);
+    entry->error = 0;
+    entries[count] = entry;
+    parts[count] = (struct iovec){.iov_base = data, .iov_len = (size_t)entry->length};
     messages[count] = (struct mmsghdr){.msg_hdr = {.msg_name = address,
                                                    .msg_namelen = address == NULL ? 0 : gyre__address_length(address),
                                                    .msg_iov = &parts[count],
@@ -388,11 +389,11 @@ static napi_value gyre_send_all(napi_env napi, napi_callback_info info) {
     count++;
     at += size;
   }
-  if (count > 0) failed += gyre__send_letters(args.env, letters, messages, count);
+  if (count > 0) failed += gyre__send_entries(args.env, entries, messages, count);
   return gyre__int(&args, failed);
 }
 
-/* --- what the set tells --- */
+/* --- readiness --- */
 
 static void gyre__on_datagram(gyre_handle_t* handle, uint32_t events) {
   gyre_datagram_t* socket = (gyre_datagram_t*)handle;

@@ -1,4 +1,4 @@
-/* What is done to a socket or a pipe by its descriptor, whoever has it. */
+/* Helpers for a descriptor of any socket or pipe, and the spare descriptor. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>

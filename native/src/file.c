@@ -1,11 +1,11 @@
 /*
- * Reading and writing of pipes, FIFOs, terminals and devices, which never wait.
+ * Reads and writes pipes, FIFOs, terminals and devices, without ever blocking.
  *
- * O_NONBLOCK belongs to the open file description. Everybody who shares it can clear the flag: Node and libuv
- * do so for the standard streams of each child that they start. A read() or write() that relies on the flag
- * then stops the whole process until the other side acts. Sockets have MSG_DONTWAIT for that, and pipes have
- * RWF_NOWAIT since Linux 6.4. For everything else the flag is looked at before each call, and set again when
- * it is gone.
+ * O_NONBLOCK belongs to the open file description, which processes share. Each of them can clear the flag:
+ * Node and libuv do so for the standard streams of each child that they start. A read() or write() that
+ * relies on the flag then blocks the whole process until the other side acts. Sockets have MSG_DONTWAIT
+ * against that, and pipes have RWF_NOWAIT since Linux 6.4. For all other files these functions check the flag
+ * before each call, and set it again if it is gone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,20 +15,21 @@
 #include "gyre.h"
 
 enum {
-  /* Of a pipe at first: a read of as much has found it full. */
+  /* The initial size of a pipe. A read of that many bytes has found the pipe full. */
   GYRE_PIPE_BYTES = 64 * 1024,
   /*
-   * Of a child's pipe that was full once: as fast as a socket pair. Unprivileged users share 64 MiB of room.
+   * The size of a child's pipe once it was full: as fast as a socket pair. All pipes of an unprivileged user
+   * have 64 MiB together.
    */
   GYRE_BIG_PIPE_BYTES = 256 * 1024,
 };
 
-/* The kernel, or a sandbox around us, has no RWF_NOWAIT for this kind of file. */
+/* The kernel, or a sandbox, has no RWF_NOWAIT for this kind of file. */
 static bool gyre__lacks_nowait(ssize_t result) {
   return result < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM);
 }
 
-/* Whether read() and write() return at once; else errno says why not. */
+/* Makes sure that read() and write() do not block. Returns false, with errno, if that fails. */
 static bool gyre__returns_at_once(const gyre_stream_t* stream) {
   int error = gyre__never_block(stream->handle.fd);
   if (error != 0) errno = -error;
@@ -41,11 +42,11 @@ static ssize_t gyre__total(const struct iovec* parts, int count) {
   return (ssize_t)total;
 }
 
-/* Makes a child's pipe larger once, when it was full: most children never need the room. */
+/* Enlarges a child's pipe after it was full, once. Most children never need the room. */
 static void gyre__grow_pipe(gyre_stream_t* stream) {
   int before = errno;
   int fd = stream->handle.fd;
-  /* It fails when the user has no room left: then the pipe stays as it is. */
+  /* This fails if the user has no room left. Then the pipe keeps its size. */
   if (fcntl(fd, F_GETPIPE_SZ) < GYRE_BIG_PIPE_BYTES) (void)fcntl(fd, F_SETPIPE_SZ, GYRE_BIG_PIPE_BYTES);
   stream->growable = false;
   errno = before;

@@ -1,8 +1,9 @@
 /*
- * Listening sockets: each accepted connection is a GYRE_ACCEPTED.
+ * Listening sockets. Each accepted connection is a GYRE_ACCEPTED record.
  *
- * Once the system refuses to accept, the listener leaves the set until JavaScript calls acceptStart(): the
- * kernel would tell of a waiting client, or of a listener that somebody has shut down, in every poll phase.
+ * If accept4() fails, the listener leaves the poller until JavaScript calls acceptStart(). Otherwise the
+ * kernel would report the waiting client (or a listener that another process has shut down) in every poll
+ * phase.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,9 +16,9 @@
 #include "gyre.h"
 
 enum {
-  /* Connections in a row, before others have their turn. */
+  /* Connections in one turn. */
   GYRE_MOST_ACCEPTS = 64,
-  /* Clients that are turned away at once, as many as wait with most backlogs. */
+  /* Clients that are reset in one turn: as many as most backlogs hold. */
   GYRE_MOST_TURNED_AWAY = 1024,
 };
 
@@ -30,7 +31,7 @@ typedef struct {
 
 /* --- accepting --- */
 
-/* With the peer's address, if it is one of IPv4. */
+/* Fills in the peer's address if it is IPv4. */
 static int gyre__accept(int fd, struct sockaddr_in* peer) {
   int result;
   do {
@@ -40,15 +41,18 @@ static int gyre__accept(int fd, struct sockaddr_in* peer) {
   return result < 0 ? -errno : result;
 }
 
-/* By RST, where there is one: the client must not take it for an answer of nothing. */
+/*
+ * Closes a connection, a TCP connection by reset (RST): the client must not take the close for an empty
+ * answer.
+ */
 static void gyre__turn_away(int fd) {
   gyre__reset_at_close(fd);
   close(fd);
 }
 
 /*
- * No descriptor is left: the clients that wait are better told than left to wait. Another thread may take the
- * spare while it is lent; then the others wait until there is one again.
+ * No descriptor is free. Resets the clients that wait: a clear failure is better for them than no answer. If
+ * another thread takes the spare descriptor first, the remaining clients wait until a descriptor is free.
  */
 static void gyre__turn_all_away(gyre_listener_t* listener) {
   gyre_env_t* env = listener->handle.env;
@@ -67,7 +71,7 @@ static void gyre__accept_failed(gyre_listener_t* listener, int error) {
   gyre__event(listener->handle.env, listener->handle.id, GYRE_ACCEPTED, error, 0, 0);
 }
 
-/* Whether there may be another. */
+/* Returns whether more connections may be waiting. */
 static bool gyre__accept_one(gyre_listener_t* listener) {
   gyre_env_t* env = listener->handle.env;
   struct sockaddr_in peer = {.sin_port = 0};
@@ -79,7 +83,7 @@ static bool gyre__accept_one(gyre_listener_t* listener) {
     gyre__accept_failed(listener, fd < 0 ? fd : UV_ENOMEM);
     return false;
   }
-  /* JavaScript prints it if anybody asks. */
+  /* JavaScript formats the address only if the program asks for it. */
   bool is_ipv4 = listener->family == AF_INET;
   gyre__event(env, listener->handle.id, GYRE_ACCEPTED, stream->handle.id, is_ipv4 ? (int32_t)peer.sin_addr.s_addr : 0,
               is_ipv4 ? ntohs(peer.sin_port) : 0);
@@ -88,7 +92,10 @@ static bool gyre__accept_one(gyre_listener_t* listener) {
 
 static void gyre__on_listener(gyre_handle_t* handle, uint32_t events) {
   (void)events;
-  /* A child that shares it may have made it block, and accept4() has no flag against that. */
+  /*
+   * Set O_NONBLOCK before each turn: a child that shares the listener may have cleared it, and accept4() has
+   * no flag like MSG_DONTWAIT.
+   */
   (void)gyre__never_block(handle->fd);
   gyre__spare_regain(handle->env);
   for (int left = GYRE_MOST_ACCEPTS; left > 0; left--) {
@@ -96,7 +103,7 @@ static void gyre__on_listener(gyre_handle_t* handle, uint32_t events) {
   }
 }
 
-/* acceptStart(id): accepts again, after an error: 0, or another error. */
+/* acceptStart(id): accepts again after an error. Returns 0 or an error. */
 static napi_value gyre_accept_start(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_LISTENER);
@@ -111,8 +118,9 @@ static int gyre__listener_start(gyre_listener_t* listener, int32_t backlog) {
 }
 
 /*
- * The id, or an error, and then the descriptor is still the caller's. With a backlog of 0 it does not listen
- * yet. What it accepts has no delay either: Linux hands that on.
+ * Takes the descriptor over. Returns its id, or an error; then the caller still owns the descriptor. A
+ * backlog of 0: the socket does not listen yet. Accepted connections inherit TCP_NODELAY from the listener on
+ * Linux.
  */
 static int gyre__listen(gyre_env_t* env, int fd, int family, int32_t backlog) {
   gyre_listener_t* listener = gyre__handle_new(env, GYRE_LISTENER, sizeof(*listener));
@@ -138,7 +146,7 @@ static int gyre__tcp_bind(int fd, const struct sockaddr_storage* address, bool i
   return error;
 }
 
-/* tcpListen(host, port, scope, backlog, ipv6Only, reusePort): an id, or an error. */
+/* tcpListen(host, port, scope, backlog, ipv6Only, reusePort): an id or an error. */
 static napi_value gyre_tcp_listen(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   char* host = gyre__arg_string(&args, 0);
@@ -160,7 +168,7 @@ static napi_value gyre_tcp_listen(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, id);
 }
 
-/* unixListen(path, backlog): an id, or an error. The socket file is the caller's to remove. */
+/* unixListen(path, backlog): an id or an error. The caller removes the socket file. */
 static napi_value gyre_unix_listen(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t backlog = gyre__arg_int(&args, 1);
@@ -177,8 +185,8 @@ static napi_value gyre_unix_listen(napi_env napi, napi_callback_info info) {
 }
 
 /*
- * listenOn(fd, backlog): takes a bound or listening socket over: an id, or an error, and then the descriptor
- * is still the caller's.
+ * listenOn(fd, backlog): takes over a socket that is bound or listens. Returns an id, or an error; then the
+ * caller still owns the descriptor.
  */
 static napi_value gyre_listen_on(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -194,7 +202,7 @@ static napi_value gyre_listen_on(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, error == 0 ? gyre__listen(args.env, fd, family, backlog) : error);
 }
 
-/* listenerStart(id, backlog): begins to listen. 0, or an error. */
+/* listenerStart(id, backlog): begins to listen. Returns 0 or an error. */
 static napi_value gyre_listener_start(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_listener_t* listener = (gyre_listener_t*)gyre__arg_handle(&args, 0, GYRE_LISTENER);

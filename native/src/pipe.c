@@ -1,20 +1,24 @@
 /*
- * Pipes, FIFOs, sockets, terminals and other devices by descriptor: whether the set can have one, and under
- * which number.
+ * Opens pipes, FIFOs, sockets, terminals and other devices by descriptor. Decides whether the poller can
+ * watch a file, and which descriptor the handle gets.
  *
- * O_NONBLOCK is a property of what is open, not of the descriptor: of a terminal or a shell's pipe all
- * programs around us have the same, and most of them fail where it does not block. So what blocks is opened
- * anew, by the link to it in /proc, and what they have goes on blocking. uv_tty_init() does that too, but for
- * terminals only; and where it cannot it writes blocking, so that a terminal that is stopped stops the loop.
+ * O_NONBLOCK belongs to the open file description. All programs on a terminal, or at a shell's pipe, share
+ * that description, and most of them fail if it does not block. So a file that blocks is opened again,
+ * through its link in /proc: the handle gets a new description, and the shared one keeps blocking.
+ * uv_tty_init() does that too, but only for terminals. If it cannot, it writes blocking, and a stopped
+ * terminal stops the loop.
  *
- *   descriptor 0, 1, 2    the process's own for all its life: a second number is the handle's
- *   any other that blocks what was opened anew takes its number
- *   that does not block   as it is: whoever shares it lives with that already
- *   a socket              cannot be opened anew, and goes on blocking: MSG_DONTWAIT reads and writes it
- *   lent                  stays its owner's, who closes it: a second number is the handle's
+ *   given                            the handle gets
+ *   0, 1 or 2                        a new descriptor: the process always keeps its standard streams
+ *   lent                             a new descriptor: its owner keeps the given one, and closes it
+ *   any other that does not block    the given descriptor: its other users live with O_NONBLOCK already
+ *   any other that blocks            the given number, which now refers to the file that was opened again
  *
- * file.c reads and writes them. A child that gets a descriptor which does not block as one of its standard
- * streams gets it opened anew, too, and blocking: most programs expect nothing else.
+ * A socket cannot be opened again. Its handle gets the given descriptor or a duplicate of it, and uses
+ * MSG_DONTWAIT, so the shared description can keep blocking.
+ *
+ * file.c reads and writes them. If a child gets a non-blocking descriptor as a standard stream, it is opened
+ * again for the child, in blocking mode: most programs expect that.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,14 +40,14 @@ enum gyre_pipe_kind { GYRE_FIFO, GYRE_SOCKET, GYRE_TERMINAL, GYRE_DEVICE };
 
 typedef struct {
   enum gyre_pipe_kind kind;
-  int flags;  /* as it is open */
-  int family; /* of a socket */
+  int flags;  /* file status flags */
+  int family; /* if it is a socket */
   ino_t inode;
 } gyre_pipe_t;
 
-/* --- what it is --- */
+/* --- inspecting a descriptor --- */
 
-/* A socket for streams that does not listen. */
+/* Whether it is a stream socket that does not listen. */
 static bool gyre__is_stream(int fd, int* family) {
   int type = 0, listens = 0;
   socklen_t length = sizeof(int);
@@ -65,17 +69,20 @@ static bool gyre__can_be_polled(int fd) {
   return can;
 }
 
-/* Of a pseudoterminal, the side of who made it: it has no name, and opened anew it would be another one. */
+/*
+ * Whether it is the master side of a pseudoterminal. That side has no name in /dev; opened again, it would be
+ * another pseudoterminal.
+ */
 static bool gyre__is_master(int fd) {
   unsigned int number;
   return ioctl(fd, TIOCGPTN, &number) == 0;
 }
 
 /*
- * 0; UV_EINVAL, UV_EBADF: nothing that bytes go through in that direction; UV_ENOTSUP: only a thread can have
- * it.
+ * Fills in the facts of a descriptor. Returns 0 or an error. UV_EINVAL, UV_EBADF: it cannot carry bytes in
+ * that direction. UV_ENOTSUP: the poller cannot watch it, so only a thread can read or write it.
  */
-static int gyre__pipe_look(int fd, bool write, gyre_pipe_t* pipe) {
+static int gyre__pipe_inspect(int fd, bool write, gyre_pipe_t* pipe) {
   struct stat facts;
   pipe->family = AF_UNSPEC;
   pipe->flags = fcntl(fd, F_GETFL);
@@ -90,7 +97,7 @@ static int gyre__pipe_look(int fd, bool write, gyre_pipe_t* pipe) {
     if (!gyre__is_stream(fd, &pipe->family)) return UV_EINVAL;
   } else if (S_ISCHR(facts.st_mode)) {
     pipe->kind = isatty(fd) && !gyre__is_master(fd) ? GYRE_TERMINAL : GYRE_DEVICE;
-    /* /dev/null and /dev/zero, say. */
+    /* For example /dev/null and /dev/zero. */
     if (!gyre__can_be_polled(fd)) return UV_ENOTSUP;
   } else {
     return UV_EINVAL;
@@ -98,11 +105,11 @@ static int gyre__pipe_look(int fd, bool write, gyre_pipe_t* pipe) {
   return 0;
 }
 
-/* --- under which number --- */
+/* --- choosing the handle's descriptor --- */
 
 /*
- * Of a FIFO without writers the kernel tells the end to who had it open when there were some, and to nobody
- * who opens it now. (Pipes without a name are no such FIFOs.)
+ * Whether opening a FIFO again would lose its end of file. The kernel reports the end only to descriptors
+ * that were open while the FIFO had a writer. Unnamed pipes don't have this problem.
  */
 static bool gyre__end_is_lost(int fd) {
   struct statfs system;
@@ -111,15 +118,18 @@ static bool gyre__end_is_lost(int fd) {
   return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP);
 }
 
-/* Above those of the process itself, which are never closed; or an error. */
-static int gyre__second_number(int fd) {
+/*
+ * Duplicates the descriptor, above the standard streams, which are never closed. Returns an error if that
+ * fails.
+ */
+static int gyre__duplicate(int fd) {
   int second = fcntl(fd, F_DUPFD_CLOEXEC, GYRE_LAST_STDIO + 1);
   return second < 0 ? -errno : second;
 }
 
 /*
- * Opens it anew, not blocking: a descriptor above those of the process itself, or an error; UV_ENOTSUP: it
- * would not be the same.
+ * Opens the file again, non-blocking. Returns a descriptor above the standard streams, or an error.
+ * UV_ENOTSUP: the new descriptor would not be equivalent.
  */
 static int gyre__pipe_reopen(int fd, const gyre_pipe_t* pipe) {
   if (pipe->kind != GYRE_FIFO && pipe->kind != GYRE_TERMINAL) return UV_ENOTSUP;
@@ -128,13 +138,13 @@ static int gyre__pipe_reopen(int fd, const gyre_pipe_t* pipe) {
   int access = pipe->flags & O_ACCMODE;
   int own = open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (own < 0) return -errno;
-  /* Behind the opening: before it the last writer may still go. */
+  /* Don't check this before open(): the last writer may close in between. */
   if (pipe->kind == GYRE_FIFO && access == O_RDONLY && gyre__end_is_lost(fd)) {
     close(own);
     return UV_ENOTSUP;
   }
   if (own > GYRE_LAST_STDIO) return own;
-  int moved = gyre__second_number(own);
+  int moved = gyre__duplicate(own);
   close(own);
   return moved;
 }
@@ -143,7 +153,7 @@ int gyre__blocking_copy(int fd) {
   gyre_pipe_t pipe;
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || !(flags & O_NONBLOCK)) return -1;
-  if (gyre__pipe_look(fd, (flags & O_ACCMODE) == O_WRONLY, &pipe) != 0) return -1;
+  if (gyre__pipe_inspect(fd, (flags & O_ACCMODE) == O_WRONLY, &pipe) != 0) return -1;
   int own = gyre__pipe_reopen(fd, &pipe);
   if (own < 0) return -1;
   if (fcntl(own, F_SETFL, flags & ~O_NONBLOCK) == 0) return own;
@@ -152,21 +162,24 @@ int gyre__blocking_copy(int fd) {
 }
 
 /*
- * The handle's descriptor: `fd`, or one to be closed where it comes to no handle; or an error. UV_ENOTSUP: it
- * is better left to Node.
+ * Returns the handle's descriptor, or an error. If it differs from `fd`, the caller closes it when no handle
+ * takes it over. UV_ENOTSUP: Node should open the pipe instead.
  */
 static int gyre__pipe_descriptor(int fd, bool lent, const gyre_pipe_t* pipe) {
   if (!lent && fd > GYRE_LAST_STDIO && (pipe->flags & O_NONBLOCK)) return fd;
   int own = gyre__pipe_reopen(fd, pipe);
   if (lent) {
-    /* Nobody shares what is about to be closed. */
-    return own == UV_ENOTSUP ? gyre__second_number(fd) : own;
+    /* The owner is about to close its descriptor, so a shared description does no harm. */
+    return own == UV_ENOTSUP ? gyre__duplicate(fd) : own;
   }
-  if (fd <= GYRE_LAST_STDIO) return own >= 0 ? own : pipe->kind == GYRE_SOCKET ? gyre__second_number(fd) : UV_ENOTSUP;
-  /* Another user's terminal, say, or no /proc. A terminal is always shared; Node writes it as it is. */
+  if (fd <= GYRE_LAST_STDIO) return own >= 0 ? own : pipe->kind == GYRE_SOCKET ? gyre__duplicate(fd) : UV_ENOTSUP;
+  /*
+   * It cannot be opened again: it is another user's terminal, for example, or there is no /proc. A terminal
+   * is always shared, so it is left to Node, which writes it in blocking mode.
+   */
   if (own < 0) return pipe->kind == GYRE_TERMINAL ? UV_ENOTSUP : fd;
   int flags = fcntl(fd, F_GETFD);
-  /* If it fails, what was given must do. */
+  /* If this fails, the handle uses the given description. */
   (void)!dup3(own, fd, flags >= 0 && (flags & FD_CLOEXEC) ? O_CLOEXEC : 0);
   close(own);
   return fd;
@@ -174,7 +187,7 @@ static int gyre__pipe_descriptor(int fd, bool lent, const gyre_pipe_t* pipe) {
 
 /* --- for JavaScript --- */
 
-/* Whether a standard stream of the process is open on it. */
+/* Whether a standard stream of the process is the same socket. */
 static bool gyre__is_stdio(const gyre_pipe_t* pipe) {
   struct stat facts;
   for (int fd = 0; fd <= GYRE_LAST_STDIO; fd++) {
@@ -184,10 +197,12 @@ static bool gyre__is_stdio(const gyre_pipe_t* pipe) {
 }
 
 /*
- * Linux tells the last writer of a FIFO that nobody reads any more; of sockets the peer's end tells. What
- * comes by the socket of a standard stream is for whoever reads stdin.
+ * Whether a handle that writes can learn, by reading, that its reader has gone. For a FIFO, the close of its
+ * last reader is an error at the write end; a FIFO that is open in both directions is its own reader. A
+ * socket reports the peer's end. Data at the socket of a standard stream belongs to the reader of stdin, so
+ * that socket must not be read.
  */
-static bool gyre__pipe_tells(const gyre_pipe_t* pipe) {
+static bool gyre__reports_reader_end(const gyre_pipe_t* pipe) {
   if (pipe->kind == GYRE_SOCKET) return !gyre__is_stdio(pipe);
   return pipe->kind == GYRE_FIFO && (pipe->flags & O_ACCMODE) == O_WRONLY;
 }
@@ -199,7 +214,7 @@ static enum gyre_stream_type gyre__pipe_type(const gyre_pipe_t* pipe) {
 
 static int gyre__pipe_open(gyre_env_t* env, int fd, bool write, bool lent) {
   gyre_pipe_t pipe;
-  int error = gyre__pipe_look(fd, write, &pipe);
+  int error = gyre__pipe_inspect(fd, write, &pipe);
   if (error != 0) return error;
   if (!lent && fd > GYRE_LAST_STDIO && gyre__is_taken(env, fd)) return UV_EEXIST;
   int own = gyre__pipe_descriptor(fd, lent, &pipe);
@@ -215,8 +230,8 @@ static int gyre__pipe_open(gyre_env_t* env, int fd, bool write, bool lent) {
 }
 
 /*
- * pipeOpen(fd, write, lent): an id, or an error, and then the descriptor is still the caller's. UV_EINVAL,
- * UV_EBADF: it is no pipe. UV_ENOTSUP: Node can have it, or a thread. UV_EEXIST: another handle has it.
+ * pipeOpen(fd, write, lent): an id, or an error; then the caller still owns the descriptor. UV_EINVAL,
+ * UV_EBADF: it is not a pipe. UV_ENOTSUP: Node or a thread must serve it. UV_EEXIST: another handle owns it.
  */
 static napi_value gyre_pipe_open(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -226,9 +241,12 @@ static napi_value gyre_pipe_open(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, args.failed ? UV_EBADF : gyre__pipe_open(args.env, fd, write, lent));
 }
 
-/* What its descriptor is open on now; whether that is still what it was opened with. */
-static bool gyre__pipe_now(const gyre_stream_t* stream, bool write, gyre_pipe_t* pipe) {
-  return stream != NULL && gyre__pipe_look(stream->handle.fd, write, pipe) == 0 && pipe->inode == stream->inode;
+/*
+ * Inspects the handle's descriptor again. Returns whether it is still the file that the handle was opened
+ * with.
+ */
+static bool gyre__pipe_inspect_again(const gyre_stream_t* stream, bool write, gyre_pipe_t* pipe) {
+  return stream != NULL && gyre__pipe_inspect(stream->handle.fd, write, pipe) == 0 && pipe->inode == stream->inode;
 }
 
 static napi_value gyre__boolean(napi_env napi, bool value) {
@@ -238,18 +256,18 @@ static napi_value gyre__boolean(napi_env napi, bool value) {
 }
 
 /*
- * pipeTells(id): whether reading from it, which is written to, tells that its reader has gone. Else that
- * would take somebody's data.
+ * pipeTells(id): whether a handle that writes can learn, by reading, that its reader has gone. If not,
+ * reading could take data that belongs to another reader.
  */
 static napi_value gyre_pipe_tells(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_pipe_t pipe;
   const gyre_stream_t* stream = (gyre_stream_t*)gyre__arg_handle(&args, 0, GYRE_STREAM);
-  bool tells = gyre__pipe_now(stream, true, &pipe) && gyre__pipe_tells(&pipe);
+  bool tells = gyre__pipe_inspect_again(stream, true, &pipe) && gyre__reports_reader_end(&pipe);
   return gyre__boolean(napi, tells);
 }
 
-/* pipeStands(id): whether its descriptor is open, and not another's by now. */
+/* pipeStands(id): whether the handle's descriptor is open, and still the same file. */
 static napi_value gyre_pipe_stands(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   const gyre_stream_t* stream = (gyre_stream_t*)gyre__arg_handle(&args, 0, GYRE_STREAM);

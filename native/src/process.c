@@ -1,7 +1,9 @@
 /*
- * Child processes. fork() copies the page tables of the whole process: 16 ms for one with 1 GiB resident, in
- * which nothing else runs. vfork() lends the child our memory until it becomes the program, and a descriptor
- * of the process tells its end.
+ * Child processes.
+ *
+ * fork() copies the page tables of the whole process: 16 ms for 1 GiB of resident memory, during which
+ * nothing else runs. So the child is started by vfork(): it borrows the parent's memory until it executes its
+ * program. A pidfd reports its end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,41 +25,41 @@ enum {
   GYRE_FD_CLOSED = -2,
   GYRE_KEEP_ID = -1,
   /*
-   * More cannot be meant: the kernel allows no process more descriptors, and an argument list of fewer
+   * Higher numbers are errors: the kernel allows a process fewer descriptors, and an argument list fewer
    * strings.
    */
   GYRE_MOST_FDS = 1 << 20,
   GYRE_MOST_STRINGS = 1 << 24,
-  /* Of a child whose end somebody else has taken: as asyncio says it. */
+  /* The exit code of a child that other code has reaped, as in asyncio. */
   GYRE_CODE_UNKNOWN = 255,
 };
 
-/* Where a spawn failed: what the error message says. */
+/* The step at which a spawn failed, for the error message. */
 enum gyre_spawn_stage { GYRE_AT_SETUP, GYRE_AT_DESCRIPTORS, GYRE_AT_DIRECTORY, GYRE_AT_USER, GYRE_AT_PROGRAM };
 
 typedef struct {
-  char** candidates; /* the program's possible paths */
+  char** candidates; /* the paths to try, in order */
   char** argv;
-  char** shell_argv; /* for a script that does not say what runs it: room for the shell and the script, then argv but its first */
+  char** shell_argv; /* argv for a script without #!: shell, script, arguments */
   char** envp;
   const char* cwd;
-  int32_t* fds; /* by the child's descriptor: ours, or one of the above */
+  int32_t* fds; /* by the child's descriptor: the parent's one, or GYRE_FD_… */
   int fd_count;
   int32_t uid;
   int32_t gid;
   bool detached;
-  /* written by the child, which shares our memory until it becomes the program */
+  /* The child writes these, in the parent's memory, before it executes the program. */
   volatile int error;
   volatile int stage;
 } gyre_spawn_t;
 
-/* Its descriptor is one of the process. */
+/* The handle's descriptor is a pidfd. */
 typedef struct {
   gyre_handle_t handle;
   pid_t pid;
 } gyre_child_t;
 
-/* --- in the child: nothing here may allocate, lock, or return --- */
+/* --- in the child: don't allocate, lock, or return here --- */
 
 static void gyre__child_fail(gyre_spawn_t* spawn, int stage) {
   spawn->error = errno;
@@ -76,7 +78,7 @@ static void gyre__child_signals(void) {
 }
 
 static void gyre__child_descriptors(gyre_spawn_t* spawn) {
-  /* Whatever stands where another will come is moved out of the way first. */
+  /* First move each descriptor away whose number another descriptor will get. */
   for (int fd = 0; fd < spawn->fd_count; fd++) {
     int from = spawn->fds[fd];
     if (from < 0 || from >= spawn->fd_count || from == fd) continue;
@@ -101,7 +103,8 @@ static void gyre__child_descriptors(gyre_spawn_t* spawn) {
       gyre__child_fail(spawn, GYRE_AT_DESCRIPTORS);
     }
     /*
-     * Programs do not expect their standard streams to be non-blocking. Who shares a socket has MSG_DONTWAIT.
+     * Programs expect blocking standard streams. The parent's users of a shared socket pass MSG_DONTWAIT, so
+     * this does not make them block.
      */
     if (fd <= STDERR_FILENO) {
       int flags = fcntl(fd, F_GETFL);
@@ -111,8 +114,8 @@ static void gyre__child_descriptors(gyre_spawn_t* spawn) {
 }
 
 /*
- * As execvp does it: of the folders where it is not, the last says why, but one where it may not be run says
- * more.
+ * Tries the candidates as execvp() does. If all fail, the last error counts; but EACCES tells more than a
+ * later ENOENT or ENOTDIR.
  */
 static void gyre__child_program(gyre_spawn_t* spawn) {
   int error = ENOENT;
@@ -137,7 +140,7 @@ static void gyre__child(gyre_spawn_t* spawn) {
   if (spawn->detached) setsid();
   gyre__child_descriptors(spawn);
   if (spawn->cwd != NULL && chdir(spawn->cwd) != 0) gyre__child_fail(spawn, GYRE_AT_DIRECTORY);
-  /* By system call: libc's functions would do it to the threads of the parent, too. */
+  /* Use system calls: the functions of libc would change all threads of the parent, too. */
   if (spawn->uid != GYRE_KEEP_ID || spawn->gid != GYRE_KEEP_ID) syscall(SYS_setgroups, 0, NULL);
   if (spawn->gid != GYRE_KEEP_ID && syscall(SYS_setgid, spawn->gid) != 0) gyre__child_fail(spawn, GYRE_AT_USER);
   if (spawn->uid != GYRE_KEEP_ID && syscall(SYS_setuid, spawn->uid) != 0) gyre__child_fail(spawn, GYRE_AT_USER);
@@ -146,7 +149,10 @@ static void gyre__child(gyre_spawn_t* spawn) {
 
 /* --- in the parent --- */
 
-/* Of its own, so that vfork's second return finds no variable of the caller in a register. */
+/*
+ * Keep this a separate function, not inlined: when vfork() returns for the second time, no variable of a
+ * caller may be in a register.
+ */
 __attribute__((noinline)) static pid_t gyre__vfork(gyre_spawn_t* spawn) {
   pid_t pid = vfork();
   if (pid == 0) gyre__child(spawn);
@@ -154,8 +160,8 @@ __attribute__((noinline)) static pid_t gyre__vfork(gyre_spawn_t* spawn) {
 }
 
 /*
- * Whoever shares a pipe that does not block goes on without blocking: the child gets it opened anew. `copies`
- * are closed behind the spawn.
+ * Gives the child a blocking description of each non-blocking pipe, so that the other users of the pipe keep
+ * O_NONBLOCK. The caller closes `copies` after the spawn.
  */
 static void gyre__copy_stdio(gyre_spawn_t* spawn, int copies[STDERR_FILENO + 1]) {
   for (int fd = 0; fd <= STDERR_FILENO; fd++) {
@@ -173,7 +179,7 @@ static int gyre__spawn(gyre_spawn_t* spawn, pid_t* result) {
   int copies[STDERR_FILENO + 1];
   gyre__copy_stdio(spawn, copies);
   sigfillset(&all);
-  /* A handler of ours must not run in the child, in our memory. */
+  /* Block all signals: no handler of the parent may run in the child, which shares its memory. */
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pid_t pid = gyre__vfork(spawn);
   int error = pid < 0 ? errno : spawn->error;
@@ -196,12 +202,12 @@ static void gyre__on_child(gyre_handle_t* handle, uint32_t events) {
   if (ended == 0 || (ended < 0 && errno == EINTR)) return;
   int code = ended < 0 ? GYRE_CODE_UNKNOWN : WIFEXITED(result) ? WEXITSTATUS(result) : 0;
   int signum = ended > 0 && WIFSIGNALED(result) ? WTERMSIG(result) : 0;
-  /* First: its number may be another's from now on. */
+  /* Close the handle first: another process may get the pid from now on. */
   gyre__handle_close(handle);
   gyre__event(env, id, GYRE_EXITED, code, signum, pid);
 }
 
-/* Watches a child that runs: its id, or an error, and then the child has been killed. */
+/* Watches a running child. Returns its id, or an error; then the child has been killed. */
 static int gyre__watch_child(gyre_env_t* env, pid_t pid) {
   gyre_child_t* child = gyre__handle_new(env, GYRE_CHILD, sizeof(*child));
   int error = child == NULL ? UV_ENOMEM : 0;
@@ -213,7 +219,10 @@ static int gyre__watch_child(gyre_env_t* env, pid_t pid) {
   }
   if (error != 0) {
     if (child != NULL) gyre__handle_close(&child->handle);
-    /* One that is gone already, and reaped by whoever ignores SIGCHLD: its number may be another's. */
+    /*
+     * UV_ESRCH: the child has ended, and the kernel has reaped it because SIGCHLD is ignored. Don't signal
+     * its pid: another process may have it.
+     */
     if (error != UV_ESRCH) kill(pid, SIGKILL);
     gyre__reap(pid);
     return error;
@@ -227,7 +236,7 @@ static void gyre__free_strings(char** list) {
   free(list);
 }
 
-/* An array's strings, with NULL behind them. */
+/* Copies an array of strings into a list that ends with NULL. */
 static char** gyre__arg_strings(gyre_args_t* args, size_t index) {
   napi_env napi = args->env->napi;
   uint32_t length = 0;
@@ -260,7 +269,7 @@ static char** gyre__shell_argv(char** argv) {
   return list;
 }
 
-/* A copy of an Int32Array: the child writes into it. */
+/* Copies an Int32Array. The child writes into the copy. */
 static int32_t* gyre__arg_fds(gyre_args_t* args, size_t index, int* count) {
   void* fds = NULL;
   size_t length = 0;
@@ -279,8 +288,8 @@ static int32_t* gyre__arg_fds(gyre_args_t* args, size_t index, int* count) {
 }
 
 /*
- * spawn(candidates, argv, env, cwd | null, fds, uid, gid, detached): an id, or an error, of which failedAt()
- * tells the place.
+ * spawn(candidates, argv, env, cwd | null, fds, uid, gid, detached): an id or an error. After an error,
+ * failedAt() names the step.
  */
 static napi_value gyre_spawn(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -317,7 +326,10 @@ static napi_value gyre_pid(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, handle == NULL ? -1 : ((gyre_child_t*)handle)->pid);
 }
 
-/* By the descriptor: a number that is another's by now gets no signal. */
+/*
+ * kill(id, signum): signals through the pidfd, so that another process with the same pid never gets the
+ * signal.
+ */
 static napi_value gyre_kill(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_CHILD);
@@ -338,12 +350,12 @@ static napi_value gyre__pair(napi_env napi, napi_callback_info info, bool socket
   return pair;
 }
 
-/* Two sockets that are connected with each other, or an error: for tests. */
+/* socketPair(): two connected sockets, or an error. For tests. */
 static napi_value gyre_socket_pair(napi_env napi, napi_callback_info info) {
   return gyre__pair(napi, info, true);
 }
 
-/* [to read from, to write to], or an error. */
+/* pipe(): [read end, write end], or an error. */
 static napi_value gyre_pipe(napi_env napi, napi_callback_info info) {
   return gyre__pair(napi, info, false);
 }
@@ -352,13 +364,15 @@ static napi_value gyre_close_fd(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t fd = gyre__arg_int(&args, 0);
   if (args.failed) return NULL;
-  /* Else it would be closed again with the environment, when its number is another's. */
+  /*
+   * Otherwise the end of the environment would close this number again, and another file may have it by then.
+   */
   gyre__disown(args.env, fd);
   close(fd);
   return NULL;
 }
 
-/* Whether the kernel has descriptors of processes (Linux 5.3). */
+/* hasPidfd(): whether the kernel has pidfd_open() (Linux 5.3). */
 static napi_value gyre_has_pidfd(napi_env napi, napi_callback_info info) {
   (void)info;
   int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);

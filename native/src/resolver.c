@@ -1,4 +1,4 @@
-/* getaddrinfo and getnameinfo on libuv's threads. GYRE_RESOLVED tells that the answer can be taken. */
+/* getaddrinfo and getnameinfo on libuv's threads. After GYRE_RESOLVED, JavaScript takes the answer. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,10 +6,10 @@
 
 typedef struct {
   gyre_handle_t handle;
-  uv_req_t* request; /* libuv's, until it has answered; its size is only known at run time */
+  uv_req_t* request; /* libuv uses it until the answer; its size is known only at run time */
   bool of_names;
-  struct addrinfo* addresses; /* the answers: one of these two */
-  char* names;                /* host, NUL, service, NUL */
+  struct addrinfo* addresses; /* the answer of getaddrinfo */
+  char* names;                /* the answer of getnameinfo: host, NUL, service, NUL */
 } gyre_lookup_t;
 
 static void gyre__lookup_gone(gyre_handle_t* handle) {
@@ -19,7 +19,7 @@ static void gyre__lookup_gone(gyre_handle_t* handle) {
   free(lookup->names);
 }
 
-/* NULL without memory. */
+/* Returns NULL if there is no memory. */
 static gyre_lookup_t* gyre__lookup_new(gyre_env_t* env, uv_req_type type) {
   gyre_lookup_t* lookup = gyre__handle_new(env, GYRE_LOOKUP, sizeof(*lookup));
   if (lookup == NULL) return NULL;
@@ -34,7 +34,7 @@ static gyre_lookup_t* gyre__lookup_new(gyre_env_t* env, uv_req_type type) {
   return lookup;
 }
 
-/* The lookup's id; or the error with which it did not begin, and nothing is left of it. */
+/* Returns the lookup's id; or the error with which it could not begin, after freeing the lookup. */
 static int gyre__lookup_begun(gyre_lookup_t* lookup, int error) {
   if (error == 0) return lookup->handle.id;
   gyre__handle_free(&lookup->handle);
@@ -54,7 +54,7 @@ static void gyre__on_addresses(uv_getaddrinfo_t* req, int status, struct addrinf
   gyre__answered(lookup, status);
 }
 
-/* getaddrinfo(host | null, service | null, family, type, proto, flags): an id, or an error. */
+/* getaddrinfo(host | null, service | null, family, type, proto, flags): an id or an error. */
 static napi_value gyre_getaddrinfo(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   char* host = gyre__arg_string(&args, 0);
@@ -77,13 +77,13 @@ static napi_value gyre_getaddrinfo(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, result);
 }
 
-/* That of an id which has its answer. */
+/* Returns the lookup of an id if its answer has come. */
 static gyre_lookup_t* gyre__arg_answer(gyre_args_t* args, size_t index, bool of_names) {
   gyre_lookup_t* lookup = (gyre_lookup_t*)gyre__arg_handle(args, index, GYRE_LOOKUP);
   return lookup != NULL && lookup->request == NULL && lookup->of_names == of_names ? lookup : NULL;
 }
 
-/* takeAddresses(id): [family, type, proto, canonname, sockaddr] for each; the id is then gone. */
+/* takeAddresses(id): [family, type, proto, canonname, sockaddr] for each address. Frees the lookup. */
 static napi_value gyre_take_addresses(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_lookup_t* lookup = gyre__arg_answer(&args, 0, false);
@@ -122,7 +122,7 @@ static void gyre__on_names(uv_getnameinfo_t* req, int status, const char* host, 
   gyre__answered(lookup, status);
 }
 
-/* getnameinfo(host, port, scope, flags): an id, or an error. */
+/* getnameinfo(host, port, scope, flags): an id or an error. */
 static napi_value gyre_getnameinfo(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   char* host = gyre__arg_string(&args, 0);
@@ -141,7 +141,7 @@ static napi_value gyre_getnameinfo(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, gyre__lookup_begun(lookup, error));
 }
 
-/* takeNames(id): [host, service]; the id is then gone. */
+/* takeNames(id): [host, service]. Frees the lookup. */
 static napi_value gyre_take_names(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_lookup_t* lookup = gyre__arg_answer(&args, 0, true);
@@ -165,13 +165,11 @@ void gyre__lookup_forget(gyre_handle_t* handle) {
     return;
   }
   handle->closing = true;
-  /*
-   * One that no thread has begun is answered at once; of one under way the answer is dropped when it comes.
-   */
+  /* If no thread has begun the lookup, libuv ends it at once. Otherwise gyre__answered() drops the answer. */
   uv_cancel(lookup->request);
 }
 
-/* forget(id) */
+/* forget(id): cancels a lookup, or drops its answer. */
 static napi_value gyre_forget(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_LOOKUP);

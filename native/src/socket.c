@@ -1,6 +1,9 @@
 /*
- * The system's socket calls, by descriptor and without waiting: a number of bytes, a descriptor or 0, or an
- * error. UV_EAGAIN: not now.
+ * Socket calls by descriptor, for sockets without a handle. They never block, except
+ * socketSendFile().
+ *
+ * Each returns a number of bytes, a descriptor or 0 on success, and an error otherwise. UV_EAGAIN: the call
+ * would block.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,13 +19,16 @@
 
 /* --- arguments and results --- */
 
-/* What is no number is no descriptor: the system says so. */
+/* Returns -1 if the value is not a number. The system then answers EBADF. */
 static int gyre__arg_fd(gyre_args_t* args, size_t index) {
   int32_t fd = gyre__arg_int(args, index);
   return args->failed ? -1 : fd;
 }
 
-/* A string is a path (for an empty one the system makes up a name), bytes are what packAddress() has made. */
+/*
+ * A string is the path of a unix socket; for an empty one the system chooses a name. Bytes are an address
+ * from packAddress().
+ */
 static int gyre__arg_sockaddr(gyre_args_t* args, size_t index, struct sockaddr_storage* out, socklen_t* length) {
   napi_valuetype type = napi_undefined;
   if (index < args->argc) napi_typeof(args->env->napi, args->argv[index], &type);
@@ -43,8 +49,8 @@ static int gyre__arg_sockaddr(gyre_args_t* args, size_t index, struct sockaddr_s
 }
 
 /*
- * The bytes at `index`, of which no more than the number behind it are used; base is NULL when they are not
- * there.
+ * The Uint8Array at `index`, cut to the length that the next argument gives. base is NULL if the arguments
+ * are wrong.
  */
 static uv_buf_t gyre__arg_room(gyre_args_t* args, size_t index) {
   uv_buf_t buf = gyre__arg_bytes(args, index);
@@ -61,7 +67,7 @@ static napi_value gyre__result(gyre_args_t* args, ssize_t result) {
   return gyre__int(args, result >= 0 ? result : -errno);
 }
 
-/* [value, address]; the address is null where the system has told none. NULL: no memory. */
+/* Returns [value, address], with null for an address that the system did not report. NULL: no memory. */
 static napi_value gyre__with_address(gyre_args_t* args, int64_t value, const struct sockaddr_storage* address,
                                      socklen_t length) {
   napi_value pair = NULL;
@@ -71,11 +77,14 @@ static napi_value gyre__with_address(gyre_args_t* args, int64_t value, const str
   return pair;
 }
 
-/* --- which are JavaScript's --- */
+/* --- descriptors that JavaScript owns --- */
 
 enum { GYRE_WORD_BITS = 64 };
 
-/* From now on it is closed with the environment; false without memory. */
+/*
+ * Records that JavaScript owns the descriptor, so that the end of the environment closes it. Returns false if
+ * there is no memory.
+ */
 static bool gyre__own(gyre_env_t* env, int fd) {
   uint32_t word = (uint32_t)fd / GYRE_WORD_BITS;
   if (word >= env->socket_words) {
@@ -109,7 +118,7 @@ void gyre__sockets_end(gyre_env_t* env) {
 
 /* --- opening and naming --- */
 
-/* socketOpen(family, type, proto) */
+/* socketOpen(family, type, proto): a descriptor or an error. */
 static napi_value gyre_socket_open(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t family = gyre__arg_int(&args, 0);
@@ -123,7 +132,8 @@ static napi_value gyre_socket_open(napi_env napi, napi_callback_info info) {
 }
 
 /*
- * socketAdopt(fd): [family, type, proto] of a socket, which is JavaScript's from now on and does not block.
+ * socketAdopt(fd): makes the socket non-blocking, and JavaScript its owner. Returns [family, type, proto] or
+ * an error.
  */
 static napi_value gyre_socket_adopt(napi_env napi, napi_callback_info info) {
   static const int questions[] = {SO_DOMAIN, SO_TYPE, SO_PROTOCOL};
@@ -142,7 +152,7 @@ static napi_value gyre_socket_adopt(napi_env napi, napi_callback_info info) {
   return gyre__own(args.env, fd) ? facts : gyre__int(&args, UV_ENOMEM);
 }
 
-/* socketDuplicate(fd): another descriptor of the same socket, which is JavaScript's. */
+/* socketDuplicate(fd): another descriptor of the same socket. JavaScript owns it. */
 static napi_value gyre_socket_duplicate(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int fd = fcntl(gyre__arg_fd(&args, 0), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -151,7 +161,7 @@ static napi_value gyre_socket_duplicate(napi_env napi, napi_callback_info info) 
   return gyre__int(&args, UV_ENOMEM);
 }
 
-/* socketRelease(fd): somebody else's from now on, to close too. */
+/* socketRelease(fd): JavaScript no longer owns the descriptor; its new owner closes it. */
 static napi_value gyre_socket_release(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre__disown(args.env, gyre__arg_fd(&args, 0));
@@ -169,7 +179,7 @@ static napi_value gyre__socket_name(napi_env napi, napi_callback_info info,
   return gyre__format_address(&args, (struct sockaddr*)&address, length);
 }
 
-/* socketName(fd): an address, or an error. */
+/* socketName(fd): the local address, or an error. */
 static napi_value gyre_socket_name(napi_env napi, napi_callback_info info) {
   return gyre__socket_name(napi, info, getsockname);
 }
@@ -215,21 +225,24 @@ static napi_value gyre_socket_listen(napi_env napi, napi_callback_info info) {
   return gyre__result(&args, listen(fd, backlog));
 }
 
-/* socketAccept(fd): [descriptor, address]. */
+/* socketAccept(fd): [descriptor, address], or an error. */
 static napi_value gyre_socket_accept(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int fd = gyre__arg_fd(&args, 0);
   struct sockaddr_storage address;
   socklen_t length;
   int accepted;
-  /* A child that shares it may have made it block, and accept4() has no flag against that. */
+  /*
+   * A child that shares the listener may have cleared O_NONBLOCK, and accept4() has no flag like
+   * MSG_DONTWAIT.
+   */
   int error = gyre__never_block(fd);
   if (error != 0) return gyre__int(&args, error);
   do {
     length = sizeof(address);
     memset(&address, 0, sizeof(address));
     accepted = accept4(fd, (struct sockaddr*)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    /* Who has gone while it waited is nobody to serve. */
+    /* Skip a client that left while it was waiting. */
   } while (accepted < 0 && (errno == EINTR || errno == ECONNABORTED));
   if (accepted < 0) return gyre__int(&args, -errno);
   napi_value result = gyre__with_address(&args, accepted, &address, length);
@@ -249,7 +262,7 @@ static napi_value gyre_socket_shutdown(napi_env napi, napi_callback_info info) {
 
 /* --- data --- */
 
-/* socketReadable(fd): how many bytes can be read, of datagrams those of the first. */
+/* socketReadable(fd): how many bytes can be read; for datagrams, the bytes of the first one. */
 static napi_value gyre_socket_readable(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int fd = gyre__arg_fd(&args, 0);
@@ -288,7 +301,7 @@ static napi_value gyre_socket_recv_from(napi_env napi, napi_callback_info info) 
   return gyre__with_address(&args, received, &address, length);
 }
 
-/* socketSend(fd, bytes, offset): the bytes from `offset` on. */
+/* socketSend(fd, bytes, offset): sends the bytes from `offset` on. */
 static napi_value gyre_socket_send(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int fd = gyre__arg_fd(&args, 0);
@@ -319,8 +332,8 @@ static napi_value gyre_socket_send_to(napi_env napi, napi_callback_info info) {
 }
 
 /*
- * socketSendFile(fd, file, offset, count): bytes of an open file. Reading one that is not in memory yet takes
- * its time.
+ * socketSendFile(fd, file, offset, count): sends bytes of an open file. This blocks while the kernel reads a
+ * part of the file that is not in memory yet.
  */
 static napi_value gyre_socket_send_file(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -338,7 +351,7 @@ static napi_value gyre_socket_send_file(napi_env napi, napi_callback_info info) 
 
 /* --- options --- */
 
-/* socketGetOption(fd, level, option, bytes): fills the bytes; how many there are. */
+/* socketGetOption(fd, level, option, bytes): fills in the option's value, and returns its length. */
 static napi_value gyre_socket_get_option(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int fd = gyre__arg_fd(&args, 0);

@@ -1,4 +1,4 @@
-/* TCP, unix sockets and pipes: reading into slabs, writing, ending. */
+/* TCP connections, unix sockets and pipes: reading into slabs, writing, closing. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,7 +11,7 @@
 
 enum {
   GYRE_MOST_CHUNKS = 64,
-  /* Seconds and times, as Node asks for them. */
+  /* Seconds and a count: the values that Node uses. */
   GYRE_PROBE_INTERVAL = 1,
   GYRE_MOST_PROBES = 10,
 };
@@ -23,7 +23,7 @@ static gyre_stream_t* gyre__arg_stream(gyre_args_t* args, size_t index) {
   return (gyre_stream_t*)gyre__arg_handle(args, index, GYRE_STREAM);
 }
 
-/* What it waits for. */
+/* Has the poller watch the stream for the events that it needs now. */
 static int gyre__stream_watch(gyre_stream_t* stream) {
   return gyre__watch(&stream->handle, (stream->reading ? EPOLLIN : 0u) | (stream->data != NULL ? EPOLLOUT : 0u));
 }
@@ -31,8 +31,8 @@ static int gyre__stream_watch(gyre_stream_t* stream) {
 /* --- reading --- */
 
 /*
- * The buffer that JavaScript gave to be read into. It is looked up for each read, and used before any
- * JavaScript runs: in the meantime it may have been taken back, moved to another thread, or made shorter.
+ * Returns the buffer that JavaScript gave to read into. Look it up for each read, and use it before any
+ * JavaScript runs: JavaScript can take the buffer back, transfer its memory to another thread, or shrink it.
  */
 static bool gyre__direct_buffer(gyre_stream_t* stream, uv_buf_t* buf) {
   gyre_env_t* env = stream->handle.env;
@@ -55,13 +55,13 @@ static ssize_t gyre__receive(gyre_stream_t* stream, const uv_buf_t* buf) {
   return count;
 }
 
-/* Nothing comes behind this. */
+/* Reports the end or an error. No data follows. */
 static void gyre__read_ended(gyre_stream_t* stream, enum gyre_event_kind kind, int error) {
   stream->reading = false;
   gyre__event(stream->handle.env, stream->handle.id, kind, error, 0, 0);
 }
 
-/* Whether there may be more. */
+/* Returns whether more data may be waiting. */
 static bool gyre__read_once(gyre_stream_t* stream) {
   gyre_env_t* env = stream->handle.env;
   uv_buf_t buf;
@@ -77,7 +77,7 @@ static bool gyre__read_once(gyre_stream_t* stream) {
   } else if (count < 0) {
     if (errno != EAGAIN) gyre__read_ended(stream, GYRE_ERROR, -errno);
   } else if (into) {
-    /* JavaScript is about to give another buffer. */
+    /* Stop after one read: JavaScript is about to give another buffer. */
     stream->direct = false;
     gyre__event(env, stream->handle.id, GYRE_READ_INTO, (int32_t)count, 0, 0);
   } else {
@@ -106,8 +106,8 @@ static napi_value gyre_read_start(napi_env napi, napi_callback_info info) {
 }
 
 /*
- * readInto(id, on): whether it was on: once the buffer has been read into, it is off, and the record of that
- * may still be on its way.
+ * readInto(id, on): switches reading into JavaScript's buffer on or off. Returns whether it was on. It is off
+ * after one read into the buffer, even while the GYRE_READ_INTO record is still queued.
  */
 static napi_value gyre_read_into(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -128,7 +128,7 @@ static napi_value gyre_read_stop(napi_env napi, napi_callback_info info) {
 
 /* --- writing --- */
 
-/* How many bytes the kernel takes now, or an error. */
+/* Returns how many bytes the kernel took, or an error. */
 static int64_t gyre__send(gyre_stream_t* stream, struct iovec* parts, int count) {
   ssize_t sent;
   do {
@@ -147,12 +147,12 @@ static int64_t gyre__send(gyre_stream_t* stream, struct iovec* parts, int count)
 
 static napi_value gyre__try(gyre_args_t* args, gyre_stream_t* stream, struct iovec* parts, int count) {
   if (stream == NULL || args->failed) return gyre__int(args, UV_EBADF);
-  /* Parts of two writes would mix. */
+  /* The parts of two writes would mix. */
   if (stream->data != NULL) return gyre__int(args, UV_EBUSY);
   return gyre__int(args, gyre__send(stream, parts, count));
 }
 
-/* Gives the kernel what it takes now: the number of bytes, or an error. */
+/* tryWrite(id, data): sends as much as the kernel takes now. Returns the number of bytes, or an error. */
 static napi_value gyre_try_write(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_stream_t* stream = gyre__arg_stream(&args, 0);
@@ -161,7 +161,7 @@ static napi_value gyre_try_write(napi_env napi, napi_callback_info info) {
   return gyre__try(&args, stream, &part, 1);
 }
 
-/* As tryWrite, with the first `length` bytes of the arena. */
+/* tryWriteArena(id, length): the same for the first `length` bytes of the arena. */
 static napi_value gyre_try_write_arena(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_stream_t* stream = gyre__arg_stream(&args, 0);
@@ -172,8 +172,8 @@ static napi_value gyre_try_write_arena(napi_env napi, napi_callback_info info) {
 }
 
 /*
- * tryWriteAll(id, chunks, first, count, offset): `count` chunks of an array in one system call, of the first
- * what stands behind `offset`.
+ * tryWriteAll(id, chunks, first, count, offset): the same for `count` chunks of an array, in one system call.
+ * Skips the first `offset` bytes of the first chunk.
  */
 static napi_value gyre_try_write_all(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -188,8 +188,8 @@ static napi_value gyre_try_write_all(napi_env napi, napi_callback_info info) {
   napi_value chunks[GYRE_MOST_CHUNKS];
   struct iovec parts[GYRE_MOST_CHUNKS];
   /*
-   * First all elements, which may be getters; then all memory, which those could take away, and the handle,
-   * which they could close.
+   * Read all elements first, because an element may be a getter. Then look up their memory and the handle: a
+   * getter could detach the memory, or close the handle.
    */
   for (uint32_t i = 0; i < count; i++) {
     if (napi_get_element(napi, args.argv[1], first + i, &chunks[i]) != napi_ok) return gyre__int(&args, UV_EINVAL);
@@ -210,7 +210,10 @@ static void gyre__forget_data(gyre_handle_t* handle) {
   stream->data = NULL;
 }
 
-/* Sends more of what waits, from where the data is now. 1: something still waits; 0; or an error. */
+/*
+ * Sends more of the pending chunk, from where its memory is now. Returns 1 if bytes are left, 0 if none are,
+ * or an error.
+ */
 static int64_t gyre__send_on(gyre_stream_t* stream) {
   napi_env napi = stream->handle.env->napi;
   napi_handle_scope scope;
@@ -239,8 +242,9 @@ static void gyre__write_on(gyre_stream_t* stream) {
 }
 
 /*
- * write(id, data, offset): sends what the kernel refused, from `offset` on, as soon as it takes it;
- * GYRE_WRITTEN tells the end, with UV_EFAULT when the data was given away meanwhile. One at a time.
+ * write(id, data, offset): sends a chunk from `offset` on, as soon as the kernel takes it. GYRE_WRITTEN
+ * reports the end; UV_EFAULT: the chunk's memory was transferred meanwhile. UV_EBUSY: another chunk is
+ * pending.
  */
 static napi_value gyre_write(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -260,11 +264,11 @@ static napi_value gyre_write(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, error);
 }
 
-/* --- what the set tells --- */
+/* --- readiness --- */
 
 void gyre__on_stream(gyre_handle_t* handle, uint32_t events) {
   gyre_stream_t* stream = (gyre_stream_t*)handle;
-  /* An error and a hang-up are for both directions: who reads or writes then learns which it is. */
+  /* An error or a hang-up wakes both directions. The next system call returns the reason. */
   if (stream->reading && (events & ~(uint32_t)EPOLLOUT)) gyre__read(stream);
   if (stream->data != NULL && (events & ~(uint32_t)EPOLLIN)) gyre__write_on(stream);
   gyre__stream_watch(stream);
@@ -276,12 +280,15 @@ static napi_value gyre_shutdown(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_stream_t* stream = gyre__arg_stream(&args, 0);
   if (stream == NULL) return gyre__int(&args, UV_EBADF);
-  /* A pipe has one direction, and ends by its close. A peer that is gone shows by reading. */
+  /*
+   * A pipe has one direction, and its close is its end. If shutdown() fails because the peer has gone,
+   * reading reports that.
+   */
   if (stream->type != GYRE_FILE) (void)shutdown(stream->handle.fd, SHUT_WR);
   return gyre__int(&args, 0);
 }
 
-/* Ends it at once: TCP by RST. */
+/* reset(id): closes the stream at once; a TCP connection by reset (RST). */
 static napi_value gyre_reset(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_stream_t* stream = gyre__arg_stream(&args, 0);
@@ -291,7 +298,7 @@ static napi_value gyre_reset(napi_env napi, napi_callback_info info) {
   return NULL;
 }
 
-/* --- facts and options --- */
+/* --- addresses and options --- */
 
 static napi_value gyre__name(napi_env napi, napi_callback_info info,
                              int (*get)(int, struct sockaddr*, socklen_t*)) {
@@ -321,7 +328,7 @@ static napi_value gyre_no_delay(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, gyre__set(stream->handle.fd, IPPROTO_TCP, TCP_NODELAY, on));
 }
 
-/* setKeepAlive(id, on, delay): without a delay, how often and how long is the system's own. */
+/* setKeepAlive(id, on, delay): if the delay is 0, the system's own times apply. */
 static napi_value gyre_keep_alive(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_stream_t* stream = gyre__arg_stream(&args, 0);
@@ -350,7 +357,7 @@ gyre_stream_t* gyre__stream_new(gyre_env_t* env, int fd, enum gyre_stream_type t
   return stream;
 }
 
-/* 0, or UV_EINVAL for what bytes do not go through. */
+/* Returns 0, or UV_EINVAL if the descriptor cannot carry a byte stream. */
 static int gyre__stream_type(int fd, enum gyre_stream_type* type) {
   int family = AF_UNSPEC, kind = 0;
   socklen_t length = sizeof(int);
@@ -374,20 +381,22 @@ int gyre__stream_open(gyre_env_t* env, int fd) {
   if (error != 0) return error;
   gyre_stream_t* stream = gyre__stream_new(env, fd, type);
   if (stream == NULL) return UV_ENOMEM;
-  /* Only a child's pipe comes here as a file. */
+  /* Among files, only a child's pipe is opened here. */
   stream->growable = type == GYRE_FILE;
   if (type == GYRE_TCP) gyre__set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   return stream->handle.id;
 }
 
-/* open(fd): takes a descriptor over, which is closed with the handle. */
+/*
+ * open(fd): takes a descriptor over. Returns an id, or an error; then the caller still owns the descriptor.
+ */
 static napi_value gyre_open(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t fd = gyre__arg_int(&args, 0);
   return gyre__int(&args, args.failed ? UV_EBADF : gyre__stream_open(args.env, fd));
 }
 
-/* openConnected(fd): the same, for the socket of a stream that is connected. */
+/* openConnected(fd): the same, only for a connected stream socket. */
 static napi_value gyre_open_connected(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   int32_t fd = gyre__arg_int(&args, 0);

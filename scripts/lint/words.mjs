@@ -16,6 +16,7 @@ const HELD = [
   'CHANGELOG.md',
   'CONTRIBUTING.md',
   'docs',
+  'native',
   'scripts/lint',
   'scripts/test',
   'scripts/typescript',
