@@ -88,8 +88,8 @@ function seen(native: string): { backend: string; reason: string; warnings: stri
 for (const [what, content, reason] of [
   ['is not there', null, /cannot be loaded: Cannot find module/],
   ['is no library', 'text', /cannot be loaded: /],
-  ['is of another version', 'exports.abi = 1;', /is of another version of gyre/],
-  ['finds no memory', 'exports.abi = ABI; exports.open = () => null;', /has no memory/],
+  ['is of another version', 'exports.abi = 1;', /was built for another version of gyre/],
+  ['finds no memory', 'exports.abi = ABI; exports.open = () => null;', /could not allocate its memory/],
   ['fails', 'throw new Error("a bug");', /cannot be loaded: a bug/],
 ] as const) {
   test(`a native build that ${what} is told of once, and the portable backend taken`, () => {

@@ -20,6 +20,7 @@ const HELD = [
   'scripts/lint',
   'scripts/test',
   'scripts/typescript',
+  'src/backend/uv',
   'test/backend/node',
   'test/bench',
   'test/lint-words.test.ts',

@@ -1,47 +1,51 @@
 /**
- * The native part, as TypeScript sees it: native/src has the functions, native/src/gyre.h the shared memory.
+ * The types of the native part. native/src implements the functions, and native/src/gyre.h draws the shared
+ * memory.
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-/** An id of a handle; where a function may fail, a negative number is the error. */
+/** The id of a handle. A function that can fail returns a negative error number instead. */
 export type Id = number;
 
-/** `[host, port]`, `[host, port, flowinfo, scope]`, or a path; null where there is none. */
+/** `[host, port]`, `[host, port, flowinfo, scope]` or a path; null if there is no address. */
 export type NativeAddress = [string, number] | [string, number, number, number] | string | null;
 
-/** The native part as it is loaded. */
+/** The exports of the native module. */
 interface Native {
   readonly abi: number;
   /**
-   * For one copy of gyre in one thread: it calls `dispatch` with the number of records, once in each poll
-   * phase that has some. Null without memory.
+   * Starts the native part for one copy of gyre in one thread. It calls `dispatch` with the number of
+   * records, once in each poll phase that has records. Null: there is no memory.
    */
   open(dispatch: (count: number) => void, slabs: Buffer[], buffers: (Uint8Array | undefined)[]): Addon | null;
 }
 
 export interface Addon {
-  /** Records: see gyre.h. */
+  /** The event records: see gyre.h. */
   readonly events: Int32Array;
-  /** What is copied here is sent by `tryWriteArena`. */
+  /** `tryWriteArena` sends bytes from here. */
   readonly arena: Uint8Array;
-  /** What is gathered here is sent by `sendAll`. */
+  /** `sendAll` sends the datagrams that are gathered here. */
   readonly outbox: Uint8Array;
 
   close(id: Id): void;
   fileno(id: Id): number;
   openCount(): number;
-  /** Of the last call that failed, where it has several steps. */
+  /** The step at which the last call failed, for calls with several steps. */
   failedAt(): number;
 
   readStart(id: Id): number;
   readStop(id: Id): void;
-  /** On: the next read goes into the buffer that `buffers` has for the id. Answers whether it was on. */
+  /**
+   * If on, the next read goes into the buffer that `buffers` has for the id. Returns whether it was on
+   * before.
+   */
   readInto(id: Id, on: boolean): boolean;
-  /** These three: how many bytes the kernel has taken. */
+  /** These three return how many bytes the kernel took. */
   tryWrite(id: Id, data: Uint8Array): number;
   tryWriteArena(id: Id, length: number): number;
-  /** Of the chunks, `count` from `first` on; of that one, what stands behind `offset`. */
+  /** Sends `count` chunks from index `first` on, without the first `offset` bytes of the first one. */
   tryWriteAll(id: Id, chunks: Uint8Array[], first: number, count: number, offset: number): number;
   write(id: Id, data: Uint8Array, offset: number): number;
   shutdown(id: Id): number;
@@ -51,12 +55,12 @@ export interface Addon {
   setNoDelay(id: Id, on: boolean): number;
   setKeepAlive(id: Id, on: boolean, delaySeconds: number): number;
   open(fd: number): Id;
-  /** As `open`, for what is a connected stream socket. */
+  /** As `open`, but only for a connected stream socket. */
   openConnected(fd: number): Id;
 
   tcpConnect(host: string, port: number, scope: number, localHost: string | null, localPort: number): Id;
   unixConnect(path: string): Id;
-  /** These three bind or take over; with a backlog of 0 they do not listen yet. */
+  /** These three bind an address or take a socket over. If the backlog is 0, they do not listen yet. */
   tcpListen(
     host: string,
     port: number,
@@ -68,7 +72,7 @@ export interface Addon {
   unixListen(path: string, backlog: number): Id;
   listenOn(fd: number, backlog: number): Id;
   listenerStart(id: Id, backlog: number): number;
-  /** An error of accepting has stopped the listener: it accepts again. */
+  /** Accepts again after an error, which stops a listener. */
   acceptStart(id: Id): number;
 
   packAddress(host: string, port: number, scope: number): Uint8Array | number;
@@ -83,11 +87,11 @@ export interface Addon {
   datagramOpen(fd: number): Id;
   receiveStart(id: Id): number;
   receiveStop(id: Id): void;
-  /** 0, or an error. */
+  /** Returns 0 or an error. */
   trySend(id: Id, data: Uint8Array, address: Uint8Array | null): number;
-  /** As soon as there is room; one at a time. */
+  /** Copies a datagram, and sends it when the kernel has room. One datagram at a time. */
   send(id: Id, data: Uint8Array, address: Uint8Array | null): number;
-  /** What the first so many bytes of the outbox hold: how many datagrams were not sent. */
+  /** Sends the first `bytes` bytes of the outbox. Returns how many datagrams were not sent. */
   sendAll(bytes: number): number;
 
   getaddrinfo(
@@ -115,37 +119,38 @@ export interface Addon {
   ): Id;
   pid(id: Id): number;
   kill(id: Id, signum: number): number;
-  /** Two sockets that are connected with each other, or an error: for tests. */
+  /** Returns two connected sockets, or an error. For tests. */
   socketPair(): [number, number] | number;
-  /** `[to read from, to write to]`, or an error. */
+  /** Returns `[read end, write end]`, or an error. */
   pipe(): [number, number] | number;
   closeFd(fd: number): void;
   hasPidfd(): boolean;
 
   pollOpen(): Id;
   pollWant(id: Id, fd: number, events: number, token: number): number;
-  /** Whether it is the descriptor of a handle of ours. */
+  /** Whether a handle of the native part owns the descriptor. */
   usesDescriptor(fd: number): boolean;
 
   /**
-   * Takes a pipe, FIFO, socket or terminal over. `lent`: the descriptor stays the caller's, to close it soon.
-   * Errors: native/src/pipe.c.
+   * Takes over a pipe, FIFO, socket or terminal. `lent`: the caller keeps the descriptor, and will close it
+   * soon. native/src/pipe.c lists the errors.
    */
   pipeOpen(fd: number, write: boolean, lent: boolean): Id;
-  /** Whether reading from it, which is written to, tells that its reader has gone. */
+  /** Whether a handle that writes can learn, by reading, that its reader has gone. */
   pipeTells(id: Id): boolean;
-  /** Whether its descriptor is still open, and still its own. */
+  /** Whether the handle's descriptor is open, and still the same file. */
   pipeStands(id: Id): boolean;
 
-  /** An address is a path or what `packAddress` has made. */
+  /** An address is a path, or bytes from `packAddress`. */
   socketOpen(family: number, type: number, proto: number): number;
   /**
-   * Takes a socket over, which does not block from now on. What is not given back is closed with the thread.
+   * Takes over a socket, and makes it non-blocking. When the thread ends, the native part closes it,
+   * unless it was released.
    */
   socketAdopt(fd: number): [family: number, type: number, proto: number] | number;
-  /** Another descriptor of the same socket, which is JavaScript's. */
+  /** Returns another descriptor of the same socket. JavaScript owns it. */
   socketDuplicate(fd: number): number;
-  /** Gives it back: somebody else closes it. */
+  /** Gives up the ownership: the caller closes the descriptor. */
   socketRelease(fd: number): void;
   socketName(fd: number): NativeAddress | number;
   socketPeer(fd: number): NativeAddress | number;
@@ -154,30 +159,32 @@ export interface Addon {
   socketListen(fd: number, backlog: number): number;
   socketAccept(fd: number): [fd: number, NativeAddress] | number;
   socketShutdown(fd: number, how: number): number;
-  /** Bytes that wait to be read; of datagrams, those of the first. */
+  /** The bytes that can be read; for datagrams, those of the first one. */
   socketReadable(fd: number): number;
-  /** These two: into the first `length` of the bytes. */
+  /** These two receive at most `length` bytes into `bytes`. */
   socketRecv(fd: number, bytes: Uint8Array, length: number): number;
   socketRecvFrom(fd: number, bytes: Uint8Array, length: number): [received: number, NativeAddress] | number;
   socketSend(fd: number, bytes: Uint8Array, offset: number): number;
   socketSendTo(fd: number, bytes: Uint8Array, address: Uint8Array | string): number;
-  /** From an open file, whose position is not moved. */
+  /** Sends a part of an open file. The file's position does not move. */
   socketSendFile(fd: number, file: number, offset: number, count: number): number;
   socketGetOption(fd: number, level: number, option: number, bytes: Uint8Array): number;
   socketSetOption(fd: number, level: number, option: number, bytes: Uint8Array): number;
 }
 
-/** What this file and the native part must agree on: raised whenever a function or a record changes. */
+/**
+ * The version of the native part that this file needs. Raise it in both when a function or a record changes.
+ */
 export const ABI = 6;
 
-/** The native part, or why there is none. */
+/** The native part, or the reason why there is none. */
 export type Loaded = { addon: Addon } | { addon: null; reason: string; broken: boolean };
 
 /**
  * Loads the native part: the repository's own build, or the package for this platform. `GYRE_NATIVE` names
- * another build (one with a sanitizer).
+ * another build, such as one with a sanitizer.
  *
- * @returns `broken`: it is there and does not work, which somebody should hear of
+ * @returns `broken`: there is a native part, but it does not work; the user should learn this
  */
 export function loadAddon(
   dispatch: (count: number) => void,
@@ -185,9 +192,9 @@ export function loadAddon(
   buffers: (Uint8Array | undefined)[],
 ): Loaded {
   const { bun, deno } = process.versions as Record<string, string | undefined>;
-  // Their libuv is an imitation: a call of it ends the process.
+  // Bun and Deno imitate libuv, and calling it ends the process.
   if (bun !== undefined || deno !== undefined) {
-    return absent(`the native backend needs Node itself, and this is ${bun === undefined ? 'Deno' : 'Bun'}`);
+    return absent(`the native backend runs on Node only, and this is ${bun === undefined ? 'Deno' : 'Bun'}`);
   }
   const require = createRequire(import.meta.url);
   const name = `@gyre/uv-${process.platform}-${process.arch}-gnu`;
@@ -196,9 +203,9 @@ export function loadAddon(
   for (const file of asked === undefined ? [own, name] : [asked]) {
     try {
       const native = require(file) as Native;
-      if (native.abi !== ABI) return broken(`${file} is of another version of gyre`);
+      if (native.abi !== ABI) return broken(`${file} was built for another version of gyre`);
       const addon = native.open(dispatch, slabs, buffers);
-      return addon === null ? broken(`${file} has no memory to begin with`) : { addon };
+      return addon === null ? broken(`${file} could not allocate its memory`) : { addon };
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code !== 'MODULE_NOT_FOUND' || file === asked)

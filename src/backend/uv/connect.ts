@@ -1,4 +1,4 @@
-/** One connection attempt to one literal address or path. */
+/** One attempt to connect to one literal address or path. */
 
 import type { SocketAddress } from '../../base/address.ts';
 import { hostNextTick } from '../../base/host.ts';
@@ -16,39 +16,39 @@ export function connectSocket(target: ConnectTarget, events: ConnectEvents): Raw
   const id = start(address, local);
   if (id >= 0) return new Attempt(id, target, events);
   const error = systemError(id, 'connect', address, local);
-  return inATick(
+  return inTick(
     () => events.onError(error),
     () => {},
   );
 }
 
-/** Connected at once, or not at all. */
+/** Connects to a unix socket: at once, or not at all. */
 function connectUnix(path: string, events: ConnectEvents): RawRequest {
   const id = addon().unixConnect(path);
   if (id < 0) {
     const error = systemError(id, 'connect', path);
-    return inATick(
+    return inTick(
       () => events.onError(error),
       () => {},
     );
   }
   const stream = new UvStream(id);
-  return inATick(
+  return inTick(
     () => events.onConnect(stream),
     () => stream.abort(),
   );
 }
 
-/** Calls `tell` from the host, unless it is given up before. */
-function inATick(tell: () => void, giveUp: () => void): RawRequest {
+/** Calls `report` in the host's next tick. `cancel()` prevents that, and calls `abandon`. */
+function inTick(report: () => void, abandon: () => void): RawRequest {
   let wanted = true;
   hostNextTick(() => {
-    if (wanted) tell();
+    if (wanted) report();
   });
   return {
     cancel: () => {
       wanted = false;
-      giveUp();
+      abandon();
     },
   };
 }
@@ -64,7 +64,7 @@ class Attempt implements RawRequest, Target {
   readonly id: Id;
   readonly #target: ConnectTarget;
   readonly #events: ConnectEvents;
-  /** Its answer was told: the handle is a stream's, or gone. */
+  /** The result was reported: a stream owns the handle, or it is closed. */
   #over: boolean = false;
 
   constructor(id: Id, target: ConnectTarget, events: ConnectEvents) {

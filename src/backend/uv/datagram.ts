@@ -1,4 +1,4 @@
-/** UDP sockets as raw sockets for datagrams. */
+/** UDP sockets as raw datagram sockets. */
 
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
@@ -28,7 +28,7 @@ import { gather, sendGathered } from './outbox.ts';
 import { UvSystemSocket } from './sockets.ts';
 import { familyOf } from './stream.ts';
 
-/** Where native/src/datagram.c says that it failed. */
+/** The step in native/src/datagram.c that failed. */
 const AT_CONNECT = 1;
 
 export function openDatagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest {
@@ -54,12 +54,11 @@ function openError(errno: number, { local, remote }: DatagramTarget): Error {
   return systemError(errno, 'bind', local);
 }
 
-/** An id, or an error. */
+/** Returns an id or an error. */
 function open({ family, local, remote, socket, reusePort, broadcast }: DatagramTarget): Id {
   if (socket !== null && socket !== undefined) {
     const id = isDescriptor(socket) ? addon().datagramOpen(socket) : -1;
-    if (id < 0)
-      throw invalidArgType('sock', socket, 'a dgram.Socket, or the descriptor of a socket for datagrams');
+    if (id < 0) throw invalidArgType('sock', socket, 'a dgram.Socket, or the descriptor of a UDP socket');
     return id;
   }
   const from = packed(local ?? (family === AF_INET ? ['0.0.0.0', 0] : ['::', 0, 0, 0]));
@@ -70,21 +69,21 @@ function open({ family, local, remote, socket, reusePort, broadcast }: DatagramT
 }
 
 /**
- * Facts. Linux tells that a datagram was refused when the next is received or sent.
+ * A UDP socket of the native part.
  *
- * What this means. After `send()` has answered false nothing more comes before `onSent`: at most one waits in
- * the native part.
+ * Linux reports a refused datagram at the next call that receives or sends. The native part holds at most one
+ * pending datagram: after `send()` returned false, the caller sends nothing before `onSent`.
  */
 class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
   readonly id: Id;
   readonly #info: StreamInfo;
   #events: DatagramEvents | null = null;
   #receiving: boolean = false;
-  /** What stood behind the moment at which receiving was stopped, in the records of one poll phase. */
+  /** Datagrams that arrived after receiving was stopped, in the records of the same poll phase. */
   #held: Received[] = [];
   #ending: boolean = false;
   #closed: boolean = false;
-  /** What was gathered, and then the kernel had no room for. */
+  /** Datagrams of the last batch that the kernel had no room for. */
   #unsent: Datagram[] = NOTHING;
 
   constructor(id: Id) {
@@ -114,7 +113,7 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
       return;
     }
     const errno = addon().receiveStart(this.id);
-    if (errno < 0) hostNextTick(() => this.#tell({ error: systemError(errno, 'recvmsg') }));
+    if (errno < 0) hostNextTick(() => this.#deliver({ error: systemError(errno, 'recvmsg') }));
   }
 
   receiveStop(): void {
@@ -136,13 +135,13 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
 
   send(data: Uint8Array, address: SocketAddress | null): boolean {
     const native = addon();
-    // What others have sent before leaves before.
+    // First send the datagrams that were gathered before, to keep the order.
     sendGathered();
     const to = address === null ? null : packed(address);
     if (typeof to === 'number') return this.#failed(to, address);
     const errno = native.trySend(this.id, data, to);
     if (errno === 0) return true;
-    // Then it is sent as soon as the kernel takes it.
+    // The native part sends it when the kernel has room.
     const waiting = errno === EAGAIN ? native.send(this.id, data, to) : errno;
     return waiting === 0 ? false : this.#failed(waiting, address);
   }
@@ -155,7 +154,7 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
 
   close(): void {
     if (this.#ending) return;
-    // It was sent before the end, and needs the socket.
+    // Send the batch first: its datagrams were queued before the close, and need the socket.
     sendGathered();
     this.#ending = true;
     this.#held = [];
@@ -180,11 +179,11 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
   }
 
   setNoDelay(): void {
-    throw new LoopError('ERR_UNSUPPORTED', 'setNoDelay(): that is of TCP; every datagram is sent at once');
+    throw new LoopError('ERR_UNSUPPORTED', 'setNoDelay() is for TCP only: UDP sends every datagram at once');
   }
 
   setKeepAlive(): void {
-    throw new LoopError('ERR_UNSUPPORTED', 'setKeepAlive(): that is of TCP; UDP has no connection to probe');
+    throw new LoopError('ERR_UNSUPPORTED', 'setKeepAlive() is for TCP only: UDP has no connection to probe');
   }
 
   onEvent(kind: number, a: number, b: number, c: number): void {
@@ -207,16 +206,16 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
       return;
     }
     const address = addressIn(slabOf(slot), offset);
-    // The usual one, without an object between.
+    // The usual case, without an intermediate object.
     if (this.#receiving && this.#held.length === 0 && !this.#ending) this.#events?.onMessage(data, address);
     else this.#receive({ data: keepable(data), address });
   }
 
-  /** The host has taken it, in a way: there is nothing to wait for. */
+  /** Reports a failure later. Returns true, because there is nothing to wait for. */
   #failed(errno: number, address: SocketAddress | null): boolean {
     const error = systemError(errno, 'send', address ?? this.#info.peername);
     hostNextTick(() => {
-      // What had failed before the end is told all the same.
+      // Also report a failure that came before the close.
       if (this.#ending && !this.#closed) this.#events?.onError(error);
       else this.#receive({ error });
     });
@@ -225,7 +224,7 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
 
   #receive(received: Received): void {
     if (this.#ending) return;
-    if (this.#receiving && this.#held.length === 0) this.#tell(received);
+    if (this.#receiving && this.#held.length === 0) this.#deliver(received);
     else this.#held.push(received);
   }
 
@@ -236,11 +235,11 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
         this.receiveStart();
         return;
       }
-      this.#tell(received);
+      this.#deliver(received);
     }
   };
 
-  #tell(received: Received): void {
+  #deliver(received: Received): void {
     const events = this.#events;
     if (events === null || this.#ending) return;
     if ('error' in received) events.onError(received.error);
@@ -250,7 +249,7 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
 
 type Received = { data: Buffer; address: SocketAddress } | { error: Error };
 
-/** Not written to. */
+/** Shared by all sockets: never modify it. */
 const NOTHING: Datagram[] = [];
 const EAGAIN = -11;
 const EFAULT = -14;

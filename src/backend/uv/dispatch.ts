@@ -1,10 +1,10 @@
 /**
- * Walks the records of a poll phase: one call from the native part, for all loops of this thread. The turns
- * that they ask for follow in the same call: a turn that follows a poll takes no immediate, no promise and no
+ * Walks the records of a poll phase, in one call from the native part for all loops of this thread. The turns
+ * that the records ask for run in the same call. So a turn that follows a poll needs no immediate, promise or
  * tick.
  *
- * Whatever a record's receiver throws reaches the host as an uncaught exception: one failure must not lose
- * the events of others.
+ * An exception that the receiver of a record throws reaches the host as an uncaught exception. The walk goes
+ * on, so that one failure does not lose the events of other handles.
  */
 import { markAsUntransferable } from 'node:worker_threads';
 import { drainNow } from '../../base/drain.ts';
@@ -12,7 +12,7 @@ import { hostNextTick, hostSetImmediate } from '../../base/host.ts';
 import type { Addon, Id, Loaded } from './addon.ts';
 import { loadAddon } from './addon.ts';
 
-/** As in gyre.h. */
+/** The same numbers as in gyre.h. */
 export const READ = 1;
 export const END = 2;
 export const ERROR = 3;
@@ -28,39 +28,43 @@ export const READ_INTO = 12;
 
 const EVENT_WORDS = 5;
 const INDEX_MASK = (1 << 20) - 1;
-/** Of all kinds of slabs. */
+/** The slots of all kinds of slabs. */
 const SLAB_SLOTS = 4 * 256;
 
-/** Who is told of the records of an id. */
+/** The receiver of an id's records. */
 export interface Target {
   readonly id: Id;
   onEvent(kind: number, a: number, b: number, c: number): void;
 }
 
 const targets: (Target | undefined)[] = [];
-/** By slot: those that a record may name. V8 would make a dictionary of an array that grows by gaps. */
+/**
+ * By slot: the slabs that a record may name. All slots exist from the beginning, because V8 turns an array
+ * that grows with gaps into a dictionary.
+ */
 const slabs: Buffer[] = new Array(SLAB_SLOTS);
-/** By index: what the native part reads into, once. */
+/** By index of the handle: the buffer for the native part's next read. */
 const buffers: (Uint8Array | undefined)[] = [];
 /**
- * By the logarithm of its size, the last slab that was marked: no other may be held here, it would grow old.
+ * By size (its leading zeros): the last slab that was marked as untransferable. Keep one reference only: a
+ * retained slab is promoted to the old generation, and V8 then marks the whole heap.
  */
 const untransferable: (Buffer | null)[] = new Array(33).fill(null);
 let loaded: Loaded | null = null;
 let native: Addon;
 
-/** Records are being walked. */
+/** Whether records are being walked. */
 let walking: boolean = false;
-/** Loops that want a turn behind the records. */
+/** Loops that want a turn after the records. */
 let waiting: (() => void)[] = [];
 
-/** Has `callback` called behind the records of this poll phase; elsewhere, by an immediate. */
+/** Calls back after the records of this poll phase; outside of a walk, in an immediate. */
 export function soon(callback: () => void): void {
   if (walking) waiting.push(callback);
   else hostSetImmediate(callback);
 }
 
-/** Loads the native part at the first call in this thread. Null: it is there; else why it is not. */
+/** Loads the native part, at the first call in this thread. Returns null, or why there is no native part. */
 export function load(): Exclude<Loaded, { addon: Addon }> | null {
   if (loaded === null) {
     loaded = loadAddon(dispatch, slabs, buffers);
@@ -69,7 +73,7 @@ export function load(): Exclude<Loaded, { addon: Addon }> | null {
   return loaded.addon === null ? loaded : null;
 }
 
-/** The native part. Only where `load()` found it. */
+/** The native part. Call this only after `load()` has returned null. */
 export function addon(): Addon {
   return native;
 }
@@ -84,8 +88,8 @@ export function unregister(target: Target): void {
 }
 
 /**
- * Has the next bytes of a stream read into the buffer; null: no more. Answers whether the one before was not
- * read into yet.
+ * Makes the next read of a stream go into the buffer; null takes the buffer back. Returns whether the
+ * previous buffer was still unused.
  */
 export function readInto(id: Id, buffer: Uint8Array | null): boolean {
   buffers[id & INDEX_MASK] = buffer ?? undefined;
@@ -93,9 +97,9 @@ export function readInto(id: Id, buffer: Uint8Array | null): boolean {
 }
 
 /**
- * A part of a slab: nobody else's from now on. Null: somebody has given away the memory of another part, and
- * this was in there. Most ways to do that are closed: as of the pool of Node's own Buffers, parts of it are
- * copied, or refused, where memory is to be transferred.
+ * Returns a view of a slab, which the receiver owns. Null: a receiver of another view has transferred the
+ * slab's memory, with this data in it. The mark makes that rare: as for the pool of Node's Buffers, most ways
+ * to transfer memory copy a marked slab or refuse it.
  */
 export function slice(slot: number, offset: number, length: number): Buffer | null {
   const slab = slabs[slot] as Buffer;
@@ -107,7 +111,7 @@ export function slice(slot: number, offset: number, length: number): Buffer | nu
   return slab.length === 0 ? null : slab.subarray(offset, offset + length);
 }
 
-/** The slab itself, of which `slice()` has just given a part. */
+/** Returns the slab of which `slice()` has just returned a view. */
 export function slabOf(slot: number): Buffer {
   return slabs[slot] as Buffer;
 }
@@ -129,7 +133,7 @@ function walk(count: number): void {
     const a = events[at + 2] as number;
     const target = targets[id & INDEX_MASK];
     if (target === undefined || target.id !== id) {
-      // Its listener was closed a moment ago: nobody will serve it.
+      // Its listener was closed earlier in this walk, so nothing will serve the connection.
       if (kind === ACCEPTED && a >= 0) native.close(a);
       continue;
     }

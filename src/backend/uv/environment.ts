@@ -1,14 +1,14 @@
-/** The environment of a child, with variables that are no text. */
+/** The environment variables of a child, including those that are not valid UTF-8. */
 import { readFileSync } from 'node:fs';
 
-/** Stands in a string for bytes that are no UTF-8. */
+/** Node puts this character in place of bytes that are not UTF-8. */
 const REPLACEMENT = '\uFFFD';
 
-/** The variables of this process that are no UTF-8. */
+/** The variables of this process that are not valid UTF-8. */
 interface Raw {
-  /** Those of which only the value is none, by what Node makes of them. */
+  /** Those with a valid name, by the text that Node makes of the line. */
   readonly byText: ReadonlyMap<string, Uint8Array>;
-  /** Those of which the name is none. */
+  /** Those whose name is not valid. */
   readonly others: readonly Uint8Array[];
 }
 
@@ -17,14 +17,12 @@ let raw: Raw | null = null;
 /**
  * Returns the variables as `NAME=value`, each a string or bytes.
  *
- * Facts. Node reads the environment as UTF-8: other bytes are lost in `process.env`, and variables whose
- * names have some are not there at all. Only the environment that the process began with can have such
- * variables: whatever JavaScript sets is UTF-8.
+ * Node reads the environment as UTF-8. `process.env` loses the invalid bytes of a value, and lacks a variable
+ * whose name has invalid bytes. Only variables from the start of the process can have invalid bytes, because
+ * JavaScript sets UTF-8. So a variable that still has its first value is passed on with its original bytes,
+ * and so is a variable that `process.env` lacks.
  *
- * What this means. A variable that still reads as it did in the beginning is passed on as it was, and so are
- * those that JavaScript does not see.
- *
- * @param given null: those of this process
+ * @param given null: the variables of this process
  */
 export function variables(given: Readonly<Record<string, string>> | null): (string | Uint8Array)[] {
   raw ??= readRaw();
@@ -47,7 +45,7 @@ function readRaw(): Raw {
   return { byText, others };
 }
 
-/** None where there is no `/proc`. */
+/** Yields the variables at the start of the process; none if there is no `/proc`. */
 function* firstVariables(): Generator<Buffer> {
   let all: Buffer;
   try {

@@ -1,4 +1,4 @@
-/** System errors in Node's shape, from libuv's numbers. */
+/** System errors in the form of Node's own, from libuv's error numbers. */
 import { getSystemErrorName } from 'node:util';
 import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';

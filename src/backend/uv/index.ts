@@ -1,7 +1,9 @@
 /**
- * The native backend: streams, listeners, datagrams, pipes, subprocesses and names in C on Node's own uv loop
- * (native/). Time, TLS, signals and what stands on files are the node backend's, and so are sockets and
- * streams of Node's own, and devices that only a thread can read: there is no native TLS to look for.
+ * The native backend: streams, listeners, datagrams, pipes, subprocesses and names in C, on Node's own libuv
+ * loop (native/).
+ *
+ * The node backend provides the rest: time, TLS (there is no native TLS), signals, files, sockets and streams
+ * of Node's own, and devices that only a thread can read.
  */
 import type { AddressInfo } from '../../base/address.ts';
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
@@ -64,8 +66,8 @@ export class UvBackend extends NodeBackend {
 
   override listen(target: ListenTarget, events: ListenEvents): RawListener {
     const { address } = target;
-    const socket = address === null ? this.#taken(target.socket) : null;
-    // An object of Node's own stays one.
+    const socket = address === null ? this.#descriptorOf(target.socket) : null;
+    // The node backend serves a server object of Node's own.
     if (address === null && !(isDescriptor(socket) && isSocket(socket))) return super.listen(target, events);
     const listener = new UvListener({ ...target, socket }, events);
     if (address === null && listener.fileno() >= 0) detach(target.socket);
@@ -73,8 +75,8 @@ export class UvBackend extends NodeBackend {
   }
 
   override datagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest {
-    const socket = this.#taken(target.socket);
-    // An object of Node's own stays one.
+    const socket = this.#descriptorOf(target.socket);
+    // The node backend serves a socket object of Node's own.
     if (typeof socket === 'object' && socket !== null) return super.datagram(target, events);
     const opened = openDatagram({ ...target, socket }, events);
     detach(target.socket);
@@ -101,16 +103,16 @@ export class UvBackend extends NodeBackend {
   }
 
   override adopt(socket: unknown): RawStream {
-    const fd = this.#taken(socket);
+    const fd = this.#descriptorOf(socket);
     if (!isDescriptor(fd)) return super.adopt(fd);
     const id = addon().openConnected(fd);
-    if (id < 0) throw invalidArgType('sock', socket, 'the descriptor of a socket that is connected');
+    if (id < 0) throw invalidArgType('sock', socket, 'the descriptor of a connected stream socket');
     detach(socket);
     return new UvStream(id);
   }
 
   override openPipe(pipe: unknown, direction: 'read' | 'write'): RawStream {
-    const opened = openPipe(pipe, this.#taken(pipe), direction);
+    const opened = openPipe(pipe, this.#descriptorOf(pipe), direction);
     if (opened === null) return super.openPipe(pipe, direction);
     detach(pipe);
     return opened;
@@ -133,17 +135,18 @@ export class UvBackend extends NodeBackend {
     super.close();
   }
 
-  /** Of a socket of ours its descriptor, which is to become a handle's; anything else as it is. */
-  #taken(socket: unknown): unknown {
+  /** Returns the descriptor of a socket that gyre opened, and any other value as it is. */
+  #descriptorOf(socket: unknown): unknown {
     const fd = isDetachable(socket) ? socket.fileno() : socket;
     if (!isDescriptor(fd) || !this.#polls.has(fd)) return fd;
-    throw new InvalidStateError(`somebody still waits for descriptor ${fd}: no transport can take it over`);
+    throw new InvalidStateError(
+      `descriptor ${fd} is still watched: remove its reader and writer, and end its sock…() calls, before a transport takes it over`,
+    );
   }
 }
 
 /**
- * Null where the native backend can be had; else why not, and whether that is a fault that somebody should
- * hear of.
+ * Returns null if the native backend works; otherwise the reason, and whether the user should learn of it.
  */
 export function whyNoNativeBackend(): { reason: string; broken: boolean } | null {
   return load();
@@ -154,7 +157,7 @@ function isDetachable(socket: unknown): socket is DetachableSocket {
   return typeof fileno === 'function' && typeof give === 'function';
 }
 
-/** It is a handle's from now on. */
+/** A handle owns the descriptor from now on. */
 function detach(socket: unknown): void {
   if (isDetachable(socket)) socket.detach();
 }

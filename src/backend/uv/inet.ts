@@ -1,22 +1,24 @@
 /**
- * Internet addresses as the system has them. To print and to parse an IPv4 address, there a word in network
- * order, costs as much as to receive a datagram: so those that were seen are remembered.
+ * Internet addresses in the system's form. There an IPv4 address is a 32-bit word in network byte order. To
+ * format or parse one costs as much as to receive a datagram, so known addresses are cached.
  */
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
 import { addon } from './dispatch.ts';
 import { scopeOf } from './scope.ts';
 
-/** Bytes that the native part has for an address, of either family. */
+/** Bytes of an address in the native part, for both families. */
 export const ADDRESS_BYTES = 32;
 
-/** Of either; when there are more, it begins anew. */
+/** The size of each cache. When it is full, it is emptied. */
 const MOST_KNOWN = 4096;
 const hosts: Map<number, string> = new Map();
 const words: Map<string, number> = new Map();
 
 /**
- * @param word as it stands in the system's memory, read as a number of this machine (which is little-endian)
+ * Returns the text of an IPv4 address.
+ *
+ * @param word the address in network byte order, read as a little-endian number
  */
 export function hostOf(word: number): string {
   let host = hosts.get(word);
@@ -27,7 +29,7 @@ export function hostOf(word: number): string {
   return host;
 }
 
-/** Null for what is no dotted quad. */
+/** Returns the word of an IPv4 address; null if the host is not a dotted quad. */
 export function wordOf(host: string): number | null {
   const known = words.get(host);
   if (known !== undefined) return known;
@@ -40,7 +42,7 @@ export function wordOf(host: string): number | null {
   return word;
 }
 
-/** A socket address in memory, as Linux lays it out. */
+/** Reads a socket address from memory, in Linux's layout. */
 export function addressIn(memory: Buffer, at: number): SocketAddress {
   if (memory.readUInt16LE(at) === AF_INET) {
     return [hostOf(memory.readInt32LE(at + 4)), memory.readUInt16BE(at + 2)];
@@ -57,12 +59,12 @@ function remember(host: string, word: number): void {
   hosts.set(word, host);
 }
 
-/** A port in the system's order, which is the other one. */
-export function swapped(port: number): number {
+/** Returns a port in network byte order. */
+export function inNetworkOrder(port: number): number {
   return ((port & 255) << 8) | (port >>> 8);
 }
 
-/** Of any, as a whole; or an error. */
+/** Returns the bytes of any address, or an error. */
 export function packed(address: SocketAddress): Uint8Array | number {
   const [host, scope] = scopeOf(address as Exclude<SocketAddress, string>);
   return addon().packAddress(host, address[1] as number, scope);

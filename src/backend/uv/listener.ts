@@ -19,9 +19,11 @@ export class UvListener implements RawListener, Target {
   readonly #events: ListenEvents;
   #id: Id = -1;
   #sockname: SocketAddress | null = null;
-  /** Where every connection arrives: null where there are several such addresses, or they are no IPv4. */
+  /**
+   * The local address of every connection. Null: the listener has several addresses, or they are not IPv4.
+   */
   #reachedAt: SocketAddress | null = null;
-  /** Of a unix socket that we have made. */
+  /** The socket file that this listener made. */
   #file: SocketFile | null = null;
   #probe: RawRequest | null = null;
   #closed: boolean = false;
@@ -66,7 +68,7 @@ export class UvListener implements RawListener, Target {
     this.#probe?.cancel();
     if (this.#id < 0) return;
     unregister(this);
-    // While its socket is open, the number of the file is nobody else's.
+    // Remove the file while the socket is open: until the close, no other file can get its inode number.
     this.#file?.remove();
     addon().close(this.#id);
   }
@@ -86,7 +88,7 @@ export class UvListener implements RawListener, Target {
     if (!this.#closed) this.#events.onError(systemError(errno, 'accept'));
   }
 
-  /** @param replaces whether the file of a server that is gone may be replaced */
+  /** @param replaces whether to replace a stale socket file */
   #listen(replaces: boolean): void {
     const { address } = this.#target;
     const path = typeof address === 'string' && !isAbstract(address) ? address : null;
@@ -94,7 +96,8 @@ export class UvListener implements RawListener, Target {
     if (id >= 0) {
       this.#id = id;
       this.#sockname = addon().sockname(id) as SocketAddress | null;
-      // To a socket of somebody else's, a transparent proxy's, they may come as to any address.
+      // Don't assume this for a socket that the program passed in: a transparent proxy's socket accepts
+      // connections to any address.
       if (address !== null && isOneInet4(this.#sockname)) this.#reachedAt = this.#sockname;
       if (path !== null) this.#file = new SocketFile(path);
       register(this);
@@ -121,7 +124,7 @@ function isOneInet4(address: SocketAddress | null): boolean {
   return address !== null && typeof address !== 'string' && address.length === 2 && address[0] !== '0.0.0.0';
 }
 
-/** An id, or an error. */
+/** Returns an id or an error. */
 function listen({ address, socket, serves, reusePort, ipv6Only, ...target }: ListenTarget): Id {
   const backlog = serves ? target.backlog : 0;
   if (address === null) return addon().listenOn(socket as number, backlog);

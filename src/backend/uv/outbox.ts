@@ -1,28 +1,28 @@
 /**
- * Datagrams that were sent in a turn, of all sockets: copied into the outbox, they leave in one call of the
- * native part, and one system call for all that follow each other on one socket.
+ * The datagrams that all sockets send in a turn. They are copied into the outbox. One call of the native part
+ * sends them, with one system call for consecutive datagrams of one socket.
  */
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
 import { ownCopy } from '../../base/own-memory.ts';
 import type { Id } from './addon.ts';
 import { addon } from './dispatch.ts';
-import { ADDRESS_BYTES, addressIn, packed, swapped, wordOf } from './inet.ts';
+import { ADDRESS_BYTES, addressIn, inNetworkOrder, packed, wordOf } from './inet.ts';
 
 /**
- * In front of each, in words: id, length, whether an address follows, error or 0. As in
+ * The head of each datagram, in words: id, length, whether an address follows, error or 0. As in
  * native/src/datagram.c.
  */
 const HEAD_WORDS = 4;
 const HEAD_BYTES = HEAD_WORDS * 4;
-/** Bytes. Longer ones are sent by themselves: to copy them would cost more than it saves. */
+/** Bytes. Longer datagrams are sent separately, because copying them would cost more than it saves. */
 const LONGEST = 2048;
 const ERROR = 3;
 
-/** Of whom it was. */
+/** The socket that queued the datagram. */
 export interface Sender {
   readonly id: Id;
-  /** One did not leave. The data is the receiver's. */
+  /** A datagram was not sent. The receiver owns the data. */
   onUnsent(errno: number, data: Buffer, address: SocketAddress | null): void;
 }
 
@@ -30,7 +30,10 @@ const senders: Sender[] = [];
 let used: number = 0;
 let words: Int32Array | null = null;
 
-/** False: there is no room for it, or `address` is none. What was gathered before goes first then. */
+/**
+ * Copies a datagram into the outbox. Returns false if there is no room, or if `address` is invalid: then the
+ * caller sends the gathered datagrams before this one.
+ */
 export function gather(sender: Sender, data: Uint8Array, address: SocketAddress | null): boolean {
   const { outbox } = addon();
   words ??= new Int32Array(outbox.buffer);
@@ -52,7 +55,7 @@ function putAddress(at: number, address: SocketAddress): boolean {
   const to = words as Int32Array;
   const host = address.length === 2 ? wordOf(address[0] as string) : null;
   if (host !== null) {
-    to[at] = AF_INET | (swapped(address[1] as number) << 16);
+    to[at] = AF_INET | (inNetworkOrder(address[1] as number) << 16);
     to[at + 1] = host;
     return true;
   }
@@ -62,16 +65,16 @@ function putAddress(at: number, address: SocketAddress): boolean {
   return true;
 }
 
-/** All that was gathered leaves; whose did not is told. */
+/** Sends the batch, and reports each datagram that failed to its socket. */
 export function sendGathered(): void {
   if (used === 0) return;
   const failed = addon().sendAll(used);
-  if (failed !== 0) tellUnsent();
+  if (failed !== 0) reportUnsent();
   used = 0;
   senders.length = 0;
 }
 
-function tellUnsent(): void {
+function reportUnsent(): void {
   const { buffer, byteOffset, length: bytes } = addon().outbox;
   const outbox = Buffer.from(buffer, byteOffset, bytes);
   const from = words as Int32Array;

@@ -1,6 +1,6 @@
 /**
  * One direction of a pipe, FIFO, socket or terminal, by its descriptor, as a raw stream. native/src/pipe.c
- * decides which descriptor the handle gets, and what is none.
+ * decides which descriptors it takes, and which descriptor the handle gets.
  */
 import { Socket } from 'node:net';
 import { isatty } from 'node:tty';
@@ -23,12 +23,12 @@ const EINVAL = -22;
 const ENOTSUP = -95;
 
 /**
- * Null where the node backend is to have it, or to say what is wrong with it: streams of Node's own; devices
- * that cannot be polled (`/dev/null`, `/dev/zero`), which are a thread's; a standard stream of the process
- * that cannot be opened anew, such as a socket.
+ * Opens a pipe. Returns null if the node backend must serve or reject it: streams of Node's own; devices that
+ * the kernel cannot poll (`/dev/null`, `/dev/zero`), which need a thread; a standard stream of the process
+ * that cannot be opened again.
  *
- * @param pipe what the user gave, for `getExtraInfo('pipe')`
- * @param given the same, or the descriptor of a socket of ours
+ * @param pipe the user's object, for `getExtraInfo('pipe')`
+ * @param given the same, or the descriptor of a socket that gyre opened
  */
 export function openPipe(pipe: unknown, given: unknown, direction: Direction): RawStream | null {
   if (isUnusedStdio(given, direction)) return openStdio(pipe, given.fd, direction);
@@ -38,21 +38,22 @@ export function openPipe(pipe: unknown, given: unknown, direction: Direction): R
   }
   if (typeof given !== 'object' || given === null || !isFileHandle(given)) return null;
   const opened = open(pipe, given.fd, direction, 'lent');
-  // It would close its descriptor under us, at the latest when it is collected: we have another one.
+  // Close the FileHandle, because its finalizer would close its descriptor anyway. The stream has another
+  // descriptor.
   if (opened !== null) given.close().catch(() => {});
   return opened;
 }
 
 function openStdio(pipe: unknown, fd: number, direction: Direction): UvPipe | null {
   if (isStdioTaken(fd, direction)) throw takenAlready(pipe);
-  // The program has closed the standard stream, and its number is that of a socket now.
+  // The program has closed the standard stream, and a socket got its number.
   if (addon().usesDescriptor(fd)) throw ownedAlready(fd);
   return open(pipe, fd, direction, 'stdio');
 }
 
 /**
- * A socket of ours has got the number of a standard stream, which the program has closed: it goes on with
- * another number.
+ * A socket that gyre opened got the number of a standard stream that the program has closed. The stream
+ * continues with another number.
  */
 function openLowSocket(pipe: unknown, fd: number, direction: Direction): UvPipe | null {
   const opened = open(pipe, fd, direction, 'lent');
@@ -61,9 +62,9 @@ function openLowSocket(pipe: unknown, fd: number, direction: Direction): UvPipe 
 }
 
 /**
- * Whether it is `process.stdin`, `stdout` or `stderr`, a pipe or a socket, which nobody has read, and which
- * has nothing left to write. Then its descriptor does as well, and a child that shares it cannot make it
- * block for us.
+ * Whether it is `process.stdin`, `stdout` or `stderr`, as a pipe or socket that was not read and has nothing
+ * left to write. Then gyre opens its descriptor again, so that a child which shares the standard stream
+ * cannot make gyre's stream block.
  */
 function isUnusedStdio(given: unknown, direction: Direction): given is Socket & { fd: number } {
   if (!(given instanceof Socket) || given.destroyed || isatty((given as { fd?: number }).fd ?? -1))
@@ -78,8 +79,8 @@ function isUnusedStdio(given: unknown, direction: Direction): given is Socket & 
 }
 
 /**
- * @param how `taken`: the descriptor becomes the handle's. The others keep it open, and the handle gets one
- *   of its own: `lent` stays its owner's, who closes it; `stdio` is the process's for all its life
+ * @param how `taken`: the handle owns the descriptor. In the other cases the handle gets a descriptor of its
+ *   own: `lent`: the owner of the given one will close it; `stdio`: the process keeps it open for ever
  */
 function open(
   pipe: unknown,
@@ -109,9 +110,9 @@ function ownedAlready(fd: number): InvalidStateError {
 class UvPipe extends UvStream {
   readonly #pipe: StreamInfo;
   readonly #direction: Direction;
-  /** The standard stream that it is of, which nobody else may take meanwhile. */
+  /** The standard stream that this pipe uses. No other pipe may use it meanwhile. */
   #stdio: number | null;
-  #told: StreamEvents | null = null;
+  #events: StreamEvents | null = null;
 
   constructor(id: Id, pipe: unknown, direction: Direction, stdio: number | null) {
     super(id, direction);
@@ -122,7 +123,7 @@ class UvPipe extends UvStream {
   }
 
   override open(events: StreamEvents): void {
-    this.#told = events;
+    this.#events = events;
     super.open(events);
   }
 
@@ -133,12 +134,12 @@ class UvPipe extends UvStream {
 
   override close(): void {
     super.close();
-    this.#letGo();
+    this.#releaseStdio();
   }
 
   override abort(): void {
     super.abort();
-    this.#letGo();
+    this.#releaseStdio();
   }
 
   override info(): StreamInfo {
@@ -146,19 +147,19 @@ class UvPipe extends UvStream {
   }
 
   /**
-   * What can be read as well as written has a reader for ever, ourselves, and what stands in it is for
-   * somebody else.
+   * A pipe that can be read as well as written always has a reader, this process. The data in it is for
+   * another reader.
    */
   protected override watchReader(): void {
     if (addon().pipeTells(this.id)) super.watchReader();
   }
 
-  /** The transport may have something that nobody will read: then its writing fails. */
+  /** Reports the end, and stays open: if the transport still has data to write, the write fails. */
   protected override onUnread(): void {
-    this.#told?.onEnd();
+    this.#events?.onEnd();
   }
 
-  #letGo(): void {
+  #releaseStdio(): void {
     if (this.#stdio === null) return;
     releaseStdio(this.#stdio, this.#direction);
     this.#stdio = null;

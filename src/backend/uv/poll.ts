@@ -1,28 +1,28 @@
-/** Readiness of descriptors: one set of the kernel's for each loop (native/src/poll.c). */
+/** Readiness of descriptors. Each loop has an epoll instance (native/src/poll.c). */
 import type { RawPoll } from '../backend.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
 import { addon, POLLED, register, unregister } from './dispatch.ts';
 import { systemError } from './errors.ts';
 
-/** As in uv.h. */
+/** The same numbers as in uv.h. */
 const READABLE = 1;
 const WRITABLE = 2;
 const TOKENS = 0x7fff_ffff;
-const MOST_GHOSTS = 64;
+const MOST_STALE_TOKENS = 64;
 
 export type OnReady = (readable: boolean, writable: boolean) => void;
 
-/** The set of a loop: there once something is watched. */
+/** The epoll instance of a loop. It is opened when the first descriptor is watched. */
 export class UvPolls implements Target {
   #id: Id = -1;
   readonly #polls: Map<number, UvPoll> = new Map();
   #lastToken: number = 0;
   /**
-   * Tokens that were told of although nobody waits: once that may be, where somebody has just stopped to
-   * wait.
+   * Tokens of events that came although no poll has the token. One such event is normal, right after a poll
+   * was closed.
    */
-  readonly #ghosts: Set<number> = new Set();
+  readonly #staleTokens: Set<number> = new Set();
 
   get id(): Id {
     return this.#id;
@@ -46,16 +46,16 @@ export class UvPolls implements Target {
   }
 
   close(): void {
-    this.#closeSet();
+    this.#closeEpoll();
     this.#polls.clear();
   }
 
   onEvent(kind: number, fd: number, events: number, token: number): void {
     if (kind !== POLLED) return;
     const poll = this.#polls.get(fd);
-    // Else the descriptor is another one by now, of the same number.
+    // Another token means that the number now belongs to another descriptor.
     if (poll?.token === token) poll.onReady((events & READABLE) !== 0, (events & WRITABLE) !== 0);
-    else this.#onGhost(token);
+    else this.#onStaleEvent(token);
   }
 
   #open(): void {
@@ -65,7 +65,7 @@ export class UvPolls implements Target {
     register(this);
   }
 
-  #closeSet(): void {
+  #closeEpoll(): void {
     if (this.#id < 0) return;
     unregister(this);
     addon().close(this.#id);
@@ -73,17 +73,18 @@ export class UvPolls implements Target {
   }
 
   /**
-   * A descriptor that was closed while it was watched, and of which a child has a copy: the kernel still
-   * tells of it, and takes no word that it should not. Only a new set is rid of it.
+   * The second event with a token that no poll has: the descriptor was closed while it was watched, and a
+   * child has a copy of it. The kernel keeps reporting it, and cannot be told to stop. Only a new epoll
+   * instance stops that.
    */
-  #onGhost(token: number): void {
-    if (!this.#ghosts.has(token)) {
-      if (this.#ghosts.size === MOST_GHOSTS) this.#ghosts.clear();
-      this.#ghosts.add(token);
+  #onStaleEvent(token: number): void {
+    if (!this.#staleTokens.has(token)) {
+      if (this.#staleTokens.size === MOST_STALE_TOKENS) this.#staleTokens.clear();
+      this.#staleTokens.add(token);
       return;
     }
-    this.#ghosts.clear();
-    this.#closeSet();
+    this.#staleTokens.clear();
+    this.#closeEpoll();
     this.#open();
     for (const poll of this.#polls.values()) poll.wantAgain();
   }
@@ -109,7 +110,10 @@ class UvPoll implements RawPoll {
     if (errno < 0) throw systemError(errno, 'epoll_ctl');
   }
 
-  /** 0, or an error: in a new set, that of a descriptor that was closed is nobody's concern. */
+  /**
+   * Registers the events. Returns 0 or an error. In a new epoll instance, an error means that the descriptor
+   * was closed, and is ignored.
+   */
   wantAgain(): number {
     return addon().pollWant(this.#polls.id, this.fd, this.#events, this.token);
   }

@@ -1,5 +1,5 @@
 /**
- * Child processes: started without copying our memory, ended by a descriptor of theirs
+ * Child processes: started without copying the memory of this process, and watched by a pidfd
  * (native/src/process.c).
  */
 
@@ -28,17 +28,17 @@ const FD_NULL = -1;
 const FD_CLOSED = -2;
 const SIGKILL = 9;
 /**
- * How often the host polls before it tells that a child has ended whose pipes are still open, as in
- * node/process.ts: longer only a grandchild has them, or whoever does not read.
+ * How often the host polls before the exit of a child with open pipes is reported, as in node/process.ts.
+ * Pipes that are open for longer belong to a grandchild, or are not read.
  */
 const POLLS_AFTER_EXIT = 8;
-/** Where native/src/process.c says that it failed. */
+/** The steps in native/src/process.c that failed. */
 const AT_DIRECTORY = 2;
 const AT_USER = 3;
 
 /**
- * Starts a child. No stream of Node's may be among its descriptors. Throws a TypeError for a URL that is no
- * file's.
+ * Starts a child. `target.stdio` must not have a stream of Node's own. Throws a TypeError if `cwd` is a URL
+ * of another scheme than `file:`.
  */
 export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawRequest {
   const cwd = target.cwd instanceof URL ? fileURLToPath(target.cwd) : target.cwd;
@@ -90,7 +90,7 @@ function spawn(target: SpawnTarget, cwd: string | null): UvProcess {
   }
 }
 
-/** As `execvp` looks for it. */
+/** The paths of a program, in the order in which `execvp` tries them. */
 function candidates(program: string, path: string = '/usr/local/bin:/bin:/usr/bin'): string[] {
   if (program.includes('/')) return [program];
   return path.split(':').map((folder) => join(folder === '' ? '.' : folder, program));
@@ -100,21 +100,21 @@ function spawnError(errno: number, target: SpawnTarget, cwd: string | null): Err
   const { program } = target;
   if (addon().failedAt() === AT_DIRECTORY) {
     const error = systemError(errno, 'chdir');
-    error.message = `spawn ${program}: its working directory: ${error.message} '${cwd}'`;
+    error.message = `spawn ${program}: cannot enter its working directory '${cwd}': ${error.message}`;
     return Object.assign(error, { path: cwd });
   }
   const syscall = addon().failedAt() === AT_USER ? 'setuid' : `spawn ${program}`;
   return Object.assign(systemError(errno, syscall), { path: program, spawnargs: [...target.args] });
 }
 
-/** The pipes of one child. What can fail of them fails before there is a child. */
+/** The pipes of one child. All steps that can fail come before the child exists. */
 class Pipes {
   readonly #ours: (UvStream | null)[] = [null, null, null];
   readonly #theirs: number[] = [];
 
   forChild(stdio: readonly SpawnStdio[], passFds: readonly number[]): Int32Array {
     const fds = stdio.map((kind, fd) => (kind.kind === 'stdout' ? FD_CLOSED : this.#one(kind, fd)));
-    // stderr goes where stdout goes.
+    // stderr goes to the same place as stdout.
     for (const [fd, kind] of stdio.entries()) if (kind.kind === 'stdout') fds[fd] = fds[1] as number;
     const all = new Int32Array(Math.max(stdio.length, ...passFds.map((fd) => fd + 1))).fill(FD_CLOSED);
     all.set(fds);
@@ -122,12 +122,15 @@ class Pipes {
     return all;
   }
 
-  /** Our ends: the first is written to, the others are read. */
+  /** Returns the parent's ends. The first is for writing, the others are for reading. */
   take(): (UvStream | null)[] {
     return this.#ours.splice(0);
   }
 
-  /** The child has its ends, or there is none: what nobody took is closed. */
+  /**
+   * Closes the child's ends, which the child has inherited if there is a child, and the parent's ends that
+   * were not taken.
+   */
   close(): void {
     for (const stream of this.#ours) stream?.abort();
     for (const fd of this.#theirs) addon().closeFd(fd);
@@ -164,7 +167,7 @@ class Pipes {
 class UvProcess implements RawProcess, Target {
   readonly id: Id;
   readonly pid: number;
-  /** The host has no object of its own for it. */
+  /** The host has no object for the child. */
   readonly handle: { readonly pid: number };
   readonly pipes: readonly (UvStream | null)[];
   #events: ProcessEvents | null = null;
@@ -181,7 +184,7 @@ class UvProcess implements RawProcess, Target {
 
   open(events: ProcessEvents): void {
     this.#events = events;
-    if (this.#settled) hostNextTick(() => this.#tell());
+    if (this.#settled) hostNextTick(() => this.#reportExit());
   }
 
   kill(signum: number): boolean {
@@ -193,12 +196,12 @@ class UvProcess implements RawProcess, Target {
     throw error;
   }
 
-  /** Nobody wants it any more. */
+  /** Kills the child of a cancelled request. */
   abandon(): void {
     try {
       this.kill(SIGKILL);
     } catch {
-      // It runs as another user by now.
+      // The child may run as another user.
     }
     for (const pipe of this.pipes) pipe?.abort();
   }
@@ -211,8 +214,8 @@ class UvProcess implements RawProcess, Target {
   }
 
   /**
-   * What the child had written, and the ends of its pipes, are there by now: whoever reads them gets them
-   * first.
+   * Reports the exit after a few more polls of the host, so that the child's last data and the ends of its
+   * pipes are read first.
    */
   #settle(polls: number): void {
     if (polls > 0 && this.pipes.some((pipe) => pipe !== null && !pipe.atEnd)) {
@@ -220,10 +223,10 @@ class UvProcess implements RawProcess, Target {
       return;
     }
     this.#settled = true;
-    this.#tell();
+    this.#reportExit();
   }
 
-  #tell(): void {
+  #reportExit(): void {
     this.#events?.onExit(this.#code as number);
   }
 }

@@ -1,4 +1,4 @@
-/** Names by getaddrinfo and getnameinfo themselves, on libuv's threads. */
+/** Name resolution by getaddrinfo and getnameinfo, on libuv's threads. */
 
 import type { AddressInfo, SocketAddress } from '../../base/address.ts';
 import { AI_NUMERICSERV, SOCK_DGRAM, SOCK_STREAM } from '../../base/constants.ts';
@@ -24,7 +24,7 @@ export function resolveName(
     }
     const found = addon()
       .takeAddresses(id)
-      // The system also lists raw sockets, which nothing of ours opens.
+      // The system also lists raw sockets. gyre opens none.
       .filter(([, kind]) => kind === SOCK_STREAM || kind === SOCK_DGRAM)
       .map(([foundFamily, kind, protocol, canonname, sockaddr]) => ({
         family: foundFamily,
@@ -49,7 +49,7 @@ export function nameOf(
   });
 }
 
-/** The thread that looks it up cannot be stopped: cancelling forgets it. */
+/** A look-up. Its thread cannot be stopped, so `cancel()` drops the answer. */
 class Lookup implements RawRequest, Target {
   readonly id: Id;
   readonly #syscall: string;
@@ -69,7 +69,7 @@ class Lookup implements RawRequest, Target {
   onEvent(_kind: number, errno: number): void {
     unregister(this);
     this.#done(errno);
-    // Of a failure nothing was taken.
+    // After a failure there is no answer to take, so free the lookup here.
     if (errno !== 0) addon().forget(this.id);
   }
 
@@ -89,7 +89,7 @@ class Lookup implements RawRequest, Target {
       return;
     }
     const error = systemError(errno, this.#syscall) as NodeJS.ErrnoException;
-    // Node's name for both, and so everybody's.
+    // Node uses this code for both errors, and so do all backends.
     if (error.code === 'EAI_NONAME' || error.code === 'EAI_NODATA') error.code = 'ENOTFOUND';
     const why = error.code === 'EAI_SERVICE' ? ': no such service' : '';
     error.message = `${this.#syscall} ${error.code} ${this.#host}${why}`;

@@ -1,4 +1,4 @@
-/** Sockets without buffers: the system's own calls (native/src/socket.c). */
+/** Unbuffered sockets: each call is a system call (native/src/socket.c). */
 import type { SocketAddress } from '../../base/address.ts';
 import { ownCopy } from '../../base/own-memory.ts';
 import type { RawSocket, SocketTarget, SystemOptions, SystemSocket } from '../backend.ts';
@@ -12,10 +12,7 @@ const EINPROGRESS = -115;
 const INT_BYTES = 4;
 const CLOSED = -1;
 
-/**
- * The options of a descriptor, whoever has it. The system refuses every call for -1, that of a closed socket,
- * with EBADF.
- */
+/** The options of a descriptor. A closed socket has the descriptor -1, for which the system answers EBADF. */
 abstract class Options implements SystemOptions {
   protected abstract get descriptor(): number;
 
@@ -77,16 +74,18 @@ function adoptSocket(fd: number): RawSocket {
 }
 
 /**
- * Facts. The system refuses every call for a descriptor of -1 with EBADF: what a closed socket should answer.
- * Linux tells how a connect has gone to whoever asks for it again; asked for SO_ERROR it tells too, but takes
- * the socket for one that still connects.
+ * An unbuffered socket that JavaScript owns.
+ *
+ * A closed socket has the descriptor -1, for which the system answers every call with EBADF. While a connect
+ * is under way, another `connect()` asks for its result. Don't use SO_ERROR for that: Linux then treats the
+ * socket as still connecting.
  */
 class UvSocket extends Options implements RawSocket {
   readonly family: number;
   readonly type: number;
   readonly proto: number;
   #fd: number;
-  /** The last address that was sent to, and as the system has it: most sockets send to few. */
+  /** The last destination, and its packed form: most sockets send to few addresses. */
   #lastTo: SocketAddress | null = null;
   #lastToPacked: Uint8Array | string | null = null;
 
@@ -107,7 +106,7 @@ class UvSocket extends Options implements RawSocket {
   }
 
   bind(address: SocketAddress): void {
-    const errno = addon().socketBind(this.#fd, asSystemHas(address));
+    const errno = addon().socketBind(this.#fd, nativeAddress(address));
     if (errno < 0) throw systemError(errno, 'bind', address);
   }
 
@@ -118,14 +117,14 @@ class UvSocket extends Options implements RawSocket {
 
   accept(): [RawSocket, SocketAddress | null] | null {
     const accepted = addon().socketAccept(this.#fd);
-    if (typeof accepted === 'number') return nothingYet(accepted, 'accept');
+    if (typeof accepted === 'number') return nullOrThrow(accepted, 'accept');
     const [fd, address] = accepted;
     return [new UvSocket(fd, this.family, this.type, this.proto), address as SocketAddress | null];
   }
 
   connect(address: SocketAddress): boolean {
-    const errno = addon().socketConnect(this.#fd, asSystemHas(address));
-    // Of a unix socket EAGAIN is final: its listener's queue is full, and nothing tells when it is not.
+    const errno = addon().socketConnect(this.#fd, nativeAddress(address));
+    // For a unix socket, EAGAIN is final: its listener's queue is full, and no event tells when it has room.
     if (errno === EINPROGRESS || errno === EALREADY) return false;
     if (errno < 0) throw systemError(errno, 'connect', address);
     return true;
@@ -135,45 +134,45 @@ class UvSocket extends Options implements RawSocket {
     const { arena } = addon();
     const room = length <= arena.length ? arena : this.#roomFor(length);
     const received = addon().socketRecv(this.#fd, room, length);
-    return received < 0 ? nothingYet(received, 'recv') : taken(room, received);
+    return received < 0 ? nullOrThrow(received, 'recv') : ownedPart(room, received);
   }
 
   recvInto(buffer: Uint8Array): number | null {
     const received = addon().socketRecv(this.#fd, buffer, atMost(buffer));
-    return received < 0 ? nothingYet(received, 'recv') : received;
+    return received < 0 ? nullOrThrow(received, 'recv') : received;
   }
 
   recvFrom(length: number): [Buffer, SocketAddress | null] | null {
     const { arena } = addon();
     const room = length <= arena.length ? arena : this.#roomFor(length);
     const received = addon().socketRecvFrom(this.#fd, room, length);
-    if (typeof received === 'number') return nothingYet(received, 'recvfrom');
-    return [taken(room, received[0]), received[1] as SocketAddress | null];
+    if (typeof received === 'number') return nullOrThrow(received, 'recvfrom');
+    return [ownedPart(room, received[0]), received[1] as SocketAddress | null];
   }
 
   recvFromInto(buffer: Uint8Array): [number, SocketAddress | null] | null {
     const received = addon().socketRecvFrom(this.#fd, buffer, atMost(buffer));
-    if (typeof received === 'number') return nothingYet(received, 'recvfrom');
+    if (typeof received === 'number') return nullOrThrow(received, 'recvfrom');
     return [received[0], received[1] as SocketAddress | null];
   }
 
   send(data: Uint8Array, offset: number): number | null {
     const sent = addon().socketSend(this.#fd, data, offset);
-    return sent < 0 ? nothingYet(sent, 'send') : sent;
+    return sent < 0 ? nullOrThrow(sent, 'send') : sent;
   }
 
   sendTo(data: Uint8Array, address: SocketAddress): number | null {
     if (this.#lastTo === null || this.#lastToPacked === null || !isSame(address, this.#lastTo)) {
-      this.#lastToPacked = asSystemHas(address);
+      this.#lastToPacked = nativeAddress(address);
       this.#lastTo = address;
     }
     const sent = addon().socketSendTo(this.#fd, data, this.#lastToPacked);
-    return sent < 0 ? nothingYet(sent, 'sendto', address) : sent;
+    return sent < 0 ? nullOrThrow(sent, 'sendto', address) : sent;
   }
 
   sendFile(file: number, offset: number, count: number): number | null {
     const sent = addon().socketSendFile(this.#fd, file, offset, count);
-    return sent < 0 ? nothingYet(sent, 'sendfile') : sent;
+    return sent < 0 ? nullOrThrow(sent, 'sendfile') : sent;
   }
 
   shutdown(how: number): void {
@@ -204,7 +203,7 @@ class UvSocket extends Options implements RawSocket {
     if (this.#fd !== CLOSED) addon().closeFd(this.detach());
   }
 
-  /** No more than what is there: `length` may be anything. */
+  /** Memory for the data that is there: `length` may be much more. */
   #roomFor(length: number): Uint8Array {
     const { arena } = addon();
     const there = addon().socketReadable(this.#fd);
@@ -212,14 +211,17 @@ class UvSocket extends Options implements RawSocket {
   }
 }
 
-/** Null where the caller has to wait. */
-function nothingYet(errno: number, syscall: string, address: SocketAddress | null = null): null {
+/** Returns null if the caller must wait for readiness; throws any other error. */
+function nullOrThrow(errno: number, syscall: string, address: SocketAddress | null = null): null {
   if (errno === EAGAIN) return null;
   throw systemError(errno, syscall, address);
 }
 
-/** What was received, for the receiver to keep: the arena is written again at the next call. */
-function taken(room: Uint8Array, received: number): Buffer {
+/**
+ * Returns the received data, which the receiver owns. Data in the arena is copied, because the next call
+ * overwrites it.
+ */
+function ownedPart(room: Uint8Array, received: number): Buffer {
   const part = room.subarray(0, received);
   return room === addon().arena ? ownCopy(part) : (part as Buffer);
 }
@@ -235,7 +237,7 @@ function isSame(one: SocketAddress, other: SocketAddress): boolean {
   return one[0] === other[0] && one[1] === other[1] && one[3] === other[3];
 }
 
-function asSystemHas(address: SocketAddress): Uint8Array | string {
+function nativeAddress(address: SocketAddress): Uint8Array | string {
   if (typeof address === 'string') return address;
   const bytes = packed(address);
   if (typeof bytes === 'number') throw systemError(bytes, 'inet_pton', address);

@@ -25,14 +25,16 @@ import { UvSystemSocket } from './sockets.ts';
 import type { NextCall } from './unsent.ts';
 import { Unsent } from './unsent.ts';
 
-/** Bytes. Up to here copying chunks together costs less than handing each over. */
+/** Bytes. Up to this size, copying several chunks together costs less than passing each of them. */
 const ARENA_BYTES = 16 * 1024;
-/** Bytes. Another system call costs less than data that has left the cache. */
+/** Bytes. From this size on, an additional system call costs less than data that has left the CPU's cache. */
 const PROMPT_BYTES = 16 * 1024;
 
 /**
- * Facts. Records of one poll phase come in one call, so data may stand behind the moment at which the
- * transport stopped reading; a reading error ends the stream.
+ * A stream of the native part.
+ *
+ * One call delivers all records of a poll phase, so data can follow after the transport stopped reading. The
+ * stream holds it. A read error ends the stream.
  */
 export class UvStream implements RawStream, SocketControl, Target {
   readonly id: Id;
@@ -40,27 +42,24 @@ export class UvStream implements RawStream, SocketControl, Target {
   readonly #info: StreamInfo;
   #events: StreamEvents | null = null;
   #reading: boolean = false;
-  /** What came while nobody read. */
+  /** Data that came while the transport was not reading. */
   #held: Buffer[] | null = null;
   #end: 'none' | 'held' | 'told' = 'none';
   #error: Error | null = null;
-  /** What is read into, while there is one. */
-  #into: Uint8Array | null = null;
-  /**
-   * What one held that was taken back too late: it had been read into, and the record of that is still to
-   * come.
-   */
-  #late: Buffer | null = null;
+  /** The buffer for the next read, until it is filled or taken back. */
+  #readBuffer: Uint8Array | null = null;
+  /** The contents of a reclaimed buffer whose READ_INTO record is still queued. */
+  #reclaimed: Buffer | null = null;
   #ending: boolean = false;
   #closed: boolean = false;
 
   readonly #direction: 'both' | 'read' | 'write';
-  /** The rest of a write: the native part has its first chunk. */
+  /** The rest of a write. The native part has its first chunk. */
   #unsent: Unsent | null = null;
 
   /**
-   * @param id of a connected handle
-   * @param accepted who connected, where that is known
+   * @param id a connected handle
+   * @param accepted the addresses, if a listener knows them
    */
   constructor(id: Id, direction: 'both' | 'read' | 'write' = 'both', accepted: Accepted | null = null) {
     this.id = id;
@@ -72,7 +71,7 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   open(events: StreamEvents): void {
     this.#events = events;
-    if (this.#closed) hostNextTick(UvStream.#tellCloseOf, this);
+    if (this.#closed) hostNextTick(UvStream.#reportCloseOf, this);
     if (this.#direction === 'write' && !this.#ending) this.watchReader();
   }
 
@@ -96,8 +95,8 @@ export class UvStream implements RawStream, SocketControl, Target {
   readInto(buffer: Uint8Array | null): void {
     if (this.#ending) return;
     const unread = readInto(this.id, buffer);
-    if (this.#into !== null && !unread) this.#late = ownCopy(this.#into);
-    this.#into = buffer;
+    if (this.#readBuffer !== null && !unread) this.#reclaimed = ownCopy(this.#readBuffer);
+    this.#readBuffer = buffer;
   }
 
   write(chunks: Uint8Array[]): boolean {
@@ -115,19 +114,19 @@ export class UvStream implements RawStream, SocketControl, Target {
   shutdown(): void {
     if (this.#ending) return;
     const errno = addon().shutdown(this.id);
-    // A peer that is gone shows by reading.
+    // The peer has gone: reading reports that.
     if (errno < 0 && errno !== ENOTCONN) this.#fail(errno, 'shutdown');
   }
 
   close(): void {
     if (this.#ending) return;
-    this.#endNow();
+    this.#dispose();
     addon().close(this.id);
   }
 
   abort(): void {
     if (this.#ending) return;
-    this.#endNow();
+    this.#dispose();
     addon().reset(this.id);
   }
 
@@ -135,13 +134,13 @@ export class UvStream implements RawStream, SocketControl, Target {
     return this.#info;
   }
 
-  /** All of it was read, or it is closed. */
+  /** Whether the end was reported, or the stream is closed. */
   get atEnd(): boolean {
     return this.#end === 'told' || this.#ending;
   }
 
-  // An id is used again after some thousand others: who asks when it is over must not be told of another's
-  // socket.
+  // Don't ask the native part after the close: another handle can get the same id after 2,048 uses of its
+  // index.
   fileno(): number {
     return this.#ending ? -1 : addon().fileno(this.id);
   }
@@ -172,7 +171,7 @@ export class UvStream implements RawStream, SocketControl, Target {
         return;
       case END:
         this.#end = 'held';
-        if (this.#reading && this.#held === null) this.#tellEnd();
+        if (this.#reading && this.#held === null) this.#reportEnd();
         return;
       case ERROR:
         this.#fail(a, 'read');
@@ -184,24 +183,28 @@ export class UvStream implements RawStream, SocketControl, Target {
   }
 
   #wasReadInto(length: number): void {
-    const late = this.#late;
-    const memory = late ?? (this.#into as Uint8Array);
-    if (late === null) this.#into = null;
-    this.#late = null;
+    const reclaimed = this.#reclaimed;
+    const memory = reclaimed ?? (this.#readBuffer as Uint8Array);
+    if (reclaimed === null) this.#readBuffer = null;
+    this.#reclaimed = null;
     const mayTell = this.#reading && this.#held === null;
-    if (mayTell && late === null) (this.#events as StreamEvents).onReadInto?.(length);
-    // The protocol has given its memory to another thread, with the data in it.
+    if (mayTell && reclaimed === null) (this.#events as StreamEvents).onReadInto?.(length);
+    // The protocol has transferred its buffer, with the data in it.
     else if (memory.length < length) this.#fail(EFAULT, 'read');
-    else if (mayTell) (this.#events as StreamEvents).onRead(keepable((late as Buffer).subarray(0, length)));
+    else if (mayTell)
+      (this.#events as StreamEvents).onRead(keepable((reclaimed as Buffer).subarray(0, length)));
     else this.#hold(ownCopy(memory.subarray(0, length)));
   }
 
-  /** Of what is only written to, the other direction tells when its reader has gone. */
+  /**
+   * Reads from a stream that is for writing only, because the end of that direction reports that the reader
+   * has gone.
+   */
   protected watchReader(): void {
     addon().readStart(this.id);
   }
 
-  /** It has, and nothing was on its way. */
+  /** The reader has gone, and no write is pending. */
   protected onUnread(): void {
     this.close();
   }
@@ -210,7 +213,7 @@ export class UvStream implements RawStream, SocketControl, Target {
     this.#fail(errno, syscall);
   }
 
-  /** Sends until the kernel takes no more. True: it has taken all. */
+  /** Sends until the kernel takes no more. Returns true if it took everything. */
   #sendOn(unsent: Unsent): boolean {
     while (!unsent.empty) {
       const call = unsent.next();
@@ -221,14 +224,14 @@ export class UvStream implements RawStream, SocketControl, Target {
       const { first, count, offset, bytes } = call;
       const sent = addon().tryWriteAll(this.id, unsent.chunks, first, count, offset);
       if (sent !== bytes) return this.#wait(unsent, sent);
-      unsent.left(sent);
+      unsent.sent(sent);
     }
     return true;
   }
 
-  /** The kernel has taken `sent` bytes. The native part sends the rest of the chunk where it stopped. */
+  /** The kernel took `sent` bytes. The native part sends the rest of that chunk. */
   #wait(unsent: Unsent, sent: number): false {
-    if (sent >= 0) unsent.left(sent);
+    if (sent >= 0) unsent.sent(sent);
     if (sent >= 0) unsent.keep();
     const call = sent < 0 ? null : unsent.next();
     const errno = sent < 0 ? sent : call === null ? EFAULT : this.#give(unsent, call);
@@ -245,7 +248,7 @@ export class UvStream implements RawStream, SocketControl, Target {
     const unsent = this.#unsent;
     if (unsent === null) return;
     this.#unsent = null;
-    unsent.firstLeft();
+    unsent.firstSent();
     if (this.#sendOn(unsent)) this.#events?.onWritten();
   }
 
@@ -266,16 +269,17 @@ export class UvStream implements RawStream, SocketControl, Target {
     this.#held.push(keepable(data));
   }
 
-  // Not functions of each stream's own: most are idle most of the time, and there may be many.
+  // Static, because a function for each stream costs memory: there may be many streams, and most are idle
+  // most of the time.
   static #releaseOf(stream: UvStream): void {
     stream.#release();
   }
 
-  static #tellCloseOf(stream: UvStream): void {
-    stream.#tellClose();
+  static #reportCloseOf(stream: UvStream): void {
+    stream.#reportClose();
   }
 
-  /** Hands over what was held, unless reading was stopped again; then reads on. */
+  /** Delivers the held data until reading is stopped again, then continues to read. */
   #release(): void {
     const events = this.#events as StreamEvents;
     while (this.#reading && !this.#ending && this.#held !== null) {
@@ -284,42 +288,42 @@ export class UvStream implements RawStream, SocketControl, Target {
       events.onRead(data);
     }
     if (!this.#reading || this.#ending) return;
-    if (this.#end === 'held') this.#tellEnd();
+    if (this.#end === 'held') this.#reportEnd();
     else this.readStart();
   }
 
-  #tellEnd(): void {
+  #reportEnd(): void {
     this.#end = 'told';
     if (!this.#ending) (this.#events as StreamEvents).onEnd();
   }
 
-  /** The stream is broken: its close tells why. */
+  /** Closes the stream with an error, which `onClose` reports. */
   #fail(errno: number, syscall: string): void {
     if (this.#ending) return;
     this.#error = systemError(errno, syscall);
     this.close();
   }
 
-  #endNow(): void {
+  #dispose(): void {
     this.#ending = true;
     this.#reading = false;
     this.#held = null;
     this.#unsent = null;
-    if (this.#into !== null) readInto(this.id, null);
-    this.#into = null;
-    this.#late = null;
+    if (this.#readBuffer !== null) readInto(this.id, null);
+    this.#readBuffer = null;
+    this.#reclaimed = null;
     unregister(this);
-    hostNextTick(UvStream.#tellCloseOf, this);
+    hostNextTick(UvStream.#reportCloseOf, this);
   }
 
-  #tellClose(): void {
-    // Closed before anybody took it over: who does is told then.
+  #reportClose(): void {
+    // `open()` may not have been called yet; it will report the close then.
     this.#closed = true;
     this.#events?.onClose(this.#error);
   }
 }
 
-/** Answers how many bytes there are. */
+/** Returns how many bytes it copied. */
 function copyInto(arena: Uint8Array, chunks: readonly Uint8Array[]): number {
   let at = 0;
   for (const chunk of chunks) {
@@ -329,17 +333,15 @@ function copyInto(arena: Uint8Array, chunks: readonly Uint8Array[]): number {
   return at;
 }
 
-/** A connection that a listener on one IPv4 address has taken, and whose addresses are known with it. */
+/** The addresses of a connection, known from its listener, which listens at a single IPv4 address. */
 export interface Accepted {
   readonly sockname: SocketAddress;
-  /** The peer's: as the system has it, and its port. */
+  /** The peer's address as a word in network byte order. */
   readonly word: number;
   readonly port: number;
 }
 
-/**
- * Most connections come and go and nobody asks who it was: the peer's address is printed when somebody does.
- */
+/** Formats the peer's address only on demand: for most connections, no code asks for it. */
 class AcceptedInfo implements StreamInfo {
   readonly family: number = AF_INET;
   readonly sockname: SocketAddress;

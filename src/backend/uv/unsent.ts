@@ -1,11 +1,14 @@
-/** The chunks of a write that the kernel has not taken yet, from a place in one of them on. Sans-IO. */
+/** The chunks of a write that the kernel has not taken yet. No I/O. */
 
 import { keepable } from '../../base/own-memory.ts';
 
-/** Chunks of one system call: as in native/src/stream.c. */
+/** Chunks in one system call: as in native/src/stream.c. */
 const MOST_CHUNKS = 64;
 
-/** The next call: so many chunks from one on, without the bytes of that one that have left. */
+/**
+ * The next call: `count` chunks from `first` on, without the first `offset` bytes of the first one. `bytes`
+ * is the total.
+ */
 export interface NextCall {
   first: number;
   count: number;
@@ -14,9 +17,9 @@ export interface NextCall {
 }
 
 export class Unsent {
-  /** Chunks that have left are replaced, so that they are not kept until the last one has. */
+  /** Chunks that were sent are replaced, so that they are not kept alive until the last one is sent. */
   readonly chunks: Uint8Array[];
-  /** As they were written. */
+  /** The length of each chunk when it was written. */
   readonly #lengths: number[];
   #first: number = 0;
   #offset: number = 0;
@@ -30,7 +33,7 @@ export class Unsent {
     return this.#first === this.chunks.length;
   }
 
-  /** The next call; null if the owner of one of its chunks has given the memory away. */
+  /** Returns the next call; null if the memory of one of its chunks was transferred. */
   next(): NextCall | null {
     const first = this.#first;
     const end = Math.min(first + MOST_CHUNKS, this.chunks.length);
@@ -43,23 +46,23 @@ export class Unsent {
     return { first, count: end - first, offset: this.#offset, bytes };
   }
 
-  /** So many bytes have left. */
-  left(bytes: number): void {
+  /** The kernel took this many bytes. */
+  sent(bytes: number): void {
     this.#offset += bytes;
     while (!this.empty && this.#offset >= this.#firstLength) this.#dropFirst();
   }
 
-  /** All of the first chunk has left. */
-  firstLeft(): void {
-    this.left(this.#firstLength - this.#offset);
+  /** The kernel took the rest of the first chunk. */
+  firstSent(): void {
+    this.sent(this.#firstLength - this.#offset);
   }
 
-  /** The kernel takes no more for now: of the next call's chunks, small parts of larger memory are copied. */
+  /** The write must wait. Copies those chunks of the next call that are small parts of larger memory. */
   keep(): void {
     const end = Math.min(this.#first + MOST_CHUNKS, this.chunks.length);
     for (let i = this.#first; i < end; i++) {
       const chunk = this.chunks[i] as Uint8Array;
-      // Given away: `next()` tells.
+      // Its memory was transferred: `next()` reports that.
       if (chunk.length !== this.#lengths[i]) return;
       const rest = i === this.#first ? chunk.subarray(this.#offset) : chunk;
       const kept = keepable(rest);

@@ -326,7 +326,7 @@ test('more handles than the table has room for', { skip: skip || tooFewDescripto
   }
 });
 
-test('a copy of gyre that finds no memory to begin with says so', { skip }, () => {
+test('opening the native part returns null if an allocation fails', { skip }, () => {
   new UvEventLoop().close();
   const native = createRequire(import.meta.url)(String(process.env.GYRE_NATIVE));
   const { failAllocation } = addon() as unknown as Faulty;

@@ -12,13 +12,13 @@ function chunk(length: number): Uint8Array {
 test('a call has 64 chunks at most, and begins where the last one has ended', () => {
   const unsent = new Unsent(Array.from({ length: 100 }, () => chunk(10)));
   assert.deepEqual(unsent.next(), { first: 0, count: 64, offset: 0, bytes: 640 });
-  unsent.left(25);
+  unsent.sent(25);
   assert.deepEqual(unsent.next(), { first: 2, count: 64, offset: 5, bytes: 635 });
-  unsent.firstLeft();
+  unsent.firstSent();
   assert.deepEqual(unsent.next(), { first: 3, count: 64, offset: 0, bytes: 640 });
-  unsent.left(640);
+  unsent.sent(640);
   assert.deepEqual(unsent.next(), { first: 67, count: 33, offset: 0, bytes: 330 });
-  unsent.left(330);
+  unsent.sent(330);
   assert.equal(unsent.empty, true);
 });
 
@@ -26,16 +26,16 @@ test('chunks and their sum may be longer than 4 GiB', () => {
   const unsent = new Unsent([chunk(5e9), chunk(3e9), chunk(1)]);
   assert.deepEqual(unsent.next(), { first: 0, count: 3, offset: 0, bytes: 8e9 + 1 });
   // As much as Linux takes in one call.
-  unsent.left(0x7ffff000);
+  unsent.sent(0x7ffff000);
   assert.deepEqual(unsent.next(), { first: 0, count: 3, offset: 0x7ffff000, bytes: 8e9 + 1 - 0x7ffff000 });
-  unsent.firstLeft();
+  unsent.firstSent();
   assert.deepEqual(unsent.next(), { first: 1, count: 2, offset: 0, bytes: 3e9 + 1 });
 });
 
 test('a chunk is not kept once it has left', () => {
   const chunks = [chunk(3), chunk(3)];
   const unsent = new Unsent(chunks);
-  unsent.left(4);
+  unsent.sent(4);
   assert.deepEqual(
     unsent.chunks.map(({ length }) => length),
     [0, 3],
@@ -50,7 +50,7 @@ test('a chunk that is shorter or longer than it was ends it, before anything tha
     last.length = length;
     const call = unsent.next() as NextCall;
     assert.equal(call.bytes, 66);
-    unsent.left(call.bytes);
+    unsent.sent(call.bytes);
     assert.equal(unsent.next(), null);
     last.length = 3;
     assert.equal(unsent.next()?.bytes, 3);
@@ -76,13 +76,13 @@ test('whatever the kernel takes of each call, every byte is sent once and in ord
         assert.equal(batch.length, bytes);
         const taken = Math.min(takes[i] ?? bytes, bytes);
         sent.push(batch.subarray(0, taken));
-        unsent.left(taken);
+        unsent.sent(taken);
         if (taken === bytes || unsent.empty) continue;
         unsent.keep();
         // The native part sends the rest of the chunk where it stopped.
         const stopped = unsent.next() as NextCall;
         sent.push(Buffer.from((unsent.chunks[stopped.first] as Uint8Array).subarray(stopped.offset)));
-        unsent.firstLeft();
+        unsent.firstSent();
       }
       assert.ok(Buffer.concat(sent).equals(whole));
     }),
@@ -94,7 +94,7 @@ test('keep() copies the small parts of larger memory that the next call would se
   const own = Buffer.alloc(1000);
   const parts = Array.from({ length: 63 }, () => large.subarray(3, 103));
   const unsent = new Unsent([large, own, ...parts]);
-  unsent.left(large.length - 10);
+  unsent.sent(large.length - 10);
   unsent.keep();
   const [rest, ...others] = unsent.chunks;
   assert.equal(String(rest), String(large.subarray(-10)));
