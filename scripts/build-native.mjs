@@ -1,9 +1,9 @@
 // npm run build:native: compiles native/src into native/build/gyre.node with the C compiler and the headers
-// at hand. Nothing is downloaded. One binary serves every Node from 20 on: it uses N-API, and asks libuv for
-// the sizes of its structures.
+// of this machine. Nothing is downloaded. One binary serves every Node from 20 on: it uses N-API, and asks
+// libuv for the sizes of its structures.
 //
-//   --faults     for tests: a chosen allocation fails; into native/build/gyre-faults.node
-//   --sanitize   the same with AddressSanitizer and UndefinedBehaviorSanitizer; into native/build/gyre-asan.node
+//   --faults     a build in which tests can make a chosen allocation fail: native/build/gyre-faults.node
+//   --sanitize   the same with AddressSanitizer and UndefinedBehaviorSanitizer: native/build/gyre-asan.node
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
@@ -27,7 +27,9 @@ const builds = {
   },
 };
 
-/** @returns {string[]} the folders that hold node_api.h and uv.h, or none */
+/**
+ * @returns {string[]} the folders that hold node_api.h and uv.h; empty if one of them is missing
+ */
 function includeFolders() {
   const prefix = path.join(path.dirname(process.execPath), '..');
   const folders = [process.env.npm_config_nodedir, prefix, '/usr/local', '/usr']
@@ -39,7 +41,9 @@ function includeFolders() {
   return found.every((one) => one !== undefined) ? [...new Set(found.map(String))] : [];
 }
 
-/** @returns {string | null} why it cannot be built here; null when it can */
+/**
+ * @returns {string | null} why the native part cannot be built here; null if it can
+ */
 export function whyNotNative() {
   if (process.platform !== 'linux')
     return `the native backend is built on Linux only, and this is ${process.platform}`;
@@ -49,7 +53,7 @@ export function whyNotNative() {
 }
 
 /**
- * Builds it, if a source is newer than what was built.
+ * Builds the native part, if a source file is newer than the last build.
  *
  * @param {keyof typeof builds} [kind]
  * @returns {string} the file
@@ -63,7 +67,7 @@ export function buildNative(kind = 'release') {
   );
   if (existsSync(target) && statSync(target).mtimeMs > newest) return target;
   mkdirSync(folder, { recursive: true });
-  // Two test runs may build at once: each into a file of its own, moved into place.
+  // Two test runs may build at the same time. Each builds into its own file, and then moves it into place.
   const temporary = `${target}.${process.pid}`;
   const done = spawnSync(
     'cc',

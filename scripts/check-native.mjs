@@ -1,17 +1,17 @@
-// npm run check:native [-- option ...] [filter ...]: native/ under memory checkers. Any finding is a failure.
+// npm run check:native [-- option ...] [filter ...]: runs native/ under memory checkers. Any finding is a
+// failure.
 //
-//   suite      the tests of what is native, under AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer
+//   suite      the tests of the native part under AddressSanitizer, UndefinedBehaviorSanitizer, LeakSanitizer
 //   soak       test/backend/uv/soak.test.ts under the same, once for each seed
 //   valgrind   the addon's own tests under memcheck, with a build without sanitizers
 //
-//   --stage=suite,soak,valgrind   these only
+//   --stage=suite,soak,valgrind   only these stages
 //   --soak-seconds=60             for each seed
 //   --soak-seeds=1,2,3
-//   --keep                        leaves the logs, and says where
+//   --keep                        keeps the logs, and prints their folder
 //
-// A filter is part of a test file's path, as of npm test. Node itself is not instrumented: what it does in
-// the addon's memory is seen by the interceptors of the sanitizers' run-time libraries, and by valgrind
-// entirely.
+// A filter is a part of a test file's path, as in npm test. Node itself is not instrumented. The interceptors
+// in the sanitizers' run-time libraries see some of its accesses to the addon's memory; valgrind sees all.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -25,9 +25,9 @@ import { ensureDependencies, root } from './setup.mjs';
 
 const STAGES = ['suite', 'soak', 'valgrind'];
 const NODE = process.env.GYRE_NODE || process.execPath;
-/** Milliseconds. A checker makes everything some ten times slower. */
+/** Milliseconds. A memory checker makes a test about ten times slower. */
 const TEST_TIMEOUT = 1_200_000;
-/** Of those under valgrind: the soak there is as long as elsewhere, and does less. */
+/** The length of the soak test under valgrind, where it gets less done in the same time. */
 const VALGRIND_SOAK_SECONDS = '20';
 
 const args = process.argv.slice(2);
@@ -62,7 +62,7 @@ const reason = whyNotNative();
 if (reason !== null) fail(`Nothing was checked: ${reason}.`);
 ensureDependencies();
 
-/** What was run, what was skipped, and how it went: told again at the end. @type {string[]} */
+/** The result of each stage, or why it was skipped. Printed again at the end. @type {string[]} */
 const summary = [];
 let failed = false;
 
@@ -73,7 +73,7 @@ function note(line) {
 }
 
 /**
- * The test files of folders.
+ * Returns the test files of folders that match the filters.
  *
  * @param {readonly string[]} folders
  * @returns {string[]}
@@ -89,10 +89,10 @@ function filesIn(...folders) {
 }
 
 /**
- * Runs test files by `command`, then looks at the logs.
+ * Runs test files by `command`, then examines the logs.
  *
  * @param {string} title
- * @param {readonly string[]} command and what stands before the files
+ * @param {readonly string[]} command with the arguments before the files
  * @param {readonly string[]} files
  * @param {Record<string, string>} env
  * @param {string} logs the folder
@@ -118,13 +118,13 @@ async function check(title, command, files, env, logs, findings) {
   if (code !== 0 || found.ours.length > 0) failed = true;
   note(
     `${title}: ${files.length} file${files.length === 1 ? '' : 's'}, ${seconds} s, tests ${code === 0 ? 'pass' : `FAIL (exit code ${code})`}, ` +
-      `${found.ours.length} of ours found, ${found.theirs} of Node’s own left aside`,
+      `${found.ours.length} findings in the addon, ${found.theirs} in Node itself (ignored)`,
   );
   for (const one of found.notes) note(`  ${one}`);
 }
 
 /**
- * All logs of a stage, each kind of finding once; then they are gone.
+ * Returns the findings in all logs of a stage, each kind once. Removes the logs, unless `--keep` was given.
  *
  * @param {string} folder
  * @param {typeof sanitizerFindings} findings
@@ -139,7 +139,7 @@ function collect(folder, findings) {
     theirs += found.theirs;
     for (const one of found.notes) notes.add(one);
     for (const { title, text } of found.ours) {
-      // Of two processes they differ in addresses only.
+      // The same finding in two processes differs only in its addresses.
       const key = `${title}\n${text}`.replace(/0x[\da-f]+|==\d+==|\d[\d,]* bytes?/gi, '');
       const before = ours.get(key);
       ours.set(key, { title, text, count: (before?.count ?? 0) + 1 });
@@ -159,7 +159,7 @@ function nodeTest(...options) {
 
 // --- sanitizers ---
 
-/** Once for all stages. @type {ReturnType<typeof sanitizedNode> | null} */
+/** Made once for all stages. @type {ReturnType<typeof sanitizedNode> | null} */
 let made = null;
 
 function sanitizer() {
@@ -171,11 +171,11 @@ function sanitizer() {
 function sanitized(logs) {
   const built = buildNative('sanitize');
   const leaks = canFindLeaks();
-  if (!leaks) note('  LeakSanitizer: skipped, it cannot look into a process here (ptrace is not allowed)');
+  if (!leaks) note('  LeakSanitizer: skipped, because ptrace is not allowed here');
   return sanitizerEnv(logs, built, sanitizer().nodeOptions, leaks);
 }
 
-/** Those with a native loop, or with loops of the backend that GYRE_TEST_BACKEND names. */
+/** The tests that use a native loop, or the backend that GYRE_TEST_BACKEND names. */
 function onEither() {
   return filesIn('test/net', 'test/process', 'test/streams').filter((file) =>
     /\bonNode\(|\bonUv\(|UvEventLoop/.test(readFileSync(path.join(root, file), 'utf8')),
@@ -188,12 +188,12 @@ async function suite(logs) {
   if (why !== null) return note(`suite: skipped, ${why}`);
   const env = sanitized(logs);
   const concurrency = `--test-concurrency=${availableParallelism()}`;
-  // One after the other: it counts what the process holds.
+  // Run these one after the other: they count the descriptors and memory of the process.
   const own = filesIn('test/backend/uv');
   await check('suite, the addon’s own', nodeTest('--test-concurrency=1'), own, env, logs, sanitizerFindings);
   const rest = [...filesIn('test/fuzz'), ...onEither()];
   await check('suite, on the native backend', nodeTest(concurrency), rest, env, logs, sanitizerFindings);
-  // All backends are in there: the others' part takes seconds.
+  // These run on all backends. The other backends' part takes only seconds.
   const conformance = filesIn('test/conformance');
   await check('suite, conformance', nodeTest(concurrency), conformance, env, logs, sanitizerFindings);
 }
@@ -224,17 +224,17 @@ async function valgrind(logs) {
   const built = buildNative('faults');
   const command = [
     'valgrind',
-    // V8 writes code, and writes it again.
+    // V8 generates code, and overwrites it later.
     ...['--smc-check=all-non-file', '--error-limit=no', '--num-callers=40', '--track-origins=no'],
     ...['--leak-check=full', '--show-leak-kinds=definite', '--errors-for-leak-kinds=none'],
-    // The tests' own Nodes too; of other programs nothing is ours.
+    // Follow the Node processes that tests start, but no other programs.
     ...['--trace-children=yes', '--trace-children-skip=*/sh,*/cat,*/sleep,*/true,*/head,*/esbuild'],
     `--log-file=${path.join(logs, 'memcheck.%p')}`,
   ];
   for (const file of filesIn('test/backend/uv')) {
     await check(
       `valgrind, ${path.basename(file, '.test.ts')}`,
-      // Without the test runner's process, which would only wait.
+      // Run the files without the test runner's process, which would only wait.
       [...command, NODE, '--expose-gc', '--import', 'tsx', '--test-reporter=spec'],
       [file],
       { GYRE_NATIVE: built, GYRE_SOAK_SECONDS: VALGRIND_SOAK_SECONDS },
@@ -254,5 +254,5 @@ for (const stage of /** @type {(keyof typeof run)[]} */ (stages)) {
 
 console.log(`\n==== what was checked\n${summary.join('\n')}`);
 for (const stage of STAGES) if (!stages.includes(stage)) console.log(`${stage}: not asked for`);
-console.log(failed ? 'FAILED' : 'Nothing of ours was found.');
+console.log(failed ? 'FAILED' : 'No findings in the addon.');
 process.exitCode = failed ? 1 : 0;

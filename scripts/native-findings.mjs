@@ -1,17 +1,17 @@
-// What a memory checker has found, out of its log: which of it is ours, and which belongs to Node and V8.
+// Reads the log of a memory checker, and separates the findings of the addon from those of Node and V8.
 //
-// A suppression by name cannot tell: everything of ours is called by Node, and much of V8's is called from
-// JavaScript that we have called. Whose it is shows in the order of the frames: from where it happened
-// outwards, ours come before any of V8's, or not.
+// A suppression by function name cannot do this: Node calls all functions of the addon, and the addon calls
+// JavaScript, which calls V8. The order of the stack frames tells the owner. From the innermost frame
+// outwards, either a frame of the addon comes first, or a frame of V8.
 
 /**
  * @typedef {object} Finding
  * @property {string} title
- * @property {string} text the whole of it
+ * @property {string} text the complete report
  */
 
 const OURS = /\bgyre_\w+|\/gyre[\w-]*\.node\b/;
-/** V8's own memory, and JavaScript that somebody else has called. */
+/** Frames of V8, and the calls of JavaScript: findings further inside belong to V8. */
 const THEIRS = /v8::|cppgc::|heap::base::|Builtins_|napi_make_callback|napi_call_function|<unknown module>/;
 const FRAME = /^\s*(?:#\d+ 0x|==\d+==\s+(?:at|by) 0x)/;
 
@@ -25,7 +25,7 @@ function isOurs(frames) {
 }
 
 /**
- * The stacks of a report: where it happened, where the memory was freed, where it was allocated.
+ * Returns the stacks of a report: of the access, of the free, of the allocation.
  *
  * @param {string} text
  * @returns {string[][]}
@@ -44,8 +44,9 @@ function stacksOf(text) {
 }
 
 /**
- * Of AddressSanitizer and UndefinedBehaviorSanitizer every report counts, since only the addon is
- * instrumented. Of LeakSanitizer what we allocated: V8 reaches much of its own in ways that it does not see.
+ * Finds the addon's errors in the log of a sanitizer. Every report of AddressSanitizer and
+ * UndefinedBehaviorSanitizer counts, because only the addon is instrumented. A report of LeakSanitizer counts
+ * if the addon made the allocation: V8 holds much of its own memory in ways that LeakSanitizer does not see.
  *
  * @param {string} log
  * @returns {{ ours: Finding[], theirs: number, notes: string[] }}
@@ -60,7 +61,7 @@ export function sanitizerFindings(log) {
     const text = block.trim();
     const leak = /^(?:Direct|Indirect) leak of .*$/m.exec(text);
     if (leak !== null) {
-      // What only another leak of ours still points to is counted with that one.
+      // Memory that only another leak of the addon points to (an indirect leak) counts with that leak.
       if (isOurs(stacksOf(text)[0] ?? [])) ours.push({ title: leak[0], text });
       else theirs++;
       continue;
@@ -79,8 +80,8 @@ export function sanitizerFindings(log) {
 }
 
 /**
- * Of memcheck: what touches memory that is nobody's counts unless V8 does it; what was never written, and
- * leaks, where we come first.
+ * Finds the addon's errors in the log of memcheck. An invalid access counts unless only V8 is involved. A use
+ * of uninitialized memory, or a leak, counts if a frame of the addon comes first.
  *
  * @param {string} log
  * @returns {{ ours: Finding[], theirs: number, notes: string[] }}
@@ -96,7 +97,7 @@ export function memcheckFindings(log) {
     const text = lines.slice(head).join('\n');
     const stacks = stacksOf(text);
     const title = String(lines[head]).replace(/^==\d+==\s*/, '');
-    // In libuv's code it is on our behalf, where the memory is ours or the handle is.
+    // libuv's code acts for the addon if the addon allocated the memory or the handle.
     const counts = INVALID.test(title)
       ? stacks.some(isOurs) || !stacks[0]?.some((frame) => THEIRS.test(frame))
       : isOurs(stacks[0] ?? []);
@@ -106,7 +107,8 @@ export function memcheckFindings(log) {
   return { ours, theirs, notes: /unhandled amd64-linux syscall: 434/.test(log) ? [NO_PIDFD] : [] };
 }
 
-const NO_PIDFD = 'this valgrind knows no pidfd_open: children were Node’s, and process.c ran up to there';
+const NO_PIDFD =
+  'this valgrind has no pidfd_open(): the node backend started the children, so most of process.c was not checked';
 const INVALID =
   /^(?:Invalid|Jump to|Mismatched free|Source and destination overlap|Process terminating|Syscall param .* unaddressable)/;
 const KINDS =

@@ -1,9 +1,9 @@
-// npm run pack, npm run pack:native: the tarballs that are published, into dist-packages/ (or the folder that
-// is named).
+// npm run pack:main, npm run pack:native: makes the tarballs that are published, in dist-packages/ or the
+// given folder.
 //
-// They are packed from a staging folder, because the package.json of a release says more and less than the
-// repository's: it names the native packages as optional dependencies, which npm could not install before
-// they are published; and it has no scripts.
+// They are packed from a staging folder, because the package.json of a release differs from the repository's.
+// It names the native packages as optional dependencies, which npm cannot install before they are published,
+// and it has no scripts.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,16 +14,16 @@ import { build } from './build.mjs';
 import { buildNative, whyNotNative } from './build-native.mjs';
 import { npmCommand, root } from './setup.mjs';
 
-/** The platforms that a native package is made for; npm installs the one that fits. */
+/** The platforms that have a native package. npm installs the one that fits. */
 const NATIVE = [{ name: '@gyre/uv-linux-x64-gnu', os: 'linux', cpu: 'x64', libc: 'glibc' }];
 
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
 /**
- * The package `gyre`.
+ * Packs the package `gyre`.
  *
  * @param {string} destination a folder
- * @returns {Promise<{ filename: string, size: number, files: { path: string }[] }>} what npm says of the
+ * @returns {Promise<{ filename: string, size: number, files: { path: string }[] }>} npm's facts about the
  *   tarball
  */
 export async function packMain(destination) {
@@ -34,11 +34,11 @@ export async function packMain(destination) {
 }
 
 /**
- * The native package of this platform.
+ * Packs the native package of this platform.
  *
  * @param {string} destination a folder
- * @returns {{ filename: string, size: number, files: { path: string }[] } | string} or why it cannot be made
- *   here
+ * @returns {{ filename: string, size: number, files: { path: string }[] } | string} or the reason why it
+ *   cannot be made here
  */
 export function packNative(destination) {
   const platform = NATIVE.find(({ os, cpu }) => os === process.platform && cpu === process.arch);
@@ -65,7 +65,7 @@ export function packNative(destination) {
  * @param {string} destination
  * @param {object} published its package.json
  * @param {string[]} files of the repository
- * @param {string[]} others laid beside the package.json
+ * @param {string[]} others further files, put beside the package.json
  * @returns {{ filename: string, size: number, files: { path: string }[] }}
  */
 function pack(destination, published, files, others = []) {

@@ -1,5 +1,5 @@
-// The programs and the environment that make a Node one under AddressSanitizer, UndefinedBehaviorSanitizer
-// and LeakSanitizer.
+// Makes a Node that runs under AddressSanitizer, UndefinedBehaviorSanitizer and LeakSanitizer, and its
+// environment.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,20 +9,20 @@ import { pathToFileURL } from 'node:url';
 
 const NODE = process.env.GYRE_NODE || process.execPath;
 
-/** The compiler's own run-time libraries. Node is not linked with them, so that they must be there first. */
+/** The compiler's run-time libraries. Node is not linked with them, so they must be loaded before it. */
 function runtimes() {
   return ['libasan.so', 'libstdc++.so'].map((name) =>
     spawnSync('cc', [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout.trim(),
   );
 }
 
-/** Null: there are sanitizers; else why there are none. */
+/** Returns null if there are sanitizers; otherwise the reason why there are none. */
 export function whyNoSanitizers() {
   if (runtimes().every((file) => path.isAbsolute(file))) return null;
   return 'the C compiler has no libasan.so (or no libstdc++.so, which it wants first)';
 }
 
-/** Whether LeakSanitizer can look into a process here: some containers do not let it. */
+/** Whether LeakSanitizer can examine a process here. Some containers forbid ptrace, which it needs. */
 export function canFindLeaks() {
   const done = spawnSync('/bin/true', [], {
     env: { LD_PRELOAD: runtimes().join(' '), ASAN_OPTIONS: 'detect_leaks=1' },
