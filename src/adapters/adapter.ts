@@ -35,7 +35,10 @@ export function loopFor(loop: unknown): Loop {
   return named;
 }
 
-/** A transport of anybody's make, of which both directions are open: whoever joins one that ends would never hear of it. */
+/**
+ * A transport of anybody's make, of which both directions are open: whoever joins one that ends would never
+ * hear of it.
+ */
 export function checkOpenTransport(loop: Loop, transport: Transport): void {
   const methods = transport as unknown as Record<string, unknown> | null;
   if (typeof methods !== 'object' || methods === null) {
@@ -61,8 +64,8 @@ export function checkReceived(received: unknown): void {
 }
 
 /**
- * A loop that is closed drops its transports without a word to their protocols. Those who wait in the host's world have to be
- * told all the same. Answers how to take the request back.
+ * A loop that is closed drops its transports without a word to their protocols. Those who wait in the host's
+ * world have to be told all the same. Answers how to take the request back.
  */
 export function whenLoopCloses(loop: Loop, callback: () => void): () => void {
   const ending: Unreported = { _forceClose: callback };

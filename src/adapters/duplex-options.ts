@@ -6,8 +6,8 @@ import { checkReceived } from './adapter.ts';
 /** What `toDuplex` and `connectDuplex` take. */
 export interface DuplexOptions {
   /**
-   * Whether the writing side stays open when the peer has ended. Default: false, as for Node's sockets; a server of `node:http`
-   * wants true.
+   * Whether the writing side stays open when the peer has ended. Default: false, as for Node's sockets; a
+   * server of `node:http` wants true.
    */
   allowHalfOpen?: boolean;
   /** Bytes that an earlier protocol has received already: they are read first. */

@@ -20,12 +20,14 @@ export interface FromDuplexOptions extends SignalOptions {
 }
 
 /**
- * Joins a protocol to a Node `Duplex`: one end of a pair in memory, a `tls.TLSSocket`, an SSH channel, a WebSocket's stream. The
- * transport is like any other: water marks, half-close, order of calls. For a `net.Socket` or a descriptor use
- * `loop.createConnection(factory, null, null, { sock })`, which knows more of it.
+ * Joins a protocol to a Node `Duplex`: one end of a pair in memory, a `tls.TLSSocket`, an SSH channel, a
+ * WebSocket's stream. The transport is like any other: water marks, half-close, order of calls. For a
+ * `net.Socket` or a descriptor use `loop.createConnection(factory, null, null, { sock })`, which knows more
+ * of it.
  *
- * From now on the duplex is the transport's: closing the transport ends and destroys it, aborting destroys it. `allowHalfOpen` is set. A
- * duplex that is destroyed without an end and without an error has lost its connection: `ERR_STREAM_PREMATURE_CLOSE`.
+ * From now on the duplex is the transport's: closing the transport ends and destroys it, aborting destroys
+ * it. `allowHalfOpen` is set. A duplex that is destroyed without an end and without an error has lost its
+ * connection: `ERR_STREAM_PREMATURE_CLOSE`.
  *
  * An exception that the duplex throws, or a listener that it calls, goes to the loop's exception handler;
  * then the connection is aborted, and lost by it. An error of the duplex ends the connection even if the
@@ -39,8 +41,8 @@ export interface FromDuplexOptions extends SignalOptions {
  *
  * **Cancellation** destroys the duplex, unless the signal was aborted from the beginning.
  *
- * **Backends** all of them: the events come from the duplex, not from the loop. On the simulated loop they are no part of its
- * time, which may jump while they are on their way.
+ * **Backends** all of them: the events come from the duplex, not from the loop. On the simulated loop they
+ * are no part of its time, which may jump while they are on their way.
  *
  * @example
  * ```ts

@@ -10,11 +10,12 @@ export interface HttpServerLike {
 }
 
 /**
- * Has an `http.Server` that does not listen itself keep track of its connections, as one that listens does. Without this
- * `closeAllConnections()` and `closeIdleConnections()` of a server that is fed by `emit('connection', duplex)` do nothing, and
- * `headersTimeout` and `requestTimeout` are not watched.
+ * Has an `http.Server` that does not listen itself keep track of its connections, as one that listens does.
+ * Without this `closeAllConnections()` and `closeIdleConnections()` of a server that is fed by
+ * `emit('connection', duplex)` do nothing, and `headersTimeout` and `requestTimeout` are not watched.
  *
- * To be called before the first connection. It emits `listening`, by which Node begins; `server.close()` ends the watch.
+ * To be called before the first connection. It emits `listening`, by which Node begins; `server.close()` ends
+ * the watch.
  *
  * @param server a server of `node:http` or `node:https`; one that listens is left as it is
  * @returns the server

@@ -18,7 +18,10 @@ interface NodeAddress {
   family?: string;
 }
 
-/** A `Duplex` that answers, by the names of Node's sockets, what the transport beneath it knows of its connection. */
+/**
+ * A `Duplex` that answers, by the names of Node's sockets, what the transport beneath it knows of its
+ * connection.
+ */
 export abstract class SocketFacts extends Duplex {
   /** Null while there is none yet. @internal */
   abstract get _transport(): Transport | null;

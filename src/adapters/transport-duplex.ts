@@ -25,8 +25,9 @@ import type { Done } from './write-side.ts';
 import { WriteSide } from './write-side.ts';
 
 /**
- * What `toDuplex` and `connectDuplex` answer: a `Duplex` with what real clients ask of a `net.Socket`. To TypeScript it is one, so that
- * it can be passed wherever one is wanted (as `duplex as Socket` where `exactOptionalPropertyTypes` is on).
+ * What `toDuplex` and `connectDuplex` answer: a `Duplex` with what real clients ask of a `net.Socket`. To
+ * TypeScript it is one, so that it can be passed wherever one is wanted (as `duplex as Socket` where
+ * `exactOptionalPropertyTypes` is on).
  */
 export class TransportDuplex extends SocketFacts {
   /** Milliseconds, as {@link setTimeout} was told; undefined before. */
@@ -290,9 +291,10 @@ export class TransportDuplex extends SocketFacts {
   }
 
   /**
-   * What was written in this turn still leaves, as it does from a socket of the host's; what the host does not take is dropped, so
-   * that a peer who does not read holds nothing. A transport without half-close (TLS) works on its data for some turns, and has a
-   * limit of its own for its end: there only what was too much before is dropped.
+   * What was written in this turn still leaves, as it does from a socket of the host's; what the host does
+   * not take is dropped, so that a peer who does not read holds nothing. A transport without half-close (TLS)
+   * works on its data for some turns, and has a limit of its own for its end: there only what was too much
+   * before is dropped.
    */
   #endTransport(transport: Transport): void {
     const atOnce = transport.canWriteEof();
@@ -343,7 +345,8 @@ export class TransportDuplex extends SocketFacts {
   }
 
   /**
-   * It connects, or is connected, already: this only says so, by `connect`. For clients that call it on whatever they were given.
+   * It connects, or is connected, already: this only says so, by `connect`. For clients that call it on
+   * whatever they were given.
    *
    * @param args ignored, but for a function as the last one, which is called once it is connected
    */
@@ -393,7 +396,10 @@ export class TransportDuplex extends SocketFacts {
     return this;
   }
 
-  /** Switches keep-alive probes on or off, where the transport has a socket. No delay is refused, as with Node's sockets. */
+  /**
+   * Switches keep-alive probes on or off, where the transport has a socket. No delay is refused, as with
+   * Node's sockets.
+   */
   setKeepAlive(enable: boolean = false, initialDelayMilliseconds: number = 0): this {
     const asked = Math.max(Number(initialDelayMilliseconds) / 1000, 0) || 0;
     const seconds = Math.min(asked, LONGEST_KEEP_ALIVE_SECONDS);

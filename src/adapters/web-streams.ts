@@ -31,20 +31,23 @@ const DEFAULT_HIGH_WATER_MARK_BYTES = 64 * 1024;
  * Makes a pair of Web streams of a transport, with back-pressure in both directions.
  *
  * - A `write()` is done once its data has left: its buffer may be used again.
- * - `writable.close()` is `writeEof()`, and done once everything has left; where there is no half-close (TLS) it is `close()`, and the
- *   other stream fails unless the peer had ended.
+ * - `writable.close()` is `writeEof()`, and done once everything has left; where there is no half-close (TLS)
+ *   it is `close()`, and the other stream fails unless the peer had ended.
  * - `writable.abort(reason)` aborts the connection at once: a write or close that waits fails by the reason.
- * - `readable.cancel()` drops what comes from then on, and lets the other direction be; once that has ended, too, the connection
- *   is closed, which a peer that is still sending sees as a reset. So is one of which both directions have ended.
+ * - `readable.cancel()` drops what comes from then on, and lets the other direction be; once that has ended,
+ *   too, the connection is closed, which a peer that is still sending sees as a reset. So is one of which
+ *   both directions have ended.
  * - An end of the peer that leaves a reader with a part of an element (`mode: 'byob'` with a `Uint32Array`)
  *   fails `readable` alone.
  * - An error of the connection is both streams' error; to one who reads, after the data that came before.
  * - A loop that does not run moves nothing; one that is closed ends both streams with `ERR_LOOP_CLOSED`.
  *
- * @param transport of any make, connected; it is taken over by `setProtocol()`. One of gyre's has to be of that loop
+ * @param transport of any make, connected; it is taken over by `setProtocol()`. One of gyre's has to be of
+ *   that loop
  * @param options `received`, `highWaterMark` in bytes, `loop`: default is the running loop
  * @returns the two streams
- * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED` for one that is closing, `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`
+ * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED` for one that is closing,
+ *   `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`
  *
  * @example
  * ```ts
@@ -178,7 +181,8 @@ class WebBridge implements Protocol {
       this.#broken(error);
       return;
     }
-    // An end that was being sent has been sent. What else is open was closed by somebody else, or has no half-close.
+    // An end that was being sent has been sent. What else is open was closed by somebody else, or has no
+    // half-close.
     if (this.#writingEnded) this.#finish(null);
     this.#broken(closedError());
   }
@@ -285,7 +289,10 @@ function byteLength(chunk: unknown): number {
   return chunk instanceof Uint8Array ? chunk.byteLength : 0;
 }
 
-/** A byte stream takes the memory of what it is given away from all others: a part of a larger buffer is copied. */
+/**
+ * A byte stream takes the memory of what it is given away from all others: a part of a larger buffer is
+ * copied.
+ */
 function ownedBytes(data: Uint8Array): Uint8Array {
   return data.byteLength === data.buffer.byteLength ? data : new Uint8Array(data);
 }

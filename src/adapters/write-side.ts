@@ -3,12 +3,14 @@ import type { Transport } from '../net/transport.ts';
 import { callListeners, closedError } from './adapter.ts';
 import type { IdleTimer } from './idle-timer.ts';
 
-/** What a stream of Node's gives with each write, and with its end; it gives the next once this was called. */
+/**
+ * What a stream of Node's gives with each write, and with its end; it gives the next once this was called.
+ */
 export type Done = (error?: Error | null) => void;
 
 /**
- * The writing side of a Duplex over a transport. A write is done when the transport takes more, the end when everything has left; what
- * comes while there is no connection waits for it.
+ * The writing side of a Duplex over a transport. A write is done when the transport takes more, the end when
+ * everything has left; what comes while there is no connection waits for it.
  */
 export class WriteSide {
   /** Between `pauseWriting()` and `resumeWriting()`. */
@@ -139,7 +141,10 @@ export class WriteSide {
     this.#lost ??= { error };
   }
 
-  /** Whether something has left since this was last asked: a peer takes what was written long ago, piece by piece. */
+  /**
+   * Whether something has left since this was last asked: a peer takes what was written long ago, piece by
+   * piece.
+   */
   hasMoved(): boolean {
     const unsent = this.#transport?.getWriteBufferSize() ?? 0;
     if (unsent === 0 || unsent === this.#unsent) return false;

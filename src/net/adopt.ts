@@ -22,10 +22,11 @@ export function checkUnused(loop: Loop, fd: number): void {
 }
 
 /**
- * Takes a stream over. It is there already; but like one that has yet to come, it is handed over by the ready queue.
+ * Takes a stream over. It is there already; but like one that has yet to come, it is handed over by the ready
+ * queue.
  *
- * @param take asks the backend. What it says of the argument is thrown at the call, and then the argument is still its owner's; what the
- *   system says comes by the future, and then it was taken and is closed
+ * @param take asks the backend. What it says of the argument is thrown at the call, and then the argument is
+ *   still its owner's; what the system says comes by the future, and then it was taken and is closed
  */
 export function adopt(loop: Loop, what: string, take: () => RawStream): HostOperation<RawStream> {
   return HostOperation.begin(

@@ -25,8 +25,8 @@ export interface SendfileOptions extends SignalOptions {
   /** Bytes: how many to send. Default: all of them. */
   count?: number | null;
   /**
-   * Whether the file may be read and sent piece by piece where no system call of the host's does both at once. Default: true; else the
-   * call is rejected with {@link SendfileNotAvailableError}.
+   * Whether the file may be read and sent piece by piece where no system call of the host's does both at
+   * once. Default: true; else the call is rejected with {@link SendfileNotAvailableError}.
    */
   fallback?: boolean;
 }

@@ -1,6 +1,6 @@
 /**
- * Calls a protocol: as code of the loop, in the async context of its connection, outside of any task. What it throws, or what a
- * promise that it returns is rejected with, goes to whoever owns the caller.
+ * Calls a protocol: as code of the loop, in the async context of its connection, outside of any task. What it
+ * throws, or what a promise that it returns is rejected with, goes to whoever owns the caller.
  */
 import { checkFunction, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
@@ -13,7 +13,10 @@ export interface CallerOwner {
   _protocolFailed(error: unknown, method: string): void;
 }
 
-/** Calls one method of a protocol, if it has it, and bears its name: see `streamProtocolInvokers` in protocol.ts. */
+/**
+ * Calls one method of a protocol, if it has it, and bears its name: see `streamProtocolInvokers` in
+ * protocol.ts.
+ */
 export type ProtocolCall<P, A, B> = (protocol: P, first: A, second: B) => unknown;
 
 export class ProtocolCaller<P extends object> {
@@ -69,7 +72,10 @@ export class ProtocolCaller<P extends object> {
   }
 }
 
-/** Calls the factory as code of the loop in the connection's context, outside of any task, and looks at what it made. */
+/**
+ * Calls the factory as code of the loop in the connection's context, outside of any task, and looks at what
+ * it made.
+ */
 export function makeProtocol<P extends object>(
   loop: Loop,
   context: CapturedContext,

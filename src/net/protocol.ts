@@ -1,9 +1,10 @@
 /**
- * Protocols: what a transport calls. Plain objects, or subclasses of the empty base classes; every method is optional.
+ * Protocols: what a transport calls. Plain objects, or subclasses of the empty base classes; every method is
+ * optional.
  *
- * Order: `connectionMade` once; then data; then `eofReceived` at most once; then `connectionLost` exactly once and last, with null
- * after a clean end and the error otherwise. A protocol that throws is reported and its transport aborted; the loop and other
- * connections go on.
+ * Order: `connectionMade` once; then data; then `eofReceived` at most once; then `connectionLost` exactly
+ * once and last, with null after a clean end and the error otherwise. A protocol that throws is reported and
+ * its transport aborted; the loop and other connections go on.
  */
 import type { SocketAddress } from '../base/address.ts';
 import type { DatagramTransport, SubprocessTransport, Transport } from './transport.ts';
@@ -29,8 +30,9 @@ export interface Protocol extends BaseProtocol {
 /** A protocol that provides the memory for what is read. */
 export interface BufferedProtocol extends BaseProtocol {
   /**
-   * A buffer of at least one byte to be filled; `sizeHint` is how much there is, or -1 where nothing has come yet. It is the transport's until
-   * `bufferUpdated` is called: the native backend asks ahead of time, and reads straight into it.
+   * A buffer of at least one byte to be filled; `sizeHint` is how much there is, or -1 where nothing has come
+   * yet. It is the transport's until `bufferUpdated` is called: the native backend asks ahead of time, and
+   * reads straight into it.
    */
   getBuffer(sizeHint: number): Uint8Array;
   /** The last buffer was filled with this many bytes. */
@@ -41,7 +43,10 @@ export interface BufferedProtocol extends BaseProtocol {
 /** What a stream transport may be joined to. */
 export type StreamProtocol = Protocol | BufferedProtocol;
 
-/** How each of its methods is called, by name. Each call has a place of its own: engines find the method there faster than by its name. */
+/**
+ * How each of its methods is called, by name. Each call has a place of its own: engines find the method there
+ * faster than by its name.
+ */
 export const streamProtocolInvokers = {
   connectionMade: (protocol: StreamProtocol, transport: Transport): unknown =>
     protocol.connectionMade?.(transport),
@@ -98,7 +103,10 @@ export interface SubprocessProtocol {
   connectionMade?(transport: SubprocessTransport): void;
   /** The process, or a child of its own, wrote to one of its descriptors: 1 is stdout, 2 stderr. */
   pipeDataReceived?(fd: number, data: Buffer): void;
-  /** One of its pipes was closed, by either side; with an error where what was written could not leave (`EPIPE`). */
+  /**
+   * One of its pipes was closed, by either side; with an error where what was written could not leave
+   * (`EPIPE`).
+   */
   pipeConnectionLost?(fd: number, exception: Error | null): void;
   /** The process has ended: see `transport.getReturncode()`. Data may still come. */
   processExited?(): void;
@@ -126,8 +134,9 @@ export const subprocessProtocolInvokers = {
 
 export const SUBPROCESS_PROTOCOL_METHODS: readonly string[] = Object.keys(subprocessProtocolInvokers);
 
-// The base classes bear the names of the interfaces: a plain object with some of the methods is as good a protocol as a
-// subclass. In a subclass every method is there, so that `super.connectionMade(transport)` works.
+// The base classes bear the names of the interfaces: a plain object with some of the methods is as good a
+// protocol as a subclass. In a subclass every method is there, so that `super.connectionMade(transport)`
+// works.
 
 class EmptyBaseProtocol {
   connectionMade(_transport: Transport): void {}

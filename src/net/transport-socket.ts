@@ -14,8 +14,9 @@ export const LONGEST_KEEP_ALIVE_SECONDS = 32_767;
 /**
  * The socket of a transport or a server, for questions and options; its data belongs to the transport.
  *
- * **Backends** the native one alone shows descriptors: elsewhere `fileno()` is -1, and `getsockopt()`, `setsockopt()` and `dup()` throw
- * `ERR_UNSUPPORTED`. So they do on the native one for a socket of Node's own that was given as `sock`.
+ * **Backends** the native one alone shows descriptors: elsewhere `fileno()` is -1, and `getsockopt()`,
+ * `setsockopt()` and `dup()` throw `ERR_UNSUPPORTED`. So they do on the native one for a socket of Node's own
+ * that was given as `sock`.
  */
 export class TransportSocket {
   /** `AF_INET`, `AF_INET6` or `AF_UNIX`. */
@@ -72,8 +73,8 @@ export class TransportSocket {
    * @param level `SOL_SOCKET`, `IPPROTO_TCP`, `IPPROTO_IPV6`, or another of the system's
    * @param option `SO_RCVBUF`, `TCP_NODELAY`, or another number of the system's
    * @param length bytes, at most: from 1 to 1024
-   * @throws TypeError, RangeError; the system's error: `ENOPROTOOPT` for an option that it has not, `EBADF` when it is closed; LoopError
-   *   `ERR_UNSUPPORTED`
+   * @throws TypeError, RangeError; the system's error: `ENOPROTOOPT` for an option that it has not, `EBADF`
+   *   when it is closed; LoopError `ERR_UNSUPPORTED`
    */
   getsockopt(level: number, option: number): number;
   getsockopt(level: number, option: number, length: number): Buffer;
@@ -94,11 +95,12 @@ export class TransportSocket {
   }
 
   /**
-   * Opens another descriptor of the same socket. Whoever reads or writes by it takes data from the transport, or mixes it with that of the
-   * transport.
+   * Opens another descriptor of the same socket. Whoever reads or writes by it takes data from the transport,
+   * or mixes it with that of the transport.
    *
    * @returns a socket that its caller must close
-   * @throws the system's error: `EMFILE`, `EBADF` when it is closed; LoopError `ERR_UNSUPPORTED`, `ERR_LOOP_CLOSED`
+   * @throws the system's error: `EMFILE`, `EBADF` when it is closed; LoopError `ERR_UNSUPPORTED`,
+   *   `ERR_LOOP_CLOSED`
    */
   dup(): Socket {
     const system = this.#system('dup');

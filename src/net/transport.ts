@@ -12,8 +12,8 @@ export interface ExtraInfo {
   /** Not of a pipe that is no socket. */
   socket: TransportSocket;
   /**
-   * Of datagrams on the node backend: the host's own `dgram.Socket`, for what a `TransportSocket` has not: multicast groups, TTL,
-   * buffer sizes. Its data and its end are the transport's.
+   * Of datagrams on the node backend: the host's own `dgram.Socket`, for what a `TransportSocket` has not:
+   * multicast groups, TTL, buffer sizes. Its data and its end are the transport's.
    */
   rawSocket: import('node:dgram').Socket;
   /** Of a pipe: what was given to `connectReadPipe` or `connectWritePipe`. */
@@ -62,7 +62,10 @@ export abstract class BaseTransport {
   /** Whether it is closing or closed. */
   abstract isClosing(): boolean;
 
-  /** Ends it once what is buffered has been written. Nothing more is read. `connectionLost(null)` comes later, never from here. */
+  /**
+   * Ends it once what is buffered has been written. Nothing more is read. `connectionLost(null)` comes later,
+   * never from here.
+   */
   abstract close(): void;
 
   /** From now on `protocol` is called. */
@@ -82,8 +85,8 @@ export interface ReadTransport extends BaseTransport {
 
 export interface WriteTransport extends BaseTransport {
   /**
-   * Sends `data`; never waits. The writes of one turn leave in one system call. A buffer must not be changed until it has
-   * been flushed.
+   * Sends `data`; never waits. The writes of one turn leave in one system call. A buffer must not be changed
+   * until it has been flushed.
    */
   write(data: string | Uint8Array): void;
   /** As {@link write} with all of them, one after the other. */
@@ -129,14 +132,15 @@ export abstract class DatagramTransport extends BaseTransport implements AsyncDi
   abstract override setProtocol(protocol: DatagramProtocol): void;
   abstract override getProtocol(): DatagramProtocol;
   /**
-   * Sends one datagram, which may be empty; at once, and never waits. What the kernel does not take is kept, and counts for
-   * `pauseWriting()`; its buffer must not be changed until it has left. What cannot be sent (too long, no way to get there) is told
-   * to `errorReceived()`.
+   * Sends one datagram, which may be empty; at once, and never waits. What the kernel does not take is kept,
+   * and counts for `pauseWriting()`; its buffer must not be changed until it has left. What cannot be sent
+   * (too long, no way to get there) is told to `errorReceived()`.
    *
    * @param data a string is sent as UTF-8. At most 65,507 bytes over IPv4, 65,527 over IPv6
-   * @param address a literal address, never a name: looking it up would take a wait for each datagram. Absent where the
-   *   endpoint has a `remoteAddr`, or equal to it
-   * @throws TypeError, RangeError for an address that cannot be one, is of the other family, or is not the endpoint's own
+   * @param address a literal address, never a name: looking it up would take a wait for each datagram. Absent
+   *   where the endpoint has a `remoteAddr`, or equal to it
+   * @throws TypeError, RangeError for an address that cannot be one, is of the other family, or is not the
+   *   endpoint's own
    */
   abstract sendto(data: string | Uint8Array, address?: SocketAddress | null): void;
   /** Ends it at once and drops what is buffered. */
@@ -146,7 +150,8 @@ export abstract class DatagramTransport extends BaseTransport implements AsyncDi
   /** Bytes: the marks that are in force. */
   abstract getWriteBufferLimits(): { low: number; high: number };
   /**
-   * Bytes that the kernel has not taken yet. Each datagram counts with the 8 bytes of its header, so that empty ones count, too.
+   * Bytes that the kernel has not taken yet. Each datagram counts with the 8 bytes of its header, so that
+   * empty ones count, too.
    */
   abstract getWriteBufferSize(): number;
   /** Closes it and waits until it is lost. */
@@ -156,8 +161,9 @@ export abstract class DatagramTransport extends BaseTransport implements AsyncDi
 /**
  * A child process: what `subprocessExec` and `subprocessShell` answer.
  *
- * `close()` kills it if it still runs, drops what was written to its stdin, and closes its pipes, also those that a grandchild has.
- * `getExtraInfo('subprocess')` is the host's own object; its pipes are not to be found there.
+ * `close()` kills it if it still runs, drops what was written to its stdin, and closes its pipes, also those
+ * that a grandchild has. `getExtraInfo('subprocess')` is the host's own object; its pipes are not to be found
+ * there.
  */
 export abstract class SubprocessTransport extends BaseTransport implements AsyncDisposable {
   /** The id of the process. */

@@ -25,7 +25,8 @@ export interface StartUnixServerOptions extends UnixServerOptions {
  *
  * @param path of a socket file; null together with `sock`
  * @param options those of `loop.createUnixConnection`, `limit` in bytes, `signal`
- * @throws the system's error (`ENOENT`, `ECONNREFUSED`, `EACCES`); TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
+ * @throws the system's error (`ENOENT`, `ECONNREFUSED`, `EACCES`); TypeError, RangeError; LoopError
+ *   `ERR_NO_RUNNING_LOOP`
  *
  * **Cancellation** gives the attempt up: no connection stays open.
  *
@@ -69,7 +70,8 @@ export function openUnixConnection(
 }
 
 /**
- * Serves the unix socket at `path`: `callback(reader, writer)` runs as a task of its own for each connection, as by `startServer`.
+ * Serves the unix socket at `path`: `callback(reader, writer)` runs as a task of its own for each connection,
+ * as by `startServer`.
  *
  * The file of a server that is gone is replaced; the file of this one is removed when it closes.
  *

@@ -28,8 +28,9 @@ export interface StartServerOptions extends ServerOptions {
  * @param host a name or an address; null together with `sock`
  * @param port a number, its digits, or the name of a service (`'https'`); null together with `sock`
  * @param options those of `loop.createConnection`, `limit` in bytes, `signal`
- * @throws the system's error (`ECONNREFUSED`, `ENOTFOUND`); an `AggregateError` where several addresses failed in different
- *   ways; what is wrong with the peer of TLS (`CERT_HAS_EXPIRED`); TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
+ * @throws the system's error (`ECONNREFUSED`, `ENOTFOUND`); an `AggregateError` where several addresses
+ *   failed in different ways; what is wrong with the peer of TLS (`CERT_HAS_EXPIRED`); TypeError, RangeError;
+ *   LoopError `ERR_NO_RUNNING_LOOP`
  *
  * **Cancellation** gives the attempt up: no connection stays open.
  *
@@ -71,14 +72,17 @@ export function openConnection(
 }
 
 /**
- * Serves TCP, with `options.ssl` TLS over it: `callback(reader, writer)` runs as a task of its own for each connection.
+ * Serves TCP, with `options.ssl` TLS over it: `callback(reader, writer)` runs as a task of its own for each
+ * connection.
  *
- * The connection stays open when the callback returns, as in asyncio: close the writer. If the callback throws, that is reported
- * through the loop's exception handler and the connection is aborted; if its task is cancelled, the connection is closed.
+ * The connection stays open when the callback returns, as in asyncio: close the writer. If the callback
+ * throws, that is reported through the loop's exception handler and the connection is aborted; if its task is
+ * cancelled, the connection is closed.
  *
  * @param callback an async function, or a plain one
  * @param host an address or a name, or an array of them; null or `''`: all interfaces
- * @param port a number, its digits, or the name of a service; 0: any free port, see `server.sockets`; null together with `sock`
+ * @param port a number, its digits, or the name of a service; 0: any free port, see `server.sockets`; null
+ *   together with `sock`
  * @param options those of `loop.createServer`, `limit` in bytes, `signal`
  * @throws the system's error (`EADDRINUSE`); TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
  *

@@ -1,4 +1,7 @@
-/** A reader and a writer over whatever connects or serves: what the functions for TCP and for unix sockets share. */
+/**
+ * A reader and a writer over whatever connects or serves: what the functions for TCP and for unix sockets
+ * share.
+ */
 import { checkFunction, checkSignal, invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';

@@ -37,7 +37,9 @@ export class PendingRead extends Waiter<unknown> {
     return true;
   }
 
-  /** Its iterator is left: whoever still waits for an item gets none, and the reader is free for another read. */
+  /**
+   * Its iterator is left: whoever still waits for an item gets none, and the reader is free for another read.
+   */
   leave(): void {
     if (this._state !== 'pending') return;
     this._settle('result', END);

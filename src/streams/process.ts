@@ -20,7 +20,10 @@ import { StreamWriter } from './writer.ts';
 
 /** The options of `loop.subprocessExec`, and `limit`. */
 export interface CreateSubprocessOptions extends SubprocessOptions {
-  /** `'inherit'` (default, as in asyncio), `PIPE`, `DEVNULL`, a descriptor, or a stream of Node's or a `FileHandle` that has one. */
+  /**
+   * `'inherit'` (default, as in asyncio), `PIPE`, `DEVNULL`, a descriptor, or a stream of Node's or a
+   * `FileHandle` that has one.
+   */
   stdin?: SubprocessStdio;
   /** As `stdin`. */
   stdout?: SubprocessStdio;
@@ -31,14 +34,15 @@ export interface CreateSubprocessOptions extends SubprocessOptions {
 }
 
 /**
- * Starts a program, and answers it with a writer for its stdin and readers for its stdout and stderr, where these are `PIPE`.
+ * Starts a program, and answers it with a writer for its stdin and readers for its stdout and stderr, where
+ * these are `PIPE`.
  *
  * @param program a path, or a name that is looked up in `PATH`: the child's, where `env` is given
  * @param args without the program's own name; they pass through no shell
- * @param options those of `loop.subprocessExec`, but stdin, stdout and stderr are `'inherit'` unless given; `limit` in bytes;
- *   `signal` cancels the start, and has no effect on a child that runs
- * @throws the system's error (`ENOENT`, `EACCES`, `EMFILE`), with `syscall` and `path`; TypeError, RangeError; LoopError
- *   `ERR_NO_RUNNING_LOOP`, `ERR_UNSUPPORTED`
+ * @param options those of `loop.subprocessExec`, but stdin, stdout and stderr are `'inherit'` unless given;
+ *   `limit` in bytes; `signal` cancels the start, and has no effect on a child that runs
+ * @throws the system's error (`ENOENT`, `EACCES`, `EMFILE`), with `syscall` and `path`; TypeError,
+ *   RangeError; LoopError `ERR_NO_RUNNING_LOOP`, `ERR_UNSUPPORTED`
  *
  * **Cancellation** of the start kills a child that runs already; nothing is left of it.
  *
@@ -64,8 +68,9 @@ export function createSubprocessExec(
 }
 
 /**
- * As {@link createSubprocessExec}, for a command of the system's shell (`/bin/sh -c`). What comes from outside must be quoted for
- * it, or passed by the environment; without need of a shell, prefer `createSubprocessExec`.
+ * As {@link createSubprocessExec}, for a command of the system's shell (`/bin/sh -c`). What comes from
+ * outside must be quoted for it, or passed by the environment; without need of a shell, prefer
+ * `createSubprocessExec`.
  *
  * @param command for the shell
  * @param options those of {@link createSubprocessExec}
@@ -119,7 +124,8 @@ function create(
  * A child process: wait for it, talk to it, end it.
  *
  * - `createSubprocessExec()` and `createSubprocessShell()` make it.
- * - A child that fills a pipe that nobody reads waits for ever: `communicate()` reads, or read both `stdout` and `stderr`.
+ * - A child that fills a pipe that nobody reads waits for ever: `communicate()` reads, or read both `stdout`
+ *   and `stderr`.
  * - After its end, nothing is sent to its id any more: that may be another's.
  * - A loop that is closed kills the children that it has left, and names them.
  *
@@ -164,8 +170,8 @@ export class Process implements AsyncDisposable {
   }
 
   /**
-   * Waits until the process has ended, and answers its return code. Any number may wait. What it wrote may not have been read then;
-   * and a grandchild may have its pipes still.
+   * Waits until the process has ended, and answers its return code. Any number may wait. What it wrote may
+   * not have been read then; and a grandchild may have its pipes still.
    *
    * @param options `signal` to cancel it
    *
@@ -178,9 +184,11 @@ export class Process implements AsyncDisposable {
   }
 
   /**
-   * Writes `input` to its stdin and closes that, reads stdout and stderr until their ends, and waits until it has ended.
+   * Writes `input` to its stdin and closes that, reads stdout and stderr until their ends, and waits until it
+   * has ended.
    *
-   * A child that ends or closes its stdin before it has read everything is no error. A grandchild that has the pipes is waited for.
+   * A child that ends or closes its stdin before it has read everything is no error. A grandchild that has
+   * the pipes is waited for.
    *
    * @param input for its stdin: a string (UTF-8), bytes, or null for none
    * @param options `signal` to cancel it

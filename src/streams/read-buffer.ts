@@ -6,8 +6,8 @@
  *   [ x,  ··####  ######################  ########  ##### ]     chunks, as they came
  *           ^offset                         ^searched
  *
- * Bytes left of `offset` are taken. A piece that lies in one chunk is given as a view of it; only a piece across chunks is
- * copied, once. So the work is linear in the bytes however they were cut.
+ * Bytes left of `offset` are taken. A piece that lies in one chunk is given as a view of it; only a piece
+ * across chunks is copied, once. So the work is linear in the bytes however they were cut.
  *
  * No occurrence of the last needle begins left of `searched` (counted from the first byte that was not
  * taken), so asking again after each chunk costs no more than asking once at the end.
@@ -19,7 +19,10 @@
 import { givenAwayUnread } from '../base/given-away.ts';
 import { keepable, ownBuffer, ownJoin } from '../base/own-memory.ts';
 
-/** Bytes. Small neighbours are merged up to this: a peer that sends single bytes must not cost an object for each. */
+/**
+ * Bytes. Small neighbours are merged up to this: a peer that sends single bytes must not cost an object for
+ * each.
+ */
 const MERGE_UP_TO_BYTES = 1024;
 
 /** What {@link ReadBuffer.find} looks for: one of several byte sequences, none empty. */
@@ -65,7 +68,10 @@ export class ReadBuffer {
   #needle: Needle | null = null;
   #window: number = SHORTEST_WINDOW_BYTES;
   #searched: number = 0;
-  /** The chunk that holds position `searched`, or the last one, and the position of its first byte (taken ones included). */
+  /**
+   * The chunk that holds position `searched`, or the last one, and the position of its first byte (taken ones
+   * included).
+   */
   #at: number = 0;
   #atStart: number = 0;
 
@@ -129,7 +135,8 @@ export class ReadBuffer {
   }
 
   /**
-   * Looks for the match that ends first and answers where it ends, or -1. {@link matchStart} is then where it begins.
+   * Looks for the match that ends first and answers where it ends, or -1. {@link matchStart} is then where it
+   * begins.
    */
   find(needle: Needle): number {
     if (this.length > 0) this.#first();
@@ -205,7 +212,8 @@ export class ReadBuffer {
       return;
     }
     chunks[this.#head++] = EMPTY;
-    // Moved together when most of the array is used up: each chunk moves at most once for each that was taken.
+    // Moved together when most of the array is used up: each chunk moves at most once for each that was
+    // taken.
     if (this.#head < 32 || this.#head * 2 < chunks.length) return;
     chunks.splice(0, this.#head);
     this.#at -= this.#head;
@@ -214,8 +222,8 @@ export class ReadBuffer {
   }
 
   /**
-   * Returns the chunk that is taken from. A part of it may have been taken before, and its taker may have transferred
-   * the memory of both.
+   * Returns the chunk that is taken from. A part of it may have been taken before, and its taker may have
+   * transferred the memory of both.
    */
   #first(): Buffer {
     const chunk = this.#chunks[this.#head] as Buffer;

@@ -1,8 +1,9 @@
 /**
  * The reading half of a stream: what has come, and the one who waits for more.
  *
- * A wait is a place, as in sync/waiters.ts: data wakes it, and *then*, in its turn of the ready queue, it takes what it
- * wants and has it handed over in the same step. Until that moment the data is in the buffer, so a cancel loses none.
+ * A wait is a place, as in sync/waiters.ts: data wakes it, and *then*, in its turn of the ready queue, it
+ * takes what it wants and has it handed over in the same step. Until that moment the data is in the buffer,
+ * so a cancel loses none.
  */
 import { DEFAULT_READER_LIMIT_BYTES } from '../base/constants.ts';
 import { IncompleteReadError, InvalidStateError, LimitOverrunError, LoopError } from '../base/errors.ts';
@@ -22,7 +23,10 @@ import type { Separator } from './separators.ts';
 import { areSame, bufferOf, needleOf } from './separators.ts';
 
 export interface StreamReaderOptions {
-  /** Bytes: the longest line or record, and half of what is buffered before the transport is paused. Default: 64 KiB. */
+  /**
+   * Bytes: the longest line or record, and half of what is buffered before the transport is paused. Default:
+   * 64 KiB.
+   */
   limit?: number;
   /** Default: the running loop. */
   loop?: Loop;
@@ -38,7 +42,8 @@ const NEWLINE = needleOf(['\n']);
  * - One read at a time: a second one, while the first is waiting, throws {@link InvalidStateError}.
  * - What it gives belongs to the caller. It may be a view of the larger memory that was read into: copy it
  *   (`new Uint8Array(line)`) where a few bytes are kept for long.
- * - Above twice `limit` buffered bytes that nobody waits for, the transport is paused; at or below `limit` it goes on.
+ * - Above twice `limit` buffered bytes that nobody waits for, the transport is paused; at or below `limit` it
+ *   goes on.
  * - A read whose data is there already is a future that is done already, and costs no turn.
  * - After a connection was lost by an error, every read throws it.
  *
@@ -84,11 +89,13 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Reads what is there, at most `n` bytes; waits only when there is nothing. At the end of the stream it is empty.
+   * Reads what is there, at most `n` bytes; waits only when there is nothing. At the end of the stream it is
+   * empty.
    *
    * @param n bytes; -1 (the default) reads all there is until the end of the stream
    * @param options `signal` to cancel it
-   * @throws the error that ended the connection; {@link InvalidStateError} when another read is waiting; RangeError
+   * @throws the error that ended the connection; {@link InvalidStateError} when another read is waiting;
+   *   RangeError
    *
    * **Cancellation** loses nothing.
    *
@@ -112,8 +119,9 @@ export class StreamReader implements AsyncIterable<Buffer> {
    * Reads a line, its `\n` included. The last one may lack it; at the end of the stream it is empty.
    *
    * @param options `signal` to cancel it
-   * @throws {@link LimitOverrunError} when the line is longer than `limit`: what was buffered of it is dropped, the whole line if
-   *   its end has come; the error that ended the connection; {@link InvalidStateError} when another read is waiting
+   * @throws {@link LimitOverrunError} when the line is longer than `limit`: what was buffered of it is
+   *   dropped, the whole line if its end has come; the error that ended the connection; {@link
+   *   InvalidStateError} when another read is waiting
    *
    * **Cancellation** loses nothing.
    *
@@ -137,8 +145,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
    *
    * @param n bytes
    * @param options `signal` to cancel it
-   * @throws {@link IncompleteReadError} when the stream ends before: `partial` holds what had come; the error that ended the
-   *   connection; {@link InvalidStateError} when another read is waiting; RangeError
+   * @throws {@link IncompleteReadError} when the stream ends before: `partial` holds what had come; the error
+   *   that ended the connection; {@link InvalidStateError} when another read is waiting; RangeError
    *
    * **Cancellation** loses nothing.
    *
@@ -160,14 +168,16 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Reads up to and including `separator`. Of several separators the one that ends first in the stream counts.
+   * Reads up to and including `separator`. Of several separators the one that ends first in the stream
+   * counts.
    *
    * @param separator a string (UTF-8), bytes, or an array of such; default `\n`
    * @param options `signal` to cancel it
-   * @throws {@link LimitOverrunError} when what comes before the separator is longer than `limit`: everything stays in the
-   *   buffer, and `consumed` bytes of it can be read by `readexactly(error.consumed)`; {@link IncompleteReadError} when the stream
-   *   ends before: `partial` holds what had come; the error that ended the connection; {@link InvalidStateError} when another
-   *   read is waiting; TypeError, RangeError for an empty separator or none
+   * @throws {@link LimitOverrunError} when what comes before the separator is longer than `limit`: everything
+   *   stays in the buffer, and `consumed` bytes of it can be read by `readexactly(error.consumed)`; {@link
+   *   IncompleteReadError} when the stream ends before: `partial` holds what had come; the error that ended
+   *   the connection; {@link InvalidStateError} when another read is waiting; TypeError, RangeError for an
+   *   empty separator or none
    *
    * **Cancellation** loses nothing.
    *
@@ -197,8 +207,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * The lines, as {@link readline} gives them, until the end of the stream. Leaving the iterator closes nothing: what
-   * was not read can still be, and a `next()` that waits is done, without a line.
+   * The lines, as {@link readline} gives them, until the end of the stream. Leaving the iterator closes
+   * nothing: what was not read can still be, and a `next()` that waits is done, without a line.
    *
    * @param options `signal` to cancel the waits
    *
@@ -221,7 +231,10 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return new ReaderIterator((item) => this.#read('line', 1, NEWLINE, options, item));
   }
 
-  /** The chunks as they came, uncopied, until the end of the stream: `for await (const chunk of reader)`. See {@link lines}. */
+  /**
+   * The chunks as they came, uncopied, until the end of the stream: `for await (const chunk of reader)`. See
+   * {@link lines}.
+   */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     return new ReaderIterator((item) => this.#read('chunk', 1, null, undefined, item));
   }
@@ -335,7 +348,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
     } catch (error) {
       return failed(this._loop, error);
     }
-    // An iterator's result may be a promise of the host, which costs less to await; it is there, so there is nothing to cancel.
+    // An iterator's result may be a promise of the host, which costs less to await; it is there, so there is
+    // nothing to cancel.
     if (taken !== null) return item ? Promise.resolve(itemOf(taken)) : succeeded<unknown>(this._loop, taken);
     const read = new PendingRead(this, want, bytes, needle, item);
     this.#waiting = read;

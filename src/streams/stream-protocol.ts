@@ -1,7 +1,7 @@
 /**
- * The protocol between a transport and a reader and a writer: what comes goes to the reader; who drains waits here while the
- * transport is full; the end is told to both. It holds all of them strongly, as the transport holds it, so nothing is collected
- * while the connection lives.
+ * The protocol between a transport and a reader and a writer: what comes goes to the reader; who drains waits
+ * here while the transport is full; the end is told to both. It holds all of them strongly, as the transport
+ * holds it, so nothing is collected while the connection lives.
  */
 import { formatAddress } from '../base/address.ts';
 import { LoopError } from '../base/errors.ts';
@@ -23,8 +23,9 @@ import { StreamWriter } from './writer.ts';
 export type ConnectionCallback = (reader: StreamReader, writer: StreamWriter) => PromiseLike<void> | void;
 
 /**
- * So many `drain()`s in a row may find room at once; the next one costs a turn. The kernel of a fast peer may take whatever is
- * written, and a loop of write and drain would then never let the host poll. Data from the host begins the count anew.
+ * So many `drain()`s in a row may find room at once; the next one costs a turn. The kernel of a fast peer may
+ * take whatever is written, and a loop of write and drain would then never let the host poll. Data from the
+ * host begins the count anew.
  */
 const DRAINS_BEFORE_TURN = 256;
 
@@ -145,7 +146,10 @@ export class StreamReaderProtocol implements Protocol {
     return this.#callback !== null;
   }
 
-  /** Lets go of the transport, which another layer takes over. Answers what was received and not read. @internal */
+  /**
+   * Lets go of the transport, which another layer takes over. Answers what was received and not read.
+   * @internal
+   */
   _letGo(): Buffer {
     const received = this.reader._surrender();
     this.reader._setTransport(null);
@@ -168,7 +172,8 @@ export class StreamReaderProtocol implements Protocol {
     this.#drainsInARow = 0;
     const drain = new ProtocolWait(this, 'drain');
     this.#waits.add(drain);
-    // Nobody else would wake it. By its turn the connection may be lost, and that is what the caller must learn.
+    // Nobody else would wake it. By its turn the connection may be lost, and that is what the caller must
+    // learn.
     if (!this.#paused) drain.wake();
     return drain;
   }

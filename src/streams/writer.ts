@@ -24,13 +24,15 @@ export interface WriterStartTlsOptions extends SignalOptions {
 const START_TLS_OPTIONS = ['serverHostname', 'sslHandshakeTimeout', 'sslShutdownTimeout', 'signal'];
 
 /**
- * The writing half of a connection. Write, then `await writer.drain()`, and a slow peer slows the writer down.
+ * The writing half of a connection. Write, then `await writer.drain()`, and a slow peer slows the writer
+ * down.
  *
  * - `openConnection()` and `startServer()` make it. Over a pipe it is made by hand: see {@link
  *   StreamReaderProtocol}.
  * - `write()` never waits. The writes of one turn leave in one system call.
  * - Any number of tasks may wait in `drain()`.
- * - Nothing closes it but `close()` (or `transport.abort()`): a server's callback that returns leaves the connection open.
+ * - Nothing closes it but `close()` (or `transport.abort()`): a server's callback that returns leaves the
+ *   connection open.
  *
  * @example
  * ```ts
@@ -79,16 +81,22 @@ export class StreamWriter implements AsyncDisposable {
     this.#protocol = protocol;
   }
 
-  /** The transport below: its limits can be set, its reading paused, and it can be aborted. Another one after `startTls()`. */
+  /**
+   * The transport below: its limits can be set, its reading paused, and it can be aborted. Another one after
+   * `startTls()`.
+   */
   get transport(): Transport {
     return this.#transport;
   }
 
   /**
-   * Sends `data`; never waits. After the end of the connection it is dropped, with a warning at the fifth time.
+   * Sends `data`; never waits. After the end of the connection it is dropped, with a warning at the fifth
+   * time.
    *
-   * @param data a string (UTF-8) or bytes, which must not be changed until `drain()` has returned with an empty write buffer
-   * @throws TypeError; LoopError `ERR_TRANSPORT_CLOSED` after `writeEof()`; {@link InvalidStateError} during `startTls()`
+   * @param data a string (UTF-8) or bytes, which must not be changed until `drain()` has returned with an
+   *   empty write buffer
+   * @throws TypeError; LoopError `ERR_TRANSPORT_CLOSED` after `writeEof()`; {@link InvalidStateError} during
+   *   `startTls()`
    */
   write(data: string | Uint8Array): void {
     if (this.#upgrading) this.#refuse('write');
@@ -102,8 +110,8 @@ export class StreamWriter implements AsyncDisposable {
   }
 
   /**
-   * Waits until there is room in the write buffer again. When there is room, it is done at once, except now and then, so that a
-   * loop of `write()` and `drain()` cannot starve the others.
+   * Waits until there is room in the write buffer again. When there is room, it is done at once, except now
+   * and then, so that a loop of `write()` and `drain()` cannot starve the others.
    *
    * @param options `signal` to cancel it
    * @throws the error that ended the connection; LoopError `ERR_TRANSPORT_CLOSED` when it was closed
@@ -151,19 +159,20 @@ export class StreamWriter implements AsyncDisposable {
   }
 
   /**
-   * Goes on encrypted: this writer and its reader stay, with a new transport below. First everything that was written leaves.
-   * What the reader has received and nobody has read belongs to TLS.
+   * Goes on encrypted: this writer and its reader stay, with a new transport below. First everything that was
+   * written leaves. What the reader has received and nobody has read belongs to TLS.
    *
    * On the side that has accepted the connection (the callback of `startServer()`) this is TLS's server side.
    *
    * @param ssl as for `loop.startTls()`
-   * @param options `serverHostname`, which a client has to give; `sslHandshakeTimeout` and `sslShutdownTimeout` in seconds;
-   *   `signal` to cancel it
-   * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED`; {@link InvalidStateError} when it is under way already; as
-   *   rejection what went wrong with the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError: then the
-   *   connection is aborted
+   * @param options `serverHostname`, which a client has to give; `sslHandshakeTimeout` and
+   *   `sslShutdownTimeout` in seconds; `signal` to cancel it
+   * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED`; {@link InvalidStateError} when it is
+   *   under way already; as rejection what went wrong with the handshake (`ECONNRESET`,
+   *   `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError: then the connection is aborted
    *
-   * **Cancellation** before the handshake has begun leaves the connection as it was; then it aborts the connection.
+   * **Cancellation** before the handshake has begun leaves the connection as it was; then it aborts the
+   * connection.
    *
    * @example
    * ```ts
@@ -206,7 +215,10 @@ export class StreamWriter implements AsyncDisposable {
     return cancelOnAbort(upgrading, options.signal);
   }
 
-  /** A fact about the connection, or `fallback` (default null): `peername`, `sockname`, `socket`, and of TLS `cipher` and others. */
+  /**
+   * A fact about the connection, or `fallback` (default null): `peername`, `sockname`, `socket`, and of TLS
+   * `cipher` and others.
+   */
   getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
   getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
   getExtraInfo(name: string, fallback?: unknown): unknown;

@@ -1,9 +1,10 @@
 /**
- * The transport of datagrams for every backend: it joins the water marks (flow-control.ts) and what has not left
- * (pending-datagrams.ts) to a raw socket, and calls the protocol.
+ * The transport of datagrams for every backend: it joins the water marks (flow-control.ts) and what has not
+ * left (pending-datagrams.ts) to a raw socket, and calls the protocol.
  *
- * A datagram is given to the host at once, unless others wait: some hosts send all of a turn together at its end. While the loop does not run, nothing reaches the protocol: one that has
- * come waits here, and the host holds those behind it, as many as it has room for.
+ * A datagram is given to the host at once, unless others wait: some hosts send all of a turn together at its
+ * end. While the loop does not run, nothing reaches the protocol: one that has come waits here, and the host
+ * holds those behind it, as many as it has room for.
  */
 import type { Datagram, DatagramEvents, RawDatagram, StreamInfo } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
@@ -206,7 +207,10 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.#raw.close();
   }
 
-  /** The host tells of it at once, where nothing has to leave; the protocol hears of it a turn later, as in asyncio. */
+  /**
+   * The host tells of it at once, where nothing has to leave; the protocol hears of it a turn later, as in
+   * asyncio.
+   */
   onClose(error: Error | null): void {
     if (this.#state === 'lost') return;
     if (this.#state === 'open') this.#state = 'closing';
@@ -264,7 +268,10 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     return connectedTo === null ? remote : null;
   }
 
-  /** Whether the host takes it with others, at the end of the turn. Above the mark the kernel is asked first, as by a stream. */
+  /**
+   * Whether the host takes it with others, at the end of the turn. Above the mark the kernel is asked first,
+   * as by a stream.
+   */
   #gather(data: Uint8Array, destination: SocketAddress | null): boolean {
     const bytes = this.#gathered + data.length + HEADER_BYTES;
     if (this.#raw.gather === undefined || this.#pending.size > 0 || bytes > this.#flow.high) return false;
@@ -303,7 +310,10 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     }
   }
 
-  /** False: the host keeps it. A failure is told to the protocol: it must reach neither the sender nor the end of the turn. */
+  /**
+   * False: the host keeps it. A failure is told to the protocol: it must reach neither the sender nor the end
+   * of the turn.
+   */
   #sendOne({ data, address }: Datagram): boolean {
     try {
       return this.#raw.send(data, address);

@@ -35,14 +35,16 @@ import { DatagramEndpoint } from './datagram-transport.ts';
 
 export interface DatagramOptions extends SignalOptions {
   /**
-   * Host and port to receive at; or an IPv6 address with its scope, as `sockname` has it. Host null: this machine alone; all
-   * interfaces are `'0.0.0.0'` and `'::'`. Port 0: a free one. A port may be the name of a service, or digits.
+   * Host and port to receive at; or an IPv6 address with its scope, as `sockname` has it. Host null: this
+   * machine alone; all interfaces are `'0.0.0.0'` and `'::'`. Port 0: a free one. A port may be the name of a
+   * service, or digits.
    */
   localAddr?: readonly [host: string | null, port: number | string] | Inet6Address;
   /**
-   * Host and port where everything goes. The socket is connected to it: nothing is received from anybody else, and
-   * `errorReceived()` is told when nobody listens there. With `allowBroadcast` it is not, so that answers come from everywhere. The host
-   * `'<broadcast>'` is 255.255.255.255. A port may be the name of a service, or digits.
+   * Host and port where everything goes. The socket is connected to it: nothing is received from anybody
+   * else, and `errorReceived()` is told when nobody listens there. With `allowBroadcast` it is not, so that
+   * answers come from everywhere. The host `'<broadcast>'` is 255.255.255.255. A port may be the name of a
+   * service, or digits.
    */
   remoteAddr?: readonly [host: string | null, port: number | string] | Inet6Address;
   /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default). Needed where there is no address. */
@@ -55,7 +57,10 @@ export interface DatagramOptions extends SignalOptions {
   reusePort?: boolean;
   /** Lets datagrams go to broadcast addresses. Default: false. */
   allowBroadcast?: boolean;
-  /** A bound `dgram.Socket` to take over. Then there must be no address, family, proto, flags, reusePort, allowBroadcast. */
+  /**
+   * A bound `dgram.Socket` to take over. Then there must be no address, family, proto, flags, reusePort,
+   * allowBroadcast.
+   */
   sock?: unknown;
 }
 
@@ -217,7 +222,10 @@ interface Pair {
   remote: SocketAddress | null;
 }
 
-/** A pair for each family that both addresses have, in the resolver's order: of each family, its first address. */
+/**
+ * A pair for each family that both addresses have, in the resolver's order: of each family, its first
+ * address.
+ */
 async function pairsFor(loop: Loop, wanted: Wanted): Promise<Pair[]> {
   const { local: from, remote: to, family } = wanted;
   const locals = from === null ? null : firstOfEach(await find(loop, from, wanted));

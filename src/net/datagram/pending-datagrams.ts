@@ -3,16 +3,20 @@
  *
  *   push ──▶ queued ──take──▶ with the host ──left──▶ gone
  *
- * The host has one at a time. It could queue more, but Node sends what it has in batches, and one that cannot be sent fails all those
- * behind it, which may go to somebody else.
+ * The host has one at a time. It could queue more, but Node sends what it has in batches, and one that cannot
+ * be sent fails all those behind it, which may go to somebody else.
  *
- * A datagram that waits is a copy, and so is its address: their owner may change both, or give the memory away.
+ * A datagram that waits is a copy, and so is its address: their owner may change both, or give the memory
+ * away.
  */
 import type { Datagram } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
 
-/** Bytes of a UDP header. asyncio counts as many: without them, empty datagrams would pile up and never pause anybody. */
+/**
+ * Bytes of a UDP header. asyncio counts as many: without them, empty datagrams would pile up and never pause
+ * anybody.
+ */
 export const HEADER_BYTES = 8;
 
 export class PendingDatagrams {

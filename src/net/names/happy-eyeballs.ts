@@ -1,9 +1,9 @@
 /**
  * RFC 8305: several addresses, one connection, as fast as the best of them.
  *
- * The first attempt starts at once; each further one when the one before has failed, or when it has not answered within `delay`.
- * They go on side by side: a slow address is not given up for a faster one's start. The first that connects wins, and
- * every other attempt is closed in the same step.
+ * The first attempt starts at once; each further one when the one before has failed, or when it has not
+ * answered within `delay`. They go on side by side: a slow address is not given up for a faster one's start.
+ * The first that connects wins, and every other attempt is closed in the same step.
  *
  *   192.0.2.1  |──────────── (no answer) ────────────✕ closed
  *   ::1               250 ms |──✓ wins

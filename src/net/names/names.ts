@@ -1,4 +1,7 @@
-/** `loop.getaddrinfo` and `loop.getnameinfo`. What can be known without the system is: a literal takes no thread. */
+/**
+ * `loop.getaddrinfo` and `loop.getnameinfo`. What can be known without the system is: a literal takes no
+ * thread.
+ */
 import type { NameQuery, RawRequest, ResolveQuery } from '../../backend/backend.ts';
 import type { AddressInfo, Inet4Address, Inet6Address, SocketAddress } from '../../base/address.ts';
 import { canonicalIPv6, formatAddress, literalFamily, splitZone } from '../../base/address.ts';
@@ -111,7 +114,10 @@ export function getnameinfo(
   });
 }
 
-/** Asks the system, or answers at once: then too by way of the ready queue. What `begin` throws is the rejection. */
+/**
+ * Asks the system, or answers at once: then too by way of the ready queue. What `begin` throws is the
+ * rejection.
+ */
 function ask<T>(
   loop: Loop,
   what: string,
@@ -180,7 +186,10 @@ function checkFlagsFit({ host, port, flags }: ResolveQuery): void {
   }
 }
 
-/** The answer where no system is needed for it: a literal or no host, and no service, interface or set of them by name. */
+/**
+ * The answer where no system is needed for it: a literal or no host, and no service, interface or set of them
+ * by name.
+ */
 function knownInfos({ host, port, family, type, proto, flags }: ResolveQuery): AddressInfo[] | null {
   if (typeof port === 'string' || (flags & AI_ADDRCONFIG) !== 0) return null;
   const kinds = serviceKinds(host, type, proto, () => port);

@@ -32,7 +32,8 @@ export interface ResolveOptions {
 }
 
 /**
- * The addresses of `host`, with `port`, in the resolver's order. Fails with the resolver's error (`ENOTFOUND`, `EAI_SERVICE`).
+ * The addresses of `host`, with `port`, in the resolver's order. Fails with the resolver's error
+ * (`ENOTFOUND`, `EAI_SERVICE`).
  *
  * @param port a number, or the name of a service
  */
@@ -88,7 +89,10 @@ export function checkedHost(name: string, host: unknown): string {
   return ascii;
 }
 
-/** A port: a number, also in digits, or the name of a service, which has to be looked up. Throws TypeError, RangeError. */
+/**
+ * A port: a number, also in digits, or the name of a service, which has to be looked up. Throws TypeError,
+ * RangeError.
+ */
 export function checkedPort(name: string, port: unknown): number | string {
   if (typeof port !== 'string' || port === '') {
     if (typeof port !== 'number') throw invalidArgType(name, port, 'a port, or the name of a service');

@@ -1,8 +1,9 @@
 /**
  * `loop.sockConnect`, `loop.sockRecv` and their like.
  *
- * Each tries at once. What would have to wait does so in the ready queue: when the socket is ready it tries again *in its turn*, and hands
- * the result over in the same step. So one that is cancelled has taken nothing.
+ * Each tries at once. What would have to wait does so in the ready queue: when the socket is ready it tries
+ * again *in its turn*, and hands the result over in the same step. So one that is cancelled has taken
+ * nothing.
  */
 import type { RawSocket } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
@@ -32,8 +33,8 @@ export const WAIT: unique symbol = Symbol('wait');
 type Attempt<T> = (raw: RawSocket) => T | typeof WAIT;
 
 /**
- * Calls of a socket that may find what they want at once, one after the other; the next one takes its turn. Awaiting what is there costs no
- * turn: a peer that is fast enough would keep everybody else from theirs.
+ * Calls of a socket that may find what they want at once, one after the other; the next one takes its turn.
+ * Awaiting what is there costs no turn: a peer that is fast enough would keep everybody else from theirs.
  */
 const EAGER_CALLS = 16;
 
@@ -181,7 +182,10 @@ export function checkSocket(loop: Loop, sock: unknown): void {
   if (sock._loop !== loop) throw outOfRange('sock', sock, 'of this loop, not of another one');
 }
 
-/** Checks the buffer, and answers what checks it again: who waits can lose it meanwhile (it can be transferred, or shrunk). */
+/**
+ * Checks the buffer, and answers what checks it again: who waits can lose it meanwhile (it can be
+ * transferred, or shrunk).
+ */
 function roomCheck(buffer: unknown): () => void {
   if (!(buffer instanceof Uint8Array)) throw invalidArgType('buffer', buffer, 'a Uint8Array');
   const { length } = buffer;

@@ -25,15 +25,18 @@ export interface SocketOptions {
 const OPTIONS = ['fileno', 'loop'];
 const LARGEST_INT = 0x7fff_ffff;
 
-/** What the next `Socket` is made of, where it was opened already: the public constructor has no parameter for that. */
+/**
+ * What the next `Socket` is made of, where it was opened already: the public constructor has no parameter for
+ * that.
+ */
 let accepted: RawSocket | null = null;
 
 /**
- * A socket without buffers that never blocks: for `loop.sockConnect()`, `loop.sockRecv()` and their like, and as `sock` of
- * `createConnection()` and `createServer()`, which take its descriptor over.
+ * A socket without buffers that never blocks: for `loop.sockConnect()`, `loop.sockRecv()` and their like, and
+ * as `sock` of `createConnection()` and `createServer()`, which take its descriptor over.
  *
- * It belongs to a loop, which ends it and names it as a leak when it is closed first. Another loop refuses it; what it may have is the
- * descriptor, by `detach()`.
+ * It belongs to a loop, which ends it and names it as a leak when it is closed first. Another loop refuses
+ * it; what it may have is the descriptor, by `detach()`.
  *
  * **Backends** the native one alone has sockets: elsewhere `ERR_UNSUPPORTED`.
  *
@@ -69,15 +72,16 @@ export class Socket implements Resource, Disposable {
   _eager: number = 0;
 
   /**
-   * Opens a socket, or takes over that of a descriptor, which is closed with this one and does not block from now on.
+   * Opens a socket, or takes over that of a descriptor, which is closed with this one and does not block from
+   * now on.
    *
    * @param family `AF_INET` (default), `AF_INET6` or `AF_UNIX`
    * @param type `SOCK_STREAM` (default) or `SOCK_DGRAM`; the system's number of another
    * @param proto 0 (default): the usual one
    * @param options `fileno`: then the others are either absent or as the descriptor has them; `loop`
-   * @throws TypeError, RangeError; the system's error: `EMFILE`, `EPROTONOSUPPORT`, `ENOTSOCK` for a descriptor that is no socket;
-   *   {@link InvalidStateError} for one that a transport has; LoopError `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`,
-   *   `ERR_UNSUPPORTED`
+   * @throws TypeError, RangeError; the system's error: `EMFILE`, `EPROTONOSUPPORT`, `ENOTSOCK` for a
+   *   descriptor that is no socket; {@link InvalidStateError} for one that a transport has; LoopError
+   *   `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`, `ERR_UNSUPPORTED`
    */
   constructor(family?: number, type?: number, proto?: number, options: SocketOptions = {}) {
     checkOptions('options', options, OPTIONS);
@@ -97,7 +101,10 @@ export class Socket implements Resource, Disposable {
     loop._owned.resources.add(this);
   }
 
-  /** One that the backend has opened: what a listening socket has accepted, or a copy of a transport's. @internal */
+  /**
+   * One that the backend has opened: what a listening socket has accepted, or a copy of a transport's.
+   * @internal
+   */
   static _of(loop: Loop, raw: RawSocket): Socket {
     accepted = raw;
     try {
@@ -110,8 +117,8 @@ export class Socket implements Resource, Disposable {
   /**
    * Gives it an address.
    *
-   * @param address `[host, port]` or `[host, port, flowinfo, scopeId]` with a literal host, `''` for every interface, and 0 for a free port;
-   *   of a unix socket a path, whose file stays when the socket is closed
+   * @param address `[host, port]` or `[host, port, flowinfo, scopeId]` with a literal host, `''` for every
+   *   interface, and 0 for a free port; of a unix socket a path, whose file stays when the socket is closed
    * @throws TypeError, RangeError; the system's error: `EADDRINUSE`, `EACCES`, `EBADF` when it is closed
    */
   bind(address: SocketAddress): void {
@@ -204,7 +211,8 @@ export class Socket implements Resource, Disposable {
   }
 
   /**
-   * Closes it. Who waits for it gets the error `EBADF`; callbacks of `addReader` and `addWriter` are called no more. Idempotent.
+   * Closes it. Who waits for it gets the error `EBADF`; callbacks of `addReader` and `addWriter` are called
+   * no more. Idempotent.
    */
   close(): void {
     if (this.fileno() < 0) return;

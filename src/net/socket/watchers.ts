@@ -1,9 +1,9 @@
 /**
  * `loop.addReader`, `addWriter` and their opposites; and who else waits until a descriptor is ready.
  *
- * Readiness is level-triggered: the host tells of it again and again until somebody has read. Who waits is put into the ready queue, and
- * not twice: what becomes ready while it stands there is not asked for any more until it has run. Else the host of a stopped loop would
- * do nothing but tell.
+ * Readiness is level-triggered: the host tells of it again and again until somebody has read. Who waits is
+ * put into the ready queue, and not twice: what becomes ready while it stands there is not asked for any more
+ * until it has run. Else the host of a stopped loop would do nothing but tell.
  */
 import type { RawPoll } from '../../backend/backend.ts';
 import { InvalidStateError } from '../../base/errors.ts';
@@ -55,7 +55,10 @@ export class Watch {
     return direction === 'reading' ? this.#reader : this.#writer;
   }
 
-  /** `watcher` waits from now on, in place of who did. Throws the system's error, and then nothing has changed. */
+  /**
+   * `watcher` waits from now on, in place of who did. Throws the system's error, and then nothing has
+   * changed.
+   */
   set(direction: Direction, watcher: Watcher): void {
     const before = this.get(direction);
     this.#put(direction, watcher);
@@ -76,7 +79,10 @@ export class Watch {
     else this.release();
   }
 
-  /** It has run: what was not asked for meanwhile is again. Throws the system's error, where that has no memory. */
+  /**
+   * It has run: what was not asked for meanwhile is again. Throws the system's error, where that has no
+   * memory.
+   */
   hasRun(watcher: Watcher): void {
     if (!watcher._paused) return;
     watcher._paused = false;
@@ -102,7 +108,10 @@ export class Watch {
     this.#raw.want(isWanted(this.#reader), isWanted(this.#writer));
   }
 
-  /** Who has closed the descriptor meanwhile without a word has nothing to wait for, also where its number is a file's by now. */
+  /**
+   * Who has closed the descriptor meanwhile without a word has nothing to wait for, also where its number is
+   * a file's by now.
+   */
   #askAgain(): void {
     try {
       this.#ask();
@@ -138,7 +147,9 @@ export function watchOf(loop: Loop, fd: number): Watch | null {
   return watched.get(loop)?.get(fd) ?? null;
 }
 
-/** `watcher` waits for the descriptor from now on. Throws the system's error, and then nothing has changed. */
+/**
+ * `watcher` waits for the descriptor from now on. Throws the system's error, and then nothing has changed.
+ */
 export function watch(loop: Loop, fd: number, direction: Direction, watcher: Watcher): Watch {
   const present = watchOf(loop, fd);
   const one = present ?? new Watch(loop, fd);

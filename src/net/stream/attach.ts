@@ -1,9 +1,9 @@
 /**
- * A stream is connected: TLS is negotiated where it is asked for, then the protocol is made and told. If any of it fails, the
- * stream does not stay open.
+ * A stream is connected: TLS is negotiated where it is asked for, then the protocol is made and told. If any
+ * of it fails, the stream does not stay open.
  *
- * To be called within an `operation()`, in the very step in which the stream came: then a cancel finds the stream with an owner
- * at every moment.
+ * To be called within an `operation()`, in the very step in which the stream came: then a cancel finds the
+ * stream with an owner at every moment.
  */
 import type { RawStream } from '../../backend/backend.ts';
 import type { CapturedContext } from '../../loop/context.ts';

@@ -1,6 +1,7 @@
 /**
- * The memory that a BufferedProtocol gives. Where the host can read straight into it, the transport asks for a buffer ahead of time and lends
- * it to the host; everything else that comes is copied into buffers that are asked for then.
+ * The memory that a BufferedProtocol gives. Where the host can read straight into it, the transport asks for
+ * a buffer ahead of time and lends it to the host; everything else that comes is copied into buffers that are
+ * asked for then.
  */
 import type { RawStream } from '../../backend/backend.ts';
 import { invalidArgType, outOfRange } from '../../base/validate.ts';
@@ -12,8 +13,9 @@ export type AskForBuffer = (sizeHint: number) => Uint8Array | null;
 const UNKNOWN_SIZE = -1;
 
 /**
- * Who has lent which memory. A program may have one buffer for all of its connections: two of them would fill it in one poll phase, and
- * the second would write over what the first has read. So whoever gets it next takes it away from the one before.
+ * Who has lent which memory. A program may have one buffer for all of its connections: two of them would fill
+ * it in one poll phase, and the second would write over what the first has read. So whoever gets it next
+ * takes it away from the one before.
  */
 const lenders: WeakMap<ArrayBufferLike, BufferedReading> = new WeakMap();
 

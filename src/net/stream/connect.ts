@@ -42,18 +42,22 @@ export interface ConnectionOptions extends TlsClientOptions, SignalOptions {
   /** `AI_` flags for looking the host up. Default: 0. */
   flags?: number;
   /**
-   * A connected `net.Socket` or a descriptor to take over. Then there must be no host, port, family, proto, flags, localAddr. Refused
-   * at the call, it is still its owner's; from then on it is closed with the connection, and also when that fails or is cancelled.
+   * A connected `net.Socket` or a descriptor to take over. Then there must be no host, port, family, proto,
+   * flags, localAddr. Refused at the call, it is still its owner's; from then on it is closed with the
+   * connection, and also when that fails or is cancelled.
    */
   sock?: unknown;
   /** Host and port to connect from. */
   localAddr?: readonly [host: string, port: number | string];
   /**
-   * Seconds before the next address is tried beside one that has not answered (RFC 8305). Null: one after the other, each
-   * until it fails. Default: 0.25.
+   * Seconds before the next address is tried beside one that has not answered (RFC 8305). Null: one after the
+   * other, each until it fails. Default: 0.25.
    */
   happyEyeballsDelay?: number | null;
-  /** How many addresses of the first family come before the first of the other; 0 keeps the resolver's order. Default: 1. */
+  /**
+   * How many addresses of the first family come before the first of the other; 0 keeps the resolver's order.
+   * Default: 1.
+   */
   interleave?: number;
   /** Switches Nagle's algorithm off. Default: true, as for every TCP transport. */
   noDelay?: boolean;
@@ -72,7 +76,10 @@ const OPTIONS = [
   ...TLS_CLIENT_OPTIONS,
 ];
 
-/** The addresses that a connection may have: a copy of what was asked for, as the caller may change its own while names are looked up. */
+/**
+ * The addresses that a connection may have: a copy of what was asked for, as the caller may change its own
+ * while names are looked up.
+ */
 interface Wanted {
   readonly host: string | null;
   readonly port: number | string;

@@ -33,19 +33,25 @@ export interface ServerOptions extends TlsServerOptions, SignalOptions {
   /** `AI_` flags for looking the hosts up. Default: `AI_PASSIVE`. */
   flags?: number;
   /**
-   * A listening `net.Server` or a listening descriptor to take over: closed with the server. Then there must be no host, port, family,
-   * flags, reusePort. Refused at the call, it is still its owner's.
+   * A listening `net.Server` or a listening descriptor to take over: closed with the server. Then there must
+   * be no host, port, family, flags, reusePort. Refused at the call, it is still its owner's.
    */
   sock?: unknown;
   /** Connections that wait to be accepted. Default: 100. */
   backlog?: number;
-  /** Whether a port in TIME_WAIT may be taken again. Default: true, and the only value that Node offers on Unix. */
+  /**
+   * Whether a port in TIME_WAIT may be taken again. Default: true, and the only value that Node offers on
+   * Unix.
+   */
   reuseAddress?: boolean;
   /** Lets several servers share a port, the kernel spreading connections. Default: false. */
   reusePort?: boolean;
   /** Keep-alive probes on accepted connections. Default: false. */
   keepAlive?: boolean;
-  /** Accepts connections at once. Default: true; else `server.startServing()` begins, and until then it is only bound. */
+  /**
+   * Accepts connections at once. Default: true; else `server.startServing()` begins, and until then it is
+   * only bound.
+   */
   startServing?: boolean;
 }
 
@@ -62,7 +68,10 @@ const OPTIONS = [
   ...TLS_SERVER_OPTIONS,
 ];
 
-/** With port 0 the other sockets must get the first one's port, which may be taken: then all begin anew, this often. */
+/**
+ * With port 0 the other sockets must get the first one's port, which may be taken: then all begin anew, this
+ * often.
+ */
 const SAME_PORT_TRIES = 10;
 
 /** See `BaseEventLoop.createServer`. */

@@ -1,6 +1,7 @@
 /**
- * `loop.sendfile`: a file through a transport's own buffer, a piece at a time. No host has a system call for it that JavaScript
- * could make; but so it works over every transport, and nothing of the transport is taken from its protocol.
+ * `loop.sendfile`: a file through a transport's own buffer, a piece at a time. No host has a system call for
+ * it that JavaScript could make; but so it works over every transport, and nothing of the transport is taken
+ * from its protocol.
  */
 import { InvalidStateError, SendfileNotAvailableError } from '../../base/errors.ts';
 import { invalidArgType } from '../../base/validate.ts';

@@ -24,7 +24,10 @@ import { TransportSocket } from '../transport-socket.ts';
 import type { TransportOwner } from './stream-transport.ts';
 import { StreamTransport } from './stream-transport.ts';
 
-/** Opens the sockets of a server into `opened`; they accept at once if it `serves`. None are left there if it fails. */
+/**
+ * Opens the sockets of a server into `opened`; they accept at once if it `serves`. None are left there if it
+ * fails.
+ */
 export type Listen = (opened: RawListener[], serves: boolean) => Promise<void>;
 
 /** Where a server listens. */
@@ -121,7 +124,8 @@ export class Server extends AbstractServer implements Resource {
   /**
    * Where it listens, as `net.Server.address()` has it: of the first of its {@link sockets}.
    *
-   * @returns `{ address, family, port }`, `family` being `'IPv4'` or `'IPv6'`; of a unix socket its path; null when it is not bound
+   * @returns `{ address, family, port }`, `family` being `'IPv4'` or `'IPv6'`; of a unix socket its path;
+   *   null when it is not bound
    */
   address(): ServerAddress | string | null {
     const sockname = this.#isBound ? (this.#listeners[0]?.sockname() ?? null) : null;
@@ -143,13 +147,13 @@ export class Server extends AbstractServer implements Resource {
   /**
    * Starts to accept connections. Does nothing when it serves already; when it is starting, waits for that.
    *
-   * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed; the system's error (`EADDRINUSE`) when it cannot listen, and then it has
-   *   no sockets any more
+   * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed; the system's error (`EADDRINUSE`) when it
+   *   cannot listen, and then it has no sockets any more
    *
    * **Cancellation** leaves it not listening.
    *
-   * **Backends** The portable one cannot bind without listening: before this, clients connect and wait, as many as the backlog has room
-   * for. On the native one they are refused.
+   * **Backends** The portable one cannot bind without listening: before this, clients connect and wait, as
+   * many as the backlog has room for. On the native one they are refused.
    */
   startServing(): Future<void> {
     this.#checkNotClosed('startServing');
@@ -157,10 +161,11 @@ export class Server extends AbstractServer implements Resource {
   }
 
   /**
-   * Serves until it is cancelled (or the server closed by somebody else); then closes the server and its connections, and
-   * waits until all are gone.
+   * Serves until it is cancelled (or the server closed by somebody else); then closes the server and its
+   * connections, and waits until all are gone.
    *
-   * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed, `ERR_LOOP_RUNNING` when somebody else serves it for ever
+   * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed, `ERR_LOOP_RUNNING` when somebody else serves
+   *   it for ever
    */
   serveForever(): Future<void> {
     this.#checkNotClosed('serveForever');
@@ -323,7 +328,8 @@ export class Server extends AbstractServer implements Resource {
   }
 
   /**
-   * The system has refused to accept a connection. Asked again at once it would refuse without end, and each time that would be reported.
+   * The system has refused to accept a connection. Asked again at once it would refuse without end, and each
+   * time that would be reported.
    *
    * @internal
    */

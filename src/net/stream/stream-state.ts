@@ -1,14 +1,14 @@
 /**
- * The life of a stream, as a table. Everything that decides whether a stream may read, write or end is here; this file knows
- * no handle, no loop, no protocol.
+ * The life of a stream, as a table. Everything that decides whether a stream may read, write or end is here;
+ * this file knows no handle, no loop, no protocol.
  *
  *                    writeEof              eof, kept open
  *        ┌─────────▶ eof sent ────eof────┐
  *   open ┤                               ├──▶ closing ──lost──▶ lost
  *        └─────────▶ eof received ─writeEof┘
  *
- * From each of them `close` leads to closing and `lost` to lost. When both directions have ended there is nothing left to
- * wait for: the stream closes itself.
+ * From each of them `close` leads to closing and `lost` to lost. When both directions have ended there is
+ * nothing left to wait for: the stream closes itself.
  */
 export type StreamState = 'open' | 'eofSent' | 'eofReceived' | 'closing' | 'lost';
 

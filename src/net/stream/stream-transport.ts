@@ -2,8 +2,9 @@
  * One stream transport for every backend: it joins the life of the stream (stream-state.ts), the water marks
  * (flow-control.ts) and the write queue (write-queue.ts) to a raw handle, and calls the protocol.
  *
- * Where calls come from: the host calls `onRead` and the like; the protocol runs in the connection's async context as code of the
- * loop. While the loop does not run, nothing reaches the protocol: events wait in the ready queue, and reading stops.
+ * Where calls come from: the host calls `onRead` and the like; the protocol runs in the connection's async
+ * context as code of the loop. While the loop does not run, nothing reaches the protocol: events wait in the
+ * ready queue, and reading stops.
  */
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../../backend/backend.ts';
 import { LOST_WRITES_BEFORE_WARNING } from '../../base/constants.ts';
@@ -55,7 +56,10 @@ export class StreamTransport
   #paused: boolean = false;
   /** Of a BufferedProtocol. */
   #buffers: BufferedReading | null = null;
-  /** What came and could not be handed over: the loop did not run, or a BufferedProtocol paused in the middle of it. */
+  /**
+   * What came and could not be handed over: the loop did not run, or a BufferedProtocol paused in the middle
+   * of it.
+   */
   #held: Buffer | null = null;
   #heldEnd: boolean = false;
   #flushing: boolean = false;
@@ -189,7 +193,8 @@ export class StreamTransport
   }
 
   onEnd(): void {
-    // Nobody reads what a pipe is given any more. If something is still queued, its writing will fail and say so.
+    // Nobody reads what a pipe is given any more. If something is still queued, its writing will fail and say
+    // so.
     if (this.#info.direction === 'write') this.close();
     if (!mayRead(this.#state)) return;
     if (this.#loop.isRunning() && this.#held === null && !this.#paused) {
@@ -205,7 +210,10 @@ export class StreamTransport
     else this.#fill(data);
   }
 
-  /** Copies what was read into the protocol's own buffers. With each it may pause, close, or give way to another protocol. */
+  /**
+   * Copies what was read into the protocol's own buffers. With each it may pause, close, or give way to
+   * another protocol.
+   */
   #fill(data: Buffer): void {
     for (let rest = data; rest.length > 0; ) {
       if (this.#paused) {
@@ -343,7 +351,8 @@ export class StreamTransport
   }
 
   /**
-   * Done once the buffer has room, fails when nothing more can be written. For one who waits, beside the protocol. @internal
+   * Done once the buffer has room, fails when nothing more can be written. For one who waits, beside the
+   * protocol. @internal
    */
   _whenWritable(): Future<void> {
     this.#room = new Future<void>(this.#loop);
@@ -370,7 +379,9 @@ export class StreamTransport
     this._flush();
   }
 
-  /** Sends what is queued, unless something is in flight; then what was waiting for an empty queue. @internal */
+  /**
+   * Sends what is queued, unless something is in flight; then what was waiting for an empty queue. @internal
+   */
   _flush(): void {
     this.#flushing = false;
     if (this.#state === 'lost' || this.#aborted) return;
@@ -447,7 +458,9 @@ export class StreamTransport
     }
   }
 
-  /** A failure is the end of this connection alone: it must reach neither the writer nor the end of the turn. */
+  /**
+   * A failure is the end of this connection alone: it must reach neither the writer nor the end of the turn.
+   */
   #sendNow(): void {
     try {
       if (this.#queue.sendable && this.#raw.write(this.#queue.take())) this.#queue.flushed();

@@ -31,16 +31,17 @@ import { Server } from './server.ts';
 
 export interface UnixConnectionOptions extends TlsClientOptions, SignalOptions {
   /**
-   * A connected `net.Socket` or a descriptor to take over. Then there must be no path. Refused at the call, it is still its owner's;
-   * from then on it is closed with the connection, and also when that fails or is cancelled.
+   * A connected `net.Socket` or a descriptor to take over. Then there must be no path. Refused at the call,
+   * it is still its owner's; from then on it is closed with the connection, and also when that fails or is
+   * cancelled.
    */
   sock?: unknown;
 }
 
 export interface UnixServerOptions extends TlsServerOptions, SignalOptions {
   /**
-   * A listening `net.Server` or a listening descriptor to take over: closed with the server. Then there must be no path. Refused at
-   * the call, it is still its owner's.
+   * A listening `net.Server` or a listening descriptor to take over: closed with the server. Then there must
+   * be no path. Refused at the call, it is still its owner's.
    */
   sock?: unknown;
   /** Connections that wait to be accepted. Default: 100. */
@@ -120,7 +121,10 @@ export function createUnixServer(
   );
 }
 
-/** Whether an object can be seen to be no unix socket, before it is taken over. Of a descriptor that shows only then. */
+/**
+ * Whether an object can be seen to be no unix socket, before it is taken over. Of a descriptor that shows
+ * only then.
+ */
 function isInet(sock: unknown): boolean {
   if (sock instanceof Socket) return sock.family !== AF_UNIX;
   const { address } = sock as { address?: unknown };

@@ -3,8 +3,9 @@
  *
  *   push ──▶ queued ──take──▶ in flight ──flushed──▶ gone
  *
- * While something is in flight, what is written meanwhile gathers in the queue and leaves together. It may wait for long, so
- * small parts of larger memory are copied, one behind the other, into memory of the queue's own.
+ * While something is in flight, what is written meanwhile gathers in the queue and leaves together. It may
+ * wait for long, so small parts of larger memory are copied, one behind the other, into memory of the queue's
+ * own.
  */
 import { givenAway } from '../../base/given-away.ts';
 import { isSmallPart, ownBuffer } from '../../base/own-memory.ts';
@@ -75,7 +76,8 @@ export class WriteQueue {
   /**
    * Takes all that is queued, which is in flight from now on.
    *
-   * @throws Error `EFAULT` if there is more or less of it than was written: its owner has given the memory away
+   * @throws Error `EFAULT` if there is more or less of it than was written: its owner has given the memory
+   *   away
    */
   take(): Uint8Array[] {
     this.#endTail();

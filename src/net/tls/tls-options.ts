@@ -9,8 +9,8 @@ import { checkedHost } from '../names/resolve.ts';
 
 export interface TlsClientOptions {
   /**
-   * True: TLS with the system's usual trust. Or `tls.ConnectionOptions`, or a `tls.SecureContext`. False, null and undefined: no
-   * TLS.
+   * True: TLS with the system's usual trust. Or `tls.ConnectionOptions`, or a `tls.SecureContext`. False,
+   * null and undefined: no TLS.
    */
   ssl?: unknown;
   /** The name that the certificate must have. Default: the host. `''` asks for none, which is a risk. */
@@ -22,7 +22,10 @@ export interface TlsClientOptions {
 }
 
 export interface TlsServerOptions {
-  /** `tls.TlsOptions` (`key` and `cert`, at least), or a `tls.SecureContext`. False, null and undefined: no TLS. */
+  /**
+   * `tls.TlsOptions` (`key` and `cert`, at least), or a `tls.SecureContext`. False, null and undefined: no
+   * TLS.
+   */
   ssl?: unknown;
   /** Seconds that a handshake may take. Default: 60. */
   sslHandshakeTimeout?: number;
@@ -41,7 +44,10 @@ export const TLS_CLIENT_OPTIONS: readonly string[] = [
 /** The names, for `checkOptions`. */
 export const TLS_SERVER_OPTIONS: readonly string[] = ['ssl', 'sslHandshakeTimeout', 'sslShutdownTimeout'];
 
-/** One side of TLS, with everything that could be checked at the call: what `attach`, `Server` and `startTls` work with. */
+/**
+ * One side of TLS, with everything that could be checked at the call: what `attach`, `Server` and `startTls`
+ * work with.
+ */
 export interface TlsRole {
   /** The host's. */
   readonly context: TlsContext;
@@ -90,7 +96,10 @@ function checkedName({ ssl, serverHostname }: TlsClientOptions, host: string | n
   return servername === undefined ? (host ?? '') : checkedHost(`${name}.servername`, servername);
 }
 
-/** A certificate and SNI name a host without the dot at the end of a complete name, and an address without its zone. */
+/**
+ * A certificate and SNI name a host without the dot at the end of a complete name, and an address without its
+ * zone.
+ */
 function certificateName(host: string): string {
   if (literalFamily(host) === 6) return splitZone(host)[0];
   return host.length > 1 && host.endsWith('.') ? host.slice(0, -1) : host;

@@ -2,8 +2,8 @@
 import { givenAway } from '../../base/given-away.ts';
 
 /**
- * Bytes that are encrypted at once: what the node backend hands over in one round of the host's loop. More would only lie in
- * memory a second time.
+ * Bytes that are encrypted at once: what the node backend hands over in one round of the host's loop. More
+ * would only lie in memory a second time.
  */
 const SLICE_BYTES: number = 128 * 1024;
 

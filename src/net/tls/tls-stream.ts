@@ -1,6 +1,6 @@
 /**
- * TLS as a layer over any stream transport: below it is the protocol of that transport, above it a raw stream for a transport of
- * its own, which so has all that transports have.
+ * TLS as a layer over any stream transport: below it is the protocol of that transport, above it a raw stream
+ * for a transport of its own, which so has all that transports have.
  *
  *   protocol
  *   StreamTransport     water marks, buffered protocols, close order: as over a socket
@@ -39,8 +39,8 @@ import { PlainQueue } from './tls-plain-queue.ts';
 /** Bytes. No handshake is that long: of a chain of certificates OpenSSL takes a tenth of it. */
 const MAX_HANDSHAKE_BYTES = 1024 * 1024;
 /**
- * Bytes that TLS says of itself while the peer takes nothing. A peer that asks for new keys again and again and does not read
- * the answers would fill the memory with them.
+ * Bytes that TLS says of itself while the peer takes nothing. A peer that asks for new keys again and again
+ * and does not read the answers would fill the memory with them.
  */
 const MAX_OWN_BYTES: number = 256 * 1024;
 
@@ -383,7 +383,10 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
 
   // --- writing ---
 
-  /** A slice at a time, and none while the transport below is full: the rest stays as it is, which costs nothing. */
+  /**
+   * A slice at a time, and none while the transport below is full: the rest stays as it is, which costs
+   * nothing.
+   */
   #encryptMore(): void {
     if (this.#encrypting || this.#lowerFull || this.#plain.empty) return;
     this.#encrypting = true;
@@ -425,7 +428,10 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     this.#fail(new TimeoutError(`the peer did not end TLS within ${seconds} seconds`), true);
   }
 
-  /** @param atOnce what was to be said to the peer is dropped; else its alert still leaves, if the peer takes it in time */
+  /**
+   * @param atOnce what was to be said to the peer is dropped; else its alert still leaves, if the peer takes
+   *   it in time
+   */
   #fail(error: Error, atOnce: boolean): void {
     if (this.#state === 'failing' || this.#state === 'lost') return;
     this.#state = 'failing';
