@@ -1,4 +1,4 @@
-/** What somebody else has opened becomes ours. */
+/** Takes over sockets and pipes that code outside the loop has opened. */
 import type { RawStream } from '../backend/backend.ts';
 import { InvalidStateError } from '../base/errors.ts';
 import { checkOwn } from '../loop/ownership.ts';
@@ -7,14 +7,17 @@ import { HostOperation } from '../tasks/host-operation.ts';
 
 const LARGEST_DESCRIPTOR = 0x7fff_ffff;
 
-/** What is to be taken over is of this loop, and no transport's or server's. */
+/** Checks that `sock` belongs to no other loop, and that no transport or server uses it. */
 export function checkTakeable(loop: Loop, name: string, sock: unknown): void {
   checkOwn(name, sock, loop);
   if (typeof sock !== 'number' || !Number.isInteger(sock) || sock < 0 || sock > LARGEST_DESCRIPTOR) return;
   checkUnused(loop, sock);
 }
 
-/** With two owners the one that is closed last would close the number under whoever has it by then. */
+/**
+ * Rejects a descriptor that a transport or server uses. With two owners, the second `close()` would close
+ * whatever descriptor had the number by then.
+ */
 export function checkUnused(loop: Loop, fd: number): void {
   if (loop._backend.usesDescriptor(fd)) {
     throw new InvalidStateError(`descriptor ${fd} belongs to a transport or server`);
@@ -22,11 +25,13 @@ export function checkUnused(loop: Loop, fd: number): void {
 }
 
 /**
- * Takes a stream over. It is there already; but like one that has yet to come, it is handed over by the ready
- * queue.
+ * Takes over a stream. The stream is there already, but the ready queue delivers it, as it delivers a stream
+ * that connects later.
  *
- * @param take asks the backend. What it says of the argument is thrown at the call, and then the argument is
- *   still its owner's; what the system says comes by the future, and then it was taken and is closed
+ * @param what for the leak report: `a socket`
+ * @param take asks the backend. It throws an error about the argument at once, and the caller still owns the
+ *   socket. An error with a `syscall` rejects the future; the backend has then taken over and closed the
+ *   socket
  */
 export function adopt(loop: Loop, what: string, take: () => RawStream): HostOperation<RawStream> {
   return HostOperation.begin(

@@ -1,4 +1,4 @@
-/** When the writing side is paused and resumed: each exactly once, in turn. Sans-IO. */
+/** Decides when the protocol is paused and resumed: always in alternation, each once. No I/O. */
 import { DEFAULT_HIGH_WATER_BYTES, LOW_WATER_DIVISOR } from '../base/constants.ts';
 import { checkInteger, checkOptions, outOfRange } from '../base/validate.ts';
 
@@ -19,7 +19,9 @@ export class FlowControl {
     return this.#paused;
   }
 
-  /** Only one given: the other follows from it, a quarter below or four times above. */
+  /**
+   * Sets the water marks in bytes. If one is missing, it follows from the other: low is a quarter of high.
+   */
   setLimits(limits: { high?: number; low?: number } = {}): void {
     checkOptions('limits', limits, ['high', 'low']);
     if (limits.high !== undefined) checkInteger('limits.high', limits.high, 0, Number.MAX_SAFE_INTEGER);
@@ -32,7 +34,9 @@ export class FlowControl {
     this.#low = low;
   }
 
-  /** The buffer holds `bytes` now. Answers what the protocol must be told, if anything. */
+  /**
+   * Takes the new size of the buffer in bytes. Returns what the protocol must do, or null if nothing changes.
+   */
   update(bytes: number): 'pause' | 'resume' | null {
     if (this.#paused) {
       if (bytes > this.#low) return null;

@@ -1,4 +1,4 @@
-/** Files that are sent: a path, or a file that is open. */
+/** Opens the files that `sendfile()` and `sockSendfile()` send. */
 import { constants, promises } from 'node:fs';
 import {
   checkBoolean,
@@ -16,30 +16,30 @@ import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
 import { HostOperation } from '../tasks/host-operation.ts';
 
-/** What can be sent: the path of a file, or one that is open. */
+/** A file to send: its path, its `file:` URL, or an open `FileHandle`. */
 export type SendfileSource = string | URL | promises.FileHandle;
 
 export interface SendfileOptions extends SignalOptions {
-  /** Bytes: where in the file to begin. Default: 0. */
+  /** The offset in the file from which to send, in bytes. Default: 0. */
   offset?: number;
-  /** Bytes: how many to send. Default: all of them. */
+  /** The number of bytes to send. Default: up to the end of the file. */
   count?: number | null;
   /**
-   * Whether the file may be read and sent piece by piece where no system call of the host's does both at
-   * once. Default: true; else the call is rejected with {@link SendfileNotAvailableError}.
+   * Whether the file may be read and sent piece by piece where the host has no system call that does both.
+   * Default: true. With false the call is rejected with {@link SendfileNotAvailableError} there.
    */
   fallback?: boolean;
 }
 
-/** Which part of a file is sent, and how. */
+/** The part of a file to send, and how. */
 export interface FilePart {
   readonly offset: number;
-  /** Infinity: all of it. */
+  /** In bytes; Infinity sends the whole rest. */
   readonly count: number;
   readonly fallback: boolean;
 }
 
-/** Checks whatever can be known to be wrong without the file. */
+/** Checks the arguments, as far as possible without opening the file. */
 export function checkedPart(loop: Loop, source: unknown, options: SendfileOptions): FilePart {
   checkOptions('options', options, ['offset', 'count', 'fallback', 'signal']);
   const { offset = 0, count = null, fallback = true, signal } = options;
@@ -64,10 +64,10 @@ function checkSource(source: unknown): void {
   }
 }
 
-/** Opens a path. One that is open already stays its owner's. */
+/** Opens a path. A `FileHandle` still belongs to the caller. */
 export async function openFile(loop: Loop, source: SendfileSource): Promise<OpenFile> {
   if (typeof source !== 'string' && !(source instanceof URL)) return new OpenFile(loop, source, null);
-  // A FIFO without a writer would hold the thread that opens it.
+  // `O_NONBLOCK`, because opening a FIFO that has no writer would block the thread.
   const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
   const handle = await HostOperation.begin<promises.FileHandle>(
     loop,
@@ -84,11 +84,11 @@ export async function openFile(loop: Loop, source: SendfileSource): Promise<Open
   return new OpenFile(loop, handle, String(source));
 }
 
-/** The file, for as long as it is being sent. */
+/** A file, while it is being sent. */
 export class OpenFile implements Resource {
   readonly #loop: Loop;
   readonly #handle: promises.FileHandle;
-  /** Null: it is the user's, who closes it. */
+  /** The path, or null if the caller owns the `FileHandle` and closes it. */
   readonly #name: string | null;
 
   constructor(loop: Loop, handle: promises.FileHandle, name: string | null) {
@@ -99,12 +99,12 @@ export class OpenFile implements Resource {
     loop._owned.resources.add(this);
   }
 
-  /** The descriptor. */
+  /** Returns the file descriptor. */
   get fd(): number {
     return this.#handle.fd;
   }
 
-  /** At a position of its own: an open file's own position is not moved. */
+  /** Reads at `position`, and leaves the position of the open file where it is. */
   read(buffer: Buffer, length: number, position: number): Future<number> {
     const reading = new Future<number>(this.#loop);
     this.#handle.read(buffer, 0, length, position).then(
@@ -134,12 +134,12 @@ export class OpenFile implements Resource {
   }
 }
 
-/** Waits for a read that is under way. It was only read, so there is nothing that a failure could mean. */
+/** Closes the file after a pending read. The file was only read, so a failure to close it loses nothing. */
 function closeQuietly(handle: promises.FileHandle): void {
   handle.close().catch(() => {});
 }
 
-/** The class is not exported. */
+/** Recognizes a `FileHandle` by its members, because Node does not export the class. */
 function isFileHandle(source: unknown): boolean {
   const { fd, datasync } = (source ?? {}) as { fd?: unknown; datasync?: unknown };
   return typeof fd === 'number' && typeof datasync === 'function';

@@ -1,32 +1,32 @@
 /**
- * Calls a protocol: as code of the loop, in the async context of its connection, outside of any task. What it
- * throws, or what a promise that it returns is rejected with, goes to whoever owns the caller.
+ * Calls a protocol as code of the loop, in the async context of its connection and outside of any task. If
+ * the method throws, or returns a promise that is rejected, the owner of the caller gets the error.
  */
 import { checkFunction, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { runInLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 
-/** The transport that calls: it reports the failure and ends its connection. */
+/** The transport that owns a caller: it reports the error and aborts the connection. */
 export interface CallerOwner {
   /** @internal */
   _protocolFailed(error: unknown, method: string): void;
 }
 
 /**
- * Calls one method of a protocol, if it has it, and bears its name: see `streamProtocolInvokers` in
- * protocol.ts.
+ * Calls one method of a protocol if the protocol has it. The function's name is that of the method: see
+ * `streamProtocolInvokers` in protocol.ts.
  */
 export type ProtocolCall<P, A, B> = (protocol: P, first: A, second: B) => unknown;
 
 export class ProtocolCaller<P extends object> {
   protocol: P;
-  /** What the last call returned. */
+  /** The result of the last call. */
   result: unknown = undefined;
   readonly #loop: Loop;
   readonly #context: CapturedContext;
   readonly #owner: CallerOwner;
-  /** The call that is being made: fields, not closures, because there is one for each piece of data. */
+  /** The current call. These are fields and not a closure, because there is a call for each piece of data. */
   #method: ProtocolCall<P, never, never> | null = null;
   #first: unknown = undefined;
   #second: unknown = undefined;
@@ -38,7 +38,7 @@ export class ProtocolCaller<P extends object> {
     this.#owner = owner;
   }
 
-  /** False: it threw, and the owner was told. */
+  /** Calls a method. Returns false if it threw; the owner has then been told. */
   call<A, B>(method: ProtocolCall<P, A, B>, first: A, second?: B): boolean {
     this.#method = method;
     this.#first = first;
@@ -60,12 +60,12 @@ export class ProtocolCaller<P extends object> {
     const method = caller.#method as ProtocolCall<object, unknown, unknown>;
     const first = caller.#first;
     const second = caller.#second;
-    // A caller lives as long as its connection; the last data must not.
+    // Release the arguments now: the caller lives as long as its connection, and would keep the last data.
     caller.#first = undefined;
     caller.#second = undefined;
     const result = method(caller.protocol, first, second);
     caller.result = result;
-    // An async method's failure is the method's failure, and not an unhandled rejection of the process.
+    // Without this, the rejection of an async method would be an unhandled rejection of the process.
     if (result instanceof Promise) {
       result.then(undefined, (error) => caller.#owner._protocolFailed(error, method.name));
     }
@@ -73,8 +73,8 @@ export class ProtocolCaller<P extends object> {
 }
 
 /**
- * Calls the factory as code of the loop in the connection's context, outside of any task, and looks at what
- * it made.
+ * Calls the factory as code of the loop, in the connection's context and outside of any task. Checks that it
+ * returns a protocol.
  */
 export function makeProtocol<P extends object>(
   loop: Loop,
@@ -95,14 +95,14 @@ export function makeProtocol<P extends object>(
   return protocol;
 }
 
-/** A protocol is an object whose known methods, where it has them, are functions. */
+/** Checks that `protocol` is an object, and that each known method that it has is a function. */
 export function checkProtocol(name: string, protocol: unknown, methods: readonly string[]): void {
   if (typeof protocol !== 'object' || protocol === null)
     throw invalidArgType(name, protocol, 'a protocol object');
   for (const method of methods) {
     const value = (protocol as Record<string, unknown>)[method];
     if (value !== undefined && typeof value !== 'function') {
-      throw invalidArgType(`${name}.${method}`, value, 'a function, or absent');
+      throw invalidArgType(`${name}.${method}`, value, 'a function, or undefined');
     }
   }
 }

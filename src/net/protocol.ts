@@ -1,51 +1,63 @@
 /**
- * Protocols: what a transport calls. Plain objects, or subclasses of the empty base classes; every method is
- * optional.
+ * Protocols: objects whose methods a transport calls. A protocol is a plain object, or an instance of a
+ * subclass of one of the empty base classes below. Every method is optional, except those of
+ * `BufferedProtocol`.
  *
- * Order: `connectionMade` once; then data; then `eofReceived` at most once; then `connectionLost` exactly
- * once and last, with null after a clean end and the error otherwise. A protocol that throws is reported and
- * its transport aborted; the loop and other connections go on.
+ * Order of the calls: `connectionMade` once, then data, then `eofReceived` at most once, then
+ * `connectionLost` exactly once and last. `connectionLost` gets null after a clean end, and otherwise the
+ * error. If a method throws, the loop reports the exception and aborts the transport. The loop and other
+ * connections continue.
  */
 import type { SocketAddress } from '../base/address.ts';
 import type { DatagramTransport, SubprocessTransport, Transport } from './transport.ts';
 
 export interface BaseProtocol {
-  /** The connection is there; `transport` is what writes to it. */
+  /** Called once, when the connection is made. `transport` is the way to write to it. */
   connectionMade?(transport: Transport): void;
-  /** The end, for whatever reason: null after a clean one. */
+  /**
+   * Called once and last, when the connection has ended: with null after a clean end, otherwise with the
+   * error.
+   */
   connectionLost?(exception: Error | null): void;
-  /** The write buffer went above its high-water mark: write no more for now. */
+  /** Called when the write buffer has grown above the high-water mark. Stop writing until `resumeWriting`. */
   pauseWriting?(): void;
-  /** It is at or below its low-water mark again. */
+  /** Called when the write buffer has shrunk to the low-water mark or below. */
   resumeWriting?(): void;
 }
 
 export interface Protocol extends BaseProtocol {
-  /** Some bytes came: any number, at any boundary. The receiver owns the buffer. */
+  /** Called with received bytes: any number of them, split anywhere. The receiver owns the buffer. */
   dataReceived?(data: Buffer): void;
-  /** The peer will send no more. True keeps the transport open for writing; else it closes itself. */
+  /**
+   * Called when the peer has closed its writing side. Return true to keep the transport open for writing.
+   * Otherwise the transport closes itself.
+   */
   eofReceived?(): boolean | void;
 }
 
-/** A protocol that provides the memory for what is read. */
+/** A protocol that provides the memory into which the transport reads. */
 export interface BufferedProtocol extends BaseProtocol {
   /**
-   * A buffer of at least one byte to be filled; `sizeHint` is how much there is, or -1 where nothing has come
-   * yet. It is the transport's until `bufferUpdated` is called: the native backend asks ahead of time, and
-   * reads straight into it.
+   * Returns a buffer of at least one byte for received data.
+   *
+   * The transport owns the buffer until it calls `bufferUpdated`.
+   *
+   * **Backends** The native backend calls this before data has come, and reads straight into the buffer.
+   *
+   * @param sizeHint the number of bytes that were received, or -1 when nothing has come yet
    */
   getBuffer(sizeHint: number): Uint8Array;
-  /** The last buffer was filled with this many bytes. */
+  /** Called when the transport has written `nbytes` bytes into the last buffer. */
   bufferUpdated(nbytes: number): void;
   eofReceived?(): boolean | void;
 }
 
-/** What a stream transport may be joined to. */
+/** A protocol for a stream transport. */
 export type StreamProtocol = Protocol | BufferedProtocol;
 
 /**
- * How each of its methods is called, by name. Each call has a place of its own: engines find the method there
- * faster than by its name.
+ * Calls each method of a stream protocol, by name. One function for each method: the engine then finds the
+ * method faster than by a computed name.
  */
 export const streamProtocolInvokers = {
   connectionMade: (protocol: StreamProtocol, transport: Transport): unknown =>
@@ -66,19 +78,25 @@ type Buffered = Partial<BufferedProtocol>;
 
 export const STREAM_PROTOCOL_METHODS: readonly string[] = Object.keys(streamProtocolInvokers);
 
-/** What a datagram transport is joined to. */
+/** A protocol for a datagram transport. */
 export interface DatagramProtocol {
-  /** The socket is open; `transport` is what sends by it. */
+  /** Called once, when the socket is open. `transport` is the way to send. */
   connectionMade?(transport: DatagramTransport): void;
-  /** A datagram came. The receiver owns the buffer. */
+  /** Called with each received datagram. The receiver owns the buffer. */
   datagramReceived?(data: Buffer, address: SocketAddress): void;
-  /** A send or a receive failed (`ECONNREFUSED`: nobody listens there); the socket stays open. */
+  /**
+   * Called when a send or a receive has failed, for example with `ECONNREFUSED` when no socket is bound to
+   * the remote port. The socket stays open.
+   */
   errorReceived?(exception: Error): void;
-  /** The kernel takes no more for now. */
+  /**
+   * Called when the buffer of unsent datagrams has grown above the high-water mark. Stop sending until
+   * `resumeWriting`.
+   */
   pauseWriting?(): void;
-  /** It does again. */
+  /** Called when the buffer of unsent datagrams has shrunk to the low-water mark or below. */
   resumeWriting?(): void;
-  /** The end: null after `close()` and `abort()`. */
+  /** Called once and last: with null after `close()` or `abort()`, otherwise with the error. */
   connectionLost?(exception: Error | null): void;
 }
 
@@ -97,24 +115,32 @@ export const datagramProtocolInvokers = {
 
 export const DATAGRAM_PROTOCOL_METHODS: readonly string[] = Object.keys(datagramProtocolInvokers);
 
-/** What a subprocess transport is joined to. */
+/** A protocol for a subprocess transport. */
 export interface SubprocessProtocol {
-  /** The process runs; `transport` is its. */
+  /** Called once, when the process has started. `transport` controls the process. */
   connectionMade?(transport: SubprocessTransport): void;
-  /** The process, or a child of its own, wrote to one of its descriptors: 1 is stdout, 2 stderr. */
+  /**
+   * Called with data from one of the process's pipes: 1 is stdout, 2 is stderr. A child of the process may
+   * have written the data.
+   */
   pipeDataReceived?(fd: number, data: Buffer): void;
   /**
-   * One of its pipes was closed, by either side; with an error where what was written could not leave
-   * (`EPIPE`).
+   * Called when one of the pipes was closed, by either side. `exception` is null, or the error of a write
+   * that failed (`EPIPE`).
    */
   pipeConnectionLost?(fd: number, exception: Error | null): void;
-  /** The process has ended: see `transport.getReturncode()`. Data may still come. */
+  /** Called when the process has exited: see `transport.getReturncode()`. Data may still follow. */
   processExited?(): void;
-  /** It has ended, and so have all its pipes: null, or the error of a protocol that threw. Last. */
+  /**
+   * Called once and last, when the process has exited and its pipes are closed: with null, or with the error
+   * of a protocol that threw.
+   */
   connectionLost?(exception: Error | null): void;
-  /** Its stdin takes no more for now. */
+  /**
+   * Called when the buffer of stdin has grown above the high-water mark. Stop writing until `resumeWriting`.
+   */
   pauseWriting?(): void;
-  /** It does again. */
+  /** Called when the buffer of stdin has shrunk to the low-water mark or below. */
   resumeWriting?(): void;
 }
 
@@ -134,9 +160,9 @@ export const subprocessProtocolInvokers = {
 
 export const SUBPROCESS_PROTOCOL_METHODS: readonly string[] = Object.keys(subprocessProtocolInvokers);
 
-// The base classes bear the names of the interfaces: a plain object with some of the methods is as good a
-// protocol as a subclass. In a subclass every method is there, so that `super.connectionMade(transport)`
-// works.
+// The base classes have the names of the interfaces. A plain object with some of the methods is as good a
+// protocol as a subclass. The base classes define every method, so that a subclass can call
+// `super.connectionMade(transport)`.
 
 class EmptyBaseProtocol {
   connectionMade(_transport: Transport): void {}
@@ -156,11 +182,11 @@ abstract class EmptyBufferedProtocol extends EmptyBaseProtocol {
   eofReceived(): boolean | void {}
 }
 
-/** An empty {@link BaseProtocol} to be extended. */
+/** An empty {@link BaseProtocol}, to extend. */
 export const BaseProtocol: typeof EmptyBaseProtocol = EmptyBaseProtocol;
 
 /**
- * An empty {@link Protocol} to be extended.
+ * An empty {@link Protocol}, to extend.
  *
  * @example
  * ```ts

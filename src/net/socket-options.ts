@@ -1,10 +1,10 @@
-/** Options of sockets: what the system is asked for, once it can be asked. */
+/** Reads and sets socket options, after a check of the arguments. */
 import type { SystemOptions } from '../backend/backend.ts';
 import { checkInteger, invalidArgType } from '../base/validate.ts';
 
 const LARGEST_INT = 0x7fff_ffff;
 const SMALLEST_INT = -0x8000_0000;
-/** Bytes: no option of any system is longer. */
+/** Bytes. No system has a longer option. */
 const LONGEST_OPTION = 1024;
 
 export function getOption(

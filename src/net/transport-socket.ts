@@ -8,15 +8,16 @@ import type { Loop } from '../loop/types.ts';
 import { Socket } from './socket/socket.ts';
 import { getOption, setOption } from './socket-options.ts';
 
-/** Linux takes no more, and Node would not say so. */
+/** The longest delay that Linux accepts. Node ignores the error of a longer delay. */
 export const LONGEST_KEEP_ALIVE_SECONDS = 32_767;
 
 /**
- * The socket of a transport or a server, for questions and options; its data belongs to the transport.
+ * The socket of a transport or a server: its addresses, its options and its descriptor. The transport alone
+ * reads and writes its data.
  *
- * **Backends** the native one alone shows descriptors: elsewhere `fileno()` is -1, and `getsockopt()`,
- * `setsockopt()` and `dup()` throw `ERR_UNSUPPORTED`. So they do on the native one for a socket of Node's own
- * that was given as `sock`.
+ * **Backends** The native backend alone has descriptors. On the others `fileno()` returns -1, and
+ * `getsockopt()`, `setsockopt()` and `dup()` throw `ERR_UNSUPPORTED`. The native backend does the same for
+ * one of Node's own sockets that was passed as `sock`.
  */
 export class TransportSocket {
   /** `AF_INET`, `AF_INET6` or `AF_UNIX`. */
@@ -36,28 +37,31 @@ export class TransportSocket {
     this.#handle = handle;
   }
 
-  /** Address of this side. */
+  /** Returns the local address. */
   getsockname(): SocketAddress | null {
     return this.#info.sockname;
   }
 
-  /** Address of the other side; null for a listening socket. */
+  /** Returns the remote address; null for a listening socket. */
   getpeername(): SocketAddress | null {
     return this.#info.peername;
   }
 
-  /** The descriptor, or -1 where the backend has none. */
+  /** Returns the file descriptor, or -1 if the backend has none. */
   fileno(): number {
     return this.#handle.fileno();
   }
 
-  /** Nagle's algorithm off (true, the default of every transport) or on. */
+  /** Sets `TCP_NODELAY`: true, the default of every transport, switches Nagle's algorithm off. */
   setNoDelay(on: boolean = true): void {
     checkBoolean('on', on);
     this.#handle.setNoDelay(on);
   }
 
-  /** Keep-alive probes, the first after `delaySeconds` of silence (0: the system's own delay). */
+  /**
+   * Switches keep-alive probes on or off. The first probe is sent after `delaySeconds` of silence; 0 keeps
+   * the system's delay.
+   */
   setKeepAlive(on: boolean = true, delaySeconds: number = 0): void {
     checkBoolean('on', on);
     checkSeconds('delaySeconds', delaySeconds);
@@ -68,13 +72,13 @@ export class TransportSocket {
   }
 
   /**
-   * An option of the socket: a number, or with `length` its bytes.
+   * Returns an option of the socket: as a number, or with `length` as bytes.
    *
-   * @param level `SOL_SOCKET`, `IPPROTO_TCP`, `IPPROTO_IPV6`, or another of the system's
-   * @param option `SO_RCVBUF`, `TCP_NODELAY`, or another number of the system's
-   * @param length bytes, at most: from 1 to 1024
-   * @throws TypeError, RangeError; the system's error: `ENOPROTOOPT` for an option that it has not, `EBADF`
-   *   when it is closed; LoopError `ERR_UNSUPPORTED`
+   * @param level `SOL_SOCKET`, `IPPROTO_TCP`, `IPPROTO_IPV6`, or another level of the system
+   * @param option `SO_RCVBUF`, `TCP_NODELAY`, or another option of the system
+   * @param length the longest result in bytes: from 1 to 1024
+   * @throws TypeError or RangeError for a wrong argument; the system's error: `ENOPROTOOPT` for an unknown
+   *   option, `EBADF` when the socket is closed; LoopError `ERR_UNSUPPORTED`
    */
   getsockopt(level: number, option: number): number;
   getsockopt(level: number, option: number, length: number): Buffer;
@@ -87,7 +91,7 @@ export class TransportSocket {
    *
    * @param level as in {@link getsockopt}
    * @param option as in {@link getsockopt}
-   * @param value a number, a boolean for 1 or 0, or the bytes that the system wants
+   * @param value a number, a boolean for 1 or 0, or the bytes of the option's value
    * @throws as {@link getsockopt}
    */
   setsockopt(level: number, option: number, value: number | boolean | Uint8Array): void {
@@ -95,11 +99,11 @@ export class TransportSocket {
   }
 
   /**
-   * Opens another descriptor of the same socket. Whoever reads or writes by it takes data from the transport,
-   * or mixes it with that of the transport.
+   * Opens another descriptor of the same socket. Its reads take data away from the transport, and its writes
+   * mix with those of the transport.
    *
-   * @returns a socket that its caller must close
-   * @throws the system's error: `EMFILE`, `EBADF` when it is closed; LoopError `ERR_UNSUPPORTED`,
+   * @returns a socket that the caller must close
+   * @throws the system's error: `EMFILE`, or `EBADF` when the socket is closed; LoopError `ERR_UNSUPPORTED`,
    *   `ERR_LOOP_CLOSED`
    */
   dup(): Socket {
@@ -114,7 +118,7 @@ export class TransportSocket {
     checkSupports(this.#loop, 'sockets');
     throw new LoopError(
       'ERR_UNSUPPORTED',
-      `${method}(): this is a socket of Node’s own, which shows no descriptor`,
+      `${method}(): this is a socket of Node’s own, which has no descriptor`,
     );
   }
 }

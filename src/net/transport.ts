@@ -1,107 +1,110 @@
-/** Transports: what a protocol writes to. asyncio's classes. */
+/** Transports: asyncio's classes through which a protocol writes and controls its connection. */
 import type { SocketAddress } from '../base/address.ts';
 import type { DatagramProtocol, StreamProtocol } from './protocol.ts';
 import type { TransportSocket } from './transport-socket.ts';
 
-/** What `getExtraInfo` may know of a transport. */
+/** The names that `getExtraInfo` may know, and the types of their values. */
 export interface ExtraInfo {
-  /** Address of the other side. */
+  /** The remote address. */
   peername: SocketAddress;
-  /** Address of this side. */
+  /** The local address. */
   sockname: SocketAddress;
-  /** Not of a pipe that is no socket. */
+  /** The socket; missing for a pipe that is no socket. */
   socket: TransportSocket;
   /**
-   * Of datagrams on the node backend: the host's own `dgram.Socket`, for what a `TransportSocket` has not:
-   * multicast groups, TTL, buffer sizes. Its data and its end are the transport's.
+   * Datagrams on the node backend: the host's own `dgram.Socket`, for multicast groups, TTL and buffer sizes,
+   * which a `TransportSocket` does not offer. The transport alone receives its data and closes it.
    */
   rawSocket: import('node:dgram').Socket;
-  /** Of a pipe: what was given to `connectReadPipe` or `connectWritePipe`. */
+  /** Pipes: the object or descriptor that was passed to `connectReadPipe` or `connectWritePipe`. */
   pipe: unknown;
-  /** Of a subprocess: the host's own process object. */
+  /** Subprocesses: the host's own process object. */
   subprocess: unknown;
-  /** Of TLS: the host's own session object. */
+  /** TLS: the host's own session object. */
   sslObject: unknown;
-  /** Of TLS: the options or the secure context that it was made with. */
+  /** TLS: the options or the secure context from which the session was made. */
   sslContext: unknown;
-  /** Of TLS: the certificate of the peer; null where it has shown none. */
+  /** TLS: the certificate of the peer; null if the peer has sent none. */
   peercert: PeerCertificate | null;
-  /** Of TLS: what it is encrypted with. */
+  /** TLS: the cipher of the session. */
   cipher: CipherInfo;
-  /** Of TLS: null, because nothing is ever compressed. */
+  /** TLS: always null, because TLS data is never compressed. */
   compression: null;
 }
 
-/** The certificate of a TLS peer, as `tls.TLSSocket.getPeerCertificate()` gives it. */
+/** The certificate of a TLS peer, as `tls.TLSSocket.getPeerCertificate()` returns it. */
 export type PeerCertificate = import('node:tls').PeerCertificate;
 
-/** What a TLS connection is encrypted with. */
+/** The cipher of a TLS connection. */
 export interface CipherInfo {
-  /** OpenSSL's name. */
+  /** OpenSSL's name of the cipher. */
   name: string;
-  /** The IETF's name. */
+  /** The IETF's name of the cipher. */
   standardName: string;
-  /** `TLSv1.2` or `TLSv1.3`. */
+  /** The version of TLS: `TLSv1.2` or `TLSv1.3`. */
   version: string;
 }
 
 export interface WriteBufferLimits {
-  /** Bytes above which `pauseWriting()` is called. */
+  /** Bytes: a buffer above this mark calls `pauseWriting()`. */
   high?: number;
-  /** Bytes at or below which `resumeWriting()` is called. */
+  /** Bytes: a paused buffer at or below this mark calls `resumeWriting()`. */
   low?: number;
 }
 
-/** What all transports have. */
+/** The base class of all transports. */
 export abstract class BaseTransport {
-  /** A fact about the connection, or `fallback` (default null) where it has none. */
+  /** Returns a fact about the transport, or `fallback` (default: null) if the transport does not have it. */
   abstract getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
   abstract getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
   abstract getExtraInfo(name: string, fallback?: unknown): unknown;
 
-  /** Whether it is closing or closed. */
+  /** Returns whether the transport is closing or closed. */
   abstract isClosing(): boolean;
 
   /**
-   * Ends it once what is buffered has been written. Nothing more is read. `connectionLost(null)` comes later,
-   * never from here.
+   * Closes the transport after the buffered data is written. Reading stops at once. The transport calls
+   * `connectionLost(null)` later, never from within this call.
    */
   abstract close(): void;
 
-  /** From now on `protocol` is called. */
+  /** Replaces the protocol. The transport calls the new one from now on. */
   abstract setProtocol(protocol: object): void;
-  /** What is called now. */
+  /** Returns the protocol that the transport calls. */
   abstract getProtocol(): object;
 }
 
 export interface ReadTransport extends BaseTransport {
-  /** Whether data is being delivered. */
+  /** Returns whether the transport delivers data to the protocol. */
   isReading(): boolean;
-  /** No more `dataReceived` until `resumeReading()`. Idempotent. */
+  /** Stops calling `dataReceived` until `resumeReading()`. Idempotent. */
   pauseReading(): void;
-  /** Data is delivered again. Idempotent. */
+  /** Delivers data to the protocol again. Idempotent. */
   resumeReading(): void;
 }
 
 export interface WriteTransport extends BaseTransport {
   /**
-   * Sends `data`; never waits. The writes of one turn leave in one system call. A buffer must not be changed
-   * until it has been flushed.
+   * Buffers `data` for sending; never waits. The writes of one turn leave in one system call. Do not change
+   * the contents of a buffer before it has left.
    */
   write(data: string | Uint8Array): void;
-  /** As {@link write} with all of them, one after the other. */
+  /** Buffers each chunk of `list` for sending, in order, as {@link write} does. */
   writelines(list: Iterable<string | Uint8Array>): void;
-  /** Says that nothing more will be written, once what is buffered has been. Reading goes on. */
+  /** Closes the writing side after the buffered data is written (half-close). Reading goes on. */
   writeEof(): void;
-  /** Whether {@link writeEof} works: for TCP it does. */
+  /** Returns whether {@link writeEof} works. It does for TCP. */
   canWriteEof(): boolean;
-  /** Ends it at once and drops what is buffered; the peer sees a reset. */
+  /** Closes the transport at once, and drops the buffered data. A TCP peer sees a reset. */
   abort(): void;
-  /** Default: 64 KiB and a quarter of it. Zero for both: every write pauses until it is flushed. */
+  /**
+   * Sets the water marks. Default: high 64 KiB, low a quarter of high. With zero for both, each write that
+   * the kernel does not take at once pauses the protocol.
+   */
   setWriteBufferLimits(limits?: WriteBufferLimits): void;
-  /** Bytes: the marks that are in force. */
+  /** Returns the water marks, in bytes. */
   getWriteBufferLimits(): { low: number; high: number };
-  /** Bytes that were written and have not left yet. */
+  /** Returns the number of bytes in the write buffer. */
   getWriteBufferSize(): number;
 }
 
@@ -123,65 +126,71 @@ export abstract class Transport
   abstract setWriteBufferLimits(limits?: WriteBufferLimits): void;
   abstract getWriteBufferLimits(): { low: number; high: number };
   abstract getWriteBufferSize(): number;
-  /** Closes it and waits until it is lost. */
+  /** Closes the transport, and waits until `connectionLost` was called. */
   abstract [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Datagrams: what `createDatagramEndpoint` answers. */
+/** A datagram socket, from `createDatagramEndpoint`. */
 export abstract class DatagramTransport extends BaseTransport implements AsyncDisposable {
   abstract override setProtocol(protocol: DatagramProtocol): void;
   abstract override getProtocol(): DatagramProtocol;
   /**
-   * Sends one datagram, which may be empty; at once, and never waits. What the kernel does not take is kept,
-   * and counts for `pauseWriting()`; its buffer must not be changed until it has left. What cannot be sent
-   * (too long, no way to get there) is told to `errorReceived()`.
+   * Sends one datagram, which may be empty; never waits. The transport buffers a datagram that the kernel
+   * does not take at once. A buffered datagram counts for `pauseWriting()`, and its contents must not change
+   * before it has left. A datagram that cannot be sent (too long, no route) is reported to `errorReceived()`.
    *
-   * @param data a string is sent as UTF-8. At most 65,507 bytes over IPv4, 65,527 over IPv6
-   * @param address a literal address, never a name: looking it up would take a wait for each datagram. Absent
-   *   where the endpoint has a `remoteAddr`, or equal to it
-   * @throws TypeError, RangeError for an address that cannot be one, is of the other family, or is not the
-   *   endpoint's own
+   * @param data a string is sent as UTF-8. The limit is 65,507 bytes over IPv4, and 65,527 over IPv6
+   * @param address a literal address, never a name: a look-up would delay each datagram. Absent, or equal to
+   *   `remoteAddr`, if the endpoint has one
+   * @throws TypeError or RangeError if `address` is no valid address, belongs to the other family, or differs
+   *   from `remoteAddr`
    */
   abstract sendto(data: string | Uint8Array, address?: SocketAddress | null): void;
-  /** Ends it at once and drops what is buffered. */
+  /** Closes the transport at once, and drops the buffered datagrams. */
   abstract abort(): void;
-  /** Default: 64 KiB and a quarter of it. */
+  /** Sets the water marks. Default: high 64 KiB, low a quarter of high. */
   abstract setWriteBufferLimits(limits?: WriteBufferLimits): void;
-  /** Bytes: the marks that are in force. */
+  /** Returns the water marks, in bytes. */
   abstract getWriteBufferLimits(): { low: number; high: number };
   /**
-   * Bytes that the kernel has not taken yet. Each datagram counts with the 8 bytes of its header, so that
-   * empty ones count, too.
+   * Returns the size of the buffered datagrams in bytes. Each datagram counts 8 bytes, its UDP header, more
+   * than its data, so that empty datagrams count as well.
    */
   abstract getWriteBufferSize(): number;
-  /** Closes it and waits until it is lost. */
+  /** Closes the transport, and waits until `connectionLost` was called. */
   abstract [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * A child process: what `subprocessExec` and `subprocessShell` answer.
+ * A child process, from `subprocessExec` or `subprocessShell`.
  *
- * `close()` kills it if it still runs, drops what was written to its stdin, and closes its pipes, also those
- * that a grandchild has. `getExtraInfo('subprocess')` is the host's own object; its pipes are not to be found
- * there.
+ * `close()` kills the process if it still runs, drops the data that was buffered for its stdin, and closes
+ * its pipes, even if a grandchild still uses them. `getExtraInfo('subprocess')` returns the host's own
+ * process object, without the pipes.
  */
 export abstract class SubprocessTransport extends BaseTransport implements AsyncDisposable {
-  /** The id of the process. */
+  /** Returns the id of the process. */
   abstract getPid(): number;
-  /** What it returned; the negative number of the signal that ended it; null while it runs. */
+  /**
+   * Returns the exit code, the negative number of the signal that ended the process, or null while it runs.
+   */
   abstract getReturncode(): number | null;
-  /** The transport of a descriptor that is a pipe of ours (0: write, 1 and 2: read); else null. */
+  /**
+   * Returns the transport of a pipe to the process (0 for writing, 1 and 2 for reading), or null if the
+   * descriptor is no such pipe.
+   */
   abstract getPipeTransport(fd: number): Transport | null;
   /**
-   * Sends it a signal, by name or number. Does nothing once it has ended: its id may be another's by then.
+   * Sends a signal to the process, by name or number. Does nothing once the process has ended, because its id
+   * may then belong to another process.
    *
-   * @throws RangeError for what is no signal; the system's error where it forbids that (`EPERM`)
+   * @throws RangeError for an unknown signal; the system's error if it forbids the signal (`EPERM`)
    */
   abstract sendSignal(signal: string | number): void;
-  /** Asks it to end: `SIGTERM`. */
+  /** Sends `SIGTERM`: asks the process to end. */
   abstract terminate(): void;
-  /** Ends it: `SIGKILL`. */
+  /** Sends `SIGKILL`: ends the process. */
   abstract kill(): void;
-  /** Closes it, and waits until it was reaped and its pipes are closed. */
+  /** Closes the transport, and waits until the process is reaped and its pipes are closed. */
   abstract [Symbol.asyncDispose](): Promise<void>;
 }
