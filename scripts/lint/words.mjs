@@ -21,6 +21,7 @@ const HELD = [
   'scripts/test',
   'scripts/typescript',
   'src/backend/uv',
+  'src/net/stream',
   'test/backend/node',
   'test/bench',
   'test/lint-words.test.ts',

@@ -32,7 +32,7 @@ export function connectAcceptedSocket<P extends StreamProtocol>(
   checkSupports(loop, 'tcp');
   checkTakeable(loop, 'sock', sock);
   const tls = serverTls(loop, options);
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
   const adopted = adopt(loop, 'an accepted socket', () => loop._backend.adopt(sock));

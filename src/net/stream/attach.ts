@@ -1,9 +1,9 @@
 /**
- * A stream is connected: TLS is negotiated where it is asked for, then the protocol is made and told. If any
- * of it fails, the stream does not stay open.
+ * Attaches a protocol to a connected stream: negotiates TLS if it is wanted, then makes the protocol and
+ * calls `connectionMade`. If a step fails, the stream is aborted.
  *
- * To be called within an `operation()`, in the very step in which the stream came: then a cancel finds the
- * stream with an owner at every moment.
+ * Call it within an `operation()`, in the same step in which the stream came. Then the stream has an owner at
+ * every moment, and a cancel cannot lose it.
  */
 import type { RawStream } from '../../backend/backend.ts';
 import type { CapturedContext } from '../../loop/context.ts';
@@ -23,8 +23,10 @@ export interface AttachOptions {
 }
 
 /**
- * @param tls what `clientTls()` or `serverTls()` made of the options at the call; null: no TLS
- * @returns the pair, in the same step; with TLS a promise of it
+ * Attaches a new protocol to `stream`.
+ *
+ * @param tls the result of `clientTls()` or `serverTls()`; null for no TLS
+ * @returns transport and protocol, in the same step; with TLS a promise of them
  */
 export function attach<P extends StreamProtocol>(
   loop: Loop,
@@ -60,7 +62,7 @@ function secure(
       new StreamTransport(loop, stream, layer, context, null)._begin();
     });
   } catch (error) {
-    // The loop was closed meanwhile.
+    // The loop was closed since the stream was opened.
     stream.abort();
     throw error;
   }

@@ -1,21 +1,21 @@
 /**
- * The memory that a BufferedProtocol gives. Where the host can read straight into it, the transport asks for
- * a buffer ahead of time and lends it to the host; everything else that comes is copied into buffers that are
- * asked for then.
+ * The buffers of a BufferedProtocol. If the host can read straight into memory, the transport asks the
+ * protocol for a buffer before data comes, and lends the buffer to the host. Other data is copied into
+ * buffers, and the protocol is asked for them when the data is there.
  */
 import type { RawStream } from '../../backend/backend.ts';
 import { invalidArgType, outOfRange } from '../../base/validate.ts';
 
-/** Asks the protocol for a buffer; null: it has failed, and its connection is aborted. */
+/** Asks the protocol for a buffer. Returns null if the protocol failed; its connection is then aborted. */
 export type AskForBuffer = (sizeHint: number) => Uint8Array | null;
 
-/** How much will come is not known. */
+/** The size hint before data has come. */
 const UNKNOWN_SIZE = -1;
 
 /**
- * Who has lent which memory. A program may have one buffer for all of its connections: two of them would fill
- * it in one poll phase, and the second would write over what the first has read. So whoever gets it next
- * takes it away from the one before.
+ * Remembers which reader has lent which memory to the host. A program may use one buffer for all of its
+ * connections. Two of them would fill it in one poll phase, and the second would overwrite the data of the
+ * first. So the next reader of the same memory takes the buffer back from the previous one.
  */
 const lenders: WeakMap<ArrayBufferLike, BufferedReading> = new WeakMap();
 
@@ -29,7 +29,7 @@ export class BufferedReading {
     this.#ask = ask;
   }
 
-  /** Lends the host a buffer, unless it has one. */
+  /** Lends a buffer to the host, unless the host has one already. */
   lend(): void {
     if (this.#raw.readInto === undefined || this.#lent !== null) return;
     const buffer = this.#own(UNKNOWN_SIZE);
@@ -39,14 +39,14 @@ export class BufferedReading {
     this.#raw.readInto(buffer);
   }
 
-  /** A buffer for `size` bytes that were read elsewhere. */
+  /** Returns a buffer for `size` bytes that were read into other memory. Null: the protocol failed. */
   next(size: number): Uint8Array | null {
     const buffer = this.takeBack();
-    // The protocol may have given its memory away to another thread in the meantime.
+    // The lent buffer is empty if its ArrayBuffer was transferred meanwhile.
     return buffer !== null && buffer.length > 0 ? buffer : this.#own(size);
   }
 
-  /** The buffer that was lent, if one was: from now on nobody writes into it. */
+  /** Takes the lent buffer back and returns it, or null. The host writes into it no more. */
   takeBack(): Uint8Array | null {
     const buffer = this.#lent;
     if (buffer === null) return null;
@@ -56,7 +56,7 @@ export class BufferedReading {
     return buffer;
   }
 
-  /** The host has filled it. */
+  /** Returns the lent buffer, which the host has filled. */
   filled(): Uint8Array | null {
     const buffer = this.#lent;
     if (buffer !== null) lenders.delete(buffer.buffer);
@@ -71,7 +71,7 @@ export class BufferedReading {
   }
 }
 
-/** What `getBuffer()` has answered. */
+/** Checks the result of `getBuffer()`. */
 export function checkBuffer(buffer: unknown): Uint8Array {
   if (!(buffer instanceof Uint8Array)) throw invalidArgType('getBuffer()', buffer, 'a Uint8Array');
   if (buffer.length === 0) throw outOfRange('getBuffer().length', 0, 'at least 1');

@@ -39,24 +39,24 @@ export interface ConnectionOptions extends TlsClientOptions, SignalOptions {
   family?: number;
   /** `IPPROTO_TCP` or 0 (default). */
   proto?: number;
-  /** `AI_` flags for looking the host up. Default: 0. */
+  /** `AI_` flags for the look-up of the host. Default: 0. */
   flags?: number;
   /**
-   * A connected `net.Socket` or a descriptor to take over. Then there must be no host, port, family, proto,
-   * flags, localAddr. Refused at the call, it is still its owner's; from then on it is closed with the
-   * connection, and also when that fails or is cancelled.
+   * A connected `net.Socket` or a file descriptor, which the loop takes over. Excludes host, port, family,
+   * proto, flags and localAddr. If the call throws, the caller still owns the socket. Otherwise the socket is
+   * closed with the connection, and also if the call fails later or is cancelled.
    */
   sock?: unknown;
-  /** Host and port to connect from. */
+  /** The local host and port to connect from. */
   localAddr?: readonly [host: string, port: number | string];
   /**
-   * Seconds before the next address is tried beside one that has not answered (RFC 8305). Null: one after the
-   * other, each until it fails. Default: 0.25.
+   * Seconds to wait for one address before the next is tried in parallel (RFC 8305). Null tries an address
+   * only after the previous one has failed. Default: 0.25.
    */
   happyEyeballsDelay?: number | null;
   /**
-   * How many addresses of the first family come before the first of the other; 0 keeps the resolver's order.
-   * Default: 1.
+   * The number of addresses of the first family before the first address of the other family. 0 keeps the
+   * resolver's order. Default: 1.
    */
   interleave?: number;
   /** Switches Nagle's algorithm off. Default: true, as for every TCP transport. */
@@ -77,8 +77,8 @@ const OPTIONS = [
 ];
 
 /**
- * The addresses that a connection may have: a copy of what was asked for, as the caller may change its own
- * while names are looked up.
+ * The address to connect to: a copy of the arguments, because the caller may change its objects during the
+ * look-up of names.
  */
 interface Wanted {
   readonly host: string | null;
@@ -105,7 +105,7 @@ export function connect<P extends StreamProtocol>(
   if (wanted === null) checkNoAddress(loop, host, port, options);
   checkSupports(loop, 'tcp');
   const tls = clientTls(loop, options, wanted === null ? null : wanted.host);
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
   const adopted = wanted === null ? adopt(loop, 'a socket', () => loop._backend.adopt(sock)) : null;
@@ -118,7 +118,7 @@ export function connect<P extends StreamProtocol>(
   );
 }
 
-/** Looks the host up and connects to it. */
+/** Looks up the host, and connects to it. */
 async function reach(loop: Loop, wanted: Wanted): Promise<RawStream> {
   return race(loop, await candidatesFor(loop, wanted), wanted.happyEyeballsDelay);
 }
@@ -138,7 +138,7 @@ function checkConnectionOptions(options: ConnectionOptions): void {
   checkSignal('options.signal', options.signal);
 }
 
-/** Checks whatever can be known to be wrong without asking anybody. */
+/** Checks the address, as far as possible without a look-up. */
 function checkedAddress(host: unknown, port: unknown, options: ConnectionOptions): Wanted {
   const { family = AF_UNSPEC, flags = 0, interleave = 1, localAddr } = options;
   const { happyEyeballsDelay = DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS } = options;

@@ -1,4 +1,4 @@
-/** `loop.createServer`: sockets for all addresses of all hosts, or none. */
+/** `loop.createServer`: opens sockets for all addresses of all hosts, or none. */
 import type { RawListener, RawStream } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';
@@ -30,27 +30,30 @@ import { Server } from './server.ts';
 export interface ServerOptions extends TlsServerOptions, SignalOptions {
   /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default) for both. */
   family?: number;
-  /** `AI_` flags for looking the hosts up. Default: `AI_PASSIVE`. */
+  /** `AI_` flags for the look-up of the hosts. Default: `AI_PASSIVE`. */
   flags?: number;
   /**
-   * A listening `net.Server` or a listening descriptor to take over: closed with the server. Then there must
-   * be no host, port, family, flags, reusePort. Refused at the call, it is still its owner's.
+   * A listening `net.Server` or file descriptor, which the loop takes over and closes with the server.
+   * Excludes host, port, family, flags and reusePort. If the call throws, the caller still owns the socket.
    */
   sock?: unknown;
-  /** Connections that wait to be accepted. Default: 100. */
+  /** The number of connections that may wait to be accepted. Default: 100. */
   backlog?: number;
   /**
-   * Whether a port in TIME_WAIT may be taken again. Default: true, and the only value that Node offers on
-   * Unix.
+   * Sets `SO_REUSEADDR`: a port in TIME_WAIT may be bound again. Default: true. False is rejected, because
+   * Node always sets the option on Unix.
    */
   reuseAddress?: boolean;
-  /** Lets several servers share a port, the kernel spreading connections. Default: false. */
+  /**
+   * Sets `SO_REUSEPORT`: several servers share a port, and the kernel spreads the connections. Default:
+   * false.
+   */
   reusePort?: boolean;
-  /** Keep-alive probes on accepted connections. Default: false. */
+  /** Sends keep-alive probes on accepted connections. Default: false. */
   keepAlive?: boolean;
   /**
-   * Accepts connections at once. Default: true; else `server.startServing()` begins, and until then it is
-   * only bound.
+   * Accepts connections at once. Default: true. With false the sockets are only bound, until
+   * `server.startServing()`.
    */
   startServing?: boolean;
 }
@@ -69,8 +72,8 @@ const OPTIONS = [
 ];
 
 /**
- * With port 0 the other sockets must get the first one's port, which may be taken: then all begin anew, this
- * often.
+ * How often the server tries to bind all sockets with port 0. The first socket gets a free port, and that
+ * port may be in use at the next address.
  */
 const SAME_PORT_TRIES = 10;
 
@@ -92,7 +95,7 @@ export function listen(
   const wantedPort = sock === null ? checkedPort('port', port) : 0;
   const tls = serverTls(loop, options);
   const { signal, startServing = true } = options;
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<Server>(loop), signal);
   let adopted: Future<RawListener> | null = null;
   const open = async (opened: RawListener[], serves: boolean): Promise<void> => {
@@ -107,7 +110,7 @@ export function listen(
     if (wanted.keepAlive) stream.info().handle?.setKeepAlive(true, 0);
   };
   const server = new Server(loop, factory, open, prepare, tls);
-  // At the call, so that what is no socket is refused there.
+  // Open it now, so that a wrong `sock` throws at the call.
   if (sock !== null) adopted = openListener(loop, server, null, { ...wanted, serves: startServing });
   return cancelOnAbort(
     operation(loop, 'createServer', async () => {
@@ -119,7 +122,7 @@ export function listen(
   );
 }
 
-/** A copy of what was asked for: the caller may change its options, and sockets are opened later. */
+/** A copy of the options, because the caller may change its object before the sockets are opened. */
 interface Wanted {
   readonly sock: unknown;
   readonly family: number;
@@ -146,17 +149,17 @@ function checkServerOptions(loop: Loop, options: ServerOptions): void {
   checkSignal('options.signal', options.signal);
   checkSupports(loop, 'tcp');
   if (options.reuseAddress === false) {
-    throw new LoopError('ERR_UNSUPPORTED', 'reuseAddress: false: the host always sets SO_REUSEADDR');
+    throw new LoopError('ERR_UNSUPPORTED', 'reuseAddress must be true: the host always sets SO_REUSEADDR');
   }
   if (options.reusePort === true && !loop._backend.features.reusePort) {
     throw new LoopError(
       'ERR_UNSUPPORTED',
-      'reusePort: on the node backend it needs Linux and Node 22.12 or 23.1',
+      'reusePort: the node backend needs Linux and Node 22.12 or 23.1 for it',
     );
   }
 }
 
-/** A socket that is bound already: what would have no effect on it is refused. */
+/** Rejects arguments that have no effect on a socket that is already bound. */
 function checkNoAddress(loop: Loop, host: unknown, port: unknown, options: ServerOptions): void {
   if (host !== null || port !== null) {
     throw invalidArgType('host', host ?? port, 'null, like port, as sock is given');
@@ -190,7 +193,7 @@ async function serverAddresses(
   return [...unique.values()];
 }
 
-/** Opens a socket for each address into `opened`, which is empty again if that fails. */
+/** Opens a socket for each address into `opened`. If it fails, `opened` is empty. */
 async function bindAll(
   loop: Loop,
   server: Server,
@@ -228,7 +231,7 @@ function withSamePort(address: SocketAddress, first: SocketAddress): SocketAddre
   return address.length === 4 ? [host, first[1] as number, 0, 0] : [host, first[1] as number];
 }
 
-/** A machine without IPv6 is served by IPv4 alone. */
+/** Tells whether the machine has no IPv6. The server then listens on IPv4 alone. */
 function isMissingFamily(address: SocketAddress, error: unknown): boolean {
   const code = (error as { code?: string }).code;
   return addressFamily(address) === AF_INET6 && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL');

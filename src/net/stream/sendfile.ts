@@ -1,7 +1,7 @@
 /**
- * `loop.sendfile`: a file through a transport's own buffer, a piece at a time. No host has a system call for
- * it that JavaScript could make; but so it works over every transport, and nothing of the transport is taken
- * from its protocol.
+ * `loop.sendfile`: sends a file through the write buffer of a transport, piece by piece. JavaScript has no
+ * system call for this on any host. Through the buffer it works over every transport, and the transport's
+ * protocol stays as it is.
  */
 import { InvalidStateError, SendfileNotAvailableError } from '../../base/errors.ts';
 import { invalidArgType } from '../../base/validate.ts';
@@ -15,14 +15,14 @@ import { checkedPart, openFile } from '../open-file.ts';
 import { TlsStream } from '../tls/tls-stream.ts';
 import type { WriteTransport } from '../transport.ts';
 
-/** A transport that tells when it has room, and lets a file be written by nobody else. */
+/** A transport that reports when it is writable, and that rejects other writes while a file is being sent. */
 interface Sink extends WriteTransport {
   _sendsFile: boolean;
   _whenWritable(): Future<void>;
   _writeFile(piece: Uint8Array): void;
 }
 
-/** Bytes that are read at once. One such piece is read ahead while another one leaves. */
+/** Bytes of one piece. While one piece is being sent, the next is read. */
 const PIECE_BYTES = 256 * 1024;
 
 /** See `BaseEventLoop.sendfile`. */
@@ -36,7 +36,7 @@ export function sendfile(
   checkOwn('transport', transport, loop);
   const part = checkedPart(loop, source, options);
   const { signal } = options;
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<number>(loop), signal);
   checkFree(transport);
   transport._sendsFile = true;
@@ -63,18 +63,18 @@ function checkFree(transport: Sink): void {
   }
   if (transport.getProtocol() instanceof TlsStream) {
     throw new InvalidStateError(
-      'sendfile(): this connection is encrypted: use the transport that startTls() answered',
+      'sendfile(): this transport carries TLS data; use the transport that startTls() returned',
     );
   }
 }
 
 function notAvailable(): Error {
   return new SendfileNotAvailableError(
-    'sendfile(): no system call writes to the buffer of a transport: allow the fallback, or use a Socket and sockSendfile()',
+    'sendfile(): no system call sends a file through a transport; allow the fallback, or use a Socket and sockSendfile()',
   );
 }
 
-/** Answers how much was sent: less than `count` where the file ends before. */
+/** Returns the number of bytes that were sent: less than `count` if the file ends before. */
 async function copy(file: OpenFile, sink: Sink, { offset, count }: FilePart): Promise<number> {
   let sent = 0;
   let piece: Buffer | null = null;
@@ -85,7 +85,7 @@ async function copy(file: OpenFile, sink: Sink, { offset, count }: FilePart): Pr
     await sink._whenWritable();
     sink._writeFile(piece.subarray(0, length));
     sent += length;
-    // The transport has it until it was flushed.
+    // The transport owns a piece that it has not sent completely.
     if (sink.getWriteBufferSize() > 0) piece = null;
   }
   await sink._whenWritable();

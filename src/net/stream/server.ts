@@ -1,4 +1,4 @@
-/** A listening server and the connections it accepted. */
+/** A listening server, and the connections that it has accepted. */
 import type { RawListener, RawStream } from '../../backend/backend.ts';
 import { formatAddress } from '../../base/address.ts';
 import { AF_UNSPEC } from '../../base/constants.ts';
@@ -25,35 +25,35 @@ import type { TransportOwner } from './stream-transport.ts';
 import { StreamTransport } from './stream-transport.ts';
 
 /**
- * Opens the sockets of a server into `opened`; they accept at once if it `serves`. None are left there if it
- * fails.
+ * Opens the sockets of a server into `opened`. They accept connections at once if `serves` is true. If it
+ * fails, `opened` is empty.
  */
 export type Listen = (opened: RawListener[], serves: boolean) => Promise<void>;
 
-/** Where a server listens. */
+/** The address of a server, as `net.Server.address()` returns it. */
 export interface ServerAddress {
   address: string;
   family: 'IPv4' | 'IPv6';
   port: number;
 }
 
-/** Seconds, as in asyncio: a system that refuses to accept a connection is asked again so much later. */
+/** Seconds before the server accepts again, after the system has refused a connection. As in asyncio. */
 const ACCEPT_RETRY_SECONDS = 1;
 
-/** How a connection is ended: its transport, or the handshake that comes before it. */
+/** A connection that can be closed: its transport, or before that its TLS handshake. */
 interface Ending {
   close(): void;
   abort(): void;
 }
 
-/** What the founding document promises of a server. */
+/** A server, as asyncio's event loop reference describes it. */
 export abstract class AbstractServer implements AsyncDisposable {
-  /** Stops listening; open connections stay open. Idempotent. */
+  /** Stops listening. Open connections stay open. Idempotent. */
   abstract close(): void;
-  /** Done once it is closed and every connection of it is gone. */
+  /** Waits until the server is closed and all of its connections are gone. */
   abstract waitClosed(): Future<void>;
 
-  /** Closes it, and waits until it is closed: `await using`. */
+  /** Closes the server, and waits as {@link waitClosed} does: `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this.waitClosed();
@@ -61,7 +61,7 @@ export abstract class AbstractServer implements AsyncDisposable {
 }
 
 /**
- * A TCP server: what `createServer` and `startServer` answer.
+ * A TCP or unix server, from `createServer`, `startServer` and their unix counterparts.
  *
  * @example
  * ```ts
@@ -83,16 +83,18 @@ export class Server extends AbstractServer implements Resource {
   readonly #prepare: (stream: RawStream) => void;
   readonly #tls: TlsRole | null;
   readonly #connections: LinkedList<Connection> = new LinkedList();
-  /** Filled one by one while it starts, so that whoever ends it then finds them. */
+  /**
+   * The listening sockets. `_start` appends each as soon as it is open, so that a close meanwhile finds it.
+   */
   readonly #listeners: RawListener[] = [];
-  /** Accepted by the host, but it did not serve yet or its loop did not run: they wait for their protocol. */
+  /** Connections that the host accepted before the server served, or while the loop did not run. */
   readonly #accepted: RawStream[] = [];
-  /** Of the listeners that have stopped to accept. */
+  /** The timers of listeners that have stopped accepting. */
   readonly #retries: Set<TimerHandle> = new Set();
-  /** Where it listens, or did: what it has accepted is named so. */
+  /** The addresses of the sockets, kept after the close for the names of connections in reports. */
   #addresses: string = '';
   #state: 'new' | 'starting' | 'bound' | 'serving' | 'closed' = 'new';
-  /** The sockets are there: until it is closed, or cannot start. */
+  /** Whether the sockets are open: until the server is closed, or fails to start. */
   #isBound: boolean = false;
   readonly #startWaiters: Set<Future<void>> = new Set();
   readonly #closedWaiters: Set<Future<void>> = new Set();
@@ -116,16 +118,16 @@ export class Server extends AbstractServer implements Resource {
     this.#tls = tls;
   }
 
-  /** The sockets that it is bound to, also before it serves; none after it is closed. */
+  /** The bound sockets, also before the server serves. Empty after the close. */
   get sockets(): readonly TransportSocket[] {
     return this.#isBound ? this.#listeners.map((listener) => listenerSocket(this.#loop, listener)) : [];
   }
 
   /**
-   * Where it listens, as `net.Server.address()` has it: of the first of its {@link sockets}.
+   * Returns the address of the first of the {@link sockets}, as `net.Server.address()` does.
    *
-   * @returns `{ address, family, port }`, `family` being `'IPv4'` or `'IPv6'`; of a unix socket its path;
-   *   null when it is not bound
+   * @returns `{ address, family, port }` with `'IPv4'` or `'IPv6'` as the family; for a unix socket its path;
+   *   null if the server is not bound
    */
   address(): ServerAddress | string | null {
     const sockname = this.#isBound ? (this.#listeners[0]?.sockname() ?? null) : null;
@@ -134,26 +136,27 @@ export class Server extends AbstractServer implements Resource {
     return { address, family: sockname.length === 4 ? 'IPv6' : 'IPv4', port };
   }
 
-  /** The loop that it belongs to. */
+  /** Returns the loop of the server. */
   getLoop(): Loop {
     return this.#loop;
   }
 
-  /** Whether it accepts connections. */
+  /** Returns whether the server accepts connections. */
   isServing(): boolean {
     return this.#state === 'serving';
   }
 
   /**
-   * Starts to accept connections. Does nothing when it serves already; when it is starting, waits for that.
+   * Starts accepting connections. Does nothing if the server serves already. If the server is starting, it
+   * waits for that.
    *
-   * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed; the system's error (`EADDRINUSE`) when it
-   *   cannot listen, and then it has no sockets any more
+   * @throws LoopError `ERR_TRANSPORT_CLOSED` if the server is closed; the system's error (`EADDRINUSE`) if it
+   *   cannot listen. The server then has no sockets any more
    *
-   * **Cancellation** leaves it not listening.
+   * **Cancellation** The server does not listen afterwards.
    *
-   * **Backends** The portable one cannot bind without listening: before this, clients connect and wait, as
-   * many as the backlog has room for. On the native one they are refused.
+   * **Backends** The portable backend cannot bind without listening: clients that connect before this call
+   * wait, up to the backlog. On the native backend they are refused.
    */
   startServing(): Future<void> {
     this.#checkNotClosed('startServing');
@@ -161,16 +164,16 @@ export class Server extends AbstractServer implements Resource {
   }
 
   /**
-   * Serves until it is cancelled (or the server closed by somebody else); then closes the server and its
-   * connections, and waits until all are gone.
+   * Serves until the call is cancelled or the server is closed. Then it closes the server and its
+   * connections, and waits until all of them are gone.
    *
-   * @throws LoopError `ERR_TRANSPORT_CLOSED` when it is closed, `ERR_LOOP_RUNNING` when somebody else serves
-   *   it for ever
+   * @throws LoopError `ERR_TRANSPORT_CLOSED` if the server is closed; `ERR_LOOP_RUNNING` if another
+   *   `serveForever()` of this server is under way
    */
   serveForever(): Future<void> {
     this.#checkNotClosed('serveForever');
     if (this.#serveForever !== null) {
-      throw new LoopError('ERR_LOOP_RUNNING', 'serveForever() is under way for this server already');
+      throw new LoopError('ERR_LOOP_RUNNING', 'serveForever(): this server is being served already');
     }
     const forever = new Future<void>(this.#loop);
     this.#serveForever = forever;
@@ -181,7 +184,7 @@ export class Server extends AbstractServer implements Resource {
       } finally {
         this.#serveForever = null;
         this.close();
-        // Without this, a client that stays would keep a cancelled server, and Ctrl-C, waiting for ever.
+        // Without this, one client that stays connected would block a cancelled server, and Ctrl-C, for ever.
         this.closeClients();
         await this.waitClosed();
       }
@@ -203,17 +206,17 @@ export class Server extends AbstractServer implements Resource {
     return future;
   }
 
-  /** Closes every open connection of it, as `transport.close()` does. */
+  /** Closes all open connections, as `transport.close()` does. */
   closeClients(): void {
     for (const { ending } of this.#connections) currentTransport(ending).close();
   }
 
-  /** Aborts every open connection of it: what is buffered is dropped. */
+  /** Aborts all open connections: drops their buffered data. */
   abortClients(): void {
     for (const { ending } of this.#connections) currentTransport(ending).abort();
   }
 
-  /** @param serves false: only opens its sockets @internal */
+  /** Opens the sockets. @param serves whether they accept connections at once @internal */
   async _start(serves: boolean = true): Promise<void> {
     while (this.#state === 'starting') await waitIn(this.#loop, this.#startWaiters);
     if (this.#state === 'serving') return;
@@ -241,7 +244,7 @@ export class Server extends AbstractServer implements Resource {
     this.#addresses = this.#listeners.map(addressOf).join(', ');
   }
 
-  /** A connection was accepted. @internal */
+  /** Takes a connection that a listener has accepted. @internal */
   _accept(stream: RawStream): void {
     if (this.#state === 'serving' && this.#loop.isRunning() && this.#accepted.length === 0) {
       runInLoop(this.#loop, Server.#acceptIn, { server: this as Server, stream });
@@ -282,7 +285,7 @@ export class Server extends AbstractServer implements Resource {
     transport._begin();
   }
 
-  /** A protocol for the stream, and the transport between them; null if there is none. */
+  /** Makes a protocol, and a transport for it over the stream. Returns null if the factory throws. */
   #serve(stream: RawStream, owner: TransportOwner | null): StreamTransport | null {
     try {
       const protocol = makeProtocol(this.#loop, this.#context, this.#factory, STREAM_PROTOCOL_METHODS);
@@ -302,8 +305,8 @@ export class Server extends AbstractServer implements Resource {
       new StreamTransport(this.#loop, stream, layer, this.#context, connection)._begin();
     });
     rememberAccepted(request, this, this.#loop);
-    const giveUp = (): void => void request.cancel();
-    connection.ending = { close: giveUp, abort: giveUp };
+    const cancelHandshake = (): void => void request.cancel();
+    connection.ending = { close: cancelHandshake, abort: cancelHandshake };
     if (!connection.isGone()) this.#connections.add(connection);
     request._ignoreException();
     request._onSettled = () => {
@@ -312,7 +315,7 @@ export class Server extends AbstractServer implements Resource {
         this.#handshakeFailed(request._value);
         return;
       }
-      // Lost between the end of the handshake and now.
+      // The connection was lost after the handshake had ended.
       if (connection.isGone()) return;
       const transport = this.#serve(request.result(), null);
       if (transport === null) return;
@@ -321,15 +324,18 @@ export class Server extends AbstractServer implements Resource {
     };
   }
 
-  /** What a peer does wrong, or a port scanner, is of no interest to a server that works. */
+  /**
+   * Reports a failed handshake only if it is the server's own fault, or in debug mode. Faulty peers and port
+   * scanners are everyday business.
+   */
   #handshakeFailed(exception: unknown): void {
     if (!this.#loop.debug && !isOwnFault(exception)) return;
     this._acceptFailed('a TLS handshake failed: the connection is aborted', exception);
   }
 
   /**
-   * The system has refused to accept a connection. Asked again at once it would refuse without end, and each
-   * time that would be reported.
+   * Reports that the system refused to accept a connection, and stops accepting for a second. At once, the
+   * system would refuse again, and the report would repeat without end.
    *
    * @internal
    */
@@ -337,7 +343,7 @@ export class Server extends AbstractServer implements Resource {
     const when = this.#loop.time() + ACCEPT_RETRY_SECONDS;
     const retry = this.#loop._scheduler.callAt(when, () => this.#retry(retry, listener), []);
     this.#retries.add(retry);
-    this._acceptFailed('a connection could not be accepted; the server tries again in a second', error);
+    this._acceptFailed('the system could not accept a connection; the server tries again in a second', error);
   }
 
   #retry(timer: TimerHandle, listener: RawListener): void {
@@ -400,11 +406,14 @@ export class Server extends AbstractServer implements Resource {
   }
 }
 
-/** What a server has accepted, from the handshake, if there is one, until its socket's transport is gone. */
+/**
+ * A connection that a server has accepted: from the TLS handshake, if any, until the socket's transport is
+ * lost.
+ */
 class Connection implements TransportOwner, Linked {
   /** @internal */ _previous: Linked | null = null;
   /** @internal */ _next: Linked | null = null;
-  /** What ends it: its transport, or before there is one its handshake. */
+  /** The transport, or before that the handshake. */
   ending: Ending = NOT_YET;
   readonly #server: Server;
   #gone: boolean = false;
@@ -425,7 +434,7 @@ class Connection implements TransportOwner, Linked {
 
 const NOT_YET: Ending = { close: () => {}, abort: () => {} };
 
-/** A future that `wake` ends; whoever gives up waiting leaves nothing behind. */
+/** Returns a future that `wake` completes. A waiter that is cancelled removes itself. */
 function waitIn(loop: Loop, waiters: Set<Future<void>>): Future<void> {
   const future = new Future<void>(loop);
   waiters.add(future);

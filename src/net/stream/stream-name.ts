@@ -1,4 +1,4 @@
-/** A stream in words, for reports. */
+/** Names a stream, for reports. */
 import type { StreamInfo } from '../../backend/backend.ts';
 import { formatAddress } from '../../base/address.ts';
 import { describeValue } from '../../base/validate.ts';
@@ -8,7 +8,7 @@ export function streamName({ direction, peername, sockname, extra }: StreamInfo)
     const pipe = Object.hasOwn(extra, 'pipe') ? ` (${describeValue(extra.pipe)})` : '';
     return `a pipe to ${direction === 'read' ? 'read from' : 'write to'}${pipe}`;
   }
-  // The client of a unix socket has no name; the path is then our own.
+  // The client of a unix socket has no address. The local path then names the connection.
   if (peername === '' && sockname) return `a connection over ${formatAddress(sockname)}`;
   return peername === null || peername === ''
     ? 'a connection'

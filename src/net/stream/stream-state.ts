@@ -1,18 +1,26 @@
 /**
- * The life of a stream, as a table. Everything that decides whether a stream may read, write or end is here;
- * this file knows no handle, no loop, no protocol.
+ * The states of a stream, as a table without I/O. The state decides whether a stream may read, write or be
+ * closed.
  *
  *                    writeEof              eof, kept open
  *        ┌─────────▶ eof sent ────eof────┐
  *   open ┤                               ├──▶ closing ──lost──▶ lost
  *        └─────────▶ eof received ─writeEof┘
  *
- * From each of them `close` leads to closing and `lost` to lost. When both directions have ended there is
- * nothing left to wait for: the stream closes itself.
+ * From every state `close` leads to `closing`, and `lost` to `lost`. When both directions have ended, the
+ * stream closes itself.
+ *
+ * These facts are not in the table; the transport (stream-transport.ts) keeps them:
+ *
+ * - whether the connection was aborted: the state is then `closing`, but the write queue is dropped and not
+ *   sent
+ * - whether FIN was sent: in `eofSent` the transport sends FIN after the last write, and only once
+ * - whether reading is paused, and data or an end of file that arrived but was not delivered yet
+ * - the water marks (flow-control.ts) and the bytes that are queued or in flight (write-queue.ts)
  */
 export type StreamState = 'open' | 'eofSent' | 'eofReceived' | 'closing' | 'lost';
 
-/** `eof`: the peer's, and the protocol wants to go on writing. */
+/** `eof`: the peer has sent FIN, and the protocol keeps the writing side open. */
 export type StreamEvent = 'writeEof' | 'eof' | 'close' | 'lost';
 
 export const TRANSITIONS: Readonly<Record<StreamState, Readonly<Record<StreamEvent, StreamState>>>> = {
@@ -23,7 +31,7 @@ export const TRANSITIONS: Readonly<Record<StreamState, Readonly<Record<StreamEve
   lost: { writeEof: 'lost', eof: 'lost', close: 'lost', lost: 'lost' },
 };
 
-/** A pipe goes one way: its other direction has ended from the beginning. */
+/** A pipe has one direction; the other one has ended from the beginning. */
 export const INITIAL_STATES: Readonly<Record<'both' | 'read' | 'write', StreamState>> = {
   both: 'open',
   read: 'eofSent',
@@ -34,12 +42,12 @@ export function nextState(state: StreamState, event: StreamEvent): StreamState {
   return TRANSITIONS[state][event];
 }
 
-/** Data that arrives in this state is the protocol's. */
+/** Whether the protocol gets data that arrives in this state. */
 export function mayRead(state: StreamState): boolean {
   return state === 'open' || state === 'eofSent';
 }
 
-/** Data may be written in this state. */
+/** Whether the protocol may write in this state. */
 export function mayWrite(state: StreamState): boolean {
   return state === 'open' || state === 'eofReceived';
 }

@@ -1,10 +1,10 @@
 /**
- * One stream transport for every backend: it joins the life of the stream (stream-state.ts), the water marks
- * (flow-control.ts) and the write queue (write-queue.ts) to a raw handle, and calls the protocol.
+ * The stream transport of every backend. It connects a raw handle with a protocol, and combines the states of
+ * a stream (stream-state.ts), the water marks (flow-control.ts) and the write queue (write-queue.ts).
  *
- * Where calls come from: the host calls `onRead` and the like; the protocol runs in the connection's async
- * context as code of the loop. While the loop does not run, nothing reaches the protocol: events wait in the
- * ready queue, and reading stops.
+ * The host calls `onRead` and the other event methods. The transport calls the protocol as code of the loop,
+ * in the async context of the connection. While the loop does not run, it calls no protocol: events wait in
+ * the ready queue, and reading stops.
  */
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../../backend/backend.ts';
 import { LOST_WRITES_BEFORE_WARNING } from '../../base/constants.ts';
@@ -32,7 +32,7 @@ import type { StreamEvent, StreamState } from './stream-state.ts';
 import { INITIAL_STATES, isEnding, mayRead, mayWrite, nextState } from './stream-state.ts';
 import { WriteQueue } from './write-queue.ts';
 
-/** Who wants to know that a transport is gone: the server that accepted it. */
+/** Learns that a transport is lost: the server that has accepted the connection. */
 export interface TransportOwner {
   /** @internal */
   _detach(transport: StreamTransport): void;
@@ -47,37 +47,37 @@ export class StreamTransport
   readonly #caller: ProtocolCaller<StreamProtocol>;
   readonly #owner: TransportOwner | null;
   readonly #info: StreamInfo;
-  /** Bytes: so much is sent at once, less at the end of the turn. */
-  readonly #prompt: number;
+  /** Bytes: a queue of this size is sent at once, a smaller one at the end of the turn. */
+  readonly #promptBytes: number;
   readonly #flow: FlowControl = new FlowControl();
   readonly #queue: WriteQueue = new WriteQueue();
   #state: StreamState;
   #socket: TransportSocket | null = null;
   #paused: boolean = false;
-  /** Of a BufferedProtocol. */
+  /** The buffers of a BufferedProtocol; null if the protocol has lent none yet. */
   #buffers: BufferedReading | null = null;
   /**
-   * What came and could not be handed over: the loop did not run, or a BufferedProtocol paused in the middle
-   * of it.
+   * Data that is not delivered yet, because the loop did not run or a BufferedProtocol paused reading in the
+   * middle.
    */
   #held: Buffer | null = null;
   #heldEnd: boolean = false;
   #flushing: boolean = false;
   #finSent: boolean = false;
   #lostWrites: number = 0;
-  /** What the protocol knows of the flow. */
-  #toldPaused: boolean = false;
-  /** What made us give the connection up: more to the point than what the handle then says. */
+  /** Whether the protocol was told to pause. A stopped loop tells it later than `#flow`. */
+  #protocolPaused: boolean = false;
+  /** The reason for the abort. It says more than the handle's own error. */
   #fault: Error | null = null;
   #aborted: boolean = false;
-  #lost: Future<void> | null = null;
-  /** Of one who waits until there is room to write. */
-  #room: Future<void> | null = null;
-  /** `sendfile()` alone may write, for as long as it sends. @internal */
+  #lostWaiter: Future<void> | null = null;
+  /** Waits until the protocol may write, for `sendfile()`. */
+  #writableWaiter: Future<void> | null = null;
+  /** Whether `sendfile()` is sending: no other code may write meanwhile. @internal */
   _sendsFile: boolean = false;
   #creation: CreationRecord | null = null;
 
-  /** @param context in which the protocol is called: captured without a task, see loop/context.ts */
+  /** @param context the context for calls of the protocol, captured without a task: see loop/context.ts */
   constructor(
     loop: Loop,
     raw: RawStream,
@@ -92,13 +92,13 @@ export class StreamTransport
     this.#caller = new ProtocolCaller<StreamProtocol>(loop, context, protocol, this);
     this.#owner = owner;
     this.#info = raw.info();
-    this.#prompt = raw.promptBytes ?? Number.POSITIVE_INFINITY;
+    this.#promptBytes = raw.promptBytes ?? Number.POSITIVE_INFINITY;
     this.#state = INITIAL_STATES[this.#info.direction];
     loop._owned.resources.add(this);
     raw.open(this);
   }
 
-  /** Tells the protocol, and begins to read. Answers the error if it threw. @internal */
+  /** Calls `connectionMade`, and starts reading. Returns the error if the protocol threw. @internal */
   _begin(): Error | null {
     const made = this.#caller.call(streamProtocolInvokers.connectionMade, this);
     if (made && !this.#paused && mayRead(this.#state)) this.#readStart();
@@ -135,7 +135,7 @@ export class StreamTransport
   }
 
   #socketOf(handle: SocketControl | null): TransportSocket | null {
-    // Of TLS it is that of the transport below.
+    // The `socket` of a TLS transport is that of the transport below.
     if (handle === null || handle instanceof TransportSocket) return handle;
     this.#socket ??= new TransportSocket(this.#loop, this.#info, handle);
     return this.#socket;
@@ -170,7 +170,7 @@ export class StreamTransport
   resumeReading(): void {
     if (!this.#paused || isEnding(this.#state)) return;
     this.#paused = false;
-    if (this.#held !== null || this.#heldEnd) this.#later(() => this.#release());
+    if (this.#held !== null || this.#heldEnd) this.#callSoon(() => this.#release());
     else if (mayRead(this.#state)) this.#readStart();
   }
 
@@ -193,15 +193,14 @@ export class StreamTransport
   }
 
   onEnd(): void {
-    // Nobody reads what a pipe is given any more. If something is still queued, its writing will fail and say
-    // so.
+    // On a write pipe: the reader has closed its side. The write of queued data then fails and reports it.
     if (this.#info.direction === 'write') this.close();
     if (!mayRead(this.#state)) return;
     if (this.#loop.isRunning() && this.#held === null && !this.#paused) {
       this.#ended();
     } else {
       this.#heldEnd = true;
-      this.#later(() => this.#release());
+      this.#callSoon(() => this.#release());
     }
   }
 
@@ -211,7 +210,7 @@ export class StreamTransport
   }
 
   /**
-   * Copies what was read into the protocol's own buffers. With each it may pause, close, or give way to
+   * Copies data into the buffers of the protocol. In each call the protocol may pause, close, or hand over to
    * another protocol.
    */
   #fill(data: Buffer): void {
@@ -243,7 +242,7 @@ export class StreamTransport
     return this.#buffers;
   }
 
-  /** Where the host can, what comes next is read straight into a buffer of the protocol's. */
+  /** Lends the host a buffer of the protocol, if the host can read into it. */
   #lendBuffer(): void {
     if (this.#isBuffered() && !this.#paused && mayRead(this.#state)) this.#ownBuffers().lend();
   }
@@ -265,14 +264,14 @@ export class StreamTransport
     this.#advance(this.#caller.result === true ? 'eof' : 'close');
   }
 
-  /** Keeps `data` and reads no more until it was handed over. */
+  /** Holds `data`, and stops reading until it was delivered. */
   #hold(data: Buffer): void {
     this.#held = this.#held === null ? keepable(data) : ownJoin(this.#held, data);
     this.#raw.readStop();
-    if (!this.#paused) this.#later(() => this.#release());
+    if (!this.#paused) this.#callSoon(() => this.#release());
   }
 
-  /** Hands over what was held, and reads on. */
+  /** Delivers the held data, and starts reading again. */
   #release(): void {
     if (this.#paused || !mayRead(this.#state)) return;
     const data = this.#held;
@@ -300,7 +299,7 @@ export class StreamTransport
     }
     if (chunk.length === 0) return;
     this.#queue.push(chunk);
-    this.#written();
+    this.#scheduleSend();
   }
 
   writelines(list: Iterable<string | Uint8Array>): void {
@@ -318,7 +317,7 @@ export class StreamTransport
     }
     if (chunks.length === 0) return;
     for (const chunk of chunks) this.#queue.push(chunk);
-    this.#written();
+    this.#scheduleSend();
   }
 
   canWriteEof(): boolean {
@@ -329,7 +328,7 @@ export class StreamTransport
     if (!this.#info.halfClose) {
       throw new LoopError(
         'ERR_UNSUPPORTED',
-        'writeEof(): this kind of connection ends in both directions at once: close() it',
+        'writeEof(): this kind of connection cannot close one direction alone; use close()',
       );
     }
     if (!mayWrite(this.#state)) return;
@@ -351,27 +350,27 @@ export class StreamTransport
   }
 
   /**
-   * Done once the buffer has room, fails when nothing more can be written. For one who waits, beside the
-   * protocol. @internal
+   * Waits until the buffer is below its mark. Fails if the transport can no longer write. The call is
+   * independent of `pauseWriting`. @internal
    */
   _whenWritable(): Future<void> {
-    this.#room = new Future<void>(this.#loop);
-    const room = this.#room;
-    this.#tellRoom();
-    return room;
+    this.#writableWaiter = new Future<void>(this.#loop);
+    const waiter = this.#writableWaiter;
+    this.#wakeWritableWaiter();
+    return waiter;
   }
 
-  /** Writes a part of the file. @internal */
+  /** Queues a piece of a file. @internal */
   _writeFile(piece: Uint8Array): void {
     if (!mayWrite(this.#state)) return;
     this.#queue.push(piece);
-    this.#written();
+    this.#scheduleSend();
   }
 
   onWritten(): void {
     if (this.#state === 'lost' || this.#aborted) return;
     if (!this.#loop.isRunning()) {
-      this.#later(() => this.onWritten());
+      this.#callSoon(() => this.onWritten());
       return;
     }
     this.#queue.flushed();
@@ -380,7 +379,8 @@ export class StreamTransport
   }
 
   /**
-   * Sends what is queued, unless something is in flight; then what was waiting for an empty queue. @internal
+   * Sends the queued data, unless other data is in flight. When nothing is left, carries out a pending close
+   * or writeEof. @internal
    */
   _flush(): void {
     this.#flushing = false;
@@ -402,7 +402,7 @@ export class StreamTransport
   onClose(error: Error | null): void {
     if (this.#state === 'lost') return;
     if (!this.#loop.isRunning()) {
-      this.#later(() => this.onClose(error));
+      this.#callSoon(() => this.onClose(error));
       return;
     }
     this.#state = nextState(this.#state, 'lost');
@@ -415,22 +415,22 @@ export class StreamTransport
     this.#releaseWaiters();
   }
 
-  /** Closes it, and waits until the protocol has been told of the end. */
+  /** Closes the transport, and waits until `connectionLost` was called. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this._whenLost();
   }
 
-  /** Done once `connectionLost` was called. @internal */
+  /** Waits until `connectionLost` was called. @internal */
   _whenLost(): Future<void> {
-    this.#lost ??= new Future<void>(this.#loop);
-    if (!this.#lost.done() && this.#state === 'lost') this.#lost.setResult(undefined);
-    return this.#lost;
+    this.#lostWaiter ??= new Future<void>(this.#loop);
+    if (!this.#lostWaiter.done() && this.#state === 'lost') this.#lostWaiter.setResult(undefined);
+    return this.#lostWaiter;
   }
 
   /** @internal */
   _describe(): string {
-    // Of a pipe one direction has ended from the beginning.
+    // The initial state of a pipe is half closed, so its name would mislead.
     const isPipe = this.#info.direction !== 'both' && !isEnding(this.#state);
     return `${streamName(this.#info)} was still ${isPipe ? 'open' : this.#state}`;
   }
@@ -445,12 +445,13 @@ export class StreamTransport
     this.#releaseWaiters();
   }
 
-  // --- the joints ---
+  // --- internal steps ---
 
-  #written(): void {
-    // Above the mark the kernel is asked first: what it takes is no reason to pause the protocol.
+  #scheduleSend(): void {
+    // Above the mark, send first and count afterwards: bytes that the kernel takes at once must not pause the
+    // protocol.
     const { size } = this.#queue;
-    if (size > this.#flow.high || size >= this.#prompt || !this.#loop.isRunning()) {
+    if (size > this.#flow.high || size >= this.#promptBytes || !this.#loop.isRunning()) {
       this.#sendNow();
     } else if (!this.#flushing) {
       this.#flushing = true;
@@ -459,7 +460,8 @@ export class StreamTransport
   }
 
   /**
-   * A failure is the end of this connection alone: it must reach neither the writer nor the end of the turn.
+   * Sends the queued data. A failure ends this connection only. It must not reach the caller of `write()`,
+   * nor the other transports at the end of the turn.
    */
   #sendNow(): void {
     try {
@@ -483,7 +485,7 @@ export class StreamTransport
   #advance(event: StreamEvent): void {
     this.#state = nextState(this.#state, event);
     if (this.#state === 'closing') this.#raw.readStop();
-    this.#tellRoom();
+    this.#wakeWritableWaiter();
     if (!this.#loop.isRunning()) {
       this._flush();
     } else if (!this.#flushing) {
@@ -502,7 +504,7 @@ export class StreamTransport
 
   #refuseWrite(method: string): void {
     if (this.#info.direction === 'read') {
-      throw new LoopError('ERR_UNSUPPORTED', `${method}(): this is a pipe to read from`);
+      throw new LoopError('ERR_UNSUPPORTED', `${method}(): this pipe is for reading only`);
     }
     if (this.#state === 'eofSent') {
       throw new LoopError('ERR_TRANSPORT_CLOSED', `${method}(): the writing side was ended by writeEof()`);
@@ -520,35 +522,39 @@ export class StreamTransport
 
   #checkFlow(): void {
     if (this.#flow.update(this.#queue.size) === null) return;
-    this.#tellRoom();
+    this.#wakeWritableWaiter();
     if (this.#loop.isRunning()) this.#maybePauseOrResumeProtocol();
-    else this.#later(() => this.#maybePauseOrResumeProtocol());
+    else this.#callSoon(() => this.#maybePauseOrResumeProtocol());
   }
 
-  /** Nothing, where a stopped loop has seen a pause and its end. */
+  /** Does nothing if the flow was paused and resumed while the loop was stopped. */
   #maybePauseOrResumeProtocol(): void {
-    if (this.#state === 'lost' || this.#flow.paused === this.#toldPaused) return;
-    this.#toldPaused = this.#flow.paused;
-    this.#caller.call(streamProtocolInvokers[this.#toldPaused ? 'pauseWriting' : 'resumeWriting'], undefined);
+    if (this.#state === 'lost' || this.#flow.paused === this.#protocolPaused) return;
+    this.#protocolPaused = this.#flow.paused;
+    this.#caller.call(
+      streamProtocolInvokers[this.#protocolPaused ? 'pauseWriting' : 'resumeWriting'],
+      undefined,
+    );
   }
 
-  #tellRoom(): void {
-    const room = this.#room;
-    if (room === null || (this.#flow.paused && mayWrite(this.#state))) return;
-    this.#room = null;
-    if (room.done()) return;
-    if (mayWrite(this.#state)) room.setResult(undefined);
-    else room.setException(this.#fault ?? new LoopError('ERR_TRANSPORT_CLOSED', 'the connection was closed'));
+  #wakeWritableWaiter(): void {
+    const waiter = this.#writableWaiter;
+    if (waiter === null || (this.#flow.paused && mayWrite(this.#state))) return;
+    this.#writableWaiter = null;
+    if (waiter.done()) return;
+    if (mayWrite(this.#state)) waiter.setResult(undefined);
+    else
+      waiter.setException(this.#fault ?? new LoopError('ERR_TRANSPORT_CLOSED', 'the connection was closed'));
   }
 
-  /** Wakes the waiters of the end. */
+  /** Completes all that waits for the end of the connection. */
   #releaseWaiters(): void {
-    this.#tellRoom();
+    this.#wakeWritableWaiter();
     this.#owner?._detach(this);
-    if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
+    if (this.#lostWaiter !== null && !this.#lostWaiter.done()) this.#lostWaiter.setResult(undefined);
   }
 
-  #later(event: () => void): void {
+  #callSoon(event: () => void): void {
     this.#loop._scheduler.callSoon(event, []);
   }
 
@@ -565,7 +571,7 @@ export class StreamTransport
   }
 }
 
-/** Its bytes would stand in the middle of the file. */
+/** Another write would put its bytes into the middle of the file. */
 function sendingFile(method: string): Error {
   return new InvalidStateError(`${method}(): a file is being sent over this transport`);
 }

@@ -31,26 +31,26 @@ import { Server } from './server.ts';
 
 export interface UnixConnectionOptions extends TlsClientOptions, SignalOptions {
   /**
-   * A connected `net.Socket` or a descriptor to take over. Then there must be no path. Refused at the call,
-   * it is still its owner's; from then on it is closed with the connection, and also when that fails or is
-   * cancelled.
+   * A connected `net.Socket` or a file descriptor, which the loop takes over. Excludes a path. If the call
+   * throws, the caller still owns the socket. Otherwise the socket is closed with the connection, and also if
+   * the call fails later or is cancelled.
    */
   sock?: unknown;
 }
 
 export interface UnixServerOptions extends TlsServerOptions, SignalOptions {
   /**
-   * A listening `net.Server` or a listening descriptor to take over: closed with the server. Then there must
-   * be no path. Refused at the call, it is still its owner's.
+   * A listening `net.Server` or file descriptor, which the loop takes over and closes with the server.
+   * Excludes a path. If the call throws, the caller still owns the socket.
    */
   sock?: unknown;
-  /** Connections that wait to be accepted. Default: 100. */
+  /** The number of connections that may wait to be accepted. Default: 100. */
   backlog?: number;
-  /** Starts to listen at once. Default: true; else `server.startServing()` does. */
+  /** Listens at once. Default: true. With false the server listens after `server.startServing()`. */
   startServing?: boolean;
 }
 
-/** Bytes of a path that a socket's address holds. */
+/** Bytes of the longest path in a socket address. */
 const PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 
 const CONNECTION_OPTIONS = ['sock', 'signal', ...TLS_CLIENT_OPTIONS];
@@ -70,7 +70,7 @@ export function createUnixConnection<P extends StreamProtocol>(
   checkSupports(loop, 'unix');
   checkPathOrSock(loop, path, sock);
   const tls = clientTls(loop, options, null);
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
   const reached =
@@ -102,14 +102,14 @@ export function createUnixServer(
   checkSupports(loop, 'unix');
   checkPathOrSock(loop, path, options.sock);
   const tls = serverTls(loop, options);
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<Server>(loop), signal);
   let adopted: Future<RawListener> | null = null;
   const open = async (opened: RawListener[], serves: boolean): Promise<void> => {
     opened.push(await (adopted ?? openListener(loop, server, path, { sock, backlog, serves })));
   };
   const server = new Server(loop, factory, open, () => {}, tls);
-  // At the call, so that what is no socket is refused there.
+  // Open it now, so that a wrong `sock` throws at the call.
   if (path === null) adopted = openListener(loop, server, path, { sock, backlog, serves: startServing });
   return cancelOnAbort(
     operation(loop, 'createUnixServer', async () => {
@@ -122,8 +122,8 @@ export function createUnixServer(
 }
 
 /**
- * Whether an object can be seen to be no unix socket, before it is taken over. Of a descriptor that shows
- * only then.
+ * Tells whether `sock` is known to be an IP socket before it is taken over. The family of a descriptor is
+ * known only afterwards.
  */
 function isInet(sock: unknown): boolean {
   if (sock instanceof Socket) return sock.family !== AF_UNIX;
@@ -132,7 +132,7 @@ function isInet(sock: unknown): boolean {
   return typeof found === 'object' && found !== null && 'port' in found;
 }
 
-/** Either a path or a socket; and a path that a socket can have. */
+/** Checks that there is either a path or a socket, and that the path is valid. */
 function checkPathOrSock(loop: Loop, path: unknown, sock: unknown): void {
   const hasSock = sock !== undefined && sock !== null;
   if (hasSock) {
@@ -146,13 +146,13 @@ function checkPathOrSock(loop: Loop, path: unknown, sock: unknown): void {
   if (isAbstract && !loop._backend.features.abstractUnix) {
     throw new LoopError(
       'ERR_UNSUPPORTED',
-      'names of the abstract namespace are there on Linux, with Node 22 or later; use a path',
+      'abstract names (a path that begins with "\\0") need Linux and Node 22 or later; use a path',
     );
   }
   if (path.length === Number(isAbstract) || path.includes('\0', 1)) {
-    throw outOfRange('path', path, 'a path, not empty and without NUL');
+    throw outOfRange('path', path, 'a path, not empty and without null bytes');
   }
-  // The system would take its beginning for the whole.
+  // The system would silently shorten the path.
   if (Buffer.byteLength(path) > PATH_BYTES) {
     throw outOfRange('path', path, `at most ${PATH_BYTES} bytes long, which is the system's limit`);
   }
@@ -198,7 +198,7 @@ function openListener(
           },
         },
       );
-      // One that cannot listen at all has no name, and its error is on the way.
+      // A socket that cannot listen has no name yet; the host reports its error later.
       if (path === null && Array.isArray(listener.sockname())) {
         listener.close();
         request.fail(invalidArgType('sock', sock, 'a unix socket'));

@@ -1,29 +1,31 @@
 /**
- * The data that was written and has not left: first queued, then in flight, then gone. Sans-IO.
+ * The data that was written and has not left yet. No I/O.
  *
  *   push ──▶ queued ──take──▶ in flight ──flushed──▶ gone
  *
- * While something is in flight, what is written meanwhile gathers in the queue and leaves together. It may
- * wait for long, so small parts of larger memory are copied, one behind the other, into memory of the queue's
- * own.
+ * Data that is written while other data is in flight is queued, and leaves in one piece. It may wait for
+ * long, so `push` copies small parts of larger memory, one behind the other, into memory of the queue.
  */
 import { givenAway } from '../../base/given-away.ts';
 import { isSmallPart, ownBuffer } from '../../base/own-memory.ts';
 
-/** In place of an empty array: that would get room for 17 with the first chunk, and mostly there is one. */
+/**
+ * A shared empty array: the first `push` to a new array would reserve room for 17 chunks, and mostly there is
+ * one.
+ */
 const NOTHING: Uint8Array[] = [];
-/** Bytes. */
+/** Bytes: the largest buffer into which small chunks are copied. */
 const LONGEST_TAIL_BYTES: number = 16 * 1024;
 
 export class WriteQueue {
   #chunks: Uint8Array[] = NOTHING;
   #queuedBytes: number = 0;
   #inFlightBytes: number = 0;
-  /** The last chunk, if it is memory of our own with room for more; else null. */
+  /** The last chunk, if it is a buffer of the queue with room for more; else null. */
   #tail: Buffer | null = null;
   #tailBytes: number = 0;
 
-  /** Bytes that have not left. */
+  /** Bytes that have not left: queued and in flight. */
   get size(): number {
     return this.#queuedBytes + this.#inFlightBytes;
   }
@@ -32,7 +34,7 @@ export class WriteQueue {
     return this.#inFlightBytes > 0;
   }
 
-  /** There is something that could be sent now. */
+  /** Whether there is data that can be sent now. */
   get sendable(): boolean {
     return this.#queuedBytes > 0 && this.#inFlightBytes === 0;
   }
@@ -52,7 +54,9 @@ export class WriteQueue {
     else this.#chunks.push(chunk);
   }
 
-  /** The more waits already, the more room is made: a lone byte takes a byte. */
+  /**
+   * Copies a small chunk behind the others. The new buffer grows with the queue: a lone byte takes one byte.
+   */
   #copy(chunk: Uint8Array): void {
     if (this.#tail === null || this.#tail.length - this.#tailBytes < chunk.length) {
       this.#endTail();
@@ -63,7 +67,7 @@ export class WriteQueue {
     this.#tailBytes += chunk.length;
   }
 
-  /** The last chunk is as long as what was copied into it. */
+  /** Cuts the last chunk to the bytes that were copied into it. */
   #endTail(): void {
     const tail = this.#tail;
     if (tail === null) return;
@@ -74,10 +78,10 @@ export class WriteQueue {
   }
 
   /**
-   * Takes all that is queued, which is in flight from now on.
+   * Takes all queued data, which is then in flight.
    *
-   * @throws Error `EFAULT` if there is more or less of it than was written: its owner has given the memory
-   *   away
+   * @throws Error `EFAULT` if the length of a chunk has changed since it was written, because its ArrayBuffer
+   *   was transferred
    */
   take(): Uint8Array[] {
     this.#endTail();
@@ -91,7 +95,7 @@ export class WriteQueue {
     return chunks;
   }
 
-  /** What was in flight has left. */
+  /** Marks the data in flight as sent. */
   flushed(): void {
     this.#inFlightBytes = 0;
   }
