@@ -1,4 +1,4 @@
-/** Addresses of datagrams: what is one, and whether two are the same. */
+/** Checks and compares the addresses of datagrams. */
 import type { SocketAddress } from '../../base/address.ts';
 import { literalFamily } from '../../base/address.ts';
 import { AF_INET, AF_INET6 } from '../../base/constants.ts';
@@ -8,20 +8,20 @@ const SHAPE = 'a [host, port] or [host, port, flowinfo, scopeId] address';
 const LAST_PORT = 65_535;
 const LONGEST_SCOPE = 0xffff_ffff;
 
-/** Everybody on this network: what `'<broadcast>'` stands for, as in the sockets of Python. */
+/** All hosts of this network: `'<broadcast>'` stands for it, as in Python's sockets. */
 export const BROADCAST = '255.255.255.255';
 
 export function isBroadcast(host: unknown): boolean {
   return host === '<broadcast>';
 }
 
-/** Known to be a literal: most datagrams go where the one before went, or close by. */
+/** The last valid IPv4 literal, as a cache: most datagrams go to the same host as the one before. */
 let lastIPv4: string = '';
 
 /**
- * Where a datagram can go: a literal address of `family`, as the backend takes it.
+ * Checks a destination: a literal address of `family`. Returns it as the backend takes it.
  *
- * @param name of the argument
+ * @param name the name of the argument, for errors
  */
 export function checkDestination(name: string, address: unknown, family: number): SocketAddress {
   if (!Array.isArray(address)) throw invalidArgType(name, address, SHAPE);
@@ -35,8 +35,8 @@ export function checkDestination(name: string, address: unknown, family: number)
     return checkDestination(name, [BROADCAST, ...address.slice(1)], family);
   const literal = literalFamily(host as string);
   if (literal !== wanted) {
-    const what = literal === 0 ? ': names are not looked up here' : ', as its socket is';
-    throw outOfRange(`${name}[0]`, host, `a literal IPv${wanted} address${what}`);
+    const why = literal === 0 ? ': names are not looked up here' : ', as its socket is';
+    throw outOfRange(`${name}[0]`, host, `a literal IPv${wanted} address${why}`);
   }
   checkDestinationPort(`${name}[1]`, port);
   if (wanted === 4) lastIPv4 = host as string;
@@ -53,12 +53,12 @@ function isPort(port: unknown): boolean {
   return Number.isInteger(port) && (port as number) > 0 && (port as number) <= LAST_PORT;
 }
 
-/** Nothing can be sent to port 0. */
+/** Checks a port. No datagram can be sent to port 0. */
 export function checkDestinationPort(name: string, port: unknown): void {
   checkInteger(name, port, 1, LAST_PORT);
 }
 
-/** The last two parts of an IPv6 address. */
+/** Checks flow information and scope of an IPv6 address. */
 export function withScope(
   name: string,
   [host, port, flowinfo, scopeId]: readonly [string, number, unknown, unknown],
@@ -72,7 +72,7 @@ export function withScope(
   return [host, port, flowinfo as number, scopeId as number];
 }
 
-/** Whether both are written alike: `::1` and `0:0:0:0:0:0:0:1` are not. */
+/** Compares two addresses by their text: `::1` and `0:0:0:0:0:0:0:1` count as different. */
 export function isSameAddress(one: SocketAddress, other: SocketAddress): boolean {
   return one[0] === other[0] && one[1] === other[1] && (one[3] ?? 0) === (other[3] ?? 0);
 }

@@ -1,10 +1,11 @@
 /**
- * The transport of datagrams for every backend: it joins the water marks (flow-control.ts) and what has not
- * left (pending-datagrams.ts) to a raw socket, and calls the protocol.
+ * The datagram transport of every backend. It connects a raw socket with a protocol, and combines the water
+ * marks (flow-control.ts) and the unsent datagrams (pending-datagrams.ts).
  *
- * A datagram is given to the host at once, unless others wait: some hosts send all of a turn together at its
- * end. While the loop does not run, nothing reaches the protocol: one that has come waits here, and the host
- * holds those behind it, as many as it has room for.
+ * The transport passes a datagram to the host at once, unless others wait. Some hosts gather the datagrams of
+ * a turn and send them together at its end. While the loop does not run, no protocol is called: the transport
+ * holds a datagram that has come already, and the kernel those behind it, up to the size of its receive
+ * buffer.
  */
 import type { Datagram, DatagramEvents, RawDatagram, StreamInfo } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
@@ -34,26 +35,26 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   readonly #raw: RawDatagram;
   readonly #caller: ProtocolCaller<DatagramProtocol>;
   readonly #info: StreamInfo;
-  /** Where everything goes; null: each datagram says so. */
+  /** The destination of all datagrams; null if each datagram has its own. */
   readonly #remote: SocketAddress | null;
   readonly #flow: FlowControl = new FlowControl();
   readonly #pending: PendingDatagrams = new PendingDatagrams();
   #state: 'open' | 'closing' | 'lost' = 'open';
   #aborted: boolean = false;
-  /** Bytes, as they are counted, that the host has and that leave at the end of the turn. */
+  /** Bytes, headers included, that the host has gathered and sends at the end of the turn. */
   #gathered: number = 0;
   #flushing: boolean = false;
   #socket: TransportSocket | null = null;
   #lostSends: number = 0;
-  /** What the protocol knows of the flow. */
-  #toldPaused: boolean = false;
-  /** What made us give it up. */
+  /** Whether the protocol was told to pause. A stopped loop tells it later than `#flow`. */
+  #protocolPaused: boolean = false;
+  /** The reason for the abort. */
   #fault: Error | null = null;
-  #lost: Future<void> | null = null;
+  #lostWaiter: Future<void> | null = null;
 
   /**
-   * @param remote where everything goes, although the socket need not be connected to it
-   * @param context in which the protocol is called: captured without a task, see loop/context.ts
+   * @param remote the destination of all datagrams, also if the socket is not connected to it
+   * @param context the context for calls of the protocol, captured without a task: see loop/context.ts
    */
   constructor(
     loop: Loop,
@@ -73,7 +74,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     raw.open(this);
   }
 
-  /** Tells the protocol, and begins to receive. Answers the error if it threw. @internal */
+  /** Calls `connectionMade`, and starts receiving. Returns the error if the protocol threw. @internal */
   _begin(): Error | null {
     const made = this.#caller.call(datagramProtocolInvokers.connectionMade, this);
     if (made && this.#state === 'open') this.#raw.receiveStart();
@@ -122,7 +123,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     else this.#holdMessage(keepable(data), address);
   }
 
-  /** Also of what was sent just before it was closed. */
+  /** Errors may also come after `close()`, for datagrams that were sent before it. */
   onError(error: Error): void {
     if (this.#state === 'lost' || this.#aborted) return;
     if (this.#loop.isRunning()) this.#caller.call(datagramProtocolInvokers.errorReceived, error);
@@ -133,11 +134,11 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.#hold(() => this.onMessage(data, address));
   }
 
-  /** Tells as soon as the loop runs, before whatever else comes. */
-  #hold(tell: () => void): void {
+  /** Stops receiving until the loop runs, then calls `deliver` before any other event. */
+  #hold(deliver: () => void): void {
     this.#raw.receiveStop();
-    this.#later(() => {
-      tell();
+    this.#callSoon(() => {
+      deliver();
       if (this.#state === 'open') this.#raw.receiveStart();
     });
   }
@@ -169,7 +170,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   }
 
   getWriteBufferSize(): number {
-    // The host may have room for all of it: who asks is told the truth.
+    // The kernel may have room for the gathered datagrams, which then don't count.
     this.#flushNow();
     return this.#pending.size;
   }
@@ -177,7 +178,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   onSent(error: Error | null): void {
     if (this.#state === 'lost' || this.#aborted) return;
     if (!this.#loop.isRunning()) {
-      this.#later(() => this.onSent(error));
+      this.#callSoon(() => this.onSent(error));
       return;
     }
     this.#pending.left();
@@ -207,14 +208,11 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.#raw.close();
   }
 
-  /**
-   * The host tells of it at once, where nothing has to leave; the protocol hears of it a turn later, as in
-   * asyncio.
-   */
+  /** The host may call this from within `close()`. The protocol is told one turn later, as in asyncio. */
   onClose(error: Error | null): void {
     if (this.#state === 'lost') return;
     if (this.#state === 'open') this.#state = 'closing';
-    this.#later(() => this.#end(error));
+    this.#callSoon(() => this.#end(error));
   }
 
   #end(error: Error | null): void {
@@ -227,12 +225,12 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.#releaseWaiters();
   }
 
-  /** Closes it, and waits until the protocol has been told of the end. */
+  /** Closes the transport, and waits until `connectionLost` was called. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    this.#lost ??= new Future<void>(this.#loop);
-    if (!this.#lost.done() && this.#state === 'lost') this.#lost.setResult(undefined);
-    await this.#lost;
+    this.#lostWaiter ??= new Future<void>(this.#loop);
+    if (!this.#lostWaiter.done() && this.#state === 'lost') this.#lostWaiter.setResult(undefined);
+    await this.#lostWaiter;
   }
 
   /** @internal */
@@ -250,9 +248,9 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.#releaseWaiters();
   }
 
-  // --- the joints ---
+  // --- internal steps ---
 
-  /** Null: the socket knows, because it is connected. */
+  /** Returns the checked destination; null if the socket is connected to it. */
   #destination(address: SocketAddress | null): SocketAddress | null {
     const remote = this.#remote;
     const connectedTo = this.#info.peername;
@@ -262,15 +260,16 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     }
     const destination = checkDestination('address', address, this.#info.family);
     if (remote === null) return destination;
-    // The one that it was given, or what the kernel has made of it: 0.0.0.0 is 127.0.0.1 then.
+    // Accept the address as the user wrote it, or as the kernel shows it: 0.0.0.0 becomes 127.0.0.1.
     const known = isSameAddress(destination, remote) || isSameAddress(destination, connectedTo ?? remote);
     if (!known) throw outOfRange('address', formatAddress(address), `absent, or ${formatAddress(remote)}`);
     return connectedTo === null ? remote : null;
   }
 
   /**
-   * Whether the host takes it with others, at the end of the turn. Above the mark the kernel is asked first,
-   * as by a stream.
+   * Passes a datagram to the host, which sends it with others at the end of the turn. Returns false if the
+   * host cannot gather it. Above the mark it must be sent at once: datagrams that the kernel takes do not
+   * pause the protocol.
    */
   #gather(data: Uint8Array, destination: SocketAddress | null): boolean {
     const bytes = this.#gathered + data.length + HEADER_BYTES;
@@ -302,7 +301,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.#checkFlow();
   }
 
-  /** Until the host keeps one. */
+  /** Sends pending datagrams, until the kernel takes no more. */
   #sendPending(): void {
     for (let next = this.#pending.take(); next !== null; next = this.#pending.take()) {
       if (!this.#sendOne(next)) return;
@@ -311,14 +310,14 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   }
 
   /**
-   * False: the host keeps it. A failure is told to the protocol: it must reach neither the sender nor the end
-   * of the turn.
+   * Sends one datagram. Returns false if the host keeps it for later. An error goes to the protocol. It must
+   * reach neither the caller of `sendto()`, nor the other transports at the end of the turn.
    */
   #sendOne({ data, address }: Datagram): boolean {
     try {
       return this.#raw.send(data, address);
     } catch (error) {
-      this.#later(() => this.onError(error as Error));
+      this.#callSoon(() => this.onError(error as Error));
       return true;
     }
   }
@@ -335,25 +334,25 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   #checkFlow(): void {
     if (this.#flow.update(this.#pending.size) === null) return;
     if (this.#loop.isRunning()) this.#maybePauseOrResumeProtocol();
-    else this.#later(() => this.#maybePauseOrResumeProtocol());
+    else this.#callSoon(() => this.#maybePauseOrResumeProtocol());
   }
 
-  /** Nothing, where a stopped loop has seen a pause and its end. */
+  /** Does nothing if the flow was paused and resumed while the loop was stopped. */
   #maybePauseOrResumeProtocol(): void {
-    if (this.#state === 'lost' || this.#aborted || this.#flow.paused === this.#toldPaused) return;
-    this.#toldPaused = this.#flow.paused;
+    if (this.#state === 'lost' || this.#aborted || this.#flow.paused === this.#protocolPaused) return;
+    this.#protocolPaused = this.#flow.paused;
     this.#caller.call(
-      datagramProtocolInvokers[this.#toldPaused ? 'pauseWriting' : 'resumeWriting'],
+      datagramProtocolInvokers[this.#protocolPaused ? 'pauseWriting' : 'resumeWriting'],
       undefined,
     );
   }
 
-  /** Wakes the waiters of the end. */
+  /** Completes all that waits for the end. */
   #releaseWaiters(): void {
-    if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
+    if (this.#lostWaiter !== null && !this.#lostWaiter.done()) this.#lostWaiter.setResult(undefined);
   }
 
-  #later(event: () => void): void {
+  #callSoon(event: () => void): void {
     this.#loop._scheduler.callSoon(event, []);
   }
 

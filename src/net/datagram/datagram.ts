@@ -35,31 +35,34 @@ import { DatagramEndpoint } from './datagram-transport.ts';
 
 export interface DatagramOptions extends SignalOptions {
   /**
-   * Host and port to receive at; or an IPv6 address with its scope, as `sockname` has it. Host null: this
-   * machine alone; all interfaces are `'0.0.0.0'` and `'::'`. Port 0: a free one. A port may be the name of a
-   * service, or digits.
+   * The local host and port, or an IPv6 address with its scope, as `sockname` has it. The host null is this
+   * machine alone; `'0.0.0.0'` and `'::'` are all interfaces. Port 0 is a free port. A port may be a number,
+   * digits, or the name of a service.
    */
   localAddr?: readonly [host: string | null, port: number | string] | Inet6Address;
   /**
-   * Host and port where everything goes. The socket is connected to it: nothing is received from anybody
-   * else, and `errorReceived()` is told when nobody listens there. With `allowBroadcast` it is not, so that
-   * answers come from everywhere. The host `'<broadcast>'` is 255.255.255.255. A port may be the name of a
-   * service, or digits.
+   * The host and port to which all datagrams go. The socket is connected to it: it receives from no other
+   * address, and `errorReceived()` gets `ECONNREFUSED` if no socket is bound there. With `allowBroadcast` the
+   * socket is not connected, so that answers may come from anywhere. The host `'<broadcast>'` is
+   * 255.255.255.255. A port may be a number, digits, or the name of a service.
    */
   remoteAddr?: readonly [host: string | null, port: number | string] | Inet6Address;
-  /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default). Needed where there is no address. */
+  /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default). Required without an address. */
   family?: number;
   /** `IPPROTO_UDP` or 0 (default). */
   proto?: number;
-  /** `AI_` flags for looking the hosts up. Default: 0. */
+  /** `AI_` flags for the look-up of the hosts. Default: 0. */
   flags?: number;
-  /** Lets several endpoints share a port, the kernel spreading datagrams. Default: false. */
+  /**
+   * Sets `SO_REUSEPORT`: several endpoints share a port, and the kernel spreads the datagrams. Default:
+   * false.
+   */
   reusePort?: boolean;
-  /** Lets datagrams go to broadcast addresses. Default: false. */
+  /** Sets `SO_BROADCAST`: datagrams may go to broadcast addresses. Default: false. */
   allowBroadcast?: boolean;
   /**
-   * A bound `dgram.Socket` to take over. Then there must be no address, family, proto, flags, reusePort,
-   * allowBroadcast.
+   * A bound `dgram.Socket`, which the loop takes over. Excludes addresses, family, proto, flags, reusePort
+   * and allowBroadcast. If the call throws, the caller still owns the socket.
    */
   sock?: unknown;
 }
@@ -89,7 +92,7 @@ export function createDatagramEndpoint<P extends DatagramProtocol>(
   checkSupports(loop, 'datagrams');
   checkReusePort(loop, options);
   if (sock !== null) checkTakeable(loop, 'options.sock', sock);
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[DatagramTransport, P]>(loop), signal);
   const context = captureContext(loop);
   const adopted = sock === null ? null : open(loop, { ...TAKEN, socket: sock });
@@ -104,19 +107,19 @@ export function createDatagramEndpoint<P extends DatagramProtocol>(
 }
 
 /** A literal IPv6 address with its scope, or a host and a port that may have to be looked up. */
-type Waiter = Inet6Address | readonly [host: string | null, port: number | string];
+type UnresolvedAddress = Inet6Address | readonly [host: string | null, port: number | string];
 
-/** A copy of what was asked for: the caller may change its own while names are looked up. */
+/** A copy of the options, because the caller may change its objects during the look-up of names. */
 interface Wanted {
-  readonly local: Waiter | null;
-  readonly remote: Waiter | null;
+  readonly local: UnresolvedAddress | null;
+  readonly remote: UnresolvedAddress | null;
   readonly family: number;
   readonly flags: number;
   readonly reusePort: boolean;
   readonly allowBroadcast: boolean;
 }
 
-/** Of a socket that is taken over nothing is asked: it has its addresses and options. */
+/** The target for a socket that is taken over: it has its addresses and options already. */
 const TAKEN = { family: AF_UNSPEC, local: null, remote: null, reusePort: false, broadcast: false };
 
 // --- checks ---
@@ -124,7 +127,7 @@ const TAKEN = { family: AF_UNSPEC, local: null, remote: null, reusePort: false, 
 function checkDatagramOptions(options: DatagramOptions): void {
   checkOptions('options', options, OPTIONS);
   if (options.family === AF_UNIX) {
-    throw new LoopError('ERR_UNSUPPORTED', 'family: AF_UNIX: the host has no datagrams over unix sockets');
+    throw new LoopError('ERR_UNSUPPORTED', 'family: the host has no datagrams over unix sockets (AF_UNIX)');
   }
   checkFamily(options.family);
   checkFlags(options.flags);
@@ -142,21 +145,21 @@ function checkNoAddress(options: DatagramOptions): void {
   }
 }
 
-/** Checks whatever can be known to be wrong without asking anybody. */
+/** Checks the addresses, as far as possible without a look-up. */
 function checkedAddresses(options: DatagramOptions): Wanted {
   const { localAddr, remoteAddr, family = AF_UNSPEC, flags = 0 } = options;
   const { reusePort = false, allowBroadcast = false } = options;
   if (localAddr === undefined && remoteAddr === undefined && family === AF_UNSPEC) {
     throw outOfRange('options.family', family, 'AF_INET or AF_INET6, as there is no address');
   }
-  const remote = remoteAddr === undefined ? null : checkedPlace('options.remoteAddr', remoteAddr, family);
+  const remote = remoteAddr === undefined ? null : checkedAddress('options.remoteAddr', remoteAddr, family);
   if (remote?.[1] === 0) checkDestinationPort('options.remoteAddr[1]', 0);
   const known = remote === null ? family : familyOf('options.remoteAddr', remote, family);
-  const local = localAddr === undefined ? null : checkedPlace('options.localAddr', localAddr, known);
+  const local = localAddr === undefined ? null : checkedAddress('options.localAddr', localAddr, known);
   return { local, remote, family, flags, reusePort, allowBroadcast };
 }
 
-function checkedPlace(name: string, address: unknown, family: number): Waiter {
+function checkedAddress(name: string, address: unknown, family: number): UnresolvedAddress {
   if (!Array.isArray(address) || (address.length !== 2 && address.length !== 4)) {
     throw invalidArgType(name, address, 'a [host, port] pair or a [host, port, flowinfo, scopeId] address');
   }
@@ -166,9 +169,9 @@ function checkedPlace(name: string, address: unknown, family: number): Waiter {
     throw outOfRange(`${name}[0]`, host, "a host, or null: all interfaces are '0.0.0.0' and '::'");
   }
   if (address.length === 2) {
-    const place: Waiter = [host, checkedPort(`${name}[1]`, port)];
-    familyOf(name, place, family);
-    return place;
+    const pair: UnresolvedAddress = [host, checkedPort(`${name}[1]`, port)];
+    familyOf(name, pair, family);
+    return pair;
   }
   checkPort(`${name}[1]`, port);
   if (host === null || literalFamily(host) !== 6) {
@@ -178,8 +181,8 @@ function checkedPlace(name: string, address: unknown, family: number): Waiter {
   return withScope(name, address as unknown as Inet6Address) as Inet6Address;
 }
 
-/** The family that is known now: a literal's, else the one that is asked for. */
-function familyOf(name: string, [host]: Waiter, family: number): number {
+/** Returns the family as far as it is known: that of a literal, else `family`. */
+function familyOf(name: string, [host]: UnresolvedAddress, family: number): number {
   return checkLiteral(`${name}[0]`, host, family);
 }
 
@@ -187,7 +190,7 @@ function checkReusePort(loop: Loop, { reusePort }: DatagramOptions): void {
   if (reusePort !== true || loop._backend.features.reusePort) return;
   throw new LoopError(
     'ERR_UNSUPPORTED',
-    'reusePort: on the node backend it needs Linux and Node 22.12 or 23.1',
+    'reusePort: the node backend needs Linux and Node 22.12 or 23.1 for it',
   );
 }
 
@@ -195,15 +198,15 @@ function checkReusePort(loop: Loop, { reusePort }: DatagramOptions): void {
 
 interface Opened {
   raw: RawDatagram;
-  /** Where everything goes, although the socket is not connected to it. */
+  /** The destination of all datagrams, also if the socket is not connected to it. */
   remote: SocketAddress | null;
 }
 
-/** Tries one address after the other, until a socket can be opened. */
+/** Tries the addresses in order, until a socket opens. */
 async function openFirst(loop: Loop, wanted: Wanted): Promise<Opened> {
   const errors: Error[] = [];
   for (const { family, local, remote } of await pairsFor(loop, wanted)) {
-    // A socket that is connected hears nobody else: whoever asks all would get no answer.
+    // Don't connect a socket that broadcasts: it would not receive the answers.
     const connects = !wanted.allowBroadcast;
     try {
       const raw = await open(loop, target(family, local, connects ? remote : null, wanted));
@@ -223,8 +226,8 @@ interface Pair {
 }
 
 /**
- * A pair for each family that both addresses have, in the resolver's order: of each family, its first
- * address.
+ * Pairs local and remote addresses by family, in the resolver's order. Each family has one pair, of its first
+ * addresses.
  */
 async function pairsFor(loop: Loop, wanted: Wanted): Promise<Pair[]> {
   const { local: from, remote: to, family } = wanted;
@@ -250,9 +253,13 @@ function firstOfEach(addresses: SocketAddress[]): Map<number, SocketAddress> {
   return first;
 }
 
-async function find(loop: Loop, place: Waiter, { family, flags }: Wanted): Promise<SocketAddress[]> {
-  if (place.length === 4) return [place];
-  return resolve(loop, ...place, { family, flags, type: SOCK_DGRAM });
+async function find(
+  loop: Loop,
+  address: UnresolvedAddress,
+  { family, flags }: Wanted,
+): Promise<SocketAddress[]> {
+  if (address.length === 4) return [address];
+  return resolve(loop, ...address, { family, flags, type: SOCK_DGRAM });
 }
 
 function target(
@@ -281,12 +288,12 @@ function open(loop: Loop, wanted: DatagramTarget): HostOperation<RawDatagram> {
   );
 }
 
-/** The host's own errors have a system call; a cancel and a closed loop have none. */
+/** Tells errors of a system call from a cancel and a closed loop. */
 function isSystemError(error: unknown): error is Error {
   return error instanceof Error && 'syscall' in error;
 }
 
-/** The socket is open: its protocol is made and told. If that fails, the socket does not stay open. */
+/** Makes the protocol of an open socket, and calls `connectionMade`. If that fails, the socket is closed. */
 function attach<P extends DatagramProtocol>(
   loop: Loop,
   { raw, remote }: Opened,

@@ -1,21 +1,21 @@
 /**
- * Datagrams that have not left: first queued, then with the host, then gone. Sans-IO.
+ * The datagrams that have not left yet. No I/O.
  *
  *   push ──▶ queued ──take──▶ with the host ──left──▶ gone
  *
- * The host has one at a time. It could queue more, but Node sends what it has in batches, and one that cannot
- * be sent fails all those behind it, which may go to somebody else.
+ * The host gets one datagram at a time. Node sends several in a batch, and a datagram that cannot be sent
+ * fails all those behind it, even if they go to other destinations.
  *
- * A datagram that waits is a copy, and so is its address: their owner may change both, or give the memory
- * away.
+ * The queue copies each datagram that waits, and its address, because the caller may change both, or transfer
+ * the memory.
  */
 import type { Datagram } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
 
 /**
- * Bytes of a UDP header. asyncio counts as many: without them, empty datagrams would pile up and never pause
- * anybody.
+ * Bytes of a UDP header, which count for each datagram. Without them, empty datagrams would queue up and
+ * never pause the protocol. (CPython 3.13.0 counts the data alone.)
  */
 export const HEADER_BYTES = 8;
 
@@ -24,19 +24,22 @@ export class PendingDatagrams {
   #queuedBytes: number = 0;
   #hostBytes: number = 0;
 
-  /** Bytes that have not left, each datagram's header included. */
+  /** Bytes that have not left, with the headers. */
   get size(): number {
     return this.#queuedBytes + this.#hostBytes;
   }
 
   push(data: Uint8Array, address: SocketAddress | null): void {
-    // The first one does not wait: it is taken at once.
+    // The first datagram is not copied, because `take()` follows at once.
     const waits = this.size > 0;
     this.#queue.push(waits ? { data: new Uint8Array(data), address: copyOf(address) } : { data, address });
     this.#queuedBytes += data.length + HEADER_BYTES;
   }
 
-  /** The next one, which the host has now; null while it still has one, or when there is none. */
+  /**
+   * Takes the next datagram for the host. Returns null while the host still has one, or if the queue is
+   * empty.
+   */
   take(): Datagram | null {
     if (this.#hostBytes > 0) return null;
     const next = this.#queue.shift();
@@ -46,7 +49,7 @@ export class PendingDatagrams {
     return next;
   }
 
-  /** The one that the host had has left, or never will. */
+  /** Marks the datagram of the host as sent or failed. */
   left(): void {
     this.#hostBytes = 0;
   }

@@ -1,9 +1,9 @@
 /**
- * RFC 8305: several addresses, one connection, as fast as the best of them.
+ * Happy Eyeballs (RFC 8305): connects to one of several addresses, without waiting long for a dead one.
  *
- * The first attempt starts at once; each further one when the one before has failed, or when it has not
- * answered within `delay`. They go on side by side: a slow address is not given up for a faster one's start.
- * The first that connects wins, and every other attempt is closed in the same step.
+ * The first attempt starts at once. The next one starts when the previous one has failed, or has not answered
+ * within `delay`. The attempts run in parallel: a later one does not stop an earlier one. The first that
+ * connects wins, and all others are closed in the same step.
  *
  *   192.0.2.1  |──────────── (no answer) ────────────✕ closed
  *   ::1               250 ms |──✓ wins
@@ -25,13 +25,13 @@ export interface Candidate {
 /**
  * Connects to the first of `candidates` that answers.
  *
- * @param delaySeconds before the next attempt joins; null: only after a failure
+ * @param delaySeconds the delay before the next attempt starts; null: only after a failure
  */
 export function race(loop: Loop, candidates: Candidate[], delaySeconds: number | null): Future<RawStream> {
   const first = candidates[0] as Candidate;
   const what = `connecting to ${formatAddress(first.address)}`;
-  const putAway = (stream: RawStream): void => stream.abort();
-  return HostOperation.begin(loop, what, putAway, (request) => {
+  const dispose = (stream: RawStream): void => stream.abort();
+  return HostOperation.begin(loop, what, dispose, (request) => {
     const attempts = new Race(loop, candidates, delaySeconds, request);
     attempts.next();
     return () => attempts.end();
@@ -55,7 +55,7 @@ class Race {
     this.#request = request;
   }
 
-  /** Starts the next attempt, if there is one. */
+  /** Starts the next attempt, if an address is left. */
   next(): void {
     this.#timer?.cancel();
     this.#timer = null;
@@ -82,7 +82,7 @@ class Race {
     }
   }
 
-  /** Closes every attempt that is under way. */
+  /** Closes all attempts that are under way. */
   end(): void {
     this.#timer?.cancel();
     this.#timer = null;
@@ -91,7 +91,7 @@ class Race {
   }
 }
 
-/** One error, where all are of one kind; else an `AggregateError` with the first one's code. */
+/** Returns the first error if all are alike, else an `AggregateError` with the code of the first. */
 export function summary(errors: Error[]): Error {
   const [first, ...others] = errors as [SystemError, ...SystemError[]];
   if (others.every(({ code, syscall }) => code === first.code && syscall === first.syscall)) return first;
@@ -108,9 +108,9 @@ interface SystemError extends Error {
 }
 
 /**
- * Alternates the address families, beginning with the first one's: RFC 8305, section 4.
+ * Alternates the address families, beginning with the family of the first address: RFC 8305, section 4.
  *
- * @param firstCount how many of the first family come before the first of the other
+ * @param firstCount the number of addresses of the first family before the first of the other family
  */
 export function interleaveFamilies(addresses: SocketAddress[], firstCount: number): SocketAddress[] {
   const families = new Map<number, SocketAddress[]>();

@@ -1,6 +1,6 @@
 /**
- * `loop.getaddrinfo` and `loop.getnameinfo`. What can be known without the system is: a literal takes no
- * thread.
+ * `loop.getaddrinfo` and `loop.getnameinfo`. They answer without a system call where they can: a literal
+ * address needs no thread of the host.
  */
 import type { NameQuery, RawRequest, ResolveQuery } from '../../backend/backend.ts';
 import type { AddressInfo, Inet4Address, Inet6Address, SocketAddress } from '../../base/address.ts';
@@ -78,7 +78,7 @@ export function getaddrinfo(
   const { signal } = options;
   checkSupports(loop, 'names');
   return ask<AddressInfo[]>(loop, `looking up ${host || 'this machine'}`, signal, (request) => {
-    // As in getaddrinfo(3), and not as an argument that is wrong at the call: both may come from a user.
+    // A rejection, as from getaddrinfo(3), and not an argument error: host and port may both be user input.
     if (query.host === null && port === null) throw nameError('getaddrinfo', 'ENOTFOUND', '');
     checkFlagsFit(query);
     const known = knownInfos(query);
@@ -115,8 +115,8 @@ export function getnameinfo(
 }
 
 /**
- * Asks the system, or answers at once: then too by way of the ready queue. What `begin` throws is the
- * rejection.
+ * Starts a look-up. `begin` asks the system, or completes the request at once; the ready queue delivers the
+ * result in both cases. If `begin` throws, the future is rejected.
  */
 function ask<T>(
   loop: Loop,
@@ -124,7 +124,7 @@ function ask<T>(
   signal: AbortSignal | undefined,
   begin: (request: HostOperation<T>) => RawRequest | null,
 ): Future<T> {
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<T>(loop), signal);
   const request = HostOperation.begin<T>(
     loop,
@@ -173,10 +173,11 @@ function checkedQuery(
 
 function checkFlags(name: string, flags: number, known: number, prefix: string): void {
   checkInteger(name, flags, 0, 0xffff);
-  if ((flags & ~known) !== 0) throw outOfRange(name, flags, `made of the ${prefix} flags that gyre exports`);
+  if ((flags & ~known) !== 0)
+    throw outOfRange(name, flags, `a combination of the ${prefix} flags that gyre exports`);
 }
 
-/** What `getaddrinfo(3)` refuses. */
+/** Rejects combinations of flags that `getaddrinfo(3)` rejects. */
 function checkFlagsFit({ host, port, flags }: ResolveQuery): void {
   if (host === null && (flags & AI_CANONNAME) !== 0) {
     throw nameError('getaddrinfo', 'EAI_BADFLAGS', '', 'AI_CANONNAME needs a host');
@@ -187,8 +188,8 @@ function checkFlagsFit({ host, port, flags }: ResolveQuery): void {
 }
 
 /**
- * The answer where no system is needed for it: a literal or no host, and no service, interface or set of them
- * by name.
+ * Returns the result if it is known without the system: a literal host or none, and no name of a service or
+ * interface. Null: the system must be asked.
  */
 function knownInfos({ host, port, family, type, proto, flags }: ResolveQuery): AddressInfo[] | null {
   if (typeof port === 'string' || (flags & AI_ADDRCONFIG) !== 0) return null;
@@ -229,12 +230,12 @@ function canonical(
   }
   if (family === 4) return [host, port];
   const [address, zone] = splitZone(host);
-  // The scope by number wins; a zone in the host is there where an address comes from the host's own API.
+  // The numeric scope wins. Keep a zone in the host: the host's own API writes addresses in this way.
   const kept = scopeId !== 0 || zone === '' ? '' : `%${zone}`;
   return [canonicalIPv6(address) + kept, port, flowinfo, scopeId];
 }
 
-/** Whether no name is asked for, not even that of an interface. */
+/** Tells whether the result needs no names, not even that of an interface. */
 function isNumeric({ address, flags }: NameQuery): boolean {
   const wanted = NI_NUMERICHOST | NI_NUMERICSERV;
   return (flags & wanted) === wanted && (address.length !== 4 || address[3] === 0);

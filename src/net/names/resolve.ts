@@ -1,4 +1,4 @@
-/** From host and port to socket addresses. A literal address asks nobody. */
+/** Turns host and port into socket addresses. A literal address needs no look-up. */
 import type { AddressInfo, SocketAddress } from '../../base/address.ts';
 import { literalFamily } from '../../base/address.ts';
 import type { HostAddress } from '../../base/address-info.ts';
@@ -25,17 +25,17 @@ import { HostOperation } from '../../tasks/host-operation.ts';
 export interface ResolveOptions {
   /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` for both. */
   family: number;
-  /** `AI_` flags. With `AI_PASSIVE` no host means every interface, else this machine. */
+  /** `AI_` flags. Without a host, `AI_PASSIVE` means all interfaces, and otherwise this machine. */
   flags: number;
-  /** `SOCK_STREAM` (default) or `SOCK_DGRAM`: a service may have a port of its own for each. */
+  /** `SOCK_STREAM` (default) or `SOCK_DGRAM`: the port of a service may differ between them. */
   type?: number;
 }
 
 /**
- * The addresses of `host`, with `port`, in the resolver's order. Fails with the resolver's error
- * (`ENOTFOUND`, `EAI_SERVICE`).
+ * Returns the addresses of `host`, with `port`, in the resolver's order.
  *
  * @param port a number, or the name of a service
+ * @throws the resolver's error (`ENOTFOUND`, `EAI_SERVICE`)
  */
 export async function resolve(
   loop: Loop,
@@ -53,7 +53,7 @@ export async function resolve(
   return found.map(({ sockaddr }) => (typeof port === 'number' ? withPort(sockaddr, port) : sockaddr));
 }
 
-/** The addresses of a literal or of no host; null for a name. */
+/** Returns the addresses of a literal, or of no host; null for a name. */
 export function withoutAsking(
   host: string | null,
   port: number,
@@ -77,21 +77,23 @@ export function withoutAsking(
 }
 
 /**
- * The host as the system knows it: every name that a user gives goes through here.
+ * Checks a host, and returns it in ASCII, as the system knows it. Every host name of a user comes through
+ * here.
  *
- * @throws TypeError, RangeError for what is no host
+ * @throws TypeError, RangeError for an invalid host
  */
 export function checkedHost(name: string, host: unknown): string {
   checkString(name, host);
-  // The system would silently ignore what follows a NUL.
+  // The system would silently ignore the characters behind a null byte.
   const ascii = (host as string).includes('\0') ? null : asciiHost(host as string);
   if (ascii === null) throw outOfRange(name, host, 'a host name or an address, without NUL');
   return ascii;
 }
 
 /**
- * A port: a number, also in digits, or the name of a service, which has to be looked up. Throws TypeError,
- * RangeError.
+ * Checks a port: a number, digits, or the name of a service. Returns a name as it is, for the look-up.
+ *
+ * @throws TypeError, RangeError for an invalid port
  */
 export function checkedPort(name: string, port: unknown): number | string {
   if (typeof port !== 'string' || port === '') {
@@ -106,9 +108,9 @@ export function checkedPort(name: string, port: unknown): number | string {
 }
 
 /**
- * A literal address must be of the family that is asked for.
+ * Checks that a literal address belongs to the wanted family.
  *
- * @returns the family that is known now: the literal's, else `family`
+ * @returns the family as far as it is known: that of a literal, else `family`
  */
 export function checkLiteral(name: string, host: string | null, family: number): number {
   const literal = host === null ? 0 : literalFamily(host);
@@ -144,7 +146,7 @@ function lookUp(
     family,
     type,
     proto: type === SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP,
-    // Nobody reads the canonical name here, and to find it takes time.
+    // The canonical name is not used here, and finding it takes time.
     flags: flags & ~AI_CANONNAME,
   };
   return HostOperation.begin<AddressInfo[]>(

@@ -1,4 +1,4 @@
-/** `loop.startTls`: a connection that goes on encrypted. */
+/** `loop.startTls`: upgrades an open connection to TLS. */
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
 import { checkBoolean, checkOptions, checkSignal, invalidArgType } from '../../base/validate.ts';
 import type { CapturedContext } from '../../loop/context.ts';
@@ -19,24 +19,27 @@ import { clientTls, isWanted, serverTls, TLS_CLIENT_OPTIONS } from './tls-option
 import { handshake, TlsStream, withPeer } from './tls-stream.ts';
 
 export interface StartTlsOptions extends SignalOptions {
-  /** Whether this is the server's side. Default: false. */
+  /** Whether this is the server side. Default: false. */
   serverSide?: boolean;
-  /** The name that the certificate must have; `''` asks for none, which is a risk. A client has to say it. */
+  /**
+   * The host name that the certificate must have. `''` accepts any certificate name, which is a risk. A
+   * client must pass it.
+   */
   serverHostname?: string;
-  /** Seconds that the handshake may take. Default: 60. */
+  /** Seconds until the handshake times out. Default: 60. */
   sslHandshakeTimeout?: number;
-  /** Seconds to wait for the peer's end of TLS before the connection is cut. Default: 30. */
+  /** Seconds to wait for the peer's close_notify before the connection is aborted. Default: 30. */
   sslShutdownTimeout?: number;
-  /** Bytes that the protocol has received already and that belong to TLS. */
+  /** TLS bytes that the protocol has already received. */
   received?: Uint8Array;
 }
 
 const OPTIONS = ['serverSide', 'received', 'signal', ...TLS_CLIENT_OPTIONS.filter((name) => name !== 'ssl')];
 
-/** By the transport that was upgraded: the new one. */
+/** The new transport of each transport that was upgraded. */
 const successors: WeakMap<object, StreamTransport> = new WeakMap();
 
-/** The transport that has taken over from `transport`, however often; or itself. */
+/** Returns the last transport that has replaced `transport`, or `transport` itself. */
 export function currentTransport<T extends object>(transport: T): T | StreamTransport {
   let current: T | StreamTransport = transport;
   for (;;) {
@@ -64,7 +67,7 @@ export function startTls(
   checkUpgradable(loop, transport);
   checkProtocol('protocol', protocol, STREAM_PROTOCOL_METHODS);
   const side = upgradeSide(loop, ssl, serverSide, options);
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<Transport>(loop), signal);
   const context = captureContext(loop);
   const upgrading = operation(loop, 'startTls', () =>
@@ -73,7 +76,7 @@ export function startTls(
   return cancelOnAbort(upgrading, signal);
 }
 
-/** To be called within an `operation()`. Answers the new transport. */
+/** Upgrades a checked transport, and returns the new one. Call it within an `operation()`. */
 export async function upgrade(
   loop: Loop,
   transport: Transport,
@@ -86,7 +89,7 @@ export async function upgrade(
   stream.checkNotLost();
   const upper = new StreamTransport(loop, stream, protocol, context, null);
   successors.set(transport, upper);
-  // It begins to read without a `connectionMade`: the protocol has had its own.
+  // Start reading without `connectionMade`, because the protocol has had that call already.
   upper.pauseReading();
   upper.resumeReading();
   return upper;
@@ -105,19 +108,19 @@ export function checkUpgradable(loop: Loop, transport: unknown): void {
   }
   if (transport.getProtocol() instanceof TlsStream) {
     throw new InvalidStateError(
-      'startTls(): this connection is encrypted already, or about to be: use the transport that was answered',
+      'startTls(): this transport carries TLS data already; use the transport that startTls() returned',
     );
   }
 }
 
-/** What is asked for, checked at the call. */
+/** Checks the TLS options at the call. */
 export function upgradeSide(
   loop: Loop,
   ssl: unknown,
   serverSide: boolean,
   options: StartTlsOptions,
 ): TlsRole {
-  if (!isWanted(ssl)) throw invalidArgType('ssl', ssl, 'what TLS is to be made with');
+  if (!isWanted(ssl)) throw invalidArgType('ssl', ssl, 'TLS options or a tls.SecureContext');
   if (serverSide && options.serverHostname !== undefined) {
     throw invalidArgType('options.serverHostname', options.serverHostname, "absent on the server's side");
   }
@@ -137,16 +140,16 @@ function secure(
     transport.setProtocol(layer);
     layer.connectionMade(transport);
     if (received !== null) layer.dataReceived(Buffer.from(received));
-    // The protocol may have paused it, with its own bytes in mind.
+    // The protocol may have paused reading, meaning its own data.
     transport.resumeReading();
   };
-  return handshake(loop, side, peer, start, heirOf(transport, protocol));
+  return handshake(loop, side, peer, start, fallbackFor(transport, protocol));
 }
 
-/** What the protocol is told as long as there is no new transport to tell it. */
-function heirOf(transport: Transport, protocol: StreamProtocol): StreamProtocol {
+/** Makes the protocol that is called while there is no new transport. */
+function fallbackFor(transport: Transport, protocol: StreamProtocol): StreamProtocol {
   const fallbackProtocol: StreamProtocol = { connectionLost: (error) => protocol.connectionLost?.(error) };
-  // It may wait for that since before.
+  // The protocol may have been paused before the upgrade.
   if (transport.getProtocol() === protocol) fallbackProtocol.resumeWriting = () => protocol.resumeWriting?.();
   return fallbackProtocol;
 }

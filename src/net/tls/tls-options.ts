@@ -1,4 +1,4 @@
-/** The TLS options of connections, servers and `startTls`, and what asyncio demands of them. */
+/** The TLS options of connections, servers and `startTls`, with asyncio's rules for them. */
 import type { TlsContext } from '../../backend/backend.ts';
 import { literalFamily, splitZone } from '../../base/address.ts';
 import { TLS_HANDSHAKE_TIMEOUT_SECONDS, TLS_SHUTDOWN_TIMEOUT_SECONDS } from '../../base/constants.ts';
@@ -9,31 +9,33 @@ import { checkedHost } from '../names/resolve.ts';
 
 export interface TlsClientOptions {
   /**
-   * True: TLS with the system's usual trust. Or `tls.ConnectionOptions`, or a `tls.SecureContext`. False,
+   * True for TLS with the system's default trust, `tls.ConnectionOptions`, or a `tls.SecureContext`. False,
    * null and undefined: no TLS.
    */
   ssl?: unknown;
-  /** The name that the certificate must have. Default: the host. `''` asks for none, which is a risk. */
+  /**
+   * The host name that the certificate must have. Default: the host. `''` accepts any name, which is a risk.
+   */
   serverHostname?: string;
-  /** Seconds that the handshake may take. Default: 60. */
+  /** Seconds until the handshake times out. Default: 60. */
   sslHandshakeTimeout?: number;
-  /** Seconds to wait for the peer's end of TLS before the connection is cut. Default: 30. */
+  /** Seconds to wait for the peer's close_notify before the connection is aborted. Default: 30. */
   sslShutdownTimeout?: number;
 }
 
 export interface TlsServerOptions {
   /**
-   * `tls.TlsOptions` (`key` and `cert`, at least), or a `tls.SecureContext`. False, null and undefined: no
+   * `tls.TlsOptions` with at least `key` and `cert`, or a `tls.SecureContext`. False, null and undefined: no
    * TLS.
    */
   ssl?: unknown;
-  /** Seconds that a handshake may take. Default: 60. */
+  /** Seconds until a handshake times out. Default: 60. */
   sslHandshakeTimeout?: number;
-  /** Seconds to wait for the peer's end of TLS before a connection is cut. Default: 30. */
+  /** Seconds to wait for the peer's close_notify before a connection is aborted. Default: 30. */
   sslShutdownTimeout?: number;
 }
 
-/** The names, for `checkOptions`. */
+/** The names of the client's options, for `checkOptions`. */
 export const TLS_CLIENT_OPTIONS: readonly string[] = [
   'ssl',
   'serverHostname',
@@ -41,18 +43,15 @@ export const TLS_CLIENT_OPTIONS: readonly string[] = [
   'sslShutdownTimeout',
 ];
 
-/** The names, for `checkOptions`. */
+/** The names of the server's options, for `checkOptions`. */
 export const TLS_SERVER_OPTIONS: readonly string[] = ['ssl', 'sslHandshakeTimeout', 'sslShutdownTimeout'];
 
-/**
- * One side of TLS, with everything that could be checked at the call: what `attach`, `Server` and `startTls`
- * work with.
- */
+/** The checked TLS options of one side, for `attach`, `Server` and `startTls`. */
 export interface TlsRole {
-  /** The host's. */
+  /** The host's own context. */
   readonly context: TlsContext;
   readonly serverSide: boolean;
-  /** The name that the certificate must have; null: none is asked for. */
+  /** The host name that the certificate must have; null accepts any. */
   readonly serverHostname: string | null;
   /** Seconds. */
   readonly handshakeTimeout: number;
@@ -61,11 +60,11 @@ export interface TlsRole {
 }
 
 /**
- * What the client's options ask for; null: no TLS.
+ * Checks the client's options. Returns null if they want no TLS.
  *
- * @param host that is connected to; null where there is none (a socket, a unix socket)
- * @param name what the user knows `ssl` by
- * @throws TypeError, RangeError, LoopError; what the host says of keys and certificates that it cannot use
+ * @param host the host of the connection; null if there is none (`sock`, a unix socket)
+ * @param name the public name of the `ssl` argument, for errors
+ * @throws TypeError, RangeError, LoopError; the host's error for keys and certificates that it cannot use
  */
 export function clientTls(
   loop: Loop,
@@ -83,13 +82,13 @@ export function clientTls(
     throw invalidArgType(
       'options.serverHostname',
       serverHostname,
-      "the name that the certificate must have, as there is no host; or '' for any",
+      "the name that the certificate must have, because there is no host; or '' for any",
     );
   }
   return side(loop, options, false, wanted === '' ? null : certificateName(wanted), name);
 }
 
-/** The name that was asked for. A `servername` among the host's own options is the same question. */
+/** Returns the host name to verify. `servername` among the host's own options means the same. */
 function checkedName({ ssl, serverHostname }: TlsClientOptions, host: string | null, name: string): string {
   const { servername } = ssl as { servername?: unknown };
   if (serverHostname !== undefined) return checkedHost('options.serverHostname', serverHostname);
@@ -97,15 +96,15 @@ function checkedName({ ssl, serverHostname }: TlsClientOptions, host: string | n
 }
 
 /**
- * A certificate and SNI name a host without the dot at the end of a complete name, and an address without its
- * zone.
+ * Removes the last dot of a complete host name, and the zone of an address: certificates and SNI have
+ * neither.
  */
 function certificateName(host: string): string {
   if (literalFamily(host) === 6) return splitZone(host)[0];
   return host.length > 1 && host.endsWith('.') ? host.slice(0, -1) : host;
 }
 
-/** What the server's options ask for; null: no TLS. Throws as {@link clientTls} does. */
+/** Checks the server's options. Returns null if they want no TLS. Throws as {@link clientTls} does. */
 export function serverTls(
   loop: Loop,
   options: TlsServerOptions,
@@ -116,16 +115,12 @@ export function serverTls(
     return null;
   }
   if (options.ssl === true) {
-    throw invalidArgType(
-      name,
-      true,
-      'the options or the secure context of the server: it needs a certificate',
-    );
+    throw invalidArgType(name, true, 'tls.TlsOptions with a key and a certificate, or a tls.SecureContext');
   }
   return side(loop, options, true, null, name);
 }
 
-/** "If given and not false", as the founding document has it. */
+/** Tells whether TLS is wanted: "if given and not false", in the words of asyncio's event loop reference. */
 export function isWanted(ssl: unknown): boolean {
   return ssl !== undefined && ssl !== null && ssl !== false;
 }
@@ -162,12 +157,12 @@ function checkTimeout(name: string, seconds: unknown): void {
   if ((seconds as number) <= 0) throw outOfRange(name, seconds, 'more than 0 seconds');
 }
 
-/** An option that would mean nothing is refused, as in asyncio: it may be that `ssl` was forgotten. */
+/** Rejects options that have no effect without TLS, as asyncio does: the caller may have forgotten `ssl`. */
 function checkNoTls(options: TlsClientOptions): void {
   if (options.ssl !== undefined && options.ssl !== null) checkBoolean('options.ssl', options.ssl);
   for (const name of ['serverHostname', 'sslHandshakeTimeout', 'sslShutdownTimeout'] as const) {
     if (options[name] !== undefined) {
-      throw invalidArgType(`options.${name}`, options[name], 'absent, as it means nothing without ssl');
+      throw invalidArgType(`options.${name}`, options[name], 'absent, because it has no effect without ssl');
     }
   }
 }

@@ -1,18 +1,18 @@
-/** The data that waits to be encrypted. Sans-IO. */
+/** The data that waits for encryption. No I/O. */
 import { givenAway } from '../../base/given-away.ts';
 
 /**
- * Bytes that are encrypted at once: what the node backend hands over in one round of the host's loop. More
- * would only lie in memory a second time.
+ * Bytes of one slice: the node backend passes on as much in one round of the host's loop. A larger slice
+ * would only keep the data in memory twice, plain and encrypted.
  */
 const SLICE_BYTES: number = 128 * 1024;
 
 export class PlainQueue {
   #chunks: Uint8Array[] = [];
-  /** As they were written. */
+  /** The length of each chunk when it was written. */
   #lengths: number[] = [];
   #head: number = 0;
-  /** Bytes of the first chunk that are gone. */
+  /** Bytes of the first chunk that were taken already. */
   #offset: number = 0;
 
   get empty(): boolean {
@@ -27,9 +27,9 @@ export class PlainQueue {
   }
 
   /**
-   * Removes and returns the next slice; there must be something.
+   * Removes and returns the next slice. The queue must not be empty.
    *
-   * @throws Error `EFAULT` if the owner of a chunk has given its memory away
+   * @throws Error `EFAULT` if the ArrayBuffer of a chunk was transferred since it was written
    */
   take(): Uint8Array[] {
     const slice: Uint8Array[] = [];

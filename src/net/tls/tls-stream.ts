@@ -1,19 +1,22 @@
 /**
- * TLS as a layer over any stream transport: below it is the protocol of that transport, above it a raw stream
- * for a transport of its own, which so has all that transports have.
+ * TLS as a layer between two transports. It is the protocol of the transport below, and the raw stream of the
+ * transport above. So a TLS transport has everything that other stream transports have.
  *
  *   protocol
  *   StreamTransport     water marks, buffered protocols, close order: as over a socket
- *   TlsStream           here: handshake, shutdown, and which side waits for which
- *   Transport           a socket's, a pipe's, another TLS
+ *   TlsStream           this file: handshake, shutdown, back-pressure between the two transports
+ *   Transport           of a socket, a pipe, or another TLS layer
  *
- * The life of the layer:
+ * The states of the layer:
  *
  *   handshake ──secured──▶ open ──close──▶ closing
  *       └──────────┴──fail, abort──┴──▶ failing       then the transport below is lost, and with it: lost
  *
- * - closing: our close_notify leaves, then the peer's is awaited; data that still comes is dropped.
- * - failing: the transport below is being ended; `#fault` says why.
+ * - closing: the layer sends its close_notify and waits for the peer's. It drops data that arrives meanwhile.
+ * - failing: the layer ends the transport below. `#fault` has the reason.
+ *
+ * These facts are not in the states: what was read but not delivered (`#held`, `#behind`), and the ends of
+ * TLS in both directions (`#ourEndSent`, `#peerEnded`, `#flushed`).
  */
 import type {
   RawStream,
@@ -36,28 +39,28 @@ import { TransportSocket } from '../transport-socket.ts';
 import type { TlsRole } from './tls-options.ts';
 import { PlainQueue } from './tls-plain-queue.ts';
 
-/** Bytes. No handshake is that long: of a chain of certificates OpenSSL takes a tenth of it. */
+/** Bytes. No real handshake is that long: OpenSSL accepts a certificate chain of a tenth of this. */
 const MAX_HANDSHAKE_BYTES = 1024 * 1024;
 /**
- * Bytes that TLS says of itself while the peer takes nothing. A peer that asks for new keys again and again
- * and does not read the answers would fill the memory with them.
+ * Bytes that the engine may send on its own while the transport below is full. Without this limit, a peer
+ * that requests new keys again and again, and does not read the answers, would fill the memory.
  */
 const MAX_OWN_BYTES: number = 256 * 1024;
 
-/** Which failures of a handshake were not the peer's doing. */
+/** Handshake errors that the peer did not cause. */
 const ownFaults: WeakSet<Error> = new WeakSet();
 
-/** Whether a handshake failed for a reason that lies with us: a callback among the options. */
+/** Tells whether this side caused a handshake to fail, for example by a callback among its options. */
 export function isOwnFault(error: unknown): boolean {
   return error instanceof Error && ownFaults.has(error);
 }
 
 /**
- * Negotiates TLS. Cancelled, failed or too late, it leaves nothing of the transport below.
+ * Negotiates TLS. If it fails, is cancelled or times out, it aborts the transport below.
  *
- * @param peer in words, for the leak report
- * @param start makes the given layer the protocol of a transport, and tells it `connectionMade`
- * @param fallbackProtocol is told the end of the connection where nobody else is there to be told
+ * @param peer the peer in words, for the leak report
+ * @param start makes the layer the protocol of a transport, and calls its `connectionMade`
+ * @param fallbackProtocol gets `connectionLost` while there is no transport above
  */
 export function handshake(
   loop: Loop,
@@ -81,7 +84,7 @@ export function handshake(
   );
 }
 
-/** ` with 192.0.2.1:443`; nothing for who has no name, as the client of a unix socket. */
+/** Returns ` with 192.0.2.1:443`, or nothing if the peer has no address (the client of a unix socket). */
 export function withPeer(peername: StreamInfo['peername']): string {
   return peername === null || peername === '' ? '' : ` with ${formatAddress(peername)}`;
 }
@@ -102,7 +105,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   #fault: Error | null = null;
   #handshakeBytes: number = 0;
 
-  // Reading: what the engine still gave after the reader had stopped, and what comes behind it.
+  // Reading: data that the engine delivered after `readStop()`, and the end that follows it.
   #reading: boolean = false;
   #held: Buffer[] = [];
   #behind: 'nothing' | 'end' | 'truncation' = 'nothing';
@@ -112,9 +115,9 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   readonly #plain: PlainQueue = new PlainQueue();
   #encrypting: boolean = false;
   #lowerFull: boolean = false;
-  /** What the engine itself has said since it is full. */
+  /** Bytes that the engine has sent on its own since the transport below is full. */
   #ownBytes: number = 0;
-  /** `write()` said that not all has left. */
+  /** Whether `write()` returned false, so that `onWritten` is due. */
   #owesWritten: boolean = false;
 
   // Closing.
@@ -135,7 +138,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     this.#onHandshake = onHandshake;
   }
 
-  // --- what the transport below calls ---
+  // --- called by the transport below ---
 
   connectionMade(lower: Transport): void {
     this.#lower = lower;
@@ -147,7 +150,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     try {
       this.#tls = this.#loop._backend.wrapTls({ context, serverHostname }, this);
     } catch (error) {
-      const fault = error instanceof Error ? error : new Error('TLS could not be begun', { cause: error });
+      const fault = error instanceof Error ? error : new Error('TLS could not start', { cause: error });
       ownFaults.add(fault);
       this.#fail(fault, true);
     }
@@ -162,11 +165,11 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   #isFlood(bytes: number): boolean {
     this.#handshakeBytes += bytes;
     if (this.#handshakeBytes <= MAX_HANDSHAKE_BYTES) return false;
-    this.#fail(tlsError('ERR_TLS_FLOOD', 'the handshake of the peer has no end'), true);
+    this.#fail(tlsError('ERR_TLS_FLOOD', 'the TLS handshake of the peer is longer than 1 MiB'), true);
     return true;
   }
 
-  /** Its writing side stays open: what is in the engine still has to be told. */
+  /** Keeps the transport below open for writing, because the engine may still have data to deliver. */
   eofReceived(): boolean {
     this.#tls?.decryptEnd();
     return true;
@@ -199,13 +202,13 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     else this.#fallbackProtocol?.connectionLost?.(fault);
   }
 
-  /** What the loss of the transport below means to whoever is above. */
+  /** Translates the loss of the transport below into the error for the transport above. */
   #lossOf(error: Error | null): Error | null {
     switch (this.#state) {
       case 'failing':
         return this.#fault;
       case 'closing':
-        // Everything has left and nothing is awaited but a courtesy.
+        // Our data has left; only the peer's close_notify is missing, which is a courtesy.
         return this.#flushed || this.#peerEnded ? null : error;
       case 'handshake':
         return error ?? resetBeforeSecure();
@@ -214,7 +217,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     }
   }
 
-  // --- what the engine calls ---
+  // --- called by the engine ---
 
   onSecure(info: TlsInfo): void {
     if (this.#state !== 'handshake') return;
@@ -231,7 +234,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     if (!this.#lowerFull || this.#encrypting) return;
     this.#ownBytes += data.length;
     if (this.#ownBytes > MAX_OWN_BYTES) {
-      this.#fail(tlsError('ERR_TLS_FLOOD', 'the peer asks for answers that it does not read'), true);
+      this.#fail(tlsError('ERR_TLS_FLOOD', 'the peer requests TLS answers, but does not read them'), true);
     }
   }
 
@@ -271,12 +274,12 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     this.#fail(error, false);
   }
 
-  // --- what the transport above asks ---
+  // --- called by the transport above ---
 
   open(events: StreamEvents): void {
     this.#events = events;
-    // Lost between the handshake and now.
-    if (this.#state === 'lost') this.#later(() => events.onClose(this.#fault));
+    // The connection was lost since the end of the handshake.
+    if (this.#state === 'lost') this.#callSoon(() => events.onClose(this.#fault));
   }
 
   readStart(): void {
@@ -298,12 +301,12 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     return !this.#owesWritten;
   }
 
-  /** Throws if it is lost already: then the fallbackProtocol was told. */
+  /** Throws if the connection is lost. The fallback protocol was then told. */
   checkNotLost(): void {
     if (this.#state === 'lost') throw this.#fault ?? resetBeforeSecure();
   }
 
-  /** Never asked for: `halfClose` is false. */
+  /** Never called, because `halfClose` is false. */
   shutdown(): void {
     this.close();
   }
@@ -315,7 +318,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     const left = this.#lower.getWriteBufferSize();
     this.#startTimer(this.#side.shutdownTimeout, () => this.#shutdownTooLong(left));
     this.#tls?.end();
-    // To be told when all has left.
+    // With a mark of zero, `resumeWriting` tells when everything has left.
     this.#lower.setWriteBufferLimits({ high: 0 });
     this.#lower.resumeReading();
   }
@@ -324,7 +327,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     if (this.#state === 'lost') return;
     if (this.#state !== 'failing') {
       this.#state = 'failing';
-      this.#giveUp();
+      this.#discard();
     }
     this.#lower.abort();
   }
@@ -350,7 +353,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
 
   // --- reading ---
 
-  /** The end of what the peer sent, whole or cut short: it is told behind the data. */
+  /** Takes the end of the peer's data, complete or truncated, and delivers it after the data. */
   #comesBehind(what: 'end' | 'truncation'): void {
     this.#behind = what;
     if (this.#reading && this.#held.length === 0) this.#tellBehind();
@@ -359,7 +362,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   #releaseLater(): void {
     if (this.#releasing) return;
     this.#releasing = true;
-    this.#later(this.#release);
+    this.#callSoon(this.#release);
   }
 
   #release = (): void => {
@@ -384,8 +387,8 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   // --- writing ---
 
   /**
-   * A slice at a time, and none while the transport below is full: the rest stays as it is, which costs
-   * nothing.
+   * Encrypts one slice, unless the transport below is full. Unencrypted data that waits costs no extra
+   * memory.
    */
   #encryptMore(): void {
     if (this.#encrypting || this.#lowerFull || this.#plain.empty) return;
@@ -417,7 +420,10 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     if (this.#state === 'closing' && this.#ourEndSent && this.#peerEnded) this.#lower.close();
   }
 
-  /** A peer that still takes what was written is given more time. */
+  /**
+   * Fails the shutdown, unless the peer has read some of the data meanwhile. Then it gets the same time
+   * again.
+   */
   #shutdownTooLong(leftBefore: number): void {
     const left = this.#lower.getWriteBufferSize();
     if (left > 0 && left < leftBefore) {
@@ -429,14 +435,15 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   }
 
   /**
-   * @param atOnce what was to be said to the peer is dropped; else its alert still leaves, if the peer takes
-   *   it in time
+   * Ends the connection with an error.
+   *
+   * @param atOnce true drops everything; false lets the alert leave first, if the peer reads it in time
    */
   #fail(error: Error, atOnce: boolean): void {
     if (this.#state === 'failing' || this.#state === 'lost') return;
     this.#state = 'failing';
     this.#fault = error;
-    this.#giveUp();
+    this.#discard();
     if (atOnce || this.#lower.getWriteBufferSize() === 0) {
       this.#lower.abort();
       return;
@@ -445,7 +452,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     this.#lower.close();
   }
 
-  #giveUp(): void {
+  #discard(): void {
     this.#stopTimer();
     this.#plain.clear();
     this.#held = [];
@@ -458,9 +465,12 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     onHandshake?.(error);
   }
 
-  // --- the joints ---
+  // --- internal steps ---
 
-  /** The transport below belongs to this layer now: the loop ends it, but names only what is above. */
+  /**
+   * Takes over the transport below: the loop still closes it, but a leak report names only the transport
+   * above.
+   */
   #hideLower(): void {
     const { resources, unreported } = this.#loop._owned;
     const lower = this.#lower as Transport & Resource;
@@ -477,12 +487,12 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     this.#timer = null;
   }
 
-  #later(event: () => void): void {
+  #callSoon(event: () => void): void {
     this.#loop._scheduler.callSoon(event, []);
   }
 }
 
-/** As Node words it, and with its code. */
+/** The error that Node has for this case, with the same message and code. */
 function resetBeforeSecure(): Error {
   return tlsError('ECONNRESET', 'the peer closed the connection before TLS was established');
 }
@@ -490,7 +500,7 @@ function resetBeforeSecure(): Error {
 function truncated(): Error {
   return tlsError(
     'ERR_TLS_TRUNCATED',
-    'the peer ended the connection without ending TLS: what came may have been truncated',
+    'the peer closed the connection without ending TLS: the received data may be truncated',
   );
 }
 

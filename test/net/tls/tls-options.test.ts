@@ -114,7 +114,7 @@ test(
     const connect = (ssl: unknown) => loop.createConnection(factory, '127.0.0.1', 9, { ssl });
     assert.throws(() => serve(true), {
       code: type,
-      message: /"options\.ssl".*needs a certificate; got true/,
+      message: /"options\.ssl".*with a key and a certificate, or a tls.SecureContext; got true/,
     });
     assert.throws(() => serve({}), { code: type, message: /"ssl\.cert".*the certificate of the server/ });
     assert.throws(() => serve({ ...serverTls(), key: 'no key' }), { code: /PEM|DECODER|ERR_OSSL/ });
