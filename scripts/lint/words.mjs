@@ -25,6 +25,7 @@ const HELD = [
   'src/net/names',
   'src/net/stream',
   'src/net/tls',
+  'src/net',
   'test/backend/node',
   'test/bench',
   'test/lint-words.test.ts',

@@ -1,9 +1,9 @@
 /**
- * `loop.sockConnect`, `loop.sockRecv` and their like.
+ * `loop.sockConnect`, `loop.sockRecv` and the like.
  *
- * Each tries at once. What would have to wait does so in the ready queue: when the socket is ready it tries
- * again *in its turn*, and hands the result over in the same step. So one that is cancelled has taken
- * nothing.
+ * Each call tries once at once. If it would block, it waits until the socket is ready. Then it tries again
+ * when the ready queue runs it, and delivers the result in the same step. So a cancelled call has taken
+ * nothing from the socket.
  */
 import type { RawSocket } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
@@ -26,15 +26,15 @@ import { checkPeerAddress, checkSocketAddress } from './socket-address.ts';
 import type { Direction, Watch, Watcher } from './watchers.ts';
 import { watch, watchOf } from './watchers.ts';
 
-/** What a call answers that has to wait. */
+/** The result of an attempt that would block. */
 export const WAIT: unique symbol = Symbol('wait');
 
-/** One try. Throws the system's error. */
+/** Makes one attempt. Throws the system's error. */
 type Attempt<T> = (raw: RawSocket) => T | typeof WAIT;
 
 /**
- * Calls of a socket that may find what they want at once, one after the other; the next one takes its turn.
- * Awaiting what is there costs no turn: a peer that is fast enough would keep everybody else from theirs.
+ * The number of calls of a socket that may complete at once, one after the other. The next call waits for a
+ * turn. Awaiting a completed future costs no turn, so a fast peer could keep all other code from running.
  */
 const EAGER_CALLS = 16;
 
@@ -45,7 +45,7 @@ export function sockRecv(loop: Loop, sock: Socket, size: number, options: Signal
   checkSocket(loop, sock);
   checkInteger('size', size, 0, MOST_BYTES);
   return call(loop, sock, 'reading', 'receiving from', options, (raw) =>
-    // The system would wait for data of which nothing is wanted.
+    // Without this, the system would wait for data although none is wanted.
     size === 0 ? Buffer.alloc(0) : (raw.recv(size) ?? WAIT),
   );
 }
@@ -106,11 +106,11 @@ export function sockSendall(
   let offset = 0;
   return call(loop, sock, 'writing', 'sending to', options, (raw) => {
     checkLength('data', bytes, length);
-    // Also where there is nothing to send: of a socket for datagrams that is a datagram.
+    // Also for empty data: on a datagram socket that is an empty datagram.
     const sent = raw.send(bytes, offset);
     if (sent === null) return WAIT;
     offset += sent;
-    // What was taken in part has filled the kernel's buffer.
+    // A partial write means that the kernel's buffer is full.
     return offset < length ? WAIT : undefined;
   });
 }
@@ -183,8 +183,8 @@ export function checkSocket(loop: Loop, sock: unknown): void {
 }
 
 /**
- * Checks the buffer, and answers what checks it again: who waits can lose it meanwhile (it can be
- * transferred, or shrunk).
+ * Checks the buffer. Returns a function that checks it again, because the buffer can be transferred or shrunk
+ * while a call waits.
  */
 function roomCheck(buffer: unknown): () => void {
   if (!(buffer instanceof Uint8Array)) throw invalidArgType('buffer', buffer, 'a Uint8Array');
@@ -192,24 +192,24 @@ function roomCheck(buffer: unknown): () => void {
   return () => checkLength('buffer', buffer, length);
 }
 
-/** Without its bytes it would look like the end of the connection. */
+/** A shorter buffer would look like the end of the connection. */
 function checkLength(name: string, bytes: Uint8Array, length: number): void {
   if (bytes.length < length) {
-    throw outOfRange(name, bytes.length, `as long as it was (${length} bytes) until this is done`);
+    throw outOfRange(name, bytes.length, `at least ${length} bytes long until the call is done`);
   }
 }
 
 function checkFree(sock: Socket, direction: Direction): void {
   if ((watchOf(sock._loop, sock.fileno())?.get(direction) ?? null) === null) return;
-  throw new InvalidStateError(`somebody waits for the socket already, for ${direction}`);
+  throw new InvalidStateError(`socket ${sock.fileno()}: another call already waits for ${direction}`);
 }
 
 // --- waiting ---
 
 /**
- * The result now, or once the socket is ready.
+ * Makes an attempt now, and further ones whenever the socket is ready.
  *
- * @param what in words, for the leak report: `a socket` follows
+ * @param what for the leak report: `receiving from`, which ` a socket` follows
  */
 export function call<T>(
   loop: Loop,
@@ -259,16 +259,16 @@ class SockCall<T> extends Future<T> implements Watcher, Resource {
     this.#attempt = attempt;
   }
 
-  /** @param asksFirst tries in the next turn, before it waits */
-  begin(asksFirst: boolean): void {
-    this._queued = asksFirst;
-    this._paused = asksFirst;
+  /** @param triesFirst tries in the next turn, before it waits for readiness */
+  begin(triesFirst: boolean): void {
+    this._queued = triesFirst;
+    this._paused = triesFirst;
     this.#watch = watch(this._loop, this.#sock.fileno(), this.#direction, this);
     this._loop._owned.resources.add(this);
-    if (asksFirst) this._loop._scheduler.push(this);
+    if (triesFirst) this._loop._scheduler.push(this);
   }
 
-  /** Its turn in the ready queue. */
+  /** Makes an attempt, as an entry of the ready queue. */
   _run(): void {
     this._queued = false;
     if (this._state !== 'pending') return;
@@ -295,7 +295,7 @@ class SockCall<T> extends Future<T> implements Watcher, Resource {
     return true;
   }
 
-  /** The socket was closed: the system's error for that is what another try gives. */
+  /** The socket was closed. Another attempt gives the system's error for that. */
   _closed(): void {
     this.#watch = null;
     this._loop._scheduler.push(this);

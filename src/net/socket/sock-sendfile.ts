@@ -1,4 +1,4 @@
-/** `loop.sockSendfile`: by the system's own call for it, else piece by piece. */
+/** `loop.sockSendfile`: sends a file by the system call for it, or piece by piece. */
 
 import { SOCK_STREAM } from '../../base/constants.ts';
 import { SendfileNotAvailableError } from '../../base/errors.ts';
@@ -12,10 +12,10 @@ import { checkedPart, openFile } from '../open-file.ts';
 import { call, checkSocket, sockSendall, WAIT } from './sock-calls.ts';
 import type { Socket } from './socket.ts';
 
-/** Bytes of one call: reading a file that is not in memory yet holds the loop. */
+/** Bytes of one call. A read from the disk blocks the loop for as long as one call takes. */
 const PIECE_BYTES = 256 * 1024;
 
-/** The system cannot send from such a file: it is none that it can map, or has no positions. */
+/** The system cannot send this file: it cannot map it, or the file has no positions. */
 const NOT_AVAILABLE: ReadonlySet<string> = new Set(['EINVAL', 'ENOSYS', 'EOPNOTSUPP', 'ESPIPE']);
 
 /** See `BaseEventLoop.sockSendfile`. */
@@ -29,7 +29,7 @@ export function sockSendfile(
   if (sock.type !== SOCK_STREAM) throw outOfRange('sock', sock, 'a socket of type SOCK_STREAM');
   const part = checkedPart(loop, source, options);
   const { signal } = options;
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<number>(loop), signal);
   return cancelOnAbort(
     operation(loop, 'sockSendfile', async () => {
@@ -68,7 +68,7 @@ function sendPiece(send: () => number | null, sent: number): number | null {
     const { code } = error as NodeJS.ErrnoException;
     if (sent > 0 || code === undefined || !NOT_AVAILABLE.has(code)) throw error;
     throw new SendfileNotAvailableError(
-      'sockSendfile(): the system cannot send this file by a call of its own',
+      'sockSendfile(): the system call for sending files does not support this file',
       {
         cause: error,
       },
@@ -76,7 +76,7 @@ function sendPiece(send: () => number | null, sent: number): number | null {
   }
 }
 
-/** Answers how much was sent: less than `count` where the file ends before. */
+/** Returns the number of bytes that were sent: less than `count` if the file ends before. */
 async function copy(loop: Loop, sock: Socket, file: OpenFile, { offset, count }: FilePart): Promise<number> {
   const piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
   let sent = 0;

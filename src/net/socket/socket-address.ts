@@ -1,4 +1,4 @@
-/** Addresses of sockets without buffers: what one of each family is. */
+/** Checks the addresses of sockets, for each family. */
 import type { SocketAddress } from '../../base/address.ts';
 import { literalFamily } from '../../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
@@ -6,25 +6,25 @@ import { checkPort, checkString, invalidArgType, outOfRange } from '../../base/v
 import { BROADCAST, isBroadcast, withScope } from '../datagram/datagram-address.ts';
 import { checkedHost, checkedPort, checkLiteral } from '../names/resolve.ts';
 
-/** Linux: the system's 108 with the NUL at the end. */
+/** Bytes: Linux has room for 108, with the null byte at the end. */
 const PATH_BYTES = 107;
 
 const SHAPE = 'a [host, port] or [host, port, flowinfo, scopeId] address';
 
-/** What `sockConnect()` takes: the host may be a name, and the port that of a service. */
+/** The address for `sockConnect()`: the host may be a name, and the port the name of a service. */
 export type PeerAddress = SocketAddress | readonly [host: string, port: string];
 
-/** A literal address of `family` as the backend takes it; of a unix socket, a path. */
+/** Checks a literal address of `family`; for a unix socket a path. Returns it as the backend takes it. */
 export function checkSocketAddress(address: unknown, family: number): SocketAddress {
   if (family === AF_UNIX) return checkPath(address);
   const [given, port, ...scope] = checkShape(address, family);
   const host = family === AF_INET && isBroadcast(given) ? BROADCAST : given;
   if (literalFamily(host) === 0)
-    throw outOfRange('address[0]', host, 'a literal address: no name is looked up');
+    throw outOfRange('address[0]', host, 'a literal address: names are not looked up here');
   return withFamily(host, port, scope, family);
 }
 
-/** As {@link checkSocketAddress}; no host means every interface. */
+/** Checks an address as {@link checkSocketAddress} does; the host `''` means all interfaces. */
 export function checkBindAddress(address: unknown, family: number): SocketAddress {
   if (family === AF_UNIX || !Array.isArray(address) || address[0] !== '')
     return checkSocketAddress(address, family);
@@ -32,7 +32,7 @@ export function checkBindAddress(address: unknown, family: number): SocketAddres
   return withFamily(family === AF_INET6 ? '::' : '0.0.0.0', port, scope, family);
 }
 
-/** What a socket can be connected to: also a name or a service, which are then to be looked up. */
+/** Checks a peer's address. Returns a literal address, or a name that must be looked up. */
 export function checkPeerAddress(
   address: unknown,
   family: number,
@@ -68,12 +68,12 @@ function withFamily(host: string, port: number, scope: unknown[], family: number
   return withScope('address', [host, port, scope[0] ?? 0, scope[1] ?? 0]);
 }
 
-/** Empty or of the abstract namespace, or a file's. */
+/** Checks a path: empty, an abstract name, or the path of a file. */
 function checkPath(path: unknown): SocketAddress {
   if (typeof path !== 'string')
     throw invalidArgType('address', path, 'a path, as the socket is a unix socket');
   if (path.includes('\0', 1)) throw outOfRange('address', path, 'a path without NUL');
-  // The system would take its beginning for the whole.
+  // The system would silently shorten the path.
   if (Buffer.byteLength(path) > PATH_BYTES)
     throw outOfRange('address', path, `at most ${PATH_BYTES} bytes long`);
   return path;

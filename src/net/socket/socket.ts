@@ -1,4 +1,4 @@
-/** A socket of one's own: the system's, without buffers and without a protocol. */
+/** A non-blocking socket of the system, without buffers and without a protocol. */
 import type { RawSocket } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX, DEFAULT_BACKLOG, SOCK_STREAM } from '../../base/constants.ts';
@@ -16,9 +16,11 @@ import { checkBindAddress } from './socket-address.ts';
 import { watchOf } from './watchers.ts';
 
 export interface SocketOptions {
-  /** The descriptor of a socket to take over. Then family, type and protocol are those that it has. */
+  /**
+   * The file descriptor of a socket to take over. The socket then keeps its own family, type and protocol.
+   */
   fileno?: number;
-  /** The loop that the socket belongs to. Default: the running one. */
+  /** The loop of the socket. Default: the running loop. */
   loop?: Loop;
 }
 
@@ -26,19 +28,19 @@ const OPTIONS = ['fileno', 'loop'];
 const LARGEST_INT = 0x7fff_ffff;
 
 /**
- * What the next `Socket` is made of, where it was opened already: the public constructor has no parameter for
- * that.
+ * The handle of the next `Socket`, if the backend has opened it already: a private argument that the public
+ * constructor has no parameter for.
  */
 let accepted: RawSocket | null = null;
 
 /**
- * A socket without buffers that never blocks: for `loop.sockConnect()`, `loop.sockRecv()` and their like, and
- * as `sock` of `createConnection()` and `createServer()`, which take its descriptor over.
+ * A non-blocking socket without buffers. It is for `loop.sockConnect()`, `loop.sockRecv()` and the like, and
+ * for the option `sock` of `createConnection()` and `createServer()`, which take over its descriptor.
  *
- * It belongs to a loop, which ends it and names it as a leak when it is closed first. Another loop refuses
- * it; what it may have is the descriptor, by `detach()`.
+ * A socket belongs to one loop. `loop.close()` closes it and reports it as a leak. Another loop rejects the
+ * socket, but accepts its descriptor: see `detach()`.
  *
- * **Backends** the native one alone has sockets: elsewhere `ERR_UNSUPPORTED`.
+ * **Backends** Only the native backend has sockets; the others throw `ERR_UNSUPPORTED`.
  *
  * @example
  * ```ts
@@ -62,26 +64,27 @@ let accepted: RawSocket | null = null;
 export class Socket implements Resource, Disposable {
   /** `AF_INET`, `AF_INET6` or `AF_UNIX`. */
   readonly family: number;
-  /** `SOCK_STREAM`, `SOCK_DGRAM`, or another of the system's. */
+  /** `SOCK_STREAM`, `SOCK_DGRAM`, or another type of the system. */
   readonly type: number;
-  /** The protocol: 0 for the usual one. */
+  /** The protocol; 0 is the default of the type. */
   readonly proto: number;
   /** @internal */ readonly _loop: Loop;
   /** @internal */ readonly _raw: RawSocket;
-  /** What its calls found at once since the last one that had to wait. @internal */
+  /** The number of calls that completed at once, since the last call that waited. @internal */
   _eager: number = 0;
 
   /**
-   * Opens a socket, or takes over that of a descriptor, which is closed with this one and does not block from
-   * now on.
+   * Opens a socket, or takes over the socket of a descriptor. The descriptor then becomes non-blocking, and
+   * is closed with this socket. If the constructor throws, the caller still owns the descriptor.
    *
    * @param family `AF_INET` (default), `AF_INET6` or `AF_UNIX`
-   * @param type `SOCK_STREAM` (default) or `SOCK_DGRAM`; the system's number of another
-   * @param proto 0 (default): the usual one
-   * @param options `fileno`: then the others are either absent or as the descriptor has them; `loop`
-   * @throws TypeError, RangeError; the system's error: `EMFILE`, `EPROTONOSUPPORT`, `ENOTSOCK` for a
-   *   descriptor that is no socket; {@link InvalidStateError} for one that a transport has; LoopError
-   *   `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`, `ERR_UNSUPPORTED`
+   * @param type `SOCK_STREAM` (default), `SOCK_DGRAM`, or the number of another type of the system
+   * @param proto 0 (default) for the default protocol of the type
+   * @param options `fileno`: the other arguments must then be absent, or equal to those of the descriptor;
+   *   `loop`
+   * @throws TypeError, RangeError; the system's error: `EMFILE`, `EPROTONOSUPPORT`, `ENOTSOCK` if the
+   *   descriptor is no socket; {@link InvalidStateError} if a transport or server uses the descriptor;
+   *   LoopError `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`, `ERR_UNSUPPORTED`
    */
   constructor(family?: number, type?: number, proto?: number, options: SocketOptions = {}) {
     checkOptions('options', options, OPTIONS);
@@ -102,7 +105,8 @@ export class Socket implements Resource, Disposable {
   }
 
   /**
-   * One that the backend has opened: what a listening socket has accepted, or a copy of a transport's.
+   * Makes a socket of a handle that the backend has opened: an accepted connection, or a duplicate of a
+   * transport's socket.
    * @internal
    */
   static _of(loop: Loop, raw: RawSocket): Socket {
@@ -115,20 +119,21 @@ export class Socket implements Resource, Disposable {
   }
 
   /**
-   * Gives it an address.
+   * Binds the socket to an address.
    *
-   * @param address `[host, port]` or `[host, port, flowinfo, scopeId]` with a literal host, `''` for every
-   *   interface, and 0 for a free port; of a unix socket a path, whose file stays when the socket is closed
-   * @throws TypeError, RangeError; the system's error: `EADDRINUSE`, `EACCES`, `EBADF` when it is closed
+   * @param address `[host, port]` or `[host, port, flowinfo, scopeId]`: a literal host, or `''` for all
+   *   interfaces; port 0 for a free port. For a unix socket a path; its file stays when the socket is closed
+   * @throws TypeError, RangeError; the system's error: `EADDRINUSE`, `EACCES`, or `EBADF` if the socket is
+   *   closed
    */
   bind(address: SocketAddress): void {
     this._raw.bind(checkBindAddress(address, this.family));
   }
 
   /**
-   * Lets others connect: `loop.sockAccept()` takes them.
+   * Listens for connections, which `loop.sockAccept()` accepts.
    *
-   * @param backlog how many may wait. Default: 100
+   * @param backlog the number of connections that may wait to be accepted. Default: 100
    * @throws TypeError, RangeError; the system's error
    */
   listen(backlog: number = DEFAULT_BACKLOG): void {
@@ -136,36 +141,36 @@ export class Socket implements Resource, Disposable {
     this._raw.listen(backlog);
   }
 
-  /** The descriptor; -1 once it is closed or detached. */
+  /** Returns the file descriptor; -1 after `close()` or `detach()`. */
   fileno(): number {
     return this._raw.fd;
   }
 
   /**
-   * The address of this side; null for what has none.
+   * Returns the local address; null if the socket has none.
    *
-   * @throws the system's error: `EBADF` when it is closed
+   * @throws the system's error: `EBADF` if the socket is closed
    */
   getsockname(): SocketAddress | null {
     return this._raw.sockname();
   }
 
   /**
-   * The address of the other side.
+   * Returns the remote address.
    *
-   * @throws the system's error: `ENOTCONN` when it is not connected, `EBADF` when it is closed
+   * @throws the system's error: `ENOTCONN` if the socket is not connected, `EBADF` if it is closed
    */
   getpeername(): SocketAddress | null {
     return this._raw.peername();
   }
 
   /**
-   * An option of the socket: a number, or with `length` its bytes.
+   * Returns an option of the socket: as a number, or with `length` as bytes.
    *
-   * @param level `SOL_SOCKET`, `IPPROTO_TCP`, `IPPROTO_IPV6`, or another of the system's
-   * @param option `SO_REUSEADDR`, `TCP_NODELAY`, or another number of the system's
-   * @param length bytes, at most: from 1 to 1024
-   * @throws TypeError, RangeError; the system's error: `ENOPROTOOPT` for an option that it has not
+   * @param level `SOL_SOCKET`, `IPPROTO_TCP`, `IPPROTO_IPV6`, or another level of the system
+   * @param option `SO_REUSEADDR`, `TCP_NODELAY`, or another option of the system
+   * @param length the longest result in bytes: from 1 to 1024
+   * @throws TypeError, RangeError; the system's error: `ENOPROTOOPT` for an unknown option
    */
   getsockopt(level: number, option: number): number;
   getsockopt(level: number, option: number, length: number): Buffer;
@@ -178,7 +183,7 @@ export class Socket implements Resource, Disposable {
    *
    * @param level as in {@link getsockopt}
    * @param option as in {@link getsockopt}
-   * @param value a number, a boolean for 1 or 0, or the bytes that the system wants
+   * @param value a number, a boolean for 1 or 0, or the bytes of the option's value
    * @throws TypeError, RangeError; the system's error
    */
   setsockopt(level: number, option: number, value: number | boolean | Uint8Array): void {
@@ -186,9 +191,9 @@ export class Socket implements Resource, Disposable {
   }
 
   /**
-   * Ends one direction of a connection, or both. Who waits for it learns that.
+   * Shuts down one direction of a connection, or both. Pending calls for that direction are woken.
    *
-   * @param how `SHUT_RD`, `SHUT_WR` (the other side sees the end) or `SHUT_RDWR`
+   * @param how `SHUT_RD`, `SHUT_WR` (the peer then reads the end of file) or `SHUT_RDWR`
    * @throws TypeError, RangeError; the system's error: `ENOTCONN`
    */
   shutdown(how: number): void {
@@ -197,33 +202,33 @@ export class Socket implements Resource, Disposable {
   }
 
   /**
-   * Gives the descriptor away: the socket is as closed, and the descriptor stays open.
+   * Gives the descriptor to the caller. The descriptor stays open, and this socket counts as closed.
    *
-   * @returns the descriptor; -1 when it was closed already
-   * @throws {@link InvalidStateError} while somebody waits for the socket
+   * @returns the file descriptor; -1 if the socket was closed already
+   * @throws {@link InvalidStateError} while a call or a callback waits for the socket
    */
   detach(): number {
     if (watchOf(this._loop, this.fileno()) !== null) {
-      throw new InvalidStateError('the socket is waited for: it cannot be detached');
+      throw new InvalidStateError('detach(): a call or a callback still waits for this socket');
     }
     this._loop._owned.resources.delete(this);
     return this._raw.detach();
   }
 
   /**
-   * Closes it. Who waits for it gets the error `EBADF`; callbacks of `addReader` and `addWriter` are called
-   * no more. Idempotent.
+   * Closes the socket. Pending calls fail with `EBADF`, and callbacks of `addReader` and `addWriter` are
+   * called no more. Idempotent.
    */
   close(): void {
     if (this.fileno() < 0) return;
-    // First, while the number is still this socket's.
+    // First, while the number still belongs to this socket.
     const watchers = watchOf(this._loop, this.fileno())?.release() ?? [];
     this._raw.close();
     this._loop._owned.resources.delete(this);
     for (const watcher of watchers) watcher._closed();
   }
 
-  /** Closes it: `using socket = new Socket()`. */
+  /** Closes the socket: `using socket = new Socket()`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -270,7 +275,7 @@ function checkSame(name: string, asked: number | undefined, found: number): void
     throw outOfRange(name, asked, `${found}, as the descriptor has it`);
 }
 
-/** Code that outlives its loop must not open anything that nobody will close. */
+/** Code that outlives its loop must not open a socket: no loop would close it. */
 function checkOpen(loop: Loop): void {
   if (loop.isClosed()) throw new LoopError('ERR_LOOP_CLOSED', 'this event loop is closed');
 }

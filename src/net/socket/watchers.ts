@@ -1,9 +1,10 @@
 /**
- * `loop.addReader`, `addWriter` and their opposites; and who else waits until a descriptor is ready.
+ * `loop.addReader`, `addWriter`, `removeReader` and `removeWriter`; and the `sock…()` calls that wait for
+ * readiness.
  *
- * Readiness is level-triggered: the host tells of it again and again until somebody has read. Who waits is
- * put into the ready queue, and not twice: what becomes ready while it stands there is not asked for any more
- * until it has run. Else the host of a stopped loop would do nothing but tell.
+ * Readiness is level-triggered: the host reports it again and again until the data is read. A ready watcher
+ * is pushed onto the ready queue. If it is reported again before it has run, the loop stops polling for it
+ * until it has run. Otherwise a stopped loop would make the host report without end.
  */
 import type { RawPoll } from '../../backend/backend.ts';
 import { InvalidStateError } from '../../base/errors.ts';
@@ -17,18 +18,18 @@ import type { Scheduler } from '../../loop/scheduler.ts';
 import { checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 
-/** What `addReader` and its like take: a number, or an object that has one. */
+/** A file descriptor, or an object that has one. */
 export type Descriptor = number | { fileno(): number };
 
 export type Direction = 'reading' | 'writing';
 
-/** Who waits for one direction of a descriptor: runs in the ready queue whenever that is ready. */
+/** Waits for one direction of a descriptor, and runs in the ready queue each time it is ready. */
 export interface Watcher extends Runnable {
-  /** In the ready queue. */
+  /** Whether it is in the ready queue. */
   _queued: boolean;
-  /** Ready once more while it stood there: not asked for until it has run. */
+  /** Whether polling for it has stopped, because it was reported again while it was queued. */
   _paused: boolean;
-  /** The descriptor was closed, and is no longer watched. */
+  /** Called when the socket was closed, after polling has stopped. */
   _closed(): void;
   _forceClose(): void;
 }
@@ -37,7 +38,7 @@ const LARGEST_DESCRIPTOR = 0x7fff_ffff;
 
 const watched: WeakMap<Loop, Map<number, Watch>> = new WeakMap();
 
-/** A descriptor that a loop watches: for one reader and one writer. */
+/** A descriptor that a loop polls, for one reader and one writer. */
 export class Watch {
   readonly fd: number;
   readonly #loop: Loop;
@@ -56,8 +57,8 @@ export class Watch {
   }
 
   /**
-   * `watcher` waits from now on, in place of who did. Throws the system's error, and then nothing has
-   * changed.
+   * Sets the watcher of a direction, in place of the previous one. If it throws the system's error, nothing
+   * has changed.
    */
   set(direction: Direction, watcher: Watcher): void {
     const before = this.get(direction);
@@ -70,7 +71,7 @@ export class Watch {
     }
   }
 
-  /** It waits no more. */
+  /** Removes a watcher. */
   remove(watcher: Watcher): void {
     if (this.#reader === watcher) this.#reader = null;
     else if (this.#writer === watcher) this.#writer = null;
@@ -79,17 +80,14 @@ export class Watch {
     else this.release();
   }
 
-  /**
-   * It has run: what was not asked for meanwhile is again. Throws the system's error, where that has no
-   * memory.
-   */
+  /** Polls for a watcher again, after it has run. Throws the system's error if the system has no memory. */
   hasRun(watcher: Watcher): void {
     if (!watcher._paused) return;
     watcher._paused = false;
     if (this.#reader === watcher || this.#writer === watcher) this.#askAgain();
   }
 
-  /** Nobody waits any more. Answers who did. */
+  /** Stops polling. Returns the watchers. */
   release(): Watcher[] {
     const watchers = [this.#reader, this.#writer].filter((one) => one !== null);
     this.#reader = null;
@@ -109,8 +107,8 @@ export class Watch {
   }
 
   /**
-   * Who has closed the descriptor meanwhile without a word has nothing to wait for, also where its number is
-   * a file's by now.
+   * Updates the polling. Ignores a descriptor that the program has closed on its own, even if its number is
+   * that of a file by now.
    */
   #askAgain(): void {
     try {
@@ -142,14 +140,12 @@ function isWanted(watcher: Watcher | null): boolean {
   return watcher !== null && !watcher._paused;
 }
 
-/** The descriptor as the loop watches it; null: it does not. */
+/** Returns the polled descriptor; null if the loop does not poll it. */
 export function watchOf(loop: Loop, fd: number): Watch | null {
   return watched.get(loop)?.get(fd) ?? null;
 }
 
-/**
- * `watcher` waits for the descriptor from now on. Throws the system's error, and then nothing has changed.
- */
+/** Starts polling for a watcher. If it throws the system's error, nothing has changed. */
 export function watch(loop: Loop, fd: number, direction: Direction, watcher: Watcher): Watch {
   const present = watchOf(loop, fd);
   const one = present ?? new Watch(loop, fd);
@@ -171,7 +167,7 @@ function watchesOf(loop: Loop): Map<number, Watch> {
   return made;
 }
 
-/** What `addReader` and `addWriter` answer. */
+/** The handle that `addReader` and `addWriter` return. */
 class WatchHandle extends Handle implements Watcher, Resource {
   _queued: boolean = false;
   _paused: boolean = false;
@@ -207,7 +203,7 @@ class WatchHandle extends Handle implements Watcher, Resource {
     }
   }
 
-  /** Also where another has taken its place. */
+  /** Ends it after the socket was closed, or after another watcher has replaced it. */
   _closed(): void {
     this.#watch = null;
     this.#loop._owned.resources.delete(this);
@@ -240,7 +236,7 @@ export function addWatcher(
   const handle = new WatchHandle(loop, number, direction, callback, args);
   if (loop.debug) rememberOrigin(handle, caller);
   handle.begin();
-  // In its place stands the new one already.
+  // `begin()` has already replaced the previous watcher.
   present?._closed();
   return handle;
 }
@@ -253,14 +249,14 @@ export function removeWatcher(loop: Loop, direction: Direction, fd: Descriptor):
   return true;
 }
 
-/** Nobody's but a callback's: that is replaced. */
+/** Checks that the direction is free, or has a callback, which may be replaced. */
 function checkFree(loop: Loop, fd: number, direction: Direction, present: Watcher | null): void {
   if (present instanceof WatchHandle) return;
   if (present !== null)
-    throw new InvalidStateError(`somebody waits for socket ${fd} already, for ${direction}`);
+    throw new InvalidStateError(`socket ${fd}: another call already waits for ${direction}`);
   if (watchOf(loop, fd) !== null || !loop._backend.usesDescriptor(fd)) return;
   throw new InvalidStateError(
-    `descriptor ${fd} belongs to a transport or server: its ${direction} is theirs`,
+    `descriptor ${fd} belongs to a transport or server, which alone may wait for ${direction}`,
   );
 }
 
