@@ -26,6 +26,7 @@ const HELD = [
   'src/net/stream',
   'src/net/tls',
   'src/net',
+  'src/streams',
   'test/backend/node',
   'test/bench',
   'test/lint-words.test.ts',

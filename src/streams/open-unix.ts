@@ -10,27 +10,27 @@ import type { StreamWriter } from './writer.ts';
 
 /** The options of `loop.createUnixConnection`, and `limit`. */
 export interface OpenUnixConnectionOptions extends UnixConnectionOptions {
-  /** Bytes: the longest line or record the reader takes, and half of what it buffers. Default: 64 KiB. */
+  /** Bytes: the longest line or record, as for `StreamReader`. Default: 64 KiB. */
   limit?: number;
 }
 
 /** The options of `loop.createUnixServer`, and `limit`. */
 export interface StartUnixServerOptions extends UnixServerOptions {
-  /** Bytes: the longest line or record a reader takes, and half of what it buffers. Default: 64 KiB. */
+  /** Bytes: the longest line or record, as for `StreamReader`. Default: 64 KiB. */
   limit?: number;
 }
 
 /**
- * Connects to the unix socket at `path`, and answers a reader and a writer.
+ * Connects to the unix socket at `path`. Returns a reader and a writer.
  *
- * @param path of a socket file; null together with `sock`
+ * @param path the path of the socket file; null together with `sock`
  * @param options those of `loop.createUnixConnection`, `limit` in bytes, `signal`
  * @throws the system's error (`ENOENT`, `ECONNREFUSED`, `EACCES`); TypeError, RangeError; LoopError
  *   `ERR_NO_RUNNING_LOOP`
  *
- * **Cancellation** gives the attempt up: no connection stays open.
+ * **Cancellation** ends the attempt, and leaves no connection open.
  *
- * **Backends** the simulated loop has no unix sockets, and Windows has none: `ERR_UNSUPPORTED`.
+ * **Backends** The simulated loop and Windows have no unix sockets: `ERR_UNSUPPORTED`.
  *
  * @example
  * ```ts
@@ -70,19 +70,19 @@ export function openUnixConnection(
 }
 
 /**
- * Serves the unix socket at `path`: `callback(reader, writer)` runs as a task of its own for each connection,
- * as by `startServer`.
+ * Starts a server on the unix socket at `path`. It runs `callback(reader, writer)` as a task for each
+ * connection, as `startServer` does.
  *
- * The file of a server that is gone is replaced; the file of this one is removed when it closes.
+ * The server replaces a stale socket file, and removes its own file when it closes.
  *
- * @param callback an async function, or a plain one
- * @param path where the socket file is made; null together with `sock`
+ * @param callback an async or a plain function
+ * @param path the path of the new socket file; null together with `sock`
  * @param options those of `loop.createUnixServer`, `limit` in bytes, `signal`
  * @throws the system's error (`EADDRINUSE`, `EACCES`); TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
  *
- * **Cancellation** leaves nothing listening, and no file.
+ * **Cancellation** leaves no socket listening, and no file.
  *
- * **Backends** the simulated loop has no unix sockets, and Windows has none: `ERR_UNSUPPORTED`.
+ * **Backends** The simulated loop and Windows have no unix sockets: `ERR_UNSUPPORTED`.
  *
  * @example
  * ```ts

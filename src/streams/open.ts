@@ -12,27 +12,27 @@ import type { StreamWriter } from './writer.ts';
 
 /** The options of `loop.createConnection`, and `limit`. */
 export interface OpenConnectionOptions extends ConnectionOptions {
-  /** Bytes: the longest line or record the reader takes, and half of what it buffers. Default: 64 KiB. */
+  /** Bytes: the longest line or record, as for `StreamReader`. Default: 64 KiB. */
   limit?: number;
 }
 
 /** The options of `loop.createServer`, and `limit`. */
 export interface StartServerOptions extends ServerOptions {
-  /** Bytes: the longest line or record a reader takes, and half of what it buffers. Default: 64 KiB. */
+  /** Bytes: the longest line or record, as for `StreamReader`. Default: 64 KiB. */
   limit?: number;
 }
 
 /**
- * Connects to `host` and `port` by TCP, with `options.ssl` by TLS over it, and answers a reader and a writer.
+ * Connects to `host` and `port` by TCP, with TLS if `options.ssl` is given. Returns a reader and a writer.
  *
  * @param host a name or an address; null together with `sock`
  * @param port a number, its digits, or the name of a service (`'https'`); null together with `sock`
  * @param options those of `loop.createConnection`, `limit` in bytes, `signal`
- * @throws the system's error (`ECONNREFUSED`, `ENOTFOUND`); an `AggregateError` where several addresses
- *   failed in different ways; what is wrong with the peer of TLS (`CERT_HAS_EXPIRED`); TypeError, RangeError;
- *   LoopError `ERR_NO_RUNNING_LOOP`
+ * @throws the system's error (`ECONNREFUSED`, `ENOTFOUND`); an `AggregateError` if several addresses failed
+ *   in different ways; an error of TLS (`CERT_HAS_EXPIRED`); TypeError, RangeError; LoopError
+ *   `ERR_NO_RUNNING_LOOP`
  *
- * **Cancellation** gives the attempt up: no connection stays open.
+ * **Cancellation** ends the attempt, and leaves no connection open.
  *
  * @example
  * ```ts
@@ -72,21 +72,21 @@ export function openConnection(
 }
 
 /**
- * Serves TCP, with `options.ssl` TLS over it: `callback(reader, writer)` runs as a task of its own for each
- * connection.
+ * Starts a TCP server, with TLS if `options.ssl` is given. It runs `callback(reader, writer)` as a task for
+ * each connection.
  *
- * The connection stays open when the callback returns, as in asyncio: close the writer. If the callback
- * throws, that is reported through the loop's exception handler and the connection is aborted; if its task is
- * cancelled, the connection is closed.
+ * As in asyncio, the connection stays open when the callback returns: close the writer. If the callback
+ * throws, the loop reports the exception to its exception handler, and the connection is aborted. If the task
+ * is cancelled, the connection is closed.
  *
- * @param callback an async function, or a plain one
- * @param host an address or a name, or an array of them; null or `''`: all interfaces
- * @param port a number, its digits, or the name of a service; 0: any free port, see `server.sockets`; null
+ * @param callback an async or a plain function
+ * @param host an address or a name, or an array of them; null or `''` for all interfaces
+ * @param port a number, its digits, or the name of a service; 0 for a free port, see `server.sockets`; null
  *   together with `sock`
  * @param options those of `loop.createServer`, `limit` in bytes, `signal`
  * @throws the system's error (`EADDRINUSE`); TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
  *
- * **Cancellation** leaves nothing listening.
+ * **Cancellation** leaves no socket listening.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * A reader and a writer over whatever connects or serves: what the functions for TCP and for unix sockets
- * share.
+ * Makes a reader and a writer for each connection: the shared part of the functions for TCP and for unix
+ * sockets.
  */
 import { checkFunction, checkSignal, invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
@@ -16,7 +16,7 @@ import type { ConnectionCallback } from './stream-protocol.ts';
 import { StreamReaderProtocol } from './stream-protocol.ts';
 import { StreamWriter } from './writer.ts';
 
-/** What the streams need, beside what the layer below knows. */
+/** The option of the streams, beside those of the layer below. */
 interface LimitOptions {
   limit?: number;
 }
@@ -24,9 +24,9 @@ interface LimitOptions {
 type Factory = () => StreamReaderProtocol;
 
 /**
- * @param name of the operation
- * @param options `limit`, `signal`, and those of `connect`
- * @param connect makes the connection, with the protocol and the options that are its own
+ * @param name the name of the operation
+ * @param options `limit`, `signal`, and the options of `connect`
+ * @param connect makes the connection, with its own options
  */
 export function openStreams<O extends LimitOptions & SignalOptions>(
   name: string,
@@ -42,7 +42,8 @@ export function openStreams<O extends LimitOptions & SignalOptions>(
   const loop = runningLoop();
   const reader = new StreamReader({ ...limit, loop });
   const protocol = new StreamReaderProtocol(reader);
-  // An aborted signal starts nothing: `connect` sees to that. One that is aborted later cancels the whole.
+  // If the signal is aborted already, pass it on: `connect` then starts nothing. A later abort cancels
+  // `opening`.
   const connecting = connect(loop, () => protocol, signal?.aborted ? { ...rest, signal } : rest);
   const opening = operation(loop, name, async (): Promise<[StreamReader, StreamWriter]> => {
     const [transport] = await connecting;
@@ -52,9 +53,9 @@ export function openStreams<O extends LimitOptions & SignalOptions>(
 }
 
 /**
- * @param callback is called with the reader and the writer of each connection
- * @param options `limit`, and those of `serve`
- * @param serve listens, with the protocols and the options that are its own
+ * @param callback gets the reader and the writer of each connection
+ * @param options `limit`, and the options of `serve`
+ * @param serve opens the server, with its own options
  */
 export function serveStreams<O extends LimitOptions>(
   callback: ConnectionCallback,
@@ -67,7 +68,7 @@ export function serveStreams<O extends LimitOptions>(
   return serve(loop, () => new StreamReaderProtocol(new StreamReader({ ...limit, loop }), callback), rest);
 }
 
-/** The rest is for the layer below: it refuses options that it does not know. */
+/** Takes `limit` out of the options. The layer below checks the names of the others. */
 function splitLimit<O extends LimitOptions>(options: O): [LimitOptions, Omit<O, 'limit'>] {
   if (typeof options !== 'object' || options === null) throw invalidArgType('options', options, 'an object');
   const { limit, ...rest } = options;

@@ -1,4 +1,4 @@
-/** A read of a stream that waits, and the iterators that read. */
+/** Reads of a stream that wait for data, and the iterators over a stream. */
 import type { CancelReason, CancelWay } from '../tasks/cancellation.ts';
 import { Waiter } from '../tasks/waiter.ts';
 import type { Needle } from './read-buffer.ts';
@@ -12,9 +12,9 @@ export class PendingRead extends Waiter<unknown> {
   readonly want: Want;
   readonly bytes: number;
   readonly needle: Needle | null;
-  /** No sooner than with this many bytes in the buffer is it worth a look. */
+  /** The read is woken when this many bytes are buffered; fewer cannot complete it. */
   readonly wakeAtBytes: number;
-  /** For an iterator: it gives an iterator's result. */
+  /** Whether the result is an iterator's result. */
   readonly #item: boolean;
 
   constructor(reader: StreamReader, want: Want, bytes: number, needle: Needle | null, item: boolean) {
@@ -30,7 +30,7 @@ export class PendingRead extends Waiter<unknown> {
     super.grant(this.#item ? itemOf(taken) : taken);
   }
 
-  /** Frees the reader for another read at once, also when this one was woken and ends in its turn. */
+  /** Frees the reader for another read at once, also if this one was woken already. */
   override _cancel(reason: CancelReason, way: CancelWay): boolean {
     if (!super._cancel(reason, way)) return false;
     this._owner._gaveUp(this);
@@ -38,7 +38,7 @@ export class PendingRead extends Waiter<unknown> {
   }
 
   /**
-   * Its iterator is left: whoever still waits for an item gets none, and the reader is free for another read.
+   * Completes the read without an item, because its iterator was left, and frees the reader for another read.
    */
   leave(): void {
     if (this._state !== 'pending') return;
@@ -47,7 +47,7 @@ export class PendingRead extends Waiter<unknown> {
   }
 }
 
-/** By hand and not by an async generator, which costs three more microtasks for each item. */
+/** An iterator over a stream. It is no async generator, which would cost three more microtasks an item. */
 export class ReaderIterator implements AsyncIterableIterator<Buffer> {
   readonly #read: (item: true) => Promise<unknown>;
   #waiting: PendingRead | null = null;

@@ -21,30 +21,30 @@ import { StreamWriter } from './writer.ts';
 /** The options of `loop.subprocessExec`, and `limit`. */
 export interface CreateSubprocessOptions extends SubprocessOptions {
   /**
-   * `'inherit'` (default, as in asyncio), `PIPE`, `DEVNULL`, a descriptor, or a stream of Node's or a
-   * `FileHandle` that has one.
+   * `'inherit'` (default, as in asyncio), `PIPE`, `DEVNULL`, a file descriptor, or an object with a
+   * descriptor: a stream of Node or a `FileHandle`.
    */
   stdin?: SubprocessStdio;
   /** As `stdin`. */
   stdout?: SubprocessStdio;
-  /** As `stdin`; or `STDOUT`: where stdout goes. */
+  /** As `stdin`; or `STDOUT` for the destination of stdout. */
   stderr?: SubprocessStdio;
-  /** Bytes: the longest line or record a reader takes, and half of what it buffers. Default: 64 KiB. */
+  /** Bytes: the longest line or record, as for `StreamReader`. Default: 64 KiB. */
   limit?: number;
 }
 
 /**
- * Starts a program, and answers it with a writer for its stdin and readers for its stdout and stderr, where
- * these are `PIPE`.
+ * Starts a program. Returns a process, with a writer for its stdin and readers for its stdout and stderr, as
+ * far as these are `PIPE`.
  *
- * @param program a path, or a name that is looked up in `PATH`: the child's, where `env` is given
- * @param args without the program's own name; they pass through no shell
- * @param options those of `loop.subprocessExec`, but stdin, stdout and stderr are `'inherit'` unless given;
+ * @param program a path, or a name to look up in `PATH`; with `env`, in the `PATH` of `env`
+ * @param args the arguments without the program's own name; no shell sees them
+ * @param options those of `loop.subprocessExec`, but the default of stdin, stdout and stderr is `'inherit'`;
  *   `limit` in bytes; `signal` cancels the start, and has no effect on a child that runs
- * @throws the system's error (`ENOENT`, `EACCES`, `EMFILE`), with `syscall` and `path`; TypeError,
- *   RangeError; LoopError `ERR_NO_RUNNING_LOOP`, `ERR_UNSUPPORTED`
+ * @throws the system's error (`ENOENT`, `EACCES`, `EMFILE`) with `syscall` and `path`; TypeError, RangeError;
+ *   LoopError `ERR_NO_RUNNING_LOOP`, `ERR_UNSUPPORTED`
  *
- * **Cancellation** of the start kills a child that runs already; nothing is left of it.
+ * **Cancellation** of the start kills a child that runs already, and releases all its resources.
  *
  * **Backends** see `loop.subprocessExec`.
  *
@@ -68,15 +68,16 @@ export function createSubprocessExec(
 }
 
 /**
- * As {@link createSubprocessExec}, for a command of the system's shell (`/bin/sh -c`). What comes from
- * outside must be quoted for it, or passed by the environment; without need of a shell, prefer
+ * Runs a command of the system's shell (`/bin/sh -c`), as {@link createSubprocessExec} does for a program.
+ * Quote untrusted input for the shell, or pass it in the environment. Without need of a shell, prefer
  * `createSubprocessExec`.
  *
- * @param command for the shell
+ * @param command the command for the shell
  * @param options those of {@link createSubprocessExec}
- * @throws as {@link createSubprocessExec}; a program that the shell does not find is its return code 127
+ * @throws as {@link createSubprocessExec}. A program that the shell does not find is no error, but the return
+ *   code 127
  *
- * **Cancellation** kills the shell; what it had started goes on (see `detached`).
+ * **Cancellation** kills the shell. Programs that it has started go on (see `detached`).
  *
  * @example
  * ```ts
@@ -121,13 +122,13 @@ function create(
 }
 
 /**
- * A child process: wait for it, talk to it, end it.
+ * A child process.
  *
- * - `createSubprocessExec()` and `createSubprocessShell()` make it.
- * - A child that fills a pipe that nobody reads waits for ever: `communicate()` reads, or read both `stdout`
- *   and `stderr`.
- * - After its end, nothing is sent to its id any more: that may be another's.
- * - A loop that is closed kills the children that it has left, and names them.
+ * - `createSubprocessExec()` and `createSubprocessShell()` make processes.
+ * - A child that fills a pipe blocks until its data is read. Use `communicate()`, or read both `stdout` and
+ *   `stderr`.
+ * - After the process has ended, no signal is sent to its id any more: the id may belong to another process.
+ * - `loop.close()` kills the children that still run, and reports them.
  *
  * @example
  * ```ts
@@ -145,11 +146,11 @@ function create(
 export class Process implements AsyncDisposable {
   /** The id of the process. */
   readonly pid: number;
-  /** Writes to its stdin; null when that is no pipe. */
+  /** The writer for stdin; null if stdin is no pipe. */
   readonly stdin: StreamWriter | null;
-  /** Reads its stdout; null when that is no pipe. */
+  /** The reader for stdout; null if stdout is no pipe. */
   readonly stdout: StreamReader | null;
-  /** Reads its stderr; null when that is no pipe. */
+  /** The reader for stderr; null if stderr is no pipe. */
   readonly stderr: StreamReader | null;
   readonly #loop: Loop;
   readonly #transport: ProcessTransport;
@@ -164,18 +165,18 @@ export class Process implements AsyncDisposable {
     this.#transport = transport;
   }
 
-  /** What it returned; the negative number of the signal that ended it; null while it runs. */
+  /** The exit code, the negative number of the signal that ended the process, or null while it runs. */
   get returncode(): number | null {
     return this.#transport.getReturncode();
   }
 
   /**
-   * Waits until the process has ended, and answers its return code. Any number may wait. What it wrote may
-   * not have been read then; and a grandchild may have its pipes still.
+   * Waits until the process has ended, and returns its return code. Several tasks may wait at the same time.
+   * Output may still be unread then, and a grandchild may still have the pipes open.
    *
-   * @param options `signal` to cancel it
+   * @param options `signal` cancels the wait
    *
-   * **Cancellation** ends the wait and leaves the process alone.
+   * **Cancellation** ends the wait, and leaves the process running.
    */
   wait(options?: SignalOptions): Future<number> {
     const signal = signalOf(options);
@@ -184,18 +185,18 @@ export class Process implements AsyncDisposable {
   }
 
   /**
-   * Writes `input` to its stdin and closes that, reads stdout and stderr until their ends, and waits until it
+   * Writes `input` to stdin and closes it, reads stdout and stderr to their ends, and waits until the process
    * has ended.
    *
-   * A child that ends or closes its stdin before it has read everything is no error. A grandchild that has
-   * the pipes is waited for.
+   * A child that ends, or closes its stdin, before it has read everything is no error. If a grandchild has
+   * the pipes open, this waits for it as well.
    *
-   * @param input for its stdin: a string (UTF-8), bytes, or null for none
-   * @param options `signal` to cancel it
-   * @returns what it wrote to stdout and stderr: null where that is no pipe
-   * @throws TypeError when there is input and no stdin; what reading or writing failed with
+   * @param input the data for stdin: a string (UTF-8), bytes, or null for none
+   * @param options `signal` cancels the wait
+   * @returns the output of stdout and stderr; null for each that is no pipe
+   * @throws TypeError if there is input, but stdin is no pipe; the error of a read or a write
    *
-   * **Cancellation** leaves the process alone; what it had written is still there to be read.
+   * **Cancellation** leaves the process running. Its output up to then can still be read.
    */
   communicate(
     input: string | Uint8Array | null = null,
@@ -204,7 +205,7 @@ export class Process implements AsyncDisposable {
     if (input !== null) {
       checkData('input', input);
       if (this.stdin === null)
-        throw invalidArgType('input', input, 'null: the stdin of the process is no pipe');
+        throw invalidArgType('input', input, 'null, because the stdin of the process is no pipe');
     }
     const signal = signalOf(options);
     if (signal?.aborted) return aborted(this.#loop, signal);
@@ -219,25 +220,25 @@ export class Process implements AsyncDisposable {
   }
 
   /**
-   * Sends it a signal, by name or number. Does nothing once it has ended.
+   * Sends a signal to the process, by name or number. Does nothing once the process has ended.
    *
-   * @throws RangeError for what is no signal; TypeError
+   * @throws RangeError for an unknown signal; TypeError
    */
   sendSignal(signal: string | number): void {
     this.#transport.sendSignal(signal);
   }
 
-  /** Asks it to end: `SIGTERM`. Does nothing once it has ended. */
+  /** Sends `SIGTERM`: asks the process to end. Does nothing once it has ended. */
   terminate(): void {
     this.#transport.terminate();
   }
 
-  /** Ends it: `SIGKILL`. Does nothing once it has ended. */
+  /** Sends `SIGKILL`: ends the process. Does nothing once it has ended. */
   kill(): void {
     this.#transport.kill();
   }
 
-  /** Kills it if it still runs, closes its pipes, and waits until it was reaped: `await using`. */
+  /** Kills the process if it still runs, closes its pipes, and waits until it is reaped: `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport[Symbol.asyncDispose]();
   }
@@ -267,7 +268,7 @@ export class Process implements AsyncDisposable {
   }
 }
 
-/** The child wants no more input: that is its own affair. */
+/** Whether the child has closed its stdin. It may do so before it has read all input. */
 function isReaderGone(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return (
@@ -277,16 +278,16 @@ function isReaderGone(error: unknown): boolean {
   );
 }
 
-/** Between a subprocess transport, the readers and the writer. */
+/** Connects a subprocess transport with the readers and the writer. */
 class ProcessProtocol implements SubprocessProtocol {
   readonly _loop: Loop;
   stdin: StreamWriter | null = null;
-  /** By the child's descriptor. */
+  /** The readers, by the child's descriptor. */
   readonly readers: [null, StreamReader | null, StreamReader | null] = [null, null, null];
   readonly #limit: { limit?: number };
-  /** Of stdin: who drains waits there. */
+  /** The protocol of stdin, in which `drain()` waits. */
   #input: StreamReaderProtocol | null = null;
-  /** The pipes that are read and have not ended. */
+  /** The output pipes that have not ended. */
   readonly #open: Set<number> = new Set();
   #transport: SubprocessTransport | null = null;
   #exited: boolean = false;
@@ -345,7 +346,10 @@ class ProcessProtocol implements SubprocessProtocol {
     this.#closeIfDone();
   }
 
-  /** Nothing more can come from it: whoever still has its stdin reads no more from us. */
+  /**
+   * Closes the transport when the process has exited and its output has ended, even if a grandchild has stdin
+   * open.
+   */
   #closeIfDone(): void {
     if (this.#exited && this.#open.size === 0) this.#transport?.close();
   }

@@ -1,33 +1,33 @@
 /**
- * What has come and was not read yet. No I/O, no futures.
+ * The data that was received and not read yet. No I/O, no futures.
  *
  *        head                                at
  *         v                                   v
- *   [ x,  ··####  ######################  ########  ##### ]     chunks, as they came
+ *   [ x,  ··####  ######################  ########  ##### ]     chunks, as received
  *           ^offset                         ^searched
  *
- * Bytes left of `offset` are taken. A piece that lies in one chunk is given as a view of it; only a piece
- * across chunks is copied, once. So the work is linear in the bytes however they were cut.
+ * Bytes left of `offset` are taken. A piece inside one chunk is returned as a view. Only a piece across
+ * chunks is copied, once. So the work is linear in the number of bytes, for chunks of any size.
  *
- * No occurrence of the last needle begins left of `searched` (counted from the first byte that was not
- * taken), so asking again after each chunk costs no more than asking once at the end.
+ * The last needle does not begin left of `searched`, which counts from the first byte that is not taken. So a
+ * search after each chunk costs no more than one search at the end.
  *
- * A needle of several parts is looked for in windows, each twice as long as the one before: else a part that
- * is absent would be looked for to the end of the buffer each time that another one is found.
+ * A search for several parts goes through windows, each twice as long as the one before. Otherwise a part
+ * that is absent would be searched for to the end of the buffer, for each match of another part.
  */
 
 import { givenAwayUnread } from '../base/given-away.ts';
 import { keepable, ownBuffer, ownJoin } from '../base/own-memory.ts';
 
 /**
- * Bytes. Small neighbours are merged up to this: a peer that sends single bytes must not cost an object for
- * each.
+ * Bytes. Small neighbouring chunks are joined up to this size, so that a peer that sends single bytes does
+ * not cost an object for each.
  */
 const MERGE_UP_TO_BYTES = 1024;
 
-/** What {@link ReadBuffer.find} looks for: one of several byte sequences, none empty. */
+/** The pattern of {@link ReadBuffer.find}: one or more byte sequences, none of them empty. */
 export class Needle {
-  /** The shortest first: of two that end at the same byte it is the match. */
+  /** Sorted by length: if two parts end at the same byte, the shorter one is the match. */
   readonly parts: readonly Buffer[];
   readonly longest: number;
 
@@ -45,37 +45,40 @@ export class Needle {
   }
 }
 
-/** Bytes: the first window, unless the last match says better. */
+/** Bytes of the first window, unless the last match was farther away. */
 const SHORTEST_WINDOW_BYTES = 64;
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
-/** In place of an empty array: that would get room for 17 with the first chunk, and mostly there is one. */
+/**
+ * A shared empty array: the first `push` to a new array would reserve room for 17 chunks, and mostly there is
+ * one.
+ */
 const NOTHING: Buffer[] = [];
 
 export class ReadBuffer {
   /** Bytes that can be taken. */
   length: number = 0;
-  /** Where the last match of {@link find} begins. */
+  /** The position of the last match of {@link find}. */
   matchStart: number = -1;
 
   #chunks: Buffer[] = NOTHING;
   #head: number = 0;
   #offset: number = 0;
-  /** `keep()` has looked at the chunks before this one. */
+  /** `keep()` has checked the chunks before this index. */
   #kept: number = 0;
 
   #needle: Needle | null = null;
   #window: number = SHORTEST_WINDOW_BYTES;
   #searched: number = 0;
   /**
-   * The chunk that holds position `searched`, or the last one, and the position of its first byte (taken ones
-   * included).
+   * The index of the chunk with the position `searched`, or of the last chunk; and the position of its first
+   * byte, including taken ones.
    */
   #at: number = 0;
   #atStart: number = 0;
 
-  /** Appends a chunk, which from now on belongs to the buffer. */
+  /** Appends a chunk. The buffer owns it from now on. */
   push(chunk: Buffer): void {
     if (chunk.length === 0) return;
     this.length += chunk.length;
@@ -85,30 +88,31 @@ export class ReadBuffer {
       return;
     }
     const last = chunks[chunks.length - 1] as Buffer;
-    // Memory that was given away has no bytes: those of `chunk` must not take the place of the lost ones.
+    // A chunk whose memory was transferred has no bytes. Don't join it, or `chunk` would take the place of
+    // the lost bytes.
     if (last.length > 0 && last.length + chunk.length <= MERGE_UP_TO_BYTES)
       chunks[chunks.length - 1] = ownJoin(last, chunk);
     else chunks.push(chunk);
   }
 
-  /** Copies small parts of larger memory: the data stays for an unknown time. */
+  /** Copies small parts of larger memory, because the data may stay for long. */
   keep(): void {
     const chunks = this.#chunks;
     if (this.#offset > 0) this.#keepHead();
     for (let i = Math.max(this.#kept, this.#head); i < chunks.length; i++) {
       const chunk = chunks[i] as Buffer;
-      // An empty one was transferred away: the next read reports that.
+      // An empty chunk means that its ArrayBuffer was transferred; the next read reports that.
       if (chunk.length > 0) chunks[i] = keepable(chunk);
     }
     this.#kept = chunks.length;
   }
 
-  /** The length of the piece that can be taken without a copy; 0 when there is nothing. */
+  /** Returns the length of the longest piece that can be taken without a copy; 0 if the buffer is empty. */
   firstLength(): number {
     return this.length === 0 ? 0 : this.#first().length - this.#offset;
   }
 
-  /** Removes and returns the first `n` bytes; there must be as many. */
+  /** Removes and returns the first `n` bytes. There must be as many. */
   take(n: number): Buffer {
     if (n === 0) return EMPTY;
     const first = this.#first();
@@ -124,7 +128,7 @@ export class ReadBuffer {
     return taken;
   }
 
-  /** Removes the first `n` bytes; there must be as many. */
+  /** Removes the first `n` bytes. There must be as many. */
   discard(n: number): void {
     let left = n;
     while (left > 0) {
@@ -134,10 +138,7 @@ export class ReadBuffer {
     }
   }
 
-  /**
-   * Looks for the match that ends first and answers where it ends, or -1. {@link matchStart} is then where it
-   * begins.
-   */
+  /** Finds the match that ends first. Returns its end, or -1, and sets {@link matchStart} to its start. */
   find(needle: Needle): number {
     if (this.length > 0) this.#first();
     if (needle !== this.#needle) {
@@ -151,8 +152,8 @@ export class ReadBuffer {
       const until = several ? Math.min(this.#searched + window, this.length) : this.length;
       const matchEnd = this.#findUntil(needle, until);
       if (matchEnd >= 0) {
-        // The next match is often as far away. No more than twice that: all windows together stay linear in
-        // the bytes.
+        // The next match is often as far away. Take at most twice the distance, so that all windows together
+        // stay linear in the number of bytes.
         if (several) this.#window = Math.max(2 * (matchEnd - from), SHORTEST_WINDOW_BYTES);
         return matchEnd;
       }
@@ -161,12 +162,12 @@ export class ReadBuffer {
     }
   }
 
-  /** Finds the match that ends first, if it ends at `until` at the latest. Answers its end, or -1. */
+  /** Finds the match that ends first, among those that end at or before `until`. Returns its end, or -1. */
   #findUntil(needle: Needle, until: number): number {
     let matchEnd = -1;
     for (let i = 0; i < needle.parts.length; i++) {
       const part = needle.parts[i] as Buffer;
-      // A later part is longer: it has to end before.
+      // Later parts are longer, so their match must end earlier.
       const limit = matchEnd < 0 ? until : matchEnd - 1;
       const start =
         part.length === 1 ? this.#indexOfByte(part[0] as number, limit) : this.#indexOf(part, limit);
@@ -177,7 +178,7 @@ export class ReadBuffer {
     return matchEnd;
   }
 
-  /** `n` bytes of the first chunk are gone, at most all of them. */
+  /** Counts `n` bytes of the first chunk as taken, at most all of it. */
   #drop(n: number): void {
     this.length -= n;
     this.#offset += n;
@@ -190,7 +191,7 @@ export class ReadBuffer {
     }
   }
 
-  /** The taken bytes of the first chunk may be most of its memory. */
+  /** Copies the rest of the first chunk, if the taken bytes are most of its memory. */
   #keepHead(): void {
     const head = this.#chunks[this.#head] as Buffer;
     if (head.length <= this.#offset) return;
@@ -212,8 +213,8 @@ export class ReadBuffer {
       return;
     }
     chunks[this.#head++] = EMPTY;
-    // Moved together when most of the array is used up: each chunk moves at most once for each that was
-    // taken.
+    // Compact the array when most of it is used up: then each chunk moves at most once for each chunk that
+    // was taken.
     if (this.#head < 32 || this.#head * 2 < chunks.length) return;
     chunks.splice(0, this.#head);
     this.#at -= this.#head;
@@ -222,8 +223,8 @@ export class ReadBuffer {
   }
 
   /**
-   * Returns the chunk that is taken from. A part of it may have been taken before, and its taker may have
-   * transferred the memory of both.
+   * Returns the first chunk. Throws if its ArrayBuffer was transferred, by the caller who has a taken part of
+   * it.
    */
   #first(): Buffer {
     const chunk = this.#chunks[this.#head] as Buffer;
@@ -250,7 +251,7 @@ export class ReadBuffer {
     this.#atStart = atStart;
   }
 
-  /** No match begins before `position`: the next search starts there. */
+  /** Records that no match begins before `position`: the next search starts there. */
   #nothingBefore(position: number): void {
     if (position <= this.#searched) return;
     let at = this.#at;
@@ -263,7 +264,7 @@ export class ReadBuffer {
     this.#searchFrom(position, at, start);
   }
 
-  /** Where the first `byte` is of those left of `until`; or -1. */
+  /** Returns the position of the first `byte` left of `until`, or -1. */
   #indexOfByte(byte: number, until: number): number {
     const chunks = this.#chunks;
     let start = this.#atStart;
@@ -278,7 +279,7 @@ export class ReadBuffer {
     return -1;
   }
 
-  /** Where the first `part` begins of those that end at `until` at the latest; or -1. */
+  /** Returns the position of the first `part` that ends at or before `until`, or -1. */
   #indexOf(part: Buffer, until: number): number {
     const chunks = this.#chunks;
     const lastStart = until - part.length;
@@ -288,7 +289,7 @@ export class ReadBuffer {
       const chunk = chunks[at] as Buffer;
       const found = upTo(chunk, until - start).indexOf(part, from);
       if (found >= 0) return start + found;
-      // What begins in this chunk and ends in a later one.
+      // Matches that begin in this chunk and end in a later one.
       for (let i = Math.max(from, chunk.length - part.length + 1); i < chunk.length; i++) {
         if (start + i > lastStart) return -1;
         if (this.#matches(part, at, i)) return start + i;

@@ -1,9 +1,8 @@
 /**
- * The reading half of a stream: what has come, and the one who waits for more.
+ * The reading half of a stream: the buffered data, and the read that waits for more.
  *
- * A wait is a place, as in sync/waiters.ts: data wakes it, and *then*, in its turn of the ready queue, it
- * takes what it wants and has it handed over in the same step. Until that moment the data is in the buffer,
- * so a cancel loses none.
+ * Data wakes the waiting read. When the ready queue runs it, it takes the data and delivers it in the same
+ * step. Until then the data stays in the buffer, so a cancel loses none.
  */
 import { DEFAULT_READER_LIMIT_BYTES } from '../base/constants.ts';
 import { IncompleteReadError, InvalidStateError, LimitOverrunError, LoopError } from '../base/errors.ts';
@@ -24,11 +23,11 @@ import { areSame, bufferOf, needleOf } from './separators.ts';
 
 export interface StreamReaderOptions {
   /**
-   * Bytes: the longest line or record, and half of what is buffered before the transport is paused. Default:
+   * Bytes: the longest line or record. The transport is paused above twice this many buffered bytes. Default:
    * 64 KiB.
    */
   limit?: number;
-  /** Default: the running loop. */
+  /** The loop of the reader. Default: the running loop. */
   loop?: Loop;
 }
 
@@ -36,18 +35,19 @@ const READER_OPTIONS = ['limit', 'loop'];
 const NEWLINE = needleOf(['\n']);
 
 /**
- * The reading half of a connection: bytes, lines, records, whole or as they come.
+ * The reading half of a connection: reads bytes, lines or records.
  *
- * - `openConnection()` and `startServer()` make it. One made by hand is fed by `feedData()` and `feedEof()`.
- * - One read at a time: a second one, while the first is waiting, throws {@link InvalidStateError}.
- * - What it gives belongs to the caller. It may be a view of the larger memory that was read into: copy it
- *   (`new Uint8Array(line)`) where a few bytes are kept for long.
- * - Above twice `limit` buffered bytes that nobody waits for, the transport is paused; at or below `limit` it
- *   goes on.
- * - A read whose data is there already is a future that is done already, and costs no turn.
- * - After a connection was lost by an error, every read throws it.
+ * - `openConnection()` and `startServer()` make readers. Feed your own reader with `feedData()` and
+ *   `feedEof()`.
+ * - Only one read may wait at a time. A second one throws {@link InvalidStateError}.
+ * - The caller owns the returned buffer. The buffer may be a view of a larger one: copy it (`new
+ *   Uint8Array(line)`) to keep a few bytes for long.
+ * - The reader pauses the transport when more than twice `limit` bytes are buffered and no read waits. At
+ *   `limit` or below it resumes the transport.
+ * - A read of buffered data returns a completed future, and costs no turn.
+ * - After a connection was lost by an error, every read throws that error.
  *
- * **Cancellation** of a read loses nothing: what had come is still there for the next one.
+ * **Cancellation** of a read loses nothing: the data stays in the buffer for the next read.
  *
  * @example
  * ```ts
@@ -71,15 +71,15 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #waiting: PendingRead | null = null;
   #transport: ReadTransport | null = null;
   #paused: boolean = false;
-  /** A read has left data, and the end of the turn looks whether it is still there. */
+  /** Whether `_flush()` is due at the end of the turn, because a read has left data in the buffer. */
   #watchesRest: boolean = false;
-  /** The last `readuntil()` asked for these, and the next one often does, too. Bytes are copies. */
+  /** The separators of the last `readuntil()`, because the next call often has the same. Bytes are copies. */
   #separators: readonly Separator[] = [];
   #needle: Needle = NEWLINE;
 
   /**
    * @param options `limit` in bytes; `loop`
-   * @throws LoopError `ERR_NO_RUNNING_LOOP` outside of a loop, when none is given
+   * @throws LoopError `ERR_NO_RUNNING_LOOP` without `loop`, if no loop is running
    */
   constructor(options: StreamReaderOptions = {}) {
     checkOptions('options', options, READER_OPTIONS);
@@ -89,12 +89,12 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Reads what is there, at most `n` bytes; waits only when there is nothing. At the end of the stream it is
-   * empty.
+   * Reads up to `n` buffered bytes, and waits only if none are buffered. Returns an empty buffer at the end
+   * of the stream.
    *
-   * @param n bytes; -1 (the default) reads all there is until the end of the stream
-   * @param options `signal` to cancel it
-   * @throws the error that ended the connection; {@link InvalidStateError} when another read is waiting;
+   * @param n bytes; -1 (the default) reads until the end of the stream
+   * @param options `signal` cancels the read
+   * @throws the error that ended the connection; {@link InvalidStateError} if another read is waiting;
    *   RangeError
    *
    * **Cancellation** loses nothing.
@@ -116,12 +116,13 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Reads a line, its `\n` included. The last one may lack it; at the end of the stream it is empty.
+   * Reads a line with its `\n`. The last line may have none. Returns an empty buffer at the end of the
+   * stream.
    *
-   * @param options `signal` to cancel it
-   * @throws {@link LimitOverrunError} when the line is longer than `limit`: what was buffered of it is
-   *   dropped, the whole line if its end has come; the error that ended the connection; {@link
-   *   InvalidStateError} when another read is waiting
+   * @param options `signal` cancels the read
+   * @throws {@link LimitOverrunError} if the line is longer than `limit`: its buffered part is dropped, or
+   *   the whole line if its end is buffered; the error that ended the connection; {@link InvalidStateError}
+   *   if another read is waiting
    *
    * **Cancellation** loses nothing.
    *
@@ -141,12 +142,12 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Reads `n` bytes, no less. `limit` does not matter here.
+   * Reads exactly `n` bytes, which may be more than `limit`.
    *
    * @param n bytes
-   * @param options `signal` to cancel it
-   * @throws {@link IncompleteReadError} when the stream ends before: `partial` holds what had come; the error
-   *   that ended the connection; {@link InvalidStateError} when another read is waiting; RangeError
+   * @param options `signal` cancels the read
+   * @throws {@link IncompleteReadError} if the stream ends before: `partial` has the bytes until then; the
+   *   error that ended the connection; {@link InvalidStateError} if another read is waiting; RangeError
    *
    * **Cancellation** loses nothing.
    *
@@ -168,16 +169,15 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Reads up to and including `separator`. Of several separators the one that ends first in the stream
-   * counts.
+   * Reads up to and including `separator`. With several separators, the first to end in the stream counts.
    *
-   * @param separator a string (UTF-8), bytes, or an array of such; default `\n`
-   * @param options `signal` to cancel it
-   * @throws {@link LimitOverrunError} when what comes before the separator is longer than `limit`: everything
-   *   stays in the buffer, and `consumed` bytes of it can be read by `readexactly(error.consumed)`; {@link
-   *   IncompleteReadError} when the stream ends before: `partial` holds what had come; the error that ended
-   *   the connection; {@link InvalidStateError} when another read is waiting; TypeError, RangeError for an
-   *   empty separator or none
+   * @param separator a string (UTF-8), bytes, or an array of them; default `\n`
+   * @param options `signal` cancels the read
+   * @throws {@link LimitOverrunError} if the data before the separator is longer than `limit`: everything
+   *   stays in the buffer, and `readexactly(error.consumed)` reads `consumed` bytes of it; {@link
+   *   IncompleteReadError} if the stream ends before: `partial` has the bytes until then; the error that
+   *   ended the connection; {@link InvalidStateError} if another read is waiting; TypeError, RangeError for
+   *   no separator or an empty one
    *
    * **Cancellation** loses nothing.
    *
@@ -201,16 +201,17 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return this.#read('until', 1, this.#needle, options) as Future<Buffer>;
   }
 
-  /** Whether the stream has ended and everything was read. */
+  /** Returns whether the stream has ended, and all data was read. */
   atEof(): boolean {
     return this.#eof && this.#buffer.length === 0;
   }
 
   /**
-   * The lines, as {@link readline} gives them, until the end of the stream. Leaving the iterator closes
-   * nothing: what was not read can still be, and a `next()` that waits is done, without a line.
+   * Iterates over the lines, as {@link readline} returns them, until the end of the stream. Leaving the
+   * iteration closes nothing, and data that was not read stays in the buffer. A `next()` that waits then
+   * completes without a line.
    *
-   * @param options `signal` to cancel the waits
+   * @param options `signal` cancels the reads
    *
    * **Cancellation** loses nothing.
    *
@@ -232,17 +233,17 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /**
-   * The chunks as they came, uncopied, until the end of the stream: `for await (const chunk of reader)`. See
-   * {@link lines}.
+   * Iterates over the chunks as they were received, without a copy, until the end of the stream: `for await
+   * (const chunk of reader)`. See {@link lines}.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     return new ReaderIterator((item) => this.#read('chunk', 1, null, undefined, item));
   }
 
-  // --- the feeding side ---
+  // --- called by the protocol, or by the user who feeds the reader ---
 
   /**
-   * Appends data, and wakes who waits for it. A buffer must not be changed afterwards.
+   * Appends data to the buffer, and wakes the waiting read. Do not change the bytes afterwards.
    *
    * @throws {@link InvalidStateError} after `feedEof()`; TypeError
    */
@@ -251,13 +252,13 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this._feed(bufferOf(data));
   }
 
-  /** Says that nothing more will come. Idempotent. */
+  /** Marks the end of the stream. Idempotent. */
   feedEof(): void {
     this.#eof = true;
     this.#waiting?.wake();
   }
 
-  /** From now on every read throws `exception`; so does the one that is waiting. */
+  /** Makes every read throw `exception` from now on, including the waiting one. */
   setException(exception: Error): void {
     if (typeof exception !== 'object' || exception === null) {
       throw invalidArgType('exception', exception, 'an Error');
@@ -266,14 +267,14 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#waiting?.wake();
   }
 
-  /** What {@link setException} set (a lost connection does so, too), or null. */
+  /** Returns the exception of {@link setException}, or the error that ended the connection; else null. */
   exception(): Error | null {
     return this.#exception;
   }
 
-  /** As `feedData()`, from the protocol. @internal */
+  /** Appends a buffer from the protocol, as `feedData()` does. @internal */
   _feed(chunk: Buffer): void {
-    if (this.#eof) throw new InvalidStateError('feedData(): the end of this stream was fed already');
+    if (this.#eof) throw new InvalidStateError('feedData(): feedEof() has already ended this stream');
     this.#buffer.push(chunk);
     const waiting = this.#waiting;
     if (waiting !== null && this.#buffer.length >= waiting.wakeAtBytes) waiting.wake();
@@ -281,22 +282,25 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#pauseIfFull();
   }
 
-  /** The one to pause when the buffer is full; null when it is gone. @internal */
+  /** Sets the transport to pause when the buffer is full; null when the transport is gone. @internal */
   _setTransport(transport: ReadTransport | null): void {
     this.#transport = transport;
     this.#paused = false;
     this.#pauseIfFull();
   }
 
-  /** What was received and not read: it is another layer's, which feeds the reader from now on. @internal */
+  /**
+   * Returns the data that was received but not read, for a TLS layer that feeds the reader from now on.
+   * @internal
+   */
   _surrender(): Buffer {
     if (this.#eof) {
-      throw new LoopError('ERR_TRANSPORT_CLOSED', 'the peer has ended its side of this connection already');
+      throw new LoopError('ERR_TRANSPORT_CLOSED', 'the peer has already closed its writing side');
     }
     return this.#buffer.take(this.#buffer.length);
   }
 
-  /** The read's turn has come, and it was not cancelled. @internal */
+  /** Completes a read in its turn, or lets it wait on. @internal */
   _turnOf(read: PendingRead): void {
     let taken: Buffer | null;
     try {
@@ -323,13 +327,13 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#pauseIfFull();
   }
 
-  /** The turn is over, and has read no more. @internal */
+  /** The turn has ended, and the rest of the data was not read. @internal */
   _flush(): void {
     this.#watchesRest = false;
     this.#buffer.keep();
   }
 
-  /** Every read: done at once if it can be, else the one that waits. */
+  /** Reads at once if the buffer has the data, else waits. */
   #read(
     want: Want,
     bytes: number,
@@ -338,7 +342,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     item: boolean = false,
   ): Promise<unknown> {
     if (this.#waiting !== null) {
-      throw new InvalidStateError('another read of this stream is waiting: one at a time');
+      throw new InvalidStateError('another read of this stream is waiting; only one may wait at a time');
     }
     const signal = signalOf(options);
     if (signal?.aborted) return aborted(this._loop, signal);
@@ -348,7 +352,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     } catch (error) {
       return failed(this._loop, error);
     }
-    // An iterator's result may be a promise of the host, which costs less to await; it is there, so there is
+    // An iterator may return a native promise, which costs less to await. It is fulfilled, so there is
     // nothing to cancel.
     if (taken !== null) return item ? Promise.resolve(itemOf(taken)) : succeeded<unknown>(this._loop, taken);
     const read = new PendingRead(this, want, bytes, needle, item);
@@ -357,7 +361,10 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return cancelOnAbort(read, signal);
   }
 
-  /** What the read wants, or null while it is not there. An empty answer means the end of the stream. */
+  /**
+   * Takes the data of a read out of the buffer; null if there is too little. An empty buffer is the end of
+   * the stream.
+   */
   #take(want: Want, bytes: number, needle: Needle | null): Buffer | null {
     if (this.#exception !== null) throw this.#exception;
     const buffer = this.#buffer;
@@ -416,7 +423,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
     return taken;
   }
 
-  /** The next read often takes the rest in this very turn. */
+  /** Look at the end of the turn, because the next read often takes the rest in the same turn. */
   #watchRest(): void {
     if (this.#watchesRest) return;
     this.#watchesRest = true;
@@ -427,7 +434,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
 
   #pauseIfFull(): void {
     if (this.#paused || this.#transport === null || this.#buffer.length <= 2 * this.limit) return;
-    // Whoever waits for more than is there must get it: the limit is for what nobody asked for.
+    // A read that waits for more must get its data: the limit holds only for data that no read waits for.
     if (this.#waiting !== null && !this.#waiting.woken) return;
     this.#paused = true;
     this.#transport.pauseReading();
@@ -448,7 +455,7 @@ function overrun(message: string, consumed: number): LimitOverrunError {
   return new LimitOverrunError(message, consumed);
 }
 
-/** `limit` as the streams' options have it. */
+/** Checks the option `limit` of the streams. */
 export function checkLimit(name: string, limit: unknown): void {
   if (limit !== undefined) checkInteger(name, limit, 1, Number.MAX_SAFE_INTEGER);
 }

@@ -1,8 +1,8 @@
-/** The separators of `readuntil()`, and the needle that is made of them. */
+/** The separators of `readuntil()`, and the {@link Needle} for them. */
 import { invalidArgType, outOfRange } from '../base/validate.ts';
 import { Needle } from './read-buffer.ts';
 
-/** One or several: a string is UTF-8. */
+/** One separator: a string (UTF-8) or bytes. */
 export type Separator = string | Uint8Array;
 
 export function bufferOf(data: string | Uint8Array): Buffer {
@@ -11,18 +11,19 @@ export function bufferOf(data: string | Uint8Array): Buffer {
 }
 
 export function needleOf(separators: readonly unknown[]): Needle {
-  if (separators.length === 0) throw outOfRange('separator', separators, 'one separator at least');
+  if (separators.length === 0)
+    throw outOfRange('separator', separators, 'an array of at least one separator');
   const parts = separators.map((part) => {
     if (typeof part !== 'string' && !(part instanceof Uint8Array)) {
-      throw invalidArgType('separator', part, 'a string, a Uint8Array or an array of such');
+      throw invalidArgType('separator', part, 'a string, a Uint8Array, or an array of them');
     }
-    if (part.length === 0) throw outOfRange('separator', part, 'one byte at least');
+    if (part.length === 0) throw outOfRange('separator', part, 'at least one byte long');
     return bufferOf(part);
   });
   return new Needle(parts);
 }
 
-/** @param known strings, and bytes that nobody has changed since */
+/** @param known copies of the last separators */
 export function areSame(separators: readonly unknown[], known: readonly Separator[]): boolean {
   if (separators.length !== known.length || known.length === 0) return false;
   for (let i = 0; i < known.length; i++) {

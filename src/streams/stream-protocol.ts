@@ -1,7 +1,8 @@
 /**
- * The protocol between a transport and a reader and a writer: what comes goes to the reader; who drains waits
- * here while the transport is full; the end is told to both. It holds all of them strongly, as the transport
- * holds it, so nothing is collected while the connection lives.
+ * The protocol between a transport and a stream. It feeds received data to the reader. `drain()` waits here
+ * while the transport is paused. Reader and writer learn of the end of the connection here. The transport
+ * holds the protocol, and the protocol holds reader and writer, so the garbage collector takes none of them
+ * while the connection lives.
  */
 import { formatAddress } from '../base/address.ts';
 import { LoopError } from '../base/errors.ts';
@@ -19,27 +20,27 @@ import { Waiter } from '../tasks/waiter.ts';
 import { StreamReader } from './reader.ts';
 import { StreamWriter } from './writer.ts';
 
-/** What `startServer` runs for each connection, as a task of its own. */
+/** The callback of `startServer`, which runs as a task for each connection. */
 export type ConnectionCallback = (reader: StreamReader, writer: StreamWriter) => PromiseLike<void> | void;
 
 /**
- * So many `drain()`s in a row may find room at once; the next one costs a turn. The kernel of a fast peer may
- * take whatever is written, and a loop of write and drain would then never let the host poll. Data from the
- * host begins the count anew.
+ * The number of `drain()` calls that may complete at once, one after the other. The next one costs a turn.
+ * The kernel may take all data for a fast peer, and a loop of `write()` and `drain()` would then never let
+ * the host poll. Received data starts the count anew.
  */
 const DRAINS_BEFORE_TURN = 256;
 
 /**
- * The protocol between a transport and a {@link StreamReader}: for streams over a transport that
- * `openConnection()` and `startServer()` do not make, such as a pipe, standard input or standard output. A
- * {@link StreamWriter} over the transport needs it, too.
+ * The protocol between a transport and a {@link StreamReader}. Use it for streams over a transport that
+ * `openConnection()` and `startServer()` do not make: a pipe, standard input or standard output. A {@link
+ * StreamWriter} over such a transport needs it as well.
  *
- * - What comes is fed to the reader, which pauses the transport when it is full.
- * - The end of the peer ends the reader, and leaves the transport open for writing.
- * - With a callback it is the protocol of a server: `callback(reader, writer)` runs as a task for its
- *   connection, as with `startServer()`.
+ * - Received data is fed to the reader, which pauses the transport when the reader is full.
+ * - When the peer closes its writing side, the reader ends. The transport stays open for writing.
+ * - With a callback it is a server's protocol: `callback(reader, writer)` runs as a task for the connection,
+ *   as with `startServer()`.
  *
- * One protocol is for one connection. Standard input by lines: `await loop.connectReadPipe(() => new
+ * A protocol serves one connection. To read standard input by lines: `await loop.connectReadPipe(() => new
  * StreamReaderProtocol(reader), 0)`.
  *
  * @example
@@ -69,13 +70,13 @@ const DRAINS_BEFORE_TURN = 256;
  */
 export class StreamReaderProtocol implements Protocol {
   /** @internal */ readonly _loop: Loop;
-  /** Gets what comes. */
+  /** The reader that gets the received data. */
   readonly reader: StreamReader;
-  /** Null before the connection is made. */
+  /** The transport; null before the connection is made. */
   transport: Transport | null = null;
   readonly #callback: ConnectionCallback | null;
-  readonly #waits: Set<ProtocolWait> = new Set();
-  /** What a `drain()` that need not wait answers: one future, done for ever. */
+  readonly #waiters: Set<ProtocolWaiter> = new Set();
+  /** The completed future that `drain()` returns if it need not wait. */
   readonly #drained: Future<void>;
   #paused: boolean = false;
   #lost: boolean = false;
@@ -83,8 +84,8 @@ export class StreamReaderProtocol implements Protocol {
   #drainsInARow: number = 0;
 
   /**
-   * @param reader of the loop of the connection
-   * @param callback of a server; null: none
+   * @param reader a reader of the connection's loop
+   * @param callback the callback of a server; null: none
    * @throws TypeError
    */
   constructor(reader: StreamReader, callback: ConnectionCallback | null = null) {
@@ -96,7 +97,7 @@ export class StreamReaderProtocol implements Protocol {
     this.#drained = done(reader._loop);
   }
 
-  // --- what the transport calls ---
+  // --- called by the transport ---
 
   connectionMade(transport: Transport): void {
     this.transport = transport;
@@ -104,7 +105,7 @@ export class StreamReaderProtocol implements Protocol {
     const callback = this.#callback;
     if (callback === null) return;
     const writer = new StreamWriter(transport, this);
-    // What it returns is awaited, be it a promise, one of our futures or nothing.
+    // The task awaits the result: a promise, a future or nothing.
     const start = (): PromiseLike<void> => callback(this.reader, writer) as PromiseLike<void>;
     const task = (this._loop as TaskMaker).createTask(start, { name: nameOf(transport) });
     new DoneCallback(task, () => this.#callbackEnded(task));
@@ -115,7 +116,7 @@ export class StreamReaderProtocol implements Protocol {
     this.reader._feed(data);
   }
 
-  /** The stream stays open for writing, as in asyncio: the writer ends it. */
+  /** Keeps the transport open for writing, as asyncio does: the writer closes it. */
   eofReceived(): boolean {
     this.reader.feedEof();
     return true;
@@ -139,15 +140,15 @@ export class StreamReaderProtocol implements Protocol {
     this.#wakeAll();
   }
 
-  // --- what the writer asks ---
+  // --- called by the writer ---
 
-  /** A protocol with a callback is a server's. @internal */
+  /** Whether this is the server side: the protocol has a callback. @internal */
   get _serverSide(): boolean {
     return this.#callback !== null;
   }
 
   /**
-   * Lets go of the transport, which another layer takes over. Answers what was received and not read.
+   * Gives up the transport, which a TLS layer takes over. Returns the data that was received but not read.
    * @internal
    */
   _letGo(): Buffer {
@@ -156,35 +157,35 @@ export class StreamReaderProtocol implements Protocol {
     return received;
   }
 
-  /** From now on this is the transport. @internal */
+  /** Continues with the TLS transport. @internal */
   _goOn(transport: Transport): void {
     this.transport = transport;
     if (!this.#lost) this.reader._setTransport(transport);
   }
 
-  /** Done when there is room to write, failed when there will never be. @internal */
+  /** Waits until the transport may write. Fails if the connection is lost. @internal */
   _drain(): Future<void> {
     const error = this.#drainError();
     if (error !== null) return failed(this._loop, error);
-    // A closing transport takes no data any more, and so never pauses.
+    // A closing transport accepts no data any more, and never pauses.
     const mayGoOn = !this.#paused && this.transport?.isClosing() === false;
     if (mayGoOn && ++this.#drainsInARow < DRAINS_BEFORE_TURN) return this.#drained;
     this.#drainsInARow = 0;
-    const drain = new ProtocolWait(this, 'drain');
-    this.#waits.add(drain);
-    // Nobody else would wake it. By its turn the connection may be lost, and that is what the caller must
-    // learn.
+    const drain = new ProtocolWaiter(this, 'drain');
+    this.#waiters.add(drain);
+    // No event would wake it, so wake it now. If the connection is lost before its turn, it fails with that
+    // error.
     if (!this.#paused) drain.wake();
     return drain;
   }
 
   /**
-   * Waits until the connection is closed. Any number may wait.
+   * Waits until the connection is closed. Several tasks may wait at the same time.
    *
-   * @param options `signal` to cancel it
+   * @param options `signal` cancels the wait
    * @throws the error that ended the connection
    *
-   * **Cancellation** ends the wait and closes nothing.
+   * **Cancellation** ends the wait, and closes nothing.
    */
   waitClosed(options?: SignalOptions): Future<void> {
     const signal = signalOf(options);
@@ -194,23 +195,23 @@ export class StreamReaderProtocol implements Protocol {
 
   #waitClosed(): Future<void> {
     if (this.#lost) return this.#error === null ? this.#drained : failed(this._loop, this.#error);
-    const closed = new ProtocolWait(this, 'closed');
-    this.#waits.add(closed);
+    const closed = new ProtocolWaiter(this, 'closed');
+    this.#waiters.add(closed);
     return closed;
   }
 
-  /** The wait's turn has come, and it was not cancelled. @internal */
-  _turnOf(wait: ProtocolWait): void {
+  /** Completes a waiter in its turn, or lets it wait on. @internal */
+  _turnOf(wait: ProtocolWaiter): void {
     if (!this.#lost && (wait.kind === 'closed' || this.#paused)) return;
-    this.#waits.delete(wait);
+    this.#waiters.delete(wait);
     const error = wait.kind === 'closed' ? this.#error : this.#drainError();
     if (error === null) wait.grant();
     else wait.fail(error);
   }
 
   /** @internal */
-  _gaveUp(wait: ProtocolWait): void {
-    this.#waits.delete(wait);
+  _gaveUp(wait: ProtocolWaiter): void {
+    this.#waiters.delete(wait);
   }
 
   #drainError(): Error | null {
@@ -220,11 +221,11 @@ export class StreamReaderProtocol implements Protocol {
   }
 
   #wakeAll(): void {
-    for (const wait of this.#waits) wait.wake();
+    for (const wait of this.#waiters) wait.wake();
   }
 
   #callbackEnded(task: Task<void>): void {
-    // Not that of the beginning: it may be another since `startTls()`.
+    // Read it now: `startTls()` may have replaced the first transport.
     const transport = this.transport as Transport;
     if (task.cancelled()) {
       transport.close();
@@ -243,8 +244,8 @@ export class StreamReaderProtocol implements Protocol {
   }
 }
 
-/** One `drain()` or `waitClosed()` that waits. */
-class ProtocolWait extends Waiter<void> {
+/** A pending `drain()` or `waitClosed()`. */
+class ProtocolWaiter extends Waiter<void> {
   readonly kind: 'drain' | 'closed';
 
   constructor(protocol: StreamReaderProtocol, kind: 'drain' | 'closed') {
@@ -253,7 +254,7 @@ class ProtocolWait extends Waiter<void> {
   }
 }
 
-/** Seen in reports: which connection it is that still runs, or that failed. */
+/** Names the task of a connection, for reports. */
 function nameOf(transport: Transport): string {
   const peer = transport.getExtraInfo('peername');
   return peer === null ? 'connection' : `connection from ${formatAddress(peer)}`;

@@ -13,26 +13,29 @@ import type { StreamReaderProtocol } from './stream-protocol.ts';
 
 /** The options of `StreamWriter.startTls`. */
 export interface WriterStartTlsOptions extends SignalOptions {
-  /** The name that the certificate must have; `''` asks for none, which is a risk. A client has to say it. */
+  /**
+   * The host name that the certificate must have. `''` accepts any name, which is a risk. A client must pass
+   * it.
+   */
   serverHostname?: string;
-  /** Seconds that the handshake may take. Default: 60. */
+  /** Seconds until the handshake times out. Default: 60. */
   sslHandshakeTimeout?: number;
-  /** Seconds to wait for the peer's end of TLS before the connection is cut. Default: 30. */
+  /** Seconds to wait for the peer's close_notify before the connection is aborted. Default: 30. */
   sslShutdownTimeout?: number;
 }
 
 const START_TLS_OPTIONS = ['serverHostname', 'sslHandshakeTimeout', 'sslShutdownTimeout', 'signal'];
 
 /**
- * The writing half of a connection. Write, then `await writer.drain()`, and a slow peer slows the writer
- * down.
+ * The writing half of a connection. Call `write()`, then `await writer.drain()`, so that a slow peer slows
+ * the writer down (back-pressure).
  *
- * - `openConnection()` and `startServer()` make it. Over a pipe it is made by hand: see {@link
+ * - `openConnection()` and `startServer()` make writers. For a pipe, make one with {@link
  *   StreamReaderProtocol}.
  * - `write()` never waits. The writes of one turn leave in one system call.
- * - Any number of tasks may wait in `drain()`.
- * - Nothing closes it but `close()` (or `transport.abort()`): a server's callback that returns leaves the
- *   connection open.
+ * - Several tasks may wait in `drain()` at the same time.
+ * - The connection stays open until `close()` or `transport.abort()`, also after a server's callback has
+ *   returned.
  *
  * @example
  * ```ts
@@ -65,8 +68,8 @@ export class StreamWriter implements AsyncDisposable {
   #upgrading: boolean = false;
 
   /**
-   * @param transport what is written to
-   * @param protocol that of the transport, which was told that the connection is made
+   * @param transport the transport to write to
+   * @param protocol the protocol of `transport`, after its `connectionMade`
    * @throws TypeError
    */
   constructor(transport: WriteTransport, protocol: StreamReaderProtocol) {
@@ -76,25 +79,22 @@ export class StreamWriter implements AsyncDisposable {
     if (protocol?.transport !== transport || typeof protocol._drain !== 'function') {
       throw invalidArgType('protocol', protocol, 'the StreamReaderProtocol of this transport');
     }
-    // A pipe's transport has the rest, too, and refuses it.
+    // The transport of a pipe has the methods for reading, too, and rejects them.
     this.#transport = transport as Transport;
     this.#protocol = protocol;
   }
 
-  /**
-   * The transport below: its limits can be set, its reading paused, and it can be aborted. Another one after
-   * `startTls()`.
-   */
+  /** The transport below, for water marks, `pauseReading()` and `abort()`. `startTls()` replaces it. */
   get transport(): Transport {
     return this.#transport;
   }
 
   /**
-   * Sends `data`; never waits. After the end of the connection it is dropped, with a warning at the fifth
-   * time.
+   * Buffers `data` for sending; never waits. On a closed connection the data is dropped, and the fifth such
+   * write emits a warning.
    *
-   * @param data a string (UTF-8) or bytes, which must not be changed until `drain()` has returned with an
-   *   empty write buffer
+   * @param data a string (UTF-8) or bytes. Do not change the bytes until `drain()` has returned with an empty
+   *   write buffer
    * @throws TypeError; LoopError `ERR_TRANSPORT_CLOSED` after `writeEof()`; {@link InvalidStateError} during
    *   `startTls()`
    */
@@ -103,20 +103,21 @@ export class StreamWriter implements AsyncDisposable {
     this.#transport.write(data);
   }
 
-  /** Sends every element of `list`, as {@link write} does. */
+  /** Buffers each element of `list` for sending, as {@link write} does. */
   writelines(list: Iterable<string | Uint8Array>): void {
     if (this.#upgrading) this.#refuse('writelines');
     this.#transport.writelines(list);
   }
 
   /**
-   * Waits until there is room in the write buffer again. When there is room, it is done at once, except now
-   * and then, so that a loop of `write()` and `drain()` cannot starve the others.
+   * Waits until the write buffer is no longer paused: until it has shrunk to its low-water mark. If it is not
+   * paused, the call usually completes at once. Every 256th such call waits for a turn, so that a loop of
+   * `write()` and `drain()` does not starve other tasks.
    *
-   * @param options `signal` to cancel it
-   * @throws the error that ended the connection; LoopError `ERR_TRANSPORT_CLOSED` when it was closed
+   * @param options `signal` cancels the wait
+   * @throws the error that ended the connection; LoopError `ERR_TRANSPORT_CLOSED` if it was closed
    *
-   * **Cancellation** ends the wait; what was written is still sent.
+   * **Cancellation** ends the wait. The written data is still sent.
    */
   drain(options?: SignalOptions): Future<void> {
     if (options === undefined) return this.#protocol._drain();
@@ -125,54 +126,54 @@ export class StreamWriter implements AsyncDisposable {
     return cancelOnAbort(this.#protocol._drain(), signal);
   }
 
-  /** Says that nothing more will be written, once what is buffered has left. Reading goes on. */
+  /** Closes the writing side after the buffered data is written (half-close). Reading goes on. */
   writeEof(): void {
     if (this.#upgrading) this.#refuse('writeEof');
     this.#transport.writeEof();
   }
 
-  /** Whether {@link writeEof} works here: for TCP it does. */
+  /** Returns whether {@link writeEof} works. It does for TCP. */
   canWriteEof(): boolean {
     return this.#transport.canWriteEof();
   }
 
-  /** Closes the connection, in both directions, once what is buffered has left. Idempotent. */
+  /** Closes the connection in both directions, after the buffered data is written. Idempotent. */
   close(): void {
     this.#transport.close();
   }
 
-  /** Whether it is closing or closed. */
+  /** Returns whether the connection is closing or closed. */
   isClosing(): boolean {
     return this.#transport.isClosing();
   }
 
   /**
-   * Waits until the connection is closed. Any number may wait.
+   * Waits until the connection is closed. Several tasks may wait at the same time.
    *
-   * @param options `signal` to cancel it
+   * @param options `signal` cancels the wait
    * @throws the error that ended the connection
    *
-   * **Cancellation** ends the wait and closes nothing.
+   * **Cancellation** ends the wait, and closes nothing.
    */
   waitClosed(options?: SignalOptions): Future<void> {
     return this.#protocol.waitClosed(options);
   }
 
   /**
-   * Goes on encrypted: this writer and its reader stay, with a new transport below. First everything that was
-   * written leaves. What the reader has received and nobody has read belongs to TLS.
+   * Upgrades the connection to TLS. This writer and its reader stay, with a new transport below. The buffered
+   * data is sent first, unencrypted. Data that the reader has received and not delivered is treated as TLS
+   * data.
    *
-   * On the side that has accepted the connection (the callback of `startServer()`) this is TLS's server side.
+   * On an accepted connection (in the callback of `startServer()`) this is the server side of TLS.
    *
    * @param ssl as for `loop.startTls()`
-   * @param options `serverHostname`, which a client has to give; `sslHandshakeTimeout` and
-   *   `sslShutdownTimeout` in seconds; `signal` to cancel it
-   * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED`; {@link InvalidStateError} when it is
-   *   under way already; as rejection what went wrong with the handshake (`ECONNRESET`,
-   *   `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError: then the connection is aborted
+   * @param options `serverHostname`, which a client must pass; `sslHandshakeTimeout` and `sslShutdownTimeout`
+   *   in seconds; `signal` cancels the upgrade
+   * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED`; {@link InvalidStateError} if an upgrade
+   *   is under way. The returned future rejects with the error of the handshake (`ECONNRESET`,
+   *   `ERR_TLS_CERT_ALTNAME_INVALID`) or a TimeoutError; the connection is then aborted
    *
-   * **Cancellation** before the handshake has begun leaves the connection as it was; then it aborts the
-   * connection.
+   * **Cancellation** before the handshake leaves the connection as it was. Later it aborts the connection.
    *
    * @example
    * ```ts
@@ -216,8 +217,8 @@ export class StreamWriter implements AsyncDisposable {
   }
 
   /**
-   * A fact about the connection, or `fallback` (default null): `peername`, `sockname`, `socket`, and of TLS
-   * `cipher` and others.
+   * Returns a fact about the connection, or `fallback` (default: null): `peername`, `sockname`, `socket`, and
+   * with TLS `cipher` and others.
    */
   getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
   getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
@@ -226,12 +227,12 @@ export class StreamWriter implements AsyncDisposable {
     return this.#transport.getExtraInfo(name, fallback);
   }
 
-  /** What is written while TLS begins would be neither here nor there: it would leave unencrypted. */
+  /** Rejects a write during the upgrade: the data would leave unencrypted. */
   #refuse(method: string): never {
     throw new InvalidStateError(`${method}(): startTls() is under way for this connection`);
   }
 
-  /** Closes it and waits until it is closed: `await using`. */
+  /** Closes the connection, and waits until it is closed: `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this.waitClosed();
