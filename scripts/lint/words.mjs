@@ -25,6 +25,7 @@ const HELD = [
   'src/net/names',
   'src/net/stream',
   'src/net/tls',
+  'src/adapters',
   'src/net',
   'src/streams',
   'test/backend/node',

@@ -1,4 +1,4 @@
-/** What the adapters share: their loop, their transport, and the end of both. */
+/** The shared parts of the adapters: the checks of loop and transport, and the end of both. */
 
 import { LoopError } from '../base/errors.ts';
 import { hostQueueMicrotask } from '../base/host.ts';
@@ -26,7 +26,7 @@ const TRANSPORT_METHODS = [
   'writelines',
 ] as const;
 
-/** The loop that was named, or the one whose code this is. */
+/** Returns the given loop, or the running one. */
 export function loopFor(loop: unknown): Loop {
   if (loop === undefined) return runningLoop();
   checkLoop('options.loop', loop);
@@ -36,8 +36,8 @@ export function loopFor(loop: unknown): Loop {
 }
 
 /**
- * A transport of anybody's make, of which both directions are open: whoever joins one that ends would never
- * hear of it.
+ * Checks that `transport` has a transport's methods, belongs to this loop, and is open in both directions. It
+ * may be of any implementation. A closing transport would never tell the adapter of its end.
  */
 export function checkOpenTransport(loop: Loop, transport: Transport): void {
   const methods = transport as unknown as Record<string, unknown> | null;
@@ -46,26 +46,26 @@ export function checkOpenTransport(loop: Loop, transport: Transport): void {
   }
   for (const method of TRANSPORT_METHODS) {
     if (typeof methods[method] === 'function') continue;
-    throw invalidArgType('transport', transport, `a Transport: it has no ${method}()`);
+    throw invalidArgType('transport', transport, `a Transport with a method ${method}()`);
   }
   checkOwn('transport', transport, loop);
   if (transport.isClosing()) {
     throw new LoopError(
       'ERR_TRANSPORT_CLOSED',
-      'the transport is closing or closed: nothing can be joined to it',
+      'the transport is closing or closed: a stream needs an open one',
     );
   }
 }
 
-/** Bytes that the protocol before us has received and that are ours. */
+/** Checks the bytes that an earlier protocol has received. */
 export function checkReceived(received: unknown): void {
   if (received === undefined || received instanceof Uint8Array) return;
   throw invalidArgType('options.received', received, 'a Uint8Array');
 }
 
 /**
- * A loop that is closed drops its transports without a word to their protocols. Those who wait in the host's
- * world have to be told all the same. Answers how to take the request back.
+ * Calls `callback` when the loop is closed. A closed loop drops its transports without calling their
+ * protocols, but code of the host that waits must learn of it. Returns a function that cancels the request.
  */
 export function whenLoopCloses(loop: Loop, callback: () => void): () => void {
   const ending: Unreported = { _forceClose: callback };
@@ -76,9 +76,9 @@ export function whenLoopCloses(loop: Loop, callback: () => void): () => void {
 }
 
 /**
- * Calls code of Node's that may call listeners at once. An exception of theirs goes to the host
- * (`uncaughtException`), as it does with a socket of the host's own: caught by the loop it would be an error
- * of the protocol, but only where Node happens to call at once.
+ * Calls code of Node that may call listeners synchronously. If a listener throws, rethrows the exception to
+ * the host (`uncaughtException`), as Node does for its own sockets. The loop would treat the exception as an
+ * error of the protocol, but only where Node happens to call the listener synchronously.
  */
 export function callListeners(call: () => void): void {
   try {
@@ -93,6 +93,6 @@ export function callListeners(call: () => void): void {
 export function closedError(): LoopError {
   return new LoopError(
     'ERR_TRANSPORT_CLOSED',
-    'the connection was closed here before both of its directions had ended',
+    'the connection was closed on this side before both of its directions had ended',
   );
 }

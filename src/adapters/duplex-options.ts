@@ -3,20 +3,20 @@ import { checkBoolean, checkInteger, checkOptions } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import { checkReceived } from './adapter.ts';
 
-/** What `toDuplex` and `connectDuplex` take. */
+/** The options of `toDuplex` and `connectDuplex`. */
 export interface DuplexOptions {
   /**
-   * Whether the writing side stays open when the peer has ended. Default: false, as for Node's sockets; a
-   * server of `node:http` wants true.
+   * Keeps the writing side open after the peer has closed its own. Default: false, as for Node's sockets. A
+   * server of `node:http` needs true.
    */
   allowHalfOpen?: boolean;
-  /** Bytes that an earlier protocol has received already: they are read first. */
+  /** Bytes that an earlier protocol has received. They are read first. */
   received?: Uint8Array;
-  /** Bytes that are read ahead; then the transport is paused. Default: Node's. */
+  /** Bytes to read ahead, before the transport is paused. Default: Node's. */
   readableHighWaterMark?: number;
-  /** Bytes from which on `write()` answers false. Default: Node's. */
+  /** Bytes of unsent data at which `write()` returns false. Default: Node's. */
   writableHighWaterMark?: number;
-  /** Whose clock `setTimeout()` goes by. Default: the running loop. */
+  /** The loop of the transport and of `setTimeout()`. Default: the running loop. */
   loop?: Loop;
 }
 

@@ -1,4 +1,4 @@
-/** A `Duplex` of anybody's make as a raw stream. */
+/** A `Duplex` of any implementation as a raw stream. */
 
 import type { Duplex } from 'node:stream';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend/backend.ts';
@@ -6,7 +6,7 @@ import type { SocketAddress } from '../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../base/constants.ts';
 import { hostQueueMicrotask } from '../base/host.ts';
 
-/** What a duplex may have if it is a socket. */
+/** The properties of a duplex that is a socket. */
 interface MaybeSocket {
   remoteAddress?: unknown;
   remotePort?: unknown;
@@ -17,14 +17,19 @@ interface MaybeSocket {
 }
 
 /**
- * Facts. A duplex may answer a write by data at once, from within the call; it calls `readable` listeners
- * always from a tick of its own. It tells its end only to one who has read everything. Each of its methods
- * may throw: by its own code, or by a listener that it calls. Made with `autoDestroy: false` it stays open
- * behind an error.
+ * The raw stream over a Node `Duplex`.
  *
- * Consequences. We read by `readable` and `read()`, never by `data`: then nothing is called back from
- * within a call of ours, and whoever does not read is not told of the end. Every call of ours is guarded: an
- * exception ends this connection alone. An error ends it, too, whether or not the duplex destroys itself.
+ * Facts about a duplex:
+ *
+ * - It may answer a write with data synchronously. But it calls `readable` listeners only from a later tick.
+ * - It emits `end` only after all data was read.
+ * - Each of its methods may throw, by its own code or by a listener.
+ * - With `autoDestroy: false` it stays open after an error.
+ *
+ * So this class reads by `readable` and `read()`, and never by `data`. Then the duplex calls nothing back
+ * from within a call of this class, and a paused reader is not told of the end. Each call into the duplex is
+ * guarded: an exception ends this connection only. An error ends it as well, even if the duplex does not
+ * destroy itself.
  */
 export class DuplexStream implements RawStream {
   readonly #duplex: Duplex;
@@ -35,21 +40,21 @@ export class DuplexStream implements RawStream {
   #reading: boolean = false;
   #end: 'none' | 'held' | 'told' = 'none';
   #close: 'none' | 'held' | 'told' = 'none';
-  /** We end it ourselves: only its close is of interest now. */
+  /** Whether this side ends the duplex: only `close` is of interest then. */
   #ending: boolean = false;
 
   /**
-   * @param duplex open in both directions, for bytes
-   * @param report is told of what the duplex throws; the connection then ends by it
+   * @param duplex a duplex for bytes, open in both directions
+   * @param report reports an exception of the duplex, which also ends the connection
    */
   constructor(duplex: Duplex, report: (exception: unknown) => void) {
     this.#duplex = duplex;
     this.#report = report;
     this.#info = infoOf(duplex);
-    // Who has received the end may still write; whether it does is the protocol's decision.
+    // The protocol decides whether it goes on writing after the peer's end.
     duplex.allowHalfOpen = true;
     const { unref } = duplex as MaybeSocket;
-    // The loop keeps the process alive while it runs, and not a moment longer.
+    // The running loop keeps the process alive; the duplex must not.
     if (typeof unref === 'function') unref.call(duplex);
     duplex.on('error', this.#onError);
     duplex.on('end', this.#onEnd);
@@ -81,12 +86,12 @@ export class DuplexStream implements RawStream {
     let waiting = true;
     let returned = false;
     const done = (error?: Error | null): void => {
-      // The end of a duplex that is destroyed tells of itself, and knows more.
+      // A destroyed duplex reports its end by itself, and with a better error.
       if (error && !duplex.destroyed) this.#onError(error);
       else if (!error && returned && waiting && !this.#ending) this.#events?.onWritten();
     };
-    // Don't cork without `_writev()`: a `_write()` that throws within `uncork()` leaves a buffer that Node
-    // itself stumbles over.
+    // Don't cork without `_writev()`: if `_write()` throws within `uncork()`, Node's own buffer is left
+    // broken.
     const inOnePiece = chunks.length > 1 && typeof duplex._writev === 'function';
     this.#guard(() => {
       if (inOnePiece) duplex.cork();
@@ -112,7 +117,7 @@ export class DuplexStream implements RawStream {
         duplex.destroy();
         return;
       }
-      // The other side of a pair in memory hears of an end, and of nothing else.
+      // Call `end()` first: the other side of a pair in memory learns of nothing else.
       duplex.once('finish', this.#destroy);
       if (!duplex.writableEnded && !duplex.destroyed) duplex.end();
     });
@@ -150,7 +155,7 @@ export class DuplexStream implements RawStream {
     this.#guard(() => this.#duplex.destroy(this.#error ?? undefined));
   };
 
-  /** Calls into the duplex. If that throws, the connection is lost by it. */
+  /** Calls into the duplex. If that throws, the connection ends with the exception. */
   #guard(call: () => void): void {
     try {
       call();
@@ -166,7 +171,7 @@ export class DuplexStream implements RawStream {
     this.#ending = true;
     this.#report(exception);
     if (first) this.#destroy();
-    // A duplex that has thrown may never say that it is destroyed.
+    // A duplex that has thrown may never emit `close`.
     hostQueueMicrotask(this.#gone);
   }
 
@@ -198,7 +203,7 @@ export class DuplexStream implements RawStream {
     if (this.#events !== null) this.#tell();
   };
 
-  /** Tells what has happened and may be told: the end to one who reads, the close behind it. */
+  /** Reports pending events: the end if the reader is not paused, and the close after it. */
   #tell = (): void => {
     const events = this.#events as StreamEvents;
     if (this.#end === 'held' && this.#reading && !this.#ending) {
@@ -211,7 +216,7 @@ export class DuplexStream implements RawStream {
     }
   };
 
-  /** It closed without having ended, and we did not ask for it. */
+  /** The error of a duplex that was closed, but not by this side and without an end; else null. */
   #cutOff(): Error | null {
     if (this.#ending || this.#end !== 'none') return null;
     return Object.assign(new Error('the duplex was closed before its end'), {
@@ -226,9 +231,9 @@ export class DuplexStream implements RawStream {
 }
 
 /**
- * Calls back once `duplex` is destroyed, if it emits no `close`: Node emits none for a stream that was made
- * with `emitClose: false`. Then `_destroy()` is the only place that hears of it. Node's own sockets are made
- * so, and emit `close` themselves, later.
+ * Calls back once `duplex` is destroyed, if it emits no `close`. Node emits none for a stream with
+ * `emitClose: false`; then only `_destroy()` learns of it. Node's own sockets have that option, but emit
+ * `close` themselves, later.
  */
 function onSilentDestroy(duplex: Duplex, callback: (error: Error | null) => void): void {
   const { _writableState: state } = duplex as { _writableState?: { emitClose?: boolean } };

@@ -20,29 +20,30 @@ export interface FromDuplexOptions extends SignalOptions {
 }
 
 /**
- * Joins a protocol to a Node `Duplex`: one end of a pair in memory, a `tls.TLSSocket`, an SSH channel, a
- * WebSocket's stream. The transport is like any other: water marks, half-close, order of calls. For a
- * `net.Socket` or a descriptor use `loop.createConnection(factory, null, null, { sock })`, which knows more
- * of it.
+ * Attaches a protocol to a Node `Duplex`: one end of a pair in memory, a `tls.TLSSocket`, an SSH channel, the
+ * stream of a WebSocket. The transport behaves like any other: water marks, half-close, order of calls. For a
+ * `net.Socket` or a file descriptor use `loop.createConnection(factory, null, null, { sock })`, which
+ * supports more.
  *
- * From now on the duplex is the transport's: closing the transport ends and destroys it, aborting destroys
- * it. `allowHalfOpen` is set. A duplex that is destroyed without an end and without an error has lost its
- * connection: `ERR_STREAM_PREMATURE_CLOSE`.
+ * The transport owns the duplex from now on. `transport.close()` ends and destroys the duplex,
+ * `transport.abort()` destroys it. `allowHalfOpen` is set. If the duplex is destroyed without an end and
+ * without an error, the connection is lost with `ERR_STREAM_PREMATURE_CLOSE`.
  *
- * An exception that the duplex throws, or a listener that it calls, goes to the loop's exception handler;
- * then the connection is aborted, and lost by it. An error of the duplex ends the connection even if the
- * duplex does not destroy itself (`autoDestroy: false`) or does not say so (`emitClose: false`).
+ * If the duplex throws, or a listener that it calls, the loop reports the exception to its exception handler,
+ * aborts the connection, and passes the exception to `connectionLost`. An error of the duplex ends the
+ * connection, even if the duplex does not destroy itself (`autoDestroy: false`) or emits no `close`
+ * (`emitClose: false`).
  *
- * @param duplex open in both directions; for bytes, so without object mode and without `setEncoding()`
+ * @param duplex a duplex that is open in both directions, for bytes: without object mode and `setEncoding()`
  * @param protocolFactory makes the protocol
  * @param options `loop`: default is the running loop; `signal`
  * @returns the transport and the protocol
- * @throws TypeError for what is no such duplex; LoopError `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`
+ * @throws TypeError for another kind of duplex; LoopError `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`
  *
  * **Cancellation** destroys the duplex, unless the signal was aborted from the beginning.
  *
- * **Backends** all of them: the events come from the duplex, not from the loop. On the simulated loop they
- * are no part of its time, which may jump while they are on their way.
+ * **Backends** All backends support it, because the events come from the duplex and not from the loop. On the
+ * simulated loop these events are outside of virtual time, which may jump while they are under way.
  *
  * @example
  * ```ts
@@ -80,7 +81,7 @@ export function fromDuplex<P extends StreamProtocol>(
   checkSignal('options.signal', options.signal);
   const loop = loopFor(options.loop);
   const { signal } = options;
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
   const report = (exception: unknown): void =>
@@ -102,19 +103,19 @@ export function fromDuplex<P extends StreamProtocol>(
   );
 }
 
-/** What a transport has: a second one would take its data. */
+/** The duplexes that have a transport. A second transport would take data from the first. */
 const taken: WeakSet<Duplex> = new WeakSet();
 
 function checkDuplex(duplex: Duplex): void {
   if (!(duplex instanceof Duplex)) throw invalidArgType('duplex', duplex, 'a Duplex of node:stream');
   if (duplex.readableObjectMode || duplex.writableObjectMode) {
-    throw invalidArgType('duplex', duplex, 'a duplex of bytes: it is in object mode');
+    throw invalidArgType('duplex', duplex, 'a duplex of bytes, without object mode');
   }
   if (duplex.readableEncoding !== null) {
-    throw invalidArgType('duplex', duplex, 'a duplex that reads bytes: it has a character encoding');
+    throw invalidArgType('duplex', duplex, 'a duplex of bytes, without setEncoding()');
   }
   if (duplex.destroyed || duplex.writableEnded || duplex.readableEnded) {
     throw invalidArgType('duplex', duplex, 'a duplex that is open in both directions');
   }
-  if (taken.has(duplex)) throw invalidArgType('duplex', duplex, 'a duplex that no other transport has');
+  if (taken.has(duplex)) throw invalidArgType('duplex', duplex, 'a duplex without another transport');
 }

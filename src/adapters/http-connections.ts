@@ -1,7 +1,7 @@
-/** `trackHttpConnections`: what an `http.Server` does for its connections only if it listens. */
+/** `trackHttpConnections`: lets an `http.Server` that does not listen track its connections. */
 import { invalidArgType } from '../base/validate.ts';
 
-/** As much as is needed of an `http.Server` or `https.Server`. */
+/** The part of an `http.Server` or `https.Server` that is used. */
 export interface HttpServerLike {
   readonly listening: boolean;
   emit(event: 'listening'): boolean;
@@ -10,14 +10,14 @@ export interface HttpServerLike {
 }
 
 /**
- * Has an `http.Server` that does not listen itself keep track of its connections, as one that listens does.
- * Without this `closeAllConnections()` and `closeIdleConnections()` of a server that is fed by
- * `emit('connection', duplex)` do nothing, and `headersTimeout` and `requestTimeout` are not watched.
+ * Makes an `http.Server` that does not listen track its connections, as a listening one does. Without this,
+ * `closeAllConnections()` and `closeIdleConnections()` do nothing on a server that gets its connections by
+ * `emit('connection', duplex)`, and Node does not check `headersTimeout` and `requestTimeout`.
  *
- * To be called before the first connection. It emits `listening`, by which Node begins; `server.close()` ends
- * the watch.
+ * Call it before the first connection. It emits `listening`, which makes Node start tracking.
+ * `server.close()` ends it.
  *
- * @param server a server of `node:http` or `node:https`; one that listens is left as it is
+ * @param server a server of `node:http` or `node:https`. A listening server is left as it is
  * @returns the server
  * @throws TypeError
  *

@@ -1,9 +1,10 @@
 /**
- * Says once that nothing has happened for a while, and again after something has. On the loop's clock.
+ * Calls back once when nothing has happened for a while, by the loop's clock, and again after the next
+ * activity.
  *
- * A client often has a timer of the host's own beside that of its socket, set before it and with the same
- * length: it expects its own to come first, as with a socket of Node's. A turn of the loop may come before
- * the host looks at its timers, so the host is let go first.
+ * A client often sets a timer of the host before that of its socket, with the same length. It expects its own
+ * timer to fire first, as with Node's sockets. A turn of the loop may come before the host looks at its
+ * timers. So a due idle timer first lets the host run its timers.
  */
 import type { TimerHandle } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
@@ -14,7 +15,7 @@ export class IdleTimer {
   #seconds: number = 0;
   #last: number = 0;
   #timer: TimerHandle | null = null;
-  /** It was due, and the host's timers come first. */
+  /** The timer was due, and the host runs its own timers first. */
   #yielding: boolean = false;
 
   constructor(loop: Loop, onIdle: () => void) {
@@ -22,7 +23,7 @@ export class IdleTimer {
     this.#onIdle = onIdle;
   }
 
-  /** @param seconds 0: never */
+  /** @param seconds 0 switches the timer off */
   set(seconds: number): void {
     this.#timer?.cancel();
     this.#timer = null;
@@ -30,7 +31,7 @@ export class IdleTimer {
     this.touch();
   }
 
-  /** Something happened. Only a note: the timer is looked at when it is due. */
+  /** Records activity. This is cheap: the timer reads the time of the last activity when it is due. */
   touch(): void {
     if (this.#seconds === 0) return;
     this.#last = this.#loop.time();
@@ -55,7 +56,7 @@ export class IdleTimer {
     this.#loop._backend.afterHostTimers(this.#afterHostTimers);
   };
 
-  /** Here the host calls, so the loop may be closed. */
+  /** The host calls this, so the loop may be closed. */
   #afterHostTimers = (): void => {
     this.#yielding = false;
     if (this.#seconds > 0) this.#arm(this.#isEarly() ? this.#due : this.#fire);

@@ -1,9 +1,9 @@
-/** What clients and servers ask a socket about its connection. */
+/** The properties of a socket that tell of its connection. */
 import { Duplex } from 'node:stream';
 import type { SocketAddress } from '../base/address.ts';
 import type { PeerCertificate, Transport } from '../net/transport.ts';
 
-/** What Node's own TLS session tells. */
+/** The properties of Node's own TLS session. */
 interface TlsFacts {
   authorized?: boolean;
   authorizationError?: Error | string | null;
@@ -11,52 +11,49 @@ interface TlsFacts {
   getPeerCertificate?(detailed?: boolean): PeerCertificate;
 }
 
-/** What the host calls an address. */
+/** An address in the form that Node uses. */
 interface NodeAddress {
   address?: string;
   port?: number;
   family?: string;
 }
 
-/**
- * A `Duplex` that answers, by the names of Node's sockets, what the transport beneath it knows of its
- * connection.
- */
+/** A `Duplex` with the properties of Node's sockets, answered by the transport below. */
 export abstract class SocketFacts extends Duplex {
-  /** Null while there is none yet. @internal */
+  /** The transport; null before the connection is made. @internal */
   abstract get _transport(): Transport | null;
 
-  /** Address of this side; empty where it has none. */
+  /** Returns the local address; an empty object if there is none. */
   address(): NodeAddress {
     return nodeAddress(this._transport?.getExtraInfo('sockname') ?? null);
   }
 
-  /** The peer's address; undefined where it has none. */
+  /** The remote address; undefined if there is none. */
   get remoteAddress(): string | undefined {
     return this.#peer().address;
   }
 
-  /** The peer's port. */
+  /** The remote port. */
   get remotePort(): number | undefined {
     return this.#peer().port;
   }
 
-  /** `IPv4` or `IPv6`. */
+  /** The remote family: `IPv4` or `IPv6`. */
   get remoteFamily(): string | undefined {
     return this.#peer().family;
   }
 
-  /** Our address. */
+  /** The local address. */
   get localAddress(): string | undefined {
     return this.address().address;
   }
 
-  /** Our port. */
+  /** The local port. */
   get localPort(): number | undefined {
     return this.address().port;
   }
 
-  /** `IPv4` or `IPv6`. */
+  /** The local family: `IPv4` or `IPv6`. */
   get localFamily(): string | undefined {
     return this.address().family;
   }
@@ -65,27 +62,27 @@ export abstract class SocketFacts extends Duplex {
     return nodeAddress(this._transport?.getExtraInfo('peername') ?? null);
   }
 
-  /** True over TLS; else undefined, as of Node's own sockets. */
+  /** True over TLS; else undefined, as for Node's own sockets. */
   get encrypted(): true | undefined {
     return this.#tls() === null ? undefined : true;
   }
 
-  /** Over TLS: whether the peer's certificate was verified. */
+  /** TLS: whether the peer's certificate was verified. */
   get authorized(): boolean | undefined {
     return this.#tls()?.authorized;
   }
 
-  /** Over TLS: why it was not. */
+  /** TLS: the reason why the certificate was not verified. */
   get authorizationError(): Error | string | null | undefined {
     return this.#tls()?.authorizationError;
   }
 
-  /** Over TLS: the protocol that was agreed on; false: none. */
+  /** TLS: the negotiated protocol; false if there is none. */
   get alpnProtocol(): string | false | null | undefined {
     return this.#tls()?.alpnProtocol;
   }
 
-  /** Over TLS: the peer's certificate; empty where it has shown none. */
+  /** Returns the peer's certificate over TLS; an empty object if the peer has sent none. */
   getPeerCertificate(detailed: boolean = false): PeerCertificate | Record<string, never> {
     return this.#tls()?.getPeerCertificate?.(detailed) ?? {};
   }

@@ -8,36 +8,35 @@ import { checkDuplexOptions } from './duplex-options.ts';
 import { TransportDuplex } from './transport-duplex.ts';
 
 /**
- * Makes a Node `Duplex` of a transport, so that whatever wants a socket runs over it: `node:http`, `pg`,
- * `ioredis`, `ws`.
+ * Makes a Node `Duplex` over a transport, for libraries that need a socket: `node:http`, `pg`, `ioredis`,
+ * `ws`.
  *
- * The duplex takes the transport over by `setProtocol()`. What the protocol before has received already is
- * its own to hand over, by `received`; if that was the end of the peer, nobody will hear of it again. So call
- * this in `connectionMade()`, before anything can come, or let that pause reading. For clients, see {@link
- * connectDuplex}.
+ * The duplex replaces the transport's protocol by `setProtocol()`. Data that the previous protocol has
+ * received must be passed as `received`. An end of file that it has received is lost. So call this in
+ * `connectionMade()`, before data can arrive, or pause reading there. For clients, see {@link connectDuplex}.
  *
- * - **Back-pressure** in both directions: what is not read pauses the transport, and a `write()` above the
- *   transport's high-water mark is not done before `resumeWriting()`.
- * - **Ends**: `end()` is `writeEof()` behind what was written, and `finish` comes once that has left. Where
- *   there is no half-close (TLS) it is `close()`: what the peer sends from then on is not read. `end` is the
- *   peer's end, and comes only with it. `destroy()` closes: what was written in this turn leaves, what the
- *   host does not take is dropped. `resetAndDestroy()` aborts. `close(hadError)` comes when the connection is
- *   gone.
- * - **Errors** of the connection come as `error`, then `close`; to one who only reads, after the data that
- *   came before.
- * - **What a listener throws** is the host's, as with a socket of Node's own: `uncaughtException`. Listeners
+ * - **Back-pressure** works in both directions. If no code reads the duplex, the transport is paused. A
+ *   `write()` above the transport's high-water mark is not done before `resumeWriting()`.
+ * - **Ends**: `end()` calls `writeEof()` after the written data, and `finish` comes once everything has left.
+ *   Without half-close (TLS) it calls `close()`, and data that the peer sends afterwards is not read. `end`
+ *   comes when the peer has closed its writing side. `destroy()` closes the connection: the data written in
+ *   this turn is sent, and the part that the kernel does not take is dropped. `resetAndDestroy()` aborts the
+ *   connection. `close(hadError)` comes when the connection is lost.
+ * - **Errors** of the connection come as `error`, then `close`. A duplex that only reads gets them after the
+ *   data that was received before.
+ * - **Exceptions** of a listener go to the host (`uncaughtException`), as with Node's own sockets. Listeners
  *   run in the async context of the connection, as code of the loop.
- * - **Time**: `setTimeout()` goes by the loop's clock, also where that is virtual. A timer of the host that
- *   was set before, with the same length, comes first, as with a socket of Node's.
- * - **A loop that does not run** moves nothing: no data, no `close`. One that is closed destroys the duplex.
+ * - **Time**: `setTimeout()` uses the loop's clock, which may be virtual. A host timer that was set before
+ *   it, with the same length, fires first, as with Node's own sockets.
+ * - **While the loop does not run**, no event comes: no data, no `close`. `loop.close()` destroys the duplex.
  *
- * An `http.Server` that is fed with duplexes, and does not listen itself, wants `trackHttpConnections()`,
- * too.
+ * An `http.Server` that gets its connections as duplexes, and does not listen, also needs
+ * `trackHttpConnections()`.
  *
- * @param transport of any make, connected; one of gyre's has to be of that loop
+ * @param transport a connected transport of any implementation. A transport of gyre must belong to `loop`
  * @param options `allowHalfOpen`, `received`, water marks in bytes, `loop`: default is the running loop
- * @returns a `Duplex` with what clients and servers call on a `net.Socket`
- * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED` for one that is closing,
+ * @returns a `Duplex` with the methods that clients and servers call on a `net.Socket`
+ * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED` if the transport is closing,
  *   `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`
  *
  * @example
@@ -78,17 +77,17 @@ export function toDuplex(transport: Transport, options: DuplexOptions = {}): Tra
 }
 
 /**
- * As {@link toDuplex}, over a connection that is yet to be made: answers at once, as `net.connect()` does.
- * For clients that take a function that makes their socket.
+ * Makes a `Duplex` over a connection that is made later. Returns at once, as `net.connect()` does. Use it for
+ * clients that take a function which creates their socket. See {@link toDuplex}.
  *
- * What is written meanwhile waits. `connect` is emitted when the connection is there; if it fails, `error`
- * and `close`. `destroy()` meanwhile cancels the attempt.
+ * Data that is written meanwhile waits. The duplex emits `connect` when the connection is made, or `error`
+ * and `close` if it fails. `destroy()` cancels the attempt.
  *
- * @param connect makes the connection, with the protocol that it is given: `(factory) =>
+ * @param connect makes the connection with the given protocol factory: `(factory) =>
  *   loop.createConnection(factory, host, port)`
- * @param options as of {@link toDuplex}
+ * @param options as for {@link toDuplex}
  * @returns a `Duplex` that is connecting
- * @throws TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`; what `connect` throws
+ * @throws TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`; the error of `connect`
  *
  * @example
  * ```ts

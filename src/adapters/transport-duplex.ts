@@ -1,8 +1,11 @@
 /**
- * A transport as a Node `Duplex` that can do what real clients and servers ask of a socket.
+ * A transport as a Node `Duplex` with the methods that clients and servers call on a socket.
  *
- *   peer ──▶ transport ──dataReceived──▶ read buffer ──▶ whoever reads    full: pauseReading(), until somebody reads
- *   peer ◀── transport ◀──────write────── write buffer ◀── whoever writes  pauseWriting(): the write is not done until resumeWriting()
+ *   peer ──▶ transport ──dataReceived──▶ read buffer ──▶ reader
+ *   peer ◀── transport ◀──────write────── write buffer ◀── writer
+ *
+ * A full read buffer pauses the transport until code reads. After `pauseWriting()` the pending write is not
+ * done before `resumeWriting()`.
  */
 
 import { DEFAULT_HIGH_WATER_BYTES } from '../base/constants.ts';
@@ -25,12 +28,12 @@ import type { Done } from './write-side.ts';
 import { WriteSide } from './write-side.ts';
 
 /**
- * What `toDuplex` and `connectDuplex` answer: a `Duplex` with what real clients ask of a `net.Socket`. To
- * TypeScript it is one, so that it can be passed wherever one is wanted (as `duplex as Socket` where
- * `exactOptionalPropertyTypes` is on).
+ * The result of `toDuplex` and `connectDuplex`: a `Duplex` with the methods that clients call on a
+ * `net.Socket`. Its type fits `net.Socket`, so that it can be passed as one (as `duplex as Socket` with
+ * `exactOptionalPropertyTypes`).
  */
 export class TransportDuplex extends SocketFacts {
-  /** Milliseconds, as {@link setTimeout} was told; undefined before. */
+  /** Milliseconds of the last {@link setTimeout}; undefined before. */
   timeout: number | undefined = undefined;
   readonly #loop: Loop;
   readonly #idle: IdleTimer;
@@ -38,16 +41,16 @@ export class TransportDuplex extends SocketFacts {
   readonly #forgetLoop: () => void;
   readonly #whenOpen: (() => void)[] = [];
   #transport: Transport | null = null;
-  /** The attempt to connect, while there is one. */
+  /** The attempt to connect, while it is under way. */
   #connecting: Future<unknown> | null = null;
   #bytesRead: number = 0;
   #lost: boolean = false;
   #peerEnded: boolean = false;
-  /** The connection is gone without the peer's end; told once everything that came before was read. */
+  /** Set when the connection was lost without an end of file. It is told once the received data was read. */
   #cut: { error: Error | null } | null = null;
   #reset: boolean = false;
   #hadError: boolean = false;
-  /** Tells Node that we are closed. */
+  /** Tells Node that the duplex is closed. */
   #closed: (() => void) | null = null;
 
   /** @internal */
@@ -73,9 +76,9 @@ export class TransportDuplex extends SocketFacts {
     return this.#transport;
   }
 
-  // --- the beginning ---
+  // --- beginning ---
 
-  /** Joins a transport that is connected. @internal */
+  /** Attaches a connected transport. @internal */
   _join(transport: Transport): void {
     try {
       transport.setProtocol(this.#protocol());
@@ -83,14 +86,14 @@ export class TransportDuplex extends SocketFacts {
       this.destroy();
       throw error;
     }
-    // Whoever had it before may have written more than it takes.
+    // The previous protocol may have written above the mark.
     this.#write.paused = transport.getWriteBufferSize() > transport.getWriteBufferLimits().high;
     this.#open(transport);
-    // As a socket of the host's does: reads ahead, and so hears of the end though nobody reads.
+    // Read ahead, as Node's sockets do, so that the end is noticed even if no code reads.
     this.read(0);
   }
 
-  /** Waits for a connection that is being made. @internal */
+  /** Attaches the connection that `connect` makes. @internal */
   _connect(connect: (protocolFactory: () => Protocol) => PromiseLike<unknown>): void {
     let connecting: Future<unknown>;
     try {
@@ -107,9 +110,7 @@ export class TransportDuplex extends SocketFacts {
       this.#connecting = null;
       try {
         const made = connecting.result();
-        this.#notConnected(
-          invalidArgType('connect()', made, 'a connection with the protocol that it was given'),
-        );
+        this.#notConnected(invalidArgType('connect()', made, 'a connection with the given protocol'));
       } catch (error) {
         this.#notConnected(error);
       }
@@ -150,7 +151,7 @@ export class TransportDuplex extends SocketFacts {
     });
   }
 
-  /** Nothing, if it was made after all: an error that came then is told by the transport's end. */
+  /** Does nothing if the connection was made: the transport's own end then tells the error. */
   #notConnected(error: unknown): void {
     if (this.#transport !== null || this.destroyed) return;
     this.destroy(error instanceof Error ? error : new Error('could not connect', { cause: error }));
@@ -175,19 +176,19 @@ export class TransportDuplex extends SocketFacts {
     this.#idle.touch();
     if (this.destroyed) return;
     callListeners(() => {
-      // Listeners get the data now. A chunk that Node buffers may stay for long.
+      // Flowing listeners get the data at once. A chunk that Node buffers may stay for long.
       const flows = this.readableFlowing === true && this.readableLength === 0;
       if (!this.push(flows ? data : keepable(data))) this.#transport?.pauseReading();
     });
   };
 
-  /** Whether the writing side ends, too, is the stream's own decision. */
+  /** Keeps the transport open: the stream decides whether its writing side ends as well. */
   #onEnd = (): boolean => {
     this.#peerEnded = true;
     if (this.destroyed) return true;
     callListeners(() => {
       this.push(null);
-      // Where nothing is left to be read this tells the end, though nobody reads.
+      // If all data was read, this emits `end`, even if no code reads.
       this.read(0);
     });
     return true;
@@ -234,7 +235,7 @@ export class TransportDuplex extends SocketFacts {
     if (this.destroyed) return;
     if (error === null && this.#peerEnded) this.#endAfterReading();
     else this.#cut = { error };
-    // Who writes is told at once; who only reads, after the data that came before.
+    // Tell a writer at once; tell a mere reader after the data that was received before.
     if (unfinished || this.readableLength === 0) this.#tellCut();
   };
 
@@ -251,7 +252,7 @@ export class TransportDuplex extends SocketFacts {
     this.#forgetLoop();
   }
 
-  /** What waits now waits for data to leave, and it never will; an end needs nothing more. */
+  /** A pending write fails, because its data will never leave. A pending end is done. */
   #errorOfUnfinished(): Error | null {
     return this.writableEnded && this.writableLength === 0 ? null : closedError();
   }
@@ -260,7 +261,7 @@ export class TransportDuplex extends SocketFacts {
     if (this.#cut !== null) this.destroy(this.#cut.error ?? undefined);
   }
 
-  /** Of a connection that is gone nothing stays open: not for writing either. */
+  /** Ends the writing side after the data was read, because the connection is lost. */
   #endAfterReading(): void {
     const end = (): void => {
       if (!this.writableEnded && !this.destroyed) this.end();
@@ -269,7 +270,7 @@ export class TransportDuplex extends SocketFacts {
     else this.once('end', end);
   }
 
-  /** `close` says whether there was an error, as of a socket of Node's. @internal */
+  /** Adds to `close` whether there was an error, as Node's sockets do. @internal */
   // biome-ignore lint/suspicious/noExplicitAny: as Node has it: the arguments are those of the event
   override emit(event: string | symbol, ...args: any[]): boolean {
     return event === 'close' ? super.emit('close', this.#hadError) : super.emit(event, ...args);
@@ -291,10 +292,10 @@ export class TransportDuplex extends SocketFacts {
   }
 
   /**
-   * What was written in this turn still leaves, as it does from a socket of the host's; what the host does
-   * not take is dropped, so that a peer who does not read holds nothing. A transport without half-close (TLS)
-   * works on its data for some turns, and has a limit of its own for its end: there only what was too much
-   * before is dropped.
+   * Closes the transport. Data that was written in this turn is still sent, as from Node's sockets. The part
+   * that the kernel does not take is dropped, so that a peer that does not read keeps nothing open. A
+   * transport without half-close (TLS) needs some turns for its data, and has its own limit for the shutdown.
+   * There, data is dropped only if too much was buffered before.
    */
   #endTransport(transport: Transport): void {
     const atOnce = transport.canWriteEof();
@@ -305,34 +306,34 @@ export class TransportDuplex extends SocketFacts {
     transport.close();
     if (!atOnce || transport.getWriteBufferSize() === 0) return;
     const { _scheduler: scheduler } = this.#loop;
-    // The writes of a turn leave at its end: two turns on, the one in which we are has ended for certain.
+    // The writes of a turn leave at its end. Two turns later the current turn has ended for certain.
     const abortUnlessSent = (): void => {
       if (!this.#lost && transport.getWriteBufferSize() > 0) transport.abort();
     };
     scheduler.callSoon(() => scheduler.callSoon(abortUnlessSent, []), []);
   }
 
-  /** Ends the writing side, and everything once what was written has left. */
+  /** Ends the writing side, and destroys the duplex after the written data has left. */
   destroySoon(): void {
     if (this.writable) this.end();
     if (this.writableFinished) this.destroy();
     else this.once('finish', () => this.destroy());
   }
 
-  /** Drops what was written and closes the connection; the peer of a TCP connection sees a reset. */
+  /** Drops the written data and closes the connection at once; the peer of a TCP connection sees a reset. */
   resetAndDestroy(): this {
     this.#reset = true;
     return this.destroy();
   }
 
-  // --- what is asked of a socket ---
+  // --- as on a socket ---
 
   /** Whether the connection is still being made. */
   get connecting(): boolean {
     return this.#transport === null && !this.destroyed;
   }
 
-  /** As {@link connecting}. */
+  /** True until the connection is made. */
   get pending(): boolean {
     return this.#transport === null;
   }
@@ -345,10 +346,9 @@ export class TransportDuplex extends SocketFacts {
   }
 
   /**
-   * It connects, or is connected, already: this only says so, by `connect`. For clients that call it on
-   * whatever they were given.
+   * Emits `connect`, for clients that call this on a socket that connects, or is connected, already.
    *
-   * @param args ignored, but for a function as the last one, which is called once it is connected
+   * @param args ignored, except a function as the last one: it listens to `connect`
    */
   connect(...args: unknown[]): this {
     const listener = args.at(-1);
@@ -362,9 +362,9 @@ export class TransportDuplex extends SocketFacts {
   }
 
   /**
-   * Emits `timeout` when nothing was sent or received for a while, by the loop's clock; nothing is closed.
+   * Emits `timeout` when nothing was sent or received for a while, by the loop's clock. Closes nothing.
    *
-   * @param milliseconds 0: never
+   * @param milliseconds 0 switches the timeout off
    * @param callback listens to the next `timeout`
    */
   setTimeout(milliseconds: number, callback?: () => void): this {
@@ -390,15 +390,15 @@ export class TransportDuplex extends SocketFacts {
     callListeners(() => this.emit('timeout'));
   };
 
-  /** Switches Nagle's algorithm off, where the transport has a socket. */
+  /** Sets `TCP_NODELAY`, if the transport has a socket. */
   setNoDelay(noDelay: boolean = true): this {
     this.#withSocket((socket) => socket.setNoDelay(Boolean(noDelay)));
     return this;
   }
 
   /**
-   * Switches keep-alive probes on or off, where the transport has a socket. No delay is refused, as with
-   * Node's sockets.
+   * Switches keep-alive probes on or off, if the transport has a socket. Accepts every delay, as Node's
+   * sockets do.
    */
   setKeepAlive(enable: boolean = false, initialDelayMilliseconds: number = 0): this {
     const asked = Math.max(Number(initialDelayMilliseconds) / 1000, 0) || 0;
@@ -416,12 +416,12 @@ export class TransportDuplex extends SocketFacts {
     else run();
   }
 
-  /** Changes nothing: what keeps the process alive is the running loop. */
+  /** Has no effect: the running loop keeps the process alive. */
   ref(): this {
     return this;
   }
 
-  /** Changes nothing: what keeps the process alive is the running loop. */
+  /** Has no effect: the running loop keeps the process alive. */
   unref(): this {
     return this;
   }
@@ -431,17 +431,17 @@ export class TransportDuplex extends SocketFacts {
     return this.#bytesRead;
   }
 
-  /** Bytes that were handed to the transport. */
+  /** Bytes that were passed to the transport. */
   get bytesWritten(): number {
     return this.#write.bytesWritten;
   }
 
-  /** Bytes that were written and that the transport has not been handed yet. */
+  /** Written bytes that were not passed to the transport yet. */
   get bufferSize(): number {
     return this.writableLength;
   }
 
-  /** Empty: gyre tries a host's addresses in its own way. */
+  /** Always empty: gyre tries the addresses of a host on its own. */
   get autoSelectFamilyAttemptedAddresses(): string[] {
     return [];
   }

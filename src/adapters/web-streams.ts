@@ -9,44 +9,44 @@ import type { Transport } from '../net/transport.ts';
 import { checkOpenTransport, checkReceived, closedError, loopFor, whenLoopCloses } from './adapter.ts';
 
 export interface WebStreamsOptions {
-  /** Bytes that an earlier protocol has received already: they are read first. */
+  /** Bytes that an earlier protocol has received. They are read first. */
   received?: Uint8Array;
-  /** Bytes that each of the streams buffers. Default: 64 KiB. */
+  /** Bytes that each of the two streams buffers. Default: 64 KiB. */
   highWaterMark?: number;
   /** The loop of the transport. Default: the running loop. */
   loop?: Loop;
 }
 
-/** What `toWebStreams` answers. */
+/** The result of `toWebStreams`. */
 export interface WebStreams {
   /** A byte stream: `getReader({ mode: 'byob' })` works. */
   readable: ReadableStream<Uint8Array>;
-  /** Takes strings, too, as UTF-8. */
+  /** Accepts bytes, and strings as UTF-8. */
   writable: WritableStream<string | Uint8Array>;
 }
 
 const DEFAULT_HIGH_WATER_MARK_BYTES = 64 * 1024;
 
 /**
- * Makes a pair of Web streams of a transport, with back-pressure in both directions.
+ * Makes a pair of Web streams over a transport, with back-pressure in both directions.
  *
- * - A `write()` is done once its data has left: its buffer may be used again.
- * - `writable.close()` is `writeEof()`, and done once everything has left; where there is no half-close (TLS)
- *   it is `close()`, and the other stream fails unless the peer had ended.
- * - `writable.abort(reason)` aborts the connection at once: a write or close that waits fails by the reason.
- * - `readable.cancel()` drops what comes from then on, and lets the other direction be; once that has ended,
- *   too, the connection is closed, which a peer that is still sending sees as a reset. So is one of which
- *   both directions have ended.
- * - An end of the peer that leaves a reader with a part of an element (`mode: 'byob'` with a `Uint32Array`)
- *   fails `readable` alone.
- * - An error of the connection is both streams' error; to one who reads, after the data that came before.
- * - A loop that does not run moves nothing; one that is closed ends both streams with `ERR_LOOP_CLOSED`.
+ * - A `write()` is done once its data has left. Its buffer may then be used again.
+ * - `writable.close()` calls `writeEof()`, and is done once everything has left. Without half-close (TLS) it
+ *   calls `close()`, and `readable` fails unless the peer has ended its side.
+ * - `writable.abort(reason)` aborts the connection at once. A pending write or close fails with the reason.
+ * - `readable.cancel()` drops all data from then on, and leaves the writing side open. The connection is
+ *   closed when the writing side has ended, too. A peer that is still sending sees that as a reset.
+ * - The connection is closed when both directions have ended.
+ * - If the peer ends in the middle of an element (`mode: 'byob'` with a `Uint32Array`), only `readable`
+ *   fails.
+ * - An error of the connection fails both streams; `readable` fails after the data that was received before.
+ * - While the loop does not run, no event comes. `loop.close()` fails both streams with `ERR_LOOP_CLOSED`.
  *
- * @param transport of any make, connected; it is taken over by `setProtocol()`. One of gyre's has to be of
- *   that loop
+ * @param transport a connected transport of any implementation; its protocol is replaced by `setProtocol()`.
+ *   A transport of gyre must belong to `loop`
  * @param options `received`, `highWaterMark` in bytes, `loop`: default is the running loop
  * @returns the two streams
- * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED` for one that is closing,
+ * @throws TypeError, RangeError; LoopError `ERR_TRANSPORT_CLOSED` if the transport is closing,
  *   `ERR_NO_RUNNING_LOOP`, `ERR_LOOP_CLOSED`
  *
  * @example
@@ -91,7 +91,7 @@ export function toWebStreams(transport: Transport, options: WebStreamsOptions = 
   const loop = loopFor(options.loop);
   checkOpenTransport(loop, transport);
   const bridge = new WebBridge(loop, transport, highWaterMark);
-  // A copy: the stream takes the memory of what it is given away from all others, and this is the caller's.
+  // Copy the bytes: the stream transfers their memory, and the caller still owns it.
   if (options.received !== undefined && options.received.length > 0) {
     bridge.dataReceived(new Uint8Array(options.received));
   }
@@ -111,9 +111,9 @@ class WebBridge implements Protocol {
   #writingEnded: boolean = false;
   #writingPaused: boolean = false;
   #lost: boolean = false;
-  /** What ended the connection; told once everything that came before was read. */
+  /** The error that ended the connection. It is told once the received data was read. */
   #fault: unknown = undefined;
-  /** The write or the end that is not done yet. */
+  /** The pending write or close. */
   #unfinished: { resolve(): void; reject(error: unknown): void } | null = null;
 
   constructor(loop: Loop, transport: Transport, highWaterMark: number) {
@@ -138,7 +138,7 @@ class WebBridge implements Protocol {
       {
         start: (controller) => {
           this.#writer = controller;
-          // At once; `abort()` of the sink would wait for the write or close that is under way.
+          // Listen to the signal: the sink's `abort()` would wait for the pending write or close.
           const { signal } = controller as unknown as { signal: AbortSignal };
           signal.addEventListener('abort', () => this.#abort(signal.reason));
         },
@@ -147,7 +147,7 @@ class WebBridge implements Protocol {
       },
       { highWaterMark, size: byteLength },
     );
-    // A write is done once it has left, so that its buffer may be used again.
+    // A write is done once its data has left, so that its buffer may be used again.
     transport.setWriteBufferLimits({ high: 0 });
     this.#writingPaused = transport.getWriteBufferSize() > 0;
   }
@@ -175,14 +175,14 @@ class WebBridge implements Protocol {
   }
 
   connectionLost(error: Error | null): void {
-    // Both streams have been told already: they asked for it, or the loop was closed.
+    // The streams know already: they have closed the connection, or the loop was closed.
     if (this.#lost) return;
     if (error !== null) {
       this.#broken(error);
       return;
     }
-    // An end that was being sent has been sent. What else is open was closed by somebody else, or has no
-    // half-close.
+    // A pending close is done, because its data has left. The other direction was closed elsewhere, or there
+    // is no half-close.
     if (this.#writingEnded) this.#finish(null);
     this.#broken(closedError());
   }
@@ -194,7 +194,7 @@ class WebBridge implements Protocol {
     else if (!this.#lost) this.#transport.resumeReading();
   }
 
-  /** What comes is read and dropped: a peer that sends first and reads then is not held up. */
+  /** Reads and drops further data, so that a peer that sends before it reads is not blocked. */
   #cancel(): void {
     this.#readingEnded = true;
     if (this.#lost) return;
@@ -207,11 +207,11 @@ class WebBridge implements Protocol {
     this.#readingEnded = true;
     try {
       this.#reader.close();
-      // One who lent a buffer gets it back.
+      // Gives a lent buffer back to the reader.
       this.#reader.byobRequest?.respond(0);
     } catch {
-      // The last bytes are less than an element of the reader's own buffer: the readable has failed by this
-      // error, and alone.
+      // The last bytes are less than an element of the reader's buffer. Only `readable` has failed, with this
+      // error.
     }
     if (this.#writingEnded && !this.#lost) this.#transport.close();
   }
@@ -224,7 +224,7 @@ class WebBridge implements Protocol {
       if (this.#transport.isClosing()) throw closedError();
       this.#transport.write(data);
     } catch (error) {
-      // A stream that has failed once takes nothing more: nor can its other direction be left alone.
+      // A failed writable stream accepts no more data. The connection is of no use any more.
       this.#abort(error);
       throw error;
     }
@@ -253,7 +253,7 @@ class WebBridge implements Protocol {
     else unfinished?.reject(error);
   }
 
-  /** The writable has failed, or is told by itself that it was aborted. */
+  /** Aborts the connection, because the writable stream has failed or was aborted. */
   #abort(reason: unknown): void {
     if (this.#lost) return;
     this.#transport.abort();
@@ -290,8 +290,8 @@ function byteLength(chunk: unknown): number {
 }
 
 /**
- * A byte stream takes the memory of what it is given away from all others: a part of a larger buffer is
- * copied.
+ * Copies the data if it is a part of a larger buffer, because a byte stream transfers the memory of its
+ * chunks.
  */
 function ownedBytes(data: Uint8Array): Uint8Array {
   return data.byteLength === data.buffer.byteLength ? data : new Uint8Array(data);

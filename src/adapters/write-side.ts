@@ -1,48 +1,49 @@
-/** When a write of a Node stream over a transport is done. */
+/** Tells a Node stream over a transport when its writes are done. */
 import type { Transport } from '../net/transport.ts';
 import { callListeners, closedError } from './adapter.ts';
 import type { IdleTimer } from './idle-timer.ts';
 
 /**
- * What a stream of Node's gives with each write, and with its end; it gives the next once this was called.
+ * The callback of a write, or of the end, from Node's stream. The stream starts the next write after the
+ * call.
  */
 export type Done = (error?: Error | null) => void;
 
 /**
- * The writing side of a Duplex over a transport. A write is done when the transport takes more, the end when
- * everything has left; what comes while there is no connection waits for it.
+ * The writing side of a Duplex over a transport. A write is done when the transport is not paused; the end is
+ * done when all data has left. Before the connection is made, they wait.
  */
 export class WriteSide {
-  /** Between `pauseWriting()` and `resumeWriting()`. */
+  /** True between `pauseWriting()` and `resumeWriting()`. */
   paused: boolean = false;
   readonly #idle: IdleTimer;
   #transport: Transport | null = null;
-  /** The write or the end that is not done yet: of either there is one at a time. */
+  /** The callback of the pending write or end. At most one is pending. */
   #unfinished: Done | null = null;
-  /** What to do for it, while there is no connection. */
+  /** The pending action, until the connection is made. */
   #waiting: ((transport: Transport) => void) | null = null;
-  /** The connection is gone; its error is that of whoever writes later. */
+  /** Set when the connection is lost; later writes fail with its error. */
   #lost: { error: Error | null } | null = null;
   #bytesWritten: number = 0;
-  /** Bytes that had not left when this was last looked at. */
+  /** Unsent bytes at the last look. */
   #unsent: number = 0;
 
-  /** @param idle is told of what leaves */
+  /** @param idle learns of data that leaves */
   constructor(idle: IdleTimer) {
     this.#idle = idle;
   }
 
-  /** Bytes that were handed to the transport. */
+  /** Bytes that were passed to the transport. */
   get bytesWritten(): number {
     return this.#bytesWritten;
   }
 
-  /** Whether a write or the end is not done yet. */
+  /** Whether a write or the end is pending. */
   get unfinished(): boolean {
     return this.#unfinished !== null;
   }
 
-  /** There is a connection. */
+  /** Sets the transport, and starts the pending action. */
   open(transport: Transport): void {
     this.#transport = transport;
     const waiting = this.#waiting;
@@ -83,9 +84,9 @@ export class WriteSide {
     }, done);
   }
 
-  /** Ends this direction; where there is no half-close, both. */
+  /** Ends the writing side; without half-close it closes the connection. */
   end(done: Done): void {
-    // The end of a connection that has ended has nothing to do.
+    // A lost connection needs no end.
     if (this.#lost !== null) done(this.#lost.error);
     else this.#whenConnected((transport) => this.#end(transport, done), done);
   }
@@ -98,7 +99,7 @@ export class WriteSide {
       unsent = transport.getWriteBufferSize() > 0;
       if (unsent) {
         this.#unfinished = done;
-        // So that resumeWriting() says when it is empty.
+        // With a mark of zero, resumeWriting() tells when the buffer is empty.
         transport.setWriteBufferLimits({ high: 0 });
       }
     } catch (error) {
@@ -121,14 +122,14 @@ export class WriteSide {
     };
   }
 
-  /** The transport takes more. */
+  /** The transport is no longer paused: the pending write is done. */
   resume(): void {
     this.paused = false;
     this.#idle.touch();
     this.finish(null);
   }
 
-  /** What is not done yet is done, or has failed. */
+  /** Completes the pending write or end, or fails it. */
   finish(error: Error | null): void {
     const done = this.#unfinished;
     this.#unfinished = null;
@@ -136,15 +137,12 @@ export class WriteSide {
     if (done !== null) callListeners(() => done(error));
   }
 
-  /** The connection is gone. What is not done yet is left to {@link finish}. */
+  /** Records the loss of the connection. {@link finish} completes the pending write. */
   lose(error: Error | null): void {
     this.#lost ??= { error };
   }
 
-  /**
-   * Whether something has left since this was last asked: a peer takes what was written long ago, piece by
-   * piece.
-   */
+  /** Returns whether data has left since the last call. A slow peer may take old data piece by piece. */
   hasMoved(): boolean {
     const unsent = this.#transport?.getWriteBufferSize() ?? 0;
     if (unsent === 0 || unsent === this.#unsent) return false;
