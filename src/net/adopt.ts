@@ -36,7 +36,7 @@ export function checkUnused(loop: Loop, fd: number): void {
 export function adopt(loop: Loop, what: string, take: () => RawStream): HostOperation<RawStream> {
   return HostOperation.begin(
     loop,
-    `taking ${what} over`,
+    `taking over ${what}`,
     (stream) => stream.abort(),
     (request) => {
       try {

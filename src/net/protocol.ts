@@ -207,7 +207,7 @@ export const BaseProtocol: typeof EmptyBaseProtocol = EmptyBaseProtocol;
  */
 export const Protocol: typeof EmptyProtocol = EmptyProtocol;
 
-/** A {@link BufferedProtocol} to be extended; `getBuffer` and `bufferUpdated` are the subclass's. */
+/** A {@link BufferedProtocol}, to extend. The subclass must define `getBuffer` and `bufferUpdated`. */
 export const BufferedProtocol: typeof EmptyBufferedProtocol = EmptyBufferedProtocol;
 
 class EmptyDatagramProtocol {
@@ -229,8 +229,8 @@ class EmptySubprocessProtocol {
   processExited(): void {}
 }
 
-/** An empty {@link DatagramProtocol} to be extended. */
+/** An empty {@link DatagramProtocol}, to extend. */
 export const DatagramProtocol: typeof EmptyDatagramProtocol = EmptyDatagramProtocol;
 
-/** An empty {@link SubprocessProtocol} to be extended. */
+/** An empty {@link SubprocessProtocol}, to extend. */
 export const SubprocessProtocol: typeof EmptySubprocessProtocol = EmptySubprocessProtocol;

@@ -35,7 +35,7 @@ export function checkDestination(name: string, address: unknown, family: number)
     return checkDestination(name, [BROADCAST, ...address.slice(1)], family);
   const literal = literalFamily(host as string);
   if (literal !== wanted) {
-    const why = literal === 0 ? ': names are not looked up here' : ', as its socket is';
+    const why = literal === 0 ? ': names are not looked up here' : `, because the socket is IPv${wanted}`;
     throw outOfRange(`${name}[0]`, host, `a literal IPv${wanted} address${why}`);
   }
   checkDestinationPort(`${name}[1]`, port);
@@ -67,7 +67,7 @@ export function withScope(
   if (flowinfo !== 0) throw outOfRange(`${name}[2]`, flowinfo, '0: the host sends no flow information');
   checkInteger(`${name}[3]`, scopeId, 0, LONGEST_SCOPE);
   if (scopeId !== 0 && host.includes('%')) {
-    throw outOfRange(`${name}[3]`, scopeId, '0, as the host names its scope itself');
+    throw outOfRange(`${name}[3]`, scopeId, '0, because the host contains a scope already');
   }
   return [host, port, flowinfo as number, scopeId as number];
 }

@@ -236,7 +236,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   /** @internal */
   _describe(): string {
     const at = this.#info.sockname;
-    return `an endpoint for datagrams${at === null ? '' : ` on ${formatAddress(at)}`} was still ${this.#state}`;
+    return `a datagram endpoint${at === null ? '' : ` on ${formatAddress(at)}`} was still ${this.#state}`;
   }
 
   /** @internal */

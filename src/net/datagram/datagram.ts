@@ -276,7 +276,7 @@ function open(loop: Loop, wanted: DatagramTarget): HostOperation<RawDatagram> {
   const where = local ?? remote;
   return HostOperation.begin<RawDatagram>(
     loop,
-    `opening an endpoint for datagrams${where === null ? '' : ` ${local === null ? 'to' : 'on'} ${formatAddress(where)}`}`,
+    `opening a datagram endpoint${where === null ? '' : ` ${local === null ? 'to' : 'on'} ${formatAddress(where)}`}`,
     (raw) => raw.close(),
     (request) => {
       const raw = loop._backend.datagram(wanted, {

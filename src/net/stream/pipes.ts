@@ -46,7 +46,7 @@ function connectPipe<P extends StreamProtocol>(
   checkSignal('options.signal', signal);
   checkSupports(loop, 'pipes');
   checkOwn('pipe', pipe, loop);
-  // An aborted signal starts nothing.
+  // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
   const adopted = adopt(loop, 'a pipe', () => loop._backend.openPipe(pipe, direction));

@@ -333,9 +333,7 @@ test('closing the loop ends open endpoints and names each; no protocol hears of 
       loop.close();
       assert.deepEqual(
         reports.takeMessages(),
-        names.map(
-          (name) => `the event loop was closed, but an endpoint for datagrams on ${name} was still open`,
-        ),
+        names.map((name) => `the event loop was closed, but a datagram endpoint on ${name} was still open`),
       );
       await hostPasses();
       assert.deepEqual([near.log, far.log], [['made'], ['made']]);
@@ -374,13 +372,13 @@ test('closing the loop gives up what is being opened and names it; nothing opens
       const messages = reports.takeMessages().join('\n');
       assert.match(
         messages,
-        new RegExp(`opening an endpoint for datagrams on 127.0.0.1:${port} was still under way`),
+        new RegExp(`opening a datagram endpoint on 127.0.0.1:${port} was still under way`),
       );
       assert.match(
         messages,
-        new RegExp(`opening an endpoint for datagrams to 127.0.0.1:${port} was still under way`),
+        new RegExp(`opening a datagram endpoint to 127.0.0.1:${port} was still under way`),
       );
-      assert.match(messages, /opening an endpoint for datagrams was still under way/);
+      assert.match(messages, /opening a datagram endpoint was still under way/);
       assert.match(messages, /looking up localhost was still under way/);
       assert.deepEqual(await Promise.all(outcomes), Array(5).fill('ERR_CANCELLED'));
       await assertSockets(before, 'a socket is left');

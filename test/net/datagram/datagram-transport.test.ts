@@ -261,7 +261,7 @@ test(
       [four, ['127.0.0.1\0', 80], range],
       [four, ['127.1', 80], range],
       [four, ['', 80], range],
-      [four, ['::1', 80, 0, 0], { ...range, message: /a literal IPv4 address, as its socket is/ }],
+      [four, ['::1', 80, 0, 0], { ...range, message: /a literal IPv4 address, because the socket is IPv4/ }],
       [six, ['127.0.0.1', 80], range],
       [six, ['::1', 80, 0], type],
       [six, ['::1', 80, '0', 0], type],

@@ -193,7 +193,7 @@ describe('a socket that was accepted elsewhere', () => {
     loop.close();
     assert.equal(connecting.cancelled(), true);
     assert.ok(
-      reports.some((report) => report.endsWith('taking an accepted socket over was still under way')),
+      reports.some((report) => report.endsWith('taking over an accepted socket was still under way')),
     );
     await done();
     await assertSockets(before, 'a socket was left');

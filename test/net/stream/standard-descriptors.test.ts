@@ -42,7 +42,7 @@ for (const [kind, what] of [
   ['listener', 'a server'],
   ['accepted', 'a connection that a server accepts'],
   ['connected', 'a connection to a server'],
-  ['datagrams', 'an endpoint for datagrams'],
+  ['datagrams', 'a datagram endpoint'],
   ['socket', 'a socket that becomes a pipe'],
 ] as const) {
   test(
