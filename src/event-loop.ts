@@ -1,5 +1,6 @@
 /**
- * The public loop: one line a method, delegating down. Whatever wants more than that lives in a lower layer.
+ * The public loop. Its methods check that the loop is open and call a function of a lower layer, which does
+ * the work.
  */
 import type { Backend } from './backend/backend.ts';
 import type { AddressInfo, SocketAddress } from './base/address.ts';
@@ -86,17 +87,18 @@ import { Scope } from './tasks/scope.ts';
 import type { TaskOptions } from './tasks/task.ts';
 import { Task } from './tasks/task.ts';
 
-/** Makes the tasks of a loop: see `setTaskFactory`. */
+/** Makes the tasks of a loop. See `setTaskFactory`. */
 export type TaskFactory = <T>(loop: BaseEventLoop, fn: () => PromiseLike<T>, options: TaskOptions) => Task<T>;
 
 const TASK_OPTIONS = ['name', 'eager'];
 
 /**
- * An event loop that a program can hold, run, stop, close and swap. Abstract: `newEventLoop()` gives a real
- * one.
+ * An event loop that a program can hold, run, stop, close and swap. The class is abstract; `newEventLoop()`
+ * returns a concrete loop.
  *
- * It runs on the host's own loop and never blocks it, so every library of the host keeps working; several may
- * run in one thread at once. While it runs the process stays alive, and not a moment longer.
+ * It runs on top of the host's own event loop and never blocks it, so every library of the host keeps
+ * working. Several loops may run in one thread at the same time. A running loop keeps the process alive; a
+ * stopped loop does not.
  *
  * @example
  * ```ts
@@ -112,7 +114,7 @@ const TASK_OPTIONS = ['name', 'eager'];
  * ```
  */
 export abstract class BaseEventLoop implements Loop {
-  /** Seconds: in debug mode, what holds the loop for longer is reported. Default: 0.1. */
+  /** In debug mode, the loop reports each callback that runs longer than this. Seconds; default 0.1. */
   slowCallbackDuration: number = SLOW_CALLBACK_SECONDS;
   /** @internal */ readonly _backend: Backend;
   /** @internal */ readonly _scheduler: Scheduler;
@@ -141,7 +143,8 @@ export abstract class BaseEventLoop implements Loop {
   // --- running ---
 
   /**
-   * Runs until `stop()`. Keeps the process alive meanwhile, even with nothing to wait for.
+   * Runs the loop until `stop()` is called. Meanwhile it keeps the process alive, even when nothing is
+   * scheduled.
    *
    * @throws LoopError `ERR_LOOP_RUNNING`, `ERR_LOOP_CLOSED`
    */
@@ -151,11 +154,11 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Runs until `aw` is done, and answers its result or rejects with its exception.
+   * Runs the loop until `aw` is done, and returns its result or rejects with its exception.
    *
-   * @param aw a future of this loop, a promise, or a function, which is run as a task
-   * @throws LoopError `ERR_LOOP_STOPPED` (as rejection) when the loop was stopped before; `ERR_LOOP_RUNNING`,
-   *   `ERR_LOOP_CLOSED`
+   * @param aw a future of this loop, a promise, or a function, which the loop runs as a task
+   * @throws At the call: LoopError `ERR_LOOP_RUNNING`, `ERR_LOOP_CLOSED`. As a rejection: LoopError
+   *   `ERR_LOOP_STOPPED` if the loop was stopped before `aw` was done
    */
   runUntilComplete<T>(aw: Awaitable<T> | (() => Awaitable<T>)): Promise<T> {
     this._checkOpen();
@@ -163,8 +166,8 @@ export abstract class BaseEventLoop implements Loop {
     const future = this.#futureOf(aw);
     let waiting = true;
     const stop = new DoneCallback(future, () => {
-      // Another stop() may have come first; then this is called in a later run, which is not to be ended by
-      // it.
+      // An earlier stop() may have ended the first run. Then this callback belongs to a later run, and must
+      // not stop that run.
       if (waiting) this._scheduler.stop();
     });
     return this.runForever().then(() => {
@@ -175,19 +178,19 @@ export abstract class BaseEventLoop implements Loop {
     });
   }
 
-  /** Whether it runs: from the call of a `run` method until the end of its last turn. */
+  /** Returns true from the call of a `run` method until the end of its last turn. */
   isRunning(): boolean {
     return this.#pump.running;
   }
 
-  /** Whether `close()` was called. */
+  /** Returns true after `close()` was called. */
   isClosed(): boolean {
     return this.#closed;
   }
 
   /**
-   * Stops the loop: every callback that is scheduled already still runs, also those that wait for the next
-   * turn. Those scheduled later run when the loop is run again. Stopping a loop that does not run stops its
+   * Stops the loop. Callbacks that are already scheduled still run, also those in the next turn. Callbacks
+   * that are scheduled later run when the loop runs again. If the loop is not running, `stop()` stops its
    * next run.
    */
   stop(): void {
@@ -196,14 +199,16 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Clears the queues and ends everything that the loop still owns, so that the process can exit. Each such
-   * leak is reported through the exception handler: a pending task, an open handle, a child that was not
-   * reaped, an exception that nobody has looked at, in debug mode a lock that is held. The report has it as
-   * `task` or `resource`, and where they are known `owner` (the name of the task that made it), `ageSeconds`,
-   * and in debug mode `sourceTraceback`, the stack of its creation. A connection that a server has accepted
-   * is named with the server, and has the server's owner and stack. Its signal handlers and its executor end
-   * without a word. Idempotent and irreversible: from then on, scheduling, running and creating throw
-   * `ERR_LOOP_CLOSED`.
+   * Closes the loop for good: clears its queues and ends everything that it still owns, so that the process
+   * can exit. A second call does nothing. After `close()`, every call that schedules, runs or creates
+   * something throws `ERR_LOOP_CLOSED`.
+   *
+   * The exception handler receives one report for each leak: a pending task, an open handle, a child process
+   * that was not reaped, an exception that was never retrieved, and in debug mode a held lock. A report has
+   * the leaked object as `task` or `resource`. If they are known, it also has `owner` (the name of the task
+   * that created the object) and `ageSeconds`, and in debug mode `sourceTraceback` (the stack at its
+   * creation). A connection that a server accepted is reported with the server's name, owner and stack.
+   * Signal handlers and the default executor are ended without a report.
    *
    * @throws LoopError `ERR_LOOP_RUNNING`
    */
@@ -223,30 +228,31 @@ export abstract class BaseEventLoop implements Loop {
     for (const leak of leaks) this.callExceptionHandler(leak);
   }
 
-  /** Closes the loop: `using loop = newEventLoop()`. */
+  /** Closes the loop, as in `using loop = newEventLoop()`. */
   [Symbol.dispose](): void {
     this.close();
   }
 
   // --- calls ---
 
-  /** Monotonic seconds, with a resolution far below a millisecond. */
+  /** Returns the monotonic time in seconds. Its resolution is much finer than a millisecond. */
   time(): number {
     this._checkOpen();
     return this._backend.time();
   }
 
-  /** Seconds: what the clock can tell apart. */
+  /** The smallest difference that the clock of {@link time} can show, in seconds. */
   get clockResolution(): number {
     return this._backend.clockResolution;
   }
 
   /**
-   * Calls `callback(...args)` in the next turn. First in, first out; each exactly once.
+   * Schedules `callback(...args)` for the next turn. Callbacks run in the order in which they were scheduled,
+   * each exactly once.
    *
-   * @throws TypeError when it is no function; LoopError `ERR_LOOP_CLOSED`; in debug mode
-   *   `ERR_NO_RUNNING_LOOP` when the loop runs and this is called from outside of it (use
-   *   `callSoonThreadsafe`)
+   * @throws TypeError if `callback` is not a function. LoopError `ERR_LOOP_CLOSED`; in debug mode also
+   *   `ERR_NO_RUNNING_LOOP`, if the loop runs and the caller is code that the loop does not run (use
+   *   `callSoonThreadsafe()` there)
    */
   callSoon<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {
     if (typeof callback !== 'function') checkFunction('callback', callback);
@@ -256,7 +262,8 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * As {@link callSoon}, from anywhere in this thread: for callbacks of the host that are not the loop's.
+   * Schedules a callback as {@link callSoon} does, and may be called from anywhere in this thread, for
+   * example from a callback of the host.
    */
   callSoonThreadsafe<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {
     checkFunction('callback', callback);
@@ -266,11 +273,11 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Calls `callback(...args)` after `delaySeconds`: never earlier, and in order of deadline, then of
-   * scheduling.
+   * Schedules `callback(...args)` to run after `delaySeconds`, never earlier. Timers run in order of their
+   * deadlines; timers with equal deadlines run in the order in which they were scheduled.
    *
-   * @param delaySeconds negative means now; any length works; Infinity never comes
-   * @throws RangeError for NaN
+   * @param delaySeconds a negative number means now. Any length is accepted; Infinity never comes
+   * @throws RangeError if `delaySeconds` is NaN
    */
   callLater<A extends unknown[]>(
     delaySeconds: number,
@@ -282,7 +289,10 @@ export abstract class BaseEventLoop implements Loop {
     return this.#timer(this.time() + delaySeconds, callback as AnyCallback, args, 'callLater');
   }
 
-  /** Calls `callback(...args)` at `when` on the clock of {@link time}, in seconds. See {@link callLater}. */
+  /**
+   * Schedules `callback(...args)` for the time `when` of the clock {@link time}, in seconds. See
+   * {@link callLater}.
+   */
   callAt<A extends unknown[]>(when: number, callback: (...args: A) => unknown, ...args: A): TimerHandle {
     if (typeof when !== 'number' || Number.isNaN(when)) checkSeconds('when', when);
     if (typeof callback !== 'function') checkFunction('callback', callback);
@@ -292,18 +302,19 @@ export abstract class BaseEventLoop implements Loop {
 
   // --- futures and tasks ---
 
-  /** A new {@link Future} of this loop. */
+  /** Returns a new {@link Future} of this loop. */
   createFuture<T = unknown>(): Future<T> {
     this._checkOpen();
     return new Future<T>(this);
   }
 
   /**
-   * Runs `fn` as a {@link Task}, from the next turn on.
+   * Runs `fn` as a {@link Task}. The first step runs in the next turn.
    *
-   * @param fn an async function without arguments; or a promise, of which only the wait can be cancelled
-   * @param options `name`: shown in reports; `eager`: the first step runs now
-   * @throws TypeError for anything else; LoopError `ERR_LOOP_CLOSED`, and then nothing was started
+   * @param fn an async function without arguments, or a promise. A cancel of a task over a promise ends only
+   *   the wait: the work behind the promise continues
+   * @param options `name`: shown in reports. `eager: true`: the first step runs now
+   * @throws TypeError for any other `fn`. LoopError `ERR_LOOP_CLOSED`. If it throws, nothing was started
    */
   createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options: TaskOptions = {}): Task<T> {
     checkOptions('options', options, TASK_OPTIONS);
@@ -318,16 +329,14 @@ export abstract class BaseEventLoop implements Loop {
     return task;
   }
 
-  /**
-   * Lets `factory(loop, fn, options)` make the tasks of `createTask`; null restores the default.
-   */
+  /** Makes `createTask()` call `factory(loop, fn, options)` for each task. null restores the default. */
   setTaskFactory(factory: TaskFactory | null): void {
     if (factory !== null) checkFunction('factory', factory);
     this._checkOpen();
     this.#taskFactory = factory;
   }
 
-  /** What {@link setTaskFactory} set, or null. */
+  /** Returns the factory that {@link setTaskFactory} set, or null. */
   getTaskFactory(): TaskFactory | null {
     this._checkOpen();
     return this.#taskFactory;
@@ -336,26 +345,27 @@ export abstract class BaseEventLoop implements Loop {
   // --- connections and servers ---
 
   /**
-   * Opens a TCP connection: looks `host` up, connects to its addresses side by side (RFC 8305), makes the
-   * protocol, tells it `connectionMade`, and answers the pair.
+   * Opens a TCP connection, and returns its transport and protocol. It looks `host` up, tries the addresses
+   * with staggered starts ("happy eyeballs", RFC 8305), makes the protocol and calls its `connectionMade`.
    *
-   * With `options.ssl` the connection is encrypted: the protocol is made once the handshake is done and the
-   * server's certificate is verified, which must be one for `options.serverHostname`, by default the host. A
-   * peer that ends the connection without ending TLS is the error `ERR_TLS_TRUNCATED`. There is no
-   * `writeEof()`.
+   * With `options.ssl` the connection is encrypted. The protocol is made after the TLS handshake. The
+   * server's certificate must be valid for `options.serverHostname`; the default is `host`. If the peer
+   * closes the connection without closing TLS, the protocol gets `ERR_TLS_TRUNCATED`. An encrypted transport
+   * has no `writeEof()`.
    *
-   * @param protocolFactory makes the protocol, once the connection is there
-   * @param host name or literal address; null for this machine, or when `options.sock` is given
-   * @param port a number, its digits, or the name of a service (`'https'`); null when `options.sock` is given
+   * @param protocolFactory makes the protocol, when the connection is established
+   * @param host a name or a literal address; null for this machine, and with `options.sock`
+   * @param port a number, a string of digits, or the name of a service (`'https'`); null with `options.sock`
    * @returns the transport and the protocol
-   * @throws TypeError, RangeError, LoopError at the call, and keys and certificates that cannot be used; the
-   *   system's error (`ECONNREFUSED`, `ENOTFOUND`) as rejection, an `AggregateError` with each attempt's
-   *   where they differ; what OpenSSL or Node has against the peer (`CERT_HAS_EXPIRED`,
-   *   `ERR_TLS_CERT_ALTNAME_INVALID`), and TimeoutError after `options.sslHandshakeTimeout` seconds
+   * @throws At the call: TypeError, RangeError, LoopError, and the error of an unusable key or certificate.
+   *   As a rejection: the system's error (`ECONNREFUSED`, `ENOTFOUND`), or an `AggregateError` if the
+   *   attempts failed with different errors; the TLS error of OpenSSL or Node (`CERT_HAS_EXPIRED`,
+   *   `ERR_TLS_CERT_ALTNAME_INVALID`); TimeoutError if the handshake takes longer than
+   *   `options.sslHandshakeTimeout` seconds
    *
-   * **Cancellation** at any moment closes every attempt; nothing stays open.
+   * **Cancellation** closes every connection attempt, at any moment. No socket stays open.
    *
-   * **Backends** the simulated loop has no network and no TLS: `ERR_UNSUPPORTED`.
+   * **Backends** The simulated loop has no network and no TLS: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -381,22 +391,23 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Opens a TCP server: each accepted connection gets a protocol of its own.
+   * Opens a TCP server. Each accepted connection gets a protocol of its own.
    *
-   * With `options.ssl` the connections are encrypted: a protocol is made once the handshake of its connection
-   * is done. A handshake that a peer fails is dropped, and said in debug mode only; `closeClients()`,
-   * `abortClients()` and `waitClosed()` count those that are under way.
+   * With `options.ssl` the connections are encrypted, and a protocol is made after the TLS handshake of its
+   * connection. A failed handshake closes the connection, and is reported in debug mode only.
+   * `closeClients()`, `abortClients()` and `waitClosed()` also count connections whose handshake is in
+   * progress.
    *
-   * @param host name, literal address or an array of them; `''` or null: all interfaces, a socket each for
-   *   IPv4 and IPv6
-   * @param port a number, its digits, or the name of a service; 0: a free one, the same for all sockets of
-   *   the server; null when `options.sock` is given
-   * @throws TypeError, RangeError, LoopError at the call, and keys and certificates that cannot be used; the
-   *   system's error (`EADDRINUSE`) as rejection, and then no socket is open
+   * @param host a name, a literal address or an array of them. `''` or null: all interfaces, with one socket
+   *   for IPv4 and one for IPv6
+   * @param port a number, a string of digits, or the name of a service. 0: a free port, the same for all
+   *   sockets of the server. null with `options.sock`
+   * @throws At the call: TypeError, RangeError, LoopError, and the error of an unusable key or certificate.
+   *   As a rejection: the system's error (`EADDRINUSE`); then no socket is open
    *
    * **Cancellation** leaves no socket open.
    *
-   * **Backends** the simulated loop has no network and no TLS: `ERR_UNSUPPORTED`.
+   * **Backends** The simulated loop has no network and no TLS: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -422,25 +433,25 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Connects to the unix socket at `path`, makes the protocol, tells it `connectionMade`, and answers the
-   * pair.
+   * Connects to the unix socket at `path`, and returns the transport and the protocol. It makes the protocol
+   * and calls its `connectionMade`.
    *
-   * `getExtraInfo('peername')` is the path, `'sockname'` is `''`. With `ssl`, `serverHostname` must be given:
-   * there is no host that the certificate could be compared with.
+   * `getExtraInfo('peername')` returns the path, and `'sockname'` returns `''`. With `ssl`, `serverHostname`
+   * is required, because there is no host name to compare with the certificate.
    *
-   * @param protocolFactory makes the protocol, once the connection is there
-   * @param path at most 107 bytes (103 outside of Linux); beginning with NUL: a name of Linux's abstract
-   *   namespace. Null when `options.sock` is given, of which the host knows no names: `'peername'` and
-   *   `'sockname'` are absent then
+   * @param protocolFactory makes the protocol, when the connection is established
+   * @param path at most 107 bytes (103 on systems other than Linux). A path that begins with NUL is a name in
+   *   Linux's abstract namespace. null with `options.sock`; then the host knows no names, so `'peername'` and
+   *   `'sockname'` are absent
    * @returns the transport and the protocol
-   * @throws TypeError, RangeError, LoopError at the call; the system's error (`ENOENT`, `ECONNREFUSED`,
-   *   `EACCES`) as rejection
+   * @throws At the call: TypeError, RangeError, LoopError. As a rejection: the system's error (`ENOENT`,
+   *   `ECONNREFUSED`, `EACCES`)
    *
-   * **Cancellation** at any moment closes the attempt; nothing stays open.
+   * **Cancellation** closes the connection attempt, at any moment. No socket stays open.
    *
-   * **Backends** none on Windows and on the simulated loop, no abstract names before Node 22:
-   * `ERR_UNSUPPORTED`. There is no reset between unix sockets: after `abort()` the peer sees an end, or an
-   * error where it had written what nobody read.
+   * **Backends** Not on Windows and not on the simulated loop: `ERR_UNSUPPORTED`. Before Node 22, abstract
+   * names are `ERR_UNSUPPORTED`, too. Unix sockets have no reset (RST): after `abort()` the peer sees the end
+   * of the stream, or an error if data of the peer was not read.
    *
    * @example
    * ```ts
@@ -473,23 +484,24 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Serves a unix socket at `path`: each accepted connection gets a protocol of its own.
+   * Opens a server on the unix socket at `path`. Each accepted connection gets a protocol of its own.
    *
-   * Where the file of a server is that is gone, it is replaced: whether that is so is found out by a
-   * connection, which a server that lives sees come and go. The file is removed when the server is closed
-   * (not by `close()` of a server from `options.sock`), from where it was made, and only if it is still the
-   * same; should somebody else have replaced it, Node takes the name away from the new file for some
-   * microseconds. A process that is killed leaves the file behind.
+   * A stale socket file, left behind by a server that no longer runs, is replaced. To find out,
+   * `createUnixServer()` connects to it, so a live server sees one short connection. The server removes its
+   * file when it closes, from the path at which it was created, and only if the file is still the same. If
+   * another process has replaced the file, Node moves the new file away from its name for some microseconds.
+   * A server from `options.sock` does not remove the file. A process that is killed leaves the file behind.
    *
-   * @param protocolFactory makes a protocol, for each connection
-   * @param path as in {@link createUnixConnection}; null when `options.sock` is given
-   * @throws TypeError, RangeError, LoopError at the call; the system's error as rejection: `EADDRINUSE` where
-   *   a server lives, or where any other file is, which is left alone; `EACCES`
+   * @param protocolFactory makes a protocol for each connection
+   * @param path as in {@link createUnixConnection}; null with `options.sock`
+   * @throws At the call: TypeError, RangeError, LoopError. As a rejection: `EACCES`, other errors of the
+   *   system, and `EADDRINUSE` if a live server or a file that is not a socket is at `path`; that file is not
+   *   touched
    *
-   * **Cancellation** leaves no socket open and no file.
+   * **Cancellation** leaves no socket and no file behind.
    *
-   * **Backends** as {@link createUnixConnection}. Of its peers Node does not know the names: `'peername'` is
-   * `''` also for one that has bound its socket to a path.
+   * **Backends** As {@link createUnixConnection}. Node does not know the names of the peers: `'peername'` is
+   * `''`, even if the peer has bound its socket to a path.
    *
    * @example
    * ```ts
@@ -519,20 +531,21 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Serves a connection that was accepted elsewhere: makes the protocol, tells it `connectionMade`, and
-   * answers the pair.
+   * Wraps a connection that was accepted elsewhere, and returns the transport and the protocol. It makes the
+   * protocol and calls its `connectionMade`.
    *
    * @param protocolFactory makes the protocol
-   * @param sock a connected `net.Socket`, or the descriptor of a connected TCP or unix socket. Refused at the
-   *   call, it is still its owner's. From then on it is the transport's, and closed, too, when this fails or
-   *   is cancelled
+   * @param sock a connected `net.Socket`, or the file descriptor of a connected TCP or unix socket. If the
+   *   call throws, the caller still owns the socket. Otherwise the transport owns it, and closes it also
+   *   after a failure or a cancel
    * @param options `ssl`: the options or the secure context of the server's side of TLS
    * @returns the transport and the protocol
-   * @throws TypeError, RangeError, LoopError at the call; the error of the TLS handshake as rejection
+   * @throws At the call: TypeError, RangeError, LoopError. As a rejection: the error of the TLS handshake
    *
-   * **Cancellation** closes the socket, unless the signal was aborted from the beginning.
+   * **Cancellation** closes the socket. Exception: if the signal is already aborted at the call, the caller
+   * keeps the socket.
    *
-   * **Backends** the simulated loop has no network: `ERR_UNSUPPORTED`.
+   * **Backends** The simulated loop has no network: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -567,27 +580,29 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Goes on encrypted over a connection that is open, whatever kind of stream it is. The old transport
-   * belongs to TLS from the call on: use the new one.
+   * Starts TLS on an open connection of any kind, and returns the encrypted transport. TLS owns the old
+   * transport from the call on: use only the new one.
    *
-   * `protocol` is told no `connectionMade`, but of data, flow and the end of the connection. It may be the
-   * old transport's or another one, which is then told nothing any more.
+   * `protocol` gets no `connectionMade()`, but all calls for data, flow control and the end of the
+   * connection. It may be the protocol of the old transport or another one. In the second case the old
+   * protocol is not called any more.
    *
-   * @param transport in both directions, not closing, of this loop; a `Transport` of your own works, too
-   * @param ssl true (a client's only), `tls.ConnectionOptions` or `tls.TlsOptions`, or a `tls.SecureContext`
-   * @param options `serverSide`; `serverHostname`, which a client has to give; `sslHandshakeTimeout` and
-   *   `sslShutdownTimeout` in seconds; `received`: what `protocol` has got already and belongs to TLS;
-   *   `signal` to cancel it
+   * @param transport a transport of this loop for both directions that is not closing. A `Transport` class of
+   *   your own works, too
+   * @param ssl true (only for a client), `tls.ConnectionOptions`, `tls.TlsOptions`, or a `tls.SecureContext`
+   * @param options `serverSide`; `serverHostname`, required for a client; `sslHandshakeTimeout` and
+   *   `sslShutdownTimeout` in seconds; `received`: data that `protocol` received but that belongs to TLS;
+   *   `signal` to cancel the call
    * @returns the new transport
-   * @throws TypeError, RangeError, LoopError `ERR_TRANSPORT_CLOSED`, InvalidStateError for a connection that
-   *   TLS has already or is about to have, at the call, and keys and certificates that cannot be used; as
-   *   rejection what went wrong with the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`), and
-   *   TimeoutError: then the connection is aborted, and `protocol` told so
+   * @throws At the call: TypeError, RangeError, LoopError `ERR_TRANSPORT_CLOSED`, InvalidStateError if the
+   *   connection already has TLS or another `startTls()` is pending, and the error of an unusable key or
+   *   certificate. As a rejection: the error of the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`),
+   *   or TimeoutError. Then the connection is aborted, and `protocol` gets `connectionLost()`
    *
-   * **Cancellation** aborts the connection: half of a handshake cannot be taken back. A signal that was
-   * aborted from the beginning leaves it alone.
+   * **Cancellation** aborts the connection, because a partial handshake cannot be undone. A signal that is
+   * already aborted at the call leaves the connection alone.
    *
-   * **Backends** the simulated loop has no TLS: `ERR_UNSUPPORTED`.
+   * **Backends** The simulated loop has no TLS: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -618,28 +633,31 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Sends a file, or a part of it, over a transport that writes: TCP, unix socket, TLS, pipe. Done when all
-   * of it was written to the transport and its buffer has room again.
+   * Sends a file, or a part of it, over a transport that can write: TCP, unix socket, TLS, pipe. The future
+   * completes when all of the data was written to the transport and the transport's buffer has room again.
    *
-   * It reads a piece at a time (256 KiB) and heeds the transport's water marks, of which the protocol is told
-   * as by any other write; reading goes on. Until all of it was written, writing anything else, `writeEof()`
-   * and `startTls()` are an `InvalidStateError`. The file ends where it ends when that is reached: one that
-   * shrinks is no error, one that grows is followed.
+   * It reads pieces of 256 KiB and respects the transport's water marks; the protocol gets `pauseWriting()`
+   * and `resumeWriting()` as with any other write. Reading from the transport continues. Until the future
+   * settles, `write()`, `writeEof()` and `startTls()` throw `InvalidStateError`. The file is read up to the
+   * end that it has when that end is reached: a file that shrinks is no error, and data appended to a file
+   * that grows is sent, too.
    *
-   * @param transport one of gyre's, over which no other file is being sent
-   * @param file its path, or a `FileHandle`, which stays open and whose position is not moved
-   * @param options `offset` and `count` in bytes; beyond the end there is nothing to send. `fallback: false`
-   *   rejects, as in asyncio, what no system call does
-   * @returns the bytes that were sent
-   * @throws TypeError, RangeError at the call, also for a transport of another loop, `InvalidStateError` when
-   *   a file is being sent over it, or TLS is; as rejection {@link SendfileNotAvailableError} without
-   *   `fallback`, the system's error (`ENOENT`, `EISDIR`), the connection's when it is lost in the middle
-   *   (`ECONNRESET`), and LoopError `ERR_TRANSPORT_CLOSED` when the transport was closed
+   * @param transport a transport of gyre, over which no other file is being sent
+   * @param file a path, or a `FileHandle`, which stays open and whose position does not move
+   * @param options `offset` and `count` in bytes; nothing is sent from beyond the end of the file. `fallback:
+   *   false` rejects, as in asyncio, if there is no system call for it
+   * @returns the number of bytes sent
+   * @throws At the call: TypeError; RangeError, also for a transport of another loop; `InvalidStateError` if
+   *   another file is being sent or `startTls()` is pending. As a rejection:
+   *   {@link SendfileNotAvailableError} with `fallback: false`; the system's error (`ENOENT`, `EISDIR`); the
+   *   error of the connection if it is lost (`ECONNRESET`); LoopError `ERR_TRANSPORT_CLOSED` if the transport
+   *   was closed
    *
-   * **Cancellation** closes the file. What was written already still leaves, and the connection can be used.
+   * **Cancellation** closes the file. Data that was already written is still sent, and the connection stays
+   * usable.
    *
-   * **Backends** none has a system call for it: that is {@link sockSendfile}. The simulated loop has no
-   * files: `ERR_UNSUPPORTED`.
+   * **Backends** No backend has a system call for it; {@link sockSendfile} uses one. The simulated loop has
+   * no files: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -667,29 +685,30 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Opens a UDP socket, makes the protocol, tells it `connectionMade`, and answers the pair.
+   * Opens a UDP socket, and returns its transport and protocol. It makes the protocol and calls its
+   * `connectionMade`.
    *
-   * With `localAddr` it receives there; with `remoteAddr` it is connected, and `sendto(data)` needs no
-   * address; with both, both. Without either, `family` says which kind of socket it is. Hosts are looked up
-   * here, once; `sendto()` takes literal addresses.
+   * With `localAddr` the socket receives at that address. With `remoteAddr` it is connected, and
+   * `sendto(data)` needs no address. Both may be given. Without either, `family` chooses the kind of socket.
+   * Host names in these options are looked up once, here; `sendto()` accepts literal addresses only.
    *
-   * A datagram reaches the protocol whole, with its sender's address: `[host, port]`, over IPv6 `[host, port,
-   * flowinfo, scopeId]`. Empty ones are datagrams, too. What the kernel does not take at once is kept and
-   * counts for `pauseWriting()`. While the loop is stopped, some 256 KiB wait for it; what comes then is
-   * lost, as datagrams may be.
+   * The protocol receives each datagram whole, with the sender's address: `[host, port]`, or `[host, port,
+   * flowinfo, scopeId]` for IPv6. Empty datagrams are delivered, too. Datagrams that the kernel does not
+   * accept at once are queued, and count for `pauseWriting()`. While the loop is stopped, about 256 KiB of
+   * received datagrams wait for it; later ones are lost, as UDP permits.
    *
-   * @param protocolFactory makes the protocol, once the socket is open
-   * @throws TypeError, RangeError, LoopError at the call; the system's error (`EADDRINUSE`, `EACCES`,
-   *   `ENOTFOUND`) as rejection, and then no socket is open. What fails later is told to `errorReceived()`,
-   *   and the socket stays open: `ECONNREFUSED` where nobody receives at `remoteAddr`, `EMSGSIZE` for what is
-   *   too long. Without `remoteAddr` the kernel tells of no refusal
+   * @param protocolFactory makes the protocol, when the socket is open
+   * @throws At the call: TypeError, RangeError, LoopError. As a rejection: the system's error (`EADDRINUSE`,
+   *   `EACCES`, `ENOTFOUND`); then no socket is open. Later errors go to `errorReceived()`, and the socket
+   *   stays open: `ECONNREFUSED` if no socket receives at `remoteAddr`, `EMSGSIZE` for a datagram that is too
+   *   long. Without `remoteAddr` the kernel does not report refused datagrams
    *
-   * **Cancellation** at any moment leaves no socket open, also not that of `options.sock`, unless the signal
-   * was aborted from the beginning.
+   * **Cancellation** leaves no socket open, at any moment. It also closes `options.sock`, unless the signal
+   * is already aborted at the call.
    *
    * **Backends** `reusePort` needs Linux and Node 22.12 or 23.1. For multicast groups, TTL and buffer sizes,
-   * `options.sock` takes a `dgram.Socket`, and `getExtraInfo('rawSocket')` gives it. The simulated loop has
-   * no network: `ERR_UNSUPPORTED`.
+   * pass a `dgram.Socket` as `options.sock`, or get the socket with `getExtraInfo('rawSocket')`. The
+   * simulated loop has no network: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -734,26 +753,26 @@ export abstract class BaseEventLoop implements Loop {
   // --- names ---
 
   /**
-   * Looks a host and a service up: the system's `getaddrinfo`. Each address comes for streams and for
-   * datagrams, in the system's order; raw sockets, which CPython lists too, gyre has not. A literal address
-   * and a number take no thread.
+   * Looks up a host and a service, as the system's `getaddrinfo` does. The result has each address twice, for
+   * streams and for datagrams, in the system's order. CPython also lists raw sockets, which gyre does not
+   * have. A literal address with a numeric port uses no thread.
    *
-   * @param host a name, a literal address (IPv6 with or without a zone, `fe80::1%eth0`); `''` or null: this
+   * @param host a name or a literal address (IPv6 with or without a zone, `fe80::1%eth0`). `''` or null: this
    *   machine, or every interface with `AI_PASSIVE`
-   * @param port a number, its digits, or the name of a service (`'http'`); `''` or null: 0
-   * @throws TypeError, RangeError, LoopError at the call; as rejection an error with Node's fields and one of
-   *   the codes `ENOTFOUND` (no such name, or neither host nor port), `EAI_AGAIN` (the name server does not
+   * @param port a number, a string of digits, or the name of a service (`'http'`). `''` or null: 0
+   * @throws At the call: TypeError, RangeError, LoopError. As a rejection: an error with Node's fields and
+   *   the code `ENOTFOUND` (no such name, or neither host nor port), `EAI_AGAIN` (the name server does not
    *   answer), `EAI_SERVICE` (no such service for the type), `EAI_SOCKTYPE` (no socket has this type and
-   *   protocol), `EAI_ADDRFAMILY` (a literal of the other family), `EAI_BADFLAGS` (`AI_CANONNAME` without
-   *   host), or what else the system says
+   *   protocol), `EAI_ADDRFAMILY` (a literal address of the other family), `EAI_BADFLAGS` (`AI_CANONNAME`
+   *   without host), or another code of the system
    *
-   * **Cancellation** returns at once. The thread that asks the system cannot be stopped: it goes on unheard,
-   * and a process that ends by itself waits for it.
+   * **Cancellation** takes effect at once. The thread that asks the system cannot be stopped: it continues,
+   * its result is dropped, and a process that would exit by itself waits for it.
    *
-   * **Backends** the simulated loop has no names: `ERR_UNSUPPORTED`. On Node, services are those of the
-   * system's file (`/etc/services`; where there is none, no service has a name), and the canonical name is
-   * found in the hosts file or, by the aliases, in the DNS: a name that the system knows from elsewhere is
-   * `ERR_UNSUPPORTED` with `AI_CANONNAME`. A name that stands for a link-local address comes without its
+   * **Backends** The simulated loop has no name resolution: `ERR_UNSUPPORTED`. On Node, service names come
+   * from the system's file (`/etc/services`); without that file no service has a name. On Node, the canonical
+   * name comes from the hosts file or from DNS aliases; `AI_CANONNAME` is `ERR_UNSUPPORTED` for a name that
+   * the system knows from another source. A name that stands for a link-local address is resolved without the
    * scope.
    *
    * @example
@@ -776,20 +795,21 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * The names of a host's address and of a service's port: the system's `getnameinfo`. Where there is no
-   * name, the number.
+   * Returns the name of an address's host and of a port's service, as the system's `getnameinfo` does. A host
+   * or a service without a name is returned as its number.
    *
    * @param sockaddr `[host, port]` or `[host, port, flowinfo, scopeId]` with a literal address
-   * @param flags `NI_NUMERICHOST`, `NI_NUMERICSERV`: the number, and no thread is taken for it;
-   *   `NI_NAMEREQD`: fails where the host has no name; `NI_DGRAM`: the service is one of UDP; `NI_NOFQDN`: a
-   *   host of this machine's own domain without it
-   * @throws TypeError, RangeError, LoopError at the call; as rejection an error with Node's fields:
-   *   `ENOTFOUND` with `NI_NAMEREQD`, `EAI_AGAIN` where the name server does not answer
+   * @param flags `NI_NUMERICHOST`, `NI_NUMERICSERV`: return the number, without using a thread.
+   *   `NI_NAMEREQD`: fail if the host has no name. `NI_DGRAM`: look for a UDP service. `NI_NOFQDN`: leave out
+   *   the domain of a host in this machine's own domain
+   * @throws At the call: TypeError, RangeError, LoopError. As a rejection: an error with Node's fields and
+   *   the code `ENOTFOUND` with `NI_NAMEREQD`, or `EAI_AGAIN` if the name server does not answer
    *
-   * **Cancellation** as in {@link getaddrinfo}.
+   * **Cancellation** As in {@link getaddrinfo}.
    *
-   * **Backends** the simulated loop has no names: `ERR_UNSUPPORTED`. On Node, services are those of the
-   * system's file, and this machine's own domain is that of its name, or of its first name in the hosts file.
+   * **Backends** The simulated loop has no name resolution: `ERR_UNSUPPORTED`. On Node, service names come
+   * from the system's file, and this machine's domain is the domain of its host name, or of its first name in
+   * the hosts file.
    *
    * @example
    * ```ts
@@ -813,26 +833,28 @@ export abstract class BaseEventLoop implements Loop {
   // --- pipes and processes ---
 
   /**
-   * Reads from a pipe, FIFO, socket, terminal or character device: makes the protocol, tells it
-   * `connectionMade`, then what comes, then the end.
+   * Reads from a pipe, FIFO, socket, terminal or character device, and returns the transport and the
+   * protocol. It makes the protocol and calls its `connectionMade`; then the protocol receives the data and
+   * the end of file.
    *
-   * The pipe is the transport's from now on, and closed with it. Except `process.stdin` (also as 0): that
-   * stays open, is paused, and may be read again.
+   * The transport owns the pipe from now on, and closes it at its end. `process.stdin` (also as 0) is an
+   * exception: it stays open, is paused, and may be read again.
    *
    * @param protocolFactory makes the protocol; its `eofReceived` cannot keep the pipe open
-   * @param pipe a descriptor; a `Readable` of bytes, such as `process.stdin` or a child's output; or a
-   *   `FileHandle`, which is closed at once, because the transport opens its pipe anew.
-   *   `getExtraInfo('pipe')` answers it
+   * @param pipe a file descriptor; a `Readable` of bytes, such as `process.stdin` or the output of a child;
+   *   or a `FileHandle`, which is closed at once, because the transport opens the pipe again.
+   *   `getExtraInfo('pipe')` returns this value
    * @returns the transport and the protocol
-   * @throws TypeError at the call for what is none, a regular file among them, and for a stream that another
-   *   transport has; the system's error as rejection
+   * @throws At the call: TypeError for any other value, for a regular file, and for a stream that another
+   *   transport owns. As a rejection: the system's error
    *
    * **Cancellation** closes the pipe.
    *
-   * **Backends** a character device that is no terminal is read by a thread of Node's pool: one on which
-   * nothing comes keeps that thread, and the process, until something does; the native loop does that only
-   * with devices that cannot be polled. It refuses a descriptor that another handle has, by an
-   * `InvalidStateError`, and takes a {@link Socket}, too. The simulated loop has no pipes: `ERR_UNSUPPORTED`.
+   * **Backends** The Node backend reads a character device that is not a terminal in a thread of Node's pool.
+   * A device that sends nothing occupies that thread, and keeps the process alive, until it sends data. The
+   * native loop uses a thread only for devices that cannot be polled. The native loop also accepts a
+   * {@link Socket}, and throws `InvalidStateError` for a descriptor that another handle owns. The simulated
+   * loop has no pipes: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -864,31 +886,33 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Writes to a pipe, FIFO, socket, terminal or character device: makes the protocol, and tells it
-   * `connectionMade`.
+   * Writes to a pipe, FIFO, socket, terminal or character device, and returns the transport and the protocol.
+   * It makes the protocol and calls its `connectionMade`.
    *
-   * The pipe is the transport's from now on, and closed with it; `writeEof()` is `close()`. Except
-   * `process.stdout` and `process.stderr` (also as 1 and 2): they stay open, so that the process can still
-   * print, and their reader sees no end before the process ends.
+   * The transport owns the pipe from now on, and closes it at its end; `writeEof()` is the same as `close()`.
+   * `process.stdout` and `process.stderr` (also as 1 and 2) are exceptions: they stay open, so that the
+   * process can still print, and their reader sees the end of file when the process ends.
    *
-   * When nobody reads any more the transport closes: `connectionLost(null)` if all had left, else `EPIPE`.
+   * When the reader closes its side, the transport closes: the protocol gets `connectionLost(null)` if all
+   * data was sent, otherwise `EPIPE`.
    *
    * @param protocolFactory makes the protocol
-   * @param pipe a descriptor; a `Writable` of bytes, such as `process.stdout` or a child's input; or a
-   *   `FileHandle`, which is closed at once, because the transport opens its pipe anew.
-   *   `getExtraInfo('pipe')` answers it
+   * @param pipe a file descriptor; a `Writable` of bytes, such as `process.stdout` or the input of a child;
+   *   or a `FileHandle`, which is closed at once, because the transport opens the pipe again.
+   *   `getExtraInfo('pipe')` returns this value
    * @returns the transport and the protocol
-   * @throws TypeError at the call for what is none, a regular file among them, and for a stream that another
-   *   transport has; the system's error as rejection
+   * @throws At the call: TypeError for any other value, for a regular file, and for a stream that another
+   *   transport owns. As a rejection: the system's error
    *
    * **Cancellation** closes the pipe.
    *
-   * **Backends** that the reader has gone is known at once for sockets, and on Linux for descriptors of pipes
-   * and FIFOs that are open for writing only; for streams of Node's over a pipe (`process.stdout`),
-   * terminals, and other systems, at the next write. What a socket's peer sends is dropped. A terminal of the
-   * process itself is written synchronously, by Node; as 1 or 2 on the native loop it is not. That refuses a
-   * descriptor that another handle has, by an `InvalidStateError`, and takes a {@link Socket}, too. The
-   * simulated loop has no pipes: `ERR_UNSUPPORTED`.
+   * **Backends** The transport learns at once that the reader has gone for sockets, and on Linux for
+   * descriptors of pipes and FIFOs that are open for writing only. For streams of Node over a pipe
+   * (`process.stdout`), for terminals, and on other systems, it learns so at the next write. Data that the
+   * peer of a socket sends is dropped. Node writes synchronously to a terminal of the process itself; the
+   * native loop does not, if the terminal is passed as 1 or 2. The native loop also accepts a {@link Socket},
+   * and throws `InvalidStateError` for a descriptor that another handle owns. The simulated loop has no
+   * pipes: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -917,29 +941,31 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Starts a program as a child process, makes the protocol, tells it `connectionMade`, and answers the pair.
-   * Its stdin, stdout and stderr are pipes of ours unless `options` say otherwise: `DEVNULL`, `'inherit'`, a
-   * descriptor, a stream of Node's or a `FileHandle`; and for stderr `STDOUT`.
+   * Starts a program as a child process, and returns the transport and the protocol. It makes the protocol
+   * and calls its `connectionMade`. The child's stdin, stdout and stderr are pipes to the transport, unless
+   * `options` give something else: `DEVNULL`, `'inherit'`, a file descriptor, a stream of Node or a
+   * `FileHandle`, and for stderr also `STDOUT`.
    *
-   * What it writes comes by `pipeDataReceived(fd, data)`. `processExited` comes when it has ended,
-   * `connectionLost` when also its pipes have, and all that came by them was delivered. A grandchild that has
-   * a pipe can keep that open long after.
+   * The protocol receives the child's output with `pipeDataReceived(fd, data)`. `processExited` is called
+   * when the child has exited. `connectionLost` is called when the child has exited, its pipes are closed,
+   * and all data from them was delivered. A grandchild that inherited a pipe can keep it open for a long
+   * time.
    *
-   * Where the loop is closed, its children are killed, and named as leaks; their own children are not (see
-   * `detached`).
+   * `close()` of the loop kills its children and reports them as leaks. It does not kill the children of the
+   * children (see `detached`).
    *
-   * @param protocolFactory makes the protocol, once the child runs
-   * @param program a path, or a name that is looked up in `PATH`: the child's, where `env` is given
-   * @param args without the program's own name; they pass through no shell
+   * @param protocolFactory makes the protocol, when the child runs
+   * @param program a path, or a name that is searched in `PATH`. If `env` is given, its `PATH` is used
+   * @param args the arguments without the program's own name. No shell interprets them
    * @returns the transport and the protocol
-   * @throws TypeError, RangeError, LoopError at the call; the system's error as rejection, with `code`,
-   *   `syscall` and `path`: `ENOENT` (with `cwd` as `path`, where that is what is missing), `EACCES`,
-   *   `EMFILE`, `EBADF`, `E2BIG`; then nothing is left
+   * @throws At the call: TypeError, RangeError, LoopError. As a rejection: the system's error with `code`,
+   *   `syscall` and `path`: `ENOENT` (with `cwd` as `path`, if the directory is missing), `EACCES`, `EMFILE`,
+   *   `EBADF`, `E2BIG`. Then no child and no pipe is left
    *
-   * **Cancellation** at any moment kills a child that runs already and closes its pipes; nothing is left.
+   * **Cancellation** kills the child if it already runs, and closes its pipes, at any moment.
    *
-   * **Backends** the simulated loop has no subprocesses: `ERR_UNSUPPORTED`. Node's pipes are socket pairs: a
-   * child cannot open `/dev/stdin` or `/dev/stdout` anew, and one that is ended by a real-time signal has the
+   * **Backends** The simulated loop has no subprocesses: `ERR_UNSUPPORTED`. Node's pipes are socket pairs, so
+   * a child cannot open `/dev/stdin` or `/dev/stdout`. On Node, a child that a real-time signal ended has the
    * return code 0.
    *
    * @example
@@ -974,17 +1000,17 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * As {@link subprocessExec}, for a command of the system's shell (`/bin/sh -c`). What comes from outside
-   * must be quoted for it, or passed by the environment; without need of a shell, prefer `subprocessExec`.
+   * Starts a command of the system's shell (`/bin/sh -c`), otherwise as {@link subprocessExec}. Quote input
+   * from outside for the shell, or pass it in the environment. If you need no shell, use `subprocessExec`.
    *
-   * @param protocolFactory makes the protocol, once the shell runs
-   * @param command for the shell; a program that it does not find is the return code 127
+   * @param protocolFactory makes the protocol, when the shell runs
+   * @param command the command line. The return code 127 means that the shell did not find the program
    * @returns the transport and the protocol
    * @throws as {@link subprocessExec}
    *
-   * **Cancellation** kills the shell; what that had started goes on (see `detached`).
+   * **Cancellation** kills the shell. Programs that the shell started continue (see `detached`).
    *
-   * **Backends** as {@link subprocessExec}.
+   * **Backends** As {@link subprocessExec}.
    *
    * @example
    * ```ts
@@ -1013,22 +1039,22 @@ export abstract class BaseEventLoop implements Loop {
   // --- descriptors and sockets ---
 
   /**
-   * Calls `callback(...args)` whenever there is something to read from a descriptor: a pipe, a socket, a
-   * terminal, an eventfd. Also at its end and at its error, so that whoever reads learns of them.
+   * Calls `callback(...args)` whenever a file descriptor is readable: a pipe, a socket, a terminal, an
+   * eventfd. It also calls it at the end of file and at an error, so that the reader notices them.
    *
-   * It is called again and again until what is there was read. It runs in a turn of the loop, as by
-   * `callSoon`: in the async context of this call, and an exception is reported. One callback for each
-   * descriptor: another call replaces it.
+   * The watch is level-triggered: the callback is called again until all available data was read. It runs in
+   * a turn of the loop, as with `callSoon`, in the async context of this call, and its exceptions are
+   * reported. Each descriptor has one callback: another call replaces it.
    *
-   * @param fd a number, or an object with `fileno()`, such as a {@link Socket} of this loop. It stays the
-   *   caller's, who stops the watch before closing it; a `Socket` does so itself
-   * @returns a handle: to cancel it is `removeReader()`
-   * @throws TypeError, RangeError; the system's error: `EBADF`, and `EPERM` for a regular file, which is
-   *   always ready; {@link InvalidStateError} for a descriptor that a transport has, or a socket for which
-   *   somebody waits with `sockRecv()` or its like; LoopError
+   * @param fd a number, or an object with `fileno()`, such as a {@link Socket} of this loop. The caller still
+   *   owns it, and must call `removeReader()` before closing it. A `Socket` does so itself
+   * @returns a handle; its `cancel()` does the same as `removeReader()`
+   * @throws TypeError, RangeError, LoopError. The system's error: `EBADF`, and `EPERM` for a regular file,
+   *   which is always ready. {@link InvalidStateError} for a descriptor that a transport owns, or for a
+   *   socket on which a `sockRecv()` or a similar call waits
    *
-   * **Backends** the native one alone: Node tells nobody when a descriptor is ready, and the simulated loop
-   * has none: `ERR_UNSUPPORTED`.
+   * **Backends** Only the native loop: Node does not report that a descriptor is ready, and the simulated
+   * loop has no descriptors. Both throw `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1055,14 +1081,14 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Stops what {@link addReader} has started; the callback is not called any more, also if it was about to
-   * be.
+   * Stops the watch that {@link addReader} started. The callback is not called any more, even if it was
+   * already scheduled.
    *
    * @param fd as in {@link addReader}
-   * @returns whether there was one
-   * @throws TypeError, RangeError; LoopError
+   * @returns true if there was a watch
+   * @throws TypeError, RangeError, LoopError
    *
-   * **Backends** as {@link addReader}.
+   * **Backends** As {@link addReader}.
    */
   removeReader(fd: Descriptor): boolean {
     this._checkOpen();
@@ -1070,14 +1096,15 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * As {@link addReader}, whenever something can be written to a descriptor, or nobody reads it any more.
-   * Most can be written to most of the time: a callback that stays is called in every turn.
+   * Calls `callback(...args)` whenever a file descriptor is writable, or its reader has gone. Otherwise as
+   * {@link addReader}. Most descriptors are writable most of the time, so a callback that is not removed is
+   * called in every turn.
    *
    * @param fd as in {@link addReader}
-   * @returns a handle: to cancel it is `removeWriter()`
+   * @returns a handle; its `cancel()` does the same as `removeWriter()`
    * @throws as {@link addReader}
    *
-   * **Backends** as {@link addReader}.
+   * **Backends** As {@link addReader}.
    *
    * @example
    * ```ts
@@ -1101,14 +1128,14 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Stops what {@link addWriter} has started; the callback is not called any more, also if it was about to
-   * be.
+   * Stops the watch that {@link addWriter} started. The callback is not called any more, even if it was
+   * already scheduled.
    *
    * @param fd as in {@link addReader}
-   * @returns whether there was one
-   * @throws TypeError, RangeError; LoopError
+   * @returns true if there was a watch
+   * @throws TypeError, RangeError, LoopError
    *
-   * **Backends** as {@link addReader}.
+   * **Backends** As {@link addReader}.
    */
   removeWriter(fd: Descriptor): boolean {
     this._checkOpen();
@@ -1116,20 +1143,20 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Receives up to `size` bytes from a socket; of a socket for datagrams one datagram, whose rest is lost
-   * where it is longer.
+   * Receives up to `size` bytes from a socket. A datagram socket receives one datagram; bytes of it beyond
+   * `size` are lost.
    *
-   * @param sock of this loop; only one call at a time may wait to read from it
+   * @param sock a socket of this loop. Only one call at a time may wait to read from it
    * @param size bytes
    * @param options `signal`
-   * @returns what has come; empty: the end of the connection, or an empty datagram
-   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits
-   *   already; the system's error as rejection: `ECONNRESET`, `ENOTCONN`, and `EBADF` when the socket is or
-   *   gets closed
+   * @returns the received data. Empty data means the end of the connection, or an empty datagram
+   * @throws At the call: TypeError, RangeError, LoopError, {@link InvalidStateError} if another call already
+   *   waits. As a rejection: the system's error (`ECONNRESET`, `ENOTCONN`), and `EBADF` if the socket is
+   *   closed or gets closed
    *
-   * **Cancellation** loses nothing: what was cancelled has received nothing.
+   * **Cancellation** loses no data: a cancelled call has received nothing.
    *
-   * **Backends** the native one alone has sockets: elsewhere `ERR_UNSUPPORTED`.
+   * **Backends** Only the native loop has sockets; the others throw `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1156,17 +1183,18 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * As {@link sockRecv}, into a buffer of one's own, which must not be taken away until this is done.
+   * Receives as {@link sockRecv}, into a buffer of the caller. Do not transfer the buffer's memory until the
+   * future settles.
    *
    * @param sock as in {@link sockRecv}
-   * @param buffer what is received stands at its beginning
+   * @param buffer the data is stored at its beginning
    * @param options `signal`
-   * @returns how many bytes have come
+   * @returns the number of bytes received
    * @throws as {@link sockRecv}
    *
-   * **Cancellation** as {@link sockRecv}: the buffer is as it was.
+   * **Cancellation** As {@link sockRecv}: the buffer is unchanged.
    *
-   * **Backends** as {@link sockRecv}.
+   * **Backends** As {@link sockRecv}.
    */
   sockRecvInto(sock: Socket, buffer: Uint8Array, options: SignalOptions = {}): Future<number> {
     this._checkOpen();
@@ -1174,18 +1202,18 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * As {@link sockRecv}, with where it came from.
+   * Receives as {@link sockRecv}, and also returns the sender's address.
    *
    * @param sock as in {@link sockRecv}
    * @param size bytes
    * @param options `signal`
-   * @returns what has come, and the sender's address; null where there is none: of a connection, of a unix
+   * @returns the received data and the sender's address. The address is null for a connection, and for a unix
    *   socket without a name
    * @throws as {@link sockRecv}
    *
-   * **Cancellation** as {@link sockRecv}.
+   * **Cancellation** As {@link sockRecv}.
    *
-   * **Backends** as {@link sockRecv}.
+   * **Backends** As {@link sockRecv}.
    *
    * @example
    * ```ts
@@ -1212,17 +1240,18 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * As {@link sockRecvfrom}, into a buffer of one's own, which must not be taken away until this is done.
+   * Receives as {@link sockRecvfrom}, into a buffer of the caller. Do not transfer the buffer's memory until
+   * the future settles.
    *
    * @param sock as in {@link sockRecv}
-   * @param buffer what is received stands at its beginning
+   * @param buffer the data is stored at its beginning
    * @param options `signal`
-   * @returns how many bytes have come, and the sender's address
+   * @returns the number of bytes received, and the sender's address
    * @throws as {@link sockRecv}
    *
-   * **Cancellation** as {@link sockRecvInto}.
+   * **Cancellation** As {@link sockRecvInto}.
    *
-   * **Backends** as {@link sockRecv}.
+   * **Backends** As {@link sockRecv}.
    */
   sockRecvfromInto(
     sock: Socket,
@@ -1234,18 +1263,19 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Sends all of `data` to the peer of a socket. Done when the kernel has taken it.
+   * Sends all of `data` to the peer of a socket. The future completes when the kernel has accepted all bytes.
    *
-   * @param sock of this loop; only one call at a time may wait to write to it
-   * @param data must not be changed until this is done
+   * @param sock a socket of this loop. Only one call at a time may wait to write to it
+   * @param data must not be changed until the future settles
    * @param options `signal`
-   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits
-   *   already; the system's error as rejection: `EPIPE`, `ECONNRESET`, `EMSGSIZE` of a datagram, and `EBADF`
-   *   when the socket is or gets closed. How much was sent before is then not known
+   * @throws At the call: TypeError, RangeError, LoopError, {@link InvalidStateError} if another call already
+   *   waits. As a rejection: the system's error (`EPIPE`, `ECONNRESET`, `EMSGSIZE` for a datagram), and
+   *   `EBADF` if the socket is closed or gets closed. After a rejection, the number of bytes sent is unknown
    *
-   * **Cancellation** ends it where it is: how much was sent is not known, and a stream is best closed then.
+   * **Cancellation** stops the call in the middle: the number of bytes sent is unknown, so close a stream
+   * socket then.
    *
-   * **Backends** as {@link sockRecv}.
+   * **Backends** As {@link sockRecv}.
    *
    * @example
    * ```ts
@@ -1272,24 +1302,26 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Sends a file, or a part of it, over a connected socket: by the system's own call, which copies nothing
-   * through this process.
+   * Sends a file, or a part of it, over a connected socket. It uses the `sendfile` system call, which copies
+   * no data through this process.
    *
-   * It sends a piece at a time (256 KiB). Reading a file that is not in memory yet holds the loop for as long
-   * as the disk takes; `fallback` reads it by a thread. The file ends where it ends when that is reached.
+   * It sends pieces of 256 KiB. Reading a file that is not in memory blocks the loop until the disk has
+   * delivered the data; the `fallback` reads in a thread. The file is read up to the end that it has when
+   * that end is reached.
    *
-   * @param sock of this loop, of type `SOCK_STREAM`; only one call at a time may wait to write to it
-   * @param file its path, or a `FileHandle`, which stays open and whose position is not moved
-   * @param options `offset` and `count` in bytes; `fallback`: whether a file that the system cannot send so
-   *   (one of /proc) is read and sent piece by piece (default) or rejected; `signal`
-   * @returns the bytes that were sent
-   * @throws TypeError, RangeError, LoopError at the call; as rejection {@link SendfileNotAvailableError}
-   *   where the system cannot and `fallback` is false, the error of the file (`ENOENT`, `EISDIR`) and that of
-   *   the socket as in {@link sockSendall}
+   * @param sock a socket of this loop, of type `SOCK_STREAM`. Only one call at a time may wait to write to it
+   * @param file a path, or a `FileHandle`, which stays open and whose position does not move
+   * @param options `offset` and `count` in bytes. `fallback`: if the system call does not support the file (a
+   *   file of /proc), true reads and sends it piece by piece (default), and false rejects. `signal`
+   * @returns the number of bytes sent
+   * @throws At the call: TypeError, RangeError, LoopError. As a rejection: {@link SendfileNotAvailableError}
+   *   with `fallback: false`, the error of the file (`ENOENT`, `EISDIR`), and the error of the socket as in
+   *   {@link sockSendall}
    *
-   * **Cancellation** ends it where it is: how much was sent is not known, and the socket is best closed then.
+   * **Cancellation** stops the call in the middle: the number of bytes sent is unknown, so close the socket
+   * then.
    *
-   * **Backends** as {@link sockRecv}.
+   * **Backends** As {@link sockRecv}.
    *
    * @example
    * ```ts
@@ -1323,18 +1355,18 @@ export abstract class BaseEventLoop implements Loop {
   /**
    * Sends one datagram.
    *
-   * @param sock of this loop; only one call at a time may wait to write to it
-   * @param data must not be changed until this is done
-   * @param address where it goes: a literal address, `[host, port]` or `[host, port, flowinfo, scopeId]`; of
-   *   a unix socket a path
+   * @param sock a socket of this loop. Only one call at a time may wait to write to it
+   * @param data must not be changed until the future settles
+   * @param address the receiver: `[host, port]` or `[host, port, flowinfo, scopeId]` with a literal address,
+   *   or a path for a unix socket
    * @param options `signal`
-   * @returns the bytes that were sent
-   * @throws as {@link sockSendall}; as rejection also `ENOENT` and `ECONNREFUSED` where a unix socket has no
+   * @returns the number of bytes sent
+   * @throws as {@link sockSendall}. As a rejection also `ENOENT` and `ECONNREFUSED`, if a unix socket has no
    *   receiver
    *
-   * **Cancellation** what was cancelled has sent nothing.
+   * **Cancellation** A cancelled call has sent nothing.
    *
-   * **Backends** as {@link sockRecv}.
+   * **Backends** As {@link sockRecv}.
    *
    * @example
    * ```ts
@@ -1362,18 +1394,18 @@ export abstract class BaseEventLoop implements Loop {
   /**
    * Connects a socket.
    *
-   * @param sock of this loop
-   * @param address `[host, port]` or `[host, port, flowinfo, scopeId]`; of a unix socket a path. A name is
-   *   looked up, and the first of its addresses is taken; the port may be the name of a service
+   * @param sock a socket of this loop
+   * @param address `[host, port]` or `[host, port, flowinfo, scopeId]`, or a path for a unix socket. A host
+   *   name is looked up, and its first address is used. The port may be the name of a service
    * @param options `signal`
-   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits
-   *   already; the system's error as rejection: `ECONNREFUSED`, `ETIMEDOUT`, `ENOTFOUND`, `EAGAIN` where the
-   *   queue of a unix socket's server is full, `EBADF` when the socket is or gets closed
+   * @throws At the call: TypeError, RangeError, LoopError, {@link InvalidStateError} if another call already
+   *   waits. As a rejection: the system's error (`ECONNREFUSED`, `ETIMEDOUT`, `ENOTFOUND`), `EAGAIN` if the
+   *   accept queue of a unix server is full, and `EBADF` if the socket is closed or gets closed
    *
-   * **Cancellation** ends the wait; the kernel goes on to connect until the socket is closed. Another call
-   * waits for that.
+   * **Cancellation** ends the wait. The kernel continues to connect until the socket is closed, and another
+   * `sockConnect()` waits for the same attempt.
    *
-   * **Backends** as {@link sockRecv}.
+   * **Backends** As {@link sockRecv}.
    *
    * @example
    * ```ts
@@ -1398,18 +1430,18 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Takes a connection from a socket that listens.
+   * Accepts a connection from a listening socket.
    *
-   * @param sock of this loop; only one call at a time may wait to read from it
+   * @param sock a socket of this loop. Only one call at a time may wait to read from it
    * @param options `signal`
-   * @returns a new socket, the caller's to close, and the peer's address
-   * @throws TypeError, RangeError, LoopError at the call, {@link InvalidStateError} where somebody waits
-   *   already; the system's error as rejection: `EINVAL` when it does not listen, `EMFILE`, `EBADF` when it
-   *   is or gets closed
+   * @returns a new socket, which the caller must close, and the peer's address
+   * @throws At the call: TypeError, RangeError, LoopError, {@link InvalidStateError} if another call already
+   *   waits. As a rejection: the system's error (`EINVAL` if the socket does not listen, `EMFILE`), and
+   *   `EBADF` if the socket is closed or gets closed
    *
-   * **Cancellation** loses no connection: what was cancelled has accepted none.
+   * **Cancellation** loses no connection: a cancelled call has accepted none.
    *
-   * **Backends** as {@link sockRecv}.
+   * **Backends** As {@link sockRecv}.
    *
    * @example
    * ```ts
@@ -1439,20 +1471,20 @@ export abstract class BaseEventLoop implements Loop {
   // --- signals ---
 
   /**
-   * Calls `callback(...args)` at each signal, instead of the signal's default action. One handler for each
-   * signal: another call replaces the callback. Several loops of a process may each have one, and the
-   * program's own `process.on('SIGTERM', …)` beside them.
+   * Calls `callback(...args)` at each signal, instead of the signal's default action. The loop has one
+   * handler for each signal: another call replaces the callback. Several loops of a process may each have a
+   * handler, next to the program's own `process.on('SIGTERM', …)`.
    *
-   * The callback runs in a turn of the loop, as by `callSoon`: in the async context of this call, and an
-   * exception is reported. While the loop is stopped, a signal waits until it runs again; `close()` removes
-   * the handler. It keeps no process alive.
+   * The callback runs in a turn of the loop, as with `callSoon`, in the async context of this call, and its
+   * exceptions are reported. A signal that comes while the loop is stopped is handled when the loop runs
+   * again. `close()` removes the handler. A handler does not keep the process alive.
    *
-   * @param signum name or number: `'SIGTERM'`, 15
-   * @throws TypeError, RangeError for what is no signal or cannot be handled (`SIGKILL`, `SIGSTOP`);
-   *   LoopError `ERR_SIGNAL_SETUP` on a worker thread, which gets no signals; `ERR_UNSUPPORTED` for real-time
-   *   signals: Node has no names for them; `ERR_LOOP_CLOSED`
+   * @param signum a name or a number: `'SIGTERM'`, 15
+   * @throws TypeError, RangeError for an unknown signal and for a signal that cannot be handled (`SIGKILL`,
+   *   `SIGSTOP`). LoopError `ERR_SIGNAL_SETUP` on a worker thread, which receives no signals;
+   *   `ERR_UNSUPPORTED` for real-time signals, which have no names in Node; `ERR_LOOP_CLOSED`
    *
-   * **Backends** the simulated loop has no signals: `ERR_UNSUPPORTED`.
+   * **Backends** The simulated loop has no signals: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1478,23 +1510,23 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Removes the loop's handler of a signal, also for a signal that has come and was not told yet. With the
-   * last handler of the process the signal has its default action again: `SIGTERM` ends the process.
-   * (`SIGPIPE` and `SIGXFSZ` stay ignored, as Node has them; Node's own use of `SIGUSR1`, to start its
-   * debugger, does not come back: it ends the process from then on.)
+   * Removes the loop's handler of a signal. A signal that has come but was not handled yet is dropped. When
+   * the last handler in the process is removed, the signal has its default action again: `SIGTERM` ends the
+   * process. Exceptions: `SIGPIPE` and `SIGXFSZ` stay ignored, as Node sets them; and `SIGUSR1` no longer
+   * starts Node's debugger but ends the process.
    *
-   * @param signum name or number
-   * @returns whether there was one
-   * @throws TypeError, RangeError for what is no signal; LoopError `ERR_LOOP_CLOSED`
+   * @param signum a name or a number
+   * @returns true if there was a handler
+   * @throws TypeError, RangeError for an unknown signal; LoopError `ERR_LOOP_CLOSED`
    *
-   * **Backends** the simulated loop has no signals: `ERR_UNSUPPORTED`.
+   * **Backends** The simulated loop has no signals: `ERR_UNSUPPORTED`.
    */
   removeSignalHandler(signum: string | number): boolean {
     this._checkOpen();
     return removeSignalHandler(this, signum);
   }
 
-  /** Whether this loop has a handler for the signal: then it is no affair of `run()`. @internal */
+  /** Returns true if this loop handles the signal; then `run()` does not. @internal */
   _hasSignalHandler(signum: number): boolean {
     return hasSignalHandler(this, signum);
   }
@@ -1502,27 +1534,28 @@ export abstract class BaseEventLoop implements Loop {
   // --- executors ---
 
   /**
-   * Runs `fn(...args)` in a thread or a process, while the loop goes on, and answers what it returns or what
-   * it awaits. For what computes: code that waits for I/O belongs into a task.
+   * Runs `fn(...args)` in a thread or a process while the loop continues, and returns its result; a promise
+   * that it returns is awaited. Use it for computations. Code that waits for I/O belongs in a task.
    *
-   * `fn` crosses by module and name (`importFunctions()`), or as its own source; then it has its arguments,
-   * globals and `import()`, and nothing from around it. Arguments and results are copied, as
-   * `structuredClone()` does.
+   * `fn` is passed by module and name (`importFunctions()`), or as its source text. A function passed as
+   * source has its arguments, globals and `import()`, but no variables from its surroundings. Arguments and
+   * results are copied with `structuredClone()`.
    *
-   * @param executor a pool, or whatever has `submit()` and `shutdown()`; null: the default one, a
-   *   `ThreadPoolExecutor` that is made when it is first needed
+   * @param executor a pool, or any object with `submit()` and `shutdown()`. null: the default executor, a
+   *   `ThreadPoolExecutor` that is made on first use
    * @param fn the function
-   * @param args its arguments, of its own types
+   * @param args its arguments
    * @returns a future of the result
-   * @throws TypeError at the call for what is no function or no executor, a function without a source of its
-   *   own (native, bound), arguments that cannot be copied; {@link BrokenExecutorError} when the executor was
-   *   shut down; LoopError. As rejection: what the function throws, with class, `code`, `cause` and stack;
-   *   {@link BrokenExecutorError} when its worker died
+   * @throws At the call: TypeError if `fn` is not a function or `executor` not an executor, if the function
+   *   has no source (native or bound), or if the arguments cannot be copied; {@link BrokenExecutorError} if
+   *   the executor was shut down; LoopError. As a rejection: the function's exception, with class, `code`,
+   *   `cause` and stack; {@link BrokenExecutorError} if the worker died
    *
-   * **Cancellation** ends the future at once. A function that has not begun is never run. One that runs is
-   * told (`currentJob().cancelled()`), and is ended with its worker after the pool's `gracePeriod`.
+   * **Cancellation** ends the future at once. A function that has not started never runs. A running function
+   * can see the cancel (`currentJob().cancelled()`); after the pool's `gracePeriod` the pool terminates its
+   * worker.
    *
-   * **Backends** the simulated loop has no threads: `ERR_UNSUPPORTED`.
+   * **Backends** The simulated loop has no threads: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1546,14 +1579,14 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Lets `runInExecutor(null, …)` and `toThread()` use `executor`. It is the loop's from then on:
-   * `shutdownDefaultExecutor()` shuts it down, and so does closing the loop, without waiting. A default one
-   * that was made before ends when its functions have.
+   * Sets the executor that `runInExecutor(null, …)` and `toThread()` use. The loop owns it from then on:
+   * `shutdownDefaultExecutor()` shuts it down, and `close()` of the loop does so without waiting. An earlier
+   * default executor that the loop made ends when its running functions have returned.
    *
-   * @param executor a pool, or whatever has `submit()` and `shutdown()`
-   * @throws TypeError for anything else; LoopError
+   * @param executor a pool, or any object with `submit()` and `shutdown()`
+   * @throws TypeError for any other value; LoopError
    *
-   * **Backends** the simulated loop has no threads: `ERR_UNSUPPORTED`.
+   * **Backends** The simulated loop has no threads: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1573,9 +1606,9 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * Shuts the default executor down, and waits until its functions are done and its workers gone. From then
-   * on `runInExecutor(null, …)` throws a {@link BrokenExecutorError}, also if another default is set. `run()`
-   * calls this at its end.
+   * Shuts the default executor down, and waits until its functions have returned and its workers have exited.
+   * After the call, `runInExecutor(null, …)` throws {@link BrokenExecutorError}, even if another default is
+   * set. `run()` calls this method at its end.
    *
    * @returns a future without a result
    *
@@ -1597,20 +1630,22 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /**
-   * A port by which another thread calls `handlers` on this loop: `callSoonThreadsafe` from a worker thread.
-   * Hand the port over (`workerData` and `transferList`, `postMessage`, or the `transfer` of a pool); there
-   * `connectRemote<typeof handlers>(port)` has `callSoonThreadsafe(name, ...args)`.
+   * Returns a port over which another thread can call `handlers` on this loop: a `callSoonThreadsafe()` from
+   * a worker thread. Pass the port to the thread (with `workerData` and `transferList`, `postMessage`, or the
+   * `transfer` option of a pool). There `connectRemote<typeof handlers>(port)` returns an object with
+   * `callSoonThreadsafe(name, ...args)`.
    *
-   * Each call is a `callSoon` of this loop, in order, in the async context of this call; it wakes a loop that
-   * is idle, and one that is stopped makes it when it runs again. The port ends with the loop, and keeps
-   * nothing alive.
+   * Each call is a `callSoon` on this loop, in order, in the async context of this call of `remote()`. It
+   * wakes an idle loop; a stopped loop makes the call when it runs again. The port closes with the loop, and
+   * does not keep the process alive.
    *
-   * @param handlers functions by the names under which they can be called; or an instance of a class, with
-   *   its methods and those that it inherits. They are called as methods of it
+   * @param handlers an object of functions, called by their names; or an instance of a class, with its own
+   *   and inherited methods. They are called as methods of `handlers`
    * @returns a `MessagePort`, for one thread
-   * @throws TypeError for an object with anything but functions, for an instance without methods; LoopError
+   * @throws TypeError for an object with values that are not functions, and for an instance without methods;
+   *   LoopError
    *
-   * **Backends** the simulated loop has no threads: `ERR_UNSUPPORTED`.
+   * **Backends** The simulated loop has no threads: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1639,8 +1674,8 @@ export abstract class BaseEventLoop implements Loop {
   // --- errors and debugging ---
 
   /**
-   * Hands every exception that nobody else could catch to `handler(loop, context)`; null restores the
-   * default, which prints.
+   * Sets `handler(loop, context)`, which receives every exception that no caller can catch. null restores the
+   * default, which prints them.
    */
   setExceptionHandler(handler: ((loop: this, context: ExceptionContext) => void) | null): void {
     if (handler !== null) checkFunction('handler', handler);
@@ -1648,29 +1683,29 @@ export abstract class BaseEventLoop implements Loop {
     this.#exceptionHandler = handler as ExceptionHandler | null;
   }
 
-  /** The handler that {@link setExceptionHandler} set, or null. */
+  /** Returns the handler that {@link setExceptionHandler} set, or null. */
   getExceptionHandler(): ((loop: BaseEventLoop, context: ExceptionContext) => void) | null {
     this._checkOpen();
     return this.#exceptionHandler;
   }
 
-  /** Prints `context` to standard error. To be called from a handler of one's own, or overridden. */
+  /** Prints `context` to standard error. A handler may call it, and a subclass may override it. */
   defaultExceptionHandler(context: ExceptionContext): void {
     printException(context);
   }
 
   /**
-   * Reports `context` to the exception handler. Never throws. Works on a closed loop, too: leaks show up
-   * late.
+   * Reports `context` to the exception handler. It never throws. It also works on a closed loop, because some
+   * leaks are found late.
    */
   callExceptionHandler(context: ExceptionContext): void {
     handleException(this, this.#exceptionHandler, (c) => this.defaultExceptionHandler(c), context);
   }
 
   /**
-   * Debug mode, also by `GYRE_DEBUG=1`: slow callbacks are reported with where they were scheduled, calls
-   * from the wrong place throw, and reports of leaks and of lost exceptions say where their object was
-   * created.
+   * Debug mode; `GYRE_DEBUG=1` turns it on, too. Slow callbacks are reported with the place that scheduled
+   * them. Calls from code that the loop does not run throw. Reports of leaks and of lost exceptions have the
+   * place where the object was created.
    */
   get debug(): boolean {
     return this.#debug;
@@ -1717,7 +1752,10 @@ export abstract class BaseEventLoop implements Loop {
     return timer;
   }
 
-  /** By a handle, because that captures the async context: a task runs in the one in which it was made. */
+  /**
+   * Uses a handle, because a handle captures the async context: a task runs in the context in which it was
+   * created.
+   */
   #firstStep<T>(task: Task<T>): void {
     const handle = this._scheduler.callSoon(runFirstStep as AnyCallback, [task]);
     if (this.#debug) copyOrigin(task, handle);
@@ -1728,7 +1766,7 @@ export abstract class BaseEventLoop implements Loop {
     if (fn instanceof Future && fn._loop !== this)
       throw outOfRange('fn', fn, 'of this loop, not of another one');
     if (isAwaitable(fn)) {
-      // Followed from now on: its rejection before the task's turn must not count as unhandled.
+      // Follow the promise from now on: a rejection before the task's first turn must not count as unhandled.
       const future = ensureFuture(fn as PromiseLike<T>, { loop: this });
       return () => future;
     }

@@ -17,6 +17,7 @@ const HELD = [
   'CONTRIBUTING.md',
   'docs',
   'native',
+  'src/event-loop.ts',
   'scripts/lint',
   'scripts/test',
   'scripts/typescript',
