@@ -1,11 +1,11 @@
 /**
- * `signal` options: an aborted signal cancels the operation, and the listener goes when the operation ends.
+ * The `signal` option: an abort cancels the operation, and the listener is removed when the operation ends.
  */
 import { CancelledError } from '../base/errors.ts';
 import { cancelNow } from './cancellation.ts';
 import type { Future } from './future.ts';
 
-/** What every operation that waits accepts. */
+/** Options that every waiting operation accepts. */
 export interface SignalOptions {
   /** Aborting it cancels the operation with a `CancelledError` whose `cause` is `signal.reason`. */
   signal?: AbortSignal;
@@ -16,8 +16,8 @@ export function abortError(signal: AbortSignal): CancelledError {
 }
 
 /**
- * Calls `callback` when `signal` aborts: now, if it has. Answers the function that takes the listener away
- * again.
+ * Calls `callback` when `signal` aborts, or at once if it is already aborted. Returns a function that removes
+ * the listener.
  */
 export function onAbort(
   signal: AbortSignal | undefined,
@@ -28,13 +28,16 @@ export function onAbort(
     callback(abortError(signal));
     return noListener;
   }
-  // Answers nothing: Node rethrows the rejection of a promise that a listener returns.
+  // Return nothing: Node rethrows the rejection of a promise that a listener returns.
   const listener = (): void => callback(abortError(signal));
   signal.addEventListener('abort', listener, { once: true });
   return () => signal.removeEventListener('abort', listener);
 }
 
-/** Ties `future` to `signal` and answers it. To be called once for a future, right after it was made. */
+/**
+ * Cancels `future` when `signal` aborts, and returns `future`. Call it once for a future, right after its
+ * creation.
+ */
 export function cancelOnAbort<F extends Future<unknown>>(future: F, signal: AbortSignal | undefined): F {
   if (signal === undefined || future.done()) return future;
   return whenSettled(
@@ -43,7 +46,7 @@ export function cancelOnAbort<F extends Future<unknown>>(future: F, signal: Abor
   );
 }
 
-/** Has `callback` called when `future` is done: now, if it is. Answers the future. */
+/** Calls `callback` when `future` settles, or at once if it is already settled. Returns the future. */
 export function whenSettled<F extends Future<unknown>>(future: F, callback: () => void): F {
   if (callback === noListener) return future;
   if (future.done()) {

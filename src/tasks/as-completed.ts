@@ -15,35 +15,36 @@ import type { Awaitable } from './future.ts';
 import { Future } from './future.ts';
 
 export interface AsCompletedOptions extends SignalOptions {
-  /** Seconds from the call, after which the iteration throws a `TimeoutError`. Default: null, no limit. */
+  /** Seconds from the call until the iteration throws a `TimeoutError`. Default: null, no limit. */
   timeout?: number | null;
 }
 
 /**
- * What {@link asCompleted} gives. Not TypeScript's own `AsyncIterableIterator`, for which `for await`
- * pretends that what comes is awaited already.
+ * The iterator that {@link asCompleted} returns. It does not use TypeScript's `AsyncIterableIterator`: with
+ * that type, `for await` would treat each element as already awaited.
  */
 export interface CompletedIterator<A> {
   [Symbol.asyncIterator](): CompletedIterator<A>;
-  /** The next that is done; rejects when the time is over or the signal aborted. */
+  /** Returns the next awaitable that is done. Rejects after the timeout, or when the signal aborts. */
   next(): Promise<IteratorResult<A, undefined>>;
   /** Ends the iteration. */
   return(): Promise<IteratorResult<A, undefined>>;
 }
 
 /**
- * Iterates over several things in the order in which they become done.
+ * Iterates over several awaitables in the order in which they complete.
  *
- * Each step gives what was passed in, done by then: `await` it for the result or the failure. Nothing is ever
- * cancelled. The iterator is there for one loop: when it is left, or has thrown, it is over.
+ * Each step returns one of the awaitables that were passed in, which is done by then: `await` it to get its
+ * result or its failure. The awaitables are never cancelled. The iterator can be used once: it is finished
+ * when the loop is left, or when it has thrown.
  *
- * @param aws futures, tasks or promises of one loop; each counts once
+ * @param aws futures, tasks or promises of one loop; duplicates count once
  * @param options `timeout` in seconds for the whole iteration; `signal`
  * @returns an async iterator
- * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when one cannot be awaited
- * @throws RangeError (`ERR_OUT_OF_RANGE`) when one belongs to another loop, for a NaN
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if an element cannot be awaited
+ * @throws RangeError (`ERR_OUT_OF_RANGE`) if an element belongs to another loop, or `timeout` is NaN
  *
- * **Cancellation** ends the iteration; what was waited for goes on.
+ * **Cancellation** ends the iteration; the awaitables continue.
  *
  * @example
  * ```ts
@@ -59,11 +60,11 @@ export function asCompleted<A extends Awaitable<unknown>>(
   aws: Iterable<A>,
   options: AsCompletedOptions = {},
 ): CompletedIterator<A> {
-  const given = distinct(aws);
+  const unique = distinct(aws);
   checkOptions('options', options, ['timeout', 'signal']);
   if (options.timeout !== undefined) checkSecondsOrNull('options.timeout', options.timeout);
   checkSignal('options.signal', options.signal);
-  return new Completions<A>(collect(given), options);
+  return new Completions<A>(collect(unique), options);
 }
 
 class Completions<A> implements CompletedIterator<A>, Runnable {
@@ -72,13 +73,13 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
   readonly #futures: Future<unknown>[];
   readonly #callbacks: DoneCallback[];
   readonly #completed: RingQueue<A> = new RingQueue();
-  /** Calls of `next()` that wait, in order. */
+  /** Pending calls of `next()`, in order. */
   readonly #steps: RingQueue<Step<A>> = new RingQueue();
-  /** Not yet given. */
+  /** The number of awaitables that were not returned yet. */
   #left: number;
   #timer: TimerHandle | null = null;
   #removeListener: (() => void) | null = null;
-  /** What the next step throws, behind what is completed already. */
+  /** The error that the next step throws, after the awaitables that are already completed were returned. */
   #failure: TimeoutError | CancelledError | null = null;
   #woken: boolean = false;
 
@@ -93,7 +94,7 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
     const timeout = options.timeout ?? null;
     if (timeout !== null && timeout !== Number.POSITIVE_INFINITY && this.#left > 0) {
       this.#timer = loop.callLater(timeout, () =>
-        this.#fail(new TimeoutError('timed out: some were not done in time')),
+        this.#fail(new TimeoutError('timed out: some awaitables were not done in time')),
       );
     }
     if (this.#left > 0) this.#removeListener = onAbort(options.signal, (error) => this.#fail(error));
@@ -106,7 +107,7 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
   next(): Promise<IteratorResult<A, undefined>> {
     const step = new Step<A>(this);
     this.#steps.push(step);
-    // What is there already is given without a turn, unless others were here first.
+    // A completed awaitable is returned without a turn, unless earlier steps still wait.
     if (this.#steps.length === 1) this._run();
     return step;
   }
@@ -116,7 +117,9 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
     return Promise.resolve(OVER);
   }
 
-  /** Gives what there is to those who wait; in the ready queue, so that no cancel can come between. */
+  /**
+   * Gives completed awaitables to waiting steps. It runs in the ready queue, so no cancel can come between.
+   */
   _run(): void {
     this.#woken = false;
     for (let step = this.#steps.peek(); step !== undefined; step = this.#steps.peek()) {
@@ -162,12 +165,12 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
     this._loop._scheduler.push(this);
   }
 
-  /** Whether the turn of this step is in the ready queue. @internal */
+  /** Returns true if the turn of this step is already in the ready queue. @internal */
   _isNext(step: Step<A>): boolean {
     return this.#woken && this.#steps.peek() === step;
   }
 
-  /** Over: whoever still waits, or asks, is told so. @internal */
+  /** Ends the iteration: waiting steps and later ones return `done`. @internal */
   _end(): void {
     this.#left = 0;
     this.#completed.clear();
@@ -182,7 +185,8 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
       callback.remove();
       const future = this.#futures[index] as Future<unknown>;
       if (future === (this.#aws[index] as unknown)) continue;
-      // Made of a promise for this iteration alone; whoever gave the promise looks at the promise.
+      // This future was made from a promise, for this iteration only. The owner of the promise handles its
+      // failure.
       future._ignoreException();
       cancelNow(future, undefined);
     }
@@ -191,9 +195,12 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
 
 const OVER: IteratorReturnResult<undefined> = { value: undefined, done: true };
 
-/** One call of `next()`. When it throws, the iteration is over: `for await` never comes back. */
+/**
+ * One call of `next()`. If it throws, the iteration is over, because `for await` does not call `next()`
+ * again.
+ */
 class Step<A> extends Future<IteratorResult<A, undefined>> {
-  /** A cancel that came between the wake-up and its turn, which keeps its place in the ready queue. */
+  /** A cancel that came between the wake-up and its turn. The step keeps its place in the ready queue. */
   due: { readonly reason: CancelReason } | null = null;
   readonly #owner: Completions<A>;
 

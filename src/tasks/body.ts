@@ -1,9 +1,9 @@
 /**
- * An operation that runs a body of the user's and may cancel it by itself: a timeout at its deadline, a task
- * group at its first failure.
+ * An operation that runs a function of the user and can cancel it: a timeout at its deadline, a task group at
+ * its first failure.
  *
- * Its own cancel ends the body and goes no further. A cancel from outside comes through the `await` of the
- * operation, counts apart from its own, and passes.
+ * Its own cancel ends the body and goes no further. A cancel from outside arrives at the `await` of the
+ * operation. It is counted separately, and continues outward.
  */
 import type { CancelledError } from '../base/errors.ts';
 import type { CancelReason } from './cancellation.ts';
@@ -11,13 +11,13 @@ import { CancelWay, cancelError } from './cancellation.ts';
 import { Operation } from './operation.ts';
 
 export class Body<T> extends Operation<T> {
-  /** Why it has cancelled the body; null: it has not. */
+  /** The reason with which this operation cancelled its body, or null if it did not. */
   #own: CancelledError | null = null;
   #over: boolean = false;
-  /** The body has taken its own cancel back by `uncancel()`. */
+  /** The body called `uncancel()` for this operation's own cancel. */
   #takenBack: boolean = false;
 
-  /** Cancels the body: once, and not after its end. */
+  /** Cancels the body. A second call, and a call after the body's end, do nothing. */
   cancelBody(reason: CancelReason): void {
     if (this.#own !== null || this.#over || this.done()) return;
     this.#own = cancelError(reason, 'the body was cancelled');
@@ -26,12 +26,12 @@ export class Body<T> extends Operation<T> {
     way.finish(this.#own);
   }
 
-  /** Counts as if it had cancelled the body: the caller has. */
+  /** Records that the caller itself has cancelled the body. */
   hasCancelled(reason: CancelReason): void {
     this.#own = cancelError(reason, 'the body was cancelled');
   }
 
-  /** The body is over: its own cancel, if it was not thrown in time, is not thrown any more. */
+  /** Records that the body has ended. If the operation's own cancel was not thrown by then, it is dropped. */
   bodyOver(): void {
     this.#over = true;
     if (this._scope.due && this._scope.reason === this.#own) this._scope.takeDue();
@@ -41,20 +41,19 @@ export class Body<T> extends Operation<T> {
     return this.#own !== null;
   }
 
-  /** Whether a cancel that came out of the body was its own, and nothing outside wants it to stop. */
+  /** True if only this operation cancelled the body, and no cancel came from outside. */
   get ownDoing(): boolean {
     return this.#own !== null && !this.cancelledFromOutside;
   }
 
   /**
-   * As in asyncio, which counts the requests: one that the body has taken back is not there, whichever it
-   * was.
+   * Counts the requests, as asyncio does: `uncancel()` in the body takes back one request, whoever made it.
    */
   get cancelledFromOutside(): boolean {
     return this._cancelRequests > (this.#takenBack ? 1 : 0);
   }
 
-  /** The signal that the body can pass on. */
+  /** The signal that the body can pass to other operations. */
   get bodySignal(): AbortSignal {
     return this._scope.signal(this._cancelRequested());
   }
@@ -81,7 +80,7 @@ export class Body<T> extends Operation<T> {
     super._finish(state, value);
   }
 
-  /** The body is code of the caller's, so it is as if the cancel had come to the caller. @internal */
+  /** The body is the caller's code, so a cancel of the body counts as a cancel of the caller. @internal */
   override _returnsCancelAs(): 'late' | 'yes' {
     return this._scope.mustCancel ? 'yes' : 'late';
   }

@@ -1,21 +1,21 @@
 /**
- * How one request to cancel travels: from a task to the future that it awaits, and from there on, until
- * something ends by it.
+ * The way of one cancel request: from a task to the future that it awaits, and onward until the request ends
+ * a future.
  *
- * Tasks that await tasks are chains of any length, so the way is a stack and no recursion. It visits what
- * recursion would, in the same order.
+ * Tasks that await tasks form chains of any length, so a stack replaces recursion. It visits the targets in
+ * the same order as recursion would.
  */
 import { CancelledError } from '../base/errors.ts';
 
-/** A message, or the error itself where there is one: the cause of an aborted signal. */
+/** A message, or an existing error, such as the cause of an aborted signal. */
 export type CancelReason = string | CancelledError | undefined;
 
-/** Something that a request reaches. */
+/** An object that a cancel request can reach. */
 export interface CancelTarget {
   /**
-   * Ends by the request, or puts those into `way` that it is passed on to.
+   * Ends the object, or adds the objects to `way` to which the request is passed on.
    *
-   * @returns false: it is done, or cannot be cancelled
+   * @returns false if the object is done or cannot be cancelled
    * @internal
    */
   _cancel(reason: CancelReason, way: CancelWay): boolean;
@@ -23,28 +23,28 @@ export interface CancelTarget {
 
 export interface PassingTask {
   /**
-   * A request is on its way through this task: if it comes again, tasks wait for each other in a circle.
-   * @internal
+   * True while a request passes through this task. If the request arrives again, tasks wait for each other in
+   * a cycle. @internal
    */
   _passing: boolean;
 }
 
-/** The rest of the way of one request. */
+/** The remaining targets of one request. */
 export class CancelWay {
   readonly #ahead: CancelTarget[] = [];
 
-  /** Sends the request on to `targets`, in their order, before anything that was put here earlier. */
+  /** Passes the request on to `targets`, in their order, before targets that were added earlier. */
   pass(targets: readonly CancelTarget[]): void {
     for (let at = targets.length - 1; at >= 0; at--) this.#ahead.push(targets[at] as CancelTarget);
   }
 
-  /** The request enters `task`. It leaves it when all that is passed on from now on has been visited. */
+  /** Marks `task` as passing until all targets that are added from now on were visited. */
   enter(task: PassingTask): void {
     task._passing = true;
     this.#ahead.push(new Exit(task));
   }
 
-  /** Goes on until nothing is ahead. */
+  /** Visits the targets until none is left. */
   finish(reason: CancelReason): void {
     try {
       for (let next = this.#ahead.pop(); next !== undefined; next = this.#ahead.pop())
@@ -68,7 +68,9 @@ class Exit implements CancelTarget {
   }
 }
 
-/** Cancels `target` and all that it passes the request on to. Answers as its `_cancel()` does. */
+/**
+ * Cancels `target` and every target that it passes the request on to. Returns the result of its `_cancel()`.
+ */
 export function cancelNow(target: CancelTarget, reason: CancelReason): boolean {
   const way = new CancelWay();
   const taken = target._cancel(reason, way);
@@ -76,16 +78,17 @@ export function cancelNow(target: CancelTarget, reason: CancelReason): boolean {
   return taken;
 }
 
-/** The error to throw for a reason. */
+/** Returns the error to throw for a reason. */
 export function cancelError(reason: CancelReason, message: string): CancelledError {
   return reason instanceof CancelledError ? reason : new CancelledError(reason ?? message);
 }
 
 /**
- * The cancel behind an error, or null where it is another failure.
+ * Returns the cancel that caused an error, or null if the error is another failure.
  *
- * The language and the host wrap cancels: `AbortError` of an operation that was given a signal of ours,
- * `SuppressedError` where a disposer was cancelled, `AggregateError` of `Promise.any()` where everything was.
+ * The language and the host wrap cancels in other errors: in an `AbortError`, if a host operation got a
+ * signal of this library; in a `SuppressedError`, if a disposer was cancelled; in an `AggregateError` of
+ * `Promise.any()`, if every promise was cancelled.
  */
 export function asCancel(error: unknown): CancelledError | null {
   if (error instanceof CancelledError) return error;

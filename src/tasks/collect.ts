@@ -1,5 +1,5 @@
 /**
- * What a caller wants to wait for, as futures of one loop. Everything is checked before anything is begun.
+ * Converts the awaitables of a call to futures of one loop. All arguments are checked before anything starts.
  */
 import { invalidArgType, outOfRange } from '../base/validate.ts';
 import { runningLoop, runningLoopOrNull } from '../loop/context.ts';
@@ -9,8 +9,8 @@ import type { Awaitable } from './future.ts';
 import { Future } from './future.ts';
 
 /**
- * A future for each awaitable, in order. A future stands for itself; what was made of a promise is ours to
- * drop.
+ * A future for each awaitable, in order. A future is used as it is. A future that was made from a promise
+ * belongs to the caller, which may cancel it.
  */
 export interface Collected {
   loop: Loop;
@@ -18,7 +18,7 @@ export interface Collected {
   futures: Future<unknown>[];
 }
 
-/** The future behind one awaitable, which must belong to the running loop if there is one. */
+/** Returns a future for one awaitable, which must belong to the running loop if there is one. */
 export function collectOne<T>(aw: Awaitable<T>): Future<T> {
   return ensureFuture(aw, { loop: commonLoop([aw], () => 'aw') });
 }
@@ -28,7 +28,7 @@ export function collect(aws: Awaitable<unknown>[]): Collected {
   return { loop, aws, futures: aws.map((aw) => ensureFuture(aw, { loop })) };
 }
 
-/** The elements of an iterable, each once. */
+/** Returns the elements of an iterable without duplicates. */
 export function distinct<A>(aws: Iterable<A>): A[] {
   const iterable = typeof aws === 'object' && aws !== null && Symbol.iterator in aws;
   if (!iterable) throw invalidArgType('aws', aws, 'an iterable of futures, tasks or promises');

@@ -5,7 +5,7 @@ import { Operation } from './operation.ts';
 import { Task } from './task.ts';
 
 /**
- * The task whose code this is, or null in a callback or outside of a loop.
+ * Returns the task that runs the calling code, or null in a callback and outside of a loop.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ export function currentTask(): Task | null {
 }
 
 /**
- * The tasks of a loop that are not done.
+ * Returns the tasks of a loop that are not done.
  *
  * @param loop default: the running loop
  *

@@ -1,7 +1,7 @@
 import type { Runnable } from '../loop/handle.ts';
 import type { Future } from './future.ts';
 
-/** Calls back when a future is done, for the library's own use: removable, and without a captured context. */
+/** An internal callback for the end of a future. It can be removed, and does not capture an async context. */
 export class DoneCallback implements Runnable {
   readonly #future: Future<unknown>;
   readonly #callback: (future: Future<unknown>) => void;

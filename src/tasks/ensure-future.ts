@@ -6,22 +6,23 @@ import type { Awaitable } from './future.ts';
 import { Future } from './future.ts';
 
 /**
- * The reactions to a promise whose waits were given up. A reaction cannot be taken back, so the next one who
- * waits for the same promise takes it over: waiting again and again for a promise that lives long, each time
- * with a limit, leaves nothing behind. Only promises with such waits are in here: a WeakMap of all would cost
- * ten times the waiting.
+ * Reactions to a promise that no future waits for any more. A reaction cannot be removed from a promise, so
+ * the next future that waits for the same promise reuses it. Waiting many times for a long-lived promise,
+ * each time with a timeout, therefore leaks nothing. The map contains only promises with such reactions: a
+ * WeakMap of all promises would make waiting ten times slower.
  */
 const spare: WeakMap<PromiseLike<unknown>, Reaction[]> = new WeakMap();
 
 /**
- * Makes a {@link Future} of anything that can be awaited, so that the wait for it can be cancelled.
+ * Returns a {@link Future} for anything that can be awaited, so that the wait can be cancelled.
  *
- * A future is answered as it is. Cancelling the future made of a promise ends the wait; the work behind the
- * promise goes on, and its later failure is nobody's.
+ * A future is returned unchanged. If `aw` is a promise, a cancel of the future ends only the wait; the work
+ * behind the promise continues, and its later failure is ignored.
  *
  * @param aw a future, a task or a promise
  * @param options `loop`: default is the running loop
- * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when it cannot be awaited
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if `aw` cannot be awaited
+ * @throws RangeError (`ERR_OUT_OF_RANGE`) if `aw` is a future of another loop than `options.loop`
  * @throws RangeError (`ERR_OUT_OF_RANGE`) when it is a future of another loop than the one named
  *
  * @example
@@ -63,7 +64,9 @@ function follow(future: Future<unknown>, aw: PromiseLike<unknown>): void {
   if (takenOver === undefined) reaction.begin();
 }
 
-/** What a promise's `then()` was given: knows the future that waits by it, if one does. */
+/**
+ * The handlers that a promise's `then()` was called with. It knows the future that waits, if there is one.
+ */
 class Reaction {
   follower: Future<unknown> | null = null;
   readonly #aw: PromiseLike<unknown>;
@@ -76,7 +79,7 @@ class Reaction {
     this.#follow(this.#aw);
   }
 
-  /** A thenable that is no promise may resolve with another one: that one is waited for, as `await` does. */
+  /** A thenable that is not a promise may resolve with another thenable. Follow that one, as `await` does. */
   #follow(aw: PromiseLike<unknown>): void {
     try {
       aw.then(
@@ -91,7 +94,7 @@ class Reaction {
     }
   }
 
-  /** The follower is done: by the promise, or because it was cancelled. */
+  /** The follower is done: the promise settled, or the follower was cancelled. */
   giveUp(): void {
     if (this.follower === null) return;
     this.follower = null;

@@ -1,12 +1,12 @@
 /**
- * A result that is not there yet.
+ * The result of work that may not be finished yet.
  *
- * It is a thenable and not a `Promise`, on purpose: for a thenable, `await` calls `then()` in the async
- * context of the code that awaits. There the wait finds its scope, and so a cancel of the scope can reject
- * exactly that wait. For a native promise the engine takes a short cut that no library can see.
+ * A future is a thenable and not a `Promise`, on purpose: for a thenable, `await` calls `then()` in the async
+ * context of the code that awaits. There the `await` finds its scope, so a cancel of the scope can reject
+ * exactly this `await`. For a native promise the engine takes a short cut that no library can observe.
  *
- * Who waits is woken through the loop's ready queue, in order, never straight from `setResult()`: two tasks
- * that feed each other would starve timers and sockets otherwise. Awaiting what is already done costs no
+ * Waiters are woken through the loop's ready queue, in order, and never directly from `setResult()`.
+ * Otherwise two tasks that feed each other would starve timers and sockets. Awaiting a done future costs no
  * turn, as in asyncio.
  */
 import { InvalidStateError } from '../base/errors.ts';
@@ -21,15 +21,15 @@ import { cancelError, cancelNow } from './cancellation.ts';
 import type { OnSettled } from './pending-await.ts';
 import { loopClosed, PendingAwait } from './pending-await.ts';
 
-/** What the library takes wherever it waits for something. */
+/** The type that every waiting function of the library accepts. */
 export type Awaitable<T> = PromiseLike<T>;
 
 type State = 'pending' | 'result' | 'exception' | 'cancelled';
 
-/** In place of a report: nobody has to look at this exception. */
+/** Marks a future whose exception must not be reported. */
 const IGNORED: Unretrieved = { context: { message: '' }, tellAt: null };
 
-/** Reports exceptions that nobody looked at before their future was collected. */
+/** Reports an exception that was never retrieved, when its future was garbage-collected. */
 const collected: FinalizationRegistry<{ loop: Loop; unretrieved: Unretrieved }> = new FinalizationRegistry(
   ({ loop, unretrieved }) => {
     if (loop._owned.unretrieved.delete(unretrieved)) loop.callExceptionHandler(unretrieved.context);
@@ -37,10 +37,10 @@ const collected: FinalizationRegistry<{ loop: Loop; unretrieved: Unretrieved }> 
 );
 
 /**
- * A result that is not there yet, of a loop. Await it, ask it, cancel it.
+ * The result of work of a loop that may not be finished yet. It can be awaited, asked and cancelled.
  *
- * An exception that nobody retrieves is reported through the loop's exception handler when the future is
- * collected or its loop closes, whichever comes first; it is never an `unhandledRejection` of the process.
+ * If nobody retrieves its exception, the loop's exception handler gets a report, when the future is
+ * garbage-collected or when its loop closes. It is never an `unhandledRejection` of the process.
  *
  * @example
  * ```ts
@@ -57,12 +57,15 @@ const collected: FinalizationRegistry<{ loop: Loop; unretrieved: Unretrieved }> 
 export class Future<T = unknown> implements Promise<T>, CancelTarget {
   /** @internal */ readonly _loop: Loop;
   /** @internal */ _state: State = 'pending';
-  /** The result, the exception, or of a cancelled future the reason. @internal */
+  /** The result, the exception, or the reason of the cancel. @internal */
   _value: unknown = undefined;
-  /** The entries to wake, in order: none, one, or several. Most futures have one. @internal */
+  /** The entries to wake, in order: null, one entry, or a set. Most futures have one. @internal */
   _waiters: Runnable | Set<Runnable> | null = null;
   /** @internal */ _unretrieved: Unretrieved | null = null;
-  /** Called once, synchronously, when it is done: takes the listener off a signal. @internal */
+  /**
+   * Called once, synchronously, when the future settles. It removes a signal's listener, for example.
+   * @internal
+   */
   _onSettled: (() => void) | null = null;
 
   /** Use `loop.createFuture()`. @internal */
@@ -75,26 +78,26 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     return 'Future';
   }
 
-  /** The loop it belongs to. */
+  /** Returns the loop of this future. */
   getLoop(): Loop {
     return this._loop;
   }
 
-  /** Whether it has a result, an exception, or was cancelled. */
+  /** Returns true if the future has a result or an exception, or was cancelled. */
   done(): boolean {
     return this._state !== 'pending';
   }
 
-  /** Whether it was cancelled. */
+  /** Returns true if the future was cancelled. */
   cancelled(): boolean {
     return this._state === 'cancelled';
   }
 
   /**
-   * The result.
+   * Returns the result.
    *
-   * @throws its exception; {@link CancelledError} when it was cancelled; {@link InvalidStateError} when it is
-   *   not done
+   * @throws the future's exception; {@link CancelledError} if it was cancelled; {@link InvalidStateError} if
+   *   it is not done
    */
   result(): T {
     if (this._state === 'result') return this._value as T;
@@ -102,9 +105,9 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /**
-   * The exception, or null when it has a result.
+   * Returns the exception, or null if the future has a result.
    *
-   * @throws {@link CancelledError} when it was cancelled; {@link InvalidStateError} when it is not done
+   * @throws {@link CancelledError} if it was cancelled; {@link InvalidStateError} if it is not done
    */
   exception(): unknown {
     if (this._state === 'result') return null;
@@ -114,23 +117,31 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /**
-   * Ends it with a {@link CancelledError}, and wakes who waits.
+   * Cancels the future: its waiters get a {@link CancelledError}.
    *
-   * @param message of the error
-   * @returns false, and nothing happens, when it is done already
+   * @param message the message of the error
+   * @returns false if the future was already done; then nothing happens
    */
   cancel(message?: string): boolean {
     if (message !== undefined) checkString('message', message);
     return cancelNow(this, message);
   }
 
-  /** @throws {@link InvalidStateError} when it is done already */
+  /**
+   * Completes the future with a result.
+   *
+   * @throws {@link InvalidStateError} if it is already done
+   */
   setResult(value: T): void {
     this._checkPending('setResult');
     this._settle('result', value);
   }
 
-  /** @throws {@link InvalidStateError} when it is done already */
+  /**
+   * Completes the future with an exception.
+   *
+   * @throws {@link InvalidStateError} if it is already done
+   */
   setException(exception: unknown): void {
     if (exception === undefined || exception === null) {
       throw invalidArgType('exception', exception, 'an exception');
@@ -140,8 +151,8 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /**
-   * Calls `callback(future)` by `callSoon` once it is done, in the async context of this call. May be called
-   * for a done future, and several times with the same function.
+   * Schedules `callback(future)` with `callSoon` when the future is done, in the async context of this call.
+   * The future may already be done, and the same function may be added several times.
    *
    * @throws TypeError; LoopError `ERR_LOOP_CLOSED`
    */
@@ -151,7 +162,7 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     this._addWaiter(new Handle(callback as AnyCallback, [this]));
   }
 
-  /** Takes all occurrences of `callback` off the list, and answers how many there were. */
+  /** Removes all occurrences of `callback`, and returns how many there were. */
   removeDoneCallback(callback: (future: this) => unknown): number {
     checkFunction('callback', callback);
     const matches = (waiter: Runnable) => waiter instanceof Handle && waiter._callback === callback;
@@ -161,13 +172,13 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /**
-   * Called by `await`. With both handlers it cannot be told from `await`, and a handler then runs in the
-   * loop's turn: prefer `await`, or {@link addDoneCallback}, which keeps the async context. With one handler
-   * it behaves as a promise's `then` does, and is no wait: no cancel of the caller ends it. The promise that
-   * it answers can be awaited, and a cancel of that wait cancels this future.
+   * Called by `await`. Prefer `await`, or {@link addDoneCallback}, which keeps the async context. A call with
+   * two handlers looks the same as `await`, and the handlers run in the loop's turn. A call with one handler
+   * behaves as a promise's `then`, and a cancel of the caller does not end it. It returns a promise; a cancel
+   * of an `await` of that promise cancels this future.
    *
-   * While it is pending, a task of another loop cannot await it (`ERR_INVALID_STATE`), and no code can await
-   * a future of a closed loop (`ERR_LOOP_CLOSED`).
+   * While the future is pending, a task of another loop cannot await it (`ERR_INVALID_STATE`), and no code
+   * can await a future of a closed loop (`ERR_LOOP_CLOSED`).
    */
   then<R1 = T, R2 = never>(
     onFulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
@@ -179,7 +190,8 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
       return new ChainedPromise(promise.then(onFulfilled, onRejected), wait);
     }
     const wait = new PendingAwait(this as Future<unknown>, onFulfilled as OnSettled, onRejected as OnSettled);
-    // A done future answers at once: `await` calls from a microtask, so nothing runs earlier than it should.
+    // A done future calls its handler at once. `await` calls `then()` in a microtask, so the handler does not
+    // run too early.
     if (this._state === 'pending') wait.begin();
     else wait.deliver();
     return wait as Promise<unknown> as Promise<R1 | R2>;
@@ -201,7 +213,7 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     return true;
   }
 
-  /** Whether its end is under way in the ready queue, and nothing can change it. @internal */
+  /** Returns true if the end is already in the ready queue, and nothing can change it. @internal */
   _isEnding(): boolean {
     return false;
   }
@@ -213,7 +225,8 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /**
-   * From now on, losing sight of this future without having looked at its exception is reported. @internal
+   * From now on, the exception is reported if the future is garbage-collected before it was retrieved.
+   * @internal
    */
   _watchRetrieval(exception: unknown): void {
     if (this._unretrieved === IGNORED) return;
@@ -225,14 +238,14 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     collected.register(this, { loop, unretrieved }, unretrieved);
   }
 
-  /** As a task's: told after a second, if it was not retrieved by then. @internal */
+  /** As for a task: reports the exception after a second, if it was not retrieved by then. @internal */
   _tellSoon(): void {
     if (this._unretrieved !== null && this._unretrieved !== IGNORED)
       this._loop._owned.tellSoon(this._unretrieved);
   }
 
   /**
-   * Its exception, the one it has or one that comes, is not to be reported: somebody gave another one
+   * Never report the exception of this future, now or later, because the caller got another exception
    * instead. @internal
    */
   _ignoreException(): void {
@@ -245,11 +258,13 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     return 'the exception of a future was never retrieved';
   }
 
-  /** The exception, the CancelledError, or what is wrong with asking. Counts as retrieving. @internal */
+  /**
+   * Returns the exception, the CancelledError, or an InvalidStateError. It counts as retrieving. @internal
+   */
   _failure(): unknown {
     switch (this._state) {
       case 'pending':
-        return new InvalidStateError('the future is not done yet: there is no result to ask for');
+        return new InvalidStateError('the future is not done yet, so it has no result');
       case 'cancelled':
         this._value = cancelError(this._value as CancelReason, 'the operation was cancelled');
         return this._value;
@@ -268,7 +283,7 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     collected.unregister(unretrieved);
   }
 
-  /** Ends it; its waiters are woken through the ready queue. @internal */
+  /** Settles the future. Its waiters are woken through the ready queue. @internal */
   _settle(state: State, value: unknown): void {
     const waiters = this._end(state, value);
     if (waiters === null) return;
@@ -278,10 +293,9 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /**
-   * Ends it, and hands the result over to those who await it right now. For operations that are a coroutine
+   * Settles the future, and delivers the result to its waiters at once. For operations that are a coroutine
    * in asyncio (a connect, a lock's acquire): there is no moment between "done" and "delivered" in which a
-   * cancel could lose what was acquired. Only to be called where the ready queue or a microtask runs it.
-   * @internal
+   * cancel could lose the acquired resource. Call it only from the ready queue or from a microtask. @internal
    */
   _deliver(state: State, value: unknown): void {
     const waiters = this._end(state, value);
@@ -304,7 +318,9 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     return waiters;
   }
 
-  /** Wakes `waiter` through the ready queue once it is done: now, if it is. @internal */
+  /**
+   * Wakes `waiter` through the ready queue when the future is done, or now if it is done already. @internal
+   */
   _addWaiter(waiter: Runnable): void {
     if (this._state !== 'pending') this._loop._scheduler.push(waiter);
     else if (this._waiters === null) this._waiters = waiter;
@@ -312,7 +328,9 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     else this._waiters = new Set([this._waiters, waiter]);
   }
 
-  /** In constant time: one future may have waiters by the thousand, which give up in any order. @internal */
+  /**
+   * Takes constant time: a future may have thousands of waiters, which are cancelled in any order. @internal
+   */
   _removeWaiter(waiter: Runnable): void {
     if (this._waiters === waiter) this._waiters = null;
     else if (this._waiters instanceof Set) this._waiters.delete(waiter);
@@ -332,9 +350,11 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 }
 
-// Functions instead of private methods: those cost each instance a hidden field.
+// Functions instead of private methods, because a private method costs each instance a hidden field.
 
-/** A promise of the host's that ends as `future` does, and the wait that ends it, which is in no scope. */
+/**
+ * Returns a host promise that settles as `future` does, and the wait behind it, which belongs to no scope.
+ */
 function asPromise<T>(future: Future<unknown>): [Promise<T>, PendingAwait] {
   let onFulfilled: OnSettled | null = null;
   let onRejected: OnSettled | null = null;
@@ -358,12 +378,12 @@ function deliverTo(waiter: Runnable, loop: Loop): void {
 }
 
 /**
- * The answer of `then()` with one handler, of `catch()` and `finally()`: a promise of the host's, and the
- * wait for the future that it hangs on.
+ * The promise that `then()` with one handler, `catch()` and `finally()` return: a host promise, and the wait
+ * for the future behind it.
  *
- * That wait is in no scope: `.catch()` on a task in the background takes no cancel. But the `await` in `await
- * sleep(60).catch(log)` is a wait of the code around it, and a cancel of it ends the sleep. So code that
- * awaits this awaits a future, which passes a cancel on.
+ * That wait belongs to no scope, so `.catch()` on a task in the background takes no cancel. But the `await`
+ * in `await sleep(60).catch(log)` belongs to the code around it, and a cancel of that code must end the
+ * sleep. So code that awaits a ChainedPromise awaits a future, which passes a cancel on.
  */
 class ChainedPromise<T> implements Promise<T> {
   readonly #promise: Promise<T>;
@@ -387,7 +407,7 @@ class ChainedPromise<T> implements Promise<T> {
     if (typeof onFulfilled !== 'function' || typeof onRejected !== 'function') {
       return new ChainedPromise(this.#promise.then(onFulfilled, onRejected), this.#source);
     }
-    // A closed loop cancels no more, and the promise goes its way without it.
+    // A closed loop cancels nothing, so the promise needs no future.
     if (this.#source.future._loop.isClosed()) return this.#promise.then(onFulfilled, onRejected);
     this.#future ??= new ChainedFuture(this.#promise, this.#source);
     return this.#future.then(onFulfilled, onRejected);
@@ -409,14 +429,14 @@ class ChainedFuture<T> extends Future<T> {
   constructor(promise: Promise<T>, source: PendingAwait) {
     super(source.future._loop);
     this.#source = source;
-    // The promise has its handlers now, so its failure is told by whoever awaits this.
+    // The promise has handlers now, so the code that awaits this future gets its failure.
     promise.then(
       (value) => this._deliver('result', value),
       (error) => this._deliver('exception', error),
     );
   }
 
-  /** Handlers that have begun cannot be cancelled. */
+  /** Handlers that have started cannot be cancelled. */
   override _cancel(reason: CancelReason, way: CancelWay): boolean {
     if (this._state !== 'pending') return false;
     return this.#source._cancel(reason, way);

@@ -11,34 +11,35 @@ import type { Awaitable } from './future.ts';
 import { Future } from './future.ts';
 
 export interface GatherOptions extends SignalOptions {
-  /** Failures become results, and never end the wait for the others. Default: false. */
+  /** Failures become results, and do not end the wait for the others. Default: false. */
   returnExceptions?: boolean;
 }
 
-/** What `gather` gives for a tuple of awaitables. */
+/** The result of `gather` for a tuple of awaitables. */
 export type Gathered<A extends readonly Awaitable<unknown>[]> = { -readonly [K in keyof A]: Awaited<A[K]> };
 
-/** What `gather` gives with `returnExceptions`: an `Error` where one failed (or whatever else was thrown). */
+/** The result of `gather` with `returnExceptions`: an `Error` (or another thrown value) for each failure. */
 export type GatheredOrErrors<A extends readonly Awaitable<unknown>[]> = {
   -readonly [K in keyof A]: Awaited<A[K]> | Error;
 };
 
 /**
- * Waits for several things at once, and gives their results in the order of the arguments.
+ * Waits for several awaitables at once, and returns their results in the order of the arguments.
  *
- * The first failure fails it at once; the others go on, and what becomes of them is nobody's business any
- * more (`taskGroup()` ends them). With `returnExceptions` it waits for all, and gives failures and
- * cancellations as results. The same future may come several times. What is done already costs no turn.
+ * The first failure rejects the future at once. The other awaitables continue, and their results and failures
+ * are ignored (`taskGroup()` cancels them instead). With `returnExceptions` it waits for all, and returns
+ * failures and cancellations as results. The same future may be passed several times. Awaitables that are
+ * already done cost no turn.
  *
- * @param options only when the first argument is a plain object that cannot be awaited: `returnExceptions`,
- *   `signal`
+ * @param options recognized only if the first argument is a plain object that cannot be awaited:
+ *   `returnExceptions`, `signal`
  * @param aws futures, tasks or promises of one loop
  * @returns a future of the tuple of results
- * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when one cannot be awaited
- * @throws RangeError (`ERR_OUT_OF_RANGE`) when one belongs to another loop
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if an argument cannot be awaited
+ * @throws RangeError (`ERR_OUT_OF_RANGE`) if an argument belongs to another loop
  *
- * **Cancellation** cancels all that are not done. One of them that is cancelled by itself counts as failed
- * with a {@link CancelledError}, and does not cancel the others.
+ * **Cancellation** cancels every awaitable that is not done. An awaitable that somebody else cancels counts
+ * as failed with a {@link CancelledError}; the others are not cancelled.
  *
  * @example
  * ```ts
@@ -89,7 +90,7 @@ function checkGatherOptions(options: GatherOptions): void {
 
 class Gathering extends Future<unknown[]> {
   readonly #aws: Awaitable<unknown>[];
-  /** One for each argument: the same future several times, where it was given several times. */
+  /** One future for each argument; a future that was passed several times appears several times. */
   readonly #children: Future<unknown>[];
   readonly #distinct: ReadonlySet<Future<unknown>>;
   readonly #returnExceptions: boolean;
@@ -120,7 +121,10 @@ class Gathering extends Future<unknown[]> {
     for (const child of done) this.#childDone(child);
   }
 
-  /** Passed on to those that are not done. When all are, it is too late: the result is under way. */
+  /**
+   * Cancels the futures that are not done. If all are done, the cancel is too late: the result is already in
+   * the ready queue.
+   */
   override _cancel(reason: CancelReason, way: CancelWay): boolean {
     if (this._state !== 'pending') return false;
     const pending = [...this.#distinct].filter((child) => !child.done());
@@ -158,7 +162,7 @@ class Gathering extends Future<unknown[]> {
     else this._settle('cancelled', this.#cancelled);
   }
 
-  /** One has failed: the others are not looked at any more. */
+  /** A future has failed, so the results of the others are ignored. */
   #letGo(): void {
     for (const callback of this.#callbacks) callback.remove();
     this.#callbacks = [];

@@ -1,10 +1,10 @@
 /**
- * A future of an operation that the host carries out: a lookup, a connect, a listening socket, a call in an
+ * A future of an operation that the host performs: a lookup, a connect, a listening socket, a call in an
  * executor.
  *
- * The host answers at any time. The answer waits in the ready queue, and is delivered in one step. A cancel
- * before that step cancels the operation, or disposes of a value that has come already. So an opened resource
- * always has an owner.
+ * The host may answer at any time. The answer waits in the ready queue, and is delivered in one step. A
+ * cancel before that step cancels the host's operation, or disposes of a value that has already arrived. So
+ * an opened resource always has an owner.
  */
 import { CancelledError, LoopError } from '../base/errors.ts';
 import type { Runnable } from '../loop/handle.ts';
@@ -30,12 +30,14 @@ export class HostOperation<T> extends Future<T> implements Runnable, Resource {
   }
 
   /**
-   * Begins an operation. If `start` throws, nothing is left.
+   * Begins an operation. If `start` throws, nothing is left behind.
    *
    * @param description for the leak report: `looking up localhost`
-   * @param dispose closes a value that comes too late
-   * @param start asks the host, which calls `succeed()` or `fail()`, and returns how to cancel that
-   * @throws LoopError (`ERR_LOOP_CLOSED`) when the loop is closed: what is opened then has no owner
+   * @param dispose closes a value that arrives after a cancel
+   * @param start starts the host's operation, which calls `succeed()` or `fail()`. Returns a function that
+   *   cancels it
+   * @throws LoopError (`ERR_LOOP_CLOSED`) if the loop is closed: a resource that is opened then would have no
+   *   owner
    */
   static begin<T>(
     loop: Loop,
@@ -59,7 +61,7 @@ export class HostOperation<T> extends Future<T> implements Runnable, Resource {
     if (this.#answer === null && this._state === 'pending') this.#answered({ error });
   }
 
-  /** Its turn in the ready queue. */
+  /** Runs in the ready queue, and delivers the answer. */
   _run(): void {
     const answer = this.#answer;
     if (this._state !== 'pending' || answer === null) return;

@@ -1,9 +1,9 @@
 /**
- * A body with a deadline: what `timeout()`, `timeoutAt()` and `waitFor()` run.
+ * A body with a deadline, for `timeout()`, `timeoutAt()` and `waitFor()`.
  *
- * At the deadline the body is cancelled, and the limit ends when the body has ended. Where the body stands at
- * a promise of the host's, and nothing took the cancel, the limit gives it up: `TimeoutError` comes in time,
- * and the body goes on alone to its next await of ours, where it is cancelled.
+ * At the deadline the limit cancels the body, and ends when the body has ended. If the body awaits a host
+ * promise, and no code takes the cancel, the limit abandons the body: the caller gets a `TimeoutError` in
+ * time, and the body continues alone until it awaits a future, where it is cancelled.
  */
 import { CancelledError, TimeoutError } from '../base/errors.ts';
 import type { Handle, Runnable } from '../loop/handle.ts';
@@ -30,7 +30,7 @@ export class Limit<T> extends Body<T> {
     return this.#expired;
   }
 
-  /** Sets the deadline, or moves it. Null: none. */
+  /** Sets or moves the deadline. Null removes it. */
   expireAt(when: number | null): void {
     this.#timer?.cancel();
     this.#timer = null;
@@ -41,13 +41,13 @@ export class Limit<T> extends Body<T> {
     this.#timer = when <= loop.time() ? loop.callSoon(expire) : loop.callAt(when, expire);
   }
 
-  /** There is no time at all: the caller cancels what the body awaits. */
+  /** Marks the deadline as already passed. The caller itself cancels the future that the body awaits. */
   expireNow(reason: CancelReason): void {
     this.#expired = true;
     this.hasCancelled(reason);
   }
 
-  /** A signal ends the body: the limit then throws `error`. */
+  /** Ends the body because a signal aborted. The limit then throws `error`. */
   abort(error: CancelledError): void {
     this.#timer?.cancel();
     this.#timer = null;
@@ -70,7 +70,9 @@ export class Limit<T> extends Body<T> {
     else super._finish('exception', timeoutError(value));
   }
 
-  /** Nothing took the cancel: at the end of this turn it is known whether nothing will. @internal */
+  /**
+   * No code has taken the cancel yet. At the end of this turn it is known whether any code will. @internal
+   */
   override _cancelStuck(): void {
     if (!this.hasCancelledBody) super._cancelStuck();
     else this._loop._scheduler.push(new GiveUp(() => this.#giveUp()));
@@ -90,14 +92,14 @@ export class Limit<T> extends Body<T> {
     }
     this._codeEnded();
     if (error instanceof CancelledError) return;
-    const message = `the body of ${this.name}() failed after its deadline, at which it could not be interrupted`;
+    const message = `the body of ${this.name}() failed after its deadline, which could not interrupt it`;
     this._loop.callExceptionHandler({ message, exception: error, task: this });
   }
 
   /** @internal */
   override _describe(): string {
     if (!this.#givenUp) return super._describe();
-    return `the body of ${this._path()} still awaited a promise that is not of this loop: nothing could interrupt it at its deadline`;
+    return `the body of ${this._path()} still awaited a promise that is not a future of this loop, so its deadline could not interrupt it`;
   }
 
   #giveUp(): void {

@@ -1,8 +1,8 @@
 /**
- * An `AbortSignal` that knows whether an operation uses it.
+ * An `AbortSignal` that knows whether an operation listens to it.
  *
- * An operation that was given the signal of a scope, and is under way when that aborts, throws the cancel
- * into the flow. The scope must not throw it a second time.
+ * If a pending operation has a scope's signal, it throws the cancel into the flow when the signal aborts. The
+ * scope must not throw the cancel a second time.
  */
 import type { CancelledError } from '../base/errors.ts';
 
@@ -11,11 +11,11 @@ export class ListenedSignal {
   readonly #listeners: Set<unknown> = new Set();
 
   /**
-   * @param onTaken called when the flow looks at the reason by itself after the abort: it is about to throw
-   *   it
+   * @param onTaken called when the flow reads the reason after the abort: it is about to throw the reason
+   *   itself
    */
   constructor(onTaken: () => void) {
-    // On the signal itself: Node, undici and others take only a signal of the host's.
+    // Patch the signal object itself: Node, undici and others accept only a signal of the host.
     const { signal } = this;
     const { prototype } = AbortSignal;
     const reason = Object.getOwnPropertyDescriptor(prototype, 'reason')?.get as () => unknown;
@@ -49,7 +49,7 @@ export class ListenedSignal {
     return this.#controller.signal;
   }
 
-  /** Aborts it, once. Answers whether an operation listened. */
+  /** Aborts the signal, once. Returns true if an operation listened. */
   abort(reason: CancelledError): boolean {
     const { signal } = this;
     if (signal.aborted) return false;
@@ -65,8 +65,8 @@ function hidden(value: unknown): PropertyDescriptor {
 }
 
 /**
- * Node and Deno keep under symbols what `AbortSignal.any()` and their own operations made of a signal.
- * Nothing public tells.
+ * Node and Deno store the signals and operations that depend on a signal (`AbortSignal.any()`) under these
+ * symbols. There is no public way to ask.
  */
 const DEPENDANTS: ReadonlySet<string | undefined> = new Set([
   'kDependantSignals',

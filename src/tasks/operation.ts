@@ -1,9 +1,9 @@
 /**
  * An operation of the library whose body is an async function: a coroutine in asyncio.
  *
- * It begins at the call, has a scope of its own, and hands its result over the moment it ends, so that no
- * cancel can come between (see `Future._deliver`). It is no task of the user's: `allTasks()` does not list
- * it, and `currentTask()` looks through it.
+ * It starts at the call, has a scope of its own, and delivers its result in the step in which it ends, so
+ * that no cancel can come between (see `Future._deliver`). It is not a task of the user: `allTasks()` does
+ * not list it, and `currentTask()` returns the task that called it.
  */
 import { currentEntry } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
@@ -13,7 +13,7 @@ import type { Scope } from './scope.ts';
 import { Task } from './task.ts';
 
 export class Operation<T> extends Task<T> {
-  /** The task that called it: what it opens is opened for that task. @internal */
+  /** The name of the calling task. That task owns the resources that the operation opens. @internal */
   readonly _caller: string | null;
 
   constructor(loop: Loop, fn: () => PromiseLike<T>, name: string) {
@@ -22,14 +22,18 @@ export class Operation<T> extends Task<T> {
     this._caller = caller?.name ?? null;
   }
 
-  /** The cancel came between its last await and its end: what it acquired must not be lost. @internal */
+  /**
+   * A cancel may have come between the last await and the end. The acquired resource must not be lost.
+   * @internal
+   */
   override _returned(value: T): void {
     if (this._state === 'pending') this._finish('result', value);
   }
 
   /** @internal */
   override _finish(state: 'result' | 'exception' | 'cancelled', value: unknown): void {
-    // Nor must the cancel be lost: a scope that passed it on gets it back, for its next await.
+    // The cancel must not be lost either: a scope that passed it on gets it back, and throws it at its next
+    // await.
     const due = this._returnsCancelAs();
     const cancel = this._scope.takeDue();
     if (cancel !== null) this._giveBack(cancel, due);
@@ -40,7 +44,7 @@ export class Operation<T> extends Task<T> {
     if (!watched) this._tellSoon();
   }
 
-  /** It came too late where the code that called ends without another await. @internal */
+  /** `late`: the cancel came too late if the calling code ends without another await. @internal */
   _returnsCancelAs(): 'late' | 'yes' {
     return 'late';
   }
@@ -57,13 +61,13 @@ export class Operation<T> extends Task<T> {
   }
 }
 
-/** The scope of the code that calls, if that is code of `loop`; else the loop's. */
+/** Returns the scope of the calling code, if it is code of `loop`, otherwise the loop's scope. */
 function scopeWithin(loop: Loop): Scope {
   const scope = currentEntry() as Scope | null;
   return scope?._loop === loop ? scope : (loop._context as Scope);
 }
 
-/** Starts an {@link Operation}: `fn` runs now, up to its first `await`. */
+/** Starts an {@link Operation}: `fn` runs now, until its first `await`. */
 export function operation<T>(loop: Loop, name: string, fn: () => PromiseLike<T>): Operation<T> {
   const op = new Operation<T>(loop, fn, name);
   op._run();

@@ -1,8 +1,8 @@
 /**
- * One `await` of a future: how the code that awaits goes on.
+ * One `await` of a future. It resumes the code that awaits.
  *
- * It is also the answer of `then()`. `await` throws that answer away, and a promise for each would make
- * awaiting a quarter dearer: so the promise is made when somebody asks for it.
+ * It is also the return value of `then()`. `await` ignores that value, and creating a promise for each would
+ * make an await a quarter slower. So the promise is made only when it is used.
  */
 import { InvalidStateError, LoopError } from '../base/errors.ts';
 import { currentEntry } from '../loop/context.ts';
@@ -24,15 +24,15 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   private readonly onFulfilled: OnSettled;
   private readonly onRejected: OnSettled;
   private scope: Scope | null = null;
-  /** Its wake-up throws `reason`. */
+  /** The wake-up throws `reason`. */
   private throws: boolean = false;
   private reason: CancelReason = undefined;
-  /** It was ended, and the future was not. */
+  /** Only this wait was ended; its future is still pending. */
   private alone: boolean = false;
-  /** The future has taken a cancel that came this way. */
+  /** This wait passed a cancel on to its future, which accepted it. */
   private passedOn: boolean = false;
   private settled: boolean = false;
-  /** The answer of the handler, once it was called: wrapped in a promise if that failed. */
+  /** The return value of the handler, or a rejected promise if the handler threw. */
   private answer: unknown = undefined;
   private promise: Promise<unknown> | null = null;
   private resolve: ((answer: unknown) => void) | null = null;
@@ -51,7 +51,7 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
     return this.alone || this.future._state !== 'pending';
   }
 
-  /** The future is pending: the innermost scope of the code that awaits learns of it. */
+  /** Registers a wait for a pending future with the innermost scope of the code that awaits. */
   begin(): void {
     const { future } = this;
     const scope = currentEntry() as Scope | null;
@@ -59,8 +59,8 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
     if (task !== null && (task as unknown) === future)
       throw new InvalidStateError('a task cannot await itself');
     if (task !== null && task._loop !== future._loop) {
-      // As in asyncio: the loop that wakes it may be stopped, or closed without a word, while the task's own
-      // runs on.
+      // As in asyncio: the loop that wakes this future may stop or close, while the task's own loop keeps
+      // running.
       throw new InvalidStateError('a task cannot await a future of another event loop');
     }
     this.listen(task === null);
@@ -69,7 +69,7 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
     scope.begin(this);
   }
 
-  /** The future is pending: it wakes this, and no cancel of the caller's ends the wait. */
+  /** Waits for a pending future, without a scope: no cancel of the caller ends this wait. */
   listen(checksLoop: boolean = true): void {
     const { future } = this;
     if (checksLoop && future._loop.isClosed()) throw loopClosed();
@@ -93,7 +93,7 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
       return true;
     }
     this.throwAtWakeUp(reason);
-    // It cannot be cancelled and is not about to be done: only this wait can be ended.
+    // The future cannot be cancelled and is not about to end, so end only this wait.
     if (!this.woken && !future._isEnding()) {
       this.alone = true;
       future._removeWaiter(this);
@@ -103,12 +103,12 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   }
 
   /**
-   * Its wake-up, in the ready queue. A cancel that came since the future was done is thrown instead of the
+   * The wake-up, in the ready queue. If a cancel came after the future was done, it is thrown instead of the
    * result.
    */
   _run(): void {
     this.scope?.end(this);
-    // Of two cancels the first is thrown, as in asyncio.
+    // If there are two cancels, the first is thrown, as in asyncio.
     if (!this.throws || this.future._state === 'cancelled') {
       this.deliver();
       return;
@@ -117,18 +117,20 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
     this.settle(this.onRejected, cancelError(this.reason, 'the task was cancelled'));
   }
 
-  /** Delivered on the spot: the result of an operation cannot be lost to a cancel any more. */
+  /** Delivers at once: a cancel can no longer lose the result of an operation. */
   end(): void {
     this.scope?.end(this);
     this.deliver();
   }
 
-  /** The scope passed a cancel on to the future, which ended as if it had not: the cancel is due again. */
+  /**
+   * The scope passed a cancel on to the future, but the future ended without it. So the cancel is due again.
+   */
   giveBack(reason: CancelReason, due: 'late' | 'yes'): void {
     if (this.passedOn) this.scope?.cancelLater(reason, due);
   }
 
-  /** The loop was closed: code outside of its tasks still learns how the future ended. */
+  /** The loop was closed. Code outside of its tasks still learns how the future ended. */
   _abandonWaiter(): void {
     if (this.scope === null || this.scope._task === null) this.deliver();
   }
@@ -177,10 +179,10 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   }
 }
 
-/** The loop is closed: it wakes no code any more. */
+/** The error of an await on a closed loop, which wakes no code any more. */
 export function loopClosed(): LoopError {
   return new LoopError(
     'ERR_LOOP_CLOSED',
-    'the event loop of this future is closed: it wakes no code any more',
+    'the event loop of this future is closed, so awaiting it would never end',
   );
 }

@@ -1,24 +1,24 @@
 /**
- * A stretch of code that can be cancelled by itself: the code of a task, the body of a timeout or a task
- * group, an operation of the library, or all code of a loop outside of these.
+ * A part of the code that can be cancelled by itself: the code of a task, the body of a timeout or a task
+ * group, an operation of the library, or all other code of a loop.
  *
- * It is what travels in the async context. So the `await` of a future of ours finds the innermost scope that
- * it is in, and registers there. It is a record of its own, and not the task: a context lives as long as any
- * timer that was made in it, and would keep the task's result.
+ * The async context carries the scope. So an `await` of a future finds the innermost scope around it, and
+ * registers there. The scope is a record of its own and not the task, because a context lives as long as any
+ * timer that was created in it, and would keep the task's result in memory.
  *
- * A cancel ends the waits of one scope, and is thrown once. A scope may hold more waits than the one at which
- * its flow stands: of helpers that nobody awaits, of losers of a `Promise.race()`. So the scope looks at what
- * the cancel brings about:
- * - A wait that no other wait of the scope has outlived is taken for the flow's own. Ending it delivers the
- *   cancel.
- * - A wait is old when others of the scope have ended since it began: it may be a loser of a race. Ending it
- *   delivers the cancel if the code behind it reacts: it comes to another wait of the scope, or the scope
- *   ends.
- * - A wait whose wake-up stands in the ready queue throws the cancel instead of its value, as in asyncio; but
- *   where others are pending, it keeps its value, and the cancel goes to these.
- * - An operation that listens to the scope's signal when that aborts delivers it, too.
- * - Otherwise the flow stands at a promise of the host's, which nothing can interrupt. The cancel stays due,
- *   for the next wait.
+ * A cancel ends the waits of one scope, and is thrown once. A scope may have more waits than the one at which
+ * its flow stands: waits of helpers that are not awaited, and losers of a `Promise.race()`. So the scope
+ * observes the effect of the cancel:
+ * - If no other wait of the scope has ended since a wait began, the scope takes this wait for the flow's own.
+ *   Ending it delivers the cancel.
+ * - A wait is old if other waits of the scope have ended since it began: it may be a loser of a race. Ending
+ *   it delivers the cancel if the code behind it reacts, that is, if it begins another wait in the scope, or
+ *   the scope ends.
+ * - If a wait's wake-up is already in the ready queue, it throws the cancel instead of its value, as in
+ *   asyncio. But if other waits are pending, it keeps its value, and the cancel goes to the pending waits.
+ * - An operation that listens to the scope's signal when it aborts also delivers the cancel.
+ * - Otherwise the flow awaits a host promise, which nothing can interrupt. The cancel stays due until the
+ *   next wait.
  */
 import type { CancelledError } from '../base/errors.ts';
 import type { Linked } from '../base/linked-list.ts';
@@ -30,48 +30,48 @@ import { ListenedSignal } from './listened-signal.ts';
 
 /** The task or operation whose code runs in a scope. */
 export interface Flow extends TaskLike {
-  /** A cancel reached nothing: the code stands at a promise of the host's. @internal */
+  /** A cancel reached no wait: the code awaits a host promise. @internal */
   _cancelStuck(): void;
-  /** It was thrown after all. @internal */
+  /** The cancel was thrown after all. @internal */
   _cancelThrown(): void;
 }
 
 /** An `await` of a future, as its scope sees it. */
 export interface ScopedWait extends CancelTarget {
-  /** Its future is done, and its wake-up stands in the ready queue. */
+  /** True if the future is done and the wake-up is in the ready queue. */
   readonly woken: boolean;
-  /** Throws `reason` at its wake-up, whatever the future gives. */
+  /** Makes the wake-up throw `reason`, whatever the future's result is. */
   throwAtWakeUp(reason: CancelReason): void;
-  /** The cancel was taken back: its wake-up gives what the future gives. */
+  /** Takes the cancel back: the wake-up delivers the future's result. */
   forgive(): void;
-  /** How many waits of the scope had ended when it began. */
+  /** The number of waits of the scope that had ended when this wait began. */
   endedBefore: number;
-  /** The cancel that it took while it was old. */
+  /** The cancel that this wait received while it was old. */
   delivery: Delivery | null;
   previous: ScopedWait | null;
   next: ScopedWait | null;
 }
 
-/** A cancel that was passed to waits of which none is known for the flow's own. */
+/** A cancel that was passed to several waits, none of which is known to be the flow's own. */
 interface Delivery {
   readonly reason: CancelReason;
-  /** Those that have not ended. */
+  /** The number of these waits that have not ended. */
   waiting: number;
 }
 
 /**
- * `late`: the operation that it was for had ended, and what that gave must not be lost. A task that ends
- * without another wait keeps it.
+ * `late`: the operation that the cancel was meant for had ended, and its result must not be lost. A task that
+ * ends without another wait keeps its result.
  */
 type Due = 'no' | 'late' | 'yes';
 
 export class Scope implements ContextEntry, Linked {
   readonly _loop: Loop;
-  /** The scope in which this one was begun. Null: a task's own, or the loop's. */
+  /** The scope in which this scope was created. Null for a task's scope and for the loop's. */
   readonly parent: Scope | null;
-  /** The task's scope, or the loop's, that this one is within. */
+  /** The task's scope, or the loop's, that contains this scope. */
   readonly root: Scope;
-  /** Null when its code is over, and in the loop's scope. */
+  /** Null when the code has ended, and in the loop's scope. */
   _flow: Flow | null;
   /** @internal */ _previous: Linked | null = null;
   /** @internal */ _next: Linked | null = null;
@@ -90,19 +90,19 @@ export class Scope implements ContextEntry, Linked {
     this._flow = flow;
   }
 
-  /** The task whose code this is: operations and bodies are looked through. */
+  /** The task that runs this code, also inside operations and bodies. */
   get _task(): TaskLike | null {
     return this.root._flow;
   }
 
-  /** Aborts when the scope is cancelled. */
+  /** Returns the signal that aborts when the scope is cancelled. */
   signal(cancelled: boolean): AbortSignal {
     this.#signal ??= new ListenedSignal(() => this.#reasonSeen());
     if (cancelled) this.#signal.abort(this.#error());
     return this.#signal.signal;
   }
 
-  /** The cancel was taken back: the next signal is a fresh one. */
+  /** Takes the cancel back. The next signal is a new one. */
   forgive(): void {
     if (this.#due !== 'no') this._flow?._cancelThrown();
     this.#due = 'no';
@@ -110,22 +110,22 @@ export class Scope implements ContextEntry, Linked {
     if (this.#signal?.signal.aborted) this.#signal = null;
   }
 
-  /** A cancel that was not thrown yet. */
+  /** True if there is a cancel that was not thrown yet. */
   get due(): boolean {
     return this.#due !== 'no';
   }
 
-  /** Why it was cancelled last. */
+  /** The reason of the last cancel. */
   get reason(): CancelReason {
     return this.#reason;
   }
 
-  /** A cancel that the end of the code does not outrun. */
+  /** True if the cancel also counts when the code ends without another await. */
   get mustCancel(): boolean {
     return this.#due === 'yes';
   }
 
-  /** Takes the cancel that is due: the caller throws it. */
+  /** Takes the due cancel, which the caller must throw. */
   takeDue(): CancelledError | null {
     if (this.#due === 'no') return null;
     this.#due = 'no';
@@ -140,7 +140,7 @@ export class Scope implements ContextEntry, Linked {
     this.#reason = reason;
   }
 
-  /** Cancels the code: its waits end, its signal aborts, or the cancel is due. */
+  /** Cancels the code: ends its waits, aborts its signal, or makes the cancel due. */
   cancel(reason: CancelReason, way: CancelWay): void {
     this.#reason = reason;
     this.#due = 'no';
@@ -164,7 +164,7 @@ export class Scope implements ContextEntry, Linked {
     else if (delivery.waiting === 0) this.#stuck(reason);
   }
 
-  /** Cancels waits of code that belongs to no task any more. */
+  /** Cancels the waits of code that no longer belongs to a task. */
   cancelWaits(reason: CancelReason): void {
     const way = new CancelWay();
     this.cancel(reason, way);
@@ -183,7 +183,7 @@ export class Scope implements ContextEntry, Linked {
     if (this.#due !== 'no') this.#throwInto(wait);
   }
 
-  /** Its future is done, and its code is about to go on. */
+  /** Removes a wait whose future is done. Its code is about to continue. */
   end(wait: ScopedWait): void {
     const { previous, next, delivery } = wait;
     if (previous === null) this.#first = next;
@@ -197,7 +197,7 @@ export class Scope implements ContextEntry, Linked {
     if (delivery !== null) this.#watch(wait, delivery);
   }
 
-  /** The code is over. Waits of its helpers go on outside of it. */
+  /** The code has ended. Waits of its helpers continue outside of it. */
   close(): void {
     this._flow = null;
     this.#due = 'no';
@@ -205,7 +205,7 @@ export class Scope implements ContextEntry, Linked {
     if (this.#first !== null) this._loop._owned.loose.add(this);
   }
 
-  /** Code of the scope has looked at the reason of its signal: it is about to throw it. */
+  /** Code of the scope has read the reason of its signal, and is about to throw it. */
   #reasonSeen(): void {
     for (let scope = currentEntry() as Scope | null; scope !== null; scope = scope.parent) {
       if (scope === this) this.takeDue();
@@ -218,14 +218,14 @@ export class Scope implements ContextEntry, Linked {
     return error;
   }
 
-  /** The cancel that is due ends the wait that has just begun. */
+  /** The due cancel ends the wait that has just begun. */
   #throwInto(wait: ScopedWait): void {
     this.#due = 'no';
     this._flow?._cancelThrown();
     cancelNow(wait, this.#reason);
   }
 
-  /** Behind all that the end of the wait brings about, it is known whether its code has reacted. */
+  /** After the drain it is known whether the code has reacted to the end of its wait. */
   #watch(wait: ScopedWait, delivery: Delivery): void {
     wait.delivery = null;
     const begun = this.#begun;
@@ -236,7 +236,9 @@ export class Scope implements ContextEntry, Linked {
     });
   }
 
-  /** No code took the cancel. Waits that began meanwhile do; else it is due. */
+  /**
+   * No code took the cancel. Waits that began meanwhile are cancelled; without such waits the cancel is due.
+   */
   #stuck(reason: CancelReason): void {
     if (this._flow === null) return;
     if (this.#first !== null) {
@@ -249,5 +251,5 @@ export class Scope implements ContextEntry, Linked {
   }
 }
 
-/** It never becomes zero by counting down: the cancel was delivered. */
+/** Counting down never makes it zero: the cancel was delivered. */
 const NEVER = Number.NaN;

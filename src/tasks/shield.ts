@@ -8,20 +8,19 @@ import type { Awaitable } from './future.ts';
 import { Future } from './future.ts';
 
 /**
- * Lets something go on when the wait for it is cancelled.
+ * Protects an awaitable from a cancel of the code that waits for it.
  *
- * `await task` passes a cancel on to the task; `await shield(task)` does not: the awaiting task gets its
- * {@link CancelledError} and the shielded one goes on. If nobody waits for it then, its failure is reported
- * as one that was never retrieved.
+ * `await task` passes a cancel on to the task. `await shield(task)` does not: the awaiting task gets a
+ * {@link CancelledError}, and the shielded task continues. If no other code waits for the shielded task, its
+ * failure is reported as an exception that was never retrieved.
  *
  * @param aw a future, a task or a promise
- * @param options `signal`, which ends the wait alone
- * @returns a future that ends as `aw` does; `aw` itself when that is done
- * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when it cannot be awaited
- * @throws RangeError (`ERR_OUT_OF_RANGE`) when it belongs to another loop
+ * @param options `signal`, which ends only the wait
+ * @returns a future that ends as `aw` does; `aw` itself if it is already done
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if `aw` cannot be awaited
+ * @throws RangeError (`ERR_OUT_OF_RANGE`) if `aw` belongs to another loop
  *
- * **Cancellation** ends the wait and nothing else. When what is shielded is cancelled itself, so is the
- * shield.
+ * **Cancellation** ends only the wait. If `aw` itself is cancelled, the shield is cancelled, too.
  *
  * @example
  * ```ts
@@ -44,7 +43,7 @@ export function shield<T>(aw: Awaitable<T>, options: SignalOptions = {}): Future
     cancelNow(outer, abortError(signal));
     return outer;
   }
-  // Of a promise it is only the wait that can be cancelled.
+  // For a promise, only the wait can be cancelled, so it needs no shield.
   return inner === aw ? cancelOnAbort(shielded(inner), signal) : cancelOnAbort(inner, signal);
 }
 

@@ -6,15 +6,15 @@ import { Future } from './future.ts';
 import { Wakeable } from './wakeable.ts';
 
 /**
- * Waits for `seconds`, and gives everybody else a turn. Zero or less waits for exactly one turn; Infinity for
- * ever.
+ * Completes after `seconds`, and lets other code run meanwhile. Zero or less waits for exactly one turn;
+ * Infinity waits forever.
  *
- * @param seconds may have fractions; never shorter than asked
- * @param value what the future gives
- * @param options `signal` to cancel it
+ * @param seconds may have fractions. The sleep is never shorter
+ * @param value the result of the future
+ * @param options `signal` to cancel the sleep
  * @throws RangeError (`ERR_OUT_OF_RANGE`) for NaN
  *
- * **Cancellation** ends it at once and takes its timer away.
+ * **Cancellation** ends the sleep at once and removes its timer.
  *
  * @example
  * ```ts
@@ -31,7 +31,11 @@ export function sleep(seconds: number, value?: unknown, options?: SignalOptions)
   checkSeconds('seconds', seconds);
   if (options === undefined) {
     if (isMisplaced(value))
-      throw invalidArgType('value', value, 'what the future gives: the options come third');
+      throw invalidArgType(
+        'value',
+        value,
+        'the result of the future (pass the options as the third argument)',
+      );
     return start(seconds, value);
   }
   checkOptions('options', options, ['signal']);
@@ -55,7 +59,7 @@ function start(seconds: number, value: unknown): Future<unknown> {
   return future;
 }
 
-/** One turn, its result in hand. */
+/** A sleep of one turn. It stores its result from the beginning. */
 class Yield extends Wakeable<unknown> {
   protected override _turn(): void {
     this._deliver('result', this._value);
@@ -66,7 +70,7 @@ function wake(future: unknown, value: unknown): void {
   (future as Future<unknown>)._settle('result', value);
 }
 
-/** `sleep(1, { signal })`: the options stand in the place of the value. */
+/** Returns true for `sleep(1, { signal })`, where the options were passed in place of the value. */
 function isMisplaced(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const keys = Object.keys(value);

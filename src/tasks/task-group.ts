@@ -15,24 +15,24 @@ import type { Task, TaskMaker, TaskOptions } from './task.ts';
 /** A task of a group. The group knows it before its first step runs. */
 interface Member {
   task: Task | null;
-  /** Its function has been called; of a promise, there is none to call. */
+  /** True after the task's function was called. A promise counts as begun. */
   begun: boolean;
 }
 
-/** What the body of {@link taskGroup} is given: starts tasks that end before the group does. */
+/** The argument of the body of {@link taskGroup}. Its tasks end before the group ends. */
 export class TaskGroup {
   readonly #loop: TaskMaker;
-  /** Runs the body, and is the answer of `taskGroup()`. */
+  /** Runs the body. `taskGroup()` returns it. */
   readonly #operation: Body<unknown>;
   readonly #members: Set<Member> = new Set();
-  /** In the order in which they came. */
+  /** The failures, in the order in which they came. */
   readonly #errors: unknown[] = [];
-  /** Why the tasks of the group are being cancelled. */
+  /** The reason with which the group cancels its tasks, or null. */
   #reason: string | CancelledError | null = null;
-  /** The error for `taskGroup()` when its signal was the reason. */
+  /** The error that `taskGroup()` throws if its signal aborted. */
   #aborted: CancelledError | null = null;
   #bodyEnded: boolean = false;
-  /** What the group waits for when its body has ended: that no task is left. */
+  /** Settled when no task is left. The group waits for it after the body has ended. */
   #empty: Future<void> | null = null;
 
   /** @internal */
@@ -45,22 +45,23 @@ export class TaskGroup {
     this.#operation = new Body(loop, () => this.#run(body, signal), 'taskGroup');
   }
 
-  /** Aborts when the group is cancelled or fails: for operations of the body that take a signal. */
+  /** Aborts when the group fails or is cancelled. For operations of the body that accept a signal. */
   get signal(): AbortSignal {
     return this.#operation.bodySignal;
   }
 
   /**
-   * Starts a task of the group, as `loop.createTask()` does. Also the tasks of the group may call it.
+   * Starts a task of the group, as `loop.createTask()` does. Tasks of the group may call it, too.
    *
-   * A task either starts or its caller gets an error: when the group is cancelled before the task's turn
-   * came, its function is called nevertheless, and cancelled at its first await.
+   * Either the task starts or its caller gets an error. If the group is cancelled before the task's first
+   * turn, the task's function is still called, and is cancelled at its first await.
    *
-   * @param fn an async function without arguments; or a promise, of which only the wait can be cancelled
-   * @param options `name`: shown in reports; `eager`: the first step runs now
-   * @returns the task; its failure is the group's, and need not be looked at
-   * @throws InvalidStateError when the group is over or being cancelled, and then nothing was started
-   * @throws TypeError when `fn` is no function and no promise
+   * @param fn an async function without arguments, or a promise. A cancel of a task over a promise ends only
+   *   the wait
+   * @param options `name`: shown in reports. `eager: true`: the first step runs now
+   * @returns the task. The group handles its failure, so the caller need not await it
+   * @throws InvalidStateError if the group has ended or is being cancelled; then nothing was started
+   * @throws TypeError if `fn` is neither a function nor a promise
    */
   createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options: TaskOptions = {}): Task<T> {
     checkOptions('options', options, ['name', 'eager']);
@@ -76,17 +77,17 @@ export class TaskGroup {
     member.task = task as Task;
     this.#members.add(member);
     new DoneCallback(member.task, () => this.#memberDone(member, task as Task));
-    // Only now: its first step may fail, or end the group. (One that a task factory ran above may have done
-    // so already.)
+    // Don't run the first step earlier: it may fail, or end the group. (A task factory may have run a first
+    // step above, which did so already.)
     if (eager === true) task._run();
     else this.#cancelIfEnding(member);
     return task;
   }
 
   /**
-   * Ends the group early: its tasks and its body are cancelled, and `taskGroup()` resolves as if they had
-   * ended by themselves. A body that was cut short by it gives `undefined`. Idempotent; nothing happens when
-   * the group is over.
+   * Ends the group early: cancels its tasks and its body, and `taskGroup()` resolves as if they had ended by
+   * themselves. If the body was interrupted, its result is `undefined`. After the group has ended, and at a
+   * second call, nothing happens.
    */
   cancel(): void {
     this.#cancel('the task group was cancelled');
@@ -124,7 +125,7 @@ export class TaskGroup {
     return result;
   }
 
-  /** From here on only a cancel from outside can end this wait. Answers the first such error. */
+  /** From here on, only a cancel from outside can end this wait. Returns the first such error. */
   async #tasksEnded(): Promise<CancelledError | null> {
     let cancelled: CancelledError | null = null;
     while (this.#members.size > 0) {
@@ -141,7 +142,7 @@ export class TaskGroup {
 
   #throwFailures(cancelled: CancelledError | null): void {
     if (this.#errors.length > 0) {
-      // The failures go first; a cancel from outside is not lost for that.
+      // The failures are thrown first. A cancel from outside is kept for the next await.
       this.#operation._giveBack(cancelled ?? undefined, 'yes');
       throw new AggregateError(this.#errors, `unhandled errors in a task group (${this.#errors.length})`);
     }
@@ -164,12 +165,14 @@ export class TaskGroup {
     if (this.#members.size === 0 && this.#empty?.done() === false) this.#empty.setResult();
     if (task._state !== 'exception') return;
     this.#failed(task.exception());
-    // asyncio's first failure wakes the group, too.
+    // The first failure wakes the group, as in asyncio.
     if (this.#reason === null && this.#empty?.done() === false) this.#empty.setResult();
     this.#cancel(`task ${task.name} of the task group has failed`);
   }
 
-  /** A task's failure may come out of the body as well, which awaited it: one failure, not two. */
+  /**
+   * If the body awaits a failed task, the same error comes out of the task and of the body. Count it once.
+   */
   #failed(error: unknown): void {
     const known = typeof error === 'object' && this.#errors.includes(error);
     if (!known) this.#errors.push(error);
@@ -181,7 +184,7 @@ export class TaskGroup {
     if (!this.#bodyEnded) this.#operation.cancelBody(reason);
   }
 
-  /** Cancels the tasks: those that have not begun when they do. */
+  /** Cancels the tasks. A task that has not begun is cancelled when it begins. */
   #abort(reason: string | CancelledError): void {
     if (this.#reason !== null) return;
     this.#reason = reason;
@@ -194,21 +197,21 @@ export class TaskGroup {
 }
 
 /**
- * Runs `body` with a group in which it can start tasks, and ends when the body and all those tasks have
+ * Runs `body` with a group in which it can start tasks, and ends when the body and all these tasks have
  * ended.
  *
- * The first failure, of a task or of the body, cancels all that is left; when everything has ended, one
- * `AggregateError` is thrown whose `errors` are the failures in the order in which they came. A task that is
- * cancelled by itself is no failure.
+ * The first failure of a task or of the body cancels everything else. When all have ended, `taskGroup()`
+ * throws an `AggregateError` with all failures as `errors`, in the order in which they came. A single task
+ * that is cancelled is not a failure.
  *
- * @param body is given the {@link TaskGroup}: `createTask(fn, { name, eager })`, `cancel()`
+ * @param body receives the {@link TaskGroup}: `createTask(fn, { name, eager })`, `cancel()`
  * @param options `signal`, which ends the group with a `CancelledError`
  * @returns a future of the result of `body`
  * @throws AggregateError of all failures
  * @throws LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
  *
- * **Cancellation** reaches the body, then the tasks of the group; it is thrown when all have ended. If
- * there were failures, these are thrown, and the cancel at the next await.
+ * **Cancellation** cancels the body and the tasks of the group; the error is thrown when all have ended. If
+ * there were failures, they are thrown instead, and the cancel is thrown at the next await.
  *
  * @example
  * ```ts

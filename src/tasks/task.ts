@@ -1,12 +1,12 @@
 /**
- * An async function that a loop runs and that can be cancelled at any `await` of ours.
+ * An async function that a loop runs, and that can be cancelled at any `await` of a future.
  *
- * Cancelling, step by step:
- * - The task's scope passes the request on to the futures that the task awaits (scope.ts): these are
- *   cancelled, and so the `await` throws. Awaiting another task passes the cancel on to it, as in asyncio;
- *   `shield()` is there to stop that.
- * - Where there is no wait (the task was not started, or stands at a promise of the host's) the cancel is
- *   due: the next wait for something pending is cancelled as it begins.
+ * A cancel works in these steps:
+ * - The task's scope passes the request on to the futures that the task awaits (scope.ts). They are
+ *   cancelled, so the `await` throws. A task that awaits another task passes the cancel on to it, as in
+ *   asyncio; `shield()` prevents that.
+ * - If the task has no wait (it has not started, or awaits a host promise), the cancel is due: the next wait
+ *   for a pending future is cancelled when it begins.
  * - `task.signal` aborts at once in every case.
  */
 
@@ -22,10 +22,10 @@ import { Future } from './future.ts';
 import type { Flow } from './scope.ts';
 import { Scope } from './scope.ts';
 
-/** Gives each unnamed task a name, as asyncio does. */
+/** Gives each unnamed task a number, as asyncio does. */
 let taskCount = 0;
 
-/** Seconds. A cancelled task that still stands at a promise of the host's is reported after them. */
+/** Seconds until a cancelled task that still awaits a host promise is reported. */
 const STUCK_SECONDS = 1;
 
 export interface TaskOptions {
@@ -36,20 +36,21 @@ export interface TaskOptions {
 }
 
 /**
- * The public loop, as far as lower layers make tasks by it: so that the user's task factory makes these, too.
+ * The part of the public loop with which lower layers create tasks, so that the user's task factory makes
+ * these, too.
  */
 export interface TaskMaker extends Loop {
   createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options?: TaskOptions): Task<T>;
 }
 
 /**
- * An async function that a loop runs: a {@link Future} of its result that can be cancelled.
+ * An async function that a loop runs: a {@link Future} of its result.
  *
- * Made by `loop.createTask()`. The loop holds it strongly while it is pending.
+ * `loop.createTask()` creates it. The loop keeps a strong reference while the task is pending.
  *
- * **Cancellation** `cancel()` makes the `await` at which the task stands throw {@link CancelledError}, also
- * inside helper functions that it awaits; `finally` blocks run and may await; a task that swallows the error
- * goes on.
+ * **Cancellation** `cancel()` makes the task's current `await` throw {@link CancelledError}, also inside
+ * helper functions that it awaits. `finally` blocks run and may await. A task that catches the error and does
+ * not rethrow it continues.
  *
  * @example
  * ```ts
@@ -70,7 +71,7 @@ export interface TaskMaker extends Loop {
  * ```
  */
 export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, PassingTask, Runnable {
-  /** Shown in reports. */
+  /** The name in reports. */
   name: string;
   /** @internal */ readonly _scope: Scope;
   /** @internal */ _passing: boolean = false;
@@ -94,12 +95,13 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   }
 
   /**
-   * Aborts when the task is cancelled: pass it to any operation that takes a signal, `fetch(url, { signal:
-   * currentTask()!.signal })`. Within the body of a timeout or task group of the task, it is the body's: it
-   * aborts at the deadline, too.
+   * Aborts when the task is cancelled. Pass it to any operation that accepts a signal: `fetch(url, { signal:
+   * currentTask()!.signal })`. Inside the body of a timeout or a task group, it is the body's signal, which
+   * also aborts at the deadline.
    *
-   * An operation that listens to it when it aborts has taken the cancel: the task is not interrupted a second
-   * time. After a cancellation that was swallowed and taken back (`uncancel()`), it is a fresh one.
+   * If an operation listens to the signal when it aborts, that operation receives the cancel, and the task is
+   * not interrupted a second time. After a cancel that was caught and taken back with `uncancel()`, the task
+   * has a new signal.
    */
   get signal(): AbortSignal {
     const scope = this.#innermostScope();
@@ -108,8 +110,8 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   }
 
   /**
-   * How many requests to cancel were not taken back by `uncancel()`. Within a body that its limit has ended,
-   * that counts as one.
+   * Returns the number of cancel requests that `uncancel()` did not take back. Inside a body that its timeout
+   * has cancelled, that cancel counts as one request.
    */
   cancelling(): number {
     let requests = this._cancelRequests;
@@ -119,7 +121,7 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     return requests;
   }
 
-  /** Takes one request to cancel back. Answers how many remain. */
+  /** Takes one cancel request back, and returns how many remain. */
   uncancel(): number {
     for (let scope = this.#innermostScope(); scope !== this._scope; scope = scope.parent as Scope) {
       (scope._flow as Task | null)?._takeBack();
@@ -128,13 +130,13 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     return this._cancelRequests;
   }
 
-  /** Only the task's own function ends it. @internal */
+  /** Throws: only the task's own function can end the task. @internal */
   override setResult(_value: T): void {
     this._checkPending('setResult');
     throw new TypeError('a task gets its result from its function; setResult() is for futures');
   }
 
-  /** Only the task's own function ends it. @internal */
+  /** Throws: only the task's own function can end the task. @internal */
   override setException(_exception: unknown): void {
     this._checkPending('setException');
     throw new TypeError('a task gets its exception from its function; setException() is for futures');
@@ -142,7 +144,7 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
 
   /** @internal */
   override _cancel(reason: CancelReason, way: CancelWay): boolean {
-    // Passing it on came back here: tasks that wait for each other in a circle.
+    // If the request arrives here again, tasks wait for each other in a cycle.
     if (this._state !== 'pending' || this._passing) return false;
     this._cancelRequests++;
     way.enter(this);
@@ -150,7 +152,7 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     return true;
   }
 
-  /** The first step, in the ready queue. @internal */
+  /** Runs the first step, in the ready queue. @internal */
   _run(): void {
     const start = this.#start;
     if (start === null || this._state !== 'pending') return;
@@ -160,7 +162,8 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
       this._finish('cancelled', cancel);
       return;
     }
-    // Resolved within the task's context: a future that the function returns is a wait of the task, too.
+    // Resolve inside the task's context: if the function returns a future, waiting for it is a wait of the
+    // task, too.
     let promise: Promise<T>;
     try {
       promise = runInEntry(this._scope, () => Promise.resolve(start()));
@@ -174,12 +177,12 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     );
   }
 
-  /** Whether the code that runs in its scope is to stop. @internal */
+  /** Returns true if the code in this task's scope must stop. @internal */
   _cancelRequested(): boolean {
     return this._cancelRequests > 0;
   }
 
-  /** Whether it has cancelled its own code: a limit at its deadline. @internal */
+  /** True if the operation cancelled its own body, as a limit does at its deadline. @internal */
   get _cancelledItself(): boolean {
     return false;
   }
@@ -208,7 +211,8 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   /** @internal */
   _returned(value: T): void {
     if (this._state !== 'pending') return;
-    // Cancelled, but no await of ours came before the end: asyncio then counts it as cancelled, not as done.
+    // The task was cancelled, but ended before its next await. It counts as cancelled, not as done, as in
+    // asyncio.
     if (this._scope.mustCancel) this._finish('cancelled', this._scope.takeDue());
     else this._finish('result', value);
   }
@@ -251,7 +255,7 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     return `task ${this.name} was still ${where}`;
   }
 
-  /** The loop is closed: it ends as cancelled, without running any more of its code. @internal */
+  /** The loop was closed: the task ends as cancelled, and none of its code runs again. @internal */
   _forceClose(): void {
     if (this._state !== 'pending') return;
     this.#start = null;
@@ -260,7 +264,7 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     for (const waiter of waiters) waiter._abandonWaiter?.();
   }
 
-  /** The scope of the code that asks, if that is this task's; else the task's own. */
+  /** Returns the scope of the calling code if it belongs to this task, otherwise the task's own scope. */
   #innermostScope(): Scope {
     const scope = currentEntry() as Scope | null;
     return scope?.root === this._scope ? scope : this._scope;
@@ -270,13 +274,13 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     this.#stuckReport = null;
     this._loop.callExceptionHandler({
       message:
-        `task ${this._path()} was cancelled ${STUCK_SECONDS} second ago, and does not end: it awaits a promise that is not of this loop, ` +
-        'which nothing can interrupt. Give task.signal to the operation behind the promise, or await ensureFuture(promise)',
+        `task ${this._path()} was cancelled ${STUCK_SECONDS} second ago, and has not ended: it awaits a promise that is not a future of this loop, ` +
+        'which cannot be interrupted. Pass task.signal to the operation behind the promise, or await ensureFuture(promise)',
       task: this,
     });
   }
 
-  /** Its name in reports. @internal */
+  /** The task's name in reports. @internal */
   _path(): string {
     return this.name;
   }

@@ -8,7 +8,9 @@ import type { Future } from './future.ts';
 import { Limit } from './limit.ts';
 import { aborted } from './settled.ts';
 
-/** The argument of the body of {@link timeout}: its deadline, to look at and to move, and its signal. */
+/**
+ * The argument of the body of {@link timeout}: the deadline, which the body can read and move, and a signal.
+ */
 export class TimeoutScope {
   readonly #limit: Limit<unknown>;
 
@@ -17,17 +19,17 @@ export class TimeoutScope {
     this.#limit = limit;
   }
 
-  /** Aborts at the deadline, and when the body is cancelled: for operations that take a signal. */
+  /** Aborts at the deadline, and when the body is cancelled. For operations that accept a signal. */
   get signal(): AbortSignal {
     return this.#limit.bodySignal;
   }
 
-  /** The deadline in seconds on the clock of `loop.time()`, or null when there is none. */
+  /** Returns the deadline in seconds on the clock of `loop.time()`, or null if there is none. */
   when(): number | null {
     return this.#limit.when;
   }
 
-  /** Whether the deadline has passed while the body ran. */
+  /** Returns true if the deadline passed while the body ran. */
   expired(): boolean {
     return this.#limit.expired;
   }
@@ -35,8 +37,8 @@ export class TimeoutScope {
   /**
    * Moves the deadline.
    *
-   * @param when seconds on the clock of `loop.time()`; a moment that has passed means now; null: no deadline
-   * @throws InvalidStateError when the body has ended or the deadline has passed
+   * @param when seconds on the clock of `loop.time()`. A past time means now; null removes the deadline
+   * @throws InvalidStateError if the body has ended or the deadline has passed
    */
   reschedule(when: number | null): void {
     checkSecondsOrNull('when', when);
@@ -49,27 +51,27 @@ export class TimeoutScope {
 }
 
 /**
- * Runs `body`, and ends it with a {@link TimeoutError} when it takes longer than `seconds`.
+ * Runs `body`, and throws {@link TimeoutError} if it takes longer than `seconds`.
  *
- * At the deadline the body is cancelled: the `await` at which it stands throws {@link CancelledError},
- * cleanup runs and may await, and `timeout()` throws a `TimeoutError` whose `cause` is that error. A body
- * that swallows it, and any other error, pass as they are; so does a cancel that came from elsewhere, also at
- * the same moment.
+ * At the deadline the body is cancelled: its current `await` throws {@link CancelledError}, cleanup code runs
+ * and may await, and then `timeout()` throws a `TimeoutError` whose `cause` is that error. If the body
+ * catches the `CancelledError`, its result is returned; any other error of the body is thrown unchanged. A
+ * cancel from outside is also thrown unchanged, even if it comes at the same moment.
  *
- * A limit reaches what was begun inside its own body, and nothing else: limits may be nested, and stand side
- * by side in one task (`gather`, `Promise.all`). It works in every async code of a loop, inside a task or
+ * A timeout cancels only code that was started inside its own body. So timeouts may be nested, and may run
+ * side by side in one task (`gather`, `Promise.all`). They work in all async code of a loop, inside a task or
  * not.
  *
- * A promise of the host's cannot be interrupted. Pass `scope.signal` to the operation behind it, or await
- * `ensureFuture(promise)`. Where neither was done, `timeout()` throws in time all the same, and the body goes
- * on alone to its next await of a future, where it is cancelled. A body that never gets there is named when
- * the loop is closed.
+ * A host promise cannot be interrupted. Pass `scope.signal` to the operation behind it, or await
+ * `ensureFuture(promise)`. Otherwise `timeout()` still throws in time, and the body continues alone until it
+ * awaits a future, where it is cancelled. A body that never awaits a future is reported when the loop closes.
  *
- * @param seconds from now on; zero or less: at the first await that has to wait; null: no deadline yet
- * @param body is given the {@link TimeoutScope}: `when()`, `reschedule(when)`, `expired()`, `signal`
+ * @param seconds from now. Zero or less: the body is cancelled at its first await that has to wait. null: no
+ *   deadline yet
+ * @param body receives the {@link TimeoutScope}: `when()`, `reschedule(when)`, `expired()`, `signal`
  * @param options `signal`, which ends the body with a `CancelledError`
  * @returns a future of the result of `body`
- * @throws TimeoutError when the deadline ended the body
+ * @throws TimeoutError if the deadline ended the body
  * @throws LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
  *
  * **Cancellation** of the future is passed on to the body, as if `timeout()` were not there.
@@ -105,11 +107,10 @@ export function timeout<T>(
 /**
  * Runs `body` as {@link timeout} does, with a deadline instead of a duration.
  *
- * @param when seconds on the clock of `loop.time()`; a moment that has passed means now; null: no deadline
- *   yet
- * @param body is given the {@link TimeoutScope}
+ * @param when seconds on the clock of `loop.time()`. A past time means now; null: no deadline yet
+ * @param body receives the {@link TimeoutScope}
  * @param options `signal`, which ends the body with a `CancelledError`
- * @returns a future of the result of `body`
+ * @throws TimeoutError if the deadline ended the body
  * @throws TimeoutError when the deadline ended the body
  * @throws LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
  *

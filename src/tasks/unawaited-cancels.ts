@@ -1,25 +1,25 @@
 /**
- * Keeps cancels of helpers that nobody awaits from ending the process.
+ * Prevents cancels of helpers that are not awaited from ending the process.
  *
- * `void helper()` runs within the task that called it, and a cancel of the task ends its waits, too. Its
- * promise is then rejected with a `CancelledError`, and nobody looks at that: to Node it is an unhandled
- * rejection, which would end the process in the middle of the task's cleanup. In asyncio, too, a cancelled
- * task that nobody awaits is no failure.
+ * `void helper()` runs inside the task that called it, and a cancel of the task ends the helper's waits, too.
+ * The helper's promise is then rejected with a `CancelledError` that no code handles. For Node this is an
+ * unhandled rejection, which would end the process in the middle of the task's cleanup. In asyncio, a
+ * cancelled task that nobody awaits is not a failure either.
  *
- * Node knows no way to look at one rejection only. So while a runner runs there is a listener: it ignores
- * cancels, and treats every other rejection as Node does where there is no listener.
+ * Node cannot watch a single promise for this. So while a runner runs there is a listener: it ignores
+ * cancels, and treats every other rejection as Node does without a listener.
  */
 import { hostQueueMicrotask } from '../base/host.ts';
 import { asCancel } from './cancellation.ts';
 
 const EVENT = 'unhandledRejection';
 
-/** Runners that run. */
+/** The number of active runners. */
 let runners: number = 0;
 
-/** From now on, until the answered function is called. */
+/** Ignores cancels of unawaited helpers until the returned function is called. */
 export function ignoreUnawaitedCancels(): () => void {
-  // The program has said what is to be done with rejections, and that is done.
+  // The program has chosen its own mode for rejections. Keep it.
   if (hasOwnMode()) return () => {};
   if (runners++ === 0) process.on(EVENT, onRejection);
   return () => {
@@ -34,13 +34,13 @@ function onRejection(reason: unknown): void {
   });
 }
 
-/** As Node names a rejection by something that is no error. */
+/** The error that Node throws for a rejection whose reason is not an error. */
 class UnhandledRejection extends Error {
   override readonly name: string = 'UnhandledPromiseRejection';
   readonly code = 'ERR_UNHANDLED_REJECTION';
 
   constructor(reason: unknown) {
-    super(`a promise was rejected and nobody handled it: ${String(reason)}`, { cause: reason });
+    super(`unhandled promise rejection: ${String(reason)}`, { cause: reason });
   }
 }
 

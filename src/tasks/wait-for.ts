@@ -10,21 +10,21 @@ import { Future } from './future.ts';
 import { Limit } from './limit.ts';
 
 /**
- * Waits for one thing, at most so long. When the time is over it is cancelled, its end awaited, and {@link
- * TimeoutError} thrown.
+ * Waits for an awaitable for at most `seconds`. After that time it cancels the awaitable, waits for its end,
+ * and throws {@link TimeoutError}.
  *
- * It waits until the cancelled one has really ended. If that gives a result or another error instead, this is
- * what `waitFor` gives. To let it go on, wait for `shield(aw)`; of a promise only the wait ends.
+ * `waitFor` waits until the cancelled awaitable has really ended. If it ends with a result or another error,
+ * `waitFor` returns or throws that instead. To let the awaitable continue, pass `shield(aw)`. For a promise,
+ * only the wait ends.
  *
  * @param aw a future, a task or a promise
- * @param seconds zero or less: cancelled at once, unless it is done; null: no limit
+ * @param seconds zero or less: cancel at once, unless `aw` is done; null: no limit
  * @param options `signal`
  * @returns a future of the result
- * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when it cannot be awaited
- * @throws RangeError (`ERR_OUT_OF_RANGE`) when it belongs to another loop, for a NaN
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if `aw` cannot be awaited
+ * @throws RangeError (`ERR_OUT_OF_RANGE`) if `aw` belongs to another loop, or `seconds` is NaN
  *
- * **Cancellation** is passed on to `aw`. If cancel and deadline come together it is the cancel that is
- * thrown.
+ * **Cancellation** is passed on to `aw`. If a cancel and the deadline come together, the cancel is thrown.
  *
  * @example
  * ```ts
@@ -43,7 +43,7 @@ export function waitFor<T>(aw: Awaitable<T>, seconds: number | null, options: Si
   checkSignal('options.signal', signal);
   const future = collectOne(aw);
   if (signal?.aborted) return neverBegun(future, abortError(signal));
-  // Nothing to wait for: a cancel that is due stays for the caller's next wait.
+  // There is nothing to wait for. A due cancel is kept for the caller's next wait.
   if (future.done()) return future;
   return cancelOnAbort(seconds === null || seconds > 0 ? limited(future, seconds) : ended(future), signal);
 }
@@ -55,7 +55,7 @@ function limited<T>(future: Future<T>, seconds: number | null): Future<T> {
   return limit;
 }
 
-/** There is no time: it is cancelled now, and its end awaited, as in asyncio. */
+/** The time is already over: cancels the future now and waits for its end, as in asyncio. */
 function ended<T>(future: Future<T>): Future<T> {
   const reason = 'the deadline has passed';
   const limit: Limit<T> = new Limit(future._loop, () => cancelAndWait(future, reason), 'waitFor');
@@ -65,8 +65,8 @@ function ended<T>(future: Future<T>): Future<T> {
 }
 
 /**
- * Not for the future itself: a cancel from outside ends this wait, and is not taken for the one that was sent
- * before.
+ * Waits for the end without awaiting the future itself. So a cancel from outside ends only this wait, and is
+ * not mistaken for the cancel that was sent before.
  */
 async function cancelAndWait<T>(future: Future<T>, reason: string): Promise<T> {
   const over = new Future<void>(future._loop);

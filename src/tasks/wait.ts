@@ -9,46 +9,47 @@ import { DoneCallback } from './done-callback.ts';
 import type { Awaitable, Future } from './future.ts';
 import { Wakeable } from './wakeable.ts';
 
-/** {@link wait} ends when one is done or cancelled. */
+/** {@link wait} ends when one awaitable is done or cancelled. */
 export const FIRST_COMPLETED: 'FIRST_COMPLETED' = 'FIRST_COMPLETED';
 /**
- * {@link wait} ends when one has failed; when none fails, it is `ALL_COMPLETED`. A cancelled one has not
- * failed.
+ * {@link wait} ends when one awaitable has failed; if none fails, it ends as with `ALL_COMPLETED`. A
+ * cancelled awaitable has not failed.
  */
 export const FIRST_EXCEPTION: 'FIRST_EXCEPTION' = 'FIRST_EXCEPTION';
-/** {@link wait} ends when all are done or cancelled. */
+/** {@link wait} ends when all awaitables are done or cancelled. */
 export const ALL_COMPLETED: 'ALL_COMPLETED' = 'ALL_COMPLETED';
 
-/** When {@link wait} ends. */
+/** The condition on which {@link wait} ends. */
 export type ReturnWhen = typeof FIRST_COMPLETED | typeof FIRST_EXCEPTION | typeof ALL_COMPLETED;
 
 const CONDITIONS: readonly unknown[] = [FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED];
 
 export interface WaitOptions extends SignalOptions {
   /**
-   * Seconds after which it ends as well; nothing is cancelled then, and nothing thrown. Default: null, no
+   * Seconds after which the wait ends, too. It then cancels nothing and throws nothing. Default: null, no
    * limit.
    */
   timeout?: number | null;
-  /** What it waits for. Default: `ALL_COMPLETED`. */
+  /** The condition to wait for. Default: `ALL_COMPLETED`. */
   returnWhen?: ReturnWhen;
 }
 
 /**
- * Waits for some or all of several things, and answers which are done and which are pending.
+ * Waits for some or all of several awaitables, and returns which are done and which are pending.
  *
- * The two sets hold what was given, and no result: ask each (`result()`, `await`). Nothing is cancelled, and
- * no failure is thrown, also not when the time is over. Waiting for the first of several again and again
- * leaves nothing behind on those that go on, promises included: what `Promise.race` is used for, without its
- * leak.
+ * The two sets contain the awaitables that were passed in, not their results: ask each one (`result()`,
+ * `await`). Nothing is cancelled and no failure is thrown, not even after the timeout. You can wait for the
+ * first of the same awaitables again and again without a leak, also with promises; `Promise.race` leaks
+ * there.
  *
- * @param aws futures, tasks or promises of one loop, at least one; each counts once
+ * @param aws futures, tasks or promises of one loop, at least one; duplicates count once
  * @param options `timeout` in seconds, negative means now; `returnWhen`; `signal`
  * @returns a future of `[done, pending]`
- * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when one cannot be awaited
- * @throws RangeError (`ERR_OUT_OF_RANGE`) when there is none, when one belongs to another loop, for a NaN
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if an element cannot be awaited
+ * @throws RangeError (`ERR_OUT_OF_RANGE`) if `aws` is empty, if an element belongs to another loop, or if
+ *   `timeout` is NaN
  *
- * **Cancellation** ends the wait; what was waited for goes on.
+ * **Cancellation** ends the wait; the awaitables continue.
  *
  * @example
  * ```ts
@@ -67,10 +68,10 @@ export function wait<A extends Awaitable<unknown>>(
   aws: Iterable<A>,
   options: WaitOptions = {},
 ): Future<[done: Set<A>, pending: Set<A>]> {
-  const given = distinct(aws);
+  const unique = distinct(aws);
   checkWaitOptions(options);
-  if (given.length === 0) throw outOfRange('aws', given, 'at least one future, task or promise');
-  const waiting = new Waiting<A>(collect(given), options.returnWhen ?? ALL_COMPLETED);
+  if (unique.length === 0) throw outOfRange('aws', unique, 'at least one future, task or promise');
+  const waiting = new Waiting<A>(collect(unique), options.returnWhen ?? ALL_COMPLETED);
   waiting.begin(options.timeout ?? null);
   return cancelOnAbort(waiting, options.signal);
 }
@@ -109,7 +110,7 @@ class Waiting<A> extends Wakeable<[Set<A>, Set<A>]> {
     this.#callbacks = this.#futures.map((future) => new DoneCallback(future, onDone));
   }
 
-  /** Hands over what is done by now. */
+  /** Delivers the two sets, as they are now. */
   protected override _turn(): void {
     const done = new Set<A>();
     const pending = new Set<A>();
@@ -124,7 +125,8 @@ class Waiting<A> extends Wakeable<[Set<A>, Set<A>]> {
     for (const callback of this.#callbacks) callback.remove();
     for (const [index, future] of this.#futures.entries()) {
       if (future === (this.#aws[index] as unknown)) continue;
-      // Made of a promise for this wait alone; whoever gave the promise looks at the promise.
+      // This future was made from a promise, for this wait only. The owner of the promise handles its
+      // failure.
       future._ignoreException();
       cancelNow(future, undefined);
     }

@@ -1,20 +1,21 @@
 /**
- * One who waits for something that its owner gives: a lock, an item, a line of a stream.
+ * A waiter in the queue of an owner: for a lock, an item, a line of a stream.
  *
- * A waiter is woken, and *then*, in its own turn of the ready queue, its owner decides: it takes what it
- * waits for and the result is handed over in the same step, or it waits on. So there is no moment in which
- * something was taken but a cancel could lose it: a waiter that is cancelled has taken nothing, and its owner
- * is told at once.
+ * The owner wakes the waiter. Later, in the waiter's own turn of the ready queue, the owner decides: it
+ * grants what the waiter waits for and delivers it in the same step, or lets it wait again. So a cancel
+ * cannot lose a value that was already taken: a cancelled waiter has taken nothing, and its owner is told at
+ * once.
  */
 import type { Loop } from '../loop/types.ts';
 import { Wakeable } from './wakeable.ts';
 
 export interface WaiterOwner<P> {
   /**
-   * The waiter's turn has come, and it was not cancelled: grant or fail it, or leave it to be woken again.
+   * Called in the waiter's turn, if it was not cancelled. Grants it, fails it, or leaves it to be woken
+   * again.
    */
   _turnOf(waiter: P): void;
-  /** The waiter was cancelled. It still says whether it was woken. */
+  /** Called when the waiter was cancelled. `woken` still tells whether it had been woken. */
   _gaveUp(waiter: P): void;
 }
 
@@ -26,7 +27,7 @@ export class Waiter<T> extends Wakeable<T> {
     this._owner = owner as WaiterOwner<Waiter<T>>;
   }
 
-  /** This is what it came for. */
+  /** Delivers the value that the waiter waited for. */
   grant(value: T): void {
     this._deliver('result', value);
   }

@@ -1,30 +1,30 @@
 /**
- * A future that stands in the ready queue itself. Its turn there decides how it ends.
+ * A future that is itself an entry of the ready queue. In its turn it decides how it ends.
  *
- * A cancel that comes between the wake-up and the turn keeps the place in the queue, as in asyncio: the
- * future ends in its turn.
+ * If a cancel comes between the wake-up and the turn, the future keeps its place in the queue, as in asyncio,
+ * and ends in its turn.
  */
 import type { Runnable } from '../loop/handle.ts';
 import type { CancelReason, CancelWay } from './cancellation.ts';
 import { Future } from './future.ts';
 
 export abstract class Wakeable<T> extends Future<T> implements Runnable {
-  /** In the ready queue, and its turn has not come yet. */
+  /** True while the future is in the ready queue and its turn has not come yet. */
   woken: boolean = false;
   /**
-   * A cancel came since, with `_value` as its reason. No private field: those cost each instance a slower
-   * definition. @internal
+   * A cancel came after the wake-up; its reason is in `_value`. Not a private field, because a private field
+   * makes the creation of each instance slower. @internal
    */
   _cancelled: boolean = false;
 
-  /** Idempotent until its turn comes. */
+  /** Puts the future into the ready queue. A second call before its turn does nothing. */
   wake(): void {
     if (this.woken || this._state !== 'pending') return;
     this.woken = true;
     this._loop._scheduler.push(this);
   }
 
-  /** Its turn in the ready queue. */
+  /** The turn in the ready queue. */
   _run(): void {
     if (this._state !== 'pending') return;
     if (!this._cancelled) {
@@ -38,7 +38,7 @@ export abstract class Wakeable<T> extends Future<T> implements Runnable {
   override _cancel(reason: CancelReason, way: CancelWay): boolean {
     if (this._state !== 'pending') return false;
     if (this.woken) {
-      // Of two cancels the first counts.
+      // If there are two cancels, the first counts.
       if (!this._cancelled) this._value = reason;
       this._cancelled = true;
       return true;
@@ -48,9 +48,9 @@ export abstract class Wakeable<T> extends Future<T> implements Runnable {
     return true;
   }
 
-  /** It was not cancelled: delivers how it ends, or waits on. */
+  /** Called if it was not cancelled. Delivers the end, or keeps waiting. */
   protected abstract _turn(): void;
 
-  /** It was cancelled. `woken` still says when. */
+  /** Called if it was cancelled. `woken` still tells when. */
   protected _gaveUp(): void {}
 }

@@ -167,7 +167,7 @@ test('while a native promise is awaited the error waits for the next await of ou
     assert.equal(task.done(), false);
     assert.match(
       reports.takeMessages().join(),
-      /^task Task-\d+ was cancelled 1 second ago, and does not end: it awaits/,
+      /^task Task-\d+ was cancelled 1 second ago, and has not ended: it awaits/,
     );
     resolve('native');
     assert.equal(await outcome(task), 'CancelledError');

@@ -273,7 +273,7 @@ test('a body that was given up is named when the loop is closed, and its failure
     await sleep(10);
   });
   assert.deepEqual(reports.splice(0), [
-    'the body of timeout() failed after its deadline, at which it could not be interrupted: Error: late',
+    'the body of timeout() failed after its deadline, which could not interrupt it: Error: late',
   ]);
   loop.close();
   assert.match(
