@@ -18,6 +18,7 @@ const HELD = [
   'docs',
   'native',
   'src/event-loop.ts',
+  'src/loop',
   'src/tasks',
   'scripts/lint',
   'scripts/test',

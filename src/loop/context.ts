@@ -1,15 +1,15 @@
 /**
- * Which loop is running, which task is current: the only place that knows `node:async_hooks`.
+ * Answers which loop is running and which task is current. Only this file uses `node:async_hooks`.
  *
- * Two sources, because JavaScript has two kinds of code:
- * - While a callback of a loop is on the stack, `syncLoop` and `syncEntry` say so. They are exact: in a
- *   callback there is no current task, even if a task scheduled it.
- * - Code that continues after an `await` runs later, in a microtask, with nothing of ours on the stack. There
- *   the async context answers: each task runs its function inside its own entry, and every `await` in it
- *   inherits that.
+ * It has two sources, because JavaScript has two kinds of code:
+ * - While a callback of a loop is on the stack, `syncLoop` and `syncEntry` name the loop and the entry. They
+ *   are exact: a callback has no current task, even if a task scheduled it.
+ * - Code that continues after an `await` runs later, in a microtask, and no code of the loop is on the stack
+ *   then. There the async context answers: each task runs its function inside its own entry, and every
+ *   `await` in it inherits that entry.
  *
- * An async function that a callback starts inherits the callback's context, so it counts as part of the task
- * that scheduled the callback, as a helper that this task started and did not await would.
+ * An async function that a callback starts inherits the callback's context. So it counts as part of the task
+ * that scheduled the callback, like a helper that the task started and did not await.
  */
 import { AsyncLocalStorage, AsyncResource, createHook } from 'node:async_hooks';
 import { LoopError } from '../base/errors.ts';
@@ -20,13 +20,13 @@ let syncLoop: Loop | null = null;
 let syncEntry: ContextEntry | null = null;
 
 /**
- * The base class of everything that runs user code later: what it captures when it is constructed is the
- * async context, the user's `AsyncLocalStorage` stores included. Inherited, not held: one object less for
- * every scheduled callback.
+ * The base class of everything that runs user code later. The constructor captures the async context,
+ * including the user's `AsyncLocalStorage` stores. It is a base class and not a field, which saves an object
+ * for every scheduled callback.
  *
- * Its cost decides the cost of `callSoon` (48 ns on Node 20); `AsyncLocalStorage.snapshot()` costs 7,000 ns
- * there. Don't pass `requireManualDestroy`: it saves nothing, and whoever tracks resources by hooks
- * (`node:test` does) would never let one go.
+ * Its cost determines the cost of `callSoon` (48 ns on Node 20); `AsyncLocalStorage.snapshot()` costs 7,000
+ * ns there. Don't pass `requireManualDestroy`: it saves nothing, and code that tracks resources with async
+ * hooks (`node:test` does) would never release them.
  */
 export const CapturedContext: new () => CapturedContext = class extends AsyncResource {
   constructor() {
@@ -35,27 +35,28 @@ export const CapturedContext: new () => CapturedContext = class extends AsyncRes
 };
 
 /**
- * Said instead of asked: who triggered what is asked by nobody here, and asking makes a handle a tenth
- * dearer. The context itself does not depend on it.
+ * A fixed trigger id. Looking it up would make a handle 10 % slower, and nothing here uses it. The captured
+ * context does not depend on it.
  */
 const ROOT_TRIGGER = 1;
 
-/** See {@link CapturedContext}: the constructor. */
+/** The instance type of {@link CapturedContext}. */
 export interface CapturedContext {
   /** @internal */
   runInAsyncScope<A, R>(fn: (arg: A) => R, thisArg: unknown, arg: A): R;
 }
 
 /**
- * Captures the current context, but as code of `loop` outside any task: what a connection's callbacks run in.
+ * Captures the current context, but as code of `loop` outside of any task. The callbacks of a connection run
+ * in it.
  */
 export function captureContext(loop: Loop): CapturedContext {
   return storage.run(loop._context, () => new CapturedContext());
 }
 
 /**
- * From now on the stack is code of `loop`, outside any task: until {@link leaveLoop}. For the scheduler, at
- * the bottom of the stack.
+ * Marks the stack as code of `loop` outside of any task, until {@link leaveLoop}. For the scheduler, at the
+ * bottom of the stack.
  */
 export function enterLoop(loop: Loop): void {
   syncLoop = loop;
@@ -67,7 +68,7 @@ export function leaveLoop(): void {
   syncEntry = null;
 }
 
-/** Runs `fn(arg)` as synchronous code of `loop`, outside any task. */
+/** Runs `fn(arg)` as synchronous code of `loop`, outside of any task. */
 export function runInLoop<A, R>(loop: Loop, fn: (arg: A) => R, arg: A): R {
   const previousLoop = syncLoop;
   const previousEntry = syncEntry;
@@ -82,8 +83,8 @@ export function runInLoop<A, R>(loop: Loop, fn: (arg: A) => R, arg: A): R {
 }
 
 /**
- * Runs `fn` as code of `entry`, and with it all that continues it: the first step of a task, the body of a
- * timeout.
+ * Runs `fn`, and all code that continues it, as code of `entry`. For the first step of a task and the body of
+ * a timeout.
  */
 export function runInEntry<R>(entry: ContextEntry, fn: () => R): R {
   const previousLoop = syncLoop;
@@ -99,9 +100,9 @@ export function runInEntry<R>(entry: ContextEntry, fn: () => R): R {
 }
 
 /**
- * Calls `fn(arg)` from within a captured context. A context captured outside of the loop names no loop (or
- * another one); async code that `fn` starts must find this one. Entering costs 200 ns on Node 24 and later,
- * so only then.
+ * Calls `fn(arg)` inside a captured context. A context that was captured outside of the loop names no loop,
+ * or another loop; async code that `fn` starts must find this loop. Entering costs 200 ns on Node 24 and
+ * later, so it is done only if necessary.
  */
 export function callInContext<A, R>(fn: (arg: A) => R, arg: A): R {
   const entry = storage.getStore();
@@ -110,14 +111,14 @@ export function callInContext<A, R>(fn: (arg: A) => R, arg: A): R {
   return storage.run(loop._context, fn, arg);
 }
 
-/** The loop whose code this is, or null. */
+/** Returns the loop that runs the calling code, or null. */
 export function runningLoopOrNull(): Loop | null {
   if (syncLoop !== null) return syncLoop;
   const loop = storage.getStore()?._loop;
   return loop?.isRunning() ? loop : null;
 }
 
-/** The running loop, for lower layers; the public name is in policy.ts, with the public type. */
+/** Returns the running loop. For lower layers: the public function is in policy.ts, with the public type. */
 export function runningLoop(): Loop {
   const loop = runningLoopOrNull();
   if (loop === null) {
@@ -129,21 +130,20 @@ export function runningLoop(): Loop {
   return loop;
 }
 
-/** The innermost entry whose code this is; null outside of every loop. */
+/** Returns the innermost entry of the calling code, or null outside of every loop. */
 export function currentEntry(): ContextEntry | null {
   if (syncLoop !== null) return syncEntry ?? syncLoop._context;
   return storage.getStore() ?? null;
 }
 
-/** The task whose code this is, or null. */
+/** Returns the task that runs the calling code, or null. */
 export function currentTaskOrNull(): TaskLike | null {
   return currentEntry()?._task ?? null;
 }
 
 /**
- * Debug mode: calls `report(entry, seconds)` for each stretch of code that continues after an `await` of a
- * task and holds the thread. Node and Deno only; Bun never calls the hooks. Answers a function that ends the
- * watch.
+ * In debug mode, calls `report(entry, seconds)` after each piece of a task's code between two awaits. Works
+ * on Node and Deno only; Bun never calls the hooks. Returns a function that ends the watch.
  */
 export function watchContinuations(
   time: () => number,

@@ -1,28 +1,31 @@
 /**
- * Where, when and by whom a handle, future, task or transport was made. Kept beside the objects and not in
- * them: one field more in each handle makes scheduling a quarter slower.
+ * Remembers where, when and by which task a handle, future, task or transport was created. The data is kept
+ * beside the objects and not in them: one more field in each handle makes scheduling a quarter slower.
  *
- * The stack is for debug mode. Of what holds something of the host, which is rare, time and task are known in
- * any mode.
+ * The stack is recorded in debug mode. For objects that hold a resource of the host, which are few, time and
+ * task are recorded in every mode.
  */
 import type { Linked } from '../base/linked-list.ts';
 import { currentEntry, runningLoopOrNull } from './context.ts';
 import type { ExceptionContext, Loop } from './types.ts';
 
 /**
- * When something was made, by whom, and for which loop. In a list of its loop's while it holds something of
- * the host.
+ * Records when, by which task and for which loop an object was created. While the object holds a resource of
+ * the host, the record is in a list of its loop.
  */
 export class CreationRecord implements Linked {
   readonly thing: object;
   readonly loop: Loop;
-  /** On the clock of its loop. */
+  /** The time of creation, on the clock of its loop. */
   at: number;
-  /** The name of the task of that loop in whose code it was made; null: in none. */
+  /** The name of the task whose code created the object, or null outside of a task. */
   owner: string | null;
-  /** The stack of that task's creation, in debug mode: an operation of the library was called there. */
+  /**
+   * The stack of that task's creation, in debug mode. It shows where the program called an operation of the
+   * library.
+   */
   ownerOrigin: string | null;
-  /** The server that has accepted it, whose owner is then its owner; null: none has. */
+  /** The server that accepted the object, and whose owner is the object's owner; null otherwise. */
   acceptedBy: Acceptor | null = null;
   /** @internal */ _previous: Linked | null = null;
   /** @internal */ _next: Linked | null = null;
@@ -37,13 +40,13 @@ export class CreationRecord implements Linked {
 }
 
 export interface Acceptor {
-  /** In words: `the server on 127.0.0.1:80`. @internal */
+  /** Returns a description: `the server on 127.0.0.1:80`. @internal */
   _name(): string;
 }
 
 /**
- * Of what is made and gone by the thousand in a second: it keeps its creation itself. Each entry of a WeakMap
- * is work for every collection of young objects.
+ * For objects that are created and dropped thousands of times a second: they store the record themselves,
+ * because each entry of a WeakMap costs time in every collection of the young generation.
  */
 export interface KeepsCreationRecord {
   /** @internal */
@@ -54,9 +57,9 @@ const origins: WeakMap<object, string> = new WeakMap();
 const creations: WeakMap<object, CreationRecord> = new WeakMap();
 
 /**
- * Remembers the stack of the call that creates `object`, and its {@link CreationRecord}.
+ * Records the stack of the call that creates `object`, and its {@link CreationRecord}.
  *
- * @param below the function or constructor above whose caller the stack begins
+ * @param below the function or constructor whose caller is the first entry of the stack
  */
 export function rememberOrigin(
   object: object,
@@ -64,23 +67,28 @@ export function rememberOrigin(
 ): void {
   const holder: { stack?: unknown } = {};
   Error.captureStackTrace(holder, below as () => void);
-  // A program's `Error.prepareStackTrace` may answer anything.
+  // `Error.prepareStackTrace` of the program may return any value.
   origins.set(object, String(holder.stack ?? '').replace(/^[^\n]*\n/, ''));
   const { _loop: loop = runningLoopOrNull() } = object as { _loop?: Loop };
   if (loop !== null) rememberCreation(object, loop);
 }
 
-/** Remembers when, and by which task of the loop, `object` was made: now. */
+/** Records the current time and the current task of the loop as the creation of `object`. */
 export function rememberCreation(object: object, loop: Loop): CreationRecord {
   const current = currentEntry()?._flow ?? null;
   const task = current?._loop === loop ? current : null;
   const owner = task === null ? null : pathOf(task);
   const ownerOrigin = task === null ? null : originOf(task);
-  return born(object, loop, owner, ownerOrigin);
+  return recordCreation(object, loop, owner, ownerOrigin);
 }
 
-/** The one that it has is kept: it may be in a list. */
-function born(object: object, loop: Loop, owner: string | null, ownerOrigin: string | null): CreationRecord {
+/** Reuses an existing record, because that record may be in a list. */
+function recordCreation(
+  object: object,
+  loop: Loop,
+  owner: string | null,
+  ownerOrigin: string | null,
+): CreationRecord {
   const known = creationOf(object);
   if (known !== null && known.loop === loop) {
     known.at = loop._backend.time();
@@ -96,7 +104,8 @@ function born(object: object, loop: Loop, owner: string | null, ownerOrigin: str
 }
 
 /**
- * A server has accepted `object`. No task did, and no call of the user's: owner and stack are the server's.
+ * Records that `server` accepted `object`. No task and no user code created it, so owner and stack are the
+ * server's.
  */
 export function rememberAccepted(object: object, server: Acceptor, loop: Loop): void {
   const creation = creationOf(object);
@@ -106,26 +115,27 @@ export function rememberAccepted(object: object, server: Acceptor, loop: Loop): 
   if (origin !== undefined) origins.set(object, origin);
 }
 
-/** The handle of a task's first step was created where the task was. */
+/** Copies the record from one object to another: the handle of a task's first step gets the task's record. */
 export function copyOrigin(from: object, to: object): void {
   const origin = origins.get(from);
   if (origin !== undefined) origins.set(to, origin);
   const creation = creationOf(from);
-  if (creation !== null) born(to, creation.loop, creation.owner, creation.ownerOrigin).at = creation.at;
+  if (creation !== null)
+    recordCreation(to, creation.loop, creation.owner, creation.ownerOrigin).at = creation.at;
 }
 
-/** What was asked for then is there from now on. */
+/** Sets the time of creation to now. For a lock that was requested earlier and is acquired now. */
 export function renewCreation(object: object, loop: Loop): void {
   const { owner = null, ownerOrigin = null } = creationOf(object) ?? {};
-  born(object, loop, owner, ownerOrigin);
+  recordCreation(object, loop, owner, ownerOrigin);
 }
 
-/** The stack, or null outside of debug mode. */
+/** Returns the stack of the creation, or null outside of debug mode. */
 export function originOf(object: object | null): string | null {
   return object === null ? null : (origins.get(object) ?? null);
 }
 
-/** Null where nobody has remembered it. */
+/** Returns the record, or null if there is none. */
 export function creationOf(object: object | KeepsCreationRecord): CreationRecord | null {
   return '_creation' in object ? object._creation : (creations.get(object) ?? null);
 }
@@ -137,8 +147,9 @@ export function withOrigin(context: ExceptionContext, object: object | null): Ex
 }
 
 /**
- * Its name; of an operation of the library also whom it was called by: what it opens is opened for somebody.
- * One step only, or the names of tasks that make each other would grow for ever.
+ * Returns the task's name; for an operation of the library also the name of its caller, which owns the opened
+ * resource. It adds only one level: otherwise the names of tasks that create each other would grow without
+ * limit.
  */
 function pathOf(task: object): string {
   const { name = 'unnamed', _caller = null } = task as { name?: string; _caller?: string | null };

@@ -1,9 +1,11 @@
-/** What happens to an exception that nobody is there to catch. */
+/** Reports exceptions that no caller can catch. */
 import type { ExceptionContext, Loop } from './types.ts';
 
 export type ExceptionHandler = (loop: Loop, context: ExceptionContext) => void;
 
-/** Prints the context to standard error: the message, what it concerns, and the exception with its stack. */
+/**
+ * Prints the context to standard error: the message, the objects concerned, and the exception with its stack.
+ */
 export function printException(context: ExceptionContext): void {
   const { message, exception, sourceTraceback, ...rest } = context;
   const lines = [`gyre: ${message}`];
@@ -15,7 +17,10 @@ export function printException(context: ExceptionContext): void {
   else console.error(lines.join('\n'), exception);
 }
 
-/** Calls the user's handler; a handler that throws is itself reported, and the original is not lost. */
+/**
+ * Calls the user's handler. If the handler throws, its exception is reported, and the original one is
+ * printed.
+ */
 export function handleException(
   loop: Loop,
   handler: ExceptionHandler | null,
@@ -43,8 +48,8 @@ function printHandlerFailure(exception: unknown): void {
 }
 
 /**
- * What the library itself says in words is printed so; of anything else kind and name, as it may be of any
- * size.
+ * Prints values that the library wrote as text in full. For other values it prints class and name only,
+ * because they may be of any size.
  */
 function line(field: string, value: unknown): string {
   if (field === 'owner') return `made by: task ${String(value)}`;

@@ -1,14 +1,14 @@
-/** A scheduled callback: what the ready queue and the timer heap hold. */
+/** Scheduled callbacks: the elements of the ready queue and of the heap of deadlines. */
 import type { DeadlineEntry } from '../base/deadline-heap.ts';
 import { CapturedContext, callInContext } from './context.ts';
 import { withOrigin } from './creation.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** What the ready queue holds: handles, and wake-ups of those who wait for a future. */
+/** An element of the ready queue: a handle, or the wake-up of a future's waiter. */
 export interface Runnable {
   /** @internal */
   _run(scheduler: Scheduler): void;
-  /** It will never run: the loop was closed. @internal */
+  /** Called instead of `_run()` if the loop was closed. @internal */
   _abandonWaiter?(): void;
 }
 
@@ -17,7 +17,7 @@ export type AnyCallback = (...args: unknown[]) => unknown;
 export const NO_ARGS: unknown[] = [];
 
 /**
- * What `callSoon` answers. The callback runs in the async context in which the handle was made.
+ * The handle that `callSoon` returns. The callback runs in the async context in which the handle was created.
  *
  * @example
  * ```ts
@@ -32,7 +32,7 @@ export const NO_ARGS: unknown[] = [];
  * ```
  */
 export class Handle extends CapturedContext implements Runnable {
-  /** Null once cancelled, so that a cancelled handle holds nothing alive. @internal */
+  /** Null after a cancel, so that a cancelled handle keeps no object alive. @internal */
   _callback: AnyCallback | null;
   /** @internal */
   _args: unknown[];
@@ -44,13 +44,13 @@ export class Handle extends CapturedContext implements Runnable {
     this._args = args.length === 0 ? NO_ARGS : args;
   }
 
-  /** Keeps the callback from being called, if it was not called yet. Idempotent. */
+  /** Cancels the callback, if it was not called yet. A second call does nothing. */
   cancel(): void {
     this._callback = null;
     this._args = NO_ARGS;
   }
 
-  /** Whether `cancel()` was called. */
+  /** Returns true after `cancel()` was called. */
   cancelled(): boolean {
     return this._callback === null;
   }
@@ -72,11 +72,12 @@ export class Handle extends CapturedContext implements Runnable {
   }
 }
 
-// A function and not a private method: those cost each instance a hidden field, and `callSoon` half its
-// speed.
+// A function and not a private method: a private method costs each instance a hidden field, and halves the
+// speed of `callSoon`.
 /**
- * An async function as callback: its failure is a callback's failure, not a process-wide unhandled rejection.
- * By its `then`, and not by its class: a test runner runs each test in a realm of its own.
+ * Reports the failure of an async callback as a callback's failure, not as an unhandled rejection of the
+ * process. It checks for `then` and not for the class `Promise`, because a test runner runs each test in its
+ * own realm.
  */
 function watch(handle: Handle, scheduler: Scheduler, result: { then?: unknown }): void {
   if (typeof result.then !== 'function') return;
@@ -103,11 +104,13 @@ function call(handle: Handle): unknown {
   }
 }
 
-/** What `callLater` and `callAt` answer. */
+/** The handle that `callLater` and `callAt` return. */
 export class TimerHandle extends Handle implements DeadlineEntry {
   /** @internal */ readonly _when: number;
   /** @internal */ readonly _seq: number;
-  /** Where it waits, and null once it is due: the heap counts the dead among its own. @internal */
+  /**
+   * The scheduler while the timer is in its heap, then null. The heap counts its cancelled timers. @internal
+   */
   _waitingIn: Scheduler | null;
 
   /** @internal */
@@ -118,7 +121,7 @@ export class TimerHandle extends Handle implements DeadlineEntry {
     this._waitingIn = scheduler;
   }
 
-  /** The deadline in seconds, on the clock of `loop.time()`. */
+  /** Returns the deadline in seconds, on the clock of `loop.time()`. */
   when(): number {
     return this._when;
   }

@@ -1,10 +1,10 @@
 /**
- * What a loop owns, so that `close()` can end it and name it.
+ * Everything that a loop owns, so that `close()` can end it and report it.
  *
- * Each thing is named with its owner, the task that made it, and its age; in debug mode with the stack of its
- * creation. What a server has accepted is named with the server, and has the server's owner and stack. For
- * tasks, which are made by the million, owner and age are known in debug mode only; and only then is it known
- * who holds a lock.
+ * Each report has the owner (the task that created the object) and the age, and in debug mode the stack of
+ * the creation. A connection that a server accepted is reported with the server's name, owner and stack. For
+ * tasks, which are created by the million, owner and age are known in debug mode only. The holder of a lock
+ * is known in debug mode only, too.
  */
 import type { Linked } from '../base/linked-list.ts';
 import { LinkedList } from '../base/linked-list.ts';
@@ -21,33 +21,30 @@ import {
 import type { Handle } from './handle.ts';
 import type { ExceptionContext, Loop, TaskLike } from './types.ts';
 
-/** Something that holds a resource of the host: a transport, a server, a connection attempt. */
+/** An object that holds a resource of the host: a transport, a server, a connection attempt. */
 export interface Resource {
-  /** In words, for the leak report. @internal */
+  /** Returns a description for the leak report. @internal */
   _describe(): string;
-  /** Ends it at once, without calling user code. @internal */
+  /** Ends the object at once, without calling user code. @internal */
   _forceClose(): void;
-  /**
-   * `child` for a process: a transport of a subprocess says so until it was reaped. Default: `handle`.
-   * @internal
-   */
+  /** `child` for the transport of a subprocess that was not reaped. Default: `handle`. @internal */
   readonly _kind?: 'child' | 'handle';
 }
 
 /**
- * A failed future whose exception nobody has looked at. Must not refer to the future: it would never be
- * collected.
+ * The exception of a failed future that was not retrieved. Don't refer to the future here: it would never be
+ * garbage-collected.
  */
 export interface Unretrieved {
   readonly context: ExceptionContext;
-  /** On the loop's clock; null: when the future is collected. */
+  /** The time of the report, on the loop's clock. null: when the future is garbage-collected. */
   tellAt: number | null;
 }
 
-/** Seconds, after which the exception of a task that was not retrieved is reported. */
+/** Seconds until the exception of a task is reported, if it was not retrieved. */
 const RETRIEVAL_SECONDS = 1;
 
-/** Scopes without a task whose code awaits something. */
+/** Scopes without a task that have a pending await. */
 export class LooseCode {
   readonly #loop: Loop;
   readonly #scopes: LinkedList<Linked> = new LinkedList();
@@ -74,7 +71,9 @@ export class LooseCode {
     return this.#scopes[Symbol.iterator]();
   }
 
-  /** Calls back once no such code awaits anything, behind all that its end brings about. Null: no more. */
+  /**
+   * Calls `callback` after the drain in which the last of these awaits has ended. Null removes the callback.
+   */
   onIdle(callback: (() => void) | null): void {
     this.#onIdle = callback;
     this.#check();
@@ -88,36 +87,40 @@ export class LooseCode {
   }
 }
 
-/** Something that ends with its loop and is no leak then. */
+/** An object that ends with its loop, and is not a leak then. */
 export interface Unreported {
-  /** As of {@link Resource}. */
+  /** As in {@link Resource}. */
   _forceClose(): void;
 }
 
-/** A pending task: as the loop's layer sees it when it closes. */
+/** A pending task, as the loop's layer sees it. */
 export interface OwnedTask extends TaskLike, Resource, Linked {}
 
-/** Something that a loop still owns: what `leaks()` of `gyre/testing` answers. */
+/** An object that a loop still owns. `leaks()` of `gyre/testing` returns it. */
 export interface Leak {
   /**
-   * `task`: not done. `handle`: a connection, a server, a lookup under way. `child`: a process that was not
-   * reaped. `lock`: held, known in debug mode only. `exception`: one that nobody has looked at.
+   * `task`: a pending task. `handle`: a connection, a server, a pending lookup. `child`: a process that was
+   * not reaped. `lock`: a held lock, known in debug mode only. `exception`: an exception that was never
+   * retrieved.
    */
   kind: 'task' | 'handle' | 'child' | 'lock' | 'exception';
-  /** In words: `a server was still listening on 127.0.0.1:80`. */
+  /** A sentence: `a server was still listening on 127.0.0.1:80`. */
   description: string;
   /**
-   * The task that made it; null: none, or not known (of tasks: outside debug mode). Of what a server has
-   * accepted, the one that made the server.
+   * The name of the task that created the object. For an accepted connection: the task that created the
+   * server. null: no task, or unknown (for tasks: unknown outside of debug mode).
    */
   owner: string | null;
-  /** Seconds since it was made, on the loop's clock; null: not known. */
+  /** Seconds since the creation, on the loop's clock; null: unknown. */
   ageSeconds: number | null;
-  /** Where it was made, or the server that has accepted it, and where its owner was: in debug mode. */
+  /**
+   * In debug mode: the stack of the creation (of the server, for an accepted connection), and of the owner's
+   * creation. Otherwise null.
+   */
   stack: string | null;
 }
 
-/** Things of a loop's, in order of addition, each with when and by whom it was added. */
+/** Resources of a loop in the order in which they were added, each with its creation record. */
 class Registry {
   readonly #loop: Loop;
   readonly #creations: LinkedList<CreationRecord> = new LinkedList();
@@ -139,7 +142,7 @@ class Registry {
     return creation !== null && creation.loop === this.#loop && this.#creations.has(creation);
   }
 
-  /** Whether it was there. */
+  /** Returns true if the resource was in the registry. */
   delete(thing: Resource): boolean {
     const creation = creationOf(thing);
     return creation !== null && creation.loop === this.#loop && this.#creations.delete(creation);
@@ -156,19 +159,17 @@ class Registry {
 
 export class Ownership {
   readonly #loop: Loop;
-  /** One timer for all exceptions that are to be told. */
+  /** One timer for all exceptions that must be reported. */
   #retrievalCheck: Handle | null = null;
   readonly resources: Registry;
-  /** Strong references: no task is collected while it is pending. */
+  /** Strong references, so that a pending task is never garbage-collected. */
   readonly tasks: LinkedList<OwnedTask> = new LinkedList();
-  /** Debug mode: those that are held. */
+  /** The held locks, in debug mode. */
   readonly locks: Set<Resource> = new Set();
   readonly unretrieved: Set<Unretrieved> = new Set();
-  /**
-   * Code outside of every task that awaits a future of the loop, and its tasks' helpers that outlived them.
-   */
+  /** Code outside of tasks that awaits a future of the loop; also the helpers of tasks that have ended. */
   readonly loose: LooseCode;
-  /** What ends with the loop without being a leak: its executor, its signal handlers. */
+  /** Objects that end with the loop and are not leaks: its executor, its signal handlers. */
   readonly unreported: Set<Unreported> = new Set();
 
   constructor(loop: Loop) {
@@ -178,10 +179,10 @@ export class Ownership {
   }
 
   /**
-   * Debug mode: from now on `lock` is held, until it is taken off {@link locks}. Its origin is the call that
-   * took it.
+   * Records in debug mode that `lock` is held, until it is deleted from {@link locks}. Its origin is the call
+   * that acquired it.
    *
-   * @param asked the wait by which it was got; null: it was free, and `method` is what was called
+   * @param asked the wait that acquired the lock. null: the lock was free, and `method` acquired it
    */
   hold(lock: Resource, asked: object | null, method: (...args: never[]) => unknown): void {
     if (asked === null) rememberOrigin(lock, method);
@@ -190,7 +191,7 @@ export class Ownership {
     this.locks.add(lock);
   }
 
-  /** Reports the exception of a task when it was not retrieved within a second of the loop's time. */
+  /** Reports the exception of a task if it is not retrieved within a second of the loop's time. */
   tellSoon(unretrieved: Unretrieved): void {
     unretrieved.tellAt = this.#loop._backend.time() + RETRIEVAL_SECONDS;
     this.#retrievalCheck ??= this.#loop._scheduler.callAt(
@@ -215,7 +216,7 @@ export class Ownership {
     }
   }
 
-  /** What is left, kind by kind, in order of creation. */
+  /** Returns the remaining objects, grouped by kind, each group in order of creation. */
   leaks(): Leak[] {
     return [
       ...Array.from(this.#things(), ([kind, owned]) => this.#leak(kind, owned)),
@@ -223,12 +224,12 @@ export class Ownership {
     ];
   }
 
-  /** As {@link leaks}, in words. */
+  /** Returns {@link leaks} as text. */
   lines(): string[] {
     return this.leaks().map(leakLine);
   }
 
-  /** Ends everything and answers one report for each leak, in the order of {@link leaks}. */
+  /** Ends everything, and returns one report for each leak, in the order of {@link leaks}. */
   abandonAll(): ExceptionContext[] {
     const reports: ExceptionContext[] = [];
     for (const [kind, owned] of [...this.#things()]) {
@@ -265,8 +266,8 @@ export class Ownership {
 }
 
 /**
- * Held against who hands a transport or a socket to a loop that is not its own: nobody would ever be told of
- * its end. What no loop has made (a descriptor, an object of the host's or of the user's) is of none.
+ * Rejects transports and sockets that belong to another loop: their owner would never learn of their end. A
+ * thing that no loop created (a descriptor, an object of the host or of the user) is accepted.
  *
  * @throws RangeError `ERR_OUT_OF_RANGE`
  */
@@ -277,7 +278,7 @@ export function checkOwn(name: string, thing: unknown, loop: Loop): void {
   }
 }
 
-/** In one line; the stack of the creation follows on lines of its own. */
+/** Returns the leak as one line. The stack of the creation follows on lines of its own. */
 export function leakLine({ description, owner, ageSeconds, stack }: Leak): string {
   const facts = [
     ...(owner === null ? [] : [`made by task ${owner}`]),
@@ -297,7 +298,7 @@ function lostException({ message, exception, sourceTraceback }: ExceptionContext
   };
 }
 
-/** What is not known is not there. */
+/** Returns the report for a leak. Unknown facts are left out. */
 function report({ kind, description, owner, ageSeconds, stack }: Leak, owned: Resource): ExceptionContext {
   return {
     message: `the event loop was closed, but ${description}`,

@@ -6,32 +6,35 @@
  *   │  poll ──────────── a socket has data ────▶ protocol callback, which may schedule: wake()
  *   └─ check ─────────── wake() was called ────────────────────▶ turns
  *
- * The ready queue and the heap of deadlines are the scheduler's; whether a turn is wanted, and when, is read
- * off them. The backend only keeps what it has asked the host for.
+ * The scheduler has the ready queue and the heap of deadlines, which tell whether and when a turn is wanted.
+ * The backend only remembers the wake-ups that it asked the host for.
  *
- * While the pump runs the host is kept alive: a loop that has nothing to wait for stays, a stopped one lets
- * go.
+ * While the pump runs, it keeps the host alive, even if there is nothing to wait for. A stopped pump does
+ * not.
  */
 import type { Backend, Turns } from '../backend/backend.ts';
 import { LoopError } from '../base/errors.ts';
 import type { Scheduler, Waker } from './scheduler.ts';
 
-/** Turns in one call of the host, which costs as much as several short turns. 64 of these take some 100 µs. */
+/**
+ * The number of turns in one call of the host. A call costs as much as several short turns; 64 of these take
+ * 100 µs.
+ */
 const TURNS_A_CALL = 64;
-/** Without timers the clock only ends the call. To read it costs a tenth of a short turn, so it is read so often. */
+/** How often the clock is read in a loop without timers. Each reading costs a tenth of a short turn. */
 const TURNS_A_READING = 8;
 /**
- * Seconds, after which no turn begins in the same call: sockets, and other loops of the thread, wait for its
- * end.
+ * Seconds after which no turn begins in the same call, because sockets and other loops of the thread wait for
+ * its end.
  */
 const SECONDS_A_CALL = 0.0005;
 
 export class Pump implements Waker, Turns {
   readonly #backend: Backend;
   #scheduler: Scheduler | null = null;
-  /** Ends `run()`; null while the loop does not run. */
+  /** Resolves the promise of the run; null while the loop does not run. */
   #resolve: (() => void) | null = null;
-  /** A turn was begun, and is not over: the host has the thread, to drain. */
+  /** A turn has begun and is not over, because the host needs the thread to drain. */
   #inTurn: boolean = false;
   #turnsLeft: number = 0;
   #until: number = 0;
@@ -44,7 +47,7 @@ export class Pump implements Waker, Turns {
     return this.#resolve !== null;
   }
 
-  /** Starts the host, and ends when a turn has come to the mark of `stop()`. */
+  /** Starts the host. The promise resolves after the turn that reaches the mark of `stop()`. */
   start(scheduler: Scheduler): Promise<void> {
     if (this.running) throw new LoopError('ERR_LOOP_RUNNING', 'this event loop is running already');
     this.#backend.start(this);
@@ -68,10 +71,11 @@ export class Pump implements Waker, Turns {
     return (this.#scheduler as Scheduler).timers.nextWhen();
   }
 
-  /** The host calls. */
+  /** Runs turns. The host calls it. */
   run(): void {
     const scheduler = this.#scheduler as Scheduler;
-    // The host also drains for a turn that is under way, and that one sees all that is wanted.
+    // The host also calls this while it drains for the current turn. That turn handles everything that is
+    // wanted.
     if (scheduler.awake) return;
     scheduler.awake = true;
     this.#turnsLeft = TURNS_A_CALL;
@@ -80,10 +84,10 @@ export class Pump implements Waker, Turns {
   }
 
   /**
-   * Turns, until nothing is ready or the call has taken long enough.
+   * Runs turns until nothing is ready or the call has taken long enough.
    *
-   * Where the host must have the thread to drain, this returns in the middle of a turn, is called again, and
-   * goes on there.
+   * If the host needs the thread to drain, this returns in the middle of a turn. The host calls it again, and
+   * it continues there.
    */
   #runTurns = (): void => {
     const scheduler = this.#scheduler as Scheduler;
@@ -95,13 +99,13 @@ export class Pump implements Waker, Turns {
       if (!this.#inTurn) scheduler.beginTurn(now);
       this.#inTurn = true;
 
-      // 2. Each entry runs, and then all microtasks and ticks that it has brought about: code that it resumed
-      //    comes to its next await before the next entry begins. At the mark of stop() the turn ends; the
-      //    entries behind it stay.
+      // 2. Each entry runs, and then all microtasks and ticks that it caused: code that it resumed reaches
+      //    its next await before the next entry begins. At the mark of stop() the turn ends; the entries
+      //    behind the mark stay in the queue.
       while (scheduler.runNext()) if (!backend.drain(this.#runTurns)) return;
       this.#inTurn = false;
 
-      // 3. Writes leave, one system call for each transport.
+      // 3. The writes of the turn are sent, with one system call for each transport.
       scheduler.flush();
 
       // 4. A stop ends the run here and not at its mark: code that the turn resumed is still code of a
@@ -111,13 +115,13 @@ export class Pump implements Waker, Turns {
         return;
       }
 
-      // 5. The next turn needs no call of the host, for a while.
+      // 5. For a while, the next turn follows in the same call of the host.
       if (scheduler.timers.size > 0 || this.#turnsLeft % TURNS_A_READING === 0) now = backend.time();
     } while (scheduler.wanted && --this.#turnsLeft > 0 && now < this.#until);
     this.#rest(scheduler);
   };
 
-  /** The host has the thread: it is told when to call. */
+  /** Asks the host for the next call, and returns the thread to it. */
   #rest(scheduler: Scheduler): void {
     scheduler.awake = false;
     if (scheduler.wanted) this.#backend.wake();

@@ -1,6 +1,6 @@
 /**
- * The scheduler: the entries that are ready, the timers, and the writes that wait for the end of a turn. No
- * I/O, no clock of its own, no host: a test drives it with numbers. pump.ts has the turn itself.
+ * The scheduler: the ready entries, the timers, and the writes that wait for the end of a turn. It has no
+ * I/O, no clock and no host, so that a test can drive it with numbers. The turn itself is in pump.ts.
  */
 import { DeadlineHeap } from '../base/deadline-heap.ts';
 import { RingQueue } from '../base/ring-queue.ts';
@@ -11,9 +11,9 @@ import type { ExceptionContext, Loop } from './types.ts';
 
 /** The pump, as the scheduler sees it. */
 export interface Waker {
-  /** A turn is wanted. */
+  /** Requests a turn. */
   wake(): void;
-  /** The earliest deadline has become `when`. */
+  /** Reports that the earliest deadline has become `when`. */
   wakeAt(when: number): void;
 }
 
@@ -25,7 +25,7 @@ const STOP: Runnable = {
   },
 };
 
-/** Something with writes to send at the end of the turn. */
+/** An object whose writes are sent at the end of the turn. */
 export interface Flushable {
   /** @internal */
   _flush(): void;
@@ -37,15 +37,15 @@ export class Scheduler {
   /** Set by the mark of `stop()`, cleared by the next run of the loop. */
   stopped: boolean = false;
   /**
-   * The mark is in the ready queue: a second `stop()` before it takes effect must not end the next run as
-   * well.
+   * The mark is in the ready queue. A second `stop()` before the mark takes effect must not end the next run,
+   * too.
    */
   stopping: boolean = false;
-  /** The pump runs turns, and looks by itself for what is wanted next: nothing need wake it. */
+  /** The pump is running turns and checks by itself what is wanted next, so no wake-up is necessary. */
   awake: boolean = false;
-  /** Told of each entry before it runs: trace of the simulator. */
+  /** Called with each entry before it runs, for the simulator's trace. */
   observer: ((entry: Runnable) => void) | null = null;
-  /** Runs an entry in debug mode, with a watch on its duration. */
+  /** Runs an entry in debug mode, and measures its duration. */
   debugRun: ((entry: Runnable) => void) | null = null;
 
   readonly #loop: Loop;
@@ -53,7 +53,7 @@ export class Scheduler {
   #seq: number = 0;
   #flushables: Flushable[] = [];
   #behindDrain: (() => void)[] = [];
-  /** Entries of the turn under way that have not run. */
+  /** The number of entries of the current turn that have not run. */
   #left: number = 0;
 
   constructor(loop: Loop, waker: Waker) {
@@ -61,7 +61,7 @@ export class Scheduler {
     this.#waker = waker;
   }
 
-  /** Whether a turn has anything to do, timers aside. */
+  /** True if a turn has anything to do, apart from timers. */
   get wanted(): boolean {
     return this.ready.length > 0 || this.#flushables.length > 0 || this.#behindDrain.length > 0;
   }
@@ -85,14 +85,17 @@ export class Scheduler {
     return handle;
   }
 
-  /** Every entry before the mark still runs; those behind it wait until the loop is run again. */
+  /**
+   * Stops the run: every entry before the mark still runs, and entries behind it wait until the loop runs
+   * again.
+   */
   stop(): void {
     if (this.stopping) return;
     this.stopping = true;
     this.push(STOP);
   }
 
-  /** `flushable._flush()` at the end of this turn, or of the next one where none is under way. */
+  /** Calls `flushable._flush()` at the end of this turn, or of the next turn if none is running. */
   flushAtTurnEnd(flushable: Flushable): void {
     this.#flushables.push(flushable);
     if (!this.awake && this.#flushables.length === 1) this.#waker.wake();
@@ -102,7 +105,7 @@ export class Scheduler {
     this.#loop.callExceptionHandler(context);
   }
 
-  /** Timers that are due move behind the entries that are ready, in order of deadline, then of scheduling. */
+  /** Moves due timers behind the entries that are ready, in order of deadline, then of scheduling. */
   beginTurn(now: number): void {
     const { ready, timers } = this;
     for (let timer = timers.popDue(now); timer !== undefined; timer = timers.popDue(now)) {
@@ -112,13 +115,13 @@ export class Scheduler {
     this.#left = ready.length;
   }
 
-  /** Calls `callback` behind all that the entry under way brings about. */
+  /** Calls `callback` after all code that the current entry causes has run. */
   behindDrain(callback: () => void): void {
     this.#behindDrain.push(callback);
     if (!this.awake && this.#behindDrain.length === 1) this.#waker.wake();
   }
 
-  /** Runs the next entry of the turn. False: the turn has no more. */
+  /** Runs the next entry of the turn. Returns false if the turn has no more entries. */
   runNext(): boolean {
     if (this.#behindDrain.length > 0) this.#callBehindDrain();
     if (this.#left === 0) return false;
@@ -138,7 +141,9 @@ export class Scheduler {
     return true;
   }
 
-  /** The turn is over: writes leave. One that fails is reported, and the others leave. */
+  /**
+   * Sends the writes at the end of a turn. If one fails, the failure is reported, and the others are sent.
+   */
   flush(): void {
     if (this.#flushables.length === 0) return;
     const flushables = this.#flushables;

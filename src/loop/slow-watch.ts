@@ -1,8 +1,8 @@
 /**
- * Debug mode: reports what holds the thread for longer than `loop.slowCallbackDuration`.
+ * In debug mode, reports code that blocks the thread for longer than `loop.slowCallbackDuration`.
  *
- * Two kinds of code, two watches: a callback is timed around its call; a stretch of a task, between two
- * awaits, runs in a microtask and is timed by the host's promise hooks.
+ * Two kinds of code need two watches. A callback is timed around its call. A task's code between two awaits
+ * runs in a microtask, and is timed with the host's promise hooks.
  */
 import { watchContinuations } from './context.ts';
 import { withOrigin } from './creation.ts';

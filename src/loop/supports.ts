@@ -1,9 +1,9 @@
-/** What a backend cannot do is said at the call, with the reason and with where it can be done. */
+/** Throws for a feature that the backend does not have, and names the loop class that has it. */
 import type { BackendFeatures } from '../backend/backend.ts';
 import { LoopError } from '../base/errors.ts';
 import type { Loop } from './types.ts';
 
-/** What only the native backend has: Node's API has neither readiness nor sockets of one's own. */
+/** Only the native backend has these: Node's API has no readiness events and no plain sockets. */
 const NATIVE: ReadonlySet<keyof BackendFeatures> = new Set<keyof BackendFeatures>(['polling', 'sockets']);
 
 const NAMES: Readonly<Partial<Record<keyof BackendFeatures, string>>> = {
@@ -21,7 +21,7 @@ const NAMES: Readonly<Partial<Record<keyof BackendFeatures, string>>> = {
   sockets: 'sockets without buffers',
 };
 
-/** @throws LoopError `ERR_UNSUPPORTED` where the loop's backend lacks `feature` */
+/** @throws LoopError `ERR_UNSUPPORTED` if the loop's backend does not have `feature` */
 export function checkSupports(loop: Loop, feature: keyof BackendFeatures): void {
   const { name, features } = loop._backend;
   if (features[feature]) return;

@@ -1,15 +1,15 @@
 /**
- * What the layers below the public loop may ask of it. Types only: this file is where the circle between the
- * loop and the tasks and transports that it creates is cut.
+ * The parts of the public loop that lower layers may use. Types only: this file breaks the import cycle
+ * between the loop and the tasks and transports that it creates.
  */
 import type { Backend } from '../backend/backend.ts';
 import type { Handle, TimerHandle } from './handle.ts';
 import type { Ownership } from './ownership.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** What {@link Loop.callExceptionHandler} is told. Further fields may be added by the caller. */
+/** The argument of {@link Loop.callExceptionHandler}. The caller may add fields. */
 export interface ExceptionContext {
-  /** What happened, in words. */
+  /** A sentence that says what happened. */
   message: string;
   exception?: unknown;
   future?: unknown;
@@ -17,7 +17,7 @@ export interface ExceptionContext {
   handle?: unknown;
   transport?: unknown;
   protocol?: unknown;
-  /** Where the failing object was created: a stack, in debug mode. */
+  /** The stack of the failed object's creation, in debug mode. */
   sourceTraceback?: string;
   [field: string]: unknown;
 }
@@ -51,6 +51,6 @@ export interface TaskLike {
 export interface ContextEntry {
   /** @internal */ readonly _loop: Loop;
   /** @internal */ readonly _task: TaskLike | null;
-  /** The task, or the operation within it, whose code this is. @internal */
+  /** The task, or the operation inside it, that runs the code. @internal */
   readonly _flow: TaskLike | null;
 }
