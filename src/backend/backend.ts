@@ -1,26 +1,26 @@
 /**
- * What a backend must provide. Types only.
+ * The interface of a backend. Types only.
  *
- * A backend is small and dumb: a clock, two kinds of wake-up, and raw handles with callbacks. It knows
- * nothing of protocols, water marks, close order, futures. Completion, not readiness: it is asked to read or
- * write, and tells when it has.
+ * A backend is small: a clock, two kinds of wake-up, and raw handles with callbacks. It does not know
+ * protocols, water marks, close order or futures. Its interface is one of completion, not of readiness: the
+ * caller asks it to read or write, and it reports when that is done.
  *
- * Of every callback: it comes from the host, never from within the call that asked for it; after `close()` or
- * `abort()` only `onClose` comes, once and last.
+ * For every callback: the host calls it, never the method that requested it. After `close()` or `abort()`
+ * only `onClose` is called, once, as the last callback.
  */
 import type { AddressInfo, Inet4Address, Inet6Address, SocketAddress } from '../base/address.ts';
 
-/** Differences between backends are questions that one can ask, never silent fallbacks. */
+/** The capabilities of a backend. A caller can ask for each of them; there are no silent fallbacks. */
 export interface BackendFeatures {
   /** TCP connections and servers. */
   readonly tcp: boolean;
   /** Several servers on one port (`SO_REUSEPORT`). */
   readonly reusePort: boolean;
-  /** `TransportSocket.fileno()` answers the descriptor. */
+  /** `TransportSocket.fileno()` returns the file descriptor. */
   readonly fileno: boolean;
   /** Unix sockets. */
   readonly unix: boolean;
-  /** Unix sockets with a name of Linux's abstract namespace, `'\0name'`. */
+  /** Unix sockets with a name in Linux's abstract namespace, `'\0name'`. */
   readonly abstractUnix: boolean;
   /** Pipes, FIFOs, TTYs and character devices by descriptor. */
   readonly pipes: boolean;
@@ -34,21 +34,21 @@ export interface BackendFeatures {
   readonly subprocesses: boolean;
   /** Handlers for signals of the operating system. */
   readonly signals: boolean;
-  /** Files that are sent over a connection. */
+  /** Sending files over a connection. */
   readonly files: boolean;
-  /** Threads and processes for functions. */
+  /** Running functions in threads and processes. */
   readonly executors: boolean;
-  /** Readiness of any descriptor. */
+  /** Readiness of any file descriptor. */
   readonly polling: boolean;
-  /** Sockets without buffers, by the system's own calls. */
+  /** Sockets without buffers, with the system's own calls. */
   readonly sockets: boolean;
 }
 
 /** A loop, as its host sees it. */
 export interface Turns {
-  /** Runs what is ready and what is due. */
+  /** Runs ready entries and due timers. */
   run(): void;
-  /** The earliest deadline, on the clock of `Backend.time()`; Infinity: none. */
+  /** Returns the earliest deadline on the clock of `Backend.time()`, or Infinity if there is none. */
   nextWhen(): number;
 }
 
@@ -56,115 +56,130 @@ export interface Backend {
   /** `node`, `uv` or `sim`. */
   readonly name: string;
   readonly features: BackendFeatures;
-  /** Seconds: what the clock can tell apart. */
+  /** The smallest difference that the clock can show, in seconds. */
   readonly clockResolution: number;
-  /** Monotonic seconds. */
+  /** Returns the monotonic time in seconds. */
   time(): number;
-  /** Real monotonic seconds, also where `time()` is virtual: what holds the thread in debug mode is real. */
+  /**
+   * Returns the real monotonic time in seconds, even if `time()` is virtual. Debug mode measures blocking
+   * code with it.
+   */
   realTime(): number;
   /** Keeps the host alive from now on, and lets it call `turns.run()`. */
   start(turns: Turns): void;
-  /** Lets the host go: it calls nothing until the next `start`. */
+  /** Lets the process exit. The host calls nothing until the next `start`. */
   stop(): void;
-  /** `turns.run()` soon, from the host and not from within this call; once, however often it is asked for. */
+  /**
+   * Requests a call of `turns.run()` soon, from the host and not from within `wake()`. Several requests cause
+   * one call.
+   */
   wake(): void;
   /**
-   * The earliest deadline is `when` now, on the clock of `time()`. The host calls `turns.run()` at it or soon
-   * after; perhaps also for a deadline that was told before. Infinity: there is none.
+   * Sets the earliest deadline to `when`, on the clock of `time()`. The host calls `turns.run()` at that time
+   * or soon after. It may also call it for an earlier value of the deadline. Infinity: there is no deadline.
    */
   wakeAt(when: number): void;
   /**
-   * Runs the host's microtasks and ticks, with all that they bring about. Only from within `turns.run()`.
+   * Runs the host's microtasks and ticks, and everything that they cause. Call it only from within
+   * `turns.run()`.
    *
-   * @param resume called by the host once they have run, if the answer is false
-   * @returns true: they have run. False: the host runs them when it has the thread back, and then calls
+   * @param resume called by the host after they have run, if the return value is false
+   * @returns true if they have run. false if the host must get the thread back to run them; then it calls
    *   `resume`
    */
   drain(resume: () => void): boolean;
   /**
-   * Calls back once the host has run its own timers that are due by now; soon, where `time()` is virtual. For
-   * a deadline that must not come before a timer of the host's that was set before it, with the same length.
+   * Calls back after the host has run its own timers that are due now; soon, if `time()` is virtual. For a
+   * deadline that must not come before a host timer that was set earlier with the same length.
    */
   afterHostTimers(callback: () => void): void;
-  /** Looks names up: the system's `getaddrinfo`. Whatever can be known without asking never comes here. */
+  /**
+   * Looks up names, as the system's `getaddrinfo` does. The layer above answers everything that needs no
+   * look-up.
+   */
   resolve(query: ResolveQuery, onDone: (error: Error | null, found: AddressInfo[]) => void): RawRequest;
-  /** The names of an address: the system's `getnameinfo`. */
+  /** Looks up the names of an address, as the system's `getnameinfo` does. */
   nameOf(query: NameQuery, onDone: (error: Error | null, host: string, service: string) => void): RawRequest;
   /** Starts to connect. */
   connect(target: ConnectTarget, events: ConnectEvents): RawRequest;
-  /** Takes over a connected socket of the host's; throws a TypeError for what is none. */
+  /** Takes ownership of a connected socket of the host. Throws a TypeError for any other value. */
   adopt(socket: unknown): RawStream;
   /** Binds and listens. */
   listen(target: ListenTarget, events: ListenEvents): RawListener;
   /**
-   * Takes one direction of a pipe over: a descriptor or an object of the host's. Throws a TypeError for what
-   * is none.
+   * Takes ownership of one direction of a pipe, which is a file descriptor or an object of the host. Throws a
+   * TypeError for any other value.
    */
   openPipe(pipe: unknown, direction: 'read' | 'write'): RawStream;
-  /** Opens a socket for datagrams. */
+  /** Opens a datagram socket. */
   datagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest;
   /** Starts a child process. */
   spawn(target: SpawnTarget, events: SpawnEvents): RawRequest;
   /**
-   * The platform's signals by name; with `SIGRTMIN` and `SIGRTMAX`, the numbers between them are signals,
-   * too.
+   * The platform's signals by name. If it has `SIGRTMIN` and `SIGRTMAX`, the numbers between them are
+   * signals, too.
    */
   readonly signals: Readonly<Record<string, number>>;
   /**
-   * Calls back at each signal, instead of the signal's default action, until it is cancelled. Keeps no
-   * process alive.
+   * Calls back at each signal, instead of the signal's default action, until the request is cancelled. It
+   * does not keep the process alive.
    *
-   * @param signum one of {@link signals}; throws a RangeError for one that cannot be handled, a LoopError
-   *   `ERR_SIGNAL_SETUP` on a thread that gets none, `ERR_UNSUPPORTED` for one that the host cannot handle
+   * @param signum one of {@link signals}. Throws a RangeError for a signal that cannot be handled, and a
+   *   LoopError: `ERR_SIGNAL_SETUP` on a thread that receives no signals, `ERR_UNSUPPORTED` for a signal that
+   *   the host cannot handle
    */
   signal(signum: number, callback: () => void): RawRequest;
   /**
-   * As {@link signal}, but only while the program does not listen for the signal itself; never, on a thread
-   * that gets none.
+   * Calls back at each signal as {@link signal} does, but only while the program itself has no listener for
+   * it. On a thread that receives no signals, it never calls back.
    */
   interrupt(signum: number, callback: () => void): RawRequest;
   /**
-   * Makes of the host's own TLS options what sessions are made with. Throws a TypeError for what is none, and
-   * the host's error for keys and certificates that cannot be used.
+   * Makes a TLS context from the host's own TLS options. Throws a TypeError for an invalid value, and the
+   * host's error for an unusable key or certificate.
    *
-   * @param ssl the host's options or secure context; true (a client's only): the usual ones
+   * @param ssl the host's options or secure context; true (only for a client): the default options
    */
   tlsContext(ssl: unknown, serverSide: boolean): TlsContext;
-  /** One side of a TLS session: bytes in, bytes out. */
+  /** Opens one side of a TLS session, which converts between plain and encrypted bytes. */
   wrapTls(target: TlsTarget, events: TlsEvents): RawTls;
   /**
-   * Tells when a descriptor is ready; at first nothing is wanted. Level-triggered. One for each descriptor.
+   * Watches a file descriptor for readiness, level-triggered. Each descriptor has one watch. It watches
+   * nothing until `want()` is called.
    *
-   * @param onReady what a reader and a writer would not wait for now; a hang-up and an error count as both,
-   *   wanted or not
+   * @param onReady told what a reader and a writer would not have to wait for. A hang-up and an error set
+   *   both flags, even if they were not wanted
    */
   poll(fd: number, onReady: (readable: boolean, writable: boolean) => void): RawPoll;
-  /** Whether the descriptor is that of a stream, listener or socket for datagrams of the backend's. */
+  /** Returns true if a stream, a listener or a datagram socket of the backend uses the descriptor. */
   usesDescriptor(fd: number): boolean;
   /**
-   * Opens a socket, or takes one over; throws the system's error, and then the descriptor is still the
-   * caller's.
+   * Opens a socket, or takes ownership of one. If it throws the system's error, the caller still owns the
+   * descriptor.
    */
   socket(target: SocketTarget): RawSocket;
-  /** Ends what the backend itself holds. */
+  /** Releases the resources that the backend itself holds. */
   close(): void;
 }
 
-/** Something under way that can be given up: afterwards it calls nothing back. */
+/** A pending operation. After `cancel()` it calls no callback. */
 export interface RawRequest {
   cancel(): void;
 }
 
 export interface ResolveQuery {
-  /** A name or a literal, which may have a zone. Null: this machine, or every interface with `AI_PASSIVE`. */
+  /**
+   * A name or a literal address, which may have a zone. null: this machine, or every interface with
+   * `AI_PASSIVE`.
+   */
   host: string | null;
   /** A number, or the name of a service. */
   port: number | string;
   /** 0, `AF_INET` or `AF_INET6`. */
   family: number;
-  /** 0: all of them. */
+  /** 0: all types. */
   type: number;
-  /** 0: all of them. */
+  /** 0: all protocols. */
   proto: number;
   /** `AI_` flags. */
   flags: number;
@@ -172,7 +187,8 @@ export interface ResolveQuery {
 
 export interface NameQuery {
   /**
-   * Of IPv4 or IPv6, the host a literal in the system's spelling; with a zone only where the scope id is 0.
+   * An IPv4 or IPv6 address. The host is a literal in the system's spelling, and has a zone only if the scope
+   * id is 0.
    */
   address: Inet4Address | Inet6Address;
   /** `NI_` flags. */
@@ -189,34 +205,35 @@ export interface ConnectEvents {
   onError(error: Error): void;
 }
 
-/** A connected byte stream. Nothing is read before `readStart()`. */
+/** A connected byte stream. It reads nothing before `readStart()`. */
 export interface RawStream {
-  /** Who is told. Called once, before anything else. */
+  /** Sets the receiver of the events. Called once, before any other method. */
   open(events: StreamEvents): void;
   readStart(): void;
   readStop(): void;
   /**
-   * What is read next goes into `buffer`, once, and `onReadInto` tells it; null takes the buffer back. What
-   * is read while there is none, or more than it holds, comes by `onRead`. Absent where the host cannot.
+   * Reads the next data into `buffer`, once, and reports it with `onReadInto`. null takes the buffer back.
+   * Data that arrives without a buffer, or does not fit into it, comes with `onRead`. Absent if the host
+   * cannot do it.
    */
   readInto?(buffer: Uint8Array | null): void;
   /**
-   * Sends the chunks, none of them empty, in one system call where the host can. True: the host has taken all
-   * of it. False: it has taken over the array and its chunks, and `onWritten` comes when all of them have
-   * left; until then nothing more may be written. When the memory of a chunk is given away meanwhile, the
-   * stream ends by `EFAULT`.
+   * Sends the chunks, none of which is empty, in one system call if the host can. Returns true if the kernel
+   * accepted all bytes. Returns false if the backend keeps the array and its chunks; it calls `onWritten`
+   * when all of them were sent, and the caller must not write until then. If the memory of a chunk is
+   * transferred meanwhile, the stream ends with `EFAULT`.
    */
   write(chunks: Uint8Array[]): boolean;
   /**
-   * Bytes: so much is worth a system call of its own before the end of the turn. Absent: all of it had better
-   * wait.
+   * The number of queued bytes that justifies a system call before the end of the turn. Absent: all writes
+   * should wait for the end of the turn.
    */
   readonly promptBytes?: number;
-  /** Sends FIN behind what was written. */
+  /** Sends FIN after the data that was written. */
   shutdown(): void;
-  /** Ends it: what was written still leaves. */
+  /** Closes the stream after sending the data that was written. */
   close(): void;
-  /** Ends it at once, by RST where the stream has one. */
+  /** Closes the stream at once, with RST if the stream has one. */
   abort(): void;
   info(): StreamInfo;
 }
@@ -224,15 +241,15 @@ export interface RawStream {
 export interface StreamEvents {
   /** The receiver owns the buffer. */
   onRead(data: Buffer): void;
-  /** The buffer of `readInto` was filled with so many bytes. */
+  /** `length` bytes were stored in the buffer of `readInto`. */
   onReadInto?(length: number): void;
   /**
-   * The peer's FIN: at most once, and no data after it. Of a pipe to write to: nobody reads any more; writing
-   * fails from now on.
+   * The peer has sent FIN. Called at most once, and no data follows. For the write end of a pipe: the reader
+   * has gone, and writing fails from now on.
    */
   onEnd(): void;
   onWritten(): void;
-  /** Last, exactly once; the error that ended it, if one did. */
+  /** The last call, exactly once. `error` is the error that ended the stream, or null. */
   onClose(error: Error | null): void;
 }
 
@@ -240,61 +257,62 @@ export interface StreamInfo {
   readonly family: number;
   readonly sockname: SocketAddress | null;
   readonly peername: SocketAddress | null;
-  /** The host's own object, for `getExtraInfo('socket')`; null for what is no socket. */
+  /** The host's own object, for `getExtraInfo('socket')`; null if it is not a socket. */
   readonly handle: SocketControl | null;
-  /** Which way bytes go. */
+  /** The direction in which bytes can flow. */
   readonly direction: 'both' | 'read' | 'write';
-  /** Whether one direction can end before the other. */
+  /** True if one direction can end before the other. */
   readonly halfClose: boolean;
-  /** Further facts for `getExtraInfo`, by name. */
+  /** More facts for `getExtraInfo`, by name. */
   readonly extra: Readonly<Record<string, unknown>>;
 }
 
-/** What a `TransportSocket` can do. */
+/** The methods behind a `TransportSocket`. */
 export interface SocketControl {
   fileno(): number;
   setNoDelay(on: boolean): void;
   setKeepAlive(on: boolean, delaySeconds: number): void;
-  /** Its descriptor's options. Absent where the host shows no descriptors. */
+  /** The options of the file descriptor. Absent if the host does not show descriptors. */
   readonly system?: SystemSocket;
 }
 
-/** The options of a socket. They throw the system's error; once it is closed, `EBADF`. */
+/** The options of a socket. The methods throw the system's error, and `EBADF` after the close. */
 export interface SystemOptions {
   getOption(level: number, option: number): number;
   getOption(level: number, option: number, length: number): Buffer;
   setOption(level: number, option: number, value: number | Uint8Array): void;
 }
 
-/** A socket that somebody else reads and writes. */
+/** A socket that a transport or a server reads and writes. */
 export interface SystemSocket extends SystemOptions {
-  /** Another descriptor of the same socket. Throws the system's error. */
+  /** Returns another descriptor of the same socket. Throws the system's error. */
   duplicate(): RawSocket;
 }
 
 export interface ListenTarget {
   address: SocketAddress | null;
-  /** A listening socket of the host's to take over, instead of an address. */
+  /** A listening socket of the host, whose ownership the backend takes; then there is no address. */
   socket: unknown;
   backlog: number;
   reusePort: boolean;
-  /** IPv6 sockets take IPv6 only: one server has a socket for each family. */
+  /** True: IPv6 sockets accept only IPv6, and a server has one socket for each family. */
   ipv6Only: boolean;
-  /** Whether it accepts connections at once; else `serve()` begins. */
+  /** True: it accepts connections at once. False: it accepts them after `serve()`. */
   serves: boolean;
 }
 
 export interface ListenEvents {
-  /** It is bound, and listens if the target says so. */
+  /** The socket is bound. It also listens, if `serves` is true. */
   onListening(): void;
   /**
-   * Before `serve()` connections come where the host cannot bind without listening: as many as the backlog
-   * has room for.
+   * A connection was accepted. If the host cannot bind without listening, connections arrive even before
+   * `serve()`, up to the size of the backlog.
    */
   onConnection(stream: RawStream): void;
   /**
-   * Could not listen (then it comes instead of `onListening`), or could not accept a connection. Then the
-   * listener accepts none until `acceptStart()`: what keeps one from being accepted keeps the next, too.
+   * Listening failed (then `onListening` is not called), or a connection could not be accepted. In the second
+   * case the listener accepts nothing until `acceptStart()`, because the cause also affects the next
+   * connection.
    */
   onError(error: Error): void;
 }
@@ -302,26 +320,26 @@ export interface ListenEvents {
 export interface RawListener {
   sockname(): SocketAddress | null;
   fileno(): number;
-  /** Its descriptor's options. Absent where the host shows no descriptors. */
+  /** The options of the file descriptor. Absent if the host does not show descriptors. */
   readonly system?: SystemSocket;
-  /** Begins to accept, where the target said that it does not at once. Throws the system's error. */
+  /** Begins to accept, if the target's `serves` was false. Throws the system's error. */
   serve(): void;
-  /** Accepts again, after `onError`. */
+  /** Accepts again after `onError`. */
   acceptStart(): void;
-  /** Stops accepting. Accepted streams live on. */
+  /** Stops accepting. Accepted streams stay open. */
   close(): void;
 }
 
 export interface DatagramTarget {
   /** `AF_INET` or `AF_INET6`. */
   family: number;
-  /** Null: a free port of every interface. */
+  /** null: a free port on every interface. */
   local: SocketAddress | null;
-  /** Where everything goes and all comes from: the socket is connected to it. */
+  /** The socket is connected to this address: it sends only to it, and receives only from it. */
   remote: SocketAddress | null;
   /**
-   * A bound socket of the host's to take over, instead of addresses. A TypeError at the call for what is
-   * none.
+   * A bound socket of the host, whose ownership the backend takes; then there are no addresses. The call
+   * throws a TypeError for any other value.
    */
   socket: unknown;
   reusePort: boolean;
@@ -335,38 +353,41 @@ export interface DatagramOpenEvents {
 
 export interface Datagram {
   readonly data: Uint8Array;
-  /** Null: to the socket's `remote`. */
+  /** null: the socket's `remote`. */
   readonly address: SocketAddress | null;
 }
 
-/** A socket for datagrams. Nothing is received before `receiveStart()`. */
+/** A datagram socket. It receives nothing before `receiveStart()`. */
 export interface RawDatagram {
-  /** Who is told. Called once, before anything else. */
+  /** Sets the receiver of the events. Called once, before any other method. */
   open(events: DatagramEvents): void;
   receiveStart(): void;
   /**
-   * What comes from now on waits as long as the host has room for it; the rest is lost, as datagrams may be.
+   * Stops delivering. The host queues datagrams that arrive from now on, as long as it has room; later ones
+   * are lost, as UDP permits.
    */
   receiveStop(): void;
   /**
-   * Sends one datagram. True: the host has taken it. False: it keeps a copy, and `onSent` comes when that has
-   * left; until then nothing more may be sent.
+   * Sends one datagram. Returns true if the kernel accepted it. Returns false if the backend keeps a copy; it
+   * calls `onSent` when the copy was sent, and the caller must not send until then.
    *
-   * @param address null: to the socket's `remote`
+   * @param address null: the socket's `remote`
    */
   send(data: Uint8Array, address: SocketAddress | null): boolean;
   /**
-   * Where a host can send many at once: copies one, which leaves at the next `flush()`. False: it cannot have
-   * this one, and what was gathered must be flushed before it is sent.
+   * Copies a datagram into a batch, which `flush()` sends. Present if the host can send many at once. Returns
+   * false if this datagram cannot be in the batch; the caller must flush the batch before it sends this
+   * datagram.
    */
   gather?(data: Uint8Array, address: SocketAddress | null): boolean;
   /**
-   * Sends what was gathered. Answers what the host has no room for, in order: `send()` then waits for some.
+   * Sends the batch. Returns the datagrams for which the host has no room, in order; `send()` then waits
+   * until there is room.
    */
   flush?(): Datagram[];
   /**
-   * Ends it at once: what has not left is dropped, what was gathered is sent. Before `onClose`, `onError` may
-   * still tell what had failed already.
+   * Closes the socket at once. It sends the batch, and drops datagrams that `send()` kept. Before `onClose`,
+   * `onError` may still report earlier failures.
    */
   close(): void;
   info(): StreamInfo;
@@ -375,15 +396,18 @@ export interface RawDatagram {
 export interface DatagramEvents {
   /** The receiver owns the buffer. */
   onMessage(data: Buffer, address: SocketAddress): void;
-  /** The datagram that was not taken at once has left; or could not. */
+  /** The datagram that `send()` kept was sent, or could not be sent. */
   onSent(error: Error | null): void;
-  /** A datagram could not be sent, or was refused by its receiver as the system has learned since. */
+  /** A datagram could not be sent, or the system learned that its receiver refused it. */
   onError(error: Error): void;
-  /** Last, exactly once. */
+  /** The last call, exactly once. */
   onClose(error: Error | null): void;
 }
 
-/** What a child's descriptor is: a new pipe, nothing, ours, another one, or the pipe that is its stdout. */
+/**
+ * A descriptor of a child: a new pipe, /dev/null, the parent's own, another descriptor, a stream, or the
+ * child's stdout.
+ */
 export type SpawnStdio =
   | { kind: 'pipe' }
   | { kind: 'null' }
@@ -396,54 +420,57 @@ export interface SpawnTarget {
   /** A program, or a command of the system's shell. */
   program: string;
   shell: boolean;
-  /** Without the program's own name. */
+  /** The arguments without the program's own name. */
   args: readonly string[];
   argv0: string | null;
   cwd: string | URL | null;
-  /** Null: ours. */
+  /** null: the environment of this process. */
   env: Readonly<Record<string, string>> | null;
   uid: number | null;
   gid: number | null;
-  /** A session and process group of its own. */
+  /** True: the child gets a session and a process group of its own. */
   detached: boolean;
-  /** By the child's descriptor: stdin, stdout, stderr. */
+  /** Indexed by the child's descriptor: stdin, stdout, stderr. */
   stdio: readonly [SpawnStdio, SpawnStdio, SpawnStdio];
-  /** Descriptors of ours that the child gets under the same numbers. */
+  /** Descriptors of this process that the child gets under the same numbers. */
   passFds: readonly number[];
 }
 
 export interface SpawnEvents {
   onSpawn(child: RawProcess): void;
-  /** It could not be started (then it comes instead of `onSpawn`). */
+  /** The child could not be started. `onSpawn` is not called. */
   onError(error: Error): void;
 }
 
 export interface RawProcess {
   readonly pid: number;
   /**
-   * By the child's descriptor: our ends of its pipes. What came is kept, also when the child ends before it
-   * is read.
+   * The parent's ends of the child's pipes, indexed by the child's descriptor. Received data is kept, even if
+   * the child exits before it is read.
    */
   readonly pipes: readonly (RawStream | null)[];
   /** The host's own object, for `getExtraInfo('subprocess')`. */
   readonly handle: unknown;
-  /** Who is told. Called once, before anything else. */
+  /** Sets the receiver of the events. Called once, before any other method. */
   open(events: ProcessEvents): void;
-  /** False: it has ended, and nobody got the signal. Throws the system's error where that forbids it. */
+  /**
+   * Sends a signal. Returns false if the child has exited and got no signal. Throws the system's error if the
+   * signal is not permitted.
+   */
   kill(signum: number): boolean;
 }
 
 export interface ProcessEvents {
   /**
-   * It has ended and was reaped. Once. Of what it had written, all that is being read has been; a pipe that
-   * is not read, or that a grandchild has, may have data still.
+   * The child has exited and was reaped. Called once. All of its output was delivered from pipes that are
+   * being read. A pipe that is not read, or that a grandchild holds, may still have data.
    *
-   * @param code what it returned; the negative number of the signal that ended it
+   * @param code the return code, or the negative number of the signal that ended the child
    */
   onExit(code: number): void;
 }
 
-/** Only the backend that made it knows more. */
+/** The context of a TLS session. Only the backend that created it knows its contents. */
 export interface TlsContext {
   readonly serverSide: boolean;
 }
@@ -451,32 +478,36 @@ export interface TlsContext {
 export interface TlsTarget {
   context: TlsContext;
   /**
-   * The name that the certificate must have, and that is sent as SNI; null: none is asked for, or checked.
+   * The name that is sent as SNI and that the certificate must be valid for. null: no name is sent or
+   * checked.
    */
   serverHostname: string | null;
 }
 
 export interface TlsEvents {
-  /** The handshake is done, and what it asked for was verified. */
+  /** The handshake is complete, and the certificate was verified if the options require it. */
   onSecure(info: TlsInfo): void;
   /**
-   * Bytes for the peer. Alone among these it may come from within `wrapTls`, `decrypt`, `encrypt` and `end`.
+   * Encrypted bytes for the peer. Only this callback may be called from within `wrapTls`, `decrypt`,
+   * `encrypt` and `end`.
    */
   onEncrypted(data: Buffer): void;
-  /** Bytes of the peer. */
+  /** Decrypted bytes from the peer. */
   onDecrypted(data: Buffer): void;
-  /** All that was given to `encrypt` so far has come out by `onEncrypted`. */
+  /** All data that was passed to `encrypt` has been delivered by `onEncrypted`. */
   onDrained(): void;
-  /** The peer's close_notify: no data comes after it. */
+  /** The peer has sent close_notify. No data follows. */
   onEnd(): void;
-  /** The peer's bytes have ended without its close_notify, after all data that was among them. */
+  /**
+   * The peer's bytes have ended without close_notify. All data that could be decrypted was delivered before.
+   */
   onTruncated(): void;
-  /** Our close_notify has come out by `onEncrypted`: nothing comes out after it. */
+  /** Our close_notify was delivered by `onEncrypted`. No encrypted bytes follow. */
   onEnded(): void;
   /**
-   * The session has failed. Nothing else comes.
+   * The session has failed. No other callback follows.
    *
-   * @param ours it was not the peer, but a callback among the host's options
+   * @param ours true if a callback in the host's options failed, not the peer
    */
   onError(error: Error, ours: boolean): void;
 }
@@ -487,22 +518,22 @@ export interface TlsInfo {
 }
 
 export interface RawTls {
-  /** Bytes from the peer. */
+  /** Passes encrypted bytes of the peer to the session. */
   decrypt(data: Uint8Array): void;
-  /** Bytes for the peer; only after `onSecure`. */
+  /** Encrypts bytes for the peer. Only after `onSecure`. */
   encrypt(chunks: Uint8Array[]): void;
-  /** No more bytes come from the peer: `onTruncated` comes, unless `onEnd` has come or comes. */
+  /** No more bytes come from the peer. `onTruncated` is called, unless `onEnd` was or will be called. */
   decryptEnd(): void;
-  /** Sends our close_notify behind what was encrypted. */
+  /** Sends close_notify after the data that was encrypted. */
   end(): void;
-  /** Ends it at once; nothing more is called back. */
+  /** Ends the session at once. No callback follows. */
   close(): void;
 }
 
 export interface RawPoll {
   /**
-   * What to tell of from now on. Throws the system's error: `EPERM` for what is always ready (a file),
-   * `EBADF` for what is closed.
+   * Sets the events to report from now on. Throws the system's error: `EPERM` for a file, which is always
+   * ready, and `EBADF` for a closed descriptor.
    */
   want(readable: boolean, writable: boolean): void;
   close(): void;
@@ -512,17 +543,20 @@ export interface SocketTarget {
   family: number;
   type: number;
   proto: number;
-  /** A socket to take over: of the family, type and protocol that it has. Null: a new one. */
+  /**
+   * A socket whose ownership the backend takes; it keeps its own family, type and protocol. null: a new
+   * socket.
+   */
   fileno: number | null;
 }
 
 /**
- * A socket without buffers. Each call is one of the system's and waits for nothing: where that would have to
- * wait it answers null, and {@link Backend.poll} tells when to call again. What fails throws the system's
- * error; after `close()`, `EBADF`.
+ * A socket without buffers. Each call is one system call, and never waits. If the system call would have to
+ * wait, the method returns null, and {@link Backend.poll} reports when to call it again. A failure throws the
+ * system's error, and `EBADF` after `close()`.
  */
 export interface RawSocket extends SystemOptions {
-  /** -1 once it is closed or detached. */
+  /** -1 after `close()` and `detach()`. */
   readonly fd: number;
   readonly family: number;
   readonly type: number;
@@ -530,29 +564,35 @@ export interface RawSocket extends SystemOptions {
   bind(address: SocketAddress): void;
   listen(backlog: number): void;
   accept(): [RawSocket, SocketAddress | null] | null;
-  /** False: it is under way. When the socket can be written to, the same call tells how it went. */
+  /**
+   * Starts to connect. Returns false if the connection is in progress; when the socket is writable, call it
+   * again for the result.
+   */
   connect(address: SocketAddress): boolean;
   recv(length: number): Buffer | null;
   recvInto(buffer: Uint8Array): number | null;
-  /** The address is null where there is none: of a connected stream, of a unix socket without a name. */
+  /**
+   * Receives data and the sender's address. The address is null for a connected stream, and for a unix socket
+   * without a name.
+   */
   recvFrom(length: number): [Buffer, SocketAddress | null] | null;
   recvFromInto(buffer: Uint8Array): [number, SocketAddress | null] | null;
-  /** Sends from `offset` on, and answers how much. */
+  /** Sends the bytes from `offset` on. Returns the number of bytes sent. */
   send(data: Uint8Array, offset: number): number | null;
   sendTo(data: Uint8Array, address: SocketAddress): number | null;
-  /** Sends a part of an open file, and answers how much: 0 at its end. */
+  /** Sends a part of an open file. Returns the number of bytes sent, which is 0 at the end of the file. */
   sendFile(file: number, offset: number, count: number): number | null;
   shutdown(how: number): void;
   sockname(): SocketAddress | null;
   peername(): SocketAddress | null;
-  /** Gives the descriptor away. */
+  /** Returns the file descriptor, which the caller owns from then on. */
   detach(): number;
   close(): void;
 }
 
 /**
- * Where a backend takes a socket over: one whose descriptor can be had without closing it. It is detached
- * once it is taken.
+ * A socket whose descriptor a backend can take over without closing it. The backend detaches it after the
+ * takeover.
  */
 export interface DetachableSocket {
   fileno(): number;
