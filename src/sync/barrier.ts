@@ -9,17 +9,18 @@ import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
 import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
- * - filling: waits for its parties. The last one to come trips it.
- * - draining: tripped, and its parties leave, each in its own turn. Newcomers stay outside.
- * - resetting: its parties leave with an error. Newcomers stay outside.
- * - broken: for good, until `reset()`.
+ * - filling: waits for its parties. The last party to arrive trips it.
+ * - draining: tripped. Its parties leave, each in its own turn. Newcomers wait outside.
+ * - resetting: its parties leave with an error. Newcomers wait outside.
+ * - broken: until `reset()` is called.
  *
- * When the last party has left, draining and resetting become filling, and those outside come in.
+ * When the last party has left, draining and resetting become filling, and the parties outside enter.
  */
 type State = 'filling' | 'draining' | 'resetting' | 'broken';
 
 /**
- * Lets tasks wait for each other: as soon as so many have come, all go on. Then it serves the next round.
+ * Makes tasks wait for each other: when the given number of tasks has arrived, all continue. Then the barrier
+ * serves the next round.
  *
  * @example
  * ```ts
@@ -39,41 +40,41 @@ export class Barrier {
   readonly #outside: WaitQueue<Party> = new WaitQueue();
 
   /**
-   * @param parties how many have to come
-   * @throws TypeError, RangeError when it is not an integer of at least 1
+   * @param parties the number of tasks that must arrive
+   * @throws TypeError, RangeError if it is not an integer of at least 1
    */
   constructor(parties: number) {
     checkInteger('parties', parties, 1, Number.MAX_SAFE_INTEGER);
     this.#parties = parties;
   }
 
-  /** How many have to come. */
+  /** The number of tasks that must arrive. */
   get parties(): number {
     return this.#parties;
   }
 
-  /** How many have come and wait for the others; 0 while the barrier is not filling. */
+  /** The number of tasks that have arrived and wait; 0 while the barrier is not filling. */
   get nWaiting(): number {
     return this.#state === 'filling' ? this.#inside.length : 0;
   }
 
-  /** Whether `abort()` was called, and `reset()` not since. */
+  /** True if `abort()` was called, and `reset()` was not called since. */
   get broken(): boolean {
     return this.#state === 'broken';
   }
 
   /**
-   * Waits until all parties have come. Costs the last one no turn of the loop. Who comes while an earlier
-   * round is still leaving takes part in the next.
+   * Waits until all parties have arrived. The last one continues without a turn of the loop. A task that
+   * arrives while an earlier round is still leaving belongs to the next round.
    *
    * @param options `signal` to cancel the wait
-   * @returns which one this was, from 0 to `parties - 1`, in order of arrival: no two of a round are alike
-   * @throws BrokenBarrierError (through the future) when the barrier is broken, or is reset or aborted
-   *   meanwhile; LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another
-   *   loop wait
+   * @returns the index of this task, from 0 to `parties - 1`, in order of arrival. Each index occurs once in
+   *   a round
+   * @throws BrokenBarrierError (as a rejection) if the barrier is broken, or is reset or aborted meanwhile;
+   *   LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError if tasks of another loop wait
    *
-   * **Cancellation** before the last one has come: it counts as not having come. Afterwards the others go on
-   * all the same.
+   * **Cancellation** before the last party has arrived removes this task, as if it had not arrived. After
+   * that, the other parties continue anyway.
    */
   wait(options?: SignalOptions): Future<number> {
     const signal = signalOf(options);
@@ -93,10 +94,10 @@ export class Barrier {
   }
 
   /**
-   * Back to the beginning: who waits, or was let go and has not run yet, gets a {@link BrokenBarrierError}.
-   * Mends a broken barrier.
+   * Resets the barrier. Tasks that wait, or that were released but have not run yet, get a
+   * {@link BrokenBarrierError}. A broken barrier works again.
    *
-   * @returns done at once
+   * @returns a completed future
    * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop
    */
   reset(): Future<void> {
@@ -108,9 +109,10 @@ export class Barrier {
   }
 
   /**
-   * Breaks the barrier: who waits, and who comes until `reset()`, gets a {@link BrokenBarrierError}.
+   * Breaks the barrier. Tasks that wait, and tasks that arrive before `reset()`, get a
+   * {@link BrokenBarrierError}.
    *
-   * @returns done at once
+   * @returns a completed future
    * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop
    */
   abort(): Future<void> {
@@ -138,7 +140,9 @@ export class Barrier {
     this.#leave(party);
   }
 
-  /** All parties are there. Indices go by order of arrival among those who stayed. */
+  /**
+   * Releases all parties. Their indices follow the order of arrival, without the parties that were cancelled.
+   */
   #trip(): void {
     let index = 0;
     for (let party = this.#inside.first; party !== null; party = party.next as Party | null)
@@ -156,7 +160,7 @@ export class Barrier {
     }
   }
 
-  /** At once, so that nobody who comes now gets ahead of those outside. */
+  /** Admits waiting parties at once, so that no newcomer overtakes them. */
   #admit(): void {
     while (this.#state === 'filling') {
       const party = this.#outside.first;

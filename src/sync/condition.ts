@@ -13,10 +13,11 @@ import { Lock } from './lock.ts';
 import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
- * A lock, and a way to sleep until whoever holds it says that something has changed.
+ * A lock, together with a way to sleep until the holder of the lock reports a change.
  *
- * `wait()` gives the lock back while it sleeps and has it again when it ends, in whichever way it ends. After
- * a plain `wait()` look again at what was waited for: others may have been faster. `waitFor()` does that.
+ * `wait()` releases the lock while it sleeps, and holds the lock again when it ends, for whatever reason.
+ * After a plain `wait()`, check the state again, because another task may have been faster. `waitFor()` does
+ * this check.
  *
  * @example
  * ```ts
@@ -44,51 +45,51 @@ export class Condition {
   /** @internal */ readonly _sleepers: WaitQueue<Sleeper> = new WaitQueue();
 
   /**
-   * @param lock several conditions may share one; default: a lock of its own
-   * @throws TypeError when it is no {@link Lock}
+   * @param lock several conditions may share a lock. Default: a new lock
+   * @throws TypeError if it is not a {@link Lock}
    */
   constructor(lock: Lock = new Lock()) {
     if (!(lock instanceof Lock)) throw invalidArgType('lock', lock, 'a Lock');
     this.#lock = lock;
   }
 
-  /** Whether somebody holds the lock. */
+  /** Returns true if the lock is held. */
   locked(): boolean {
     return this.#lock.locked();
   }
 
   /**
-   * Takes the lock: see `Lock.acquire()`. The guard stays good over every `wait()`.
+   * Acquires the lock: see `Lock.acquire()`. The guard stays valid across every `wait()`.
    *
    * @param options `signal` to cancel the wait
    *
-   * **Cancellation** leaves the line and has taken nothing.
+   * **Cancellation** leaves the queue, and nothing was acquired.
    */
   acquire(options?: SignalOptions): Future<Disposable> {
     return this.#lock.acquire(options);
   }
 
   /**
-   * Gives the lock back: see `Lock.release()`.
+   * Releases the lock: see `Lock.release()`.
    *
-   * @throws InvalidStateError when nobody holds it
+   * @throws InvalidStateError if the lock is not held
    */
   release(): void {
     this.#lock.release();
   }
 
   /**
-   * Gives the lock back, sleeps until it is notified, and takes the lock again.
+   * Releases the lock, sleeps until it is notified, and acquires the lock again.
    *
    * @param options `signal` to cancel the wait
    * @returns true
-   * @throws InvalidStateError when the lock is not held, or tasks of another loop wait; LoopError
+   * @throws InvalidStateError if the lock is not held, or tasks of another loop wait; LoopError
    *   (`ERR_NO_RUNNING_LOOP`) outside of a loop
    *
-   * **Cancellation** takes the lock again before the `CancelledError` comes, so it may take as long as others
-   * hold the lock; further cancels meanwhile change nothing but which error comes: the last one's. A
-   * notification that had come already goes to the next sleeper. A signal that was aborted before the call
-   * leaves the lock alone.
+   * **Cancellation** acquires the lock again before the `CancelledError` is thrown, so it may take as long as
+   * other tasks hold the lock. If more cancels come meanwhile, the error of the last one is thrown. If a
+   * notification had already come, the next sleeper gets it. If the signal is already aborted at the call,
+   * the lock is not released.
    */
   wait(options?: SignalOptions): Future<true> {
     const signal = signalOf(options);
@@ -98,33 +99,34 @@ export class Condition {
   }
 
   /**
-   * Waits until `predicate()` answers something true, asking at once and after each notification, with the
-   * lock held.
+   * Waits until `predicate()` returns a truthy value. It calls the predicate at once, and again after each
+   * notification, while it holds the lock.
    *
-   * @param predicate must not be async: what it sees would be out of date when it is used
+   * @param predicate must not be async, because its result would be out of date when it is used
    * @param options `signal` to cancel the wait
-   * @returns the predicate's last answer
-   * @throws TypeError for a predicate that is no function; InvalidStateError when it has to wait and the lock
-   *   is not held. What `predicate` throws ends the wait, with the lock held
+   * @returns the predicate's last result
+   * @throws TypeError if the predicate is not a function; InvalidStateError if the call has to wait and the
+   *   lock is not held. An exception of `predicate` ends the wait, with the lock held
    *
-   * **Cancellation** as of {@link wait}.
+   * **Cancellation** As in {@link wait}.
    */
   waitFor<T>(predicate: () => T, options?: SignalOptions): Future<T> {
     checkFunction('predicate', predicate);
     const signal = signalOf(options);
     const loop = runningLoop();
     if (signal?.aborted) return aborted(loop, signal);
-    const answer = ask(predicate);
+    const answer = callPredicate(predicate);
     if (answer) return succeeded(loop, answer);
-    return this.#sleep<T>('waitFor', loop, signal, new Question(predicate));
+    return this.#sleep<T>('waitFor', loop, signal, new CapturedPredicate(predicate));
   }
 
   /**
-   * Wakes those who have slept longest. They go on when they get the lock, so not before it is released.
+   * Wakes the tasks that have slept longest. They continue when they have acquired the lock, so not before it
+   * is released.
    *
-   * @param n how many; fewer when fewer sleep. Default 1
-   * @throws InvalidStateError when the lock is not held; TypeError, RangeError when `n` is not an integer of
-   *   at least 0
+   * @param n the number of tasks to wake at most. Default 1
+   * @throws InvalidStateError if the lock is not held; TypeError, RangeError if `n` is not an integer of at
+   *   least 0
    */
   notify(n: number = 1): void {
     checkInteger('n', n, 0, Number.MAX_SAFE_INTEGER);
@@ -133,9 +135,9 @@ export class Condition {
   }
 
   /**
-   * Wakes all who sleep: see {@link notify}.
+   * Wakes all sleeping tasks: see {@link notify}.
    *
-   * @throws InvalidStateError when the lock is not held
+   * @throws InvalidStateError if the lock is not held
    */
   notifyAll(): void {
     this.#checkLocked('notifyAll');
@@ -156,13 +158,13 @@ export class Condition {
     method: string,
     loop: Loop,
     signal: AbortSignal | undefined,
-    question: Question | null,
+    predicate: CapturedPredicate | null,
   ): Future<T> {
     const lock = this.#lock;
     if (lock._holder === null) throw notAcquired(method);
     this._sleepers.checkLoop('Condition', loop);
     lock._waiters.checkLoop('Condition', loop);
-    const sleeper = new Sleeper(loop, this, lock, question);
+    const sleeper = new Sleeper(loop, this, lock, predicate);
     sleeper.sleep(lock._holder);
     return cancelOnAbort(sleeper as QueuedWaiter<unknown> as QueuedWaiter<T>, signal);
   }
@@ -176,19 +178,23 @@ function notAcquired(method: string): InvalidStateError {
   return new InvalidStateError(`${method}(): the lock of this Condition is not acquired`);
 }
 
-function ask<T>(predicate: () => T): T {
+function callPredicate<T>(predicate: () => T): T {
   const answer = predicate();
   if (isAwaitable(answer)) {
-    throw invalidArgType('predicate', predicate, 'a function that answers at once, not an async one');
+    throw invalidArgType(
+      'predicate',
+      predicate,
+      'a function that returns its result at once, not an async function',
+    );
   }
   return answer;
 }
 
 /**
- * A predicate that is asked later, as code of the task that waits: in its async context, with its
+ * A predicate that is called later as code of the waiting task: in its async context, and with its
  * `currentTask()`.
  */
-class Question {
+class CapturedPredicate {
   readonly #predicate: () => unknown;
   readonly #entry: ContextEntry | null = currentEntry();
   readonly #context: CapturedContext = new CapturedContext();
@@ -197,42 +203,46 @@ class Question {
     this.#predicate = predicate;
   }
 
-  ask(): unknown {
+  call(): unknown {
     const entry = this.#entry;
     const predicate = this.#predicate;
-    if (entry === null) return this.#context.runInAsyncScope(ask, undefined, predicate);
-    return this.#context.runInAsyncScope(() => runInEntry(entry, () => ask(predicate)), undefined, undefined);
+    if (entry === null) return this.#context.runInAsyncScope(callPredicate, undefined, predicate);
+    return this.#context.runInAsyncScope(
+      () => runInEntry(entry, () => callPredicate(predicate)),
+      undefined,
+      undefined,
+    );
   }
 }
 
 /**
- * One `wait()` or `waitFor()`. Its way:
+ * One `wait()` or `waitFor()`:
  *
- *   in the condition's line ──notify, or cancel──▶ ready queue ──lock is free──▶ takes it ──▶ ends
- *          ▲                                            │ not free                 ▲ │
- *          │                                            └──▶ in the lock's line ───┘ │
- *          └─────────────────────────── the answer is no: gives it back ─────────────┘
+ *   in the condition's queue ──notify, or cancel──▶ ready queue ──lock is free──▶ acquires it ──▶ ends
+ *          ▲                                            │ not free                  ▲ │
+ *          │                                            └──▶ in the lock's queue ───┘ │
+ *          └──────────────────── the predicate is false: releases it ─────────────────┘
  *
- * The question is asked in the turn in which the lock is taken, and the answer handed over in it, so no
- * cancel can come between a notification and its use. A cancel only says how it will end: it never leaves the
- * lock's line, so there is nothing to begin anew however often it is cancelled.
+ * The predicate is called in the turn in which the lock is acquired, and its result is delivered in the same
+ * turn. So no cancel can come between a notification and its use. A cancel only changes how the wait ends:
+ * the sleeper never leaves the lock's queue, so repeated cancels do not restart anything.
  */
 class Sleeper extends QueuedWaiter<unknown> {
-  /** A notification was spent on it: if it is cancelled, somebody else gets that. */
+  /** It has used up a notification. If it is cancelled, the next sleeper gets the notification. */
   notified: boolean = false;
   readonly #condition: Condition;
   readonly #lock: Lock;
-  readonly #question: Question | null;
-  /** Whose acquisition is interrupted, and is taken up again. */
+  readonly #predicate: CapturedPredicate | null;
+  /** The guard to re-acquire on wake-up. */
   #guard: LockGuard | null = null;
   #cancelled: boolean = false;
   #reason: string | CancelledError | undefined = undefined;
 
-  constructor(loop: Loop, condition: Condition, lock: Lock, question: Question | null) {
-    super(loop, NOBODY);
+  constructor(loop: Loop, condition: Condition, lock: Lock, predicate: CapturedPredicate | null) {
+    super(loop, INACTIVE_OWNER);
     this.#condition = condition;
     this.#lock = lock;
-    this.#question = question;
+    this.#predicate = predicate;
   }
 
   sleep(guard: LockGuard): void {
@@ -254,8 +264,8 @@ class Sleeper extends QueuedWaiter<unknown> {
     this.woken = false;
     lock._take(this._loop, this, this.#guard as LockGuard);
     if (this.#cancelled) this.#endCancelled();
-    else if (this.#question === null) this.grant(true);
-    else this.#goOn(this.#question);
+    else if (this.#predicate === null) this.grant(true);
+    else this.#checkPredicate(this.#predicate);
   }
 
   override _cancel(reason: string | CancelledError | undefined): boolean {
@@ -272,10 +282,10 @@ class Sleeper extends QueuedWaiter<unknown> {
     return true;
   }
 
-  #goOn(question: Question): void {
+  #checkPredicate(predicate: CapturedPredicate): void {
     let answer: unknown;
     try {
-      answer = question.ask();
+      answer = predicate.call();
     } catch (error) {
       this.fail(error);
       return;
@@ -293,8 +303,8 @@ class Sleeper extends QueuedWaiter<unknown> {
   }
 }
 
-/** A sleeper decides for itself. */
-const NOBODY = {
+/** The owner of sleepers. It does nothing, because a sleeper decides for itself. */
+const INACTIVE_OWNER = {
   _turnOf(): void {},
   _gaveUp(): void {},
 };

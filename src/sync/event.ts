@@ -6,6 +6,7 @@ import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
 import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
+ * A flag that tasks can wait for. It is initially not set.
  * A flag that tasks can wait for. It is not set at first.
  *
  * @example
@@ -24,32 +25,32 @@ export class Event {
   readonly #waiters: WaitQueue<QueuedWaiter<true>> = new WaitQueue();
   #set: boolean = false;
 
-  /** Whether the flag is set. */
+  /** Returns true if the flag is set. */
   isSet(): boolean {
     return this.#set;
   }
 
-  /** Sets the flag, and lets everybody pass who waits, even if `clear()` comes before they run. */
+  /** Sets the flag and releases all waiting tasks, even if `clear()` is called before they run. */
   set(): void {
     if (this.#set) return;
     this.#set = true;
     this.#waiters.settleAll(true);
   }
 
-  /** Takes the flag back: who comes now waits. */
+  /** Clears the flag: later calls of `wait()` wait again. */
   clear(): void {
     this.#set = false;
   }
 
   /**
-   * Waits until the flag is set; costs no turn of the loop when it is.
+   * Waits until the flag is set. If it is set already, the wait costs no turn of the loop.
    *
    * @param options `signal` to cancel the wait
    * @returns true
-   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop
-   *   wait for it
+   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError if tasks of another loop
+   *   wait
    *
-   * **Cancellation** changes nothing for the others.
+   * **Cancellation** does not affect other waiting tasks.
    */
   wait(options?: SignalOptions): Future<true> {
     const signal = signalOf(options);
@@ -62,8 +63,8 @@ export class Event {
     return cancelOnAbort(waiter, signal);
   }
 
-  /** Never woken: `set()` ends the places themselves. @internal */
-  _turnOf(_place: QueuedWaiter<true>): void {}
+  /** Never called: `set()` settles the waiters itself. @internal */
+  _turnOf(_waiter: QueuedWaiter<true>): void {}
 
   /** @internal */
   _gaveUp(waiter: QueuedWaiter<true>): void {

@@ -9,14 +9,14 @@ import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
 import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
- * Mutual exclusion between tasks, in the order in which they asked.
+ * Mutual exclusion between tasks, in the order of their requests.
  *
- * - It belongs to nobody in particular: any code may release it.
- * - Taking a free lock costs no turn of the loop. Who finds it held, or finds others in line, goes to the end
- *   of the line.
- * - `acquire()` resolves to a guard: `using _ = await lock.acquire()` releases at the end of the block,
- *   however that is left.
- * - In debug mode the leak report of its loop names it while it is held.
+ * - The lock has no owner: any code may release it.
+ * - Acquiring a free lock costs no turn of the loop. If the lock is held, or other tasks wait for it, the
+ *   task goes to the end of the queue.
+ * - `acquire()` resolves to a guard: `using _ = await lock.acquire()` releases the lock at the end of the
+ *   block, however the block is left.
+ * - In debug mode, the loop's leak report names the lock while it is held.
  *
  * @example
  * ```ts
@@ -33,27 +33,28 @@ import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
  * ```
  */
 export class Lock implements Resource {
-  /** The guard that stands for the present acquisition. @internal */
+  /** The guard of the current acquisition. @internal */
   _holder: LockGuard | null = null;
-  /** Where it is named as held. */
+  /** The registry that lists this lock as held. */
   #heldIn: Ownership | null = null;
   /** @internal */ readonly _waiters: WaitQueue<QueuedWaiter<unknown>> = new WaitQueue();
 
-  /** Whether somebody holds it. */
+  /** Returns true if the lock is held. */
   locked(): boolean {
     return this._holder !== null;
   }
 
   /**
-   * Takes the lock, as soon as it is free and nobody has waited longer.
+   * Acquires the lock, when it is free and no task has waited longer.
    *
    * @param options `signal` to cancel the wait
-   * @returns a guard whose disposal releases what this call took; once only, and not at all when `release()`
-   *   was called before
-   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop
-   *   wait for it
+   * @returns a guard. Its disposal releases this acquisition once, and does nothing if `release()` was called
+   *   before
+   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError if tasks of another loop
+   *   wait
    *
-   * **Cancellation** leaves the line and has taken nothing. If its turn had come, the next one is woken.
+   * **Cancellation** leaves the queue, and nothing was acquired. If the lock was about to be granted to this
+   * task, the next waiter is woken.
    */
   acquire(options?: SignalOptions): Future<Disposable> {
     const signal = signalOf(options);
@@ -67,9 +68,9 @@ export class Lock implements Resource {
   }
 
   /**
-   * Gives it back, and wakes the one who has waited longest.
+   * Releases the lock, and wakes the task that has waited longest.
    *
-   * @throws InvalidStateError when nobody holds it
+   * @throws InvalidStateError if the lock is not held
    */
   release(): void {
     if (this._holder === null) throw new InvalidStateError('release(): this Lock is not acquired');
@@ -78,12 +79,14 @@ export class Lock implements Resource {
     this._waiters.wakeNext();
   }
 
-  /** Nobody holds it, and nobody is about to: a woken place counts as about to. @internal */
+  /**
+   * Returns true if the lock is not held and has no waiters. A woken waiter is about to acquire it. @internal
+   */
   _free(): boolean {
     return this._holder === null && this._waiters.length === 0;
   }
 
-  /** @param place by which it was waited for; null: it was free @internal */
+  /** @param waiter the waiter that acquires the lock; null if it was free @internal */
   _take(loop: Loop, waiter: object | null, guard: LockGuard): LockGuard {
     this._holder = guard;
     if (loop.debug) {
@@ -111,7 +114,7 @@ export class Lock implements Resource {
     return `a ${this.constructor.name} was still held`;
   }
 
-  /** Its loop is closed, and does not name it any more. It stays held. @internal */
+  /** The loop was closed and no longer lists the lock. The lock stays held. @internal */
   _forceClose(): void {
     this.#heldIn = null;
   }
@@ -122,7 +125,7 @@ export class Lock implements Resource {
   }
 }
 
-/** One acquisition. Out of date once the lock was released by other means, and then it does nothing. */
+/** One acquisition. After the lock was released by other means, the guard does nothing. */
 export class LockGuard implements Disposable {
   readonly #lock: Lock;
 

@@ -1,13 +1,14 @@
 /**
- * Items in order, those of equal order as they came: a binary heap of (item, number of arrival).
+ * Items in order. Items of equal order stay in order of arrival. It is a binary heap of (item, number of
+ * arrival).
  *
- * The order may be the user's own function, and that may throw. So each operation first finds the way through
- * the heap, comparing and changing nothing, and then moves items along it: an operation that throws has not
- * happened.
+ * The order may be the user's own function, which may throw. So each operation first finds the path through
+ * the heap, with comparisons only, and then moves items along it. An operation that throws has changed
+ * nothing.
  */
 import { invalidArgType, outOfRange } from '../base/validate.ts';
 
-/** Negative: `a` comes first. */
+/** Returns a negative number if `a` comes first. */
 export type Compare<T> = (a: T, b: T) => number;
 
 export class OrderedItems<T> {
@@ -25,7 +26,7 @@ export class OrderedItems<T> {
     const arrivals = this.#arrivals;
     const end = items.length;
     let at = end;
-    // Equal order does not pass: the new one came last.
+    // Stop at an item of equal order, because the new item arrived last.
     while (at > 0 && this.#order(item, items[(at - 1) >> 1] as T) < 0) at = (at - 1) >> 1;
     for (let to = end; to > at; ) {
       const from = (to - 1) >> 1;
@@ -37,14 +38,14 @@ export class OrderedItems<T> {
     arrivals[at] = this.#arrived++;
   }
 
-  /** Removes the first item; to be called when there is one. */
+  /** Removes the first item. There must be one. */
   shift(): T {
     const items = this.#items;
     const arrivals = this.#arrivals;
     const first = items[0] as T;
     const end = items.length - 1;
     const way: number[] = [];
-    // The last item fills the gap at the top: where does it belong?
+    // Find the place of the last item, which fills the gap at the top.
     for (let at = 0; ; ) {
       const left = at * 2 + 1;
       if (left >= end) break;
@@ -79,18 +80,19 @@ export class OrderedItems<T> {
   #order(a: T, b: T): number {
     const order: unknown = this.compare(a, b);
     if (typeof order !== 'number' || Number.isNaN(order)) {
-      throw invalidArgType('compare', order, 'a function that answers a number');
+      throw invalidArgType('compare', order, 'a function that returns a number');
     }
     return order;
   }
 }
 
 /**
- * The order of Python's tuples, as far as JavaScript has it: arrays go by their first elements that differ,
- * the shorter first; all else by `<`. What has no order of its own (functions, objects without a primitive
- * `valueOf()`) is alike, so that `[priority, job]` works with any job.
+ * The order of Python's tuples, as far as JavaScript has it. Arrays are compared by their first elements that
+ * differ, and a shorter array comes first; other values are compared with `<`. Values without an order
+ * (functions, objects without a primitive `valueOf()`) are equal, so that `[priority, job]` works with any
+ * job.
  *
- * @throws TypeError for what cannot be compared, a number and a string for instance
+ * @throws TypeError for values that cannot be compared, for example a number and a string
  */
 export function naturalOrder(a: unknown, b: unknown): number {
   if (Array.isArray(a) && Array.isArray(b)) {
@@ -115,7 +117,7 @@ export function naturalOrder(a: unknown, b: unknown): number {
   return (y as number) < (x as number) ? 1 : 0;
 }
 
-/** Refuses, when it is put, what {@link naturalOrder} can give no waiter. */
+/** Rejects an item at `put()` if {@link naturalOrder} cannot order it. */
 export function checkOrdered(item: unknown): void {
   if (Array.isArray(item)) {
     for (const element of item) checkNumber(element);
@@ -125,7 +127,7 @@ export function checkOrdered(item: unknown): void {
     throw invalidArgType(
       'item',
       item,
-      'something that has an order, or the queue made with a compare function',
+      'a value that has an order, or the queue made with a compare function',
     );
   }
   checkNumber(item);
@@ -133,10 +135,13 @@ export function checkOrdered(item: unknown): void {
 
 function checkNumber(value: unknown): void {
   const x = primitive(value);
-  if (Number.isNaN(x)) throw outOfRange('item', value, 'something that has an order, not NaN');
+  if (Number.isNaN(x)) throw outOfRange('item', value, 'a value that has an order, not NaN');
 }
 
-/** What `<` would compare, or undefined when it would compare texts that mean nothing. */
+/**
+ * Returns the value that `<` would compare, or undefined if `<` would compare meaningless strings such as
+ * `[object Object]`.
+ */
 function primitive(value: unknown): unknown {
   if (value === null || typeof value === 'function' || typeof value === 'symbol') return undefined;
   if (typeof value !== 'object') return value;

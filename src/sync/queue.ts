@@ -10,22 +10,22 @@ import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
 import { checkOrdered, naturalOrder, OrderedItems } from './ordered-items.ts';
 import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
-/** Keeps the items of a queue, and decides which is next. @internal */
+/** Stores the items of a queue, and decides which is next. @internal */
 export interface ItemStore<T> {
   readonly length: number;
   push(item: T): void;
-  /** Only to be called when there is one. */
+  /** Removes the next item. There must be one. */
   shift(): T | undefined;
   clear(): void;
 }
 
 /**
- * Hands items from tasks to tasks, first in, first out; with a limit, whoever puts too fast waits.
+ * Passes items between tasks, first in, first out. With a limit, `put()` waits while the queue is full.
  *
- * - An item that is there, or a slot that is free, is taken at once and costs no turn of the loop, as in
- *   asyncio: also when a task that was woken for it has not run yet. That one keeps its place in the line.
- * - A waiting `get()` takes its item in the moment in which it ends, so a cancel never loses one.
- * - Iterating gets items until the queue is shut down and empty: `for await (const item of queue)`.
+ * - An available item, or a free slot, is taken at once and costs no turn of the loop, as in asyncio. This
+ *   holds even if another task was woken for it but has not run yet. That task keeps its place in the queue.
+ * - A waiting `get()` takes its item in the step in which it ends, so a cancel never loses an item.
+ * - Iteration gets items until the queue is shut down and empty: `for await (const item of queue)`.
  *
  * @example
  * ```ts
@@ -54,44 +54,44 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   #shutDown: boolean = false;
 
   /**
-   * @param maxsize how many items it holds before `put()` waits; zero or less: any number. Default 0
-   * @throws TypeError, RangeError when it is not an integer
+   * @param maxsize the number of items at which `put()` waits. Zero or less: no limit. Default 0
+   * @throws TypeError, RangeError if it is not an integer
    */
   constructor(maxsize: number = 0) {
     this.#maxsize = checkMaxsize('maxsize', maxsize);
     this._items = this._newStore();
   }
 
-  /** How many items it holds before `put()` waits; zero or less: any number. */
+  /** The number of items at which `put()` waits. Zero or less: no limit. */
   get maxsize(): number {
     return this.#maxsize;
   }
 
-  /** How many items are in it. */
+  /** Returns the number of items in the queue. */
   qsize(): number {
     return this._items.length;
   }
 
-  /** Whether no item is in it. */
+  /** Returns true if the queue has no items. */
   empty(): boolean {
     return this._items.length === 0;
   }
 
-  /** Whether `maxsize` items are in it; never without a limit. */
+  /** Returns true if the queue has `maxsize` items; never without a limit. */
   full(): boolean {
     return this.#maxsize > 0 && this._items.length >= this.#maxsize;
   }
 
   /**
-   * Puts an item in, as soon as there is a free slot.
+   * Puts an item into the queue, when there is a free slot.
    *
-   * @param item anything, `undefined` included
+   * @param item any value, also `undefined`
    * @param options `signal` to cancel the wait
-   * @throws QueueShutDown (through the future) when the queue is shut down, before or meanwhile; LoopError
-   *   (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop wait
+   * @throws QueueShutDown (as a rejection) if the queue is shut down, before the call or during the wait;
+   *   LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError if tasks of another loop wait
    *
-   * **Cancellation** leaves the line, and the item was not put. If a slot was meant for it, the next one is
-   * woken.
+   * **Cancellation** leaves the queue of waiters, and the item was not put. If a slot was meant for this
+   * call, the next waiter is woken.
    */
   put(item: T, options?: SignalOptions): Future<void> {
     this._checkItem(item);
@@ -110,10 +110,10 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /**
-   * Puts an item in now. Needs no loop.
+   * Puts an item into the queue now. It needs no running loop.
    *
-   * @param item anything, `undefined` included
-   * @throws QueueFull when there is no free slot; QueueShutDown when the queue is shut down
+   * @param item any value, also `undefined`
+   * @throws QueueFull if there is no free slot; QueueShutDown if the queue is shut down
    */
   putNowait(item: T): void {
     this._checkItem(item);
@@ -123,14 +123,15 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /**
-   * Takes the next item out, as soon as there is one.
+   * Removes the next item and returns it, when there is one.
    *
    * @param options `signal` to cancel the wait
-   * @throws QueueShutDown (through the future) when the queue is shut down and empty, before or meanwhile;
-   *   LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop wait
+   * @throws QueueShutDown (as a rejection) if the queue is shut down and empty, before the call or during the
+   *   wait; LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError if tasks of another loop
+   *   wait
    *
-   * **Cancellation** leaves the line and has taken nothing. If an item was meant for it, the next one is
-   * woken.
+   * **Cancellation** leaves the queue of waiters, and no item was taken. If an item was meant for this call,
+   * the next waiter is woken.
    */
   get(options?: SignalOptions): Future<T> {
     const signal = signalOf(options);
@@ -145,9 +146,9 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /**
-   * Takes the next item out now. Needs no loop.
+   * Removes the next item and returns it now. It needs no running loop.
    *
-   * @throws QueueEmpty when there is none; QueueShutDown when there is none and the queue is shut down
+   * @throws QueueEmpty if there is no item; QueueShutDown if there is no item and the queue is shut down
    */
   getNowait(): T {
     if (this._items.length > 0) return this.#take();
@@ -156,9 +157,9 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /**
-   * Says that the work on an item that was taken out is done: see {@link join}.
+   * Reports that the work on an item that was taken from the queue is done: see {@link join}.
    *
-   * @throws InvalidStateError when it is called more often than items were put
+   * @throws InvalidStateError if it is called more often than items were put
    */
   taskDone(): void {
     if (this.#unfinished === 0) {
@@ -169,13 +170,14 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /**
-   * Waits until `taskDone()` was called for every item that was put; costs no turn of the loop when it was.
+   * Waits until `taskDone()` was called for every item that was put. If it was, the wait costs no turn of the
+   * loop.
    *
    * @param options `signal` to cancel the wait
-   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop
+   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError if tasks of another loop
    *   wait
    *
-   * **Cancellation** changes nothing for the others.
+   * **Cancellation** does not affect other waiting tasks.
    */
   join(options?: SignalOptions): Future<void> {
     const signal = signalOf(options);
@@ -189,10 +191,11 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /**
-   * Ends the queue: nothing more can be put, and once it is empty nothing more can be got. Everybody who
-   * waits to put, or to get when it is empty, gets a {@link QueueShutDown}. Idempotent. Needs no loop.
+   * Shuts the queue down: no item can be put any more, and when the queue is empty, no item can be got. Tasks
+   * that wait to put, or that wait to get from an empty queue, get a {@link QueueShutDown}. A second call
+   * does nothing more. It needs no running loop.
    *
-   * @param immediate drops the items that are left and counts them as done, which may end a `join()`.
+   * @param immediate true: drops the remaining items and counts them as done, which may end a `join()`.
    *   Default: false
    */
   shutdown(immediate: boolean = false): void {
@@ -208,9 +211,9 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /**
-   * Gets item after item until the queue is shut down and empty. It does not call `taskDone()`.
+   * Gets items until the queue is shut down and empty. It does not call `taskDone()`.
    *
-   * **Cancellation** of the task ends the wait for the next item, and takes none.
+   * **Cancellation** of the task ends the wait for the next item; no item is taken.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
     return new QueueIterator(this);
@@ -221,12 +224,12 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
     return new RingQueue<T>();
   }
 
-  /** Throws for an item that the order has no place for. @internal */
+  /** Throws for an item that cannot be ordered. @internal */
   _checkItem(_item: T): void {}
 
   /**
-   * Serves the line up to this waiter, as far as there is something to serve. Those before it may have been
-   * woken after it: what they had been woken for before was taken by somebody who came along.
+   * Serves the waiters up to this one, as far as items or slots are available. Waiters before it may have
+   * been woken later, because another task took what they had been woken for first.
    *
    * @internal
    */
@@ -278,7 +281,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
     putter.grant();
   }
 
-  /** The user's order threw. Nothing was put or taken, so somebody else may try. */
+  /** The user's compare function threw. Nothing was put or taken, so another waiter may try. */
   #fail(waiter: QueuedWaiter<unknown>, error: unknown): void {
     this._gaveUp(waiter);
     waiter.fail(error);
@@ -303,7 +306,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 }
 
-/** Waits for a slot, with what goes there. */
+/** A waiter for a free slot, with its item. */
 class Putter<T> extends QueuedWaiter<void> {
   readonly item: T;
 
@@ -314,12 +317,12 @@ class Putter<T> extends QueuedWaiter<void> {
 }
 
 /**
- * Leaving it (`break`, `return()`, a destroyed `Readable.from(queue)`) takes nothing more: items that come
- * later stay in the queue.
+ * Leaving the iteration (`break`, `return()`, a destroyed `Readable.from(queue)`) takes no more items: items
+ * that come later stay in the queue.
  */
 class QueueIterator<T> implements AsyncIterableIterator<T> {
   readonly #queue: Queue<T>;
-  /** Calls of `next()` that wait. */
+  /** Pending calls of `next()`. */
   readonly #waiting: Set<Future<T>> = new Set();
   #left: boolean = false;
 
@@ -365,20 +368,22 @@ function gotItem<T>(value: T): IteratorYieldResult<T> {
 
 /** Options of a {@link PriorityQueue}. */
 export interface PriorityQueueOptions<T> {
-  /** How many items it holds before `put()` waits; zero or less: any number. Default: 0. */
+  /** The number of items at which `put()` waits. Zero or less: no limit. Default: 0. */
   maxsize?: number;
   /**
-   * Negative when `a` comes before `b`, positive when after, 0 when the order of arrival decides. Default:
-   * numbers, strings and dates by `<`, arrays by their first elements that differ, as Python's tuples.
+   * Returns a negative number if `a` comes before `b`, a positive number if it comes after, and 0 if the
+   * order of arrival decides. Default: numbers, strings and dates are compared with `<`, and arrays by their
+   * first elements that differ, as Python's tuples.
    */
   compare?: (a: T, b: T) => number;
 }
 
 /**
- * A {@link Queue} that gives the least item first; of equal ones the one that came first.
+ * A {@link Queue} that returns the smallest item first. Among equal items, the one that was put first comes
+ * first.
  *
- * Items are usually `[priority, what]`. Whatever has no order of its own, as most objects, counts as equal
- * there, so that jobs of the same priority keep their order.
+ * Items are usually `[priority, job]`. Objects without an order of their own, such as most jobs, count as
+ * equal, so that jobs of the same priority keep their order.
  *
  * @example
  * ```ts
@@ -401,9 +406,10 @@ export class PriorityQueue<T = unknown> extends Queue<T> {
   readonly #natural: boolean;
 
   /**
-   * @param options how many items it holds before `put()` waits, or an object with `maxsize` and `compare`
-   * @throws TypeError, RangeError for a size that is not an integer, and a `compare` that is no function.
-   *   What `compare` throws later comes out of the operation that called it, and the queue is as it was
+   * @param options the number of items at which `put()` waits, or an object with `maxsize` and `compare`
+   * @throws TypeError, RangeError for a size that is not an integer, and for a `compare` that is not a
+   *   function. A later exception of `compare` is thrown by the operation that called it, and the queue is
+   *   unchanged
    */
   constructor(options: number | PriorityQueueOptions<T> = 0) {
     const { maxsize = 0, compare } =
@@ -425,7 +431,7 @@ export class PriorityQueue<T = unknown> extends Queue<T> {
 }
 
 /**
- * A {@link Queue} that gives the item first that was put last.
+ * A {@link Queue} that returns the item that was put last first.
  *
  * @example
  * ```ts

@@ -10,10 +10,9 @@ import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
 import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
- * A number of permits: so many tasks may be inside at once, and the others wait in the order in which they
- * asked.
+ * A number of permits. As many tasks may be inside at once; the others wait in the order of their requests.
  *
- * A newcomer never overtakes those in line, not even when there are permits enough for all of them.
+ * A newcomer never overtakes waiting tasks, even if there are enough permits for all of them.
  *
  * @example
  * ```ts
@@ -30,33 +29,34 @@ import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
  * ```
  */
 export class Semaphore {
-  /** Permits that nobody holds, those included that woken places are about to take. @internal */
+  /** The number of free permits, including those that woken waiters are about to take. @internal */
   _value: number;
   readonly #waiters: WaitQueue<QueuedWaiter<Disposable>> = new WaitQueue();
 
   /**
-   * @param value permits at the beginning; default 1
-   * @throws TypeError, RangeError when it is not an integer of at least 0
+   * @param value the initial number of permits; default 1
+   * @throws TypeError, RangeError if it is not an integer of at least 0
    */
   constructor(value: number = 1) {
     checkInteger('value', value, 0, Number.MAX_SAFE_INTEGER);
     this._value = value;
   }
 
-  /** Whether `acquire()` would wait. */
+  /** Returns true if `acquire()` would wait. */
   locked(): boolean {
     return this._value === 0 || this.#waiters.length > 0;
   }
 
   /**
-   * Takes one permit, as soon as there is one and nobody has waited longer.
+   * Acquires one permit, when there is one and no task has waited longer.
    *
    * @param options `signal` to cancel the wait
-   * @returns a guard whose disposal gives the permit back, once only. Use it or `release()`, not both
-   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError when tasks of another loop
-   *   wait for it
+   * @returns a guard. Its disposal releases the permit, once. Use either the guard or `release()`, not both
+   * @throws LoopError (`ERR_NO_RUNNING_LOOP`) outside of a loop; InvalidStateError if tasks of another loop
+   *   wait
    *
-   * **Cancellation** leaves the line and has taken nothing. If its turn had come, the next one is woken.
+   * **Cancellation** leaves the queue, and nothing was acquired. If a permit was about to be granted to this
+   * task, the next waiter is woken.
    */
   acquire(options?: SignalOptions): Future<Disposable> {
     const signal = signalOf(options);
@@ -73,7 +73,9 @@ export class Semaphore {
     return cancelOnAbort(waiter, signal);
   }
 
-  /** Adds one permit, and wakes the one who has waited longest. It need not have been acquired before. */
+  /**
+   * Adds one permit, and wakes the task that has waited longest. A permit can be added without `acquire()`.
+   */
   release(): void {
     this._value++;
     this.#waiters.wakeNext();
@@ -95,19 +97,24 @@ export class Semaphore {
     this.#wakeAllowed();
   }
 
-  /** Debug mode: a permit was taken. It need not come back, so nobody is told. @internal */
-  _held(_loop: Loop, _place: object | null): void {}
+  /**
+   * Called in debug mode when a permit was acquired. A plain semaphore does not record it, because a permit
+   * need not be released. @internal
+   */
+  _held(_loop: Loop, _waiter: object | null): void {}
 
-  /** Those who came while a woken place was ahead of them had to wait in spite of free permits. */
+  /**
+   * Wakes waiters for which there are permits. They had to wait behind a woken waiter, in spite of free
+   * permits.
+   */
   #wakeAllowed(): void {
     while (this._value > this.#waiters.woken && this.#waiters.wakeNext());
   }
 }
 
 /**
- * A {@link Semaphore} that notices when more is given back than was taken. In debug mode the leak report of
- * its loop names it while permits are out.
- *
+ * A {@link Semaphore} that throws if more permits are released than were acquired. In debug mode, the loop's
+ * leak report names it while permits are held.
  * @example
  * ```ts
  * import { BoundedSemaphore, run } from 'gyre';
@@ -126,12 +133,12 @@ export class Semaphore {
  */
 export class BoundedSemaphore extends Semaphore implements Resource {
   readonly #bound: number;
-  /** Where it is named as held. */
+  /** The registry that lists this semaphore as held. */
   #heldIn: Ownership | null = null;
 
   /**
-   * @param value permits at the beginning, and at most; default 1
-   * @throws TypeError, RangeError when it is not an integer of at least 0
+   * @param value the initial and maximal number of permits; default 1
+   * @throws TypeError, RangeError if it is not an integer of at least 0
    */
   constructor(value: number = 1) {
     super(value);
@@ -139,14 +146,14 @@ export class BoundedSemaphore extends Semaphore implements Resource {
   }
 
   /**
-   * Gives one permit back, and wakes the one who has waited longest.
+   * Releases one permit, and wakes the task that has waited longest.
    *
-   * @throws InvalidStateError when all permits are there already
+   * @throws InvalidStateError if no permit is held
    */
   override release(): void {
     if (this._value >= this.#bound) {
       throw new InvalidStateError(
-        `release(): all ${this.#bound} permits of this BoundedSemaphore are there already`,
+        `release(): all ${this.#bound} permits of this BoundedSemaphore are already free`,
       );
     }
     super.release();
@@ -155,7 +162,7 @@ export class BoundedSemaphore extends Semaphore implements Resource {
     this.#heldIn = null;
   }
 
-  /** The first permit that is out tells whose, where and since when. @internal */
+  /** The first permit that is held determines owner, stack and age in the report. @internal */
   override _held(loop: Loop, waiter: object | null): void {
     if (this.#heldIn !== null) return;
     this.#heldIn = loop._owned;
@@ -168,13 +175,13 @@ export class BoundedSemaphore extends Semaphore implements Resource {
     return `a ${this.constructor.name} still had ${out} of its ${this.#bound} permits taken`;
   }
 
-  /** Its loop is closed, and does not name it any more. @internal */
+  /** The loop was closed and no longer lists the semaphore. @internal */
   _forceClose(): void {
     this.#heldIn = null;
   }
 }
 
-/** One permit that was taken. */
+/** One permit that was acquired. */
 class Permit implements Disposable {
   #semaphore: Semaphore | null;
 

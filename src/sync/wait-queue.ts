@@ -1,15 +1,15 @@
 /**
- * The line in which those who wait for a primitive stand, and what a waiter in it is.
+ * The queue of the waiters of a primitive, and its waiters.
  *
- * A waiter (tasks/waiter.ts) that is cancelled leaves it, and its owner is told, to wake the next one.
- * Until that turn a woken waiter keeps its position:
+ * A waiter (tasks/waiter.ts) that is cancelled leaves the queue, and its owner is told, so that it can wake
+ * the next waiter. A woken waiter keeps its position until its turn:
  *
  *   first                                    last
  *     v                                       v
  *   [ woken ] <-> [ woken ] <-> [ asleep ] <-> [ asleep ]      wakeNext() takes the first that is asleep
  *
- * The line is linked through the waiters themselves, so whoever gives up leaves from the middle at no cost
- * and is not kept alive: ten thousand cancels are ten thousand steps.
+ * The queue is linked through the waiters themselves. A cancelled waiter leaves from the middle in constant
+ * time and is not kept alive: ten thousand cancels are ten thousand steps.
  */
 
 import { InvalidStateError } from '../base/errors.ts';
@@ -17,11 +17,11 @@ import type { Loop } from '../loop/types.ts';
 import { Waiter } from '../tasks/waiter.ts';
 
 /**
- * One waiter of a primitive. In its turn it still counts as woken; if it waits on, it is asleep again
+ * A waiter of a primitive. During its turn it still counts as woken. If it keeps waiting, it is asleep again
  * afterwards.
  */
 export class QueuedWaiter<T> extends Waiter<T> {
-  /** Where it stands; these three belong to {@link WaitQueue}. */
+  /** The queue that contains this waiter. {@link WaitQueue} manages the three fields. */
   line: WaitQueue<QueuedWaiter<T>> | null = null;
   previous: QueuedWaiter<T> | null = null;
   next: QueuedWaiter<T> | null = null;
@@ -32,17 +32,17 @@ export class QueuedWaiter<T> extends Waiter<T> {
   }
 }
 
-/** A line of waiters, first come first served. */
+/** A queue of waiters, first come, first served. */
 export class WaitQueue<P extends QueuedWaiter<unknown>> {
   first: P | null = null;
   #last: P | null = null;
-  /** Nobody before it is asleep; null when nobody is. */
+  /** No waiter before this one is asleep. null: no waiter is asleep. */
   #asleep: P | null = null;
   length: number = 0;
-  /** How many of them are woken and have not had their turn. */
+  /** The number of waiters that are woken and have not had their turn. */
   woken: number = 0;
 
-  /** Puts a waiter at the end. */
+  /** Appends a waiter. */
   push(waiter: P): void {
     const last = this.#last;
     waiter.line = this as WaitQueue<QueuedWaiter<unknown>>;
@@ -70,7 +70,7 @@ export class WaitQueue<P extends QueuedWaiter<unknown>> {
     waiter.next = null;
   }
 
-  /** Wakes the first that is asleep; false when nobody is. */
+  /** Wakes the first sleeping waiter. Returns false if there is none. */
   wakeNext(): boolean {
     let waiter = this.#asleep;
     while (waiter?.woken) waiter = waiter.next as P | null;
@@ -88,7 +88,7 @@ export class WaitQueue<P extends QueuedWaiter<unknown>> {
     while (this.wakeNext());
   }
 
-  /** It had its turn and waits on: asleep again, in its old position. */
+  /** The waiter had its turn and keeps waiting. It is asleep again, in its old position. */
   rest(waiter: P): void {
     if (!waiter.woken) return;
     waiter.woken = false;
@@ -97,8 +97,8 @@ export class WaitQueue<P extends QueuedWaiter<unknown>> {
   }
 
   /**
-   * Ends all waiters with `value`, for primitives that give everybody the same and lose nothing when one is
-   * cancelled.
+   * Settles all waiters with `value`. For primitives that give every waiter the same value, and that lose
+   * nothing when a waiter is cancelled.
    */
   settleAll(value: unknown): void {
     for (let waiter = this.first; waiter !== null; waiter = this.first) {
@@ -108,8 +108,8 @@ export class WaitQueue<P extends QueuedWaiter<unknown>> {
   }
 
   /**
-   * Holds asyncio's rule that the waiters of a primitive are all of one loop. What a closed loop left behind
-   * will never be woken again, so it is dropped.
+   * Enforces asyncio's rule that all waiters of a primitive belong to one loop. Waiters of a closed loop are
+   * never woken again, so they are dropped.
    */
   checkLoop(primitive: string, loop: Loop): void {
     const other = this.first?._loop;
