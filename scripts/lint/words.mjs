@@ -18,6 +18,7 @@ const HELD = [
   'docs',
   'native',
   'src/backend/backend.ts',
+  'src/base',
   'src/event-loop.ts',
   'src/loop',
   'src/sync',

@@ -1,6 +1,5 @@
 /**
- * What `getaddrinfo` answers, as far as it can be known without a system: literals, no host, kinds of
- * sockets, order.
+ * The part of `getaddrinfo` that needs no system call: literal addresses, no host, kinds of sockets, order.
  */
 import type { AddressInfo } from './address.ts';
 import { canonicalIPv6, isLinkLocal, literalFamily, mappedIPv4, splitZone } from './address.ts';
@@ -19,7 +18,7 @@ import {
 } from './constants.ts';
 import { nameError } from './name-error.ts';
 
-/** A socket by type and protocol, and the port of a service for it. */
+/** A socket's type and protocol, and the port of a service for it. */
 export interface ServiceKind {
   readonly type: number;
   readonly proto: number;
@@ -33,7 +32,7 @@ export interface HostAddress {
   readonly zone: string;
 }
 
-/** Raw sockets, which `getaddrinfo` lists as well, are not among them: gyre has none. */
+/** `getaddrinfo` also lists raw sockets, which gyre does not have. */
 const KINDS = [
   { type: SOCK_STREAM, proto: IPPROTO_TCP },
   { type: SOCK_DGRAM, proto: IPPROTO_UDP },
@@ -43,11 +42,11 @@ const KINDS = [
 export const MAX_SCOPE_ID = 0xffff_ffff;
 
 /**
- * The kinds of sockets that are asked for, each with its port.
+ * Returns the requested kinds of sockets, each with its port.
  *
- * @param type 0: all
- * @param proto 0: all
- * @param portOf the port; null where there is no such service for the kind
+ * @param type 0: all types
+ * @param proto 0: all protocols
+ * @param portOf returns the port, or null if there is no such service for the kind
  * @throws Error `EAI_SOCKTYPE`, `EAI_SERVICE`
  */
 export function serviceKinds(
@@ -71,11 +70,11 @@ export function serviceKinds(
 }
 
 /**
- * The addresses of a literal or of no host; null for a name, which has to be looked up.
+ * Returns the addresses of a literal or of no host, or null for a name, which must be looked up.
  *
  * @param host null: this machine, or every interface with `AI_PASSIVE`
- * @throws Error `EAI_ADDRFAMILY` for a literal of the other family, `ENOTFOUND` for a name that must not be
- *   looked up
+ * @throws Error `EAI_ADDRFAMILY` for a literal of the other family, `ENOTFOUND` for a name with
+ *   `AI_NUMERICHOST`
  */
 export function hostAddresses(host: string | null, family: number, flags: number): HostAddress[] | null {
   if (host === null) return addressesOfNoHost(family, flags);
@@ -97,7 +96,7 @@ export function hostAddresses(host: string | null, family: number, flags: number
   }
 }
 
-/** A server takes IPv4 first, a client IPv6: the system's own order. */
+/** Uses the system's order: IPv4 first for a server, IPv6 first for a client. */
 function addressesOfNoHost(family: number, flags: number): HostAddress[] {
   const passive = (flags & AI_PASSIVE) !== 0;
   const v4 = { family: AF_INET, address: passive ? '0.0.0.0' : '127.0.0.1', zone: '' };
@@ -108,10 +107,10 @@ function addressesOfNoHost(family: number, flags: number): HostAddress[] {
 }
 
 /**
- * The scope id of a zone that says it itself: 0 for none; null for the name of an interface, which has to be
- * looked up.
+ * Returns the scope id of a zone that is a number, 0 for no zone, and null for the name of an interface,
+ * which must be looked up.
  *
- * @throws Error `ENOTFOUND` for a name where it can mean nothing
+ * @throws Error `ENOTFOUND` for a zone name on an address that is not link-local
  */
 export function knownScope(host: string | null, { address, zone }: HostAddress): number | null {
   if (zone === '') return 0;
@@ -121,7 +120,7 @@ export function knownScope(host: string | null, { address, zone }: HostAddress):
   throw nameError('getaddrinfo', 'ENOTFOUND', host ?? '', `${address} has no zone of that name`);
 }
 
-/** Each kind of socket for each address: the system's own order. */
+/** Returns each kind of socket for each address, in the system's order. */
 export function addressInfos(
   addresses: readonly HostAddress[],
   kinds: readonly ServiceKind[],
@@ -144,7 +143,7 @@ export function addressInfos(
   return infos;
 }
 
-/** The canonical name of a literal is the literal. */
+/** Returns the canonical name of a literal, which is the literal itself. */
 export function literalCanonname(host: string | null, flags: number): string {
   return (flags & AI_CANONNAME) === 0 ? '' : (host ?? '');
 }

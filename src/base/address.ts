@@ -1,4 +1,4 @@
-/** Socket addresses: asyncio's shapes. */
+/** Socket addresses in asyncio's formats. */
 
 /** IPv4: host and port. */
 export type Inet4Address = readonly [host: string, port: number];
@@ -7,7 +7,7 @@ export type Inet6Address = readonly [host: string, port: number, flowinfo: numbe
 /** A path, for unix sockets. */
 export type SocketAddress = Inet4Address | Inet6Address | string;
 
-/** One answer of `getaddrinfo`. */
+/** One result of `getaddrinfo`. */
 export interface AddressInfo {
   /** `AF_INET` or `AF_INET6`. */
   family: number;
@@ -15,9 +15,9 @@ export interface AddressInfo {
   type: number;
   /** `IPPROTO_TCP` or `IPPROTO_UDP`. */
   proto: number;
-  /** The host's canonical name: in the first answer, with `AI_CANONNAME`; else empty. */
+  /** The host's canonical name in the first result, with `AI_CANONNAME`; otherwise empty. */
   canonname: string;
-  /** What to connect or bind to. */
+  /** The address to connect or bind to. */
   sockaddr: SocketAddress;
 }
 
@@ -27,7 +27,10 @@ const GROUP = /^[0-9a-f]{1,4}$/i;
 const ZONE = /^[0-9a-z.:-]+$/i;
 const GROUPS = 8;
 
-/** 4 or 6 for a literal address, 0 for anything else. An IPv6 literal may have a zone: `fe80::1%eth0`. */
+/**
+ * Returns 4 or 6 for a literal address, and 0 for other text. An IPv6 literal may have a zone:
+ * `fe80::1%eth0`.
+ */
 export function literalFamily(host: string): 0 | 4 | 6 {
   if (IPV4.test(host)) return 4;
   const [address, zone] = splitZone(host);
@@ -35,13 +38,13 @@ export function literalFamily(host: string): 0 | 4 | 6 {
   return ipv6Groups(address) === null ? 0 : 6;
 }
 
-/** `fe80::1%eth0` as `fe80::1` and `eth0`; no zone is an empty one. */
+/** Splits `fe80::1%eth0` into `fe80::1` and `eth0`. Without a zone, the second part is empty. */
 export function splitZone(host: string): [address: string, zone: string] {
   const percent = host.indexOf('%');
   return percent < 0 ? [host, ''] : [host.slice(0, percent), host.slice(percent + 1)];
 }
 
-/** The eight 16-bit numbers of an IPv6 address without zone; null for anything else. */
+/** Returns the eight 16-bit numbers of an IPv6 address without zone, or null for other text. */
 function ipv6Groups(address: string): number[] | null {
   const halves = address.split('::');
   if (halves.length > 2) return null;
@@ -57,7 +60,7 @@ function ipv6Groups(address: string): number[] | null {
   return [...head, ...Array<number>(zeros).fill(0), ...tail];
 }
 
-/** @param dottedEnd whether the last part may be an IPv4 address */
+/** @param dottedEnd true if the last part may be an IPv4 address */
 function groupsOf(parts: string[], dottedEnd: boolean): number[] | null {
   const numbers: number[] = [];
   for (const [i, part] of parts.entries()) {
@@ -74,13 +77,13 @@ function groupsOf(parts: string[], dottedEnd: boolean): number[] | null {
 }
 
 /**
- * The one spelling of an IPv6 address without zone that the system itself prints (`inet_ntop`): `0:0::1` is
- * `::1`.
+ * Returns the spelling of an IPv6 address without zone that the system prints (`inet_ntop`): `::1` for
+ * `0:0::1`.
  */
 export function canonicalIPv6(address: string): string {
   const groups = ipv6Groups(address) as number[];
   const [start, length] = longestZeros(groups);
-  // What stands for an IPv4 address ends like one: ::ffff:1.2.3.4, ::1.2.3.4.
+  // An address that stands for an IPv4 address ends with it: ::ffff:1.2.3.4, ::1.2.3.4.
   const dotted = start === 0 && (length === 6 || (length === 5 && groups[5] === 0xffff));
   const parts = groups.map((group) => group.toString(16));
   if (dotted) parts.splice(6, 2, dottedQuad(groups[6] as number, groups[7] as number));
@@ -88,7 +91,7 @@ export function canonicalIPv6(address: string): string {
   return `${parts.slice(0, start).join(':')}::${parts.slice(start + length).join(':')}`;
 }
 
-/** The IPv4 address that an IPv6 address of the form `::ffff:1.2.3.4` stands for; null for others. */
+/** Returns the IPv4 address in an IPv6 address of the form `::ffff:1.2.3.4`, or null for others. */
 export function mappedIPv4(address: string): string | null {
   const groups = ipv6Groups(address) as number[];
   if (groups.slice(0, 5).some((group) => group !== 0) || groups[5] !== 0xffff) return null;
@@ -96,8 +99,8 @@ export function mappedIPv4(address: string): string | null {
 }
 
 /**
- * Whether an IPv6 address, of a host or a group, means another one on each link: only there a zone can have a
- * name.
+ * Returns true for an IPv6 address, of a host or a group, that is valid on one link only. Only such an
+ * address can have a zone name.
  */
 export function isLinkLocal(address: string): boolean {
   const [first] = ipv6Groups(address) as [number];
@@ -108,7 +111,7 @@ function dottedQuad(high: number, low: number): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-/** The first of the longest runs of zeros. */
+/** Returns the first of the longest runs of zeros. */
 function longestZeros(groups: number[]): [start: number, length: number] {
   let best: [number, number] = [0, 0];
   let start = 0;
@@ -119,7 +122,7 @@ function longestZeros(groups: number[]): [start: number, length: number] {
   return best;
 }
 
-/** `127.0.0.1:80`, `[::1]:80`, or the path. */
+/** Returns `127.0.0.1:80`, `[::1]:80`, or the path. */
 export function formatAddress(address: SocketAddress): string {
   if (typeof address === 'string') return address;
   const [host, port] = address;

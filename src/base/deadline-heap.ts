@@ -1,20 +1,20 @@
 /**
  * Deadlines in order of time, then of scheduling.
  *
- * A 4-ary heap of numbers: deadlines in an array of doubles, and beside each the number of its entry. Sifting
- * moves numbers only; the entries lie still, which spares the collector's bookkeeping for every move of a
- * reference.
+ * A 4-ary heap of numbers: the deadlines are in an array of doubles, and a second array has the index of each
+ * deadline's entry. Sifting moves only numbers. The entries do not move, which avoids the garbage collector's
+ * write barrier for every move of a reference.
  *
- *   place     0 1 2 | 3 | 4 5 6 7 | 8 9 10 11 | …      the root is at 3, so that four children share a cache line
+ *   place     0 1 2 | 3 | 4 5 6 7 | 8 9 10 11 | …      the root is at 3: four children share a cache line
  *   #whens    - - - | 5 | 8 6 9 7 | …                  (unused: Infinity)
  *   #slots    - - - | 2 | 0 4 1 3 | …                  #entries[2] is due at 5
  *
- * Deletion is lazy: `cancelled()` only counts, and the heap is rebuilt when more than half of it is dead. So
- * a cancel costs O(1), and a million timers made and cancelled leave nothing behind.
+ * Deletion is lazy: `cancelled()` only counts, and the heap is rebuilt when more than half of its entries are
+ * cancelled. So a cancel costs O(1), and a million timers that were created and cancelled leak nothing.
  */
 export interface DeadlineEntry {
   /** @internal */ readonly _when: number;
-  /** Order of scheduling, the tie-breaker. @internal */
+  /** The order of scheduling, which decides between equal deadlines. @internal */
   readonly _seq: number;
   cancelled(): boolean;
 }
@@ -27,26 +27,26 @@ export class DeadlineHeap<T extends DeadlineEntry> {
   #whens: Float64Array = newWhens(SMALL);
   #slots: Int32Array = new Int32Array(SMALL);
   #entries: (T | undefined)[] = [];
-  /** Numbers in #entries that are free again. */
+  /** Free indices of #entries. */
   #free: number[] = [];
   #length: number = 0;
   #dead: number = 0;
 
-  /** Entries that are not cancelled. */
+  /** The number of entries that are not cancelled. */
   get size(): number {
     return this.#length - this.#dead;
   }
 
   push(entry: T): void {
     const place = ROOT + this.#length++;
-    // Four places beyond the last one are looked at, so that there is always a whole family.
+    // Sifting reads four places beyond the last one, so that each family of children is complete.
     if (place + 4 >= this.#whens.length) this.#resize(this.#whens.length * 2);
     const slot = this.#free.length > 0 ? (this.#free.pop() as number) : this.#entries.length;
     this.#entries[slot] = entry;
     this.#siftUp(place, entry._when, slot);
   }
 
-  /** The earliest deadline, or Infinity. */
+  /** Returns the earliest deadline, or Infinity. */
   nextWhen(): number {
     this.#dropDeadTop();
     return this.#whens[ROOT] as number;
@@ -59,7 +59,7 @@ export class DeadlineHeap<T extends DeadlineEntry> {
     return this.#pop();
   }
 
-  /** To be called once for each entry that is cancelled while it is in the heap. */
+  /** Counts a cancelled entry. Call it once for each entry that is cancelled while it is in the heap. */
   cancelled(): void {
     this.#dead++;
     if (this.#dead >= MIN_DEAD_BEFORE_SWEEP && this.#dead * 2 > this.#length) this.#sweep();
@@ -75,7 +75,7 @@ export class DeadlineHeap<T extends DeadlineEntry> {
 
   #dropDeadTop(): void {
     while (this.#dead > 0 && (this.#entries[this.#slots[ROOT] as number] as T).cancelled()) {
-      // Counted before it is popped: that may sweep, and then none is left.
+      // Count it before #pop(), because #pop() may sweep, which removes all cancelled entries.
       this.#dead--;
       this.#pop();
     }
@@ -99,7 +99,7 @@ export class DeadlineHeap<T extends DeadlineEntry> {
   }
 
   #shrink(): void {
-    // The numbers of entries are as many as there ever were: new ones, as the arrays are copied anyway.
+    // #entries never gets shorter by itself. The arrays are copied anyway, so a sweep can assign new indices.
     if (this.#length === 0) this.clear();
     else if (this.#free.length > this.#length) this.#sweep();
     else this.#resize(this.#whens.length / 2);
@@ -146,8 +146,8 @@ export class DeadlineHeap<T extends DeadlineEntry> {
   }
 
   /**
-   * The root is gone: the least of each family moves up to the bottom, and from there the last one finds its
-   * place.
+   * Fills the hole at the root: the smallest child of each family moves up, down to the bottom, and the last
+   * entry sifts up from there.
    */
   #fillHole(when: number, slot: number): void {
     const whens = this.#whens;

@@ -1,15 +1,15 @@
 /**
- * Runs the host's microtasks and ticks behind an entry of a loop.
+ * Runs the host's microtasks and ticks after an entry of a loop.
  *
- * There are three ways. The first one that works is chosen at the first call of a loop, by a trial with a
- * promise and a tick:
- * - `tick`: `process._tickCallback()`, which Node calls itself between two timers. It takes 20 to 26 ns when
- *   there is nothing to do. Bun has the name, and it drains nothing there.
+ * There are three ways. The first call of a loop tries them with a promise and a tick, and chooses the first
+ * way that works:
+ * - `tick`: `process._tickCallback()`, which Node itself calls between two timers. It takes 20 to 26 ns when
+ *   there is nothing to do. Bun has a function of this name that drains nothing.
  * - `jsc`: `drainMicrotasks()` of `bun:jsc`.
- * - `host`: nothing undocumented. The host drains when the loop returns to it, and calls the loop again in a
- *   tick behind that. So each entry takes a tick: the order is the same, and the loop is slower.
+ * - `host`: no undocumented function. The host drains when the loop returns to it, and calls the loop again
+ *   in a tick after that. So each entry needs a tick: the order is the same, and the loop is slower.
  *
- * `GYRE_DRAIN=host` forces the last one.
+ * `GYRE_DRAIN=host` forces the third way.
  */
 import { hostNextTick, hostQueueMicrotask, hostSetImmediate } from './host.ts';
 
@@ -17,7 +17,7 @@ export type DrainName = 'tick' | 'jsc' | 'host';
 
 interface Way {
   readonly name: DrainName;
-  /** Null: only the host can. */
+  /** null: only the host can drain. */
   readonly drain: (() => void) | null;
 }
 
@@ -25,24 +25,24 @@ const HOST: Way = { name: 'host', drain: null };
 const resolved: Promise<void> = Promise.resolve();
 let chosen: Way | null = null;
 
-/** The way that was chosen, or null while no loop of this thread has run. */
+/** Returns the name of the chosen way, or null if no loop of this thread has run yet. */
 export function drainName(): DrainName | null {
   return chosen?.name ?? null;
 }
 
 /**
- * Runs all microtasks and ticks, with all that they bring about.
+ * Runs all microtasks and ticks, and everything that they cause.
  *
- * Call it only from a callback of the host, with no user code on the stack: V8 drains nothing from within a
+ * Call it only from a callback of the host, without user code on the stack: V8 drains nothing from within a
  * microtask.
  *
- * @param resume called by the host, once they have run, if the answer is false
- * @returns true: they have run. False: return to the host, and go on in `resume`
+ * @param resume called by the host after they have run, if the return value is false
+ * @returns true if they have run. false: return to the host, and continue in `resume`
  */
 export function drain(resume: () => void): boolean {
   const way = chosen ?? choose();
   if (way.drain === null) {
-    // A tick that is asked for from a microtask runs behind all microtasks.
+    // A tick that a microtask requests runs after all microtasks.
     void resolved.then(() => hostNextTick(resume));
     return false;
   }
@@ -52,10 +52,10 @@ export function drain(resume: () => void): boolean {
 }
 
 /**
- * Drains as {@link drain} does, where that needs no return to the host.
+ * Drains as {@link drain} does, if that is possible without returning to the host.
  *
- * A tick that throws reaches the host as the uncaught exception that it is. It also costs the caller its
- * async context, which comes back with the next call of the host: false is answered then, too.
+ * If a tick throws, the host gets the exception as an uncaught exception. The caller also loses its async
+ * context until the next call of the host, so the return value is false then, too.
  */
 export function drainNow(): boolean {
   const { drain: now } = chosen ?? choose();
@@ -71,8 +71,8 @@ export function drainNow(): boolean {
 }
 
 /**
- * By a microtask, which is run at once. The throw has left the tick's entry on Node's stack of async ids.
- * Only the handling of an uncaught exception clears it, and Node aborts the process when it returns over an
+ * Throws in a microtask, which runs at once. The failed tick has left its entry on Node's stack of async ids.
+ * Only the handling of an uncaught exception clears that stack, and Node aborts the process if it finds an
  * entry that is not its own.
  */
 function raise(error: unknown): void {

@@ -1,6 +1,4 @@
-/**
- * Every error class of gyre and its code. `code` is what programs test; messages are for people.
- */
+/** Every error class of gyre and its code. Programs test `code`; messages are for people. */
 
 /** Codes of {@link LoopError}. */
 export type LoopErrorCode =
@@ -14,7 +12,7 @@ export type LoopErrorCode =
   | 'ERR_UNSUPPORTED';
 
 /**
- * A loop, or something that belongs to it, was used in a state that does not allow it.
+ * A loop, or an object that belongs to it, was used in a state that does not allow the call.
  *
  * @example
  * ```ts
@@ -31,7 +29,7 @@ export type LoopErrorCode =
  */
 export class LoopError extends Error {
   override readonly name: string = 'LoopError';
-  /** What is wrong, for programs. */
+  /** The kind of error, for programs. */
   readonly code: LoopErrorCode;
 
   constructor(code: LoopErrorCode, message: string, options?: ErrorOptions) {
@@ -41,10 +39,10 @@ export class LoopError extends Error {
 }
 
 /**
- * The wait was cancelled: thrown at the `await` at which a task stands when `task.cancel()` is called.
+ * The wait was cancelled. `task.cancel()` makes the task's current `await` throw it.
  *
- * Let it pass after cleaning up; a task that swallows it goes on. When an `AbortSignal` was the reason,
- * `cause` is `signal.reason`.
+ * Rethrow it after cleaning up; a task that catches it and does not rethrow it continues. If an `AbortSignal`
+ * was the reason, `cause` is `signal.reason`.
  */
 export class CancelledError extends Error {
   override readonly name: string = 'CancelledError';
@@ -57,27 +55,31 @@ export class TimeoutError extends Error {
   readonly code = 'ERR_TIMEOUT';
 }
 
-/** A future or task is not in the state that the call needs: a result that is not there yet, or set twice. */
+/**
+ * A future or task is in the wrong state for the call. For example, it has no result yet, or it already has
+ * one.
+ */
 export class InvalidStateError extends Error {
   override readonly name: string = 'InvalidStateError';
   readonly code = 'ERR_INVALID_STATE';
 }
 
 /**
- * No system call sends this file to this socket, and reading and sending it piece by piece was not allowed.
+ * There is no system call that sends this file to this socket, and `fallback: false` forbids to read and send
+ * it piece by piece.
  */
 export class SendfileNotAvailableError extends Error {
   override readonly name: string = 'SendfileNotAvailableError';
   readonly code = 'ERR_SENDFILE_NOT_AVAILABLE';
 }
 
-/** The stream ended before the number of bytes (or the separator) asked for had come. */
+/** The stream ended before the requested number of bytes, or the separator, was received. */
 export class IncompleteReadError extends Error {
   override readonly name: string = 'IncompleteReadError';
   readonly code = 'ERR_INCOMPLETE_READ';
-  /** What had been read when the stream ended. */
+  /** The data that was read before the stream ended. */
   readonly partial: Buffer;
-  /** Bytes asked for, or `null` when the end of a line or record was asked for. */
+  /** The number of bytes requested, or null if the call waited for a separator. */
   readonly expected: number | null;
 
   constructor(partial: Buffer, expected: number | null, options?: ErrorOptions) {
@@ -88,11 +90,11 @@ export class IncompleteReadError extends Error {
   }
 }
 
-/** No separator was found within the reader's limit. The data stays in the reader. */
+/** The reader found no separator within its limit. The data stays in the reader. */
 export class LimitOverrunError extends Error {
   override readonly name: string = 'LimitOverrunError';
   readonly code = 'ERR_LIMIT_OVERRUN';
-  /** Bytes in the buffer that are known to hold no separator. */
+  /** The number of bytes in the buffer that contain no separator. */
   readonly consumed: number;
 
   constructor(message: string, consumed: number, options?: ErrorOptions) {
@@ -101,31 +103,31 @@ export class LimitOverrunError extends Error {
   }
 }
 
-/** `getNowait()` on a queue that has no item. */
+/** `getNowait()` was called on an empty queue. */
 export class QueueEmpty extends Error {
   override readonly name: string = 'QueueEmpty';
   readonly code = 'ERR_QUEUE_EMPTY';
 }
 
-/** `putNowait()` on a queue that has no free slot. */
+/** `putNowait()` was called on a full queue. */
 export class QueueFull extends Error {
   override readonly name: string = 'QueueFull';
   readonly code = 'ERR_QUEUE_FULL';
 }
 
-/** The queue was shut down: nothing more can be put, and nothing more will come. */
+/** The queue was shut down: no item can be put, and no more items will come. */
 export class QueueShutDown extends Error {
   override readonly name: string = 'QueueShutDown';
   readonly code = 'ERR_QUEUE_SHUT_DOWN';
 }
 
-/** A barrier was reset or aborted while, or before, the task waited at it. */
+/** The barrier was reset or aborted before or during the wait. */
 export class BrokenBarrierError extends Error {
   override readonly name: string = 'BrokenBarrierError';
   readonly code = 'ERR_BROKEN_BARRIER';
 }
 
-/** The worker that ran the function died, or its executor cannot run anything any more. */
+/** The worker that ran the function died, or its executor was shut down or is broken. */
 export class BrokenExecutorError extends Error {
   override readonly name: string = 'BrokenExecutorError';
   readonly code = 'ERR_BROKEN_EXECUTOR';

@@ -1,9 +1,9 @@
-/** Linux and macOS number it alike. */
+/** The number is the same on Linux and macOS. */
 const EFAULT = 14;
 
 /**
- * The memory of data that waits to be sent was transferred or resized: in the shape of the system's own error
- * for that.
+ * Returns the error for data whose memory was transferred or resized before it was sent. It has the format of
+ * the system's own error.
  */
 export function givenAway(): Error {
   return fault('write', 'the memory of what was written was transferred or resized before it was sent');

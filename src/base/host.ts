@@ -1,8 +1,8 @@
 /**
- * The host's clock, timers and queues, taken when gyre is imported.
+ * The host's clock, timers and queues, stored when gyre is imported.
  *
- * Fake timers of test runners replace the globals later. A loop that armed a real timer and read a faked
- * clock would hang without a word, so everything here is taken at one moment, and every other file takes it
+ * Fake timers of test runners replace the globals later. A loop that uses a real timer and a fake clock would
+ * hang without a message. So all functions are stored at the same moment, and every other file imports them
  * from here.
  */
 import { LoopError } from './errors.ts';
@@ -15,11 +15,11 @@ export const hostSetImmediate: typeof setImmediate = setImmediate;
 export const hostQueueMicrotask: typeof queueMicrotask = queueMicrotask;
 export const hostNextTick: typeof process.nextTick = process.nextTick;
 
-/** Monotonic milliseconds. */
+/** Returns the monotonic time in milliseconds. */
 export const hostNow: () => number = performance.now.bind(performance);
 
-/** The names that the host gives to its own functions. Fake timers do not keep them, or mark themselves. */
-const taken: Readonly<Record<string, unknown>> = {
+/** The host's functions by their real names. A fake timer has another name, or marks itself as a fake. */
+const hostFunctions: Readonly<Record<string, unknown>> = {
   setTimeout: hostSetTimeout,
   clearTimeout: hostClearTimeout,
   setInterval: hostSetInterval,
@@ -30,15 +30,15 @@ const taken: Readonly<Record<string, unknown>> = {
   now: performance.now,
 };
 
-const faked: readonly string[] = Object.entries(taken)
+const faked: readonly string[] = Object.entries(hostFunctions)
   .filter(([name, fn]) => isFake(name, fn as FakeableFunction))
   .map(([name]) => name);
 
 interface FakeableFunction {
   readonly name: string;
-  /** @sinonjs/fake-timers, and with it Jest and Vitest. */
+  /** Set by @sinonjs/fake-timers, which Jest and Vitest use. */
   readonly clock?: unknown;
-  /** Jest's older fakes. */
+  /** Set by Jest's older fakes. */
   readonly _isMockFunction?: unknown;
 }
 
@@ -47,9 +47,9 @@ function isFake(name: string, fn: FakeableFunction): boolean {
 }
 
 /**
- * Throws when fake timers were there before gyre: its loops would never be called.
+ * Throws if fake timers were active when gyre was imported, because its loops would never be called.
  *
- * @throws LoopError `ERR_UNSUPPORTED`, naming the faked functions
+ * @throws LoopError `ERR_UNSUPPORTED`, with the names of the fake functions
  */
 export function checkHost(): void {
   if (faked.length === 0) return;

@@ -1,20 +1,20 @@
 /**
- * A set, in order of addition, of things that know their neighbours.
+ * A set of linked members, in order of addition.
  *
- * For what comes and goes by the thousand in a second it takes the place of a Set: V8 gives that a new table
- * again and again, and each old table holds the next one and all that was in it. One that has grown old keeps
- * whatever came later until the whole heap is collected: a third of what every collection of young objects
- * had to copy. Here, what was taken off knows nobody.
+ * It replaces a Set for members that come and go thousands of times a second. V8 gives such a Set a new table
+ * again and again, and each old table refers to the next one and to all its contents. A table in the old
+ * generation keeps all later tables until the whole heap is collected: a third of the data that each
+ * collection of the young generation had to copy. A removed member of this list refers to nothing.
  */
 export interface Linked {
-  /** Null: it is in no list. @internal */
+  /** null if the member is in no list. @internal */
   _previous: Linked | null;
   /** @internal */
   _next: Linked | null;
 }
 
 export class LinkedList<T extends Linked> {
-  /** Before the first and behind the last. */
+  /** The sentinel before the first member and behind the last. */
   readonly #end: Linked = { _previous: null, _next: null };
   #size: number = 0;
 
@@ -27,7 +27,7 @@ export class LinkedList<T extends Linked> {
     return this.#size;
   }
 
-  /** Does nothing if it is in there. It may be in one list at a time. */
+  /** Adds a member. Does nothing if it is in the list. A member can be in one list at a time. */
   add(member: T): void {
     if (member._next !== null) return;
     const end = this.#end;
@@ -39,12 +39,12 @@ export class LinkedList<T extends Linked> {
     this.#size++;
   }
 
-  /** Of one that can be in no other list. */
+  /** Returns true if the member is in a list. Only for members that can be in no other list. */
   has(member: T): boolean {
     return member._next !== null;
   }
 
-  /** Whether it was in there. */
+  /** Removes a member. Returns true if it was in the list. */
   delete(member: T): boolean {
     const { _previous: previous, _next: next } = member;
     if (previous === null || next === null) return false;
@@ -60,11 +60,13 @@ export class LinkedList<T extends Linked> {
     for (const member of this) this.delete(member);
   }
 
-  /** What is taken off meanwhile may be given, the rest is. */
+  /**
+   * Iterates over the members at the time of the call. A member that is removed meanwhile is still returned.
+   */
   [Symbol.iterator](): IterableIterator<T> {
     const members: T[] = [];
-    for (let one = this.#end._next as Linked; one !== this.#end; one = one._next as Linked) {
-      members.push(one as T);
+    for (let node = this.#end._next as Linked; node !== this.#end; node = node._next as Linked) {
+      members.push(node as T);
     }
     return members.values();
   }

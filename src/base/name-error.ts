@@ -1,7 +1,7 @@
-/** Why a name was not found: in the shape of Node's own errors, with the codes of `getaddrinfo`. */
+/** Errors of name resolution, in the format of Node's own errors, with the codes of `getaddrinfo`. */
 
 /**
- * libuv's numbers: they are the same on every platform. `ENOTFOUND` is Node's word for `EAI_NONAME` and
+ * libuv's numbers, which are the same on every platform. Node uses `ENOTFOUND` for `EAI_NONAME` and
  * `EAI_NODATA`.
  */
 const ERRNO = {
@@ -17,8 +17,10 @@ const ERRNO = {
 export type NameErrorCode = keyof typeof ERRNO;
 
 /**
- * @param hostname who was asked for
- * @param why in words, where the code alone does not say it
+ * Makes an error of name resolution.
+ *
+ * @param hostname the host that was looked up
+ * @param why an explanation, if the code alone is not clear
  */
 export function nameError(
   syscall: 'getaddrinfo' | 'getnameinfo',

@@ -5,8 +5,8 @@
  *          v           v
  *   [ . .  a  b  c  d  .  . ]      push writes at tail, shift reads at head, both move right and wrap.
  *
- * One slot stays free, so that `head === tail` means empty. It grows by doubling and gives the array back
- * once it is empty after having been large: a burst must not cost memory for ever.
+ * One slot stays free, so that `head === tail` means empty. The array doubles when it is full. When a large
+ * array becomes empty, it is replaced by a small one, so that a burst does not keep memory.
  */
 const SMALL = 64;
 const KEEP = 1 << 16;
@@ -49,8 +49,8 @@ export class RingQueue<T> {
   }
 
   /**
-   * Removes the first occurrence; false when there is none. Linear: for queues of waiters, not for the ready
-   * queue.
+   * Removes the first occurrence, and returns false if there is none. It takes linear time: use it for queues
+   * of waiters, not for the ready queue.
    */
   remove(item: T): boolean {
     const mask = this.#mask;

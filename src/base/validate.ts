@@ -1,6 +1,6 @@
 /**
- * Argument checks. The one place that words "argument, value, what is accepted", in the shape of Node's own
- * errors.
+ * Argument checks. All errors of the form "argument, accepted values, actual value" are made here, in the
+ * format of Node's own errors.
  */
 
 /** A `TypeError` with Node's code for a value of the wrong type. */
@@ -9,17 +9,18 @@ export interface InvalidArgTypeError extends TypeError {
 }
 
 /**
- * A short picture of any value, safe to put into a message. Never throws: a proxy's traps and getters may.
+ * Returns a short description of any value for a message. It never throws, although a proxy's traps and
+ * getters may.
  */
 export function describeValue(value: unknown): string {
   try {
-    return picture(value);
+    return describe(value);
   } catch {
     return typeof value === 'function' ? 'a function' : 'an object';
   }
 }
 
-function picture(value: unknown): string {
+function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   switch (typeof value) {
     case 'string':
@@ -40,7 +41,7 @@ function picture(value: unknown): string {
   }
 }
 
-/** A class may have a static `name` of its own, which can be anything. */
+/** A class may have a static `name` with any value. */
 function nameOf(value: unknown): string {
   const name = typeof value === 'function' ? (value.name as unknown) : '';
   return typeof name === 'string' ? name : '';
@@ -62,13 +63,13 @@ export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw invalidArgType(name, value, 'a function');
 }
 
-/** Any number but NaN: what a deadline or a delay may be. Infinity means "never". */
+/** Accepts any number except NaN as a deadline or a delay. Infinity means "never". */
 export function checkSeconds(name: string, value: unknown): void {
   if (typeof value !== 'number') throw invalidArgType(name, value, 'a number of seconds');
   if (Number.isNaN(value)) throw outOfRange(name, value, 'a number of seconds, not NaN');
 }
 
-/** As {@link checkSeconds}, where `null` stands for "no limit". */
+/** Checks as {@link checkSeconds}, and also accepts null for "no limit". */
 export function checkSecondsOrNull(name: string, value: unknown): void {
   if (value === null) return;
   if (typeof value !== 'number') throw invalidArgType(name, value, 'a number of seconds or null');
@@ -93,7 +94,10 @@ export function checkPort(name: string, value: unknown): void {
   checkInteger(name, value, 0, 65_535);
 }
 
-/** As Node does it: a polyfill's signal, or one of another realm, is a signal if it behaves as one. */
+/**
+ * Checks for the methods, as Node does, because a polyfill's signal or a signal of another realm is a signal,
+ * too.
+ */
 export function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null || !('aborted' in value)) return false;
   return typeof (value as Partial<AbortSignal>).addEventListener === 'function';
@@ -109,7 +113,9 @@ export function checkData(name: string, value: unknown): void {
   throw invalidArgType(name, value, 'a string or a Uint8Array');
 }
 
-/** Options are an object with known names: an option that would be ignored is refused. */
+/**
+ * Accepts an object with known option names only. An unknown option is an error, because it would be ignored.
+ */
 export function checkOptions(name: string, value: unknown, known: readonly string[]): void {
   if (value === undefined) return;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
