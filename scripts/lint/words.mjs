@@ -20,6 +20,7 @@ const HELD = [
   'src/backend/backend.ts',
   'src/base',
   'src/event-loop.ts',
+  'src/executor',
   'src/loop',
   'src/sync',
   'src/tasks',

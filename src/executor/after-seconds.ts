@@ -1,12 +1,13 @@
 /**
- * A deadline for workers. They live in real time and may outlive a loop, so it is the host's own; it keeps
- * nothing alive, and it cannot be taken back, so what it calls looks whether there is still something to do.
+ * A timer for workers. Workers live in real time and may outlive a loop, so it uses the host's timer. It does
+ * not keep the process alive, and it cannot be cancelled, so its callback must check whether there is still
+ * something to do.
  */
 
-/** Seconds. The host's timers overflow beyond it. */
+/** Seconds. Longer times overflow the host's timers. */
 export const LONGEST_SECONDS = 2_147_483;
 
-/** @param seconds 0: now; Infinity: never */
+/** @param seconds 0: call now; Infinity: never */
 export function afterSeconds(seconds: number, callback: () => void): void {
   if (seconds === 0) callback();
   if (seconds === 0 || seconds === Number.POSITIVE_INFINITY) return;

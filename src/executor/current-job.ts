@@ -1,37 +1,41 @@
-/** What a function that an executor runs can ask and say, in its worker. */
+/** The interface of a running job to its caller, inside the worker. */
 
 /** The job that a worker runs: see {@link currentJob}. */
 export interface Job {
   /**
-   * Tells the caller's `onProgress`. All of it arrives before the job's result.
+   * Calls the caller's `onProgress` with `value`. All progress arrives before the job's result.
    *
-   * @param value anything that can be copied
-   * @param transfer what of it is handed over instead (threads only; a process copies)
-   * @throws TypeError when it cannot be copied
+   * @param value any value that can be copied
+   * @param transfer objects in `value` that are transferred, not copied (threads only; a process copies)
+   * @throws TypeError if the value cannot be copied
    */
   reportProgress(value: unknown, transfer?: readonly unknown[]): void;
   /**
-   * Whether the caller does not want the result any more. A job that ends soon keeps its worker; one that
-   * does not is ended with it after the pool's `gracePeriod`. In a thread this is true at once; in a process,
-   * which shares no memory, only after an `await`.
+   * Returns true if the caller has cancelled the job. A job that ends soon after a cancel keeps its worker;
+   * otherwise the pool terminates the worker after its `gracePeriod`. In a thread this is true at once. A
+   * process shares no memory, so there it is true only after an `await`.
    */
   cancelled(): boolean;
-  /** Aborts when the job is cancelled, once the job awaits something. */
+  /** Aborts when the job is cancelled. The job must await something to see it. */
   readonly signal: AbortSignal;
   /**
-   * Answers `value`, and remembers what of it is to be handed over instead of being copied when the job
-   * returns it. (Threads only; a process copies.)
+   * Returns `value`. When the job returns it, the objects in `list` are transferred, not copied. (Threads
+   * only; a process copies.)
    */
   transfer<T>(value: T, list: readonly unknown[]): T;
 }
 
-/** By a registered symbol: a job's module may have loaded another copy of this package than its worker. */
+/**
+ * A registered symbol, because the job's module may have loaded another copy of this package than its worker.
+ */
 const CURRENT = Symbol.for('gyre.currentJob');
 
 /**
- * The job that this worker runs; null outside of one, so that the same function can be called directly, too.
+ * Returns the job that this worker runs, or null outside of a worker, so that the same function can also be
+ * called directly.
  *
- * A function that is shipped as source may use `currentJob` although it comes from outside.
+ * A function that is passed as source may use `currentJob`, although the name comes from outside of the
+ * function.
  *
  * @example
  * ```ts
@@ -51,7 +55,7 @@ export function currentJob(): Job | null {
   return (globalThis as Record<symbol, Job | null | undefined>)[CURRENT] ?? null;
 }
 
-/** For the worker alone. */
+/** For the worker only. */
 export function setCurrentJob(job: Job | null): void {
   (globalThis as Record<symbol, Job | null | undefined>)[CURRENT] = job;
 }

@@ -1,4 +1,4 @@
-/** A loop's default executor: made when it is first needed, ended with the loop. */
+/** A loop's default executor. It is made on first use, and ends with the loop. */
 import { BrokenExecutorError } from '../base/errors.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Executor } from './executor.ts';
@@ -9,7 +9,7 @@ const defaults: WeakMap<Loop, DefaultExecutor> = new WeakMap();
 export class DefaultExecutor {
   readonly #loop: Loop;
   #executor: Executor | null = null;
-  /** Pools that were made here: nobody else can end them. */
+  /** Pools that were made here. No other code can end them. */
   readonly #own: Set<ThreadPoolExecutor> = new Set();
   #shutDown: boolean = false;
 
@@ -17,7 +17,7 @@ export class DefaultExecutor {
     this.#loop = loop;
   }
 
-  /** Whether the loop has had one. */
+  /** Returns true if the loop has a default executor. */
   static has(loop: Loop): boolean {
     return defaults.has(loop);
   }
@@ -32,7 +32,7 @@ export class DefaultExecutor {
     return found;
   }
 
-  /** @throws BrokenExecutorError after {@link shutdown}, also when another one was set since */
+  /** @throws BrokenExecutorError after {@link shutdown}, even if another executor was set since */
   get(): Executor {
     if (this.#shutDown)
       throw new BrokenExecutorError('the default executor of this event loop was shut down');
@@ -54,7 +54,7 @@ export class DefaultExecutor {
     await this.#executor?.shutdown({ wait: true });
   }
 
-  /** The loop is closed: nobody waits for the jobs any more. */
+  /** The loop was closed, so no code waits for the jobs any more. */
   _forceClose(): void {
     const executor = this.#executor;
     this.#shutDown = true;

@@ -1,22 +1,22 @@
 /**
- * Errors from a worker: class, message, stack, `code`, `cause`, `errors` and whatever else they carry that
- * can be copied. The platform's own copying keeps no `code`, and not everywhere the `cause`.
+ * Copies errors from a worker with class, message, stack, `code`, `cause`, `errors` and every other property
+ * that can be copied. The platform's own copy drops `code`, and on some platforms the `cause`.
  *
- * They cross as a table. An error that several others refer to is in it once, so that the work is linear in
- * the errors, and a chain of causes may be long or a circle. Every property is read as one that may throw:
- * the error must arrive whatever it carries.
+ * The errors are sent as a table. An error that several others refer to is in it once. So the work is linear
+ * in the number of errors, and a chain of causes may be long or circular. Reading a property may throw, and
+ * the error must arrive anyway.
  */
 import * as gyreErrors from '../base/errors.ts';
 import { describeValue } from '../base/validate.ts';
 
-/** What a worker threw, in a form that can be copied. */
+/** A thrown value in a form that can be copied. */
 export interface CopiedThrow {
   readonly thrown: CopiedValue;
-  /** Those that `thrown` refers to, directly or not. */
+  /** The errors that `thrown` refers to, directly or indirectly. */
   readonly errors: readonly CopiedError[];
 }
 
-/** A place in the table, or a value that is no error. */
+/** An index in the table, or a value that is not an error. */
 type CopiedValue = { readonly error: number } | { readonly value: unknown };
 
 interface CopiedError {
@@ -40,8 +40,7 @@ interface CopiedField {
 type ErrorClass = abstract new (...args: never[]) => Error;
 
 /**
- * Classes that are the same everywhere, so that `instanceof` keeps its meaning. Others are known by their
- * `name`.
+ * Classes that exist on both sides, so that `instanceof` works. Other classes are identified by their `name`.
  */
 const CLASSES: ReadonlyMap<string, ErrorClass> = new Map<string, ErrorClass>([
   ['Error', Error],
@@ -56,18 +55,18 @@ const CLASSES: ReadonlyMap<string, ErrorClass> = new Map<string, ErrorClass>([
   ...(Object.entries(gyreErrors) as [string, ErrorClass][]),
 ]);
 
-/** Node has it from 24 on. */
+/** Node has it since version 24. */
 function suppressedError(): [string, ErrorClass][] {
   const { SuppressedError: found } = globalThis as { SuppressedError?: ErrorClass };
   return found === undefined ? [] : [['SuppressedError', found]];
 }
 
-/** Told apart by the platform's own slots, which no prototype can give: it has to be constructed. */
+/** It must be constructed, because `DOMException` has internal slots that a prototype cannot provide. */
 const DOM_EXCEPTION = 'DOMException';
 
-const TOLD_APART = ['name', 'message', 'stack', 'cause', 'errors'];
+const COPIED_SEPARATELY = ['name', 'message', 'stack', 'cause', 'errors'];
 
-/** Whether a value can be copied is tried by copying it; a process takes less than a thread. */
+/** Copies a value, or throws if it cannot be copied. A process can copy fewer values than a thread. */
 type Copy = (value: unknown) => unknown;
 
 export function copyError(thrown: unknown, copy: Copy = structuredClone): CopiedThrow {
@@ -77,32 +76,32 @@ export function copyError(thrown: unknown, copy: Copy = structuredClone): Copied
 
 class ErrorTable {
   readonly #copy: Copy;
-  readonly #places: Map<Error, number> = new Map();
+  readonly #indices: Map<Error, number> = new Map();
 
   constructor(copy: Copy) {
     this.#copy = copy;
   }
 
   contentOf(value: unknown): CopiedValue {
-    return this.#placeOf(value) ?? this.#copied(value) ?? { value: describeValue(value) };
+    return this.#indexOf(value) ?? this.#copied(value) ?? { value: describeValue(value) };
   }
 
-  /** Copying one may add others: the walk meets them, too. */
+  /** Copying an error may add errors to the map. The iteration visits these, too. */
   copies(): CopiedError[] {
-    return Array.from(this.#places.keys(), (error) => this.#copyOf(error));
+    return Array.from(this.#indices.keys(), (error) => this.#copyOf(error));
   }
 
-  #placeOf(value: unknown): CopiedValue | null {
+  #indexOf(value: unknown): CopiedValue | null {
     if (!isError(value)) return null;
-    let place = this.#places.get(value);
-    if (place === undefined) {
-      place = this.#places.size;
-      this.#places.set(value, place);
+    let index = this.#indices.get(value);
+    if (index === undefined) {
+      index = this.#indices.size;
+      this.#indices.set(value, index);
     }
-    return { error: place };
+    return { error: index };
   }
 
-  /** Each value is tried on its own; null: it cannot be copied. */
+  /** Tries to copy one value. Returns null if it cannot be copied. */
   #copied(value: unknown): CopiedValue | null {
     try {
       return { value: this.#copy(value) };
@@ -123,8 +122,8 @@ class ErrorTable {
       cause: has(error, 'cause') ? this.contentOf(read(error, 'cause')) : null,
       errors: errors?.map((each) => this.contentOf(each)) ?? null,
       fields: namesOf(error).flatMap((name) => {
-        const value = TOLD_APART.includes(name) ? undefined : read(error, name);
-        const content = value === undefined ? null : (this.#placeOf(value) ?? this.#copied(value));
+        const value = COPIED_SEPARATELY.includes(name) ? undefined : read(error, name);
+        const content = value === undefined ? null : (this.#indexOf(value) ?? this.#copied(value));
         return content === null ? [] : [{ name, enumerable: isEnumerable(error, name), content }];
       }),
     };
@@ -132,7 +131,7 @@ class ErrorTable {
 }
 
 export function restoreError({ thrown, errors }: CopiedThrow): unknown {
-  const made = errors.map(bare);
+  const made = errors.map(withoutReferences);
   const contentOf = (content: CopiedValue): unknown =>
     'error' in content ? made[content.error] : content.value;
   for (const [i, { cause, errors: list, fields }] of errors.entries()) {
@@ -144,8 +143,8 @@ export function restoreError({ thrown, errors }: CopiedThrow): unknown {
   return contentOf(thrown);
 }
 
-/** Without what it refers to. */
-function bare({ class: className, message, name, stack }: CopiedError): Error {
+/** Returns the error without the errors that it refers to. */
+function withoutReferences({ class: className, message, name, stack }: CopiedError): Error {
   const error =
     className === DOM_EXCEPTION ? new DOMException(message, name) : errorOf(className, message, name);
   define(error, 'stack', stack);
@@ -159,7 +158,7 @@ function errorOf(className: string, message: string, name: string): Error {
   return error;
 }
 
-/** As the language has what is its own: there, but not among what `Object.keys` answers. */
+/** Defines a property. By default it is not enumerable, as the language's own error properties. */
 function define(error: Error, field: string, value: unknown, enumerable: boolean = false): void {
   Object.defineProperty(error, field, { value, enumerable, writable: true, configurable: true });
 }
@@ -181,7 +180,7 @@ function classOf(error: Error): string {
   return 'Error';
 }
 
-/** A class that gives its errors no name of their own is still told by its name. */
+/** Returns the class name if the class did not set a `name` for its errors. */
 function nameOf(error: Error, base: string): string {
   const name = textOf(read(error, 'name'));
   return name === base ? constructorName(error) || name : name;
@@ -204,7 +203,7 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : describeValue(value);
 }
 
-// A getter, or a trap of a proxy, may throw: what cannot be read is not there.
+// A getter, or a trap of a proxy, may throw. A property that cannot be read counts as missing.
 
 function read(object: unknown, name: string): unknown {
   try {

@@ -1,4 +1,4 @@
-/** What runs functions outside of the loop's thread: the interface, and how a loop uses one. */
+/** The interface of executors, which run functions outside of the loop's thread, and their use by a loop. */
 import { checkFunction, invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import { checkSupports } from '../loop/supports.ts';
@@ -11,31 +11,31 @@ import { DefaultExecutor } from './default-executor.ts';
 import { nameOf } from './function-source.ts';
 
 export interface SubmitOptions {
-  /** Aborted: the job is taken out of the queue, or told to stop. */
+  /** When it aborts, the job is removed from the queue, or told to stop. */
   signal?: AbortSignal;
-  /** What is handed over to the worker instead of being copied. */
+  /** Objects that are transferred to the worker, not copied. */
   transfer?: readonly unknown[];
 }
 
 export interface ShutdownOptions {
-  /** Waits for the jobs that run. Default: true. */
+  /** Waits for the running jobs. Default: true. */
   wait?: boolean;
-  /** Drops the jobs that have not begun. Default: false. */
+  /** Drops the jobs that have not started. Default: false. */
   cancelPending?: boolean;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: any function
 export type AnyFunction = (...args: any[]) => unknown;
 
-/** Runs functions elsewhere. A pool of another library fits by an adapter of some lines. */
+/** Runs functions in other threads or processes. A pool of another library needs only a short adapter. */
 export interface Executor {
-  /** Runs `fn(...args)`, and answers what it returns or what it awaits. */
+  /** Runs `fn(...args)` and returns its result. If the function returns a promise, it is awaited. */
   submit<F extends AnyFunction>(
     fn: F,
     args: Parameters<F>,
     options?: SubmitOptions,
   ): Promise<Awaited<ReturnType<F>>>;
-  /** Takes no more jobs, and ends the workers. */
+  /** Accepts no more jobs, and ends the workers. */
   shutdown(options?: ShutdownOptions): Promise<void>;
 }
 
@@ -58,12 +58,12 @@ export function runInExecutor<F extends AnyFunction>(
       (value) => operation.succeed(value),
       (error) => operation.fail(error),
     );
-    // The executor may take its time.
+    // The executor may need some time to cancel.
     return (error) => controller.abort(error);
   });
 }
 
-/** A result that comes after a cancel holds nothing of the host. */
+/** A result that arrives after a cancel holds no resource of the host. */
 function ignore(): void {}
 
 /** See `BaseEventLoop.setDefaultExecutor`. */
@@ -73,7 +73,7 @@ export function setDefaultExecutor(loop: Loop, executor: Executor): void {
   DefaultExecutor.of(loop).set(executor);
 }
 
-/** Whether the loop has a default executor that should be shut down. */
+/** Returns true if the loop has a default executor that must be shut down. */
 export function hasDefaultExecutor(loop: Loop): boolean {
   return DefaultExecutor.has(loop);
 }
@@ -86,16 +86,17 @@ export function shutdownDefaultExecutor(loop: Loop): Future<void> {
 }
 
 /**
- * Runs a function in a thread of the running loop's default executor: `loop.runInExecutor(null, fn,
- * ...args)`.
+ * Runs a function in a thread of the running loop's default executor, as `loop.runInExecutor(null, fn,
+ * ...args)` does.
  *
- * @param fn a function of `importFunctions()`, or one that uses nothing from outside: it crosses as source
- * @param args its arguments; they are copied
- * @returns a future of what it returns or what it awaits
- * @throws TypeError, LoopError `ERR_NO_RUNNING_LOOP` outside of a loop, and what `loop.runInExecutor()`
- *   throws
+ * @param fn a function of `importFunctions()`, or a function that uses no variables from outside and is
+ *   passed as source
+ * @param args its arguments, which are copied
+ * @returns a future of the function's result
+ * @throws TypeError, LoopError `ERR_NO_RUNNING_LOOP` outside of a loop, and the errors of
+ *   `loop.runInExecutor()`
  *
- * **Cancellation** as of `loop.runInExecutor()`.
+ * **Cancellation** As in `loop.runInExecutor()`.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** Functions that cross to a worker by module and name. */
+/** Functions that are passed to a worker by module and name. */
 import { LoopError } from '../base/errors.ts';
 import { checkFunction, invalidArgType } from '../base/validate.ts';
 import { shipSource } from './function-source.ts';
@@ -12,25 +12,25 @@ export type ImportedFunctions<M extends object> = {
   readonly [K in keyof M as M[K] extends AnyFunction ? K : never]: M[K];
 };
 
-/** Where a function is: see {@link referenceOf}. */
+/** Module and name of a function: see {@link referenceOf}. */
 export interface FunctionReference {
   /** The module's URL. */
   readonly module: string;
-  /** The name under which the module exports it. */
+  /** The name under which the module exports the function. */
   readonly name: string;
 }
 
 const references: WeakMap<AnyFunction, FunctionReference> = new WeakMap();
 
 /**
- * The functions of a module, for executors: each worker imports the module by itself, when it first runs one
- * of them. The module is not loaded here, and the functions cannot be called here.
+ * Returns the functions of a module, for executors. Each worker imports the module itself when it first runs
+ * one of them. The module is not loaded in this thread, and the functions cannot be called here.
  *
  * @param module the module's URL: `new URL('./jobs.js', import.meta.url)`
- * @returns an object with a stand-in for each function that the module exports, of that function's type
- * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when it is no absolute URL
+ * @returns an object with a stand-in, of the same type, for each function that the module exports
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if `module` is not an absolute URL
  *
- * A name that the module does not export fails when it is run, with an error that says what there is.
+ * If the module does not export a name, the job fails with an error that lists the exported functions.
  *
  * @example
  * ```ts
@@ -61,8 +61,8 @@ export function importFunctions<M extends object>(module: URL | string): Importe
 }
 
 /**
- * Where a function of {@link importFunctions} is; null for any other function. For executors of one's own,
- * which hand it on to a pool of another library.
+ * Returns module and name of a function of {@link importFunctions}, or null for any other function. A custom
+ * executor can pass them to a pool of another library.
  *
  * @param fn the function
  *
@@ -79,7 +79,7 @@ export function referenceOf(fn: (...args: never[]) => unknown): FunctionReferenc
   return references.get(fn as AnyFunction) ?? null;
 }
 
-/** A function in the form in which it crosses. @throws TypeError when it has none */
+/** Returns a function in the form in which it is sent to a worker. @throws TypeError if it cannot be sent */
 export function shipFunction(fn: AnyFunction): ShippedFunction {
   checkFunction('fn', fn);
   return references.get(fn) ?? shipSource(fn);
@@ -89,7 +89,7 @@ function makeReference(module: string, name: string): AnyFunction {
   const reference: AnyFunction = () => {
     throw new LoopError(
       'ERR_UNSUPPORTED',
-      `${name} of ${module} stands for a function of a worker and cannot be called here: give it to runInExecutor() or submit()`,
+      `${name} of ${module} stands for a function of a worker and cannot be called here: pass it to runInExecutor() or submit()`,
     );
   };
   Object.defineProperty(reference, 'name', { value: name });

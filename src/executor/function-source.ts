@@ -1,4 +1,4 @@
-/** Functions that cross to a worker as their own source. */
+/** Functions that are passed to a worker as their source text. */
 import { invalidArgType } from '../base/validate.ts';
 import { currentJob } from './current-job.ts';
 import type { ShippedFunction } from './job-messages.ts';
@@ -7,9 +7,8 @@ import type { ShippedFunction } from './job-messages.ts';
 type AnyFunction = (...args: any[]) => unknown;
 
 /**
- * What the source may use although it comes from outside. `__name` is what loaders of TypeScript (esbuild, so
- * tsx and others) wrap around functions to keep their names; `currentJob` is what a job has to talk to its
- * caller.
+ * Names from outside that the source may use. TypeScript loaders (esbuild, and so tsx and others) call
+ * `__name` to keep the names of functions. A job calls `currentJob` to talk to its caller.
  */
 const SCOPE: Readonly<Record<string, unknown>> = {
   __name: (target: object, value: string): object =>
@@ -19,7 +18,7 @@ const SCOPE: Readonly<Record<string, unknown>> = {
 
 const shipped: WeakMap<AnyFunction, ShippedFunction> = new WeakMap();
 
-/** @throws TypeError for what has no source, or whose source does not stand for itself */
+/** @throws TypeError if the function has no source, or if its source is incomplete */
 export function shipSource(fn: AnyFunction): ShippedFunction {
   const known = shipped.get(fn);
   if (known !== undefined) return known;
@@ -28,7 +27,7 @@ export function shipSource(fn: AnyFunction): ShippedFunction {
     throw invalidArgType(
       'fn',
       fn,
-      'a function with a source of its own: this one is native, bound or a proxy',
+      'a function with source text; a native or bound function, or a proxy, has none',
     );
   }
   if (isClass(fn)) throw invalidArgType('fn', fn, 'a function, not a class');
@@ -36,7 +35,7 @@ export function shipSource(fn: AnyFunction): ShippedFunction {
   try {
     compile(source, name);
   } catch (cause) {
-    const error = invalidArgType('fn', fn, 'a function whose source can be read on its own');
+    const error = invalidArgType('fn', fn, 'a function whose source text can be compiled on its own');
     throw Object.assign(error, { cause });
   }
   const result = { name, source };
@@ -46,7 +45,7 @@ export function shipSource(fn: AnyFunction): ShippedFunction {
 
 const compiled: Map<string, AnyFunction> = new Map();
 
-/** On the worker's side. */
+/** Returns the function, on the worker's side. */
 export function functionOfSource(source: string, name: string): AnyFunction {
   let fn = compiled.get(source);
   if (fn === undefined) {
@@ -56,25 +55,25 @@ export function functionOfSource(source: string, name: string): AnyFunction {
   return fn;
 }
 
-/** The error of a job; a variable that the shipped function does not bring along is explained. */
+/** Returns the error of a job. If the function used a variable from outside, the error explains it. */
 export function explainSourceError(error: unknown, name: string): unknown {
   try {
     return explain(error, name);
   } catch {
-    // A getter of it, or a trap of a proxy, has thrown.
+    // A getter of the error, or a trap of a proxy, has thrown.
     return error;
   }
 }
 
 function explain(error: unknown, name: string): unknown {
   if (!(error instanceof ReferenceError)) return error;
-  // In the words of V8 and of JavaScriptCore.
+  // The messages of V8 and of JavaScriptCore.
   const variable = /^(\S+) is not defined$|^Can't find variable: (\S+)$/.exec(error.message);
   if (variable === null || !isOwnFrame(error.stack ?? '', name)) return error;
   const outside = variable[1] ?? variable[2];
   const explained = new ReferenceError(
-    `${name} uses \`${outside}\` from outside: a function that is shipped to its worker as source has its arguments, globals ` +
-      `and import() only. Pass \`${outside}\` as an argument, or put the function into a module and use importFunctions()`,
+    `${name} uses \`${outside}\` from outside: a function that is passed to its worker as source has only its arguments, globals ` +
+      `and import(). Pass \`${outside}\` as an argument, or put the function into a module and use importFunctions()`,
     { cause: error },
   );
   if (error.stack !== undefined) {
@@ -88,16 +87,16 @@ export function nameOf(fn: AnyFunction): string {
 }
 
 /**
- * Among functions, only a class has a prototype that cannot be replaced. Its source tells less: a method may
- * be called `class`.
+ * Checks whether the prototype can be replaced: among functions, only a class has a fixed prototype. The
+ * source is less reliable, because a method may be named `class`.
  */
 function isClass(fn: AnyFunction): boolean {
   return Object.getOwnPropertyDescriptor(fn, 'prototype')?.writable === false;
 }
 
 /**
- * A method's source is none of an expression, but stands in an object. A module's code is strict, so this is,
- * too.
+ * Compiles a function from its source. The source of a method is not an expression, so it is put into an
+ * object. Module code is strict, so the compiled code is strict, too.
  */
 function compile(source: string, name: string): AnyFunction {
   try {
@@ -111,7 +110,7 @@ function compile(source: string, name: string): AnyFunction {
           name,
         );
       } catch {
-        // Another form may be right.
+        // Another form may be valid.
       }
     }
     throw error;
@@ -119,9 +118,9 @@ function compile(source: string, name: string): AnyFunction {
 }
 
 /**
- * The source as a method of an object. In place of a key that is computed (`[Symbol.iterator]() {}`) stands a
- * name: what it is computed from is outside. Its closing bracket is the first one behind which the rest is a
- * method.
+ * Yields the source as a method of an object. A computed key (`[Symbol.iterator]() {}`) is replaced by a
+ * name, because its expression may use outside variables. Its closing bracket is the first one after which
+ * the rest is a valid method.
  */
 function* methodForms(source: string): Generator<string> {
   const [start, modifiers] = /^((?:async\b|get\b|set\b)?\s*\*?\s*)\[/.exec(source) ?? [];
@@ -139,13 +138,14 @@ function functionReturning(expression: string, name: string): AnyFunction {
   return new Function(...Object.keys(SCOPE), body) as AnyFunction;
 }
 
-/** What stands in stacks instead of a file. */
+/** Returns the name that appears in stacks in place of a file. */
 function urlOf(name: string): string {
   return `gyre-job:${encodeURIComponent(name)}`;
 }
 
 /**
- * Whether the innermost frame is the function's own; a library that it calls may be broken in the same way.
+ * Returns true if the innermost frame belongs to the function itself. A library that it calls may have the
+ * same error.
  */
 function isOwnFrame(stack: string, name: string): boolean {
   const [innermost] = framesOf(stack).split('\n');

@@ -1,6 +1,6 @@
 /**
- * What `ThreadPoolExecutor` and `ProcessPoolExecutor` have in common: the queue, and the workers that come
- * and go.
+ * The common part of `ThreadPoolExecutor` and `ProcessPoolExecutor`: the queue, and the start and end of
+ * workers.
  */
 import type { TransferListItem } from 'node:worker_threads';
 import { MessageChannel } from 'node:worker_threads';
@@ -29,22 +29,24 @@ import { ProgressCaller } from './progress-caller.ts';
 import { findUncloneable } from './uncloneable.ts';
 
 export interface PoolOptions {
-  /** Jobs that run at the same time. A worker is started when there is a job and none is idle. */
+  /**
+   * The number of jobs that run at the same time. A worker is started when a job waits and no worker is idle.
+   */
   maxWorkers?: number;
   /**
-   * Seconds that a job which is cancelled while it runs may take to end by itself, before it is ended with
-   * its worker. 0: none; Infinity: workers are never ended for that. Default: 0.5.
+   * Seconds for which a running job may continue after a cancel. Then the pool terminates its worker. 0: no
+   * time; Infinity: the pool never terminates a worker for a cancel. Default: 0.5.
    */
   gracePeriod?: number;
 }
 
-/** What a pool's `submit()` takes besides a signal. */
+/** The options of a pool's `submit()`. */
 export interface PoolSubmitOptions extends SubmitOptions {
   /**
-   * Called with each value of the job's `currentJob().reportProgress(value)`, in order, and before the result
-   * comes; in the async context of `submit()`. Submitted from the code of a loop, it is called as code of
-   * that loop, and what it throws goes to the loop's exception handler; else it is an uncaught exception, as
-   * that of any callback of the host.
+   * Called with each value of the job's `currentJob().reportProgress(value)`, in order, before the result
+   * arrives, and in the async context of `submit()`. If code of a loop submitted the job, it is called as
+   * code of that loop, and its exceptions go to the loop's exception handler. Otherwise an exception is an
+   * uncaught exception, as in any callback of the host.
    */
   onProgress?: OnProgress;
 }
@@ -55,35 +57,35 @@ const DEFAULT_GRACE_PERIOD = 0.5;
 /** More threads or processes than any machine can use. */
 const MOST_WORKERS = 4096;
 
-/** An argument has to be … */
-const COPYABLE = 'something that can be copied to a worker';
+/** The accepted values in error messages: "The argument must be …". */
+const COPYABLE = 'a value that can be copied to a worker';
 const NOT_SHARED =
-  'memory that is not shared, as a process has its own: give it a copy, or use ThreadPoolExecutor';
+  'unshared memory, because a process has its own memory: pass a copy, or use ThreadPoolExecutor';
 
 /** A worker of the pool and the job that it runs. */
-interface Place {
+interface WorkerSlot {
   readonly worker: PoolWorker;
   job: PoolJob | null;
 }
 
 /** A pool of workers: `ThreadPoolExecutor` and `ProcessPoolExecutor`. */
 export abstract class PoolExecutor implements Executor, AsyncDisposable {
-  /** How many jobs run at the same time. */
+  /** The number of jobs that run at the same time. */
   readonly maxWorkers: number;
   readonly #kind: WorkerKind;
   readonly #gracePeriod: number;
   readonly #queue: Set<PoolJob> = new Set();
-  readonly #idle: Place[] = [];
-  /** Those that count: a worker that is being ended has given its place to another. */
-  readonly #places: Set<Place> = new Set();
-  /** All that the host has not yet reported as gone. */
-  readonly #alive: Set<Place> = new Set();
+  readonly #idle: WorkerSlot[] = [];
+  /** The workers that count for `maxWorkers`. A worker that is being terminated does not count. */
+  readonly #slots: Set<WorkerSlot> = new Set();
+  /** The workers whose exit the host has not reported yet. */
+  readonly #alive: Set<WorkerSlot> = new Set();
   #nextId: number = 1;
   #shutDown: boolean = false;
   #dispatching: boolean = false;
-  /** How many keep the process alive by this pool. */
+  /** The number of callers for which this pool keeps the process alive. */
   #holds: number = 0;
-  /** Those who wait for the end of a shutdown. */
+  /** Callers that wait for the end of a shutdown. */
   #waiting: (() => void)[] = [];
 
   /** @internal */
@@ -98,24 +100,24 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   }
 
   /**
-   * Runs `fn(...args)` in a worker, and answers what it returns or what it awaits. Jobs begin in the order in
-   * which they were submitted.
+   * Runs `fn(...args)` in a worker and returns its result; a promise that it returns is awaited. Jobs start
+   * in the order in which they were submitted.
    *
-   * Arguments and results are copied as `structuredClone()` does, when `submit()` is called and when the job
-   * ends; what is in `options.transfer` is handed over instead.
+   * Arguments are copied with `structuredClone()` when `submit()` is called, and the result is copied when
+   * the job ends. Objects in `options.transfer` are transferred, not copied.
    *
-   * @param fn a function of {@link importFunctions}, or one that uses nothing from outside: it crosses as
-   *   source
+   * @param fn a function of {@link importFunctions}, or a function that uses no variables from outside and is
+   *   passed as source
    * @param args its arguments
    * @param options `signal`, `transfer`, `onProgress`
-   * @throws TypeError for a function without a source of its own, for arguments that cannot be copied; {@link
-   *   BrokenExecutorError} after `shutdown()`; LoopError `ERR_UNSUPPORTED` for a transfer to a process. As
-   *   rejection: what the job throws, with class, `code`, `cause` and stack; {@link BrokenExecutorError} when
-   *   its worker died
+   * @throws At the call: TypeError for a function without source, or for arguments that cannot be copied;
+   *   {@link BrokenExecutorError} after `shutdown()`; LoopError `ERR_UNSUPPORTED` for a transfer to a
+   *   process. As a rejection: the job's exception, with class, `code`, `cause` and stack;
+   *   {@link BrokenExecutorError} if its worker died
    *
-   * **Cancellation** by the signal rejects at once with a `CancelledError`. A job that waits is never run.
-   * One that runs is told (`currentJob().cancelled()`); after the pool's `gracePeriod` its worker is ended,
-   * and the next job gets a new one.
+   * **Cancellation** The signal rejects the promise at once with a `CancelledError`. A job that has not
+   * started never runs. A running job can see the cancel (`currentJob().cancelled()`); after the pool's
+   * `gracePeriod` the pool terminates its worker, and the next job gets a new worker.
    */
   submit<F extends AnyFunction>(
     fn: F,
@@ -126,7 +128,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     if (!Array.isArray(args)) throw invalidArgType('args', args, 'an array');
     const shipped = shipFunction(fn);
     if (this.#shutDown) {
-      throw new BrokenExecutorError('this executor was shut down: it takes no more functions');
+      throw new BrokenExecutorError('this executor was shut down and accepts no more functions');
     }
     const { signal, transfer = [], onProgress } = options;
     if (signal?.aborted) return Promise.reject(abortError(signal));
@@ -145,7 +147,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   }
 
   /**
-   * The same pool with options for each job, for those who cannot give them:
+   * Returns this pool with default options for each job. For callers that cannot pass options to `submit()`:
    * `loop.runInExecutor(pool.withOptions({ onProgress }), fn)`.
    *
    * @param options `transfer`, `onProgress`
@@ -154,17 +156,17 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     checkOptions('options', options, ['transfer', 'onProgress']);
     checkSubmitOptions(options);
     return {
-      submit: (fn, args, given) => this.submit(fn, args, { ...options, ...given }),
-      shutdown: (given) => this.shutdown(given),
+      submit: (fn, args, own) => this.submit(fn, args, { ...options, ...own }),
+      shutdown: (how) => this.shutdown(how),
     };
   }
 
   /**
-   * Takes no more jobs. Those that wait or run are done, unless `cancelPending` says otherwise; then the
+   * Accepts no more jobs. Waiting and running jobs are still done, unless `cancelPending` is true; then the
    * workers end.
    *
-   * @param options `wait`: false answers at once, default is to wait for all of it; `cancelPending`: jobs
-   *   that have not begun are rejected with a `CancelledError`
+   * @param options `wait: false` returns at once; by default the promise waits for all jobs and workers.
+   *   `cancelPending: true` rejects jobs that have not started with a `CancelledError`
    */
   shutdown(options: ShutdownOptions = {}): Promise<void> {
     checkOptions('options', options, ['wait', 'cancelPending']);
@@ -172,7 +174,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     checkBoolean('options.wait', wait);
     checkBoolean('options.cancelPending', cancelPending);
     this.#shutDown = true;
-    if (cancelPending) this.#cancelPending('the executor was shut down before this function had begun');
+    if (cancelPending) this.#cancelPending('the executor was shut down before this function had started');
     if (this.#queue.size === 0) this.#stopIdle();
     if (!wait || this.#alive.size === 0) return Promise.resolve();
     const release = this.#hold();
@@ -184,20 +186,20 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     });
   }
 
-  /** {@link shutdown}, waiting for all: `await using pool = new ThreadPoolExecutor()`. */
+  /** Calls {@link shutdown} and waits for it, as in `await using pool = new ThreadPoolExecutor()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
   }
 
-  /** Ends everything at once. @internal */
+  /** Terminates everything at once. @internal */
   _kill(): void {
     this.#shutDown = true;
     this.#cancelPending('the executor was ended');
-    for (const place of this.#alive) {
-      this.#leave(place);
-      place.job?.fail(new CancelledError('the executor was ended while this function ran'));
-      if (place.job === null) place.worker.stop();
-      else place.worker.kill();
+    for (const slot of this.#alive) {
+      this.#leave(slot);
+      slot.job?.fail(new CancelledError('the executor was ended while this function ran'));
+      if (slot.job === null) slot.worker.stop();
+      else slot.worker.kill();
     }
   }
 
@@ -206,7 +208,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
       if (transfer.length > 0) {
         throw new LoopError(
           'ERR_UNSUPPORTED',
-          'nothing can be handed over to a process; ThreadPoolExecutor does it',
+          'a process cannot receive transferred objects: use ThreadPoolExecutor',
         );
       }
       return copying(args, toBytes, transfer, () => toBytes(args));
@@ -216,16 +218,16 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
       copying(args, structuredClone, transfer, () => port1.postMessage(args, transfer as TransferListItem[]));
       return port2;
     } finally {
-      // What was sent stays in the other one. On Deno what was sent would go with it: there it stays open
-      // until the worker has closed the other end.
+      // The message stays in the queue of the other port. On Deno it would be lost with this port, so there
+      // the port stays open until the worker has closed the other end.
       if (process.versions.deno === undefined) port1.close();
       else port1.unref();
     }
   }
 
   /**
-   * Keeps the process alive until what it answers is called: somebody waits for this pool. Not for the code
-   * of a running loop: that keeps the process alive itself, and only as long as it runs.
+   * Keeps the process alive until the returned function is called, because a caller waits for this pool. For
+   * code of a running loop it does nothing: the loop keeps the process alive while it runs.
    */
   #hold(): () => void {
     if (runningLoopOrNull() !== null) return nothing;
@@ -236,53 +238,54 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   }
 
   #dispatch(): void {
-    // A worker that cannot be started calls this at once.
+    // If a worker cannot be started, its callback calls this method from within the loop below.
     if (this.#dispatching) return;
     this.#dispatching = true;
     for (const job of this.#queue) {
-      const place = this.#idle.pop() ?? this.#newPlace();
-      if (place === null) break;
+      const slot = this.#idle.pop() ?? this.#newSlot();
+      if (slot === null) break;
       this.#queue.delete(job);
-      place.job = job;
-      place.worker.run(job.request);
-      // A new one does not, by itself.
-      if (this.#holds > 0) place.worker.keepAlive(true);
+      slot.job = job;
+      slot.worker.run(job.request);
+      // A new worker does not keep the process alive by itself.
+      if (this.#holds > 0) slot.worker.keepAlive(true);
     }
     this.#dispatching = false;
     if (this.#shutDown && this.#queue.size === 0) this.#stopIdle();
   }
 
-  #newPlace(): Place | null {
-    if (this.#places.size >= this.maxWorkers) return null;
-    const place: Place = {
+  #newSlot(): WorkerSlot | null {
+    if (this.#slots.size >= this.maxWorkers) return null;
+    const slot: WorkerSlot = {
       worker: new PoolWorker(this.#kind, {
-        onMessage: (message) => place.job?.message(message),
-        onFree: () => this.#free(place),
-        onExit: (error) => this.#gone(place, error),
+        onMessage: (message) => slot.job?.message(message),
+        onFree: () => this.#free(slot),
+        onExit: (error) => this.#gone(slot, error),
       }),
       job: null,
     };
-    this.#places.add(place);
-    this.#alive.add(place);
-    return place;
+    this.#slots.add(slot);
+    this.#alive.add(slot);
+    return slot;
   }
 
-  #free(place: Place): void {
-    const job = place.job;
-    place.job = null;
-    // Ended meanwhile: its place is another's.
-    if (this.#places.has(place)) this.#idle.push(place);
+  #free(slot: WorkerSlot): void {
+    const job = slot.job;
+    slot.job = null;
+    // If the worker was terminated meanwhile, another worker has its place.
+    if (this.#slots.has(slot)) this.#idle.push(slot);
     job?.ended(new BrokenExecutorError(`the worker that ran ${job.request.fn.name} lost its result`));
     this.#dispatch();
   }
 
-  #gone(place: Place, error: BrokenExecutorError): void {
-    const { job } = place;
-    place.job = null;
-    this.#alive.delete(place);
-    // No job can be told of it: what one has left behind failed, or somebody killed the worker.
-    if (job === null && this.#places.has(place)) process.emitWarning(error);
-    this.#leave(place);
+  #gone(slot: WorkerSlot, error: BrokenExecutorError): void {
+    const { job } = slot;
+    slot.job = null;
+    this.#alive.delete(slot);
+    // No job can get this error: code that an earlier job left running has failed, or the worker was killed
+    // from outside.
+    if (job === null && this.#slots.has(slot)) process.emitWarning(error);
+    this.#leave(slot);
     job?.ended(error);
     this.#dispatch();
     if (this.#alive.size > 0) return;
@@ -299,27 +302,27 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
       return;
     }
     job.raiseFlag();
-    for (const place of this.#places) {
-      if (place.job !== job) continue;
-      if (this.#gracePeriod > 0) place.worker.cancel(job.request.id);
-      afterSeconds(this.#gracePeriod, () => this.#end(place, job));
+    for (const slot of this.#slots) {
+      if (slot.job !== job) continue;
+      if (this.#gracePeriod > 0) slot.worker.cancel(job.request.id);
+      afterSeconds(this.#gracePeriod, () => this.#end(slot, job));
     }
   }
 
   /**
-   * The job is still running: its worker goes, and another may take its place now, even if the host needs a
-   * while to end it.
+   * Terminates the worker of a job that is still running. Another worker may take its place now, even if the
+   * host needs some time to terminate it.
    */
-  #end(place: Place, job: PoolJob): void {
-    if (place.job !== job) return;
-    this.#leave(place);
-    place.worker.kill();
+  #end(slot: WorkerSlot, job: PoolJob): void {
+    if (slot.job !== job) return;
+    this.#leave(slot);
+    slot.worker.kill();
     this.#dispatch();
   }
 
-  #leave(place: Place): void {
-    this.#places.delete(place);
-    const at = this.#idle.indexOf(place);
+  #leave(slot: WorkerSlot): void {
+    this.#slots.delete(slot);
+    const at = this.#idle.indexOf(slot);
     if (at >= 0) this.#idle.splice(at, 1);
   }
 
@@ -332,9 +335,9 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   }
 
   #stopIdle(): void {
-    for (const place of [...this.#idle]) {
-      this.#leave(place);
-      place.worker.stop();
+    for (const slot of [...this.#idle]) {
+      this.#leave(slot);
+      slot.worker.stop();
     }
   }
 }
@@ -358,7 +361,7 @@ function checkGracePeriod(value: unknown): void {
   if (!inRange) throw outOfRange('options.gracePeriod', value, accepted);
 }
 
-/** Does `pack`; the host, when it fails, only says that something could not be copied. */
+/** Calls `pack`, and finds the value that cannot be copied if it fails. The host's error does not name it. */
 function copying<T>(
   args: readonly unknown[],
   copy: (value: unknown) => unknown,
@@ -371,7 +374,7 @@ function copying<T>(
     const found = findUncloneable(args, 'args', copy, transfer);
     const error =
       found === null
-        ? invalidArgType('options.transfer', transfer, 'a list of what can be handed over, each once')
+        ? invalidArgType('options.transfer', transfer, 'a list of transferable objects, each listed once')
         : invalidArgType(found.path, found.value, isShared(found.value) ? NOT_SHARED : COPYABLE);
     throw Object.assign(error, { cause });
   }

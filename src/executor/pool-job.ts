@@ -1,4 +1,4 @@
-/** A job of a pool, on the caller's side: from `submit()` until its promise is settled. */
+/** A job of a pool on the caller's side, from `submit()` until its promise is settled. */
 import type { CancelledError } from '../base/errors.ts';
 import { onAbort } from '../tasks/abort-signal.ts';
 import { restoreError } from './error-copy.ts';
@@ -10,7 +10,7 @@ export class PoolJob {
   readonly promise: Promise<unknown>;
   readonly #progress: ProgressCaller | null;
   readonly #onSettled: () => void;
-  /** What the worker said last. */
+  /** The last message of the worker. */
   #outcome: Exclude<JobMessage, { kind: 'progress' }> | null = null;
   #settled: boolean = false;
   #resolve!: (value: unknown) => void;
@@ -32,7 +32,7 @@ export class PoolJob {
     return this.#settled;
   }
 
-  /** `onCancel(error)` when the signal aborts before the job is done. */
+  /** Calls `onCancel(error)` if the signal aborts before the job is done. */
   listen(signal: AbortSignal | undefined, onCancel: (error: CancelledError) => void): void {
     this.#removeListener = onAbort(signal, onCancel);
   }
@@ -43,14 +43,14 @@ export class PoolJob {
     else this.#outcome ??= message;
   }
 
-  /** The caller does not wait for the worker any more. */
+  /** Rejects the promise without waiting for the worker. */
   fail(error: unknown): void {
     this.#settle(this.#reject, error);
   }
 
   /**
-   * The worker is free, or gone: only now, so that who submits the next job in answer to this one gets the
-   * same worker.
+   * Settles the promise when the worker is free or gone. Not earlier, so that a caller that submits the next
+   * job right after this one gets the same worker.
    */
   ended(orElse: Error): void {
     const outcome = this.#outcome;
@@ -58,12 +58,12 @@ export class PoolJob {
     else this.#settle(this.#reject, outcome === null ? orElse : restoreError(outcome.error));
   }
 
-  /** For the job: it sees this even while it computes, if it shares our memory. */
+  /** Sets the cancel flag. A job with shared memory sees it even while it computes. */
   raiseFlag(): void {
     if (this.request.flag !== null) Atomics.store(this.request.flag, 0, 1);
   }
 
-  /** Nobody will take the arguments out of their port. */
+  /** Closes the port of the arguments, because no worker will read it. */
   dropArgs(): void {
     const { args } = this.request;
     if (!(args instanceof Uint8Array)) args.close();

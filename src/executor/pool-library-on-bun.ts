@@ -1,6 +1,6 @@
 /**
- * Bun has a `self` in every thread, by which the pool library takes it for a browser and waits for ever.
- * Imported before the library.
+ * Bun has a global `self` in every thread. The pool library therefore takes Bun for a browser, and waits
+ * forever. Import this file before the library.
  */
 if (process.versions.bun !== undefined) {
   Object.defineProperty(globalThis, 'self', { value: undefined, configurable: true });

@@ -1,10 +1,11 @@
 /**
- * One worker, thread or process: the only file that knows the pool library, of which it uses a pool of one.
+ * One worker, which is a thread or a process. Only this file uses the pool library; it uses a pool of one
+ * worker.
  *
  * The library starts workers, does the handshake, numbers requests and answers, and asks an idle worker to
- * exit. The queue is ours: the library's stands still when a worker dies while jobs are waiting, ends jobs
- * that were not asked to end, and holds the process. So are the ends: it asks a busy process to die by a
- * signal that can be ignored.
+ * exit. gyre has its own queue, because the library's queue stops when a worker dies while jobs wait, ends
+ * jobs that were not cancelled, and keeps the process alive. gyre also terminates workers itself, because the
+ * library asks a busy process to die with a signal that can be ignored.
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Worker } from 'node:worker_threads';
@@ -19,36 +20,33 @@ import { processEntry, threadEntry } from './worker-entry.ts';
 
 export type WorkerKind = 'thread' | 'process';
 
-/** The host's own object, with what the library adds to it. */
+/** The host's own object, with the members that the library adds. */
 type Host = (Worker | ChildProcess) & { killed: boolean; send(message: unknown): void };
 
-/**
- * Seconds that an idle worker may take to exit by itself, with the exit handlers of the modules that it has
- * loaded.
- */
+/** Seconds for which an idle worker may run the exit handlers of the modules that it has loaded. */
 const EXIT_SECONDS = 1;
 
 export interface PoolWorkerEvents {
   onMessage(message: JobMessage): void;
-  /** The job is over; the worker can have another. */
+  /** The job has ended. The worker can run another job. */
   onFree(): void;
-  /** It is gone. Last, exactly once. */
+  /** The worker has exited. The last event, exactly once. */
   onExit(error: BrokenExecutorError): void;
 }
 
 export class PoolWorker {
   readonly #kind: WorkerKind;
   readonly #events: PoolWorkerEvents;
-  /** Null before the first job. */
+  /** null before the first job. */
   #pool: Pool | null = null;
   #host: Host | null = null;
   #gone: boolean = false;
-  /** The job that it runs. */
+  /** The id of the running job. */
   #id: number = 0;
-  /** For messages. */
+  /** The name of the job's function, for messages. */
   #name: string = '';
   #warned: boolean = false;
-  /** What it dies of, where more than an exit code is known. */
+  /** The cause of its death, if more is known than an exit code. */
   #cause: unknown = undefined;
 
   constructor(kind: WorkerKind, events: PoolWorkerEvents) {
@@ -68,8 +66,7 @@ export class PoolWorker {
         (error) => this.#failed(error),
       );
     } catch (error) {
-      // The host could not start a worker, or not even read the library, which loads its parts when they are
-      // first used.
+      // The host could not start a worker, or could not read the library, which loads its parts on first use.
       this.#cause ??= error;
       this.#exited('could not be started');
       return;
@@ -77,14 +74,14 @@ export class PoolWorker {
     if (this.#host === null) this.#take();
   }
 
-  /** Tells the worker that nobody wants the job's result any more. */
+  /** Tells the worker that the caller has cancelled the job. */
   cancel(id: number): void {
-    // As a request of the library's, but past its queue, which waits for the job. Its answer is for nobody:
-    // there is no request 0.
+    // Send it like a request of the library, but not through the library's queue, which waits for the job.
+    // The library ignores the answer, because no request has the number 0.
     if (!this.#gone) this.#host?.send({ id: 0, method: 'cancel', params: [id] });
   }
 
-  /** Whether it alone keeps this process alive. */
+  /** Decides whether this worker keeps the process alive. */
   keepAlive(on: boolean): void {
     const host = this.#host;
     if (host === null || this.#gone) return;
@@ -92,14 +89,14 @@ export class PoolWorker {
     if ('channel' in host && host.channel) setAlive(host.channel, on);
   }
 
-  /** An idle worker exits. */
+  /** Makes an idle worker exit. */
   stop(): void {
     if (this.#gone) return;
     this.#pool?.terminate().then(ignore, ignore);
     afterSeconds(EXIT_SECONDS, () => this.kill());
   }
 
-  /** Ends it at once, whatever it does. */
+  /** Terminates the worker at once, whatever it does. */
   kill(): void {
     const host = this.#host;
     if (host === null || this.#gone) return;
@@ -107,7 +104,7 @@ export class PoolWorker {
     else host.kill('SIGKILL');
   }
 
-  /** The library makes the host's object at the first job, and has no public way to it. */
+  /** The library makes the host's object for the first job, and has no public access to it. */
   #take(): void {
     const workers = (this.#pool as unknown as { workers: { worker: Host }[] }).workers;
     const host = (workers[0] as { worker: Host }).worker;
@@ -120,10 +117,10 @@ export class PoolWorker {
       else if (isOfWorker(message)) for (const listener of library) listener.call(host, message);
       else this.#foreign(message, handle);
     });
-    // Behind the first listener, which makes it hold the process.
+    // Don't call this earlier: the first listener makes the object keep the process alive.
     this.keepAlive(false);
-    // Before the library's own listener, which else asks what is gone already to exit, and holds the process
-    // meanwhile.
+    // Run before the library's own listener. Otherwise the library asks an exited worker to exit, and keeps
+    // the process alive meanwhile.
     host.prependListener('exit', () => {
       host.killed = true;
     });
@@ -145,14 +142,14 @@ export class PoolWorker {
   #watchProcess(child: ChildProcess): void {
     processes.add(child);
     child.on('error', (error) => {
-      // Once it runs, this only says that a message could not be sent to it; its exit says more.
+      // When the child runs, this event means only that a message was not sent. The child's exit tells more.
       if (child.pid !== undefined) return;
       this.#cause ??= error;
       this.#exited('could not be started');
     });
     child.on('exit', (code, signal) => {
       const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
-      // What it said last may still be on the way.
+      // The child's last messages may not have arrived yet.
       if (child.connected) child.once('disconnect', () => this.#exited(how));
       else this.#exited(how);
     });
@@ -163,19 +160,19 @@ export class PoolWorker {
     else this.#events.onMessage(message);
   }
 
-  /** The library would fail by it, in the middle of this process. */
+  /** Drops a foreign message. The library would throw an exception for it in this process. */
   #foreign(message: unknown, handle: unknown): void {
     if (!this.#warned) warnOfForeignMessage('a pool', message);
     this.#warned = true;
-    // A process may have sent a socket or a server along, which nobody here would close.
+    // A process may have sent a socket or a server with it, which no other code would close.
     const sent = handle as { destroy?(): void; close?(): void } | undefined;
     if (sent?.destroy !== undefined) sent.destroy();
     else sent?.close?.();
   }
 
   /**
-   * The library's view of a death, which `exit` tells better; or something that should not be, and then the
-   * worker is of no use.
+   * The library reports the death of the worker, which `exit` reports better, or an unexpected error. In the
+   * second case the worker is unusable.
    */
   #failed(error: unknown): void {
     this.#cause ??= error instanceof TerminateError ? error.cause : error;
@@ -203,7 +200,10 @@ function poolOfOne(kind: WorkerKind): Pool {
   });
 }
 
-/** A child that computes does not see that we are gone, so it is killed when we go. */
+/**
+ * Kills the children when this process exits, because a child that computes does not notice the exit of its
+ * parent.
+ */
 const processes = {
   alive: new Set<ChildProcess>(),
   killAll: (): void => {
@@ -219,10 +219,10 @@ const processes = {
   },
 };
 
-/** The channel of a process has neither on Bun. */
-function setAlive(what: { ref?(): void; unref?(): void }, on: boolean): void {
-  if (on) what.ref?.();
-  else what.unref?.();
+/** On Bun, the channel of a process has neither method. */
+function setAlive(handle: { ref?(): void; unref?(): void }, on: boolean): void {
+  if (on) handle.ref?.();
+  else handle.unref?.();
 }
 
 function ignore(): void {}

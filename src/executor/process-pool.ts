@@ -3,16 +3,18 @@ import type { PoolOptions } from './pool-executor.ts';
 import { PoolExecutor } from './pool-executor.ts';
 
 /**
- * Runs functions in processes of their own: for what computes and may also crash, leak or hold native code
- * that knows no threads. Everything is copied, nothing handed over; an argument that is shared memory, or a
- * view of it, is refused.
+ * Runs functions in separate processes: for computations that may crash, leak, or use native code that does
+ * not work in threads. Everything is copied and nothing is transferred; shared memory, or a view of it, as an
+ * argument is an error.
  *
- * Processes are started as jobs come and then kept for the next ones; they end with this one. An idle pool
- * keeps no process alive. They inherit the environment, the standard streams and Node's options.
+ * The pool starts processes when jobs come, and keeps them for later jobs. They end with this process. An
+ * idle pool does not keep the process alive. The processes inherit the environment, the standard streams and
+ * Node's options.
  *
  * `options`: `maxWorkers` (default: the number of processors), `gracePeriod` (seconds).
  *
- * **Backends** `loop.runInExecutor()` needs one with processes: the simulated loop refuses.
+ * **Backends** `loop.runInExecutor()` needs a loop with executors: the simulated loop throws
+ * `ERR_UNSUPPORTED`.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * Calls `onProgress` in the async context of `submit()`: as code of the loop whose code that was, or as the
- * host calls back.
+ * Calls `onProgress` in the async context of `submit()`. If code of a loop submitted the job, it is called as
+ * code of that loop, otherwise as a callback of the host.
  */
 import { CapturedContext, captureContext, runInLoop, runningLoopOrNull } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';

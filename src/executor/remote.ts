@@ -9,13 +9,16 @@ import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import { findUncloneable } from './uncloneable.ts';
 
-/** Worker threads call these through `loop.remote()`: functions of an object, or methods of an instance. */
+/**
+ * The handlers of `loop.remote()`, which worker threads can call: functions of an object, or methods of an
+ * instance.
+ */
 export type RemoteHandlers = object;
 
 // biome-ignore lint/suspicious/noExplicitAny: any function
 type AnyHandler = (...args: any[]) => unknown;
 
-/** Rejects a type that has properties, but no function among them. */
+/** Rejects a type that has properties but no function among them. */
 export type WithHandlers<H extends object> = H &
   ([keyof H] extends [never] ? unknown : [HandlerName<H>] extends [never] ? never : unknown);
 
@@ -24,24 +27,24 @@ type HandlerName<H> = { [K in keyof H]-?: H[K] extends AnyHandler ? K : never }[
 
 declare const handlersOf: unique symbol;
 
-/** What `loop.remote()` answers: a port, to be handed over to one worker thread. */
+/** The port that `loop.remote()` returns, for one worker thread. */
 export type RemotePort<H extends RemoteHandlers = RemoteHandlers> = MessagePort & {
-  /** For the compiler alone: which handlers it reaches. */
+  /** The type of the handlers, for the compiler only. */
   readonly [handlersOf]?: H;
 };
 
-/** A loop, as a worker thread reaches it: see {@link connectRemote}. */
+/** A loop as seen from a worker thread: see {@link connectRemote}. */
 export interface RemoteLoop<H extends RemoteHandlers> extends Disposable {
   /**
-   * Calls the handler `name` with copies of `args`, by the `callSoon` of its loop: in order, and also if the
-   * loop is idle.
+   * Calls the handler `name` with copies of `args`, with `callSoon` on the handler's loop. The calls keep
+   * their order, and wake an idle loop.
    *
-   * @throws TypeError for a name that the loop has not given, and for arguments that cannot be copied;
-   *   LoopError `ERR_LOOP_CLOSED` when the loop or this port is closed. (A call that crosses with the close
-   *   is dropped.)
+   * @throws TypeError for an unknown name, and for arguments that cannot be copied; LoopError
+   *   `ERR_LOOP_CLOSED` if the loop or this port is closed. (A call that is sent while the loop closes may be
+   *   dropped.)
    */
   callSoonThreadsafe<K extends HandlerName<H>>(name: K, ...args: Parameters<Extract<H[K], AnyHandler>>): void;
-  /** Ends it; calls that were made before still arrive. Idempotent. */
+  /** Closes the connection. Earlier calls still arrive. A second call does nothing. */
   close(): void;
 }
 
@@ -49,7 +52,7 @@ export interface RemoteLoop<H extends RemoteHandlers> extends Disposable {
 interface Greeting {
   readonly gyreRemote: 1;
   readonly names: readonly string[];
-  /** 1 once the loop takes no more calls: seen at once, also by a thread that never awaits. */
+  /** Becomes 1 when the loop accepts no more calls. A thread sees it at once, even if it never awaits. */
   readonly closed: Int32Array;
 }
 
@@ -81,12 +84,12 @@ class Inbox {
     port.on('message', (call: unknown) => this.#context.runInAsyncScope(this.#take, undefined, call));
     port.on('messageerror', (exception) => this.#refuse(exception));
     port.on('close', () => loop._owned.unreported.delete(this));
-    // Listening has made it hold the process; only the running loop does that.
+    // The listener made the port keep the process alive, but only a running loop must do that.
     port.unref();
     loop._owned.unreported.add(this);
   }
 
-  /** The loop is closed. */
+  /** The loop was closed. */
   _forceClose(): void {
     Atomics.store(this.closed, 0, 1);
     this.#port.close();
@@ -102,19 +105,22 @@ class Inbox {
     }
   };
 
-  /** The port is a `MessagePort`, to which a thread can post anything. */
+  /** Reports a message that is not a call: a thread can post any value to a `MessagePort`. */
   #refuse(exception: unknown): void {
-    this.#loop.callExceptionHandler({ message: 'a port of remote() received what is no call', exception });
+    this.#loop.callExceptionHandler({
+      message: 'a port of remote() received a message that is not a call',
+      exception,
+    });
   }
 }
 
 /**
- * On a worker thread: the other end of a port that `loop.remote(handlers)` gave.
+ * Connects a worker thread to the other end of a port that `loop.remote(handlers)` returned.
  *
- * @param port the port, handed over by `workerData` or a message
+ * @param port the port, received in `workerData` or a message
  * @returns an object whose `callSoonThreadsafe(name, ...args)` calls that handler on the loop. It does not
  *   keep the thread alive
- * @throws TypeError (`ERR_INVALID_ARG_TYPE`) when it is no such port, or one that was connected already
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if it is not such a port, or is already connected
  *
  * @example
  * ```ts
@@ -153,7 +159,7 @@ class Connection implements RemoteLoop<RemoteHandlers> {
   callSoonThreadsafe(name: string, ...args: unknown[]): void {
     if (typeof name !== 'string') throw invalidArgType('name', name, 'a string');
     if (!this.#names.has(name)) {
-      throw invalidArgType('name', name, `a handler of the loop's (${[...this.#names].join(', ')})`);
+      throw invalidArgType('name', name, `a handler of the loop (${[...this.#names].join(', ')})`);
     }
     if (this.#closed) throw new LoopError('ERR_LOOP_CLOSED', 'this remote loop was closed by close()');
     if (Atomics.load(this.#loopClosed, 0) !== 0)
@@ -165,7 +171,7 @@ class Connection implements RemoteLoop<RemoteHandlers> {
       const error = invalidArgType(
         found.path,
         found.value,
-        'something that can be copied to the thread of the loop',
+        'a value that can be copied to the thread of the loop',
       );
       throw Object.assign(error, { cause });
     }
@@ -188,13 +194,13 @@ function handlersByName(handlers: unknown): Map<string, AnyHandler> {
   return isPlain(handlers) ? functionsOf(handlers) : methodsOf(handlers);
 }
 
-/** Whether it is of no class. */
+/** Returns true if the object is not an instance of a class. */
 function isPlain(object: object): boolean {
   const prototype = Object.getPrototypeOf(object) as object | null;
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** Each property of a plain object has to be a function. */
+/** Each property of a plain object must be a function. */
 function functionsOf(handlers: object): Map<string, AnyHandler> {
   const found = new Map<string, AnyHandler>();
   for (const [name, handler] of Object.entries(handlers)) {
@@ -205,8 +211,8 @@ function functionsOf(handlers: object): Map<string, AnyHandler> {
 }
 
 /**
- * An instance has properties of other kinds, too; its getters are left alone. The nearest one of a name
- * counts.
+ * Returns the methods of an instance. Other properties are ignored, and getters are not called. If a name
+ * occurs several times, the nearest one counts.
  */
 function methodsOf(instance: object): Map<string, AnyHandler> {
   const found = new Map<string, AnyHandler>();

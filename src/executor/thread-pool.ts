@@ -3,14 +3,16 @@ import type { PoolOptions } from './pool-executor.ts';
 import { PoolExecutor } from './pool-executor.ts';
 
 /**
- * Runs functions in threads of this process: for what computes, while the loop goes on. Memory can be handed
- * over or shared; `process.exit()` in a job ends its thread alone.
+ * Runs functions in threads of this process, for computations, while the loop continues. Memory can be
+ * transferred or shared. `process.exit()` in a job ends only its thread.
  *
- * Threads are started as jobs come and then kept for the next ones. An idle pool keeps no process alive.
+ * The pool starts threads when jobs come, and keeps them for later jobs. An idle pool does not keep the
+ * process alive.
  *
  * `options`: `maxWorkers` (default: `min(32, processors + 4)`), `gracePeriod` (seconds).
  *
- * **Backends** `loop.runInExecutor()` needs one with threads: the simulated loop refuses.
+ * **Backends** `loop.runInExecutor()` needs a loop with executors: the simulated loop throws
+ * `ERR_UNSUPPORTED`.
  *
  * @example
  * ```ts

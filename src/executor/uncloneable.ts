@@ -1,16 +1,19 @@
-/** Which part of a value cannot be copied to another thread: the host only says that something cannot. */
+/**
+ * Finds the part of a value that cannot be copied to another thread. The host's error does not say which part
+ * it is.
+ */
 
-/** Where it is, as one would write it, and what it is. */
+/** The path of the part, as a JavaScript expression, and the part itself. */
 export interface Uncloneable {
   path: string;
   value: unknown;
 }
 
 /**
- * The first part of `value` that cannot be copied; null when all of it can.
+ * Returns the first part of `value` that cannot be copied, or null if everything can be copied.
  *
- * @param copy how it is copied: a process takes less than a thread
- * @param handedOver what needs no copying
+ * @param copy the copy function: a process can copy fewer values than a thread
+ * @param handedOver objects that need no copying
  */
 export function findUncloneable(
   value: unknown,
@@ -24,7 +27,7 @@ export function findUncloneable(
   function find(value: unknown, path: string): Uncloneable | null {
     if (excused.has(value) || canBeCopied(value)) return null;
     if (typeof value !== 'object' || value === null) return { path, value };
-    // Itself among its parts, if it bites its own tail.
+    // A circular value contains itself.
     excused.add(value);
     let hasExcused = false;
     for (const [part, partPath] of partsOf(value, path)) {
@@ -45,7 +48,10 @@ export function findUncloneable(
   }
 }
 
-/** None, where a getter or a proxy throws: then it is the value itself that cannot be copied. */
+/**
+ * Returns no parts if a getter or a proxy throws. Then the value itself counts as the part that cannot be
+ * copied.
+ */
 function partsOf(value: object, path: string): [part: unknown, path: string][] {
   try {
     return readParts(value, path);
@@ -55,7 +61,7 @@ function partsOf(value: object, path: string): [part: unknown, path: string][] {
 }
 
 function readParts(value: object, path: string): [part: unknown, path: string][] {
-  // Its elements are numbers, of which there may be many.
+  // The elements are numbers, and there may be many.
   if (ArrayBuffer.isView(value)) return [];
   if (Array.isArray(value)) return value.map((part, i) => [part, `${path}[${i}]`]);
   if (value instanceof Set) return [...value].map((part) => [part, `${path}[an entry of the set]`]);

@@ -1,21 +1,21 @@
-/** How a worker is started: which file it runs, and with which options of Node's. */
+/** The start of a worker: the file that it runs, and Node's options for it. */
 import { fileURLToPath } from 'node:url';
 
 /**
- * `worker-main`, as the file that this one is beside: TypeScript in our own tests, JavaScript in the package.
+ * `worker-main` in the form of this file: TypeScript in the project's own tests, JavaScript in the package.
  */
 const FROM_SOURCE: boolean = import.meta.url.endsWith('.ts');
 const MAIN: URL = new URL(FROM_SOURCE ? './worker-main.ts' : './worker-main.js', import.meta.url);
 
 export interface WorkerEntry {
-  /** A file; code, where `options.eval` says so. */
+  /** A file, or code if `options.eval` is true. */
   script: string;
   options: Record<string, unknown>;
 }
 
 /**
- * Options like `--import` are inherited. On Node 20 tsx, which runs our sources, does nothing in a thread by
- * itself.
+ * Options such as `--import` are inherited. On Node 20, tsx does not work in a thread by itself, so the
+ * thread loads it.
  */
 export function threadEntry(): WorkerEntry {
   if (!FROM_SOURCE || !process.version.startsWith('v20.')) {
@@ -26,7 +26,7 @@ export function threadEntry(): WorkerEntry {
   return { script, options: { eval: true } };
 }
 
-/** `advanced`: a process then copies as much as a thread does, `Map`, `BigInt` and bytes among it. */
+/** With `advanced`, a process can copy as much as a thread, including `Map`, `BigInt` and bytes. */
 export function processEntry(): WorkerEntry {
   return {
     script: fileURLToPath(MAIN),
@@ -34,13 +34,14 @@ export function processEntry(): WorkerEntry {
   };
 }
 
-/** Options of Node that give it a program: a worker has its own. */
+/** Options of Node that name a program. A worker has its own program. */
 const WITH_PROGRAM =
   /^(-e|--eval|-p|-pe|--print|-c|--check|-i|--interactive|--test|--watch(-path|-preserve-output)?|--input-type)(=|$)/;
 const WITH_VALUE = /^(-e|--eval|-p|-pe|--print|--input-type)$/;
 
 /**
- * Without what concerns only the program that this process runs; the pool library adds what a debugger needs.
+ * Returns the options without those that concern only this process's program. The pool library adds the
+ * options for a debugger.
  */
 export function inheritedOptions(execArgv: readonly string[]): string[] {
   const kept: string[] = [];

@@ -1,4 +1,4 @@
-/** A job, on the worker's side. */
+/** A job on the worker's side. */
 import { deserialize, serialize } from 'node:v8';
 import { isMainThread } from 'node:worker_threads';
 import { Transfer, workerEmit } from 'workerpool';
@@ -9,7 +9,7 @@ import { copyError } from './error-copy.ts';
 import type { JobContent, JobMessage, JobRequest } from './job-messages.ts';
 import { findUncloneable } from './uncloneable.ts';
 
-/** As this worker's messages are copied: a process takes less than a thread. */
+/** Copies a value as this worker's messages are copied: a process can copy fewer values than a thread. */
 const copy: (value: unknown) => unknown = isMainThread
   ? (value) => deserialize(serialize(value))
   : structuredClone;
@@ -19,7 +19,7 @@ export class WorkerJob implements Job {
   readonly #name: string;
   readonly #flag: Int32Array | null;
   readonly #controller: AbortController = new AbortController();
-  /** What is handed over with the result, if that is `value`. */
+  /** The objects to transfer with the result, if the result is `value`. */
   #handedOver: { value: unknown; list: readonly unknown[] } | null = null;
   #ended: boolean = false;
 
@@ -39,7 +39,7 @@ export class WorkerJob implements Job {
   }
 
   reportProgress(value: unknown, transfer: readonly unknown[] = []): void {
-    // Code that the job has left behind may still run; nobody listens to it.
+    // Code that the job has left running may still report, but no caller listens any more.
     if (!this.#ended) this.#tell({ kind: 'progress', value }, transfer, 'the value');
   }
 
@@ -65,11 +65,11 @@ export class WorkerJob implements Job {
     this.#ended = true;
   }
 
-  #tell(content: JobContent & { value: unknown }, transfer: readonly unknown[], what: string): void {
+  #tell(content: JobContent & { value: unknown }, transfer: readonly unknown[], subject: string): void {
     try {
       this.#emit(content, transfer);
     } catch (cause) {
-      throw this.#uncopied(content.value, transfer, what, cause);
+      throw this.#uncopied(content.value, transfer, subject, cause);
     }
   }
 
@@ -78,10 +78,10 @@ export class WorkerJob implements Job {
     workerEmit(transfer.length === 0 ? message : new Transfer(message, transfer as object[]));
   }
 
-  #uncopied(value: unknown, transfer: readonly unknown[], what: string, cause: unknown): Error {
+  #uncopied(value: unknown, transfer: readonly unknown[], subject: string, cause: unknown): Error {
     const found = findUncloneable(value, 'it', copy, transfer);
     const part = found === null ? '' : `: ${found.path} is ${describeValue(found.value)}`;
-    const error = new TypeError(`${what} of ${this.#name} cannot be copied out of its worker${part}`, {
+    const error = new TypeError(`${subject} of ${this.#name} cannot be copied out of its worker${part}`, {
       cause,
     });
     return Object.assign(error, { code: 'ERR_INVALID_RETURN_VALUE' });

@@ -1,4 +1,7 @@
-/** What a worker of a pool runs, thread or process: it waits for jobs and does them, one at a time. */
+/**
+ * The program of a pool's worker, which is a thread or a process. It waits for jobs and runs them one at a
+ * time.
+ */
 import './pool-library-on-bun.ts';
 import { deserialize } from 'node:v8';
 import { isMainThread, parentPort, receiveMessageOnPort } from 'node:worker_threads';
@@ -10,7 +13,7 @@ import { isOfPool, warnOfForeignMessage } from './worker-channel.ts';
 import { WorkerJob } from './worker-job.ts';
 
 let current: WorkerJob | null = null;
-/** The last job that came: a cancel may come before its job, or when the job is over. */
+/** The id of the last job that came. A cancel may arrive before its job, or after the job's end. */
 let lastId = 0;
 const cancelledBefore: Set<number> = new Set();
 
@@ -24,7 +27,10 @@ async function run(request: JobRequest): Promise<JobMark> {
   return { gyreJob: request.id };
 }
 
-/** No answer of the library's says it: its errors cannot be told from those of other code. */
+/**
+ * Throws outside of the library. The library's own answer would not help, because its errors look like those
+ * of other code.
+ */
 function die(error: unknown): void {
   queueMicrotask(() => {
     throw error;
@@ -37,7 +43,7 @@ async function runJob(request: JobRequest, args: () => unknown[]): Promise<void>
   setCurrentJob(job);
   try {
     const fn = await functionOf(request.fn);
-    // Cancelled while its module was loaded: it has not begun.
+    // The job was cancelled while its module was loaded, so it has not started.
     if (job.cancelled()) return;
     job.succeed(await fn(...args()));
   } catch (error) {
@@ -66,8 +72,8 @@ async function functionOf(fn: ShippedFunction): Promise<AnyFunction> {
 }
 
 /**
- * Takes them out of their port in any case: once it is empty it closes, as its other end is closed. Reading
- * them is the job's, which fails if they cannot be read.
+ * Takes the arguments out of their port in every case, because an empty port whose other end is closed closes
+ * itself. The job reads the arguments, and fails if they cannot be read.
  */
 function takeArgs(args: PackedArgs): () => unknown[] {
   if (args instanceof Uint8Array) return () => deserialize(args) as unknown[];
@@ -79,18 +85,18 @@ function takeArgs(args: PackedArgs): () => unknown[] {
       throw error;
     };
   } finally {
-    // The other end is closed already, but on Deno.
+    // The other end is already closed, except on Deno.
     if (process.versions.deno !== undefined) args.close();
   }
 }
 
-// A process dies of what nobody catches, and its exit code is all that would be known of it. Of a thread the
-// host tells more.
+// An uncaught exception ends a process, and the pool would learn only the exit code. For a thread, the host
+// reports the exception.
 if (isMainThread) process.on('uncaughtExceptionMonitor', (error) => current?.fail('crash', error));
 
 /**
- * Has the pool library listen, which would fail by a message that it does not know, and so hears of the
- * pool's alone.
+ * Starts the pool library's listener, and lets only the pool's messages reach it, because an unknown message
+ * would make the library throw.
  */
 function listen(): void {
   const channel = (parentPort ?? process) as {

@@ -77,7 +77,7 @@ for (const { kind, make } of kinds) {
         assert.equal(warnings.length, 1);
         assert.match(
           warnings[0]!.message,
-          /^a pool received a message \(null\) that is none of gyre's, and dropped/,
+          /^a pool received a message \(null\) that gyre did not send, and dropped/,
         );
       }));
 
@@ -93,7 +93,7 @@ for (const { kind, make } of kinds) {
             }
           },
         });
-        assert.match(await warning, /^a worker of a pool received a message \(null\) that is none of gyre's/);
+        assert.match(await warning, /^a worker of a pool received a message \(null\) that gyre did not send/);
         assert.equal(await pool.submit(jobs.fib, [5]), 5);
       });
       restore();

@@ -202,9 +202,9 @@ describe('what is refused at the call', () => {
 
   test('native, bound and proxied functions, and classes', () => {
     const own = (): number => 5;
-    refused(Math.max, /source of its own: this one is native, bound or a proxy; got function max/);
-    refused(own.bind(null), /native, bound or a proxy; got function bound own/);
-    refused(new Proxy(own, {}), /native, bound or a proxy/);
+    refused(Math.max, /source text; a native or bound function, or a proxy, has none; got function max/);
+    refused(own.bind(null), /or a proxy, has none; got function bound own/);
+    refused(new Proxy(own, {}), /or a proxy, has none/);
     refused(Statics, /must be a function, not a class; got function Statics/);
     refused(class {}, /must be a function, not a class/);
   });
@@ -221,7 +221,7 @@ describe('what is refused at the call', () => {
     assert.throws(
       () => void pool.submit(new Holder().method as () => void, []),
       (error: Error) => {
-        assert.match(error.message, /whose source can be read on its own/);
+        assert.match(error.message, /whose source text can be compiled on its own/);
         assert.equal((error.cause as Error).name, 'SyntaxError');
         return true;
       },

@@ -215,10 +215,10 @@ describe('loop.remote()', () => {
       assert.deepEqual(
         errors.map(({ name, message }) => `${name}: ${message.replace(/; got .*/, '')}`),
         [
-          'TypeError: The "name" argument must be a handler of the loop\'s (add, note)',
-          'TypeError: The "name" argument must be a handler of the loop\'s (add, note)',
+          'TypeError: The "name" argument must be a handler of the loop (add, note)',
+          'TypeError: The "name" argument must be a handler of the loop (add, note)',
           'TypeError: The "name" argument must be a string',
-          'TypeError: The "args[0].callback" argument must be something that can be copied to the thread of the loop',
+          'TypeError: The "args[0].callback" argument must be a value that can be copied to the thread of the loop',
           'TypeError: The "port" argument must be a port of loop.remote() that was not connected before',
           // Of an error that is a value the platform's copying keeps the class of the language only.
           'Error: this remote loop was closed by close()',
@@ -238,7 +238,7 @@ describe('loop.remote()', () => {
       let count = 0;
       while (count < strange.length) {
         for (const { message } of reports.take()) {
-          assert.equal(message, 'a port of remote() received what is no call');
+          assert.equal(message, 'a port of remote() received a message that is not a call');
           count++;
         }
         await sleep(0);

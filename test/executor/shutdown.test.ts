@@ -44,7 +44,7 @@ for (const { kind, make } of kinds) {
       assert.throws(() => void pool.submit(jobs.fib, [5]), {
         name: 'BrokenExecutorError',
         code: 'ERR_BROKEN_EXECUTOR',
-        message: 'this executor was shut down: it takes no more functions',
+        message: 'this executor was shut down and accepts no more functions',
       });
       const down = make({ maxWorkers: 1 });
       const running = down.submit(jobs.fib, [5]);

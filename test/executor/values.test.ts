@@ -60,7 +60,7 @@ for (const { kind, make } of kinds) {
           assert.equal((error as NodeJS.ErrnoException).code, 'ERR_INVALID_ARG_TYPE');
           assert.match(
             error.message,
-            /^The "args\[1\]\.list\[1\]\["call back"\]" argument must be something that can be copied/,
+            /^The "args\[1\]\.list\[1\]\["call back"\]" argument must be a value that can be copied/,
           );
           assert.match(error.message, /got function call back$/);
           assert.match((error.cause as Error).message, /could not be cloned/);
@@ -84,7 +84,7 @@ for (const { kind, make } of kinds) {
         assert.throws(() => void pool.submit(set, [{ part: part as Int32Array }]), {
           code: 'ERR_INVALID_ARG_TYPE',
           message:
-            /^The "args\[0\]\.part" argument must be memory that is not shared, as a process has its own: .*ThreadPoolExecutor; got an instance of /,
+            /^The "args\[0\]\.part" argument must be unshared memory, because a process has its own memory: .*ThreadPoolExecutor; got an instance of /,
         });
       }
       // All that is serialized otherwise is as it was.
@@ -241,7 +241,7 @@ describe('handing over', () => {
     for (const transfer of [[5], [{}], [buffer, buffer]]) {
       assert.throws(() => void pool.submit((_a: unknown) => {}, [buffer], { transfer }), {
         code: 'ERR_INVALID_ARG_TYPE',
-        message: /^The "options.transfer" argument must be a list of what can be handed over, each once/,
+        message: /^The "options.transfer" argument must be a list of transferable objects, each listed once/,
       });
       assert.equal(buffer.byteLength, 8);
     }
@@ -258,7 +258,7 @@ describe('handing over', () => {
     assert.throws(() => void processes.submit((_a: unknown) => {}, [buffer], { transfer: [buffer] }), {
       name: 'LoopError',
       code: 'ERR_UNSUPPORTED',
-      message: /nothing can be handed over to a process; ThreadPoolExecutor does it/,
+      message: /a process cannot receive transferred objects: use ThreadPoolExecutor/,
     });
     assert.equal(buffer.byteLength, 8);
     const shared = new SharedArrayBuffer(4);
