@@ -22,6 +22,7 @@ const HELD = [
   'src/event-loop.ts',
   'src/executor',
   'src/loop',
+  'src/process',
   'src/sync',
   'src/tasks',
   'scripts/lint',

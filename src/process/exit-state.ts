@@ -1,12 +1,12 @@
 /**
- * What is left of a child: the process and its pipes, which end in any order. Sans-IO.
+ * The remaining parts of a child: the process and its pipes, which end in any order. It has no I/O.
  *
  *            exit                     the last pipe
  *   running ──────▶ exited, with pipes ──────▶ over
  *      │                                        ▲
  *      └─ the last pipe ─▶ running, without ────┘ exit
  *
- * A pipe outlives the process where a grandchild has it, or where what came by it was not read yet.
+ * A pipe outlives the process if a grandchild holds it, or if data in it was not read yet.
  */
 export class ExitState {
   #exited: boolean = false;
@@ -21,19 +21,19 @@ export class ExitState {
     return this.#exited;
   }
 
-  /** Nothing more can come. */
+  /** True if no event can follow. */
   get over(): boolean {
     return this.#exited && this.#pipes.size === 0;
   }
 
-  /** True: that was the last of it. */
+  /** Records the exit. Returns true if this was the last event. */
   exit(): boolean {
     if (this.#exited) return false;
     this.#exited = true;
     return this.over;
   }
 
-  /** True: that was the last of it. */
+  /** Records the end of a pipe. Returns true if this was the last event. */
   pipeLost(fd: number): boolean {
     return this.#pipes.delete(fd) && this.over;
   }

@@ -1,5 +1,5 @@
 /**
- * One pipe of a child: a stream transport whose protocol passes on what it is told, with the number of the
+ * One pipe of a child: a stream transport whose protocol passes every call on, with the number of the
  * descriptor.
  */
 import type { RawStream } from '../backend/backend.ts';
@@ -11,28 +11,28 @@ import { StreamTransport } from '../net/stream/stream-transport.ts';
 
 const NAMES = ['stdin', 'stdout', 'stderr'];
 
-/** The transport of the process that has the pipe. */
+/** The transport of the process to which the pipe belongs. */
 export interface PipeOwner {
   readonly _name: string;
   _pipeData(fd: number, data: Buffer): void;
   _pipeFlow(method: 'pauseWriting' | 'resumeWriting'): void;
   _pipeConnectionLost(fd: number, exception: Error | null): void;
-  /** Whatever became of its protocol: nothing more comes by it. */
+  /** The pipe has ended. Called even if its protocol failed; no call for this pipe follows. */
   _pipeGone(fd: number): void;
 }
 
 export class ProcessPipe extends StreamTransport {
-  readonly #what: string;
+  readonly #name: string;
 
   constructor(loop: Loop, raw: RawStream, fd: number, context: CapturedContext, owner: PipeOwner) {
     const forwarder = new Forwarder(fd, owner);
     super(loop, raw, forwarder, context, forwarder);
-    this.#what = `${NAMES[fd]} of ${owner._name}`;
+    this.#name = `${NAMES[fd]} of ${owner._name}`;
   }
 
   /** @internal */
   override _describe(): string {
-    return `the pipe to ${this.#what} was still open`;
+    return `the pipe to ${this.#name} was still open`;
   }
 }
 

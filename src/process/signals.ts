@@ -1,8 +1,8 @@
 /**
  * `loop.addSignalHandler` and `loop.removeSignalHandler`.
  *
- * The host calls at any time, also between turns and while the loop is stopped; the callback waits in the
- * ready queue, as any other: it never runs in the middle of something, and a stopped loop runs it when it
+ * The host may report a signal at any time, also between turns and while the loop is stopped. The callback
+ * waits in the ready queue like any other: it never interrupts other code, and a stopped loop runs it when it
  * runs again.
  */
 import type { RawRequest } from '../backend/backend.ts';
@@ -14,7 +14,7 @@ import type { Unreported } from '../loop/ownership.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 
-/** What a loop has for one signal. It ends with the loop without being a leak, as in asyncio. */
+/** A loop's handler of one signal. It ends with the loop and is not a leak, as in asyncio. */
 class SignalHandler implements Unreported {
   readonly signum: number;
   readonly #request: RawRequest;
@@ -26,12 +26,12 @@ class SignalHandler implements Unreported {
     this.#request = loop._backend.signal(signum, () => loop._scheduler.push(this.#handle));
   }
 
-  /** A signal that has come still gets the callback that was there for it. */
+  /** Replaces the callback. A signal that has already come still calls the earlier callback. */
   replace(handle: Handle): void {
     this.#handle = handle;
   }
 
-  /** Nor is a signal told that has come and waits in the ready queue. */
+  /** Also drops a signal that has come and waits in the ready queue. */
   _forceClose(): void {
     this.#request.cancel();
     this.#handle.cancel();
@@ -68,16 +68,16 @@ export function removeSignalHandler(loop: Loop, signum: string | number): boolea
   return true;
 }
 
-/** Whether the loop has a handler for the signal. */
+/** Returns true if the loop has a handler for the signal. */
 export function hasSignalHandler(loop: Loop, signum: number): boolean {
   return handlerOf(loop, signum) !== null;
 }
 
 /**
- * The number of a signal that is given by name or number.
+ * Returns the number of a signal that is given by name or number.
  *
- * @param name of the argument
- * @throws TypeError for neither; RangeError for what is no signal of this platform
+ * @param name the name of the argument
+ * @throws TypeError for another type; RangeError if the platform has no such signal
  */
 export function signalNumber(loop: Loop, name: string, signal: unknown): number {
   const { signals } = loop._backend;

@@ -27,45 +27,49 @@ import { HostOperation } from '../tasks/host-operation.ts';
 import { operation } from '../tasks/operation.ts';
 import { killUnwanted, ProcessTransport } from './subprocess-transport.ts';
 
-/** Above the most descriptors that Linux gives a process unless told otherwise. */
+/** More than the highest number of descriptors that Linux allows a process by default. */
 const HIGHEST_FD = 1_048_576;
 const HIGHEST_ID = 0x7fffffff;
 
 /**
- * What a child's descriptor is: `PIPE`, `DEVNULL`, `STDOUT` (stderr only), `'inherit'` (ours of the same
- * number), a descriptor, or a stream of Node's or a `FileHandle` that has one.
+ * A descriptor of a child: `PIPE`, `DEVNULL`, `STDOUT` (stderr only), `'inherit'` (the parent's descriptor
+ * with the same number), a file descriptor, or an object with a descriptor (a stream of Node or a
+ * `FileHandle`).
  */
 export type SubprocessStdio = number | 'inherit' | object;
 
 export interface SubprocessOptions extends SignalOptions {
   /**
-   * `PIPE` (default), `DEVNULL`, `'inherit'`, a descriptor, or a stream of Node's or a `FileHandle` that has
-   * one.
+   * `PIPE` (default), `DEVNULL`, `'inherit'`, a file descriptor, or an object with a descriptor (a stream of
+   * Node or a `FileHandle`).
    */
   stdin?: SubprocessStdio;
   /** As `stdin`. */
   stdout?: SubprocessStdio;
-  /** As `stdin`; or `STDOUT`: where stdout goes. */
+  /** As `stdin`, and also `STDOUT`, which means the same as stdout. */
   stderr?: SubprocessStdio;
-  /** The child's working directory. Default: ours. */
+  /** The child's working directory. Default: the parent's. */
   cwd?: string | URL;
-  /** The child's whole environment; undefined values are left out. Default: ours. */
+  /** The child's whole environment; undefined values are left out. Default: the parent's. */
   env?: Readonly<Record<string, string | undefined>>;
-  /** User of the child, a number. Needs the right to change it. Default: ours. */
+  /** The child's user id. The parent needs the right to change it. Default: the parent's. */
   uid?: number;
-  /** Group of the child, a number. Default: ours. */
+  /** The child's group id. Default: the parent's. */
   gid?: number;
-  /** A session and process group of its own: `process.kill(-pid)` reaches all of it. Default: false. */
+  /**
+   * True: the child gets a session and process group of its own, and `process.kill(-pid)` reaches the whole
+   * group. Default: false.
+   */
   detached?: boolean;
-  /** What the child sees as its own name. Default: the program. */
+  /** The name that the child sees as its own. Default: the program. */
   argv0?: string;
-  /** Further descriptors, from 3 on, that the child gets under the same numbers. */
+  /** More descriptors, from 3 on, that the child gets under the same numbers. */
   passFds?: readonly number[];
-  /** Must be false: data comes as bytes. */
+  /** Must be false: data is received as bytes. */
   universalNewlines?: boolean;
   /** Must be false for `subprocessExec`, true for `subprocessShell`. */
   shell?: boolean;
-  /** Must be 0: nothing is buffered. */
+  /** Must be 0: no data is buffered. */
   bufsize?: number;
 }
 
@@ -121,7 +125,7 @@ function start<P extends SubprocessProtocol>(
   signal: AbortSignal | undefined,
 ): Future<[SubprocessTransport, P]> {
   checkSupports(loop, 'subprocesses');
-  // An aborted signal starts nothing.
+  // Don't start anything if the signal is already aborted.
   if (signal?.aborted) return cancelOnAbort(new Future<[SubprocessTransport, P]>(loop), signal);
   const context = captureContext(loop);
   const name = nameOf(target);
@@ -135,7 +139,7 @@ function start<P extends SubprocessProtocol>(
 }
 
 function spawn(loop: Loop, target: SpawnTarget, name: string): HostOperation<RawProcess> {
-  return HostOperation.begin(loop, `the start of ${name}`, putAway, (request) => {
+  return HostOperation.begin(loop, `the start of ${name}`, disposeChild, (request) => {
     const raw = loop._backend.spawn(target, {
       onSpawn: (child) => request.succeed(child),
       onError: (error) => request.fail(error),
@@ -144,13 +148,13 @@ function spawn(loop: Loop, target: SpawnTarget, name: string): HostOperation<Raw
   });
 }
 
-/** Nobody has heard of it yet, and nobody will. */
-function putAway(child: RawProcess): void {
+/** Kills a child that no code has seen yet. */
+function disposeChild(child: RawProcess): void {
   killUnwanted(child);
   for (const pipe of child.pipes) pipe?.abort();
 }
 
-/** The child runs: its protocol is made and told. If that fails, the child does not go on. */
+/** Makes the protocol and calls it. If that fails, the child is killed. */
 function attach<P extends SubprocessProtocol>(
   loop: Loop,
   child: RawProcess,
@@ -162,7 +166,7 @@ function attach<P extends SubprocessProtocol>(
   try {
     protocol = makeProtocol(loop, context, factory, SUBPROCESS_PROTOCOL_METHODS);
   } catch (error) {
-    putAway(child);
+    disposeChild(child);
     throw error;
   }
   const transport = new ProcessTransport(loop, child, protocol, context, name);
@@ -171,7 +175,7 @@ function attach<P extends SubprocessProtocol>(
   return [transport, protocol];
 }
 
-/** For reports: a command can be as long as a book. */
+/** Returns the name for reports. A shell command is shortened, because it may be very long. */
 function nameOf({ program, shell }: SpawnTarget): string {
   return shell ? describeValue(program) : program;
 }
@@ -209,7 +213,7 @@ function targetOf(
   };
 }
 
-/** What `subprocess.Popen` has and an event loop cannot have, as asyncio refuses it. */
+/** Rejects options of `subprocess.Popen` that an event loop cannot support, as asyncio does. */
 function checkRefused({ universalNewlines, shell, bufsize }: SubprocessOptions, isShell: boolean): void {
   if (universalNewlines !== undefined) {
     checkBoolean('options.universalNewlines', universalNewlines);
@@ -226,12 +230,12 @@ function checkCwd(cwd: unknown): void {
   if (cwd === null) return;
   if (cwd instanceof URL) {
     if (cwd.protocol === 'file:') return;
-    throw outOfRange('options.cwd', cwd.href, 'a URL of a directory (file:)');
+    throw outOfRange('options.cwd', cwd.href, 'a file: URL of a directory');
   }
   if (typeof cwd !== 'string') throw invalidArgType('options.cwd', cwd, 'a string or a URL');
   checkText('options.cwd', cwd);
-  // Node takes it for none.
-  if (cwd === '') throw outOfRange('options.cwd', cwd, 'a directory, not empty');
+  // Node treats an empty string as if the option were absent.
+  if (cwd === '') throw outOfRange('options.cwd', cwd, 'the path of a directory, not an empty string');
 }
 
 function checkPassFds(passFds: unknown): void {
@@ -257,7 +261,7 @@ function descriptorOf(name: string, value: unknown): SpawnStdio {
   return { kind: 'fd', fd: value };
 }
 
-/** What stderr is where it goes where stdout goes. */
+/** Returns the descriptor of a stderr that is the same as stdout. */
 function sameAs(output: SpawnStdio): SpawnStdio {
   if (output.kind === 'pipe') return { kind: 'stdout' };
   return output.kind === 'inherit' ? { kind: 'fd', fd: 1 } : output;
@@ -274,7 +278,7 @@ function environmentOf(env: unknown): Record<string, string> | null {
       throw outOfRange(
         'options.env',
         name,
-        "an object whose names are not empty and have no '=' and no null byte",
+        "an object whose names are not empty and contain neither '=' nor a null byte",
       );
     }
     checkText(`options.env.${name}`, value);
@@ -282,7 +286,7 @@ function environmentOf(env: unknown): Record<string, string> | null {
   return Object.fromEntries(pairs) as Record<string, string>;
 }
 
-/** Where the system takes strings they end at a null byte. */
+/** Rejects null bytes, because the system ends a string at a null byte. */
 function checkText(name: string, value: unknown): void {
   checkString(name, value);
   if ((value as string).includes('\0')) throw outOfRange(name, value, 'a string without null bytes');

@@ -1,9 +1,8 @@
 /**
- * One subprocess transport for every backend: it joins what is left of the child (exit-state.ts) and the
- * transports of its pipes (process-pipe.ts) to a raw process, and calls the protocol.
+ * The subprocess transport for every backend. It combines a raw process with the state of its end
+ * (exit-state.ts) and the transports of its pipes (process-pipe.ts), and calls the protocol.
  *
- * While the loop does not run, nothing reaches the protocol: that the child has ended waits in the ready
- * queue.
+ * While the loop does not run, nothing reaches the protocol: the exit of the child waits in the ready queue.
  */
 import type { ProcessEvents, RawProcess } from '../backend/backend.ts';
 import { checkString } from '../base/validate.ts';
@@ -24,13 +23,13 @@ import type { PipeOwner } from './process-pipe.ts';
 import { ProcessPipe } from './process-pipe.ts';
 import { signalNumber } from './signals.ts';
 
-/** These numbers are the same everywhere. */
+/** These numbers are the same on every platform. */
 const SIGKILL = 9;
 const SIGTERM = 15;
 
 /**
- * Kills a child that nobody wants any more. One that runs as another user by now may not be killed: it goes
- * on.
+ * Kills a child that is not needed any more. If the child runs as another user by now, the system may forbid
+ * it; then the child continues.
  */
 export function killUnwanted(child: RawProcess): void {
   try {
@@ -45,7 +44,7 @@ export class ProcessTransport
   implements ProcessEvents, PipeOwner, Resource, CallerOwner
 {
   readonly _kind = 'child';
-  /** For reports. */
+  /** The name for reports. */
   readonly _name: string;
   readonly #loop: Loop;
   readonly #raw: RawProcess;
@@ -54,16 +53,16 @@ export class ProcessTransport
   readonly #state: ExitState;
   #returncode: number | null = null;
   #closing: boolean = false;
-  /** The loop was closed: nobody is told of anything. */
+  /** The loop was closed, so the protocol is not called any more. */
   #abandoned: boolean = false;
-  /** What made us give it up: the protocol threw. */
+  /** The exception of the protocol for which the child was killed. */
   #fault: Error | null = null;
-  /** Who waits for the child to end. */
+  /** The waiters for the exit of the child. */
   readonly #waits: Set<Future<number>> = new Set();
   #lost: Future<void> | null = null;
 
   /**
-   * @param context in which the protocol is called: captured without a task, see loop/context.ts
+   * @param context the context of the protocol's callbacks, captured without a task (see loop/context.ts)
    * @param program for reports
    */
   constructor(
@@ -87,7 +86,7 @@ export class ProcessTransport
     raw.open(this);
   }
 
-  /** Tells the protocol, and begins to read. Answers the error if it threw. @internal */
+  /** Calls `connectionMade` and begins to read. Returns the protocol's exception, or null. @internal */
   _begin(): Error | null {
     if (!this.#caller.call(subprocessProtocolInvokers.connectionMade, this)) return this.#fault;
     for (const pipe of this.#pipes) pipe?._begin();
@@ -147,7 +146,7 @@ export class ProcessTransport
     if (this.#returncode === null) this.#raw.kill(signum);
   }
 
-  // --- what the pipes say ---
+  // --- calls of the pipes ---
 
   _pipeData(fd: number, data: Buffer): void {
     this.#caller.call(subprocessProtocolInvokers.pipeDataReceived, fd, data);
@@ -170,9 +169,9 @@ export class ProcessTransport
   close(): void {
     if (this.isClosing()) return;
     this.#closing = true;
-    // Before its pipes are given up: otherwise the end of its stdin could end it.
+    // Kill it before closing its pipes. Otherwise the end of its stdin could end it first.
     if (this.#returncode === null) killUnwanted(this.#raw);
-    // Not flushed: the reader is killed, and a grandchild that reads nothing could hold us up for ever.
+    // Don't flush: the reader was killed, and a grandchild that does not read could delay the end forever.
     for (const pipe of this.#pipes) pipe?.abort();
   }
 
@@ -196,7 +195,7 @@ export class ProcessTransport
     if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
   }
 
-  /** Done when the child has ended; its pipes may go on. @internal */
+  /** Returns a future that completes when the child has exited, even if its pipes stay open. @internal */
   _wait(): Future<number> {
     if (this.#state.exited) return succeeded(this.#loop, this.#returncode as number);
     const wait = new Future<number>(this.#loop);
@@ -205,7 +204,7 @@ export class ProcessTransport
     return wait;
   }
 
-  /** Done once `connectionLost` was called. @internal */
+  /** Returns a future that completes after `connectionLost` was called. @internal */
   _whenLost(): Future<void> {
     this.#lost ??= new Future<void>(this.#loop);
     if (!this.#lost.done() && !this.#loop._owned.resources.has(this)) this.#lost.setResult(undefined);
@@ -220,8 +219,8 @@ export class ProcessTransport
   /** @internal */
   _describe(): string {
     return this.#returncode === null
-      ? `${this._name} was not reaped: it was still running, and is killed`
-      : `${this._name} has ended, but somebody still has its pipes`;
+      ? `${this._name} was not reaped: it was still running, and closing the loop kills it`
+      : `${this._name} has exited, but its pipes are still open`;
   }
 
   /** @internal */
@@ -233,7 +232,7 @@ export class ProcessTransport
   /** @internal */
   _protocolFailed(error: unknown, method: string): void {
     this.#loop.callExceptionHandler({
-      message: `exception in protocol.${method}(): its process is killed`,
+      message: `exception in protocol.${method}(), so its process was killed`,
       exception: error,
       transport: this,
       protocol: this.getProtocol(),

@@ -590,7 +590,7 @@ test('a loop that is closed lets go of pipes that a grandchild has', { skip: ski
       });
       loop.close();
       const messages = reports.takeMessages();
-      assert.match(messages[0] as string, /has ended, but somebody still has its pipes/);
+      assert.match(messages[0] as string, /has exited, but its pipes are still open/);
       assert.equal(messages.length, 3);
       process.kill(Number(recorder.text(1)));
     },
