@@ -18,6 +18,8 @@ const HELD = [
   'docs',
   'native',
   'src/backend/backend.ts',
+  'src/backend/node',
+  'src/backend/sim',
   'src/base',
   'src/event-loop.ts',
   'src/executor',

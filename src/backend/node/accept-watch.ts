@@ -1,13 +1,14 @@
 /**
- * Finds listeners that cannot accept, of which libuv tells nobody.
+ * Finds listeners that cannot accept, because libuv does not report them.
  *
- * Facts. libuv drops every error of `accept()` and asks again at once, so that the host's loop goes round and
- * round. It does so for a socket that another owner has shut down. Where no descriptor is left libuv lends a
- * spare one to turn clients away; another thread may take it in that moment, and libuv opens it anew only
- * when it makes a stream while a descriptor is free.
+ * libuv drops every error of `accept()` and tries again at once, so that the host's loop spins. That happens
+ * for a socket that another owner has shut down. If no file descriptor is left, libuv uses a spare descriptor
+ * to accept and close connections. Another thread may take that descriptor at this moment, and libuv reopens
+ * it only when it makes a stream while a descriptor is free.
  *
- * What this means. A loop that has had no rest for a second is looked at. Without a descriptor libuv gets a
- * spare one of ours. A listener that was shut down is closed: that alone makes libuv stop.
+ * Therefore this file checks a loop that was busy for a whole second. If there is no free descriptor, it
+ * gives libuv a spare one. If a listener was shut down, it closes the listener, because only that makes libuv
+ * stop.
  */
 import { closeSync, openSync, promises } from 'node:fs';
 import { createConnection } from 'node:net';
@@ -16,22 +17,27 @@ import { performance } from 'node:perf_hooks';
 import { hostClearInterval, hostSetInterval } from '../../base/host.ts';
 
 export interface WatchedListener {
-  /** Of a TCP socket that was given to us, so that it may have another owner; null: it has none. */
+  /**
+   * The inode of a TCP socket that was passed in as a descriptor, and so may have another owner. Otherwise
+   * null.
+   */
   readonly inode: number | null;
-  /** It could not accept a connection. */
+  /** Called when a connection could not be accepted. */
   cannotAccept(error: Error): void;
-  /** It never will again. */
+  /** Called when the listener was shut down and will never accept again. */
   wasShutDown(error: Error): void;
 }
 
 const LOOK_EVERY_MS = 1000;
-/** Part of the time. A loop that has to wait for anything rests more. */
+/** The busy part of the time. A loop that waits for anything is less busy. */
 const BUSY = 0.95;
-/** In the system's table. */
+/** The value for a listening socket in the system's table. */
 const LISTENING = '0A';
 
 const watched: Set<WatchedListener> = new Set();
-/** Those that the system's table has shown: another name space has a table of its own. */
+/**
+ * Listeners that the system's table has shown. A listener of another network namespace is in another table.
+ */
 const shown: WeakSet<WatchedListener> = new WeakSet();
 let timer: NodeJS.Timeout | null = null;
 let spare: number | null = null;
@@ -65,7 +71,7 @@ function look(): void {
   else withoutDescriptor(code);
 }
 
-/** Null: there is a descriptor to be had; else why there is none. */
+/** Opens the spare descriptor. Returns null if a descriptor is free, otherwise the error code. */
 function openSpare(): 'EMFILE' | 'ENFILE' | null {
   try {
     const fd = openSync(devNull, 'r');
@@ -84,7 +90,7 @@ function withoutDescriptor(code: 'EMFILE' | 'ENFILE'): void {
   for (const listener of [...watched]) listener.cannotAccept(acceptError(code));
 }
 
-/** libuv takes the descriptor while it makes the stream, which need not come to anything. */
+/** libuv takes the descriptor when it makes a stream. The stream itself is not used. */
 function giveSpare(fd: number): void {
   closeSync(fd);
   try {
@@ -92,7 +98,7 @@ function giveSpare(fd: number): void {
       .on('error', () => {})
       .destroy();
   } catch {
-    // A program without the permission to connect has no stream.
+    // Without the permission to connect there is no stream.
   }
 }
 
@@ -100,7 +106,7 @@ async function noteShown(listener: WatchedListener, inode: number): Promise<void
   if ((await listeningInodes())?.has(inode)) shown.add(listener);
 }
 
-/** The table is no snapshot: a socket has to be missing twice. */
+/** The table is not an atomic snapshot, so a socket must be missing twice. */
 async function findShutDown(): Promise<void> {
   let suspects = [...watched].filter((one) => shown.has(one));
   for (let times = 2; times > 0 && suspects.length > 0; times--) {
@@ -110,7 +116,7 @@ async function findShutDown(): Promise<void> {
   for (const one of suspects) if (watched.has(one)) one.wasShutDown(acceptError('EINVAL'));
 }
 
-/** Of the TCP sockets that listen. Null: the system does not tell. */
+/** Returns the inodes of the listening TCP sockets, or null if the system does not show them. */
 async function listeningInodes(): Promise<Set<number> | null> {
   const inodes = new Set<number>();
   try {

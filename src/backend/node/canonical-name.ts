@@ -1,12 +1,10 @@
 /**
- * The canonical name of a host that the system's resolver has found.
+ * The canonical name of a host whose addresses the system's resolver has found.
  *
- * Fact. Node asks getaddrinfo() for addresses only, never for the canonical name.
- *
- * What this means. It is found where the system's resolver finds it by default: in the hosts file, where the
- * first name of a line is the canonical one, if the line has an address that was found; else in the DNS, at
- * the end of the aliases. What the system knows from elsewhere (multicast DNS, a directory) cannot be told,
- * and is an error, not a guess.
+ * Node asks getaddrinfo() for addresses only, not for the canonical name. So this file looks where the
+ * system's resolver looks by default. If a line of the hosts file has one of the addresses, the first name of
+ * the line is canonical. Otherwise the DNS name at the end of the aliases is canonical. Names from other
+ * sources (multicast DNS, a directory) cannot be found this way; they are an error, not a guess.
  */
 import type { promises as dns } from 'node:dns';
 import { hostname } from 'node:os';
@@ -15,7 +13,7 @@ import { LoopError } from '../../base/errors.ts';
 import { nameError } from '../../base/name-error.ts';
 import { systemFile } from './system-file.ts';
 
-/** A chain of aliases that is longer is taken for a circle: what resolvers do. */
+/** A longer chain of aliases is treated as a cycle, as resolvers do. */
 const MAX_ALIASES = 16;
 
 /** @param found the host's addresses */
@@ -31,7 +29,7 @@ export async function canonicalName(
       names.some((other) => other.toLowerCase() === name) && found.some((one) => isSame(one, address)),
   );
   if (line !== undefined) return line[1] as string;
-  // Of these no DNS is to be asked (RFC 6761).
+  // These names must not be sent to a DNS server (RFC 6761).
   if (name === 'localhost' || name.endsWith('.localhost')) return spelled;
   for (const candidate of candidates(spelled, host.endsWith('.'))) {
     const end = await endOfAliases(resolver, host, candidate);
@@ -40,19 +38,19 @@ export async function canonicalName(
   if (name === hostname().toLowerCase()) return spelled;
   throw new LoopError(
     'ERR_UNSUPPORTED',
-    `the canonical name of ${host} is neither in the hosts file nor in the DNS, and Node does not say what the system knows`,
+    `the canonical name of ${host} is neither in the hosts file nor in the DNS, and Node cannot ask the system for it`,
   );
 }
 
-/** The first name of the hosts file for what is an alias there; null where it is not. */
+/** Returns the first name in the hosts file for one of its aliases, or null. */
 export function hostsFileName(name: string): string | null {
   const line = systemFile('hosts').find(([, ...names]) => names.includes(name));
   return line?.[1] ?? null;
 }
 
 /**
- * The name at the end of a chain of aliases, the name itself where it is none; null where there is no such
- * name.
+ * Returns the name at the end of a chain of aliases, which is the name itself if it has no alias. Returns
+ * null if the name does not exist.
  */
 async function endOfAliases(resolver: dns.Resolver, host: string, name: string): Promise<string | null> {
   let end = name;
@@ -81,7 +79,10 @@ async function aliasOf(
   }
 }
 
-/** The names under which the system looks a name up: a name without a dot first in the domains to search. */
+/**
+ * Returns the names under which the system looks up a name. A name without a dot is tried in the search
+ * domains first.
+ */
 function candidates(name: string, complete: boolean): string[] {
   if (complete) return [name];
   const searched = searchDomains().map((domain) => `${name}.${domain}`);
@@ -97,7 +98,7 @@ function isSame(found: string, listed: string): boolean {
   return oneSpelling(found) === oneSpelling(listed);
 }
 
-/** One spelling for each address, an IPv4 one in IPv6 being itself. */
+/** Returns one spelling for each address. An IPv4 address inside IPv6 becomes the IPv4 address. */
 function oneSpelling(address: string): string {
   if (literalFamily(address) !== 6) return address;
   const [text] = splitZone(address);

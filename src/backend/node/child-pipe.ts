@@ -1,4 +1,6 @@
-/** Our ends of a child's pipes as raw streams: sockets of Node's, each used in one direction. */
+/**
+ * The parent's ends of a child's pipes as raw streams. They are sockets of Node, each used in one direction.
+ */
 
 import type { SocketConstructorOpts } from 'node:net';
 import { Socket } from 'node:net';
@@ -13,9 +15,9 @@ import { ReadSide } from './read-side.ts';
 
 const NOTHING = new Uint8Array(0);
 
-/** What the child writes. */
+/** An output pipe of the child, which the parent reads. */
 export class ChildOutput extends ReadSide implements RawStream {
-  /** It is closed, and whoever had it open was told. */
+  /** The socket is closed, and its user was told. */
   closed: boolean = false;
   readonly #socket: Socket;
 
@@ -29,7 +31,7 @@ export class ChildOutput extends ReadSide implements RawStream {
     });
   }
 
-  /** Never called: it goes the other way. */
+  /** Never called, because the pipe is only read. */
   write(): boolean {
     return true;
   }
@@ -51,7 +53,7 @@ export class ChildOutput extends ReadSide implements RawStream {
   }
 }
 
-/** What the child reads. */
+/** The input pipe of the child, which the parent writes. */
 export class ChildInput implements RawStream {
   readonly #socket: Socket;
   readonly #watched: boolean;
@@ -59,7 +61,7 @@ export class ChildInput implements RawStream {
   #error: Error | null = null;
   #close: 'none' | 'held' | 'told' = 'none';
   /**
-   * Something was refused, and has not left. Node's own count is down to 0 by the time that it tells of an
+   * The kernel refused some data, which was not sent yet. Node's own count is already 0 when it reports an
    * error.
    */
   #inFlight: boolean = false;
@@ -74,7 +76,7 @@ export class ChildInput implements RawStream {
     this.#socket.on('error', this.#onError);
     this.#socket.on('end', this.#readerGone);
     this.#socket.on('close', this.#onClose);
-    // What the child would write there goes nowhere: it is read for its end.
+    // Data that the child writes to its stdin is dropped. The stream is read to see its end.
     if (whole !== null) whole.resume();
   }
 
@@ -83,7 +85,7 @@ export class ChildInput implements RawStream {
     if (this.#close === 'held') hostNextTick(this.#tell);
   }
 
-  /** Never called: it goes the other way. */
+  /** Never called, because the pipe is only written. */
   readStart(): void {}
 
   readStop(): void {}
@@ -97,7 +99,7 @@ export class ChildInput implements RawStream {
     if (socket.writableLength === 0) return true;
     this.#inFlight = true;
     this.#held.hold(chunks);
-    // Behind what the kernel refused, as in NodeStream.
+    // This callback comes after the data that the kernel refused, as in NodeStream.
     socket.write(NOTHING, this.#onWritten);
     return false;
   }
@@ -114,7 +116,7 @@ export class ChildInput implements RawStream {
     this.#socket.destroy();
   }
 
-  /** It is closed, and whoever had it open was told. */
+  /** True if the socket is closed, and its user was or will be told. */
   get closed(): boolean {
     return this.#close !== 'none';
   }
@@ -123,7 +125,10 @@ export class ChildInput implements RawStream {
     return infoOf('write', this.#socket);
   }
 
-  /** The child has ended. Where we cannot see whether a grandchild still reads, nobody does. */
+  /**
+   * Called when the child has exited. If the host cannot tell whether a grandchild still reads, the reader
+   * counts as gone.
+   */
   childEnded(): void {
     if (!this.#watched) this.#readerGone();
   }
@@ -141,7 +146,7 @@ export class ChildInput implements RawStream {
   };
 
   #onError = (error: NodeJS.ErrnoException): void => {
-    // So the system says that the child has left something unread. What we had to do was done.
+    // The system reports unread data of the child this way. All data was sent, so it is not an error.
     if (error.syscall === 'read' && error.code === 'ECONNRESET' && !this.#inFlight) return;
     this.#error ??= error;
   };
@@ -159,15 +164,14 @@ export class ChildInput implements RawStream {
 }
 
 /**
- * Facts. Node makes a child's stdin a socket that is never read. But reading is how one learns, before the
- * next write fails, that nobody has the other end any more.
+ * Returns a socket that is read and written in place of `half`, or null if that is impossible.
  *
- * What this means. A second socket takes the handle over. The handle is no public property: null where there
- * is none.
+ * Node makes a child's stdin a socket that is never read. But only reading shows, before the next write
+ * fails, that the other end was closed. So a second socket takes the handle, which is not a public property.
  */
 function makeReadable(half: Socket): Socket | null {
-  // Deno has the handle, but what it is open on is closed with the first socket: what was written would be
-  // lost.
+  // Deno has the handle, but closes its descriptor together with the first socket, which would lose written
+  // data.
   if (process.versions.deno !== undefined) return null;
   const owner = half as unknown as { _handle: unknown };
   const handle = owner._handle;

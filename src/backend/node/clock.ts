@@ -1,14 +1,14 @@
 /**
  * Time and wake-ups on Node's own loop.
  *
- * Facts. Node's timers work on a clock of whole milliseconds and fire up to 0.94 ms early; they overflow at
- * 2^31 ms. A round through libuv costs 1 µs, most of it the poll.
+ * Node's timers use a clock of whole milliseconds, fire up to 0.94 ms early, and overflow at 2^31 ms. One
+ * iteration of libuv's loop costs 1 µs, most of it for the poll.
  *
- * So a host timer is only a hint: it looks at the nanosecond clock when it fires, and one that is early is
- * armed again, by spinning through the check phase where less than half a millisecond is missing.
+ * So a host timer is only a hint: when it fires, the nanosecond clock decides. A timer that fired early is
+ * armed again. If less than half a millisecond is missing, this file spins through the check phase instead.
  *
- * The ready queue and the heap of deadlines belong to the loop. This file keeps what it has asked the host
- * for, and no more.
+ * The ready queue and the heap of deadlines belong to the loop. This file stores only the wake-ups that it
+ * has requested from the host.
  */
 
 import {
@@ -23,8 +23,8 @@ import {
 import type { Turns } from '../backend.ts';
 
 /**
- * Milliseconds. Below this a timer's rest is spent in the check phase, because a host timer would be late by
- * as much.
+ * Milliseconds. The last part of a deadline is spent in the check phase, because a host timer would be late
+ * by as much.
  */
 const SPIN_BELOW_MS = 0.5;
 /** Milliseconds. A longer host timer would overflow. */
@@ -32,14 +32,14 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class HostClock {
   readonly resolution = 1e-9;
-  /** Has the host call soon, from itself and not from within this call. */
+  /** Makes the host call back soon, but not from within this call. */
   readonly #soon: (callback: () => void) => void;
   #turns: Turns | null = null;
   #keepAlive: NodeJS.Timeout | null = null;
-  /** The host will call: `wake()` need not ask again. */
+  /** The host will call, so `wake()` need not ask again. */
   #called: boolean = false;
   #timer: NodeJS.Timeout | null = null;
-  /** The deadline that the host timer was set for; Infinity when there is none. */
+  /** The deadline of the armed host timer; Infinity if there is none. */
   #armed: number = Number.POSITIVE_INFINITY;
   #spinning: boolean = false;
 
@@ -72,7 +72,7 @@ export class HostClock {
   }
 
   wakeAt(when: number): void {
-    // An earlier host timer stays: waking once in vain costs less than arming anew for each change.
+    // Keep an earlier host timer: one needless wake-up costs less than arming a timer for each change.
     if (when < this.#armed) this.#arm(when);
   }
 
@@ -104,7 +104,7 @@ export class HostClock {
     this.#dueOrArm();
   };
 
-  /** Once through the check phase: I/O goes on while the last half millisecond passes. */
+  /** Called once per check phase, so I/O continues while the last half millisecond passes. */
   #onSpin = (): void => {
     this.#spinning = false;
     if (this.#timer === null) this.#dueOrArm();

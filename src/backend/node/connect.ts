@@ -12,11 +12,11 @@ export function connectSocket(target: ConnectTarget, events: ConnectEvents): Raw
   if (denied !== null) return failLater(denied, events);
   const path = typeof target.address === 'string' ? target.address : null;
   const socket = connect(path === null ? tcpOptions(target) : unixOptions(path));
-  // Paused before it is connected: nothing is read until the transport says so.
+  // Pause it before it is connected, so that it reads nothing until the transport asks.
   socket.pause();
   socket.once('connect', () => {
     socket.removeListener('error', onError);
-    // Our side has no name: it was bound to none.
+    // The local side has no name, because it was not bound.
     events.onConnect(new NodeStream(socket, path === null ? null : { sockname: '', peername: path }));
   });
   const onError = (error: Error): void => events.onError(error);
@@ -49,8 +49,8 @@ function tcpOptions(target: ConnectTarget): TcpNetConnectOpts {
     port: target.address[1] as number,
     allowHalfOpen: true,
     noDelay: true,
-    // Node would try one address after the other with a guillotine; the racing is ours
-    // (net/happy-eyeballs.ts).
+    // Node would try one address after the other with a short timeout. net/happy-eyeballs.ts races the
+    // addresses instead.
     autoSelectFamily: false,
   };
   if (target.local !== null) {

@@ -1,4 +1,4 @@
-/** A socket of `node:dgram` as a raw socket for datagrams. */
+/** A socket of `node:dgram` as a raw datagram socket. */
 
 import type { RemoteInfo, SocketOptions } from 'node:dgram';
 import { createSocket, Socket } from 'node:dgram';
@@ -19,16 +19,15 @@ import type {
 } from '../backend.ts';
 import { toHost, toSocketAddress } from './scope.ts';
 
-/** Bytes. What comes while nobody receives waits up to here: about what Linux keeps for a socket. */
+/** Bytes of datagrams that wait while nobody receives: about the size of Linux's socket buffer. */
 const HELD_LIMIT_BYTES = 256 * 1024;
 /**
- * Bytes. What a datagram that waits costs beside its data, so that empty ones do not wait without end,
- * either.
+ * Bytes that each waiting datagram costs in addition to its data, so that empty datagrams are limited, too.
  */
 const HELD_COST_BYTES = 512;
 
-/** Sockets that a `NodeDatagram` has: one that is given away twice would tell both what comes. */
-const taken: WeakSet<Socket> = new WeakSet();
+/** Sockets that a `NodeDatagram` owns. A second owner would receive the same datagrams. */
+const owned: WeakSet<Socket> = new WeakSet();
 
 export function openDatagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest {
   const { socket } = target;
@@ -41,8 +40,8 @@ export function openDatagram(target: DatagramTarget, events: DatagramOpenEvents)
 }
 
 /**
- * Facts. `bind()` and `connect()` look names up, and so does each `send()`. With a `lookup` that answers at
- * once they are done, or have failed, before they return; and `bind()` says so from within.
+ * `bind()` and `connect()` look up names, and so does each `send()`. With a synchronous `lookup` they have
+ * succeeded or failed when they return, and `bind()` emits `listening` before it returns.
  */
 class Opening implements RawRequest {
   readonly #socket: Socket;
@@ -57,7 +56,7 @@ class Opening implements RawRequest {
     this.#socket.on('error', this.#fail);
     this.#socket.once('listening', this.#bound);
     const { local } = target;
-    // Exclusive: a cluster would share the port among its workers.
+    // Exclusive, because a cluster would share the port among its workers.
     const port = local === null ? 0 : (local[1] as number);
     this.#socket.bind({ port, exclusive: true, ...(local === null ? {} : { address: toHost(local) }) });
   }
@@ -79,7 +78,7 @@ class Opening implements RawRequest {
     }
   };
 
-  // The type does not say so, but a failure comes here and nowhere else.
+  // The type does not show it, but errors are reported here and nowhere else.
   #connected = (error?: Error): void => {
     if (error === undefined) this.#opened();
     else this.#fail(error);
@@ -100,14 +99,14 @@ class Opening implements RawRequest {
   };
 
   #end(): void {
-    // It may have been closed when it failed.
+    // The socket may be closed already, if it failed.
     attempt(() => this.#socket.close());
   }
 }
 
 const NOTHING: RawRequest = { cancel: () => {} };
 
-/** Calls `tell` from the host, unless it is given up before. */
+/** Calls `tell` from the host, unless it is cancelled before. */
 function inATick(tell: () => void, giveUp: () => void = () => {}): RawRequest {
   let wanted = true;
   hostNextTick(() => {
@@ -125,7 +124,7 @@ function socketOptions({ family, reusePort }: DatagramTarget): SocketOptions {
   const v6 = family === AF_INET6;
   const options: SocketOptions & { reusePort?: boolean } = {
     type: v6 ? 'udp6' : 'udp4',
-    // Only literal addresses come here, and those need not be asked for.
+    // Only literal addresses come here, so no look-up is necessary.
     lookup: (host, _options, callback) => callback(null, host, v6 ? 6 : 4),
   };
   if (reusePort) options.reusePort = true;
@@ -133,17 +132,19 @@ function socketOptions({ family, reusePort }: DatagramTarget): SocketOptions {
 }
 
 /**
- * Facts. A socket of Node's cannot be told to receive nothing: what comes meanwhile waits here, as it would
- * in the kernel. With a `lookup` of its own, a send is tried at once, and the queue of the handle says
- * whether the kernel has taken it. A socket that was made elsewhere looks even a literal address up, and
- * sends in a tick.
+ * A datagram socket of Node cannot stop receiving, so datagrams that arrive meanwhile wait here, as they
+ * would in the kernel. With a synchronous `lookup`, `send()` calls the kernel at once, and the send queue of
+ * the handle shows whether the kernel accepted the datagram. A socket that was made elsewhere looks up even a
+ * literal address, and sends in a later tick.
  */
 export class NodeDatagram implements RawDatagram, SocketControl {
   readonly #socket: Socket;
   readonly #info: StreamInfo;
-  /** A send has been tried when it returns. */
+  /** `send()` has called the kernel when it returns. */
   readonly #sendsAtOnce: boolean;
-  /** Of a connected socket: where all comes from. What came before it was connected may be from anybody. */
+  /**
+   * The peer of a connected socket. Datagrams that arrived before the connect may come from other addresses.
+   */
   readonly #peer: { address: string; port: number } | null;
   #events: DatagramEvents | null = null;
   #receiving: boolean = false;
@@ -152,11 +153,11 @@ export class NodeDatagram implements RawDatagram, SocketControl {
   #ending: boolean = false;
   #closed: boolean = false;
 
-  /** @param own made here, with a `lookup` that answers at once */
+  /** @param own the socket was made here, with a synchronous `lookup` */
   constructor(socket: Socket, own: boolean) {
     this.#socket = socket;
-    taken.add(socket);
-    // The loop keeps the process alive while it runs, and not a moment longer; its sockets do not.
+    owned.add(socket);
+    // Only a running loop keeps the process alive; its sockets do not.
     socket.unref();
     const { address, port, family } = socket.address();
     this.#peer = peerOf(socket);
@@ -197,7 +198,7 @@ export class NodeDatagram implements RawDatagram, SocketControl {
       if (waits && !this.#ending) this.#events?.onSent(failure);
       else if (!waits && failure !== null) this.#sendFailed(failure);
     };
-    // Node keeps what the kernel refuses, and its owner may give the memory away meanwhile.
+    // Node keeps data that the kernel refuses, and the owner may transfer the memory meanwhile.
     const copy = new Uint8Array(data);
     try {
       if (address === null) socket.send(copy, done);
@@ -205,7 +206,7 @@ export class NodeDatagram implements RawDatagram, SocketControl {
       if (this.#sendsAtOnce) waits = (socket.getSendQueueCount?.() ?? 1) > 0;
       return !waits;
     } catch (error) {
-      // The socket was closed behind our back, and what is sent after that is dropped: its end is on the way.
+      // The socket was closed by other code. Drop the datagram, as later ones; the close event will follow.
       if (attempt(() => socket.address()) === null) return true;
       throw error;
     }
@@ -215,7 +216,7 @@ export class NodeDatagram implements RawDatagram, SocketControl {
     if (this.#ending) return;
     this.#ending = true;
     this.#held.clear();
-    // It is closed already where somebody else has done so.
+    // The socket may be closed already by other code.
     attempt(() => this.#socket.close());
   }
 
@@ -228,11 +229,17 @@ export class NodeDatagram implements RawDatagram, SocketControl {
   }
 
   setNoDelay(): void {
-    throw new LoopError('ERR_UNSUPPORTED', 'setNoDelay(): that is of TCP; every datagram is sent at once');
+    throw new LoopError(
+      'ERR_UNSUPPORTED',
+      'setNoDelay(): only TCP sockets have this option; UDP sends every datagram at once',
+    );
   }
 
   setKeepAlive(): void {
-    throw new LoopError('ERR_UNSUPPORTED', 'setKeepAlive(): that is of TCP; UDP has no connection to probe');
+    throw new LoopError(
+      'ERR_UNSUPPORTED',
+      'setKeepAlive(): only TCP sockets have this option; UDP has no connection to probe',
+    );
   }
 
   #onMessage = (data: Buffer, { address, port }: RemoteInfo): void => {
@@ -251,7 +258,9 @@ export class NodeDatagram implements RawDatagram, SocketControl {
     this.#events?.onClose(null);
   };
 
-  /** Node tells a tick after the send; what was closed in between has failed all the same. */
+  /**
+   * Node reports a failure one tick after the send. It is reported even if the socket was closed meanwhile.
+   */
   #sendFailed(error: Error): void {
     if (this.#ending && !this.#closed) this.#events?.onError(error);
     else this.#receive({ error });
@@ -284,7 +293,7 @@ export class NodeDatagram implements RawDatagram, SocketControl {
     else events.onMessage(received.data, received.address);
   }
 
-  /** Node does not say which address it was, where the socket has but one. */
+  /** Adds the address to the error. Node leaves it out for a connected socket. */
   #withPeer(error: Error): Error {
     return this.#peer === null ? error : Object.assign(error, this.#peer);
   }
@@ -298,7 +307,7 @@ function costOf(received: Received): number {
 
 function adoptSocket(socket: unknown): NodeDatagram {
   if (!(socket instanceof Socket)) throw invalidArgType('sock', socket, 'a dgram.Socket');
-  if (taken.has(socket)) throw invalidArgType('sock', socket, 'a socket that no other endpoint has');
+  if (owned.has(socket)) throw invalidArgType('sock', socket, 'a socket that no other endpoint uses');
   if (attempt(() => socket.address()) === null) {
     throw invalidArgType('sock', socket, 'a socket that is bound and open');
   }
@@ -310,7 +319,7 @@ function peerOf(socket: Socket): { address: string; port: number } | null {
   return remote === null ? null : { address: remote.address, port: remote.port };
 }
 
-/** Node answers some questions by throwing. */
+/** Some of Node's getters throw instead of returning null. */
 function attempt<T>(ask: () => T): T | null {
   try {
     return ask();

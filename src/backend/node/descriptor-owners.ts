@@ -1,7 +1,7 @@
 /**
- * The descriptors that a socket or a server of ours was made of. libuv refuses a descriptor that it polls,
- * and none that it has and does not poll just now: with two owners the one that is closed last closes the
- * number under whoever has it by then.
+ * The file descriptors that sockets and servers of gyre own. libuv rejects a descriptor that it polls, but
+ * not one that it owns and does not poll at the moment. With two owners, the owner that closes last closes a
+ * number that may belong to another file by then.
  */
 import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -13,14 +13,14 @@ const owners: Map<number, Socket | Server> = new Map();
 export function takeDescriptor(fd: number, owner: Socket | Server): void {
   owners.set(fd, owner);
   owner.once('close', () => {
-    // By then the number may be another's.
+    // By then, the number may have another owner.
     if (owners.get(fd) === owner) owners.delete(fd);
   });
 }
 
 /**
- * As `takeDescriptor`, for a socket that is closed with its owner whatever number it has: libuv never closes
- * descriptors 0, 1 and 2, and inetd gives a server its socket by these.
+ * As `takeDescriptor`, for a socket that must be closed with its owner whatever its number is. libuv never
+ * closes descriptors 0, 1 and 2, which inetd uses to pass a socket to a server.
  */
 export function takeSocket(fd: number, owner: Socket | Server): void {
   takeDescriptor(fd, owner);
@@ -30,6 +30,6 @@ export function takeSocket(fd: number, owner: Socket | Server): void {
 export function isDescriptorTaken(fd: number): boolean {
   const owner = owners.get(fd);
   if (owner === undefined) return false;
-  // `close` comes later than the end of the descriptor.
+  // `close` is emitted some time after the descriptor was closed.
   return owner instanceof Server ? owner.listening : !owner.destroyed;
 }

@@ -1,13 +1,13 @@
 /**
- * Character devices that the host cannot poll, as streams of Node's.
+ * Character devices that the host cannot poll, as streams of Node.
  *
- * Facts. A thread reads and writes them. A `read()` that waits cannot be called back, and keeps the process
- * from its end. Node cannot open a descriptor that exists in another mode; libuv makes it non-blocking as
- * soon as it becomes that of a handle.
+ * A thread reads and writes them. A waiting `read()` cannot be cancelled, and prevents the process from
+ * exiting. Node cannot reopen an existing descriptor in another mode, but libuv makes a descriptor
+ * non-blocking when a handle takes it.
  *
- * What this means. A descriptor of ours does not block: whatever there is nothing for is tried again a little
- * later. Where that cannot be had, the stream ends without its thread, and the descriptor is closed when the
- * thread comes back.
+ * So the descriptor is made non-blocking, and an operation that would block is tried again a little later. If
+ * the descriptor cannot be made non-blocking, the stream ends without waiting for its thread, and the
+ * descriptor is closed when the thread returns.
  */
 import { closeSync, read, write } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
@@ -17,16 +17,16 @@ import type { DescriptorHandle } from './pipe-descriptor.ts';
 import { openAsTcp } from './pipe-descriptor.ts';
 import { LAST_STDIO } from './stdio.ts';
 
-/** Milliseconds until something is tried again. */
+/** Milliseconds until an operation is tried again. */
 const RETRY = 10;
-/** Milliseconds. What does not block is done by then. */
+/** Milliseconds. An operation that does not block is done by then. */
 const PATIENCE = 100;
 const READ_BYTES = 65_536;
 
 type Done = (error: Error | null, bytes: number) => void;
 type Operation = (fd: number, done: (error: NodeJS.ErrnoException | null, bytes: number) => void) => void;
 
-/** A descriptor that is used by one thread at a time. */
+/** A descriptor that one thread at a time uses. */
 class Device {
   readonly #fd: number;
   readonly #handle: DescriptorHandle | null;
@@ -51,7 +51,7 @@ class Device {
     });
   }
 
-  /** Calls back when the descriptor is closed, or its thread is not to be waited for. */
+  /** Calls back when the descriptor is closed, or when its thread has taken too long. */
   close(onClose: () => void): void {
     this.#closed = true;
     if (this.#retry !== null) hostClearTimeout(this.#retry);

@@ -1,8 +1,8 @@
 /**
- * The chunks that Node holds until the kernel takes them.
+ * The chunks that Node keeps until the kernel accepts them.
  *
- * Fact. libuv sends from the address that a chunk had when it was written. When its owner transfers the
- * memory, that may by then be another's, or nobody's: the peer may have been sent anything.
+ * libuv sends from the address that a chunk had when it was written. If its owner transfers the memory,
+ * another object may use that address, and the peer may receive any data.
  */
 export class HeldChunks {
   #chunks: readonly Uint8Array[] = [];
@@ -13,12 +13,12 @@ export class HeldChunks {
     this.#bytes = totalOf(chunks);
   }
 
-  /** False: the memory of one was given away since. */
+  /** False if the memory of a chunk was transferred since. */
   get intact(): boolean {
     return totalOf(this.#chunks) === this.#bytes;
   }
 
-  /** Lets them go. Answers whether they were intact. */
+  /** Releases the chunks. Returns true if they were intact. */
   release(): boolean {
     const { intact } = this;
     this.#chunks = [];

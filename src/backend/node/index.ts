@@ -1,4 +1,4 @@
-/** The portable backend: Node's own API, wherever that runs. One file a kind of handle. */
+/** The portable backend, which uses only Node's own API. One file for each kind of handle. */
 import type { AddressInfo } from '../../base/address.ts';
 import { drain } from '../../base/drain.ts';
 import { LoopError } from '../../base/errors.ts';
@@ -42,7 +42,7 @@ import { wrapTls } from './tls.ts';
 import { tlsContext } from './tls-context.ts';
 
 /**
- * `SO_REUSEPORT` came with Node 22.12 and 23.1; and only there are several listeners balanced by the kernel.
+ * `SO_REUSEPORT` was added in Node 22.12 and 23.1. Only since then does the kernel balance several listeners.
  */
 function hasReusePort(): boolean {
   const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
@@ -52,12 +52,12 @@ function hasReusePort(): boolean {
   );
 }
 
-/** Before Node 22 the name goes out with NULs behind it, up to 108 bytes: a name that nobody else has. */
+/** Before Node 22, the name is padded with NULs to 108 bytes, so no other program uses the same name. */
 function hasAbstractUnix(): boolean {
   return process.platform === 'linux' && Number.parseInt(process.versions.node, 10) >= 22;
 }
 
-/** What Node's own API can do here. */
+/** The capabilities of Node's own API on this system. */
 export const NODE_FEATURES: BackendFeatures = {
   tcp: true,
   reusePort: hasReusePort(),
@@ -116,10 +116,7 @@ export class NodeBackend implements Backend {
     return drain(resume);
   }
 
-  /**
-   * Between two passes through the check phase the host goes through its timers, by a clock that it has just
-   * read.
-   */
+  /** Between two check phases, the host runs its due timers, with a clock that it has just read. */
   afterHostTimers(callback: () => void): void {
     hostSetImmediate(() => hostSetImmediate(callback));
   }
@@ -173,7 +170,10 @@ export class NodeBackend implements Backend {
   }
 
   poll(_fd: number, _onReady: (readable: boolean, writable: boolean) => void): RawPoll {
-    throw new LoopError('ERR_UNSUPPORTED', 'Node tells nobody when a descriptor is ready; UvEventLoop does');
+    throw new LoopError(
+      'ERR_UNSUPPORTED',
+      'Node does not report when a descriptor is ready: use UvEventLoop',
+    );
   }
 
   usesDescriptor(fd: number): boolean {
@@ -181,7 +181,7 @@ export class NodeBackend implements Backend {
   }
 
   socket(_target: SocketTarget): RawSocket {
-    throw new LoopError('ERR_UNSUPPORTED', 'Node has no sockets without buffers; UvEventLoop has');
+    throw new LoopError('ERR_UNSUPPORTED', 'Node has no sockets without buffers: use UvEventLoop');
   }
 
   close(): void {}

@@ -1,6 +1,6 @@
 /**
- * The descriptors that a child inherits: open, at the numbers that were meant, and without a change for
- * whoever shares them.
+ * The descriptors that a child inherits. They must be open, have the requested numbers, and stay unchanged
+ * for others that share them.
  */
 import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { devNull, constants as osConstants } from 'node:os';
@@ -12,23 +12,23 @@ import { LAST_STDIO } from './stdio.ts';
 const ACCESS_MASK = constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR;
 
 export class Inherited {
-  /** Opened for this spawn alone. */
+  /** Descriptors that were opened only for this spawn. */
   readonly #own: number[] = [];
 
   /**
-   * Fills the numbers of the standard streams that the program has closed: otherwise a pipe of the child, or
-   * of libuv's own, would get such a number, and the child would inherit that. The child then has the null
-   * device there, as every program that Node starts.
+   * Opens the null device for standard streams that the program has closed. Otherwise a pipe of the child, or
+   * of libuv, would get such a number, and the child would inherit it. So the child has the null device
+   * there, like every program that Node starts.
    */
   constructor() {
     for (let fd = 0; fd <= LAST_STDIO; fd++) if (!isOpen(fd)) this.#own.push(openSync(devNull, 'r+'));
   }
 
   /**
-   * `fd` itself, or a copy for the child where its pipe or terminal does not block: programs expect their
-   * standard streams to block, and the flag is shared. Only Linux can open such a descriptor anew. A FIFO
-   * with a name is not opened for reading: if its last writer has gone, whoever opens it now never learns
-   * that.
+   * Returns `fd` itself, or a blocking copy for the child if it is a non-blocking pipe or terminal. Programs
+   * expect that their standard streams block, and the flag is shared. Only Linux can reopen such a
+   * descriptor. A named FIFO is not reopened for reading, because the new reader would never see the end of
+   * file if the last writer has already gone.
    */
   blocking(fd: number): number {
     const flags = flagsOf(fd);
@@ -39,7 +39,7 @@ export class Inherited {
       this.#own.push(copy);
       return copy;
     } catch {
-      // A terminal of another user, a FIFO that nobody reads.
+      // A terminal of another user, or a FIFO without readers.
       return fd;
     }
   }
@@ -50,8 +50,8 @@ export class Inherited {
 }
 
 /**
- * The error for a descriptor that a child shall get and that is not open; without it, whatever gets the
- * number next would go there.
+ * Returns the error for a descriptor that a child must get and that is not open. Without this check, the
+ * child would get the next file that is opened with this number.
  */
 export function missingDescriptor({ program, stdio, passFds }: SpawnTarget): Error | null {
   const wanted = [...stdio.flatMap((kind) => (kind.kind === 'fd' ? [kind.fd] : [])), ...passFds];
@@ -72,7 +72,7 @@ function isOpen(fd: number): boolean {
 
 function isReopenable(fd: number, flags: number): boolean {
   const name = readlinkSync(`/proc/self/fd/${fd}`);
-  // The side of a pseudoterminal that made it would be another one.
+  // Opening the master side of a pseudoterminal again would create another one.
   if (isatty(fd)) return !name.endsWith('/ptmx');
   if (!fstatSync(fd).isFIFO()) return false;
   return (flags & ACCESS_MASK) !== constants.O_RDONLY || name.startsWith('pipe:');

@@ -14,19 +14,19 @@ import { deniedNetwork } from './permission.ts';
 import { inodeOf, isSocket, NodeStream, toAddress } from './stream.ts';
 import { explainBind, isAbstract, removeStale, SocketFile } from './unix-path.ts';
 
-/** What is served already: each of its connections would get two protocols. */
-const taken: WeakSet<Server> = new WeakSet();
+/** Servers that a listener owns. With two listeners, each connection would get two protocols. */
+const owned: WeakSet<Server> = new WeakSet();
 
 export class NodeListener implements RawListener, WatchedListener {
   readonly inode: number | null;
   readonly #server: Server;
   readonly #events: ListenEvents;
   #sockname: SocketAddress | null = null;
-  /** Of a unix socket that we have made. */
+  /** The file of a unix socket that this listener has created. */
   #file: SocketFile | null = null;
   #probe: RawRequest | null = null;
   #closed: boolean = false;
-  /** What the server's owner has set. */
+  /** The value of `maxConnections` that the server's owner has set. */
   readonly #most: number;
 
   constructor(target: ListenTarget, events: ListenEvents) {
@@ -34,14 +34,15 @@ export class NodeListener implements RawListener, WatchedListener {
     if (adopted !== null && !adopted.listening)
       throw invalidArgType('sock', adopted, 'a server that is listening');
     if (adopted !== null) {
-      if (taken.has(adopted)) throw invalidArgType('sock', adopted, 'a server that no other one has');
-      taken.add(adopted);
+      if (owned.has(adopted))
+        throw invalidArgType('sock', adopted, 'a server that no other loop server uses');
+      owned.add(adopted);
     }
     const server = adopted ?? createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
     this.#server = server;
     this.#events = events;
     this.#most = server.maxConnections;
-    // Node cannot bind without listening. So connections wait, as many as would wait in the kernel.
+    // Node cannot bind without listening. So as many connections wait as would wait in the kernel.
     if (!target.serves) server.maxConnections = target.backlog;
     this.inode = typeof target.socket === 'number' ? inodeOf(target.socket) : null;
     server.on('connection', (socket: Socket) => this.#accept(socket, adopted !== null));
@@ -67,7 +68,7 @@ export class NodeListener implements RawListener, WatchedListener {
     this.#server.maxConnections = this.#most;
   }
 
-  /** libuv has not stopped. */
+  /** Nothing to do, because libuv has not stopped. */
   acceptStart(): void {}
 
   cannotAccept(error: Error): void {
@@ -84,8 +85,8 @@ export class NodeListener implements RawListener, WatchedListener {
     this.#closed = true;
     unwatchAccepts(this);
     this.#probe?.cancel();
-    // It may listen anew.
-    taken.delete(this.#server);
+    // The server may listen again later.
+    owned.delete(this.#server);
     unshare(this.#server);
     if (this.#file === null) this.#server.close();
     else this.#file.closeServer(this.#server);
@@ -96,7 +97,7 @@ export class NodeListener implements RawListener, WatchedListener {
     const options = listenOptions(target);
     const path = options.path ?? null;
     const failed = (error: NodeJS.ErrnoException): void => {
-      // Node says so later, and we may have been closed meanwhile.
+      // Node reports the error later, and the listener may have been closed meanwhile.
       if (this.#closed) return;
       if (path === null || isAbstract(path) || error.code !== 'EADDRINUSE' || this.#probe !== null) {
         this.#events.onError(path === null || isAbstract(path) ? error : explainBind(error, path));
@@ -126,20 +127,20 @@ export class NodeListener implements RawListener, WatchedListener {
     this.#server.unref();
     if (!this.#closed) watchAccepts(this);
     const address = this.#server.address() as NodeAddress | string | null;
-    // Of a unix socket that was given as a descriptor Node does not know the name.
+    // Node does not know the name of a unix socket that was passed as a descriptor.
     if (address === null || typeof address === 'string') this.#sockname = address ?? '';
     else this.#sockname = toAddress(address.address, address.port);
   }
 
   #listening = (): void => {
-    // Node looks even a literal host up, and binds later.
+    // Node looks up even a literal host, and binds later.
     if (this.#sockname === null) this.#bound();
     this.#events.onListening();
   };
 
   #accept(socket: Socket, wasAdopted: boolean): void {
     const path = typeof this.#sockname === 'string' ? this.#sockname : null;
-    // A peer that was gone before it was accepted: Node tells by a socket without an address.
+    // Node reports a peer that closed before the accept as a socket without an address.
     if (path === null && socket.remoteAddress === undefined) {
       socket.destroy();
       return;
@@ -148,7 +149,7 @@ export class NodeListener implements RawListener, WatchedListener {
       socket.allowHalfOpen = true;
       socket.setNoDelay(true);
     }
-    // A peer that has bound its side to a path is rare, and Node cannot ask for it.
+    // A peer that has bound its side to a path is rare, and Node cannot ask for that path.
     this.#events.onConnection(
       new NodeStream(socket, path === null ? null : { sockname: path, peername: '' }),
     );

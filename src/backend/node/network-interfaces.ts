@@ -1,15 +1,15 @@
 /**
- * Interfaces by name and by number: an IPv6 address of a link needs one.
+ * Network interfaces by name and by number. A link-local IPv6 address needs one of them.
  *
- * Fact. Node tells the number only of interfaces that have such an address themselves, which the loopback has
- * not. Linux tells the others in files. Neither takes a thread.
+ * Node knows the number only of interfaces that have a link-local address, so not of the loopback. On Linux,
+ * files tell the other numbers. Neither way needs a thread.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 
 const LINUX = '/sys/class/net';
 
-/** The scope id of an interface; null where there is none of that name. */
+/** Returns the scope id of an interface, or null if there is no interface of this name. */
 export function scopeIdOf(zone: string): number | null {
   for (const address of networkInterfaces()[zone] ?? []) {
     if (address.family === 'IPv6' && address.scopeid !== 0) return address.scopeid;
@@ -17,7 +17,7 @@ export function scopeIdOf(zone: string): number | null {
   return linuxIndex(zone);
 }
 
-/** The interface of a scope id; the number itself where there is none. */
+/** Returns the interface of a scope id, or the number itself if there is none. */
 export function zoneOf(scopeId: number): string {
   for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
     if (addresses.some((address) => address.family === 'IPv6' && address.scopeid === scopeId)) return name;
@@ -25,7 +25,7 @@ export function zoneOf(scopeId: number): string {
   return linuxNames().find((name) => linuxIndex(name) === scopeId) ?? String(scopeId);
 }
 
-/** Which families this machine has an address of, its loopback not counted: what `AI_ADDRCONFIG` asks. */
+/** Returns the families in which this machine has an address besides the loopback, for `AI_ADDRCONFIG`. */
 export function configuredFamilies(): { v4: boolean; v6: boolean } {
   const addresses = Object.values(networkInterfaces()).flatMap((list = []) => list);
   const has = (family: string): boolean => addresses.some((one) => !one.internal && one.family === family);
@@ -36,7 +36,7 @@ function linuxIndex(name: string): number | null {
   try {
     return Number(readFileSync(`${LINUX}/${name}/ifindex`, 'latin1'));
   } catch {
-    // No such interface, or not Linux.
+    // There is no such interface, or the system is not Linux.
     return null;
   }
 }

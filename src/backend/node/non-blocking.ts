@@ -1,18 +1,18 @@
 /**
- * Keeps sockets of Node's from blocking the process.
+ * Keeps sockets of Node from blocking the process.
  *
- * Facts. O_NONBLOCK belongs to the open file description. libuv clears the flag for the standard streams of
- * each child that it starts, and whoever shares a standard stream with the child then blocks, too: the next
- * `read()` or `write()` of libuv's stops the whole process until the other side acts. A handle of Node's can
- * set the flag again.
+ * O_NONBLOCK belongs to the open file description. libuv clears the flag for the standard streams of each
+ * child that it starts. Every process that shares such a stream then blocks, too: the next `read()` or
+ * `write()` of libuv stops the whole process until the other side acts. A handle of Node can set the flag
+ * again.
  *
- * What this means. Sockets and servers that somebody else knows, and may hand to a child, are registered
- * here. They are made non-blocking again behind each spawn, and before each call of libuv's that would trust
- * the flag. A child that shares a socket with a transport in use finds it non-blocking, as in asyncio.
+ * So sockets and servers that other code knows, and may pass to a child, are registered here. They are made
+ * non-blocking again after each spawn, and before each call of libuv that relies on the flag. A child that
+ * shares a socket with an active transport finds it non-blocking, as in asyncio.
  */
 import { WriteStream } from 'node:tty';
 
-/** The handle below a stream of Node's, as far as we need it. */
+/** The members that this file uses of the handle below a stream of Node. */
 interface Handle {
   readonly reading?: boolean;
   setBlocking?(on: boolean): number;
@@ -20,9 +20,9 @@ interface Handle {
 
 const shared: Set<object> = new Set();
 
-/** Registers a stream or server that others may share. */
+/** Registers a stream or server that other code may share. */
 export function share(stream: object): void {
-  // A terminal that is written to blocks because Node wants it to.
+  // Exclude terminals that are written to: Node itself wants them to block.
   if (process.platform !== 'win32' && !(stream instanceof WriteStream)) shared.add(stream);
 }
 
@@ -30,12 +30,12 @@ export function unshare(stream: object): void {
   shared.delete(stream);
 }
 
-/** To be called before libuv reads or writes something that may be shared. */
+/** Call this before libuv reads or writes a descriptor that may be shared. */
 export function keepNonBlocking(stream: object): void {
   if (shared.has(stream)) handleOf(stream)?.setBlocking?.(false);
 }
 
-/** To be called behind each spawn, for those that are in use just now. */
+/** Call this after each spawn. It concerns the streams that are in use at the moment. */
 export function keepAllNonBlocking(): void {
   for (const stream of shared) if (isInUse(stream)) handleOf(stream)?.setBlocking?.(false);
 }

@@ -1,18 +1,18 @@
-/** What Node's permission model lets us do. */
+/** The permissions that Node's permission model grants. */
 import { createServer } from 'node:net';
 
-/** No file can be there. */
+/** No file can exist at this path. */
 const NOWHERE = '/dev/null/gyre';
 
 /**
- * Returns Node's own error where the program may not use the network; null: it may.
+ * Returns Node's own error if the program may not use the network, otherwise null.
  *
- * Facts. Without `--allow-net` some calls of `node:net` throw in a later tick, where nothing can catch the
- * error. `permission.has()` also says no where the model only audits, and before Node 25, which did not ask
- * for this permission.
+ * Without `--allow-net`, some calls of `node:net` throw in a later tick, where no code can catch the error.
+ * `permission.has()` also returns false if the model only audits, and before Node 25, which did not have this
+ * permission.
  *
- * What this means. Where it says no, Node is asked for something that throws at once if it is forbidden, and
- * fails later if not.
+ * So if it returns false, this function makes a call that throws at once if the network is forbidden, and
+ * fails later otherwise.
  */
 export function deniedNetwork(): Error | null {
   if (process.permission === undefined || process.permission.has('net')) return null;

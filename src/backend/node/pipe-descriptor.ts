@@ -1,4 +1,7 @@
-/** What Node does not tell of a descriptor, and a way to see that the last reader of a pipe has gone. */
+/**
+ * Facts about a descriptor that Node does not provide, and a way to see that the last reader of a pipe has
+ * gone.
+ */
 import { fstatSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 
@@ -8,13 +11,13 @@ const ACCESS: readonly (Access | undefined)[] = ['read', 'write', 'both'];
 /** `O_ACCMODE`. */
 const ACCESS_MASK = 3;
 
-/** How a descriptor is open; null where the system does not say. */
+/** Returns the access mode of a descriptor, or null if the system does not tell it. */
 export function accessOf(fd: number): Access | null {
   const flags = flagsOf(fd);
   return flags === null ? null : (ACCESS[flags & ACCESS_MASK] ?? null);
 }
 
-/** The flags with which a descriptor is open, as of `fcntl(F_GETFL)`; null where the system does not say. */
+/** Returns the flags of a descriptor, as `fcntl(F_GETFL)` does, or null if the system does not tell them. */
 export function flagsOf(fd: number): number | null {
   try {
     const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
@@ -24,20 +27,20 @@ export function flagsOf(fd: number): number | null {
   }
 }
 
-/** The handle below a socket of Node's, as far as we need it. */
+/** The members that gyre uses of the handle below a socket of Node. */
 export interface DescriptorHandle {
   open(fd: number): number;
   close(): void;
 }
 
 /**
- * A socket that writes to `fd`, and ends or fails by `read` as soon as nobody reads what is written, where
- * the host can see that.
+ * Returns a socket that writes to `fd`. If the host can see that the last reader has gone, the socket ends,
+ * or fails with an error of `read`.
  *
- * Facts. A socket ends. A pipe that is open for writing only cannot be read, and libuv does not poll what it
- * cannot read: it notices at the next write. Opened as if it were TCP it is polled all the same; the one
- * event that can come is that its last reader has gone, and the read that follows fails with EBADF. A
- * descriptor that can be read must not be opened so: its data would be lost.
+ * A socket ends by itself. A pipe that is open only for writing cannot be read, and libuv does not poll such
+ * a pipe: it notices the loss at the next write. If the pipe is opened as if it were TCP, libuv polls it. The
+ * only possible event is then that the last reader has gone, and the following read fails with EBADF. Don't
+ * open a readable descriptor in this way, because its data would be lost.
  */
 export function openWatched(fd: number, access: Access | null): Socket {
   if (fstatSync(fd).isSocket())
@@ -49,8 +52,8 @@ export function openWatched(fd: number, access: Access | null): Socket {
 }
 
 /**
- * A handle that has `fd`, which does not block from now on, and is closed with it. Null where the host has no
- * such handles, or refuses.
+ * Returns a handle that owns `fd` and makes it non-blocking. Returns null if the host has no such handles, or
+ * rejects the descriptor.
  */
 export function openAsTcp(fd: number): DescriptorHandle | null {
   const Tcp = tcpHandleClass();
@@ -61,11 +64,11 @@ export function openAsTcp(fd: number): DescriptorHandle | null {
   return null;
 }
 
-/** The class is not exported. A socket that is about to connect has one of it. */
+/** Returns the class, which is not exported, from a socket that is about to connect. */
 function tcpHandleClass(): (new (type: number) => DescriptorHandle) | null {
   if (process.platform !== 'linux') return null;
   const socket = new Socket();
-  // A name, and nobody who looks it up: nothing leaves this process.
+  // The look-up never completes, so no data leaves the process.
   socket.connect({ host: 'localhost', port: 1, autoSelectFamily: false, lookup: () => {} });
   const { _handle: handle } = socket as unknown as { _handle?: DescriptorHandle | null };
   const Tcp = typeof handle?.open === 'function' ? handle.constructor : null;

@@ -1,5 +1,5 @@
 /**
- * One direction of a pipe, FIFO, socket, terminal or character device: from a descriptor, a stream of Node's,
+ * One direction of a pipe, FIFO, socket, terminal or character device, from a descriptor, a stream of Node,
  * or a FileHandle.
  */
 import type { promises, Stats } from 'node:fs';
@@ -25,25 +25,25 @@ const ACCEPTED: Readonly<Record<Direction, string>> = {
     'a descriptor, a Writable or a FileHandle, open for writing, of a pipe, socket, terminal or character device',
 };
 
-/** What a transport has: a second one would take its data. */
-const taken: WeakSet<object> = new WeakSet();
+/** Streams that a transport owns. A second transport would take its data. */
+const owned: WeakSet<object> = new WeakSet();
 
 export function openPipe(pipe: unknown, direction: Direction): RawStream {
   const stream = streamOf(pipe, direction);
   if (stream === null) throw notAPipe(pipe, direction);
-  const outlivesUs = isStdio(stream);
-  // On a worker thread they have no descriptor.
-  const stdio = outlivesUs ? ((stream as { fd?: number }).fd ?? null) : null;
-  if (taken.has(stream) || (stdio !== null && isStdioTaken(stdio, direction))) throw takenAlready(pipe);
-  const letGo = (): void => {
-    taken.delete(stream);
+  const staysOpen = isStdio(stream);
+  // On a worker thread, the standard streams have no descriptor.
+  const stdio = staysOpen ? ((stream as { fd?: number }).fd ?? null) : null;
+  if (owned.has(stream) || (stdio !== null && isStdioTaken(stdio, direction))) throw takenAlready(pipe);
+  const release = (): void => {
+    owned.delete(stream);
     if (stdio !== null) releaseStdio(stdio, direction);
   };
   const raw =
     direction === 'read'
-      ? new ReadPipe(stream as Readable, pipe, outlivesUs, letGo)
-      : new WritePipe(stream as Writable, pipe, outlivesUs, letGo);
-  taken.add(stream);
+      ? new ReadPipe(stream as Readable, pipe, staysOpen, release)
+      : new WritePipe(stream as Writable, pipe, staysOpen, release);
+  owned.add(stream);
   if (stdio !== null) takeStdio(stdio, direction);
   return raw;
 }
@@ -53,10 +53,10 @@ export function notAPipe(pipe: unknown, direction: Direction): TypeError {
 }
 
 export function takenAlready(pipe: unknown): TypeError {
-  return invalidArgType('pipe', pipe, 'a stream that no other transport has');
+  return invalidArgType('pipe', pipe, 'a stream that no other transport uses');
 }
 
-/** Null: it is nothing that can be had in this direction. */
+/** Returns null for a value that cannot be used in this direction. */
 function streamOf(pipe: unknown, direction: Direction): Readable | Writable | null {
   if (typeof pipe === 'number') return fromDescriptor(pipe, direction);
   if (typeof pipe !== 'object' || pipe === null) return null;
@@ -67,8 +67,8 @@ function streamOf(pipe: unknown, direction: Direction): Readable | Writable | nu
 }
 
 /**
- * Bytes come out of it, and nobody has ended it by force. That it has come to its end is no obstacle: that
- * will be told.
+ * Returns true for a stream of bytes that was not destroyed. A stream that has reached its end is accepted,
+ * and the end is reported.
  */
 function isOpenToRead(stream: Readable): boolean {
   const { destroyed, readableEncoding, readableObjectMode, readable, readableEnded } = stream;
@@ -79,7 +79,7 @@ function isOpenToWrite(stream: Writable): boolean {
   return stream.writable && !stream.writableObjectMode;
 }
 
-/** A stream over a regular file or a directory. */
+/** Returns true for a stream over a regular file or a directory. */
 function isFile(stream: object): boolean {
   const { fd } = stream as { fd?: unknown };
   if (typeof fd === 'number') return kindOf(() => fstatSync(fd)) === 'file';
@@ -87,7 +87,7 @@ function isFile(stream: object): boolean {
   return kindOf(() => statSync(stream.path)) === 'file';
 }
 
-/** `none`: there is no such thing. */
+/** `none`: the file does not exist. */
 function kindOf(stat: () => Stats): 'pipe' | 'device' | 'file' | 'none' {
   try {
     const stats = stat();
@@ -106,7 +106,7 @@ function fromDescriptor(fd: number, direction: Direction): Readable | Writable |
   if (access !== null && access !== 'both' && access !== direction) return null;
   const stdio = stdioOf(fd, direction);
   if (stdio !== null) return stdio;
-  // Not tty.WriteStream: that writes synchronously, and a terminal that is stopped would stop the process.
+  // Don't use tty.WriteStream: it writes synchronously, so a stopped terminal would stop the process.
   if (isatty(fd)) return new Terminal(fd);
   if (kind === 'device') return openDevice(fd, direction);
   if (isDescriptorTaken(fd)) throw new InvalidStateError(`descriptor ${fd} belongs to a transport or server`);
@@ -116,17 +116,17 @@ function fromDescriptor(fd: number, direction: Direction): Readable | Writable |
     takeDescriptor(fd, socket);
     return socket;
   } catch (error) {
-    // A socket for datagrams, say. What the system says is for the caller.
+    // For example, a datagram socket. Errors of the system are thrown to the caller.
     if (error instanceof TypeError) return null;
     throw error;
   }
 }
 
-/** The process's own stream over one of its first descriptors: there can be no second one. */
+/** Returns the process's own stream over one of its standard descriptors. There can be no second stream. */
 function stdioOf(fd: number, direction: Direction): Readable | Writable | null {
   if (fd > LAST_STDIO) return null;
   const stream = direction === 'read' ? process.stdin : fd === 2 ? process.stderr : process.stdout;
-  // On a worker thread they are messages to the main thread, without a descriptor.
+  // On a worker thread, the standard streams are messages to the main thread and have no descriptor.
   return stream.fd === fd ? stream : null;
 }
 
@@ -135,8 +135,8 @@ function isStdio(stream: object): boolean {
 }
 
 /**
- * Where the program has closed a standard stream, what is opened next gets its number, under which libuv
- * never closes it.
+ * Opens a file with a descriptor above 2. If the program has closed a standard stream, the next file would
+ * get its number, and libuv never closes those numbers.
  */
 function openAboveStdio(path: string, flags: number): number {
   const low: number[] = [];
@@ -151,14 +151,14 @@ function openAboveStdio(path: string, flags: number): number {
   }
 }
 
-/** The class is not exported. */
+/** Checks for members, because the class is not exported. */
 export function isFileHandle(pipe: object): pipe is promises.FileHandle {
   return pipe.constructor?.name === 'FileHandle' && 'fd' in pipe && 'datasync' in pipe;
 }
 
 /**
- * A FileHandle closes its descriptor itself, at the latest when it is collected. So that nobody closes it
- * under us, we open what it has open once more, and then close the handle.
+ * Opens the file of a FileHandle again, and closes the handle. A FileHandle closes its descriptor itself, at
+ * the latest when it is garbage-collected, so the stream needs a descriptor of its own.
  */
 function fromFileHandle(handle: promises.FileHandle, direction: Direction): Readable | Writable | null {
   const kind = kindOf(() => fstatSync(handle.fd));

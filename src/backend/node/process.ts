@@ -26,7 +26,8 @@ const STDIO_NAMES = ['options.stdin', 'options.stdout', 'options.stderr'] as con
 const SIGKILL = 9;
 
 /**
- * Starts a child. Throws a TypeError for a stream that a child cannot have, and for a URL that is no file's.
+ * Starts a child. Throws a TypeError for a stream that a child cannot have, and for a URL that is not a file
+ * URL.
  */
 export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawRequest {
   const cwd = target.cwd instanceof URL ? fileURLToPath(target.cwd) : target.cwd;
@@ -37,15 +38,15 @@ export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawReque
 }
 
 /**
- * How often the host polls before it tells that a child has ended whose pipes are still open: to read the
- * end, to close our side, to learn that it is closed, with room to spare. Longer only a grandchild has them,
- * or whoever does not read.
+ * The number of polls before the exit of a child with open pipes is reported. The polls leave time to read
+ * the end, close this side and see the close event, with a margin. After that, only a grandchild or a paused
+ * reader can keep a pipe open.
  */
 const POLLS_AFTER_EXIT = 8;
 
 type Target = SpawnTarget & { cwd: string | null };
 
-/** What node:child_process takes for one descriptor. */
+/** A descriptor in the form that node:child_process accepts. */
 type NodeStdio = 'pipe' | 'ignore' | number | Socket;
 
 class Spawning implements RawRequest {
@@ -76,7 +77,7 @@ class Spawning implements RawRequest {
     this.#inherited?.close();
   }
 
-  /** Node makes each pipe for one descriptor: one that is stdout and stderr at once has to be ours. */
+  /** Node makes a pipe for one descriptor only. A pipe for stdout and stderr together must be made here. */
   #spawnWithPair(): void {
     this.#pairing = new SocketPair({
       onPair: (near, far) => {
@@ -90,7 +91,7 @@ class Spawning implements RawRequest {
     });
   }
 
-  /** @param output our end of the pipe that is the child's stdout and stderr */
+  /** @param output the parent's end of the pipe that is the child's stdout and stderr */
   #spawn(stdio: NodeStdio[], output: Socket | null): void {
     const target = this.#target;
     for (const fd of target.passFds) {
@@ -102,7 +103,7 @@ class Spawning implements RawRequest {
       child = spawn(commandOf(target), target.args, optionsOf(target, stdio));
     } catch (error) {
       output?.destroy();
-      // Of the system's errors, Node throws some and emits others.
+      // Node throws some errors of the system, and emits others.
       hostNextTick(() => this.#fail(error as Error));
       return;
     } finally {
@@ -122,7 +123,7 @@ class Spawning implements RawRequest {
     });
   }
 
-  /** What node:child_process takes for one of the target's descriptors. */
+  /** Converts a descriptor of the target to the form that node:child_process accepts. */
   #nodeStdio = (kind: SpawnStdio, fd: number): NodeStdio => {
     const inherited = this.#inherited as Inherited;
     switch (kind.kind) {
@@ -148,14 +149,14 @@ class Spawning implements RawRequest {
   }
 }
 
-/** The descriptor of a stream of Node's or a FileHandle; -1 where it does not tell. */
+/** Returns the descriptor of a stream of Node or a FileHandle, or -1 if it is unknown. */
 function descriptorOf(stream: unknown): number {
   const { fd, _handle } = stream as { fd?: unknown; _handle?: { fd?: unknown } | null };
   const own = fd ?? _handle?.fd;
   return typeof own === 'number' ? own : -1;
 }
 
-/** Node takes no empty command, but a shell does: a blank is as little. */
+/** Replaces an empty command by a blank, because Node rejects an empty command, but a shell does not. */
 function commandOf({ program, shell }: Target): string {
   return shell && program === '' ? ' ' : program;
 }
@@ -171,11 +172,11 @@ function optionsOf(target: Target, stdio: NodeStdio[]): SpawnOptions {
 }
 
 /**
- * Facts. When a child ends, Node closes its stdin, and lets the data of every other pipe flow, to nowhere if
- * nobody listens: whoever had paused, or had no time to listen yet, loses it. It does both to what it finds
- * in `child.stdin` and `child.stdio`.
+ * When a child exits, Node closes its stdin and resumes every other pipe. Data without a listener is then
+ * lost, for example if its reader had paused, or had not started yet. Node does both to the streams in
+ * `child.stdin` and `child.stdio`.
  *
- * What this means. The pipes are taken out of there in the turn of the spawn. Then they are ours alone.
+ * So the pipes are removed from there in the same turn as the spawn. Then only gyre uses them.
  */
 class NodeProcess implements RawProcess {
   readonly pid: number;
@@ -185,7 +186,7 @@ class NodeProcess implements RawProcess {
   readonly #outputs: readonly (ChildOutput | null)[];
   #events: ProcessEvents | null = null;
   #code: number | null = null;
-  /** The exit is to be told: now, or by `open()` where nobody listens yet. */
+  /** The exit must be reported: now, or in `open()` if it was not called yet. */
   #settled: boolean = false;
   #killError: Error | null = null;
 
@@ -193,13 +194,13 @@ class NodeProcess implements RawProcess {
     this.pid = pid;
     this.handle = child;
     child.on('exit', this.#onExit);
-    // After the spawn it only comes from within kill().
+    // After the spawn, this event comes only from within kill().
     child.on('error', (error) => {
       this.#killError = error;
     });
     child.unref();
     const [stdin, stdout, stderr] = child.stdio as (Socket | null)[];
-    // On Bun what is null already cannot be set.
+    // On Bun, a property that is already null cannot be set.
     for (const name of ['stdin', 'stdout', 'stderr'] as const) {
       if (child[name]) Object.assign(child, { [name]: null });
     }
@@ -215,7 +216,7 @@ class NodeProcess implements RawProcess {
   }
 
   kill(signum: number): boolean {
-    // Its number may be that of another process by now.
+    // Another process may have the same number by now.
     if (this.#code !== null) return false;
     if (!NAMED_SIGNALS.has(signum) && signum !== 0) return killUnnamed(this.pid, signum);
     this.#killError = null;
@@ -224,12 +225,12 @@ class NodeProcess implements RawProcess {
     return killed;
   }
 
-  /** Nobody wants it any more. */
+  /** Kills the child and closes its pipes, because it is no longer needed. */
   abandon(): void {
     try {
       this.kill(SIGKILL);
     } catch {
-      // It runs as another user by now.
+      // The child runs as another user by now.
     }
     for (const pipe of this.pipes) pipe?.abort();
   }
@@ -241,8 +242,8 @@ class NodeProcess implements RawProcess {
   };
 
   /**
-   * What the child had written, and the ends of its pipes, are there by now: whoever reads them gets them
-   * first.
+   * The output of the child and the end of its pipes have arrived by now. Wait for some polls, so that they
+   * are delivered before the exit.
    */
   #settle(polls: number): void {
     if (polls > 0 && !this.#pipesClosed()) {
@@ -264,7 +265,7 @@ class NodeProcess implements RawProcess {
 
 const NAMED_SIGNALS: ReadonlySet<number> = new Set(Object.values(constants.signals));
 
-/** Node takes a stream of its own that has a descriptor, or a FileHandle. */
+/** Node accepts only its own streams with a descriptor, and FileHandles. */
 function checkStream(name: string, stream: unknown): void {
   const fd = (stream as { fd?: unknown }).fd;
   if (typeof fd === 'number' && fd >= 0) return;
@@ -278,20 +279,19 @@ function discard(socket: Socket | null): void {
 }
 
 /**
- * Descriptors that a spawn takes for a while: two ends of three pipes, what makes the pair, what the child
- * opens to begin with.
+ * The number of descriptors that a spawn needs for a short time: two ends of three pipes, the socket pair,
+ * and the files that the child opens first.
  */
 const SPAWN_DESCRIPTORS = 16;
 
 /**
- * Facts. Where the descriptors run out in the middle of a spawn, Node loses those that it has made by then.
- *
- * What this means. They are counted before: opening some costs a hundredth of a spawn.
+ * If a spawn runs out of descriptors, Node leaks the ones that it has made by then. So this function first
+ * checks that there are enough. Opening them costs one per cent of a spawn.
  */
 function lackOfDescriptors({ program, passFds }: Target): Error | null {
-  const taken: number[] = [];
+  const opened: number[] = [];
   try {
-    while (taken.length < SPAWN_DESCRIPTORS + passFds.length) taken.push(openSync(devNull, 'r'));
+    while (opened.length < SPAWN_DESCRIPTORS + passFds.length) opened.push(openSync(devNull, 'r'));
     return null;
   } catch (cause) {
     const { code, errno } = cause as NodeJS.ErrnoException;
@@ -299,17 +299,17 @@ function lackOfDescriptors({ program, passFds }: Target): Error | null {
     const syscall = `spawn ${program}`;
     return Object.assign(new Error(`${syscall} ${code}`), { code, errno, syscall, path: program });
   } finally {
-    for (const fd of taken) closeSync(fd);
+    for (const fd of opened) closeSync(fd);
   }
 }
 
 /**
- * The system says ENOENT for a program that is missing, and for a working directory that is; Node then names
- * the program. Which one it was is looked up afterwards.
+ * Makes the error name the missing file. The system reports ENOENT for a missing program and for a missing
+ * working directory, and Node always names the program. So the directory is checked afterwards.
  */
 function explain(error: NodeJS.ErrnoException, target: Target): Error {
   if (error.errno === undefined) return error;
-  const wrong = target.cwd === null ? null : whatIsWrongWith(target.cwd);
+  const wrong = target.cwd === null ? null : directoryError(target.cwd);
   if (wrong !== null && wrong.code === error.code) {
     wrong.message = `spawn ${target.program}: ${wrong.code} for its working directory ${target.cwd}`;
     return Object.assign(wrong, { syscall: 'chdir', path: target.cwd });
@@ -319,10 +319,10 @@ function explain(error: NodeJS.ErrnoException, target: Target): Error {
   return error;
 }
 
-/** Null: one can work there. */
-function whatIsWrongWith(directory: string): NodeJS.ErrnoException | null {
+/** Returns null if the directory can be a working directory. */
+function directoryError(directory: string): NodeJS.ErrnoException | null {
   try {
-    // With a slash behind it, a file is ENOTDIR.
+    // With a slash at the end, a file gives ENOTDIR.
     statSync(`${directory}/`);
     accessSync(directory, fileConstants.X_OK);
     return null;
@@ -331,7 +331,7 @@ function whatIsWrongWith(directory: string): NodeJS.ErrnoException | null {
   }
 }
 
-/** Real-time signals have no names, and Node's children take only what has one. */
+/** Sends a real-time signal, which has no name. Node's child objects accept only named signals. */
 function killUnnamed(pid: number, signum: number): boolean {
   try {
     return process.kill(pid, signum);

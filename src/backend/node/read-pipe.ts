@@ -1,4 +1,4 @@
-/** A Readable of Node's as a raw stream that is only read. */
+/** A Readable of Node as a raw stream that is only read. */
 import { ReadStream } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
@@ -8,31 +8,31 @@ import type { RawStream, StreamInfo } from '../backend.ts';
 import { share } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
 
-/** Milliseconds. A stream over a file is closed by then, unless its thread waits for something. */
+/** Milliseconds. A stream over a file is closed by then, unless its thread waits. */
 export const THREAD_PATIENCE = 100;
 
 export class ReadPipe extends ReadSide implements RawStream {
   readonly #stream: Readable;
   readonly #info: StreamInfo;
   readonly #isStdio: boolean;
-  readonly #letGo: (stream: object) => void;
+  readonly #release: (stream: object) => void;
 
   /**
-   * @param pipe what the user gave, for `getExtraInfo('pipe')`
-   * @param isStdio it is the process's own, and outlives us
-   * @param letGo called when we are done with a stream that outlives us
+   * @param pipe the user's value, for `getExtraInfo('pipe')`
+   * @param isStdio true for a standard stream of the process, which stays open after the transport
+   * @param release called when the transport no longer uses a stream that stays open
    */
   constructor(
     stream: Readable,
     pipe: unknown,
     isStdio: boolean = false,
-    letGo: (stream: object) => void = () => {},
+    release: (stream: object) => void = () => {},
   ) {
     super(stream);
     this.#stream = stream;
     this.#isStdio = isStdio;
-    this.#letGo = letGo;
-    // The loop keeps the process alive while it runs, and not a moment longer; its pipes do not.
+    this.#release = release;
+    // Only a running loop keeps the process alive; its pipes do not.
     if (stream instanceof Socket) {
       stream.unref();
       share(stream);
@@ -40,24 +40,25 @@ export class ReadPipe extends ReadSide implements RawStream {
     this.#info = pipeInfo('read', pipe);
   }
 
-  /** Never called: the transport knows that it goes one way. */
+  /** Never called, because the pipe is only read. */
   write(): boolean {
     return true;
   }
 
-  /** Never called: as {@link write}. */
+  /** Never called: see {@link write}. */
   shutdown(): void {}
 
   close(): void {
     if (this.#isStdio) {
       this.detach();
-      // It does not read any more, so that it keeps nothing alive; and its next user may want it to.
+      // It no longer reads, so it does not keep the process alive; but its next user may want that, so
+      // restore it.
       if (this.#stream instanceof Socket) this.#stream.ref();
-      this.#letGo(this.#stream);
+      this.#release(this.#stream);
     } else {
       this.#stream.destroy();
       this.endedByUs();
-      // A thread that waits in `open()` or `read()` cannot be called back.
+      // A thread that waits in `open()` or `read()` cannot be cancelled.
       if (this.#stream instanceof ReadStream) hostSetTimeout(this.#giveUp, THREAD_PATIENCE).unref();
     }
   }
@@ -76,7 +77,7 @@ export class ReadPipe extends ReadSide implements RawStream {
   }
 }
 
-/** For errors of a stream that nobody waits for any more. */
+/** Ignores the errors of a stream that is no longer used. */
 export function ignore(): void {}
 
 export function pipeInfo(direction: 'read' | 'write', pipe: unknown): StreamInfo {
@@ -86,7 +87,7 @@ export function pipeInfo(direction: 'read' | 'write', pipe: unknown): StreamInfo
     peername: null,
     handle: null,
     direction,
-    // The end of a pipe that is written is its close.
+    // The write end of a pipe is ended by closing it.
     halfClose: direction === 'write',
     extra: { pipe },
   };

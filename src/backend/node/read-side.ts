@@ -1,23 +1,20 @@
-/** What a Readable of Node's tells, in the order that a raw stream promises. */
+/** Events of a Node Readable, in the order that a raw stream promises. */
 
 import type { Readable } from 'node:stream';
 import { hostNextTick } from '../../base/host.ts';
 import type { StreamEvents } from '../backend.ts';
 import { keepNonBlocking, unshare } from './non-blocking.ts';
 
-/**
- * Bytes. libuv reads as much at once; where it got so much it reads again, without asking whether there is
- * more.
- */
+/** Bytes of a full read of libuv. After a full read, libuv reads again without polling. */
 const WHOLE_READ = 65_536;
 
 /**
- * Facts. A paused Readable reads on until its buffer is full, and says `end` even though it is paused, when
- * the buffer is empty; a socket of which both directions have ended closes itself. When a child exits, Node
- * resumes the child's output, whoever paused it.
+ * A paused Readable continues to read until its buffer is full. It emits `end` although it is paused, if the
+ * buffer is empty. A socket whose two directions have ended closes itself. When a child exits, Node resumes
+ * the child's output, even if other code paused it.
  *
- * What this means. Both events, and data, may come when nothing is to be read, and before anybody listens:
- * they wait, in order, for `open()` and `readStart()`.
+ * So data and both events may come while nobody reads, and before `open()`. They wait here, in order, for
+ * `open()` and `readStart()`.
  */
 export class ReadSide {
   readonly #readable: Readable;
@@ -26,7 +23,7 @@ export class ReadSide {
   #reading: boolean = false;
   #end: 'none' | 'held' | 'told';
   #close: 'none' | 'held' | 'told' = 'none';
-  /** We end it ourselves: only its close is of interest now. */
+  /** gyre itself has ended the stream, so only the close event matters now. */
   #ending: boolean = false;
 
   constructor(readable: Readable) {
@@ -56,13 +53,13 @@ export class ReadSide {
     this.#readable.pause();
   }
 
-  /** To be called by whoever destroys it. */
+  /** The subclass must call this when it destroys the stream. */
   protected endedByUs(): void {
     this.#ending = true;
     if (this.#close === 'held' && this.#events !== null) hostNextTick(this.#tell);
   }
 
-  /** Lets go of a Readable that stays open: for us it is closed. */
+  /** Stops using a Readable that stays open. For the transport it is closed. */
   protected detach(): void {
     const readable = this.#readable;
     unshare(readable);
@@ -100,7 +97,7 @@ export class ReadSide {
     if (this.#events !== null) this.#tell();
   };
 
-  /** Tells what has happened and may be told: the end to one who reads, the close behind it. */
+  /** Reports the events that may be reported now: the end if the transport reads, and the close after it. */
   #tell = (): void => {
     const events = this.#events as StreamEvents;
     if (this.#end === 'held' && this.#reading && !this.#ending) {

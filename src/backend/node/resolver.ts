@@ -1,4 +1,4 @@
-/** Names by the system's resolver. */
+/** Name resolution with the system's resolver. */
 import { promises as dns } from 'node:dns';
 import { hostname } from 'node:os';
 import type { AddressInfo } from '../../base/address.ts';
@@ -34,23 +34,23 @@ import { configuredFamilies, scopeIdOf, zoneOf } from './network-interfaces.ts';
 import { portOf, serviceOf } from './services.ts';
 
 /**
- * How often a name server is asked: glibc's own number. How long each time says the system's configuration.
+ * The number of times that a name server is asked, as in glibc. The system's configuration has the timeout.
  */
 const DNS_TRIES = 2;
 
 /**
- * The thread that looks the name up cannot be stopped: cancelling closes our ears, and ends what goes on
- * without a thread.
+ * The thread that looks up the name cannot be stopped. A cancel drops its result, and ends the requests that
+ * need no thread.
  */
 export function resolveName(
   query: ResolveQuery,
   onDone: (error: Error | null, found: AddressInfo[]) => void,
 ): RawRequest {
   const resolver = new LazyResolver();
-  const ears = listen(infosOf(query, resolver), (error, found) => onDone(error, found ?? []));
+  const request = listen(infosOf(query, resolver), (error, found) => onDone(error, found ?? []));
   return {
     cancel: () => {
-      ears.cancel();
+      request.cancel();
       resolver.cancel();
     },
   };
@@ -80,7 +80,7 @@ function listen<T>(promise: Promise<T>, onDone: (error: Error | null, value: T |
   };
 }
 
-/** Asks name servers itself, without a thread, and so can be stopped. */
+/** Asks name servers itself, without a thread, so that it can be cancelled. */
 class LazyResolver {
   #resolver: dns.Resolver | null = null;
   #cancelled: boolean = false;
@@ -100,7 +100,7 @@ class LazyResolver {
   }
 }
 
-/** In the order in which getaddrinfo(3) finds fault: services, then hosts. */
+/** Checks services before hosts, in the same order as getaddrinfo(3). */
 async function infosOf(query: ResolveQuery, resolver: LazyResolver): Promise<AddressInfo[]> {
   const { host, port, type, proto, flags } = query;
   const kinds = serviceKinds(host, type, proto, (wanted) =>
@@ -118,9 +118,9 @@ async function infosOf(query: ResolveQuery, resolver: LazyResolver): Promise<Add
 }
 
 /**
- * The family that `AI_ADDRCONFIG` leaves of those asked for; for a name, the system itself does it.
+ * Returns the requested family, limited by `AI_ADDRCONFIG`. For a name, the system itself applies the flag.
  *
- * Where only the loopback has addresses, and none is asked for in particular, both families count.
+ * If only the loopback has addresses, and no family was requested, both families are allowed.
  */
 function familyToAsk({ host, family, flags }: ResolveQuery): number {
   if ((flags & AI_ADDRCONFIG) === 0) return family;
@@ -162,10 +162,10 @@ async function namesOf({ address, flags }: NameQuery): Promise<[host: string, se
   return [host ?? numeric, service ?? String(port)];
 }
 
-/** Null where the address has no name. */
+/** Returns null if the address has no name. */
 async function nameFor(address: string): Promise<string | null> {
   try {
-    // Node asks for a service, too, and needs a port for it.
+    // Node looks up the service, too, and needs a port for that.
     return (await dns.lookupService(address, 0)).hostname;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOTFOUND') return null;
@@ -173,7 +173,7 @@ async function nameFor(address: string): Promise<string | null> {
   }
 }
 
-/** With the interface by name where that means something, else by number. */
+/** Adds the interface's name to a link-local address, and the number to other addresses. */
 function numericHost(address: NameQuery['address']): string {
   const host = address[0] as string;
   const scope = address.length === 4 ? (address[3] as number) : 0;
@@ -182,8 +182,8 @@ function numericHost(address: NameQuery['address']): string {
 }
 
 /**
- * The name of a machine of our own domain, which is that of our own name, or of its canonical form in the
- * hosts file.
+ * Removes this machine's own domain from a name. The domain comes from this machine's host name, or from its
+ * canonical form in the hosts file.
  */
 function withoutOwnDomain(name: string): string {
   const own = hostname();

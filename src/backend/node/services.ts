@@ -1,21 +1,21 @@
 /**
  * Services by name and by port, from the system's own list.
  *
- * Fact. Node asks the system for the service of a port, always for TCP and together with the name of an
- * address; and never for the port of a service. So the file is read here: each time, because it may change,
- * and without a thread, because literals take none. A system without the file (many a container) knows no
- * services, as its own getaddrinfo() would say.
+ * Node can ask the system for the service of a port, but only for TCP and together with the name of an
+ * address. It cannot ask for the port of a service. So this file reads the list. It reads it each time,
+ * because it may change, and synchronously, because literal addresses use no thread either. A system without
+ * the file (such as many containers) has no services, as its own getaddrinfo() would report.
  */
 import { IPPROTO_UDP } from '../../base/constants.ts';
 import { systemFile } from './system-file.ts';
 
-/** Null where there is no such service for the protocol. */
+/** Returns the port, or null if there is no such service for the protocol. */
 export function portOf(service: string, proto: number): number | null {
   const found = services(proto).find(({ names }) => names.includes(service));
   return found === undefined ? null : found.port;
 }
 
-/** The first name of the service on a port; null where it has none. */
+/** Returns the first name of the service on a port, or null if it has no name. */
 export function serviceOf(port: number, proto: number): string | null {
   const found = services(proto).find((service) => service.port === port);
   return found?.names[0] ?? null;
@@ -26,7 +26,7 @@ interface Service {
   names: string[];
 }
 
-/** Of lines such as `http  80/tcp  www  # World Wide Web`. */
+/** Parses lines such as `http  80/tcp  www  # World Wide Web`. */
 function services(proto: number): Service[] {
   const wanted = proto === IPPROTO_UDP ? 'udp' : 'tcp';
   return systemFile('services').flatMap(([name = '', where = '', ...aliases]) => {

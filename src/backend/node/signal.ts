@@ -1,14 +1,15 @@
 /**
  * Signals of the operating system.
  *
- * Facts. Node catches a signal from the first listener of its name on, and the last one gone restores the
- * system's default action; its watchers keep no process alive. It has no name, and so no way, for real-time
- * signals (`process.binding` was one, until Node 24). No signal comes to a worker thread. Node ignores
- * SIGPIPE and SIGXFSZ from its start on, so that writing to a broken pipe fails instead of killing; the last
- * listener gone would end that. More than ten listeners of a name are a warning.
+ * Node catches a signal while its name has a listener, and the removal of the last listener restores the
+ * system's default action. The listeners do not keep the process alive. Node has no names for real-time
+ * signals, so it cannot handle them (`process.binding` could, before Node 24). Worker threads receive no
+ * signals. Node ignores SIGPIPE and SIGXFSZ from its start, so that writing to a broken pipe fails and does
+ * not kill the process; removing the last listener would end that. More than ten listeners of a name cause a
+ * warning.
  *
- * What this means. Each name has one listener here, for all loops of the process; and that of those two
- * signals stays.
+ * So each name has one listener here, for all loops of the process, and the listeners of SIGPIPE and SIGXFSZ
+ * are never removed.
  */
 
 import { constants } from 'node:os';
@@ -21,20 +22,20 @@ import type { RawRequest } from '../backend.ts';
 type SignalName = keyof typeof constants.signals;
 type Callback = () => void;
 
-/** The C library keeps 32 and 33 for itself. */
+/** The C library reserves 32 and 33. */
 const REAL_TIME: Record<string, number> = process.platform === 'linux' ? { SIGRTMIN: 34, SIGRTMAX: 64 } : {};
 
-/** By name. */
+/** Signal numbers by name. */
 export const SIGNALS: Readonly<Record<string, number>> = { ...constants.signals, ...REAL_TIME };
 
 const IGNORED_BY_NODE: readonly string[] = ['SIGPIPE', 'SIGXFSZ'];
 const UNCATCHABLE: readonly string[] = ['SIGKILL', 'SIGSTOP'];
 
-/** The one listener of a name, and who is told. */
+/** The single listener of a name, and its callbacks. */
 class Watch {
-  /** Told of each signal. */
+  /** Called at each signal. */
   readonly handlers: Set<Callback> = new Set();
-  /** Told while nobody else in the program listens. */
+  /** Called while no other code of the program listens. */
   readonly interrupts: Set<Callback> = new Set();
   readonly #name: SignalName;
 
@@ -55,8 +56,8 @@ class Watch {
   }
 
   /**
-   * Beside others it does not listen for interrupts alone: there are libraries that kill if they are the only
-   * listener.
+   * Adds or removes the listener. If other listeners exist, it does not listen for interrupts, because some
+   * libraries kill the process if they are the only listener.
    */
   update(): void {
     const listens = this.#listens();
@@ -87,13 +88,13 @@ class Watch {
 const watches: Map<string | symbol, Watch> = new Map();
 
 function watchOf(signum: number): Watch {
-  // Of several names for one number the first: SIGABRT, not SIGIOT.
+  // If a number has several names, use the first: SIGABRT, not SIGIOT.
   const names = Object.keys(constants.signals) as SignalName[];
   const name = names.find((known) => constants.signals[known] === signum);
   if (name === undefined) {
     throw new LoopError(
       'ERR_UNSUPPORTED',
-      `signal ${signum} is a real-time signal: Node handles only signals that have a name of their own`,
+      `signal ${signum} is a real-time signal: Node can handle only signals that have a name`,
     );
   }
   if (UNCATCHABLE.includes(name)) throw outOfRange('signum', name, 'a signal that can be handled');
@@ -110,11 +111,11 @@ export function onSignal(signum: number, callback: Callback): RawRequest {
   if (isMainThread) return watch.add(watch.handlers, callback);
   throw new LoopError(
     'ERR_SIGNAL_SETUP',
-    'signals come to the main thread only: a handler would never be called on this one',
+    'only the main thread receives signals: a handler on this thread would never be called',
   );
 }
 
-/** Only while there are interrupts does it matter who else listens. */
+/** The number of interrupts. Other listeners matter only while it is not zero. */
 let interrupts = 0;
 
 export function onInterrupt(signum: number, callback: Callback): RawRequest {
@@ -139,7 +140,8 @@ export function onInterrupt(signum: number, callback: Callback): RawRequest {
 }
 
 /**
- * Node tells before the listener is there, and ours may go only then: with none at all the signal would kill.
+ * Node calls this before it adds the new listener. Update later: without any listener, a signal would kill
+ * the process.
  */
 function listenerAdded(event: string | symbol): void {
   const watch = watches.get(event);

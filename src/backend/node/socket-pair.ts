@@ -1,7 +1,4 @@
-/**
- * Two sockets of ours that are connected with each other: a pipe of which a child can get one end under two
- * numbers.
- */
+/** Two connected sockets: a pipe of which a child can get one end under two numbers. */
 
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,39 +9,39 @@ import { join } from 'node:path';
 import { hostNextTick } from '../../base/host.ts';
 import type { RawRequest } from '../backend.ts';
 
-/** Bytes that nobody guesses: what they open is ours. */
+/** Bytes of a random secret, which authenticates the connection. */
 const SECRET_BYTES = 16;
 
 export interface SocketPairEvents {
-  /** `near` is paused: nothing that comes is lost. */
+  /** `near` is paused, so no data is lost. */
   onPair(near: Socket, far: Socket): void;
   onError(error: Error): void;
 }
 
 /**
- * Facts. Node has no `socketpair()`. What it can do is to listen on a unix socket and connect to that, and
- * between the two anybody else may connect as well.
+ * Node has no `socketpair()`. It can listen on a unix socket and connect to it, but another process may
+ * connect, too.
  *
- * What this means. The far end shows a secret before it is taken for ours. On Linux the name is abstract: no
- * file, so it works where no file can be made. Elsewhere it is a file in a directory of our own.
+ * So the far end sends a secret before it is accepted. On Linux the name is abstract and needs no file, so it
+ * also works where no file can be created. On other systems it is a file in a new directory.
  */
 export class SocketPair implements RawRequest {
   readonly #events: SocketPairEvents;
   readonly #server: Server;
   readonly #secret: Buffer = randomBytes(SECRET_BYTES);
-  /** Connections that have not shown the secret. */
+  /** Connections that have not sent the secret. */
   readonly #strangers: Set<Socket> = new Set();
   #path: string = '';
   #directory: string | null = null;
   #far: Socket | null = null;
   #done: boolean = false;
 
-  /** @param abstract whether the name is one without a file */
+  /** @param abstract true for a name without a file */
   constructor(events: SocketPairEvents, abstract: boolean = process.platform === 'linux') {
     this.#events = events;
     this.#server = createServer((socket) => this.#accepted(socket));
     this.#server.on('error', (error) => this.#fail(error));
-    // Exclusive: a worker of Node's cluster would else ask the primary process to listen.
+    // Exclusive, because a worker of Node's cluster would otherwise ask the primary process to listen.
     try {
       this.#path = this.#makePath(abstract);
       this.#server.listen({ path: this.#path, exclusive: true }, () => this.#connect());
@@ -122,7 +119,7 @@ export class SocketPair implements RawRequest {
 
 function ignore(): void {}
 
-/** Out of descriptors, the system accepts the connection and closes it. */
+/** If no descriptor is left, the system accepts the connection and closes it. */
 function closedEarly(): Error {
   return Object.assign(new Error('accept EMFILE: no descriptor is left for the pipe of a child'), {
     code: 'EMFILE',

@@ -15,7 +15,10 @@ import { ReadSide } from './read-side.ts';
 
 const NOTHING = new Uint8Array(0);
 
-/** The names of a unix socket. Node cannot be asked: whoever made it must know. Null: nobody does. */
+/**
+ * The names of a unix socket. Node cannot be asked, so the code that made the socket passes them. null:
+ * unknown.
+ */
 export interface UnixNames {
   sockname: string | null;
   peername: string | null;
@@ -28,15 +31,15 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
   #held: HeldChunks | null = null;
 
   /**
-   * @param socket connected, half-open allowed
-   * @param unix null: TCP
+   * @param socket a connected socket that allows half-open connections
+   * @param unix null for TCP
    */
   constructor(socket: Socket, unix: UnixNames | null = null) {
     super(socket);
     this.#socket = socket;
-    // The loop keeps the process alive while it runs, and not a moment longer; its sockets do not.
+    // Only a running loop keeps the process alive; its sockets do not.
     socket.unref();
-    // Asked now: a socket that is closed does not know any more.
+    // Ask now, because a closed socket no longer knows its addresses.
     const names = unix ?? {
       sockname: toAddress(socket.localAddress, socket.localPort),
       peername: toAddress(socket.remoteAddress, socket.remotePort),
@@ -69,8 +72,8 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
     if (socket.writableLength === 0) return true;
     this.#held ??= new HeldChunks();
     this.#held.hold(chunks);
-    // Only what the kernel refused is waited for: an empty write stands behind it in the queue. A callback
-    // with every write would cost a tick each.
+    // Wait only for data that the kernel refused: an empty write is queued behind it. A callback with every
+    // write would cost a tick each time.
     socket.write(NOTHING, this.#onWritten);
     return false;
   }
@@ -86,14 +89,14 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
 
   abort(): void {
     const socket = this.#socket;
-    // What is being shut down cannot be reset: libuv refuses, and Node would then lose the handle. The FIN
-    // must do.
+    // A socket that is shutting down cannot be reset: libuv refuses, and Node would then lose the handle. So
+    // FIN is sent instead.
     const shuttingDown = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
     try {
       if (shuttingDown) socket.destroy();
       else socket.resetAndDestroy();
     } catch {
-      // Not a TCP socket: it has no RST.
+      // Not a TCP socket, so it has no RST.
       socket.destroy();
     }
     this.endedByUs();
@@ -112,7 +115,7 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
   }
 
   setKeepAlive(on: boolean, delaySeconds: number): void {
-    // Node cuts fractions of a second off.
+    // Node ignores fractions of a second.
     this.#socket.setKeepAlive(on, Math.ceil(delaySeconds) * 1000);
   }
 
@@ -123,10 +126,10 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
   };
 }
 
-/** What a transport has: a second one would take its data. */
-const taken: WeakSet<Socket> = new WeakSet();
+/** Sockets that a transport owns. A second transport would take its data. */
+const owned: WeakSet<Socket> = new WeakSet();
 
-/** Takes a connected socket over: a `net.Socket`, or the number of a descriptor. */
+/** Takes ownership of a connected socket: a `net.Socket`, or a file descriptor. */
 export function adoptSocket(sock: unknown): NodeStream {
   const socket = typeof sock === 'number' ? fromDescriptor(sock) : sock;
   if (!(socket instanceof Socket)) throw invalidArgType('sock', sock, 'a descriptor or a net.Socket');
@@ -136,17 +139,17 @@ export function adoptSocket(sock: unknown): NodeStream {
   if (socket.readableEncoding !== null) {
     throw invalidArgType('sock', sock, 'a socket that reads bytes: it has a character encoding');
   }
-  if (taken.has(socket)) throw invalidArgType('sock', sock, 'a socket that no other transport has');
-  taken.add(socket);
-  // It may be connected anew.
-  socket.once('close', () => taken.delete(socket));
+  if (owned.has(socket)) throw invalidArgType('sock', sock, 'a socket that no other transport uses');
+  owned.add(socket);
+  // The socket may be connected again later.
+  socket.once('close', () => owned.delete(socket));
   socket.allowHalfOpen = true;
   socket.setNoDelay(true);
   share(socket);
   return new NodeStream(socket, isUnix(socket) ? { sockname: null, peername: null } : null);
 }
 
-/** A TCP socket knows its own address as long as it is open. */
+/** Returns true for a unix socket. An open TCP socket knows its own address. */
 function isUnix(socket: Socket): boolean {
   return socket.localAddress === undefined;
 }
@@ -157,8 +160,8 @@ function fromDescriptor(fd: number): Socket {
   const socket = open(fd);
   takeSocket(fd, socket);
   if (socket.remoteAddress === undefined && !isUnix(socket)) {
-    // Node gives no descriptor back. Not as what is wrong with the argument, which would leave it to its
-    // owner.
+    // Node cannot return the descriptor, so the transport owns it now. Don't throw an argument error here,
+    // because that would mean that the caller still owns it.
     socket.destroy();
     throw Object.assign(new Error('getpeername ENOTCONN'), NOT_CONNECTED);
   }
@@ -171,19 +174,19 @@ function open(fd: number): Socket {
   try {
     return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
   } catch (error) {
-    // Of datagrams, say.
+    // For example, a datagram socket.
     if (error instanceof TypeError) throw invalidArgType('sock', fd, 'the descriptor of a stream socket');
     if ((error as { code?: string }).code !== 'EEXIST') throw error;
-    throw new InvalidStateError(`descriptor ${fd} belongs to a socket of Node's`);
+    throw new InvalidStateError(`descriptor ${fd} already belongs to a socket of Node`);
   }
 }
 
-/** Whether a descriptor is open, and a socket. */
+/** Returns true if a descriptor is open and is a socket. */
 export function isSocket(fd: number): boolean {
   return inodeOf(fd) !== null;
 }
 
-/** Of a descriptor that is open, and a socket; else null. */
+/** Returns the inode of an open descriptor of a socket, otherwise null. */
 export function inodeOf(fd: number): number | null {
   try {
     const facts = fstatSync(fd);

@@ -1,7 +1,7 @@
 /** The system's small tables: `services`, `hosts`, `resolv.conf`. */
 import { readFileSync } from 'node:fs';
 
-/** The words of each line, without comments. A file that is not there has no lines. */
+/** Returns the words of each line, without comments. A missing file has no lines. */
 export function systemFile(name: string): string[][] {
   const folder =
     process.platform === 'win32'

@@ -1,4 +1,4 @@
-/** What TLS is made with: `node:tls`'s own options are checked, and taken, once for all sessions. */
+/** The context of TLS sessions. The options of `node:tls` are checked and copied once, for all sessions. */
 import { constants, createHash } from 'node:crypto';
 import type { ConnectionOptions, SecureContext, TlsOptions } from 'node:tls';
 import { createSecureContext } from 'node:tls';
@@ -9,7 +9,7 @@ export interface NodeTlsContext extends TlsContext {
   readonly secureContext: SecureContext;
   /** The options of each session, with callbacks that never throw. */
   readonly options: ConnectionOptions & TlsOptions;
-  /** The errors that callbacks among the options threw or answered: the peer did not cause them. */
+  /** Errors that callbacks in the options threw or returned. The peer did not cause them. */
   readonly ownErrors: WeakSet<Error>;
 }
 
@@ -36,8 +36,8 @@ const FOREIGN_OPTIONS: readonly string[] = [
 const FUNCTIONS: readonly string[] = ['checkServerIdentity', 'SNICallback', 'ALPNCallback', 'pskCallback'];
 
 /**
- * Node asks some of these for their truth and compares others with true or false: `1` would mean yes here and
- * no there.
+ * Node tests some of these options for truth, and compares others with true or false. So `1` would mean yes
+ * for some and no for others.
  */
 const BOOLEANS: readonly string[] = [
   'requestCert',
@@ -48,7 +48,7 @@ const BOOLEANS: readonly string[] = [
   'allowPartialTrustChain',
 ];
 
-/** What a server can prove itself with. */
+/** Options with which a server can authenticate itself. */
 const SERVER_PROOFS: readonly (keyof TlsOptions)[] = ['cert', 'pfx', 'SNICallback', 'pskCallback'];
 
 const LONGEST_PROTOCOL_BYTES = 255;
@@ -91,7 +91,7 @@ function checkTlsOptions(options: ConnectionOptions & TlsOptions, serverSide: bo
     throw invalidArgType(
       'ssl.secureContext',
       all.secureContext,
-      'absent: give the secure context itself as ssl',
+      'absent: pass the secure context itself as ssl',
     );
   }
   if (options.ALPNCallback !== undefined && options.ALPNProtocols !== undefined) {
@@ -102,7 +102,7 @@ function checkTlsOptions(options: ConnectionOptions & TlsOptions, serverSide: bo
   }
 }
 
-/** Node ignores a list that is none, and finds a wrong name only when a peer connects. */
+/** Node ignores a value that is not a list, and finds an invalid name only when a peer connects. */
 function checkProtocols(protocols: unknown): void {
   if (protocols === undefined || ArrayBuffer.isView(protocols)) return;
   if (Array.isArray(protocols) && protocols.every(isProtocol)) return;
@@ -114,7 +114,7 @@ function isProtocol(name: unknown): boolean {
   return typeof name === 'string' && name !== '' && Buffer.byteLength(name) <= LONGEST_PROTOCOL_BYTES;
 }
 
-/** Copies the options that later sessions read again: their owner may change them after the call. */
+/** Copies the options that later sessions read again, because their owner may change them after the call. */
 function copyMutable(options: ConnectionOptions & TlsOptions): void {
   const { ALPNProtocols: protocols, session } = options;
   if (Array.isArray(protocols)) options.ALPNProtocols = [...protocols];
@@ -127,11 +127,11 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
 }
 
 /**
- * The secure context of a server, with what a `tls.Server` adds for itself.
+ * Returns the secure context of a server, with the additions that a `tls.Server` makes.
  *
- * Facts. OpenSSL resumes the session of a client that has shown a certificate if the session id contexts are
- * the same, and verifies nothing again. It does not call `SNICallback` for a session that is resumed: the
- * certificate that one name of the server has accepted would do for every other name.
+ * OpenSSL resumes the session of a client that has sent a certificate if the session id contexts are equal,
+ * and verifies nothing again. It does not call `SNICallback` for a resumed session. So a certificate that was
+ * accepted for one name of the server would be accepted for every other name.
  */
 function serverContext(options: TlsOptions): SecureContext {
   const { requestCert, SNICallback, sessionIdContext, secureOptions = 0 } = options;
@@ -140,7 +140,7 @@ function serverContext(options: TlsOptions): SecureContext {
     honorCipherOrder: true,
     ...options,
     sessionIdContext: sessionIdContext ?? verificationDigest(options),
-    // The options of OpenSSL have 64 bits, and `|` has 32.
+    // OpenSSL's options have 64 bits, but `|` works with 32.
     secureOptions: noTickets
       ? Number(BigInt(secureOptions) | BigInt(constants.SSL_OP_NO_TICKET))
       : secureOptions,
@@ -148,8 +148,8 @@ function serverContext(options: TlsOptions): SecureContext {
 }
 
 /**
- * The same for two servers of one program that verify their clients alike. A `tls.Server` does not look at
- * how they verify.
+ * Returns the same digest for two servers of one program that verify their clients in the same way. The
+ * default of a `tls.Server` does not include the verification.
  */
 function verificationDigest({ requestCert, ca, crl, pfx, ...options }: TlsOptions): string {
   const { allowPartialTrustChain } = options as { allowPartialTrustChain?: boolean };
@@ -163,10 +163,10 @@ function verificationDigest({ requestCert, ca, crl, pfx, ...options }: TlsOption
 type Callback = (...args: unknown[]) => unknown;
 
 /**
- * Replaces the callbacks by guarded ones, which remember the errors that a callback throws or answers.
+ * Replaces the callbacks by guarded ones, which record the errors that a callback throws or returns.
  *
- * Fact. Node does not catch what `checkServerIdentity` throws: an uncaught exception goes through the middle
- * of the session, after which nothing more comes of it.
+ * Node does not catch an exception of `checkServerIdentity`: it becomes an uncaught exception in the middle
+ * of the session, and the session stops without another event.
  */
 function guardCallbacks(options: ConnectionOptions & TlsOptions, ownErrors: WeakSet<Error>): void {
   const own = (error: unknown, name: string): Error => {
@@ -179,7 +179,8 @@ function guardCallbacks(options: ConnectionOptions & TlsOptions, ownErrors: Weak
     options.SNICallback = (servername, done) => {
       try {
         SNICallback(servername, (error, context) => {
-          // Node takes what is no context for none, and shows the client the server's own certificate.
+          // Node takes an invalid context for a missing one, and sends the client the server's default
+          // certificate.
           const isWrong = Boolean(context) && !isSecureContext(context);
           const wrong = isWrong ? invalidArgType('context', context, 'a tls.SecureContext') : null;
           const fault = error ?? wrong;

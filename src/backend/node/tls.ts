@@ -1,12 +1,13 @@
 /**
- * TLS by `node:tls`, without a socket: a `TLSSocket` over a stream in memory. What the peer sent goes into
- * that stream and comes out of the `TLSSocket` decrypted; and the other way round.
+ * TLS with `node:tls`, without a socket: a `TLSSocket` over a stream in memory. The peer's bytes are pushed
+ * into that stream, and the `TLSSocket` emits them decrypted. In the other direction, the `TLSSocket` writes
+ * encrypted bytes to the stream.
  *
- * Facts. Over a stream that is no socket Node hands ciphertext over by 160 KiB at most and then goes through
- * the host's loop once more; so whoever gives it little at a time keeps little in memory. The end of that
- * stream would be taken for the end of TLS, so it never ends. A server's `TLSSocket` without a `tls.Server`
- * leaves looking at the client's certificate to its maker, and tells of its handshake by `secure`, of errors
- * after it by `_tlsError`.
+ * Over a stream that is not a socket, Node passes at most 160 KiB of ciphertext on in one iteration of the
+ * host's loop. So a caller that passes small pieces keeps little in memory. Node would take the end of the
+ * stream for the end of TLS, so the stream never ends. A server's `TLSSocket` without a `tls.Server` does not
+ * check the client's certificate. It reports the handshake with the event `secure`, and later errors with
+ * `_tlsError`.
  */
 
 import { X509Certificate } from 'node:crypto';
@@ -44,7 +45,7 @@ class NodeTls implements RawTls {
     socket.once('end', () => this.#events?.onEnd());
     socket.on('error', this.#onError);
     socket.once('close', this.#onClose);
-    // Of the session, not of the pipe below: Deno never ends that.
+    // The end of the session, not of the stream below, which Deno never ends.
     socket.once('finish', () => this.#events?.onEnded());
     this.#pipe.on('error', ignore);
   }
@@ -54,7 +55,7 @@ class NodeTls implements RawTls {
   }
 
   decryptEnd(): void {
-    // What was decrypted is told by now, but its end takes a tick.
+    // Decrypted data was delivered by now, but the end takes a tick.
     hostSetImmediate(() => {
       if (!this.#socket.readableEnded) this.#events?.onTruncated();
     });
@@ -88,7 +89,7 @@ class NodeTls implements RawTls {
   }
 
   #accept(pipe: CipherPipe, { options, secureContext }: NodeTlsContext): TLSSocket {
-    // As a `tls.Server` takes them: nothing but these values asks for less.
+    // The same rules as in a `tls.Server`: only these exact values reduce the checks.
     const requestCert = options.requestCert === true;
     const rejectUnauthorized = options.rejectUnauthorized !== false;
     const socket = new TLSSocket(pipe, {
@@ -98,11 +99,10 @@ class NodeTls implements RawTls {
       requestCert,
       rejectUnauthorized,
     } as TLSSocketOptions);
-    // Errors after the handshake, which Node keeps to itself as long as no `tls.Server` has answered the
-    // socket.
+    // Reports errors after the handshake. Node emits no `error` event for them without a `tls.Server`.
     socket.on('_tlsError', this.#onError);
-    // A client of TLS 1.2 could show another certificate. OpenSSL 3 refuses to renegotiate, too, unless it is
-    // told otherwise, as by Node.
+    // With TLS 1.2, a client could present another certificate in a renegotiation. OpenSSL 3 forbids that by
+    // default, but Node allows it.
     socket.disableRenegotiation?.();
     socket.on(
       'secure',
@@ -117,7 +117,7 @@ class NodeTls implements RawTls {
     return socket;
   }
 
-  /** Node would throw it through the middle of the session. */
+  /** An exception in a listener would otherwise leave Node's TLS code in the middle of the session. */
   #guarded(listener: () => void): () => void {
     return () => {
       try {
@@ -147,7 +147,7 @@ class NodeTls implements RawTls {
 
   #onError = (error: Error): void => this.#fail(error);
 
-  /** Ended by somebody who got hold of the `sslObject`. */
+  /** Other code has destroyed the socket, which it got as `sslObject`. */
   #onClose = (): void => {
     if (this.#events === null || this.#socket.readableEnded) return;
     this.#fail(Object.assign(new Error('the TLS session was destroyed'), { code: 'ERR_SOCKET_CLOSED' }));
@@ -156,7 +156,7 @@ class NodeTls implements RawTls {
   #fail(error: Error): void {
     const events = this.#events;
     this.close();
-    events?.onError(error, this.#context.ownErrors.has(error) || isAboutAnAnswer(error));
+    events?.onError(error, this.#context.ownErrors.has(error) || isInvalidResult(error));
   }
 }
 
@@ -188,38 +188,38 @@ function clientOptions(
     checkServerIdentity: options.checkServerIdentity ?? (serverHostname === null ? anyName : checkIdentity),
     secureContext,
     socket,
-    // Node takes the name to look for from here; SNI must be no address, which is then looked for as the
-    // host.
+    // Node compares the certificate with this name and also sends it as SNI. SNI must not be an IP address,
+    // so an address is passed as the host.
     servername: isAddress ? '' : (serverHostname ?? ''),
     ...(isAddress ? { host: serverHostname } : {}),
   };
 }
 
-/** What is wrong with the certificate of a client that was asked for one, as a `tls.Server` sees it. */
+/** Returns the error of a client's certificate that was requested, as a `tls.Server` would find it. */
 function clientError(socket: TLSSocket): (Error & { code?: string }) | null {
-  // No public property says so.
+  // There is no public property for it.
   const { verifyError } = (
     socket as unknown as { ssl: { verifyError(): (Error & { code?: string }) | null } }
   ).ssl;
   const error = verifyError.call((socket as unknown as { ssl: object }).ssl);
   if (error !== null && error !== undefined) return error;
-  // OpenSSL finds nothing wrong with a session that was resumed without a certificate.
+  // OpenSSL reports no error for a session that was resumed without a certificate.
   if (socket.getPeerCertificate()?.raw !== undefined) return null;
-  return Object.assign(new Error('the client has shown no certificate'), {
+  return Object.assign(new Error('the client has sent no certificate'), {
     code: 'UNABLE_TO_GET_ISSUER_CERT',
   });
 }
 
-/** Node's words for what a callback among the options has answered. No peer can bring these about. */
-const ANSWER_ERRORS: readonly string[] = [
+/** Codes of Node for invalid results of callbacks in the options. A peer cannot cause them. */
+const INVALID_RESULTS: readonly string[] = [
   'ERR_TLS_ALPN_CALLBACK_INVALID_RESULT',
   'ERR_INVALID_ARG_TYPE',
   'ERR_INVALID_ARG_VALUE',
   'ERR_MULTIPLE_CALLBACK',
 ];
 
-function isAboutAnAnswer({ code }: Error & { code?: string }): boolean {
-  return code !== undefined && ANSWER_ERRORS.includes(code);
+function isInvalidResult({ code }: Error & { code?: string }): boolean {
+  return code !== undefined && INVALID_RESULTS.includes(code);
 }
 
 /**
@@ -244,16 +244,16 @@ function checkIdentity(host: string, certificate: PeerCertificate): Error | unde
   }
 }
 
-/** Asks OpenSSL: Node 22.23 finds no IPv6 address in any certificate. */
+/** Asks OpenSSL, because Node 22.23 finds no IPv6 address in a certificate. */
 function checkAddress(host: string, certificate: PeerCertificate): Error | undefined {
-  // A server with a pre-shared key has shown no certificate.
+  // A server with a pre-shared key has sent no certificate.
   const { raw } = certificate as Partial<PeerCertificate>;
   if (raw !== undefined && new X509Certificate(raw).checkIP(host) !== undefined) return undefined;
   return checkServerIdentity(host, certificate) ?? notNamed(host);
 }
 
 function notNamed(host: string, cause?: unknown): Error {
-  const error = new Error(`the certificate does not name ${host}`, cause === undefined ? {} : { cause });
+  const error = new Error(`the certificate is not valid for ${host}`, cause === undefined ? {} : { cause });
   return Object.assign(error, { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
 }
 

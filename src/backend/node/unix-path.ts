@@ -1,4 +1,4 @@
-/** The file of a unix socket: who made it, whether anybody listens on it, and its removal. */
+/** The file of a unix socket: its creator, whether a server listens on it, and its removal. */
 
 import type { BigIntStats } from 'node:fs';
 import { lstatSync, renameSync, statSync, unlinkSync } from 'node:fs';
@@ -9,53 +9,52 @@ import { dirname, resolve } from 'node:path';
 import { hostSetImmediate } from '../../base/host.ts';
 import type { RawRequest } from '../backend.ts';
 
-/** A name of the abstract namespace of Linux has no file. */
+/** Returns true for a name in Linux's abstract namespace, which has no file. */
 export function isAbstract(path: string): boolean {
   return path.startsWith('\0');
 }
 
 /**
- * The file of a server that listens.
+ * The file of a listening server.
  *
- * Facts. libuv removes what has the path that it was given when the server is closed: also a file that
- * somebody else has put there meanwhile, and, for a relative path, what is there as seen from wherever the
- * process is by then.
+ * When the server closes, libuv removes the file at the path that it was given. That may be a file of another
+ * process by now. A relative path is resolved again, from the current working directory of that moment.
  */
 export class SocketFile {
-  /** As it was given: what libuv goes by. */
-  readonly #given: string;
+  /** The path as it was passed, which libuv uses. */
+  readonly #pathAsPassed: string;
   readonly #path: string;
   readonly #made: BigIntStats | null;
 
-  /** To be called when the socket has just been bound. */
+  /** Call this right after the socket was bound. */
   constructor(path: string) {
-    this.#given = path;
+    this.#pathAsPassed = path;
     this.#path = resolve(path);
     this.#made = isAbstract(path) ? null : statOf(this.#path);
   }
 
-  /** Closes the server. Its own file goes, wherever the process is now; and nobody else's. */
+  /** Closes the server and removes its own file, whatever the working directory is. Other files stay. */
   closeServer(server: Server): void {
-    const goes = isAbstract(this.#given) ? null : absolute(this.#given);
-    const restore = goes === null || this.#isOurs(goes) ? null : setAside(goes);
+    const target = isAbstract(this.#pathAsPassed) ? null : absolute(this.#pathAsPassed);
+    const restore = target === null || this.#isOurs(target) ? null : setAside(target);
     server.close();
     restore?.();
     this.remove();
   }
 
-  /** Removes the file, unless somebody else has put another one there. */
+  /** Removes the file, unless another file has replaced it. */
   remove(): void {
     if (this.#isOurs(this.#path)) attempt(() => unlinkSync(this.#path));
   }
 
-  /** The number of a file whose socket is open is given to no other file. */
+  /** Returns true for the server's own file. No other file can have its inode while the socket is open. */
   #isOurs(path: string): boolean {
     const now = statOf(path);
     return now !== null && now.ino === this.#made?.ino && now.dev === this.#made.dev;
   }
 }
 
-/** Null: the process is in a directory that is gone. */
+/** Returns null if the process is in a directory that was deleted. */
 function absolute(path: string): string | null {
   try {
     return resolve(path);
@@ -65,12 +64,12 @@ function absolute(path: string): string | null {
 }
 
 /**
- * Keeps a file that is about to be removed by its name. Answers what gives the name back: until then, for
- * some microseconds, nobody has it.
+ * Renames a file that libuv is about to remove by its name. Returns a function that restores the name. Until
+ * then, for some microseconds, no file has this name.
  */
 function setAside(path: string): (() => void) | null {
   const stat = statOf(path);
-  // What cannot be unlinked needs no help.
+  // libuv cannot unlink such a file, so it needs no protection.
   if (stat === null || stat.isDirectory()) return null;
   const aside = `${path}.${process.pid}.gyre`;
   if (!attempt(() => renameSync(path, aside))) return null;
@@ -78,14 +77,14 @@ function setAside(path: string): (() => void) | null {
 }
 
 /**
- * Looks whether a server listens on `path`, and removes the file of one that is gone.
+ * Checks whether a server listens on `path`, and removes a stale socket file.
  *
- * @param onDone whether the path is free now
+ * @param onDone told whether the path is free now
  */
 export function removeStale(path: string, onDone: (free: boolean) => void): RawRequest {
   const before = statOf(path);
   if (!before?.isSocket()) {
-    // No socket is nobody's stale one. And a file that has gone meanwhile is in nobody's way.
+    // A file that is not a socket is not stale. A file that was removed meanwhile leaves the path free.
     const answer = hostSetImmediate(() => onDone(before === null));
     return { cancel: () => clearImmediate(answer) };
   }
@@ -96,7 +95,8 @@ export function removeStale(path: string, onDone: (free: boolean) => void): RawR
   };
   probe.once('connect', () => done(false));
   probe.once('error', (error: NodeJS.ErrnoException) => {
-    // Only this says that nobody is there; "try again" says that many wait, "permission denied" says nothing.
+    // Only this code proves that no server listens. EAGAIN means that many clients wait, and EACCES proves
+    // nothing.
     if (error.code !== 'ECONNREFUSED') done(error.code === 'ENOENT');
     else done(isSame(before, statOf(path)) && attempt(() => unlinkSync(path)));
   });
@@ -109,7 +109,7 @@ export function removeStale(path: string, onDone: (free: boolean) => void): RawR
   };
 }
 
-/** libuv makes EACCES of a directory that is missing; the system says ENOENT. */
+/** libuv reports EACCES for a missing directory, where the system says ENOENT. Returns the system's error. */
 export function explainBind(error: NodeJS.ErrnoException, path: string): NodeJS.ErrnoException {
   if (error.code !== 'EACCES' || !isMissing(dirname(path))) return error;
   const { syscall } = error;
@@ -126,7 +126,7 @@ function isMissing(path: string): boolean {
   }
 }
 
-/** Numbers of files that are gone are given to new ones. */
+/** Compares also the time, because a new file may get the inode of a deleted file. */
 function isSame(before: BigIntStats, now: BigIntStats | null): boolean {
   return now !== null && now.ino === before.ino && now.dev === before.dev && now.ctimeNs === before.ctimeNs;
 }

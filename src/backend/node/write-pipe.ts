@@ -1,4 +1,4 @@
-/** A Writable of Node's as a raw stream that is only written. */
+/** A Writable of Node as a raw stream that is only written. */
 
 import { WriteStream as FileStream } from 'node:fs';
 import { Socket } from 'node:net';
@@ -12,45 +12,45 @@ import { HeldChunks } from './held-chunks.ts';
 import { keepNonBlocking, share, unshare } from './non-blocking.ts';
 import { ignore, pipeInfo, THREAD_PATIENCE } from './read-pipe.ts';
 
-/** Of Linux and of macOS. */
+/** The value on Linux and on macOS. */
 const EPIPE = -32;
 
 /**
- * Facts. Sockets of Node end when their peer has gone; see `openWatched` for what pipes can do. What happens
- * before `open()` waits for it.
+ * Sockets of Node end when their peer has gone; for pipes see `openWatched`. Events before `open()` wait for
+ * it.
  */
 export class WritePipe implements RawStream {
   readonly #stream: Writable;
   readonly #info: StreamInfo;
   readonly #isStdio: boolean;
-  readonly #letGo: (stream: object) => void;
+  readonly #release: (stream: object) => void;
   #events: StreamEvents | null = null;
   #error: Error | null = null;
   #writes: number = 0;
-  /** The write that `onWritten` is due for; 0: none. */
+  /** The number of the write after which `onWritten` is due; 0: none. */
   #awaited: number = 0;
   readonly #held: HeldChunks = new HeldChunks();
-  /** The rest of a write, which the stream gets piece by piece. */
+  /** The rest of a write, which the stream gets in several groups. */
   #groups: Uint8Array[][] = [];
-  /** Nobody reads any more. */
+  /** Whether the reader has gone, and whether that was reported. */
   #gone: 'no' | 'held' | 'told' = 'no';
   #close: 'none' | 'held' | 'told' = 'none';
   #ending: boolean = false;
 
   /**
-   * @param pipe what the user gave, for `getExtraInfo('pipe')`
-   * @param isStdio it is the process's own, and outlives us
-   * @param letGo called when we are done with a stream that outlives us
+   * @param pipe the user's value, for `getExtraInfo('pipe')`
+   * @param isStdio true for a standard stream of the process, which stays open after the transport
+   * @param release called when the transport no longer uses a stream that stays open
    */
   constructor(
     stream: Writable,
     pipe: unknown,
     isStdio: boolean = false,
-    letGo: (stream: object) => void = () => {},
+    release: (stream: object) => void = () => {},
   ) {
     this.#stream = stream;
     this.#isStdio = isStdio;
-    this.#letGo = letGo;
+    this.#release = release;
     this.#info = pipeInfo('write', pipe);
     stream.on('error', this.#onError);
     stream.on('close', this.#onClose);
@@ -66,7 +66,7 @@ export class WritePipe implements RawStream {
     hostNextTick(this.#tell);
   }
 
-  /** Never called: the transport knows that it goes one way. */
+  /** Never called, because the pipe is only written. */
   readStart(): void {}
 
   readStop(): void {}
@@ -102,7 +102,7 @@ export class WritePipe implements RawStream {
     stream.uncork();
   }
 
-  /** Never called: the end of a pipe is its close. */
+  /** Never called: the write end of a pipe is ended by closing it. */
   shutdown(): void {}
 
   close(): void {
@@ -111,7 +111,7 @@ export class WritePipe implements RawStream {
     if (this.#isStdio) {
       this.#detach();
     } else if (stream.writable) {
-      // Whatever it puts behind the last of the data, it does now.
+      // The stream may still append data of its own, so wait for `finish`.
       stream.once('finish', this.#onFinish);
       stream.end();
     } else {
@@ -125,7 +125,7 @@ export class WritePipe implements RawStream {
     if (this.#isStdio) this.#detach();
     else this.#stream.destroy();
     if (this.#close === 'held') hostNextTick(this.#tell);
-    // A thread that waits in `open()` or `write()` cannot be called back.
+    // A thread that waits in `open()` or `write()` cannot be cancelled.
     else if (this.#stream instanceof FileStream) hostSetTimeout(this.#giveUp, THREAD_PATIENCE).unref();
   }
 
@@ -133,7 +133,7 @@ export class WritePipe implements RawStream {
     return this.#info;
   }
 
-  /** What comes from a socket that is only written is dropped; its end is of interest. */
+  /** Drops data that arrives at a socket that is only written, and watches for its end. */
   #watch(socket: Socket): void {
     socket.allowHalfOpen = true;
     socket.on('end', () => this.#readerGone());
@@ -173,7 +173,7 @@ export class WritePipe implements RawStream {
   }
 
   #onError = (error: NodeJS.ErrnoException): void => {
-    // We read sockets only for this.
+    // The socket is read only to notice this.
     if (error.syscall === 'read' && this.#stream instanceof Socket) this.#readerGone();
     else this.#failed(error);
   };
@@ -183,7 +183,7 @@ export class WritePipe implements RawStream {
     if (stream instanceof Socket || !(stream instanceof Duplex)) {
       stream.destroy();
     } else {
-      // What it makes of our data has still to be read by somebody.
+      // Other code must still read the output that the stream makes from the data.
       this.#detach();
       this.#tell();
     }
@@ -202,7 +202,8 @@ export class WritePipe implements RawStream {
   };
 
   /**
-   * Tells what has happened and may be told: that nobody reads; the close, which then waits for us to end it.
+   * Reports the events that may be reported now: that the reader has gone, and the close, which then waits
+   * until the transport closes the stream.
    */
   #tell = (): void => {
     const events = this.#events;
@@ -217,21 +218,21 @@ export class WritePipe implements RawStream {
     }
   };
 
-  /** Lets go of a stream that stays open: for us it is closed. */
+  /** Stops using a stream that stays open. For the transport it is closed. */
   #detach(): void {
     const stream = this.#stream;
     unshare(stream);
     stream.removeListener('close', this.#onClose);
-    // What Node has still to write may fail, and that must not end the process.
+    // Pending writes of Node may fail, and their error must not end the process.
     if (stream.writableLength === 0) stream.removeListener('error', this.#onError);
     if (this.#close === 'none') this.#close = 'held';
-    this.#letGo(stream);
+    this.#release(stream);
   }
 }
 
 /**
- * Bytes. Above 2 GiB a stream over a file or device never ends: `fs.write()` throws, and what `fs.writev()`
- * has not written is written again from its beginning.
+ * Bytes. Above 2 GiB, a stream over a file or device never ends: `fs.write()` throws, and after a partial
+ * `fs.writev()` Node writes the rest again from its beginning.
  */
 const LONGEST_GROUP_BYTES: number = 2 ** 30;
 
@@ -254,7 +255,7 @@ function groupsOf(chunks: Uint8Array[]): Uint8Array[][] {
   return groups;
 }
 
-/** To be read it is not: what is typed there is for somebody else. */
+/** Returns true for a terminal. It must not be read, because other code reads the input. */
 function isTerminal(stream: Socket): boolean {
   return stream instanceof ReadStream || stream instanceof WriteStream;
 }

@@ -1,10 +1,9 @@
 /**
- * The virtual clock: time stands still while anything is ready, and jumps to the next deadline when nothing
- * is.
+ * The virtual clock. Time stands still while anything is ready, and then jumps to the next deadline.
  *
- * Each turn drains what it resumes, so when a loop rests it has scheduled all that it will. Before a jump the
- * host has the thread once, for a pass through its check phase: signals, and real work that somebody awaits,
- * are served before time moves. Nothing here depends on how fast the machine is.
+ * Each turn drains the code that it resumes, so when a loop rests, it has scheduled everything. Before a jump
+ * the host gets the thread once, for a pass through its check phase. So signals, and real work that a task
+ * awaits, are handled before time moves. Nothing here depends on the speed of the machine.
  */
 
 import { checkHost, hostClearInterval, hostSetImmediate, hostSetInterval } from '../../base/host.ts';
@@ -13,18 +12,19 @@ import type { Turns } from '../backend.ts';
 const HOUR_MS = 3_600_000;
 
 export class VirtualClock {
-  /** Seconds. Doubles tell nanoseconds apart for the first three months. */
+  /** Seconds. A double can represent nanoseconds for the first three months. */
   readonly resolution = 1e-9;
   #now: number;
   #turns: Turns | null = null;
   #keepAlive: NodeJS.Timeout | null = null;
-  /** `run()` is wanted at this moment of time. */
+  /** `run()` is wanted at the current time. */
   #woken: boolean = false;
   /** The host will call. */
   #called: boolean = false;
 
   /**
-   * @throws LoopError `ERR_UNSUPPORTED` over fake timers: between two moments the real host is asked to call
+   * @throws LoopError `ERR_UNSUPPORTED` with fake timers, because the clock needs the real host between two
+   *   times
    */
   constructor(startTime: number) {
     checkHost();

@@ -72,13 +72,13 @@ export class SimBackend implements Backend {
     return drain(resume);
   }
 
-  /** Before the pass in which the clock may jump. */
+  /** Calls back before the pass in which the clock may jump. */
   afterHostTimers(callback: () => void): void {
     hostQueueMicrotask(callback);
   }
 
   resolve(): RawRequest {
-    throw unsupported('names');
+    throw unsupported('name resolution');
   }
 
   connect(): RawRequest {
@@ -94,7 +94,7 @@ export class SimBackend implements Backend {
   }
 
   nameOf(): RawRequest {
-    throw unsupported('names');
+    throw unsupported('name resolution');
   }
 
   openPipe(): RawStream {
@@ -126,7 +126,7 @@ export class SimBackend implements Backend {
   }
 
   poll(): RawPoll {
-    throw unsupported('readiness');
+    throw unsupported('readiness of descriptors');
   }
 
   usesDescriptor(): boolean {
@@ -140,9 +140,9 @@ export class SimBackend implements Backend {
   close(): void {}
 }
 
-function unsupported(what: string): LoopError {
+function unsupported(feature: string): LoopError {
   return new LoopError(
     'ERR_UNSUPPORTED',
-    `the simulated loop has a clock and no network: ${what} is there on NodeEventLoop`,
+    `the simulated loop does not support ${feature}: use NodeEventLoop`,
   );
 }

@@ -1,33 +1,33 @@
 /**
- * What a simulated loop did, entry by entry of its ready queue, and the comparison of two such logs.
+ * A log of a simulated loop, entry by entry of its ready queue, and the comparison of two logs.
  *
- * Labels must be the same in two runs of one process: so futures and unnamed tasks are numbered by their
- * first appearance in the trace, not by the process-wide counter that names them.
+ * Two runs in one process must give equal labels. So futures and unnamed tasks are numbered by their first
+ * appearance in the trace, not by the process-wide counter of their names.
  */
 
-/** One entry of the ready queue, written down right before it ran. */
+/** One entry of the ready queue, recorded right before it ran. */
 export interface TraceEntry {
   /** Seconds, on the clock of `loop.time()`. */
   readonly time: number;
   /**
-   * A callback of `callSoon` or a done callback; one that waited for its time; something awaited that is
-   * done; `stop()`.
+   * `callback`: a callback of `callSoon`, or a done callback. `timer`: a callback with a deadline. `wake-up`:
+   * a waiter of a future that is done. `stop`: the mark of `stop()`.
    */
   readonly kind: 'callback' | 'timer' | 'wake-up' | 'stop';
-  /** Which one: the name of the function, the task or future. */
+  /** The name of the function, the task or the future. */
   readonly label: string;
 }
 
-/** Where two traces part. */
+/** The first difference between two traces. */
 export interface TraceDifference {
-  /** The first entry that differs, counted from 0. */
+  /** The index of the first entry that differs, counted from 0. */
   readonly index: number;
-  /** The line of each trace there; null where it has ended. */
+  /** The line of each trace at this index; null if the trace has ended. */
   readonly first: string | null;
   readonly second: string | null;
 }
 
-/** What the trace looks at: handles have a callback, timers a deadline as well, waits a future. */
+/** The fields that the trace reads: handles have a callback, timers also a deadline, and waiters a future. */
 interface Traced {
   readonly _callback?: { readonly name: string } | null;
   readonly _args?: readonly unknown[];
@@ -73,10 +73,10 @@ export class Trace {
 }
 
 /**
- * Answers where two traces differ first, or null when they are the same.
+ * Returns the first difference between two traces, or null if they are equal.
  *
- * @param first a trace of `SimulatedEventLoop`
- * @param second another one
+ * @param first a trace of a `SimulatedEventLoop`
+ * @param second another trace
  *
  * @example
  * ```ts
