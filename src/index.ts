@@ -1,4 +1,4 @@
-/** The public names, by layer. Re-exports only; nothing inside `src` imports this file. */
+/** The public names, by layer. It only re-exports; no file inside `src` imports it. */
 
 // base
 

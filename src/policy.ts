@@ -1,4 +1,4 @@
-/** Which loop: the running one, this thread's, a new one. */
+/** Chooses a loop: the running one, this thread's, or a new one. */
 import { isMainThread } from 'node:worker_threads';
 import { drainName } from './base/drain.ts';
 import { LoopError } from './base/errors.ts';
@@ -8,41 +8,43 @@ import { runningLoopOrNull } from './loop/context.ts';
 import { NodeEventLoop } from './loops/node-event-loop.ts';
 import { UvEventLoop, whyNoNativeBackend } from './loops/uv-event-loop.ts';
 
-/** Decides which loop a thread has, and what a new one is. */
+/** Decides which loop a thread has, and how a new loop is made. */
 export interface EventLoopPolicy {
-  /** This thread's loop; throws rather than answering nothing. */
+  /** Returns this thread's loop. Throws if there is none. */
   getEventLoop(): BaseEventLoop;
   setEventLoop(loop: BaseEventLoop | null): void;
   newEventLoop(): BaseEventLoop;
 }
 
-/** Which backend new loops get, and why. */
+/** The backend of new loops, and the reason for it. */
 export interface BackendInfo {
-  /** `node`: Node's own API, wherever that runs. `uv`: the native one. */
+  /** `node`: Node's own API, on every host that provides it. `uv`: the native backend. */
   backend: 'node' | 'uv';
   reason: string;
   /**
-   * How the loops of this thread run the host's microtasks behind each callback. `tick` and `jsc`: at once,
-   * by a function of Node or of Bun. `host`: by returning to the host, which is slower and has the same
-   * order; `GYRE_DRAIN=host` in the environment forces it. Null: no loop of this thread has run yet.
+   * The way in which the loops of this thread run the host's microtasks after each callback. `tick` and
+   * `jsc`: at once, with a function of Node or of Bun. `host`: by returning to the host, which is slower and
+   * has the same order; `GYRE_DRAIN=host` in the environment forces it. null: no loop of this thread has run
+   * yet.
    */
   drain: 'tick' | 'jsc' | 'host' | null;
 }
 
 /**
- * Says which backend `newEventLoop()` uses, and why: the native one where it is there, which takes real Node
- * and a build for the platform; else the portable one. A native build that is there and cannot be loaded is
- * told of by one warning of the process. `GYRE_BACKEND=node` and `GYRE_BACKEND=uv` in the environment force
- * the choice. It also says how the loops drain microtasks.
+ * Returns the backend that `newEventLoop()` uses, and the reason. The native backend is used if it is
+ * available: it needs Node itself and a build for the platform. Otherwise the portable one is used. If a
+ * native build exists but cannot be loaded, the process emits one warning. `GYRE_BACKEND=node` and
+ * `GYRE_BACKEND=uv` in the environment force the choice. The result also has the way in which the loops drain
+ * microtasks.
  *
- * @throws LoopError `ERR_UNSUPPORTED` when `GYRE_BACKEND` names a backend that is not there
+ * @throws LoopError `ERR_UNSUPPORTED` if `GYRE_BACKEND` names a backend that is not available
  *
  * @example
  * ```ts
  * import { backendInfo } from 'gyre';
  *
  * const { backend, reason } = backendInfo();
- * console.log(`${backend}: ${reason}`); // uv: the native backend is there
+ * console.log(`${backend}: ${reason}`); // uv: the native backend is available
  * ```
  */
 export function backendInfo(): BackendInfo {
@@ -58,16 +60,16 @@ function chosenBackend(): Chosen {
     case '':
       return bestBackend();
     case 'node':
-      return { backend: 'node', reason: 'GYRE_BACKEND asks for it' };
+      return { backend: 'node', reason: 'GYRE_BACKEND requests it' };
     case 'uv': {
       const missing = whyNoNativeBackend();
-      if (missing === null) return { backend: 'uv', reason: 'GYRE_BACKEND asks for it' };
+      if (missing === null) return { backend: 'uv', reason: 'GYRE_BACKEND requests it' };
       throw new LoopError('ERR_UNSUPPORTED', `GYRE_BACKEND=uv: ${missing.reason}`);
     }
     default:
       throw new LoopError(
         'ERR_UNSUPPORTED',
-        `GYRE_BACKEND=${forced}: there are node and uv (the simulated loop is made by its own class)`,
+        `GYRE_BACKEND=${forced}: the valid names are node and uv (for the simulated loop, use its class)`,
       );
   }
 }
@@ -76,8 +78,8 @@ let hasWarned = false;
 
 function bestBackend(): Chosen {
   const missing = whyNoNativeBackend();
-  if (missing === null) return { backend: 'uv', reason: 'the native backend is there' };
-  // That there is none is nobody's mistake.
+  if (missing === null) return { backend: 'uv', reason: 'the native backend is available' };
+  // No warning if there is no native build, because nothing is broken then.
   if (missing.broken && !hasWarned) {
     hasWarned = true;
     process.emitWarning(`the portable backend is used, because ${missing.reason}`, {
@@ -88,7 +90,8 @@ function bestBackend(): Chosen {
 }
 
 /**
- * asyncio's default policy: the main thread gets a loop when it first asks; a worker thread has to set one.
+ * asyncio's default policy: the main thread gets a loop at the first request; a worker thread must set its
+ * loop.
  *
  * @example
  * ```ts
@@ -107,7 +110,9 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
   #loop: BaseEventLoop | null = null;
   #wasSet: boolean = false;
 
-  /** @throws LoopError `ERR_NO_EVENT_LOOP` on a worker thread, or after `setEventLoop(null)` */
+  /**
+   * @throws LoopError `ERR_NO_EVENT_LOOP` on a worker thread without a loop, and after `setEventLoop(null)`
+   */
   getEventLoop(): BaseEventLoop {
     if (this.#loop === null && !this.#wasSet && isMainThread) this.setEventLoop(this.newEventLoop());
     if (this.#loop === null) {
@@ -120,14 +125,14 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
     return this.#loop;
   }
 
-  /** Sets this thread's loop; null takes it away, and then there is none. */
+  /** Sets this thread's loop. null removes it, and then the thread has none. */
   setEventLoop(loop: BaseEventLoop | null): void {
     checkLoop(loop);
     this.#wasSet = true;
     this.#loop = loop;
   }
 
-  /** A new loop over the backend that {@link backendInfo} names. */
+  /** Returns a new loop with the backend that {@link backendInfo} names. */
   newEventLoop(): BaseEventLoop {
     return chosenBackend().backend === 'uv' ? new UvEventLoop() : new NodeEventLoop();
   }
@@ -136,7 +141,7 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
 let policy: EventLoopPolicy | null = null;
 
 /**
- * The policy in force; made on first use.
+ * Returns the current policy, which is made on first use.
  *
  * @example
  * ```ts
@@ -151,10 +156,10 @@ export function getEventLoopPolicy(): EventLoopPolicy {
 }
 
 /**
- * Replaces the policy, from which `getEventLoop()` and `newEventLoop()` get their loops.
+ * Replaces the policy, which makes the loops of `getEventLoop()` and `newEventLoop()`.
  *
- * @param newPolicy null restores a fresh default one
- * @throws TypeError when it is no policy
+ * @param newPolicy null restores a new default policy
+ * @throws TypeError if it is not a policy
  *
  * @example
  * ```ts
@@ -176,9 +181,10 @@ export function setEventLoopPolicy(newPolicy: EventLoopPolicy | null): void {
 }
 
 /**
- * The running loop when called from its code, else this thread's loop by the policy. Never null.
+ * Returns the running loop if the caller is code of a loop, otherwise the policy's loop for this thread.
+ * Never null.
  *
- * @throws LoopError `ERR_NO_EVENT_LOOP` on a worker thread where none was set
+ * @throws LoopError `ERR_NO_EVENT_LOOP` on a worker thread for which no loop was set
  *
  * @example
  * ```ts
@@ -199,8 +205,8 @@ export function getEventLoop(): BaseEventLoop {
 /**
  * Sets this thread's loop, for {@link getEventLoop}.
  *
- * @param loop null takes it away: then there is none, not a new one
- * @throws TypeError when it is no loop
+ * @param loop null removes it: then the thread has no loop, and no new one is made
+ * @throws TypeError if it is not a loop
  *
  * @example
  * ```ts
@@ -218,7 +224,7 @@ export function setEventLoop(loop: BaseEventLoop | null): void {
 }
 
 /**
- * A new loop of the kind that the policy chooses. Close it when it is done.
+ * Returns a new loop of the kind that the policy chooses. Close it after use.
  *
  * @example
  * ```ts
@@ -233,9 +239,9 @@ export function newEventLoop(): BaseEventLoop {
 }
 
 /**
- * The loop whose callback or task this is.
+ * Returns the loop that runs the calling callback or task.
  *
- * @throws LoopError `ERR_NO_RUNNING_LOOP` elsewhere
+ * @throws LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
  *
  * @example
  * ```ts
@@ -251,7 +257,7 @@ export function getRunningLoop(): BaseEventLoop {
   if (loop === null) {
     throw new LoopError(
       'ERR_NO_RUNNING_LOOP',
-      'no event loop is running here: this is no callback or task of one',
+      'no event loop is running here: call this from a callback or a task of a loop',
     );
   }
   return loop as BaseEventLoop;

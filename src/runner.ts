@@ -1,4 +1,4 @@
-/** The front door: a loop for one main function, with everything put away at the end. */
+/** Runs one main function on a new loop, and cleans everything up at the end. */
 import { CancelledError, LoopError } from './base/errors.ts';
 import { checkBoolean, checkFunction, checkOptions, invalidArgType, outOfRange } from './base/validate.ts';
 import { BaseEventLoop } from './event-loop.ts';
@@ -13,9 +13,9 @@ import { Task } from './tasks/task.ts';
 import { ignoreUnawaitedCancels } from './tasks/unawaited-cancels.ts';
 import { waitFor } from './tasks/wait-for.ts';
 
-/** What asks a program to end: Ctrl-C, and `kill`, systemd or Docker. */
+/** Signals that ask a program to end: from Ctrl-C, and from `kill`, systemd or Docker. */
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-/** Seconds. A cleanup that takes longer after a signal is named: whoever sent it is waiting by then. */
+/** Seconds until a cleanup after a signal is reported, because the sender of the signal is waiting. */
 const CLEANUP_SECONDS = 1;
 
 type EndingSignal = (typeof ENDING_SIGNALS)[number];
@@ -24,20 +24,20 @@ interface Cancellable {
   cancel(): void;
 }
 
-/** asyncio's. */
+/** Seconds, as in asyncio. */
 const EXECUTOR_SHUTDOWN_SECONDS = 300;
 
 export interface RunnerOptions {
-  /** Runs the loop in debug mode. Default: what the loop has. */
+  /** Runs the loop in debug mode. Default: the loop's own setting. */
   debug?: boolean;
   /** Makes the loop. Default: `newEventLoop`. */
   loopFactory?: () => BaseEventLoop;
 }
 
 /**
- * Several main functions on one loop: `run()` in parts.
+ * Runs several main functions on one loop; it is `run()` in parts.
  *
- * Closing it cancels the tasks that are left, waits for them, and closes the loop.
+ * Closing it cancels the remaining tasks, waits for them, and closes the loop.
  *
  * @example
  * ```ts
@@ -65,19 +65,19 @@ export class Runner implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** The loop, made at the first call. */
+  /** Returns the loop, which the first call makes. */
   getLoop(): BaseEventLoop {
     if (this.#closed) throw new LoopError('ERR_LOOP_CLOSED', 'this runner is closed');
     if (this.#loop === null) {
       const loop = (this.#options.loopFactory ?? newEventLoop)();
       if (!(loop instanceof BaseEventLoop)) {
-        throw invalidArgType('options.loopFactory', loop, 'a function that answers an event loop');
+        throw invalidArgType('options.loopFactory', loop, 'a function that returns an event loop');
       }
-      // Not taken over, so not closed in the end either: it is somebody else's.
+      // Don't take ownership of this loop and don't close it, because it belongs to other code.
       if (loop.isClosed())
-        throw new LoopError('ERR_LOOP_CLOSED', 'options.loopFactory answered a closed event loop');
+        throw new LoopError('ERR_LOOP_CLOSED', 'options.loopFactory returned a closed event loop');
       if (loop.isRunning())
-        throw new LoopError('ERR_LOOP_RUNNING', 'options.loopFactory answered a running event loop');
+        throw new LoopError('ERR_LOOP_RUNNING', 'options.loopFactory returned a running event loop');
       if (this.#options.debug !== undefined) loop.debug = this.#options.debug;
       this.#loop = loop;
     }
@@ -85,12 +85,12 @@ export class Runner implements AsyncDisposable {
   }
 
   /**
-   * Runs `main` as a task until it is done, and answers its result.
+   * Runs `main` as a task until it is done, and returns its result.
    *
-   * The first `SIGINT` or `SIGTERM` cancels it, and `run` rejects with the `CancelledError` once its cleanup
-   * is done; a second one kills the process: see {@link run}.
+   * The first `SIGINT` or `SIGTERM` cancels `main`, and `run` rejects with the `CancelledError` after the
+   * cleanup of `main`. A second signal kills the process: see {@link run}.
    *
-   * @throws LoopError `ERR_LOOP_RUNNING` when called from the code of a loop; `ERR_LOOP_CLOSED`
+   * @throws LoopError `ERR_LOOP_RUNNING` if the caller is code of a loop; `ERR_LOOP_CLOSED`
    */
   run<T>(main: (() => Awaitable<T>) | Awaitable<T>): Promise<T> {
     if (typeof main !== 'function' && !isAwaitable(main)) {
@@ -99,7 +99,7 @@ export class Runner implements AsyncDisposable {
     if (runningLoopOrNull() !== null) {
       throw new LoopError(
         'ERR_LOOP_RUNNING',
-        'run() was called from the code of a running loop: await main() there',
+        'run() was called from code of a running loop: use await main() there',
       );
     }
     const loop = this.getLoop();
@@ -113,15 +113,16 @@ export class Runner implements AsyncDisposable {
   }
 
   /**
-   * Cancels what is left, waits for it, closes the loop, which reports what is still open. Idempotent.
+   * Cancels the remaining tasks, waits for them, and closes the loop, which reports everything that is still
+   * open. A second call does nothing.
    *
-   * @throws LoopError `ERR_LOOP_RUNNING` (as rejection) while `run()` is under way
+   * @throws LoopError `ERR_LOOP_RUNNING` (as a rejection) while `run()` is in progress
    */
   async close(): Promise<void> {
     if (this.#closed) return;
     const loop = this.#loop;
     if (loop?.isRunning()) {
-      throw new LoopError('ERR_LOOP_RUNNING', 'a runner cannot be closed before its run() is over');
+      throw new LoopError('ERR_LOOP_RUNNING', 'a runner cannot be closed while its run() is in progress');
     }
     this.#closed = true;
     if (loop === null || loop.isClosed()) return;
@@ -135,7 +136,7 @@ export class Runner implements AsyncDisposable {
     }
   }
 
-  /** {@link close}: `await using runner = new Runner()`. */
+  /** Calls {@link close}, as in `await using runner = new Runner()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -158,9 +159,9 @@ export class Runner implements AsyncDisposable {
 }
 
 /**
- * A runner's tasks, asked to end by a signal. The first signal is heard, and its cleanup watched; from then
- * on signals have their default action again, so that a second one kills. What the program or a handler of
- * the loop listens for is theirs.
+ * The end of a runner's tasks on a signal. The first signal is handled, and the cleanup is watched. After it,
+ * signals have their default action again, so that a second signal kills the process. A signal for which the
+ * program or the loop has a handler is left to that handler.
  */
 class Ending {
   readonly #loop: BaseEventLoop;
@@ -173,29 +174,29 @@ class Ending {
     this.#tasks = tasks;
   }
 
-  /** @param onSignal called as code of the loop, once at most */
+  /** @param onSignal called as code of the loop, at most once */
   listen(onSignal: (signal: EndingSignal) => void): void {
     const backend = this.#loop._backend;
     if (!backend.features.signals) return;
     for (const signal of ENDING_SIGNALS) {
       const signum = backend.signals[signal] as number;
-      const heard = (): void => {
+      const onRequest = (): void => {
         if (this.#loop._hasSignalHandler(signum)) return;
         this.#unlisten();
         this.watch(signal);
         this.#loop.callSoonThreadsafe(onSignal, signal);
       };
-      this.#requests.push(backend.interrupt(signum, heard));
+      this.#requests.push(backend.interrupt(signum, onRequest));
     }
   }
 
-  /** The signal has come: says once who is still there after a while. */
+  /** The signal has come. Reports once if tasks are still there after a while. */
   watch(signal: EndingSignal): void {
     const loop = this.#loop;
     this.#timer = loop._scheduler.callAt(loop.time() + CLEANUP_SECONDS, () => this.#report(signal), []);
   }
 
-  /** They have ended. */
+  /** The tasks have ended. */
   over(): void {
     this.#unlisten();
     this.#timer?.cancel();
@@ -220,25 +221,26 @@ class Ending {
 }
 
 /**
- * Runs an async function from beginning to end: makes a loop, runs `main`, cancels and awaits the tasks that
- * are left, closes the loop.
+ * Runs an async function from beginning to end: makes a loop, runs `main`, cancels and awaits the remaining
+ * tasks, and closes the loop.
  *
  * @param main an async function, run as a task
- * @param options `debug`; `loopFactory`: which loop, `() => new SimulatedEventLoop()` for virtual time
- * @returns what `main` returns
- * @throws what `main` throws; LoopError `ERR_LOOP_RUNNING` when called from the code of a loop
+ * @param options `debug`; `loopFactory` makes the loop, for example `() => new SimulatedEventLoop()` for
+ *   virtual time
+ * @returns the result of `main`
+ * @throws the exception of `main`; LoopError `ERR_LOOP_RUNNING` if the caller is code of a loop
  *
- * **Cancellation** the first `SIGINT` or `SIGTERM` cancels `main`; its cleanup, and that of the tasks that
- * are left, is waited for. When it takes longer than a second, the exception handler is told once which task
- * blocks and what is left in the loop. A second signal kills the process, by the signal's default action. A
- * signal for which the program listens by `process.on()` when it comes, or for which the loop has a handler
- * (`loop.addSignalHandler`), is theirs, and cancels nothing. On a worker thread no signals come. A `main`
- * that never awaits holds the thread and hears of none.
+ * **Cancellation** The first `SIGINT` or `SIGTERM` cancels `main`, and `run()` waits for its cleanup and for
+ * the remaining tasks. If that takes longer than a second, the exception handler gets one report with the
+ * tasks that block and everything that is left in the loop. A second signal kills the process, by the
+ * signal's default action. `run()` ignores a signal for which the program has a listener (`process.on()`) or
+ * the loop a handler (`loop.addSignalHandler`). Worker threads receive no signals. A `main` that never awaits
+ * blocks the thread, so no signal can reach it.
  *
- * **Exit status** `run()` then rejects with a {@link CancelledError} whose `cause` is the signal's name. At
- * the top level of a module Node prints it and exits with 1. For the status that shells and supervisors
- * expect (130, 143), end by the signal itself, which has its default action by then:
- * `process.kill(process.pid, error.cause)`.
+ * **Exit status** After a signal, `run()` rejects with a {@link CancelledError} whose `cause` is the signal's
+ * name. At the top level of a module, Node prints this error and exits with 1. Shells and supervisors expect
+ * another status (130, 143). To get it, end the process with the signal itself, which has its default action
+ * by then: `process.kill(process.pid, error.cause)`.
  *
  * @example
  * ```ts
@@ -269,10 +271,7 @@ async function closeAfter<T>(runner: Runner, result: Promise<T>): Promise<T> {
   }
 }
 
-/**
- * Functions that run in threads are waited for, as in asyncio: so long, and then they are cut off with the
- * loop.
- */
+/** Waits for functions that run in threads, as asyncio does. After this time they are ended with the loop. */
 async function endExecutor(loop: BaseEventLoop): Promise<void> {
   if (!loop._hasDefaultExecutor) return;
   try {
@@ -282,10 +281,10 @@ async function endExecutor(loop: BaseEventLoop): Promise<void> {
   }
 }
 
-/** @param signal that came already, so that the next one is the second */
+/** @param signal a signal that has already come, so that the next one counts as the second; or null */
 async function cancelRemaining(loop: BaseEventLoop, signal: EndingSignal | null): Promise<void> {
   const { loose } = loop._owned;
-  // A body that its limit has given up is done, and still there.
+  // A body that its timeout has abandoned is done, but still listed.
   const tasks = ([...loop._owned.tasks] as unknown as Task[]).filter((task) => !task.done());
   if (tasks.length === 0 && loose.size === 0) return;
   const scopes = [...loose] as Scope[];
@@ -313,8 +312,7 @@ async function cancelRemaining(loop: BaseEventLoop, signal: EndingSignal | null)
 }
 
 /**
- * Code outside of every task was cancelled, and has time to clean up; not for ever, for nobody knows what it
- * waits for.
+ * Gives cancelled code outside of tasks time to clean up, but not forever, because it may wait for anything.
  */
 async function looseCodeEnded(loop: BaseEventLoop): Promise<void> {
   const { loose } = loop._owned;
@@ -326,8 +324,8 @@ async function looseCodeEnded(loop: BaseEventLoop): Promise<void> {
     idle.setResult();
     loop.callExceptionHandler({
       message:
-        `code outside of every task was cancelled at the end of run(), and still awaits something ${CLEANUP_SECONDS} second later: ` +
-        'make it a task with createTask(), or let its CancelledError pass',
+        `code outside of every task was cancelled at the end of run(), and is still waiting ${CLEANUP_SECONDS} second later: ` +
+        'make it a task with createTask(), or rethrow its CancelledError',
     });
   });
   await idle;

@@ -62,7 +62,7 @@ test('newEventLoop() is native where that is there, else portable, and backendIn
   const loop = newEventLoop();
   assert.ok(loop instanceof (missing === null ? UvEventLoop : NodeEventLoop));
   loop.close();
-  if (missing === null) assert.deepEqual(choice(), { backend: 'uv', reason: 'the native backend is there' });
+  if (missing === null) assert.deepEqual(choice(), { backend: 'uv', reason: 'the native backend is available' });
   else assert.deepEqual(choice(), { backend: 'node', reason: missing.reason });
 });
 
@@ -112,13 +112,13 @@ for (const [what, content, reason] of [
 
 test('GYRE_BACKEND forces the choice, and an unknown one is refused with what there is', () => {
   process.env.GYRE_BACKEND = 'node';
-  assert.deepEqual(choice(), { backend: 'node', reason: 'GYRE_BACKEND asks for it' });
+  assert.deepEqual(choice(), { backend: 'node', reason: 'GYRE_BACKEND requests it' });
   process.env.GYRE_BACKEND = '';
-  assert.notEqual(backendInfo().reason, 'GYRE_BACKEND asks for it');
+  assert.notEqual(backendInfo().reason, 'GYRE_BACKEND requests it');
   process.env.GYRE_BACKEND = 'uv';
   const missing = whyNoNativeBackend();
   if (missing === null) {
-    assert.deepEqual(choice(), { backend: 'uv', reason: 'GYRE_BACKEND asks for it' });
+    assert.deepEqual(choice(), { backend: 'uv', reason: 'GYRE_BACKEND requests it' });
     const loop = newEventLoop();
     assert.ok(loop instanceof UvEventLoop);
     loop.close();

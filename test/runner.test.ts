@@ -262,7 +262,7 @@ test('Runner and run() refuse wrong options and a wrong main at the call, and le
   const notALoop = { loopFactory: () => ({}) as never };
   assert.throws(() => run(async () => {}, notALoop), {
     ...wrongType,
-    message: /^The "options.loopFactory" argument must be a function that answers an event loop; got /,
+    message: /^The "options.loopFactory" argument must be a function that returns an event loop; got /,
   });
 });
 

@@ -1,4 +1,4 @@
-/** `gyre/lowlevel`: what a backend of one's own must provide. */
+/** `gyre/lowlevel`: the interface of a backend, for the author of another backend. */
 export type {
   Backend,
   BackendFeatures,

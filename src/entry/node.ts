@@ -1,4 +1,6 @@
-/** `gyre/node`: gyre's transports for what wants Node's streams or Web streams, and the other way round. */
+/**
+ * `gyre/node`: conversions between gyre's transports and Node's streams or Web streams, in both directions.
+ */
 export type { DuplexOptions } from '../adapters/duplex-options.ts';
 export type { FromDuplexOptions } from '../adapters/from-duplex.ts';
 export { fromDuplex } from '../adapters/from-duplex.ts';

@@ -1,4 +1,4 @@
-/** `gyre/sim`: the simulated loop, and the proof that what runs on it is deterministic. */
+/** `gyre/sim`: the simulated loop, and a check that code on it is deterministic. */
 import type { TraceEntry } from '../backend/sim/trace.ts';
 import { compareTraces } from '../backend/sim/trace.ts';
 import { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
@@ -9,13 +9,14 @@ export type { SimulatedEventLoopOptions } from '../loops/simulated-event-loop.ts
 export { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
 
 /**
- * Runs a scenario twice, each time on a fresh simulated loop, and fails where the two runs part.
+ * Runs a scenario twice, each time on a new simulated loop, and throws if the two runs differ.
  *
- * What makes them part is a source of chance: the real time, an unseeded random number, the order of
- * something that comes from outside of the loop.
+ * Runs differ if they depend on chance: the real time, an unseeded random number, or the order of events from
+ * outside of the loop.
  *
- * @param scenario run as the main task of the loop that it is given
- * @returns the trace of both
+ * @param scenario called with the loop, which runs it as the main task
+ * @returns the trace of both runs
+ * @throws Error with the two lines of the first difference; the exception of the scenario
  * @throws Error with the two lines of the first difference; what the scenario throws
  *
  * @example
@@ -36,7 +37,7 @@ export async function checkDeterminism(
   const difference = compareTraces(first, await traceOf(scenario));
   if (difference === null) return first;
   throw new Error(
-    `two runs of one scenario part at entry ${difference.index}:\n` +
+    `two runs of one scenario differ at entry ${difference.index}:\n` +
       `  first run:  ${difference.first ?? '(has ended)'}\n` +
       `  second run: ${difference.second ?? '(has ended)'}`,
   );

@@ -1,4 +1,4 @@
-/** `gyre/testing`: what a test needs to see that it left nothing behind, and what a transport must pass. */
+/** `gyre/testing`: checks that a test leaves nothing behind, and that a transport follows the rules. */
 export type { Leak } from '../loop/ownership.ts';
 export type { CheckStreamTransportOptions, MakeStreamPair } from '../testing/check-stream-transport.ts';
 export { checkStreamTransport, streamTransportChecks } from '../testing/check-stream-transport.ts';

@@ -2,7 +2,7 @@ import { NodeBackend } from '../backend/node/index.ts';
 import { BaseEventLoop } from '../event-loop.ts';
 
 /**
- * The portable loop: Node's own API, so it runs wherever that does.
+ * The portable loop, which uses only Node's own API and runs on every host that provides it.
  *
  * @example
  * ```ts

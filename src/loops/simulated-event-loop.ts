@@ -5,18 +5,18 @@ import { checkBoolean, checkOptions, checkSeconds } from '../base/validate.ts';
 import { BaseEventLoop } from '../event-loop.ts';
 
 export interface SimulatedEventLoopOptions {
-  /** Seconds: what `loop.time()` says at the beginning. Default: 0. */
+  /** The value of `loop.time()` at the start, in seconds. Default: 0. */
   startTime?: number;
-  /** Writes down whatever the loop runs: see `trace`. Default: false. */
+  /** Records everything that the loop runs: see `trace`. Default: false. */
   trace?: boolean;
 }
 
 /**
- * A loop whose time is virtual: it stands still while anything is ready and jumps to the next deadline when
- * nothing is. A test of an hour takes milliseconds, and two runs do the same in the same order.
+ * A loop with virtual time: time stands still while anything is ready, and then jumps to the next deadline. A
+ * test of an hour takes milliseconds, and two runs do the same in the same order.
  *
- * What waits for the real world (a native promise of a file, say) does not stop time from jumping: in a
- * simulation, wait for what the loop knows.
+ * A wait for the real world (for example a native promise of a file operation) does not stop time from
+ * jumping. In a simulation, wait only for things that the loop knows.
  *
  * @example
  * ```ts
@@ -33,8 +33,9 @@ export interface SimulatedEventLoopOptions {
  */
 export class SimulatedEventLoop extends BaseEventLoop {
   /**
-   * With the option `trace`: what this loop has run, each callback, timer and wake-up right before it ran.
-   * Two runs of one program give the same trace; `checkDeterminism` holds it. It is never cleared.
+   * With the option `trace`: the callbacks, timers and wake-ups that this loop has run, each recorded right
+   * before it ran. Two runs of one program give the same trace; `checkDeterminism` checks this. The trace is
+   * never cleared.
    */
   readonly trace: readonly TraceEntry[];
 

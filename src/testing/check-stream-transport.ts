@@ -1,6 +1,6 @@
 /**
- * The checks of stream-checks.ts for whoever makes a stream transport: each on a loop and a connection of its
- * own.
+ * Runs the checks of stream-checks.ts for the author of a stream transport, each on its own loop and
+ * connection.
  */
 import { checkFunction, checkOptions, invalidArgType } from '../base/validate.ts';
 import type { BaseEventLoop } from '../event-loop.ts';
@@ -13,8 +13,8 @@ import { STREAM_CHECKS } from './stream-checks.ts';
 import { withLoop } from './with-loop.ts';
 
 /**
- * Connects two stream transports, for {@link checkStreamTransport}. It may give them any protocols: they get
- * others, and nothing is written before.
+ * Connects two stream transports, for {@link checkStreamTransport}. It may give them any protocols, because
+ * the checks replace them. It must not write any data.
  */
 export type MakeStreamPair = (loop: BaseEventLoop) => PromiseLike<readonly [near: Transport, far: Transport]>;
 
@@ -24,20 +24,20 @@ export interface CheckStreamTransportOptions {
   makeLoop?: () => BaseEventLoop;
 }
 
-/** Seconds, on the loop's clock. A check that waits for what never comes fails instead of hanging. */
+/** Seconds on the loop's clock. A check that waits longer fails, so that it does not hang. */
 const CHECK_SECONDS = 120;
 
 /**
- * Checks what every stream transport keeps, whatever is below it: order, flow control, the end of either
- * direction, closing and aborting, on open connections and on clogged ones, where most mistakes of close and
- * cancel show. For whoever writes a transport, a backend, or a layer over one.
+ * Checks the rules that every stream transport must follow: order of data, flow control, the end of each
+ * direction, close and abort. It checks open connections and clogged ones, which show most mistakes in close
+ * and cancel. For the author of a transport, a backend, or a layer over one.
  *
- * Each check makes a pair on a loop of its own, on which nothing may be left: see {@link withLoop}. The
- * clogged ones write 64 MiB.
+ * Each check makes a pair on its own loop, and fails if anything is left on that loop: see {@link withLoop}.
+ * The checks of clogged connections write 64 MiB.
  *
  * @param makePair connects two transports; called once for each check
  * @param options `makeLoop`
- * @throws Error that names the check, with what was wrong as its `cause`
+ * @throws Error with the name of the failed check, and its failure as `cause`
  *
  * @example
  * ```ts
@@ -71,17 +71,18 @@ export async function checkStreamTransport(
     try {
       await withLoop(makeLoop, (loop) => loop.runUntilComplete(() => check(loop)));
     } catch (cause) {
-      throw new Error(`a stream transport must keep this: ${name}. ${String(cause)}`, { cause });
+      throw new Error(`a stream transport breaks this rule: ${name}. ${String(cause)}`, { cause });
     }
   }
 }
 
 /**
- * The checks of {@link checkStreamTransport} one by one, for a framework that shows each as a test of its
- * own.
+ * Returns the checks of {@link checkStreamTransport} one by one, for a framework that shows each as its own
+ * test.
  *
  * @param makePair connects two transports; called once for each check
- * @returns by what each checks: a function to be run as a task of a loop, on which nothing is left afterwards
+ * @returns functions by the names of the checks. Run each as a task of a loop; afterwards nothing is left on
+ *   the loop
  *
  * @example
  * ```ts
@@ -102,16 +103,16 @@ export function streamTransportChecks(
   checkFunction('makePair', makePair);
   const checks = Object.entries(STREAM_CHECKS).map(([name, check]) => {
     const limited = (loop: BaseEventLoop): Promise<void> =>
-      timeout(CHECK_SECONDS, async () => check(await witnesses(loop, makePair)));
+      timeout(CHECK_SECONDS, async () => check(await recordBoth(loop, makePair)));
     return [name, limited];
   });
   return Object.fromEntries(checks);
 }
 
-async function witnesses(loop: BaseEventLoop, makePair: MakeStreamPair): Promise<Pair> {
+async function recordBoth(loop: BaseEventLoop, makePair: MakeStreamPair): Promise<Pair> {
   const pair: unknown = await makePair(loop);
   if (!Array.isArray(pair) || pair.length !== 2) {
-    throw invalidArgType('makePair()', pair, 'an array of two transports, or a promise of one');
+    throw invalidArgType('makePair()', pair, 'an array of two transports, or a promise of such an array');
   }
   const [near, far] = pair as [Transport, Transport];
   return { near: new RecordingProtocol(loop, near), far: new RecordingProtocol(loop, far) };

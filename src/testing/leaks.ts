@@ -1,17 +1,17 @@
-/** What a loop still owns, and a test that left something behind. */
+/** Reports the objects that a loop still owns, and fails a test that left some behind. */
 import type { BaseEventLoop } from '../event-loop.ts';
 import type { Leak } from '../loop/ownership.ts';
 import { leakLine } from '../loop/ownership.ts';
 import { checkLoop } from '../tasks/current.ts';
 
 /**
- * What a loop still owns: tasks that are not done, connections, servers and lookups, processes that were not
- * reaped, in debug mode locks that are held, and exceptions that nobody has looked at. Each with the task
- * that made it, its age, and in debug mode the stack of its creation. Nothing is ended: closing the loop does
- * that, and reports the same.
+ * Returns the objects that a loop still owns: pending tasks, connections, servers, lookups, processes that
+ * were not reaped, exceptions that were never retrieved, and in debug mode held locks. Each has the task that
+ * created it, its age, and in debug mode the stack of its creation. This function ends nothing. Closing the
+ * loop ends the objects and reports the same leaks.
  *
- * @param loop open or closed: a closed one owns nothing
- * @returns kind by kind, in order of creation
+ * @param loop an open or closed loop; a closed loop owns nothing
+ * @returns the leaks, grouped by kind, each group in order of creation
  *
  * @example
  * ```ts
@@ -34,14 +34,14 @@ export function leaks(loop: BaseEventLoop): Leak[] {
 }
 
 /**
- * Throws when a loop still runs or still owns something: see {@link leaks}. For the end of each test, before
- * its loop is closed.
+ * Throws if a loop is still running or still owns an object: see {@link leaks}. Call it at the end of each
+ * test, before closing the loop.
  *
- * The message names each thing that is left, with its owner and age, in debug mode with the stack of its
- * creation. Nothing is ended: closing the loop does that.
+ * The message lists each object with its owner and age, and in debug mode with the stack of its creation.
+ * This function ends nothing; closing the loop does.
  *
  * @param loop the loop of the test
- * @throws Error when something is left
+ * @throws Error if anything is left
  *
  * @example
  * ```ts

@@ -4,18 +4,18 @@ import type { BaseEventLoop } from '../event-loop.ts';
 import type { Protocol } from '../net/protocol.ts';
 import type { Transport } from '../net/transport.ts';
 
-/** Its protocol: remembers what it was told, and lets a check wait for it. */
+/** Records the calls to a protocol, and lets a check wait for them. */
 export class RecordingProtocol implements Protocol {
   readonly loop: BaseEventLoop;
   readonly transport: Transport;
-  /** `data`, `eof`, `pause`, `resume`, `lost`: data that came in several pieces counts once. */
+  /** `data`, `eof`, `pause`, `resume`, `lost`. Consecutive pieces of data are recorded once. */
   readonly log: string[] = [];
   received: number = 0;
-  /** What `eofReceived` answers. */
+  /** The return value of `eofReceived`. */
   keepOpen: boolean = false;
-  /** Of `connectionLost`; undefined before. */
+  /** The argument of `connectionLost`; undefined before that call. */
   exception: Error | null | undefined = undefined;
-  /** Only the first of it is looked at: clogs are large. */
+  /** The beginning of the data. The rest is not stored, because clogs are large. */
   #text: string = '';
   #told: { done(): boolean; setResult(value: undefined): void } | null = null;
 

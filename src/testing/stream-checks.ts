@@ -1,16 +1,16 @@
-/** What every stream transport keeps, a check each. */
+/** The rules that every stream transport must follow, with a check for each. */
 import { strict as assert } from 'node:assert';
 import { LoopError } from '../base/errors.ts';
 import { sleep } from '../tasks/sleep.ts';
 import { RecordingProtocol } from './recording-protocol.ts';
 
-/** Both sides of a connection, as one check sees them. */
+/** Both sides of a connection, for one check. */
 export interface Pair {
   near: RecordingProtocol;
   far: RecordingProtocol;
 }
 
-/** More than the kernel takes for one connection on any machine that we know: Linux stops at 36 MiB. */
+/** More than the kernel buffers for a connection on any known machine: Linux stops at 36 MiB. */
 const CLOG_BYTES = 64 * 1024 * 1024;
 const CLOG_PIECE_BYTES = 1024 * 1024;
 
@@ -27,7 +27,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     assert.deepEqual(far.log, ['data', 'eof', 'lost']);
   },
 
-  async 'empty data is nothing'({ near, far }) {
+  async 'writing empty data sends nothing'({ near, far }) {
     near.transport.write('');
     near.transport.writelines([]);
     assert.equal(near.transport.getWriteBufferSize(), 0);
@@ -42,7 +42,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     await end(near, far);
   },
 
-  async 'closing twice is closing once, is no call to the protocol, and drops what is written later'({
+  async 'close() may be called twice, does not call the protocol at once, and drops later writes'({
     near,
     far,
   }) {
@@ -59,7 +59,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     assert.equal(far.text, 'before');
   },
 
-  async 'the end of the writing side comes behind the data and lets the other direction be'({ near, far }) {
+  async 'writeEof() ends the stream after the data, and the other direction stays open'({ near, far }) {
     if (!near.transport.canWriteEof()) {
       assert.throws(() => near.transport.writeEof(), isLoopError('ERR_UNSUPPORTED'));
       await end(near, far);
@@ -80,7 +80,10 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     assert.deepEqual([near.exception, far.exception], [null, null]);
   },
 
-  async 'reading that is paused gets nothing until it is resumed; both may be asked twice'({ near, far }) {
+  async 'a paused reader gets no data until it resumes; pausing and resuming twice is allowed'({
+    near,
+    far,
+  }) {
     far.transport.pauseReading();
     far.transport.pauseReading();
     assert.equal(far.transport.isReading(), false);
@@ -94,7 +97,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     assert.equal(far.text, 'waits');
   },
 
-  async 'another protocol is told what follows'({ near, far }) {
+  async 'after setProtocol() the new protocol gets all later calls'({ near, far }) {
     near.transport.write('one');
     await far.untilReceived(3);
     const other = new RecordingProtocol(far.loop, far.transport);
@@ -107,7 +110,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     assert.deepEqual([far.text, other.text, far.lost], ['one', 'two', false]);
   },
 
-  async 'aborting ends it at once, without an error on this side'({ near, far }) {
+  async 'abort() ends the connection at once, without an error on this side'({ near, far }) {
     near.transport.abort();
     near.transport.abort();
     assert.equal(near.lost, false);
@@ -116,7 +119,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     assert.equal(near.exception, null);
   },
 
-  async 'a clogged stream has paused its writer once, and resumes it once when it has room'({ near, far }) {
+  async 'a clogged stream pauses its writer once, and resumes it once when there is room'({ near, far }) {
     const written = await clogged({ near, far });
     assert.ok(near.transport.getWriteBufferSize() > near.transport.getWriteBufferLimits().high);
     near.transport.write('more');
@@ -127,7 +130,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     await end(near, far);
   },
 
-  async 'closing a clogged stream waits until everything has left'({ near, far }) {
+  async 'closing a clogged stream waits until all data was sent'({ near, far }) {
     const written = await clogged({ near, far });
     near.transport.close();
     for (let i = 0; i < 20; i++) await sleep(0);
@@ -139,7 +142,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     assert.deepEqual([near.exception, far.exception], [null, null]);
   },
 
-  async 'aborting a clogged stream drops what has not left and waits for nobody'({ near, far }) {
+  async 'aborting a clogged stream drops unsent data and does not wait for the peer'({ near, far }) {
     const written = await clogged({ near, far });
     near.transport.abort();
     assert.equal(near.transport.getWriteBufferSize(), 0);
@@ -161,7 +164,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     await far.untilLost();
   },
 
-  async 'a peer that aborts while a clogged stream writes to it is the error that it is lost by'({
+  async 'a peer that aborts while a clogged stream writes to it causes connectionLost with an error'({
     near,
     far,
   }) {
@@ -173,7 +176,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
   },
 };
 
-/** The far side does not read, and the near side has written more than is taken without that. */
+/** Clogs a stream: the far side does not read, and the near side writes more than the kernel accepts. */
 async function clogged(pair: Pair): Promise<number> {
   pair.far.transport.pauseReading();
   const piece = Buffer.alloc(CLOG_PIECE_BYTES, 'clog');

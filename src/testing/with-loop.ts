@@ -1,4 +1,4 @@
-/** A loop for one test, on which nothing may be left. */
+/** Makes a loop for one test, and fails if anything is left on it. */
 import { checkFunction, invalidArgType } from '../base/validate.ts';
 import type { BaseEventLoop } from '../event-loop.ts';
 import type { ExceptionContext } from '../loop/types.ts';
@@ -6,15 +6,15 @@ import { checkLoop } from '../tasks/current.ts';
 import { checkLoopEmpty } from './leaks.ts';
 
 /**
- * What the exception handler of a loop was told, for the body of {@link withLoop}: what is expected is taken
- * off the list.
+ * The reports to a loop's exception handler, for the body of {@link withLoop}. The body takes the reports
+ * that it expects.
  */
 export interface Reports {
-  /** Adds one: for an exception handler that the body sets itself. */
+  /** Adds a report. For an exception handler that the body sets itself. */
   add(context: ExceptionContext): void;
-  /** The reports so far; the list is empty afterwards. */
+  /** Returns the reports so far, and empties the list. */
   take(): ExceptionContext[];
-  /** Their messages; the list is empty afterwards. */
+  /** Returns their messages, and empties the list. */
   takeMessages(): string[];
 }
 
@@ -35,15 +35,16 @@ class ReportList implements Reports {
 }
 
 /**
- * Gives `body` a fresh loop, and sees that it leaves nothing: afterwards the loop must be stopped, own
- * nothing ({@link leaks}), and have reported nothing to its exception handler that the body did not take,
- * also not while it is closed; then it is closed. Works with any test framework.
+ * Runs `body` with a new loop, and checks that it leaves nothing behind. Afterwards the loop must be stopped
+ * and own nothing ({@link leaks}). Its exception handler must have no reports that the body did not take;
+ * this includes reports while the loop closes. Then the loop is closed. Works with any test framework.
  *
  * @param makeLoop makes the loop: `newEventLoop`, or `() => new SimulatedEventLoop()`
- * @param body the test; it runs the loop itself. One that closes the loop takes what that reported
- * @returns what `body` returns
- * @throws what `body` throws; Error when something is left, which is ended then; TypeError for what makes no
- *   fresh loop
+ * @param body the test, which runs the loop itself. A body that closes the loop must take the reports of the
+ *   close
+ * @returns the result of `body`
+ * @throws the exception of `body`; Error if anything is left, which is then ended; TypeError if `makeLoop`
+ *   does not return a new loop
  *
  * @example
  * ```ts
@@ -85,18 +86,14 @@ export async function withLoop<L extends BaseEventLoop, T>(
   }
 }
 
-/** Also told of an async `makeLoop`, which is often the body in the wrong place. */
+/** Also detects an async `makeLoop`, which is often the body in the wrong argument position. */
 function checkFresh(loop: BaseEventLoop): void {
   if (typeof (loop as { then?: unknown } | null)?.then === 'function') {
-    throw invalidArgType(
-      'makeLoop()',
-      loop,
-      'an event loop, and no promise of one: makeLoop must not be async',
-    );
+    throw invalidArgType('makeLoop()', loop, 'an event loop, not a promise: makeLoop must not be async');
   }
   checkLoop('makeLoop()', loop);
   if (loop.isRunning() || loop.isClosed()) {
-    throw invalidArgType('makeLoop()', loop, 'a fresh event loop, which neither runs nor is closed');
+    throw invalidArgType('makeLoop()', loop, 'a new event loop that is not running and not closed');
   }
 }
 
@@ -105,5 +102,5 @@ function checkNothingReported(reports: ExceptionContext[]): void {
   const lines = reports.map(({ message, exception }) =>
     exception === undefined ? message : `${message}: ${String(exception)}`,
   );
-  throw new Error(`the loop reported what the test did not expect:\n${lines.join('\n')}`);
+  throw new Error(`the loop reported errors that the test did not expect:\n${lines.join('\n')}`);
 }

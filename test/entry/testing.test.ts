@@ -29,7 +29,7 @@ test('withLoop() says what is wrong when it is called with the body alone, or wi
   await assert.rejects(withLoop((async () => new SimulatedEventLoop()) as never, body), {
     code: 'ERR_INVALID_ARG_TYPE',
     message:
-      'The "makeLoop()" argument must be an event loop, and no promise of one: makeLoop must not be async; got an instance of Promise',
+      'The "makeLoop()" argument must be an event loop, not a promise: makeLoop must not be async; got an instance of Promise',
   });
   await assert.rejects(withLoop(new SimulatedEventLoop() as never, body), {
     message: 'The "makeLoop" argument must be a function; got an instance of SimulatedEventLoop',
@@ -51,14 +51,14 @@ test('withLoop() takes a fresh loop only, and leaves another one alone', async (
   await loop.runUntilComplete(async () => {
     await assert.rejects(
       withLoop(() => loop, body),
-      /must be a fresh event loop, which neither runs nor is closed/,
+      /must be a new event loop that is not running and not closed/,
     );
     await sleep(1);
   });
   loop.close();
   await assert.rejects(
     withLoop(() => loop, body),
-    /must be a fresh event loop, which neither runs nor is closed/,
+    /must be a new event loop that is not running and not closed/,
   );
 });
 
@@ -265,7 +265,7 @@ const BROKEN: Record<string, [fault: string, MakeStreamPair]> = {
     'limits that cannot be set',
     broken(() => ({ setWriteBufferLimits: () => {} })),
   ],
-  'closing twice is closing once, is no call to the protocol, and drops what is written later': [
+  'close() may be called twice, does not call the protocol at once, and drops later writes': [
     'close() that calls the protocol',
     broken((near) => {
       const close = near.close.bind(near);
@@ -277,18 +277,18 @@ const BROKEN: Record<string, [fault: string, MakeStreamPair]> = {
       };
     }),
   ],
-  'the end of the writing side comes behind the data and lets the other direction be': [
+  'writeEof() ends the stream after the data, and the other direction stays open': [
     'writeEof() that closes',
     broken((near) => ({ writeEof: () => near.close() })),
   ],
-  'reading that is paused gets nothing until it is resumed; both may be asked twice': [
+  'a paused reader gets no data until it resumes; pausing and resuming twice is allowed': [
     'pauseReading() of the other side that does nothing',
     broken((_near, far) => {
       far.pauseReading = () => {};
       return {};
     }),
   ],
-  'another protocol is told what follows': [
+  'after setProtocol() the new protocol gets all later calls': [
     'a protocol that can be set only once',
     broken((_near, far) => {
       const set = far.setProtocol.bind(far);
@@ -299,11 +299,11 @@ const BROKEN: Record<string, [fault: string, MakeStreamPair]> = {
       return {};
     }),
   ],
-  'closing a clogged stream waits until everything has left': [
+  'closing a clogged stream waits until all data was sent': [
     'close() that aborts',
     broken((near) => ({ close: () => near.abort() })),
   ],
-  'aborting a clogged stream drops what has not left and waits for nobody': [
+  'aborting a clogged stream drops unsent data and does not wait for the peer': [
     'abort() that closes',
     broken((near) => ({ abort: () => near.close() })),
   ],
@@ -330,7 +330,7 @@ test('checkStreamTransport() says which check fails, and why', async () => {
     (error: Error) => {
       assert.match(
         error.message,
-        /^a stream transport must keep this: empty data is nothing\. AssertionError/,
+        /^a stream transport breaks this rule: writing empty data sends nothing\. AssertionError/,
       );
       assert.equal((error.cause as Error).name, 'AssertionError');
       return true;

@@ -36,7 +36,7 @@ test('withLoop() fails when the loop has reported what the body did not take', a
       });
       await loop.runUntilComplete(() => sleep(0));
     }),
-    /the loop reported what the test did not expect:\nexception in a callback: Error: bug/,
+    /the loop reported errors that the test did not expect:\nexception in a callback: Error: bug/,
   );
   await withLoop(makeLoop, (loop, reports) => {
     loop.callExceptionHandler({ message: 'expected' });

@@ -146,7 +146,7 @@ test('checkDeterminism() fails where two runs first part, with both lines', asyn
     }),
     {
       message:
-        'two runs of one scenario part at entry 1:\n' +
+        'two runs of one scenario differ at entry 1:\n' +
         '  first run:  1 s: timer tick\n' +
         '  second run: 1.5 s: timer wake',
     },
@@ -160,7 +160,7 @@ test('checkDeterminism() fails when one run is longer', async () => {
       for (let i = 0; i < 2 + run; i++) await sleep(1);
       run++;
     }),
-    /two runs of one scenario part at entry \d+:\n {2}first run: {2}.*\n {2}second run: /,
+    /two runs of one scenario differ at entry \d+:\n {2}first run: {2}.*\n {2}second run: /,
   );
 });
 
