@@ -31,7 +31,7 @@ function drain(heap: DeadlineHeap<Entry>, now = Number.POSITIVE_INFINITY): Entry
   return popped;
 }
 
-test('DeadlineHeap gives what is due in order of deadline', () => {
+test('DeadlineHeap returns due entries in order of deadline', () => {
   const heap = new DeadlineHeap<Entry>();
   for (const [seq, when] of [5, 1, 4, 1.5, 3].entries()) heap.push(new Entry(when, seq));
   assert.equal(heap.nextWhen(), 1);
@@ -43,7 +43,7 @@ test('DeadlineHeap gives what is due in order of deadline', () => {
   assert.equal(heap.size, 2);
 });
 
-test('DeadlineHeap gives equal deadlines in order of scheduling', () => {
+test('DeadlineHeap returns equal deadlines in order of scheduling', () => {
   const heap = new DeadlineHeap<Entry>();
   for (let seq = 0; seq < 1000; seq++) heap.push(new Entry(seq % 3, seq));
   const popped = drain(heap);
@@ -52,14 +52,14 @@ test('DeadlineHeap gives equal deadlines in order of scheduling', () => {
   assert.equal(popped.length, 1000);
 });
 
-test('DeadlineHeap keeps an entry of its own moment and gives none before it', () => {
+test('DeadlineHeap returns an entry at its deadline, and none before it', () => {
   const heap = new DeadlineHeap<Entry>();
   heap.push(new Entry(2, 0));
   assert.equal(heap.popDue(2 - Number.EPSILON * 2), undefined);
   assert.equal(heap.popDue(2)?._seq, 0);
 });
 
-test('DeadlineHeap.nextWhen() is Infinity when it is empty, or when all that is in it is cancelled', () => {
+test('DeadlineHeap.nextWhen() is Infinity when the heap is empty or every entry in it is cancelled', () => {
   const heap = new DeadlineHeap<Entry>();
   assert.equal(heap.nextWhen(), Number.POSITIVE_INFINITY);
   const entry = new Entry(1, 0);
@@ -69,7 +69,7 @@ test('DeadlineHeap.nextWhen() is Infinity when it is empty, or when all that is 
   assert.equal(heap.size, 0);
 });
 
-test('DeadlineHeap takes infinite deadlines, of both signs', () => {
+test('DeadlineHeap accepts infinite deadlines of both signs', () => {
   const heap = new DeadlineHeap<Entry>();
   heap.push(new Entry(Number.POSITIVE_INFINITY, 0));
   heap.push(new Entry(0, 1));
@@ -81,7 +81,7 @@ test('DeadlineHeap takes infinite deadlines, of both signs', () => {
   assert.equal(heap.size, 1);
 });
 
-test('DeadlineHeap skips what was cancelled, wherever it stands', () => {
+test('DeadlineHeap skips cancelled entries at every position', () => {
   const heap = new DeadlineHeap<Entry>();
   const entries = Array.from({ length: 500 }, (_, seq) => new Entry(seq % 7, seq));
   for (const entry of entries) heap.push(entry);
@@ -93,7 +93,7 @@ test('DeadlineHeap skips what was cancelled, wherever it stands', () => {
   assert.equal(popped.length, entries.filter((entry) => !entry.dead).length);
 });
 
-test('DeadlineHeap.clear() empties it, and it can be used again', () => {
+test('DeadlineHeap.clear() empties the heap, which can be used again', () => {
   const heap = new DeadlineHeap<Entry>();
   for (let seq = 0; seq < 500; seq++) heap.push(new Entry(seq, seq));
   cancel(heap, [...heap][250] as Entry);
@@ -104,7 +104,7 @@ test('DeadlineHeap.clear() empties it, and it can be used again', () => {
   assert.equal(heap.popDue(1)?._when, 1);
 });
 
-test('DeadlineHeap counts right when dropping the last cancelled entries gives its memory back', () => {
+test('DeadlineHeap still counts right when it shrinks after its last cancelled entries are dropped', () => {
   const heap = new DeadlineHeap<Entry>();
   const entries = Array.from({ length: 100 }, (_, seq) => new Entry(seq, seq));
   for (const entry of entries) heap.push(entry);
@@ -119,7 +119,7 @@ test('DeadlineHeap counts right when dropping the last cancelled entries gives i
   assert.equal(heap.size, 0);
 });
 
-test('DeadlineHeap stays flat while a million entries are made and cancelled beside a few live ones', async () => {
+test('DeadlineHeap stays flat while a million entries are added and cancelled beside a few live ones', async () => {
   const heap = new DeadlineHeap<Entry>();
   const live = Array.from({ length: 10 }, (_, i) => new Entry(1e9 + i, i));
   for (const entry of live) heap.push(entry);
@@ -135,7 +135,7 @@ test('DeadlineHeap stays flat while a million entries are made and cancelled bes
   assert.deepEqual(drain(heap), live);
 });
 
-test('DeadlineHeap gives the memory of a million cancelled entries back', async () => {
+test('DeadlineHeap frees the memory of a million cancelled entries', async () => {
   const heap = new DeadlineHeap<Entry>();
   const before = await heapUsed();
   const entries: Entry[] = [];
@@ -151,8 +151,8 @@ test('DeadlineHeap gives the memory of a million cancelled entries back', async 
   assert.equal(heap.size, 0);
 });
 
-test('DeadlineHeap does what a sorted array does, whatever the order of pushes, pops and cancels', () => {
-  // Deadlines come from a small range, so that ties are common; cancels come in runs, so that sweeps happen.
+test('DeadlineHeap behaves like a sorted array for any order of pushes, pops and cancels', () => {
+  // Deadlines come from a small range, so that ties are common. Cancels come in runs, so that sweeps happen.
   const call = fc.oneof(
     {
       weight: 6,

@@ -6,9 +6,8 @@ import { tsArguments } from '../helpers/typescript.ts';
 
 const conformance = fileURLToPath(new URL('../conformance/run.test.ts', import.meta.url));
 
-// The order of the turn is the contract's, however the host drains. Elsewhere these suites run with the
-// function that the host has.
-test('with GYRE_DRAIN=host, where only the host drains, every backend keeps the order of callbacks, tasks and timers', () => {
+// The order of a turn is the same however the host drains. Other tests use the host's own drain function.
+test('every backend keeps the order of callbacks, tasks and timers when only the host drains (GYRE_DRAIN=host)', () => {
   const suites =
     'Run an event loop|Calls|Delayed calls|Futures and tasks|Stopping|Fairness|Several loops in one thread|Exceptions|Context|Closing';
   const { stdout, stderr, status } = spawnSync(

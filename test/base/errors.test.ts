@@ -39,12 +39,12 @@ for (const [error, name, code] of errors) {
   });
 }
 
-test('errors have no cause unless they were given one', () => {
+test('errors have no cause unless the constructor got one', () => {
   assert.equal('cause' in new CancelledError('text'), false);
   assert.equal('cause' in new LoopError('ERR_LOOP_CLOSED', 'text'), false);
 });
 
-test('IncompleteReadError holds what came and says what was wanted', () => {
+test('IncompleteReadError holds the partial data and the expected number of bytes', () => {
   const bytes = new IncompleteReadError(Buffer.from('abc'), 5);
   assert.equal(String(bytes.partial), 'abc');
   assert.equal(bytes.expected, 5);
@@ -54,6 +54,6 @@ test('IncompleteReadError holds what came and says what was wanted', () => {
   assert.equal(line.message, 'the stream ended after 0 bytes, before the separator');
 });
 
-test('LimitOverrunError says how many bytes hold no separator', () => {
+test('LimitOverrunError holds the number of bytes without a separator', () => {
   assert.equal(new LimitOverrunError('too long', 17).consumed, 17);
 });

@@ -4,14 +4,14 @@ import { test } from 'node:test';
 
 const index = new URL('../../src/index.ts', import.meta.url).href;
 
-/** Replaces the timers of the host by fakes that never call, as test runners do. */
+/** Replaces the host's timers by fakes that never fire, as test runners do. */
 const FAKE_TIMERS = `
   const fake = (name) => Object.assign(() => ({ unref() {} }), { clock: {} });
   for (const name of ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate']) {
     globalThis[name] = fake(name);
   }
   performance.now = () => 0;`;
-/** Node's own sockets wait for ever then; the native backend does not need them. */
+/** With fake timers Node's own sockets wait for ever; the native backend needs no timers of the host. */
 const FAKE_TICKS = `
   globalThis.queueMicrotask = fake('queueMicrotask');
   process.nextTick = fake('nextTick');`;
@@ -35,7 +35,7 @@ for (const [loopClass, fakes] of [
   ['NodeEventLoop', FAKE_TIMERS],
   ['UvEventLoop', FAKE_TIMERS + FAKE_TICKS],
 ] as const) {
-  test(`fake timers that come after gyre do not reach ${loopClass}: timers, connections and their ends go on`, (t) => {
+  test(`${loopClass} keeps running timers and connections when fake timers are installed after gyre is loaded`, (t) => {
     const program = `
       const gyre = await import(${JSON.stringify(index)});
       ${fakes}
@@ -65,7 +65,7 @@ for (const [loopClass, fakes] of [
   });
 }
 
-test('fake timers that come before gyre are named at once by the loop that cannot run on them', () => {
+test('a loop reports fake timers at once if they were installed before gyre is loaded', () => {
   const program = `
     ${FAKE_TIMERS}
     const { run, sleep } = await import(${JSON.stringify(index)});

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { domainToASCII } from 'node:url';
 import { asciiHost } from '../../src/base/host-name.ts';
 
-test('a host that is ASCII is answered as it is, whatever it is', () => {
+test('asciiHost() returns an ASCII host unchanged', () => {
   for (const host of [
     '',
     'localhost',
@@ -27,7 +27,7 @@ test('a host that is ASCII is answered as it is, whatever it is', () => {
   }
 });
 
-test('a name beyond ASCII is converted as in a URL, however it is written', () => {
+test('asciiHost() converts a name beyond ASCII as a URL does, in every spelling', () => {
   for (const [host, ascii] of [
     ['bücher.example', 'xn--bcher-kva.example'],
     ['BÜCHER.Example', 'xn--bcher-kva.example'],
@@ -47,7 +47,7 @@ test('a name beyond ASCII is converted as in a URL, however it is written', () =
   }
 });
 
-test('a name that has no form in ASCII, or to which a URL would give another meaning, is none', () => {
+test('asciiHost() returns null for a name without an ASCII form, and a name that a URL would interpret otherwise', () => {
   for (const host of [
     '\u00ad',
     '\ud800.com',
@@ -72,6 +72,6 @@ test('a name that has no form in ASCII, or to which a URL would give another mea
   }
 });
 
-test('the zone of an address may have any name', () => {
+test('asciiHost() accepts any zone name in an address', () => {
   assert.equal(asciiHost('fe80::1%éth0'), 'fe80::1%éth0');
 });

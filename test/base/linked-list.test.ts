@@ -9,7 +9,7 @@ class Member implements Linked {
   _next: Linked | null = null;
 }
 
-test('it is what a Set would be, and what was taken off knows nobody', () => {
+test('LinkedList keeps its members as a Set does, and a removed member refers to no other', () => {
   const step = fc.record({
     what: fc.constantFrom('add', 'delete', 'clear'),
     which: fc.integer({ min: 0, max: 9 }),
@@ -41,7 +41,7 @@ test('it is what a Set would be, and what was taken off knows nobody', () => {
   );
 });
 
-test('members may be taken off and added while it is walked', () => {
+test('LinkedList allows adding and removing members during iteration', () => {
   const list = new LinkedList<Member>();
   const members = Array.from({ length: 5 }, () => new Member());
   for (const member of members) list.add(member);

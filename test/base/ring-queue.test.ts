@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { RingQueue } from '../../src/base/ring-queue.ts';
 import { heapUsed } from '../helpers/gc.ts';
 
-test('RingQueue gives items back in the order in which they were pushed', () => {
+test('RingQueue returns items in the order in which they were pushed', () => {
   const queue = new RingQueue<number>();
   for (let i = 0; i < 1000; i++) queue.push(i);
   assert.equal(queue.length, 1000);
@@ -12,7 +12,7 @@ test('RingQueue gives items back in the order in which they were pushed', () => 
   assert.equal(queue.length, 0);
 });
 
-test('RingQueue answers undefined when it is empty', () => {
+test('RingQueue returns undefined when it is empty', () => {
   const queue = new RingQueue<number>();
   assert.equal(queue.shift(), undefined);
   assert.equal(queue.peek(), undefined);
@@ -35,7 +35,7 @@ test('RingQueue grows while its items are wrapped around the end of its array', 
   );
 });
 
-test('RingQueue.unshift() puts an item before all others, also while it is full', () => {
+test('RingQueue.unshift() puts an item before all others, also when the array is full', () => {
   const queue = new RingQueue<number>();
   for (let i = 200; i > 0; i--) queue.unshift(i);
   assert.deepEqual(
@@ -44,7 +44,7 @@ test('RingQueue.unshift() puts an item before all others, also while it is full'
   );
 });
 
-test('RingQueue.remove() takes the first of several equal items and keeps the order of the others', () => {
+test('RingQueue.remove() removes the first of several equal items and keeps the order of the others', () => {
   const queue = new RingQueue<string>();
   for (const item of ['a', 'b', 'c', 'b', 'd']) queue.push(item);
   assert.equal(queue.remove('b'), true);
@@ -53,7 +53,7 @@ test('RingQueue.remove() takes the first of several equal items and keeps the or
   assert.equal(queue.length, 4);
 });
 
-test('RingQueue holds no item that was taken out of it', async () => {
+test('RingQueue keeps no reference to an item that was taken out', async () => {
   const queue = new RingQueue<object>();
   const refs = pushAndTakeOut(queue);
   await heapUsed();
@@ -73,7 +73,7 @@ function pushAndTakeOut(queue: RingQueue<object>): WeakRef<object>[] {
   return items.map((item) => new WeakRef(item));
 }
 
-test('RingQueue gives the memory of a burst back once it is empty', async () => {
+test('RingQueue frees the memory of a burst once it is empty', async () => {
   const queue = new RingQueue<number>();
   queue.push(1);
   queue.shift();
@@ -86,8 +86,8 @@ test('RingQueue gives the memory of a burst back once it is empty', async () => 
   assert.equal(queue.shift(), 7);
 });
 
-test('RingQueue does what an array does, whatever the order of calls', () => {
-  // Item numbers come from a small range, so that remove() meets equal ones; runs of pushes make it wrap and
+test('RingQueue behaves like an array for any order of calls', () => {
+  // Items come from a small range, so that remove() meets equal ones. Runs of pushes make the queue wrap and
   // grow.
   const item = fc.integer({ min: 0, max: 5 });
   const call = fc.oneof(

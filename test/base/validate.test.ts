@@ -25,7 +25,10 @@ function thrown(fn: () => void): Error & { code?: string } {
   assert.fail('nothing was thrown');
 }
 
-/** The check refuses the value with a TypeError or a RangeError that names argument, accepted and value. */
+/**
+ * Checks that `check` rejects the value with a TypeError or RangeError that names the argument, the accepted
+ * values and the value.
+ */
 function refuses(check: () => void, kind: 'type' | 'range', message: string): void {
   const error = thrown(check);
   assert.ok(error instanceof (kind === 'type' ? TypeError : RangeError), String(error));
@@ -33,7 +36,7 @@ function refuses(check: () => void, kind: 'type' | 'range', message: string): vo
   assert.equal(error.message, message);
 }
 
-test('describeValue() gives a short picture of any value', () => {
+test('describeValue() describes any value in a few words', () => {
   class Thing {}
   const pictures: [unknown, string][] = [
     [undefined, 'undefined'],
@@ -61,14 +64,14 @@ test('describeValue() cuts long strings', () => {
   assert.equal(picture, `"${'x'.repeat(60)}…"`);
 });
 
-test('describeValue() survives a constructor and a name that are none', () => {
+test('describeValue() accepts objects whose constructor or name is no function or string', () => {
   assert.equal(describeValue({ constructor: undefined }), 'an object');
   assert.equal(describeValue({ constructor: { name: 5 } }), 'an object');
   const odd = Object.defineProperty(() => {}, 'name', { value: 5 });
   assert.equal(describeValue(odd), 'an anonymous function');
 });
 
-test('invalidArgType() and outOfRange() name argument, accepted and value, with the codes of Node', () => {
+test('invalidArgType() and outOfRange() name the argument, the accepted values and the value, with the codes of Node', () => {
   refuses(
     () => {
       throw invalidArgType('x', 1, 'a string');
@@ -85,7 +88,7 @@ test('invalidArgType() and outOfRange() name argument, accepted and value, with 
   );
 });
 
-test('checkFunction() takes functions and classes only', () => {
+test('checkFunction() accepts functions and classes only', () => {
   for (const value of [() => {}, class {}, async () => {}]) checkFunction('f', value);
   for (const value of [undefined, null, {}, 'f']) {
     refuses(
@@ -96,7 +99,7 @@ test('checkFunction() takes functions and classes only', () => {
   }
 });
 
-test('checkSeconds() takes any number but NaN', () => {
+test('checkSeconds() accepts any number but NaN', () => {
   for (const value of [0, -1, 1.5, 1e300, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
     checkSeconds('s', value);
   refuses(
@@ -109,7 +112,7 @@ test('checkSeconds() takes any number but NaN', () => {
   refuses(() => checkSeconds('s', 1n), 'type', 'The "s" argument must be a number of seconds; got 1n');
 });
 
-test('checkSecondsOrNull() takes null for "no limit"', () => {
+test('checkSecondsOrNull() accepts null for "no limit"', () => {
   checkSecondsOrNull('s', null);
   checkSecondsOrNull('s', 1);
   refuses(
@@ -124,14 +127,14 @@ test('checkSecondsOrNull() takes null for "no limit"', () => {
   );
 });
 
-test('checkBoolean() and checkString() take nothing that is only like one', () => {
+test('checkBoolean() and checkString() reject other types without conversion', () => {
   checkBoolean('b', false);
   checkString('s', '');
   refuses(() => checkBoolean('b', 1), 'type', 'The "b" argument must be a boolean; got 1');
   refuses(() => checkString('s', 1), 'type', 'The "s" argument must be a string; got 1');
 });
 
-test('checkInteger() tells a wrong type from a number out of range', () => {
+test('checkInteger() distinguishes a wrong type from a number out of range', () => {
   checkInteger('n', 0, 0, 10);
   checkInteger('n', 10, 0, 10);
   for (const value of [-1, 11, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -148,7 +151,7 @@ test('checkInteger() tells a wrong type from a number out of range', () => {
   );
 });
 
-test('checkPort() takes 0 to 65535', () => {
+test('checkPort() accepts 0 to 65535', () => {
   checkPort('port', 0);
   checkPort('port', 65_535);
   refuses(
@@ -158,7 +161,7 @@ test('checkPort() takes 0 to 65535', () => {
   );
 });
 
-test('checkSignal() takes an AbortSignal or nothing', () => {
+test('checkSignal() accepts an AbortSignal or undefined', () => {
   checkSignal('signal', undefined);
   checkSignal('signal', new AbortController().signal);
   refuses(
@@ -168,7 +171,7 @@ test('checkSignal() takes an AbortSignal or nothing', () => {
   );
 });
 
-test('checkData() takes strings and bytes', () => {
+test('checkData() accepts strings and bytes', () => {
   for (const value of ['', new Uint8Array(1), Buffer.from('x')]) checkData('data', value);
   for (const value of [5, null, [1], new ArrayBuffer(1), new Uint16Array(1)]) {
     refuses(
@@ -179,7 +182,7 @@ test('checkData() takes strings and bytes', () => {
   }
 });
 
-test('checkOptions() refuses what it would have to ignore', () => {
+test('checkOptions() rejects unknown options, and options that are no object', () => {
   checkOptions('options', undefined, ['a']);
   checkOptions('options', {}, ['a']);
   checkOptions('options', { a: undefined }, ['a']);

@@ -1,6 +1,6 @@
 /**
- * Each method of the loop against what it does not take: the error comes at the call, names argument, value
- * and what is accepted, and nothing half-started stays.
+ * Calls each method of the loop with arguments that it rejects. The error comes at the call and names the
+ * argument, the value and the accepted values. Nothing is left half-started.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -15,7 +15,7 @@ interface Case {
   call: Call;
   argument: string;
   accepted: string;
-  /** Each with its picture in the message. */
+  /** Bad values, each with its description in the message. */
   wrongTypes?: [unknown, string][];
   outOfRange?: [unknown, string][];
 }
@@ -203,7 +203,7 @@ function nothingIsLeft(loop: SimulatedEventLoop): void {
 
 for (const { method, call, argument, accepted, wrongTypes = [], outOfRange = [] } of cases) {
   const picture = [...wrongTypes, ...outOfRange].map(([, words]) => words).join(', ');
-  test(`${method}() refuses as ${argument} (${accepted}): ${picture}`, () =>
+  test(`${method}() rejects ${picture} as ${argument} (${accepted})`, () =>
     withLoop(makeLoop, (loop) => {
       const kinds = [
         ['TypeError', 'ERR_INVALID_ARG_TYPE', wrongTypes],
@@ -222,7 +222,7 @@ for (const { method, call, argument, accepted, wrongTypes = [], outOfRange = [] 
     }));
 }
 
-test('huge, negative and infinite times are no errors', () =>
+test('callLater() and callAt() accept huge, negative and infinite times', () =>
   withLoop(makeLoop, async (loop) => {
     const log: string[] = [];
     for (const delay of [-1, -0, Number.NEGATIVE_INFINITY, -Number.MAX_VALUE, Number.MIN_VALUE]) {
@@ -237,7 +237,7 @@ test('huge, negative and infinite times are no errors', () =>
     assert.deepEqual(log, Array(10).fill('now'));
   }));
 
-test('runUntilComplete() and createTask() refuse a future of another loop, and name it', () =>
+test('runUntilComplete() and createTask() reject a future of another loop, and name it', () =>
   withLoop(makeLoop, (loop) =>
     withLoop(makeLoop, async (other) => {
       const foreign = [other.createFuture(), other.createTask(nothing)];
@@ -255,7 +255,7 @@ test('runUntilComplete() and createTask() refuse a future of another loop, and n
     }),
   ));
 
-test('a callback may be any function: a class is refused when it is called, and that is reported', () =>
+test('callSoon() accepts a class as callback, and the loop reports the error of calling it', () =>
   withLoop(makeLoop, async (loop, reports) => {
     loop.callSoon(Thing as never);
     await loop.runUntilComplete(() => sleep(0));
@@ -263,7 +263,7 @@ test('a callback may be any function: a class is refused when it is called, and 
     assert.ok(report?.exception instanceof TypeError);
   }));
 
-test('callExceptionHandler() never throws, whatever it is given', () =>
+test('callExceptionHandler() never throws for any context', () =>
   withLoop(makeLoop, (loop) => {
     const told: unknown[] = [];
     loop.setExceptionHandler((_loop, context) => told.push(context));
@@ -271,7 +271,7 @@ test('callExceptionHandler() never throws, whatever it is given', () =>
     assert.deepEqual(told, [undefined, null, 5, {}]);
   }));
 
-test('a task factory that throws fails createTask(), and nothing is left', () =>
+test('createTask() throws the error of its task factory, and leaves nothing behind', () =>
   withLoop(makeLoop, (loop) => {
     const bug = new Error('no tasks today');
     loop.setTaskFactory(() => {
@@ -281,7 +281,7 @@ test('a task factory that throws fails createTask(), and nothing is left', () =>
     nothingIsLeft(loop);
   }));
 
-test('runUntilComplete() of a function that throws at once rejects, and of one that answers no promise resolves', () =>
+test('runUntilComplete() rejects when the function throws, and resolves when it returns no promise', () =>
   withLoop(makeLoop, async (loop) => {
     const bug = new Error('bug');
     await assert.rejects(

@@ -7,7 +7,7 @@ import { withLoop } from '../helpers/loop-fixture.ts';
 const makeLoop = (): SimulatedEventLoop => new SimulatedEventLoop();
 const outside = { name: 'LoopError', code: 'ERR_NO_RUNNING_LOOP' };
 
-test('no loop is running in code that follows a run, though its context still names one', () =>
+test('getRunningLoop() throws in code that continues after a run, although its context still names the loop', () =>
   withLoop(makeLoop, async (loop) => {
     let leftBehind: () => unknown = () => {};
     await loop.runUntilComplete(async () => {
@@ -19,7 +19,7 @@ test('no loop is running in code that follows a run, though its context still na
     assert.throws(() => leftBehind(), outside);
   }));
 
-test('a done task is nobody’s current task any more', () =>
+test('currentTask() is null for code that continues after its task is done', () =>
   withLoop(makeLoop, async (loop) => {
     const log: unknown[] = [];
     let release: () => void = () => {};
@@ -27,7 +27,7 @@ test('a done task is nobody’s current task any more', () =>
       const gate = new Promise<void>((resolve) => {
         release = resolve;
       });
-      // Started and not awaited: it goes on after its task is done.
+      // The task does not await this promise, so it continues after its task is done.
       void (async () => {
         log.push(currentTask() === null);
         await gate;
@@ -39,7 +39,7 @@ test('a done task is nobody’s current task any more', () =>
     assert.deepEqual(log, [false, true]);
   }));
 
-test('code of the host that a task started is code of the loop, of that task', () =>
+test('a host callback that a task started runs as code of that task and its loop', () =>
   withLoop(makeLoop, async (loop) => {
     await loop.runUntilComplete(async () => {
       const task = currentTask();
@@ -51,7 +51,7 @@ test('code of the host that a task started is code of the loop, of that task', (
     });
   }));
 
-test('a callback that throws leaves no trace of the loop on the stack', () =>
+test('the stack of the loop is unchanged after a callback throws', () =>
   withLoop(makeLoop, async (loop, reports) => {
     loop.callSoon(() => {
       throw new Error('bug');
@@ -61,7 +61,7 @@ test('a callback that throws leaves no trace of the loop on the stack', () =>
     assert.equal(reports.take().length, 1);
   }));
 
-test('an eager task gives the running loop and the current task back to who made it', () =>
+test('an eager task restores the running loop and the current task of its creator', () =>
   withLoop(makeLoop, async (loop) => {
     assert.equal(currentTask(), null);
     const early = loop.createTask(async () => currentTask() !== null, { eager: true });

@@ -16,7 +16,7 @@ function printed(): unknown[][] {
   return error.mock.calls.map((call) => call.arguments);
 }
 
-test('an exception is printed with its message, with what it concerns by kind and name, and with its stack', () => {
+test('printException() prints the message, the kind and name of the objects concerned, and the stack', () => {
   const exception = new Error('bug');
   class Thing {
     name = 'mine';
@@ -32,17 +32,17 @@ test('an exception is printed with its message, with what it concerns by kind an
   assert.deepEqual(printed(), [['gyre: it broke\n  task: Thing mine\n  extra: Number', exception]]);
 });
 
-test('what has no exception is printed without one', () => {
+test('printException() prints a context that has no exception', () => {
   printException({ message: 'only words' });
   assert.deepEqual(printed(), [['gyre: only words']]);
 });
 
-test('printing survives objects without a constructor', () => {
+test('printException() prints objects without a constructor', () => {
   printException({ message: 'odd', transport: Object.create(null) });
   assert.deepEqual(printed(), [['gyre: odd\n  transport: object']]);
 });
 
-test('the user’s handler is told, and nothing is printed', () => {
+test('handleException() passes the context to the user’s handler, and prints nothing', () => {
   const told: unknown[] = [];
   const context: ExceptionContext = { message: 'it broke' };
   handleException(
@@ -55,7 +55,7 @@ test('the user’s handler is told, and nothing is printed', () => {
   assert.deepEqual(printed(), []);
 });
 
-test('a handler that throws is printed, and the context goes to the default handler', () => {
+test('the loop prints the error of an exception handler that throws, and passes the context to the default handler', () => {
   const told: ExceptionContext[] = [];
   const context: ExceptionContext = { message: 'it broke' };
   const bug = new Error('bug');
@@ -71,7 +71,7 @@ test('a handler that throws is printed, and the context goes to the default hand
   assert.deepEqual(printed(), [['gyre: exception in the exception handler', bug]]);
 });
 
-test('a default handler that throws is printed, and nothing is thrown', () => {
+test('the loop prints the error of a default exception handler that throws, and throws nothing', () => {
   const bug = new Error('bug');
   handleException(
     loop,
@@ -84,7 +84,7 @@ test('a default handler that throws is printed, and nothing is thrown', () => {
   assert.deepEqual(printed(), [['gyre: exception in the default exception handler', bug]]);
 });
 
-test('an async handler that fails is no unhandled rejection', async () => {
+test('the rejection of an async exception handler is not an unhandled rejection', async () => {
   const bug = new Error('bug');
   handleException(
     loop,

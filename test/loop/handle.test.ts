@@ -8,7 +8,7 @@ import { withLoop } from '../helpers/loop-fixture.ts';
 
 const makeLoop = (): SimulatedEventLoop => new SimulatedEventLoop();
 
-test('Handle says whether it was cancelled, not whether it ran', () =>
+test('Handle.cancelled() tells whether the handle was cancelled, not whether it ran', () =>
   withLoop(makeLoop, async (loop) => {
     const handle = loop.callSoon(() => {});
     await loop.runUntilComplete(() => sleep(0));
@@ -17,9 +17,9 @@ test('Handle says whether it was cancelled, not whether it ran', () =>
     assert.equal(handle.cancelled(), true);
   }));
 
-test('Handle holds neither callback nor arguments once it is cancelled', () =>
+test('Handle releases its callback and arguments once it is cancelled', () =>
   withLoop(makeLoop, async (loop) => {
-    // Kept, as a program keeps the handle of its timeout.
+    // The test keeps the handle, as a program keeps the handle of its timeout.
     const kept: Handle[] = [];
     const scheduled = (): WeakRef<object>[] => {
       const data = { big: true };
@@ -37,7 +37,7 @@ test('Handle holds neither callback nor arguments once it is cancelled', () =>
     assert.equal(kept.length, 2);
   }));
 
-test('TimerHandle.when() stays what it was after the timer ran and after it was cancelled', () =>
+test('TimerHandle.when() keeps its value after the timer ran and after it was cancelled', () =>
   withLoop(makeLoop, async (loop) => {
     const handles: TimerHandle[] = [loop.callAt(1, () => {}), loop.callAt(2, () => {})];
     handles[1]?.cancel();
@@ -48,9 +48,9 @@ test('TimerHandle.when() stays what it was after the timer ran and after it was 
     );
   }));
 
-test('a million callbacks that have run leave the heap flat, also where somebody tracks async resources', () =>
+test('the heap stays flat over a million callbacks, also while async hooks track resources', () =>
   withLoop(makeLoop, async (loop) => {
-    // node:test tracks them by hooks of its own: what is not given back to those would pile up here.
+    // node:test tracks async resources by hooks. A resource that is never destroyed would pile up there.
     const round = async (): Promise<void> => {
       for (let i = 0; i < 200_000; i++) loop.callSoon(() => {});
       await loop.runUntilComplete(() => sleep(0));

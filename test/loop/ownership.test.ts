@@ -9,7 +9,7 @@ import type { OwnedTask, Resource } from '../../src/loop/ownership.ts';
 import { leakLine } from '../../src/loop/ownership.ts';
 import { operation } from '../../src/tasks/operation.ts';
 
-/** A loop, what it reported, and things for it to own. */
+/** Creates a loop, a log of its reports, and resources that it can own. */
 class Stage {
   readonly loop: SimulatedEventLoop = new SimulatedEventLoop();
   readonly reports: ExceptionContext[] = [];
@@ -35,7 +35,7 @@ class Stage {
   }
 }
 
-test('Ownership ends each thing once and reports it, tasks first, in order of creation', () => {
+test('Ownership ends each resource once and reports it, tasks first, in order of creation', () => {
   const { loop, ...stage } = new Stage();
   const { _owned: owned } = loop;
   const thing = (name: string): Resource => ({
@@ -62,7 +62,7 @@ test('Ownership ends each thing once and reports it, tasks first, in order of cr
   assert.equal(stage.abandoned.length, 4);
 });
 
-test('Ownership copes with things that take each other along while they end', () => {
+test('Ownership handles resources that end each other', () => {
   const { _owned: owned } = new SimulatedEventLoop();
   const log: string[] = [];
   const connection: Resource = {
@@ -87,7 +87,7 @@ test('Ownership copes with things that take each other along while they end', ()
   assert.equal(owned.resources.size, 0);
 });
 
-test('of each resource it is known which task made it, and how long ago, in any mode', async () => {
+test('Ownership knows in every mode which task created a resource, and how long ago', async () => {
   const stage = new Stage();
   const { loop } = stage;
   loop._owned.resources.add(stage.thing('early'));
@@ -123,7 +123,7 @@ test('of each resource it is known which task made it, and how long ago, in any 
   );
 });
 
-test('a task of another loop is not the owner', async () => {
+test('Ownership does not name a task of another loop as the owner', async () => {
   const stage = new Stage();
   const other = new Stage();
   await stage.run(() => other.loop._owned.resources.add(other.thing('socket')), 'main');
@@ -135,7 +135,7 @@ test('a task of another loop is not the owner', async () => {
   stage.loop.close();
 });
 
-test('what is taken out and added again is as old as its second time', async () => {
+test('Ownership counts the age of a resource from the last time it was added', async () => {
   const stage = new Stage();
   const thing = stage.thing('socket');
   const { resources } = stage.loop._owned;
@@ -154,7 +154,7 @@ test('what is taken out and added again is as old as its second time', async () 
   stage.loop.close();
 });
 
-test('of tasks owner, age and stack are known in debug mode, and nothing otherwise', async () => {
+test('Ownership knows owner, age and stack of a task in debug mode only', async () => {
   for (const debug of [false, true]) {
     const stage = new Stage({ debug });
     const { loop } = stage;
@@ -176,7 +176,7 @@ test('of tasks owner, age and stack are known in debug mode, and nothing otherwi
   }
 });
 
-test('what an operation of the library opens names who called it, too; a task of a task only itself', async () => {
+test('a resource that an operation of the library opens names the caller, and a task names its own creator only', async () => {
   const stage = new Stage({ debug: true });
   const { loop } = stage;
   const task = (name: string, body: () => Promise<unknown>): Promise<unknown> =>
@@ -198,7 +198,7 @@ test('what an operation of the library opens names who called it, too; a task of
   loop.close();
 });
 
-test('what an operation opens has the stack of the call of the operation below its own in debug mode', async () => {
+test('a resource that an operation opens has the stack of the operation’s call below its own in debug mode', async () => {
   const stage = new Stage({ debug: true });
   const { loop } = stage;
   const callOperation = (): Promise<void> =>
@@ -217,7 +217,7 @@ test('what an operation opens has the stack of the call of the operation below i
   loop.close();
 });
 
-test('a leak in one line: what is known of it, and the stack below', () => {
+test('a leak report describes a resource in one line, with its stack below', () => {
   const leak = { kind: 'handle', description: 'a server was still listening' } as const;
   assert.equal(leakLine({ ...leak, owner: null, ageSeconds: null, stack: null }), leak.description);
   assert.equal(
@@ -230,7 +230,7 @@ test('a leak in one line: what is known of it, and the stack below', () => {
   );
 });
 
-test('a leak report is printed with owner and age, and what blocks the end with what is left', () => {
+test('a printed leak report names owner and age, and a printed blocker the resources that are left', () => {
   const error = mock.method(console, 'error', () => {});
   try {
     printException({ message: 'left', resource: new Map(), owner: 'main', ageSeconds: 1.5 });
@@ -254,7 +254,7 @@ test('a leak report is printed with owner and age, and what blocks the end with 
   }
 });
 
-test('what was made outside of a loop and belongs to none has a stack and no creation', () => {
+test('a resource that was created outside of any loop has a stack and no creation record', () => {
   const thing = { _previous: null, _next: null };
   rememberOrigin(thing, rememberOrigin);
   const stage = new Stage();
@@ -267,7 +267,7 @@ test('what was made outside of a loop and belongs to none has a stack and no cre
 
 // --- held locks ---
 
-/** In debug mode, what `body` leaves held. */
+/** Returns the resources that `body` leaves held, in debug mode. */
 async function held(
   body: () => Promise<unknown>,
   { debug = true } = {},
@@ -281,7 +281,7 @@ async function held(
   return { lines, stage };
 }
 
-test('a lock that is held is named in debug mode, with who took it, where, and for how long', async () => {
+test('a leak report names a held lock in debug mode: the holder, the place and the time', async () => {
   const lock = new Lock();
   const { lines, stage } = await held(async () => {
     await sleep(1);
@@ -299,7 +299,7 @@ test('a lock that is held is named in debug mode, with who took it, where, and f
   assert.deepEqual(stage.loop._owned.leaks(), []);
 });
 
-test('a lock is not named outside of debug mode, nor once it is released by whatever means', async () => {
+test('a leak report names no lock outside of debug mode, and no lock that was released in any way', async () => {
   const lock = new Lock();
   const { lines } = await held(() => lock.acquire().then(() => {}), { debug: false });
   assert.deepEqual(lines, []);
@@ -317,7 +317,7 @@ test('a lock is not named outside of debug mode, nor once it is released by what
   }
 });
 
-test('a lock that was waited for is as old as it is held, and belongs to who asked', async () => {
+test('a lock that a task waited for is as old as the acquisition, and belongs to the task that asked', async () => {
   const lock = new Lock();
   const { lines } = await held(async () => {
     const loop = getRunningLoop();
@@ -332,7 +332,7 @@ test('a lock that was waited for is as old as it is held, and belongs to who ask
   lock.release();
 });
 
-test('the lock of a condition is free while wait() sleeps, and held again afterwards', async () => {
+test('Condition.wait() releases its lock in the leak report, and holds it again when it returns', async () => {
   const changed = new Condition();
   const { lines } = await held(async () => {
     const loop = getRunningLoop();
@@ -359,7 +359,7 @@ test('the lock of a condition is free while wait() sleeps, and held again afterw
   changed.release();
 });
 
-test('a BoundedSemaphore is named while permits are out; a Semaphore, which may be meant so, is not', async () => {
+test('a leak report names a BoundedSemaphore with permits taken, and no Semaphore', async () => {
   const bounded = new BoundedSemaphore(3);
   const plain = new Semaphore(1);
   const { lines } = await held(async () => {
@@ -380,7 +380,7 @@ test('a BoundedSemaphore is named while permits are out; a Semaphore, which may 
   assert.deepEqual(none, []);
 });
 
-test('a BoundedSemaphore whose permit was waited for is named, too', async () => {
+test('a leak report names a BoundedSemaphore whose permit was handed to a waiter', async () => {
   const bounded = new BoundedSemaphore(1);
   const { lines } = await held(async () => {
     const loop = getRunningLoop();

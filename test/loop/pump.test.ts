@@ -6,12 +6,12 @@ import { Pump } from '../../src/loop/pump.ts';
 import { Scheduler } from '../../src/loop/scheduler.ts';
 import type { Loop } from '../../src/loop/types.ts';
 
-/** A host that does nothing by itself: the test says when it calls. */
+/** A host that does nothing by itself: the test calls the loop. */
 class Host {
   readonly calls: string[] = [];
   now: number = 0;
   turns: Turns | null = null;
-  /** What it drains behind an entry. Null: it must have the thread for that. */
+  /** Runs the code that an entry resumed. Null: this host drains only when it has the thread. */
   microtasks: (() => void)[] | null = [];
   resume: (() => void) | null = null;
 
@@ -71,7 +71,7 @@ function bench(): Bench {
   return { host, pump, scheduler: new Scheduler(loop, pump), log, say };
 }
 
-test('the pump asks the host for nothing while the loop does not run', () => {
+test('the pump requests nothing from the host while the loop does not run', () => {
   const { host, pump, scheduler } = bench();
   scheduler.callSoon(() => {}, []);
   scheduler.callAt(1, () => {}, []);
@@ -79,7 +79,7 @@ test('the pump asks the host for nothing while the loop does not run', () => {
   assert.equal(pump.running, false);
 });
 
-test('the pump starts the host first, and asks for what was scheduled before', async () => {
+test('the pump starts the host first, and then requests the turns that were scheduled before', async () => {
   const ready = bench();
   ready.scheduler.callSoon(() => {}, []);
   void ready.pump.start(ready.scheduler);
@@ -90,7 +90,7 @@ test('the pump starts the host first, and asks for what was scheduled before', a
   assert.deepEqual(timed.host.take(), ['start', 'wakeAt 7']);
 });
 
-test('the pump runs a turn at the time of the host', () => {
+test('the pump runs a turn with the time that the host tells', () => {
   const { host, pump, scheduler, log, say } = bench();
   scheduler.callAt(3, say, [3]);
   void pump.start(scheduler);
@@ -102,7 +102,7 @@ test('the pump runs a turn at the time of the host', () => {
   assert.deepEqual(log, ['3']);
 });
 
-test('each entry is followed by all that it brings about, before the next one runs', () => {
+test('the pump runs all code that an entry resumes before the next entry', () => {
   const { host, pump, scheduler, log, say } = bench();
   for (const name of ['a', 'b']) {
     scheduler.callSoon(() => {
@@ -115,7 +115,7 @@ test('each entry is followed by all that it brings about, before the next one ru
   assert.deepEqual(log, ['a', 'resumed by a', 'b', 'resumed by b']);
 });
 
-test('a host that must have the thread to drain gets it behind each entry, and the turn goes on there', () => {
+test('the pump returns to a host that drains only with the thread after each entry, and continues the turn there', () => {
   const { host, pump, scheduler, log, say } = bench();
   host.microtasks = null;
   scheduler.callSoon(say, ['a']);
@@ -125,7 +125,7 @@ test('a host that must have the thread to drain gets it behind each entry, and t
   host.take();
   host.turns?.run();
   assert.deepEqual(log, ['a']);
-  // Whatever comes meanwhile finds the turn under way.
+  // An entry that comes meanwhile finds the turn under way.
   scheduler.callSoon(say, ['next turn']);
   host.turns?.run();
   assert.deepEqual(log, ['a']);
@@ -135,7 +135,7 @@ test('a host that must have the thread to drain gets it behind each entry, and t
   assert.deepEqual(host.take(), ['wakeAt Infinity']);
 });
 
-test('turns follow each other in one call of the host, until that has taken long enough', () => {
+test('the pump runs several turns in one call of the host, up to a limit of turns and of time', () => {
   const { host, pump, scheduler } = bench();
   let turns = 0;
   const again = (): void => {
@@ -157,7 +157,7 @@ test('turns follow each other in one call of the host, until that has taken long
   assert.equal(turns, 1, `a long turn is the last of its call, and not one of ${most}`);
 });
 
-test('a call of the host ends with a wish for the next one: soon where something is ready, else at the next deadline', () => {
+test('the pump requests the next call at the end of each: soon if an entry is ready, else at the next deadline', () => {
   const { host, pump, scheduler, say } = bench();
   void pump.start(scheduler);
   assert.deepEqual(host.take(), ['start', 'wakeAt Infinity']);
@@ -174,7 +174,7 @@ test('a call of the host ends with a wish for the next one: soon where something
   assert.equal(host.turns?.nextWhen(), Number.POSITIVE_INFINITY);
 });
 
-test('the pump runs on after a turn without a stop', () => {
+test('the pump continues after a turn without a stop', () => {
   const { host, pump, scheduler } = bench();
   void pump.start(scheduler);
   for (let i = 0; i < 3; i++) host.turns?.run();
@@ -182,7 +182,7 @@ test('the pump runs on after a turn without a stop', () => {
   assert.equal(host.calls.includes('stop'), false);
 });
 
-test('the pump refuses to run a loop twice at once', () => {
+test('the pump rejects a second run of a loop that runs', () => {
   const { pump, scheduler } = bench();
   void pump.start(scheduler);
   assert.throws(
@@ -191,7 +191,7 @@ test('the pump refuses to run a loop twice at once', () => {
   );
 });
 
-test('the pump still runs while code that the last entry resumed does, and ends behind it', async () => {
+test('the pump counts as running while resumed code of the last entry runs, and ends after it', async () => {
   const { host, pump, scheduler } = bench();
   scheduler.stop();
   const seen: boolean[] = [];
@@ -204,7 +204,7 @@ test('the pump still runs while code that the last entry resumed does, and ends 
   await end;
 });
 
-test('entries that are scheduled by code resumed behind a stop wait for the next run', async () => {
+test('an entry that is scheduled by code resumed after stop() waits for the next run', async () => {
   const { host, pump, scheduler, log, say } = bench();
   scheduler.stop();
   host.microtasks?.push(() => scheduler.callSoon(say, ['later']));
@@ -217,7 +217,7 @@ test('entries that are scheduled by code resumed behind a stop wait for the next
   assert.deepEqual(log, ['later']);
 });
 
-test('writes of a turn leave at its end, also when the turn was the last one', () => {
+test('the pump flushes the writes of a turn at its end, also in the last turn', () => {
   const { host, pump, scheduler, log, say } = bench();
   void pump.start(scheduler);
   scheduler.callSoon(() => scheduler.flushAtTurnEnd({ _flush: () => say('flushed') }), []);

@@ -6,7 +6,7 @@ import type { Waker } from '../../src/loop/scheduler.ts';
 import { Scheduler } from '../../src/loop/scheduler.ts';
 import type { ExceptionContext, Loop } from '../../src/loop/types.ts';
 
-// No host and no clock here: a number is the time, and a list of words is what the waker was told.
+// There is no host and no clock here: time is a number, and the log has the calls of the waker.
 
 class Wakes implements Waker {
   readonly told: string[] = [];
@@ -29,7 +29,7 @@ interface Bench {
   wakes: Wakes;
   reports: ExceptionContext[];
   log: string[];
-  /** Puts its word into the log. */
+  /** Appends its word to the log. */
   say: (word: unknown) => void;
 }
 
@@ -47,7 +47,7 @@ function bench(): Bench {
   return { scheduler: new Scheduler(loop, wakes), wakes, reports, log, say };
 }
 
-/** A turn without a host: nothing is resumed between the entries. */
+/** Runs a turn without a host: nothing resumes between the entries. */
 function runTurn(scheduler: Scheduler, now: number): void {
   scheduler.awake = true;
   scheduler.beginTurn(now);
@@ -55,7 +55,7 @@ function runTurn(scheduler: Scheduler, now: number): void {
   scheduler.awake = false;
 }
 
-test('a turn runs what was ready when it began, and nothing that its callbacks schedule', () => {
+test('a turn runs the entries that were ready when it began, and none that its callbacks schedule', () => {
   const { scheduler, log, say } = bench();
   scheduler.callSoon(() => {
     say('first');
@@ -77,7 +77,7 @@ test('callbacks run in the order in which they were scheduled, each exactly once
   assert.deepEqual(log, words);
 });
 
-test('timers that are due run behind what is ready, in order of deadline, then of scheduling', () => {
+test('due timers run behind the ready entries, in order of deadline, then of scheduling', () => {
   const { scheduler, log, say } = bench();
   scheduler.callAt(2, say, ['at 2']);
   scheduler.callAt(1, say, ['at 1, first']);
@@ -88,7 +88,7 @@ test('timers that are due run behind what is ready, in order of deadline, then o
   assert.deepEqual(log, ['ready', 'at 1, first', 'at 1, second', 'at 2']);
 });
 
-test('a timer does not run before its deadline, by however little', () => {
+test('a timer never runs before its deadline', () => {
   const { scheduler, log, say } = bench();
   scheduler.callAt(1, say, ['due']);
   runTurn(scheduler, 1 - Number.EPSILON);
@@ -97,7 +97,7 @@ test('a timer does not run before its deadline, by however little', () => {
   assert.deepEqual(log, ['due']);
 });
 
-test('a timer that a callback schedules for now waits for the next turn', () => {
+test('a timer that a callback schedules for the current time waits for the next turn', () => {
   const { scheduler, log, say } = bench();
   scheduler.callSoon(() => scheduler.callAt(0, say, ['timer']), []);
   runTurn(scheduler, 5);
@@ -106,7 +106,7 @@ test('a timer that a callback schedules for now waits for the next turn', () => 
   assert.deepEqual(log, ['timer']);
 });
 
-test('a cancelled callback does not run, also when it was cancelled in the turn in which it was due', () => {
+test('a cancelled callback does not run, also when it is cancelled in the turn in which it is due', () => {
   const { scheduler, log, say } = bench();
   const soon = scheduler.callSoon(say, ['never']);
   let later: Handle | null = null;
@@ -125,7 +125,7 @@ test('a cancelled callback does not run, also when it was cancelled in the turn 
   assert.equal(scheduler.timers.size, 0);
 });
 
-test('cancelling a timer a second time, or after it ran, disturbs no other timer', () => {
+test('cancelling a timer twice, or after it ran, disturbs no other timer', () => {
   const { scheduler, log, say } = bench();
   const first = scheduler.callAt(1, say, ['first']);
   const second = scheduler.callAt(2, say, ['second']);
@@ -140,7 +140,7 @@ test('cancelling a timer a second time, or after it ran, disturbs no other timer
   assert.deepEqual(log, ['first', 'third']);
 });
 
-test('a callback that throws is reported, and the others of its turn run', () => {
+test('the scheduler reports a callback that throws, and runs the others of its turn', () => {
   const { scheduler, reports, log, say } = bench();
   const bug = new Error('bug');
   const handle = scheduler.callSoon(() => {
@@ -152,7 +152,7 @@ test('a callback that throws is reported, and the others of its turn run', () =>
   assert.deepEqual(reports, [{ message: 'exception in a callback', exception: bug, handle }]);
 });
 
-test('an async callback that fails is reported as a callback that throws', async () => {
+test('the scheduler reports an async callback that rejects as one that throws', async () => {
   const { scheduler, reports } = bench();
   const bug = new Error('bug');
   scheduler.callSoon(async () => {
@@ -167,7 +167,7 @@ test('an async callback that fails is reported as a callback that throws', async
   );
 });
 
-test('stop() lets everything run that was scheduled before it, also what waits for the next turn', () => {
+test('stop() lets every entry run that was scheduled before it, also those of the next turn', () => {
   const { scheduler, log, say } = bench();
   scheduler.callSoon(() => {
     say('first');
@@ -187,7 +187,7 @@ test('stop() lets everything run that was scheduled before it, also what waits f
   assert.equal(scheduler.stopped, false);
 });
 
-test('stop() lets timers run that move into the ready queue before its mark, and no others', () => {
+test('stop() lets a timer run that moves into the ready queue before its mark, and no other', () => {
   const { scheduler, log, say } = bench();
   scheduler.callAt(1, say, ['due']);
   scheduler.callSoon(() => scheduler.stop(), []);
@@ -199,7 +199,7 @@ test('stop() lets timers run that move into the ready queue before its mark, and
   assert.equal(scheduler.stopped, true);
 });
 
-test('stop() is one stop however often it is called before it takes effect', () => {
+test('stop() counts once when it is called several times before it takes effect', () => {
   const { scheduler, log, say } = bench();
   scheduler.stop();
   scheduler.callSoon(say, ['a']);
@@ -216,7 +216,7 @@ test('stop() is one stop however often it is called before it takes effect', () 
   assert.equal(scheduler.stopped, true);
 });
 
-test('the waker is told once when the empty ready queue gets its first entry', () => {
+test('the scheduler calls the waker once when the empty ready queue gets its first entry', () => {
   const { scheduler, wakes, say } = bench();
   scheduler.callSoon(say, [1]);
   scheduler.callSoon(say, [2]);
@@ -224,7 +224,7 @@ test('the waker is told once when the empty ready queue gets its first entry', (
   assert.equal(scheduler.wanted, true);
 });
 
-test('the waker is told of a timer only when it is the earliest', () => {
+test('the scheduler calls the waker for a timer only when it is the earliest', () => {
   const { scheduler, wakes, say } = bench();
   scheduler.callAt(5, say, [1]);
   scheduler.callAt(6, say, [2]);
@@ -233,7 +233,7 @@ test('the waker is told of a timer only when it is the earliest', () => {
   assert.equal(scheduler.wanted, false);
 });
 
-test('the waker is told of the first writes that wait for the end of a turn', () => {
+test('the scheduler calls the waker for the first write that waits for the end of a turn', () => {
   const { scheduler, wakes } = bench();
   scheduler.flushAtTurnEnd({ _flush: () => {} });
   scheduler.flushAtTurnEnd({ _flush: () => {} });
@@ -243,7 +243,7 @@ test('the waker is told of the first writes that wait for the end of a turn', ()
   assert.equal(scheduler.wanted, false);
 });
 
-test('the waker is told nothing while turns run: the pump looks by itself', () => {
+test('the scheduler does not call the waker during a turn', () => {
   const { scheduler, wakes, say } = bench();
   scheduler.callSoon(() => {
     scheduler.callSoon(say, ['next']);
@@ -256,7 +256,7 @@ test('the waker is told nothing while turns run: the pump looks by itself', () =
   assert.equal(scheduler.wanted, true);
 });
 
-test('writes that fail are reported, and the others of their turn leave', () => {
+test('the scheduler reports a flush that throws, and flushes the others of the turn', () => {
   const { scheduler, reports, log, say } = bench();
   const bug = new Error('bug');
   const failing = {
@@ -274,7 +274,7 @@ test('writes that fail are reported, and the others of their turn leave', () => 
   ]);
 });
 
-test('an entry that throws is reported, and the others of its turn run', () => {
+test('the scheduler reports an entry that throws, and runs the others of its turn', () => {
   const { scheduler, reports, log, say } = bench();
   const bug = new Error('bug');
   scheduler.push({
@@ -288,7 +288,7 @@ test('an entry that throws is reported, and the others of its turn run', () => {
   assert.deepEqual(reports, [{ message: 'exception in an entry of the ready queue', exception: bug }]);
 });
 
-test('behindDrain() calls back before the next entry, and behind the last one', () => {
+test('behindDrain() calls back before the next entry, and after the last one', () => {
   const { scheduler, log, say } = bench();
   scheduler.callSoon(() => {
     say('first');
@@ -302,7 +302,7 @@ test('behindDrain() calls back before the next entry, and behind the last one', 
   assert.deepEqual(log, ['first', 'behind the first', 'second', 'behind the second']);
 });
 
-test('clear() forgets callbacks and timers and tells who waits that it is over', () => {
+test('clear() drops callbacks and timers, and ends the waiters', () => {
   const { scheduler, log, say } = bench();
   scheduler.callSoon(say, ['never']);
   const timer = scheduler.callAt(1, say, ['never']);
@@ -317,7 +317,7 @@ test('clear() forgets callbacks and timers and tells who waits that it is over',
   assert.equal(scheduler.stopped, false);
 });
 
-test('the observer sees each entry right before it runs', () => {
+test('the observer is called with each entry right before it runs', () => {
   const { scheduler, log, say } = bench();
   scheduler.observer = (entry) => say(`sees ${(entry as Handle)._args[0]}`);
   scheduler.callSoon(say, ['a']);
@@ -326,14 +326,14 @@ test('the observer sees each entry right before it runs', () => {
   assert.deepEqual(log, ['sees a', 'a', 'sees b', 'b']);
 });
 
-// The model: arrays, sorted and sliced, and what asyncio's event loop reference says of stop().
+// The model: arrays, sorted and sliced, and the rules for stop() of asyncio's event loop reference.
 
 interface Engine {
   callSoon(id: number): void;
   callAt(when: number, id: number): void;
   cancel(id: number): void;
   stop(): void;
-  /** Runs a turn; answers whether it met the mark. */
+  /** Runs a turn. Returns true if it met the mark of stop(). */
   turn(now: number): boolean;
 }
 
@@ -343,7 +343,7 @@ type Step =
   | { kind: 'cancel'; n: number }
   | { kind: 'stop' };
 
-/** Plays a script on an engine: each callback that runs takes its own next steps. Answers what happened. */
+/** Plays a script on an engine, and returns the log. Each callback that runs takes its own next steps. */
 function play(make: (run: (id: number) => void) => Engine, begin: Step[], script: Step[][]): string[] {
   const log: string[] = [];
   let nextId = 0;
@@ -409,8 +409,7 @@ function modelEngine(run: (id: number) => void): Engine {
           ready = [...batch.slice(at + 1), ...ready];
           return true;
         }
-        // Not in the queue any more while it runs: what it calls, stop() too, is behind the rest of the
-        // batch.
+        // A running callback is out of the queue, so stop() in it comes behind the rest of the batch.
         const later = batch.slice(at + 1);
         ready = [...later, ...ready];
         if (!cancelled.has(entry)) run(entry);
@@ -421,7 +420,7 @@ function modelEngine(run: (id: number) => void): Engine {
   };
 }
 
-test('the scheduler does what a model of sorted arrays does, whatever its callbacks schedule, cancel and stop', () => {
+test('the scheduler behaves like a model of sorted arrays for any callbacks that schedule, cancel and stop', () => {
   const step: fc.Arbitrary<Step> = fc.oneof(
     { weight: 4, arbitrary: fc.constant<Step>({ kind: 'soon' }) },
     {

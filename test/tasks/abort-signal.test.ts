@@ -15,7 +15,7 @@ import {
 } from '../../src/index.ts';
 import { outcome, sim, unexpected, waitersOf } from './sim.ts';
 
-/** Each operation that takes a signal, on a future that is up to the test. */
+/** Each operation that takes a signal, on a future that the test completes. */
 const operations: Record<string, (future: Future<string>, options: SignalOptions) => PromiseLike<unknown>> = {
   sleep: (_future, options) => sleep(1000, 'slept', options),
   gather: (future, options) => gather(options, future),
@@ -32,7 +32,7 @@ const operations: Record<string, (future: Future<string>, options: SignalOptions
 };
 
 for (const [name, start] of Object.entries(operations)) {
-  test(`${name}: an aborted signal cancels it, the cause is the reason, and no listener is left`, () =>
+  test(`${name} is cancelled by its signal, with the reason as cause, and leaves no listener`, () =>
     sim(async (loop) => {
       const future = loop.createFuture<string>();
       const controller = new AbortController();
@@ -48,7 +48,7 @@ for (const [name, start] of Object.entries(operations)) {
       assert.equal(loop._scheduler.timers.size, 0);
     }));
 
-  test(`${name}: a signal that is aborted already lets nothing begin`, () =>
+  test(`${name} starts nothing when its signal is already aborted`, () =>
     sim(async (loop) => {
       const future = loop.createFuture<string>();
       const signal = AbortSignal.abort('too late');
@@ -59,7 +59,7 @@ for (const [name, start] of Object.entries(operations)) {
       assert.equal(loop._scheduler.timers.size, 0);
     }));
 
-  test(`${name}: no listener is left when it ends by itself`, () =>
+  test(`${name} leaves no listener when it ends by itself`, () =>
     sim(async (loop) => {
       const future = loop.createFuture<string>();
       const { signal } = new AbortController();
@@ -70,7 +70,7 @@ for (const [name, start] of Object.entries(operations)) {
       assert.equal(getEventListeners(signal, 'abort').length, 0);
     }));
 
-  test(`${name}: no listener is left when its task is cancelled`, () =>
+  test(`${name} leaves no listener when its task is cancelled`, () =>
     sim(async (loop) => {
       const future = loop.createFuture<string>();
       const { signal } = new AbortController();
@@ -84,7 +84,7 @@ for (const [name, start] of Object.entries(operations)) {
       assert.equal(getEventListeners(signal, 'abort').length, 0);
     }));
 
-  test(`${name}: a signal that is none is refused at the call`, () =>
+  test(`${name} rejects at the call a signal that is no AbortSignal`, () =>
     sim(async (loop) => {
       const future = loop.createFuture<string>();
       for (const signal of ['x', null, {}, new AbortController()]) {

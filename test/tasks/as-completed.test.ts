@@ -5,7 +5,7 @@ import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
 import { outcome, sim, waitersOf } from './sim.ts';
 
-test('asCompleted gives what it was given, in the order in which it becomes done', () =>
+test('asCompleted yields the futures that it was given, in the order in which they complete', () =>
   sim(async (loop) => {
     const naps = [sleep(3, 'third'), sleep(1, 'first'), sleep(2, 'second')];
     const log: unknown[] = [];
@@ -21,7 +21,7 @@ test('asCompleted gives what it was given, in the order in which it becomes done
     ]);
   }));
 
-test('asCompleted gives failures and cancellations to those who look', () =>
+test('asCompleted yields failed and cancelled futures, and throws nothing itself', () =>
   sim(async (loop) => {
     const cancelled = sleep(100);
     loop.callLater(2, () => cancelled.cancel());
@@ -34,7 +34,7 @@ test('asCompleted gives failures and cancellations to those who look', () =>
     assert.deepEqual(log, ['error no', 'CancelledError', 'result undefined']);
   }));
 
-test('asCompleted gives promises as promises, and each once', () =>
+test('asCompleted yields promises as promises, and each once', () =>
   sim(async () => {
     const [one, two] = [Promise.resolve(1), Promise.reject(new Error('two'))];
     const seen: unknown[] = [];
@@ -45,12 +45,12 @@ test('asCompleted gives promises as promises, and each once', () =>
     await collectGarbage();
   }));
 
-test('asCompleted of nothing is over at once', () =>
+test('asCompleted of an empty list ends at once', () =>
   sim(async () => {
     for await (const nothing of asCompleted([])) assert.fail(String(nothing));
   }));
 
-test('what was done meanwhile comes without a turn', () =>
+test('asCompleted yields futures that completed meanwhile without another turn', () =>
   sim(async (loop) => {
     const naps = [sleep(1), sleep(2), sleep(3)];
     const iterator = asCompleted(naps);
@@ -64,7 +64,7 @@ test('what was done meanwhile comes without a turn', () =>
     assert.equal(turn, false);
   }));
 
-test('asCompleted throws a TimeoutError when its time is over, behind what is done, and is over then', () =>
+test('asCompleted throws a TimeoutError after its deadline, behind the completed futures, and then ends', () =>
   sim(async (loop) => {
     const late = sleep(10);
     const iterator = asCompleted([sleep(1, 'in time'), sleep(2, 'too'), late], { timeout: 5 });
@@ -78,7 +78,7 @@ test('asCompleted throws a TimeoutError when its time is over, behind what is do
     assert.equal(loop.time(), 10);
   }));
 
-test('asCompleted counts its time from the call, for the whole iteration', () =>
+test('asCompleted counts its timeout from the call, for the whole iteration', () =>
   sim(async (loop) => {
     const log: unknown[] = [];
     const iterate = async (): Promise<void> => {
@@ -96,7 +96,7 @@ test('asCompleted counts its time from the call, for the whole iteration', () =>
     assert.equal(loop.time(), 5);
   }));
 
-test('leaving the loop ends the iteration, and leaves nothing on what goes on', () =>
+test('leaving a loop over asCompleted ends the iteration, and leaves no callback on pending futures', () =>
   sim(async (loop) => {
     const slow = sleep(5);
     const iterator = asCompleted([slow, sleep(1)], { timeout: 100 });
@@ -107,7 +107,7 @@ test('leaving the loop ends the iteration, and leaves nothing on what goes on', 
     assert.equal(loop._scheduler.timers.size, 0);
   }));
 
-test('cancelling the task that iterates ends the iteration, and nothing else', () =>
+test('cancelling the task that iterates over asCompleted ends the iteration, and nothing else', () =>
   sim(async (loop) => {
     const slow = sleep(5);
     const log: unknown[] = [];
@@ -123,7 +123,7 @@ test('cancelling the task that iterates ends the iteration, and nothing else', (
     assert.equal(loop._scheduler.timers.size, 0);
   }));
 
-test('a future whose completion is told behind the deadline comes too late', () =>
+test('asCompleted does not yield a future whose done callback comes after the deadline', () =>
   sim(async (loop) => {
     const late = loop.createFuture<string>();
     loop.callLater(1, () => late.setResult('late'));
@@ -132,7 +132,7 @@ test('a future whose completion is told behind the deadline comes too late', () 
     assert.equal(await outcome(task), 'TimeoutError');
   }));
 
-test('several steps may be asked for at once, and are served in order', () =>
+test('asCompleted serves several pending next() calls in order', () =>
   sim(async () => {
     const iterator = asCompleted([sleep(2, 'b'), sleep(1, 'a')]);
     const steps = [iterator.next(), iterator.next(), iterator.next()];
@@ -142,7 +142,7 @@ test('several steps may be asked for at once, and are served in order', () =>
     assert.equal(over?.done, true);
   }));
 
-test('ending the iteration ends the steps that wait', () =>
+test('asCompleted ends its pending next() calls when the iteration ends', () =>
   sim(async (loop) => {
     const iterator = asCompleted([loop.createFuture()]);
     const step = iterator.next();
@@ -150,7 +150,7 @@ test('ending the iteration ends the steps that wait', () =>
     assert.deepEqual(await step, { value: undefined, done: true });
   }));
 
-test('asCompleted refuses wrong arguments at the call, and waits for nothing then', () =>
+test('asCompleted rejects wrong arguments at the call, and waits for nothing then', () =>
   sim(async (loop) => {
     const future = loop.createFuture();
     const other = new SimulatedEventLoop();

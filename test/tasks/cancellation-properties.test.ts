@@ -5,8 +5,9 @@ import type { BaseEventLoop } from '../../src/event-loop.ts';
 import { CancelledError, currentTask, shield, sleep, taskGroup, timeout } from '../../src/index.ts';
 import { native, outcome, sim } from './sim.ts';
 
-// Programs of one flow with things beside it: helpers that nobody awaits, losers of races, handlers, limits
-// within limits, cleanup that awaits ours and the host's. The contract's sentences are the invariants.
+// Random programs of one flow and the things beside it: helpers without an await, losers of races, handlers,
+// nested timeouts, and cleanup that awaits futures and native promises. The invariants are the rules of
+// docs/cancellation.md.
 
 type Beside =
   | { kind: 'helper'; seconds: number; cleansUp: boolean }
@@ -53,7 +54,7 @@ const program: fc.Arbitrary<Program> = fc.record({
   cancelAt: fc.integer({ min: 0, max: 6 }).map((whole) => whole + 0.5),
 });
 
-/** Begins something beside the flow, which does not wait for it. */
+/** Starts something beside the flow, which does not wait for it. */
 async function begin(loop: BaseEventLoop, one: Beside): Promise<void> {
   switch (one.kind) {
     case 'helper': {
@@ -121,7 +122,7 @@ interface Seen {
   interrupted: boolean;
 }
 
-/** The flow of a program: what it waits for, and a cleanup that nothing may interrupt. */
+/** The flow of a program: its awaits, and a cleanup that no cancel may interrupt. */
 async function flow(loop: BaseEventLoop, { beside, main, cleanup }: Program, seen: Seen): Promise<void> {
   for (const one of beside) await begin(loop, one);
   try {
@@ -139,7 +140,7 @@ async function flow(loop: BaseEventLoop, { beside, main, cleanup }: Program, see
   }
 }
 
-test('a cancel of a task is thrown once, never lost to things beside it, and never interrupts its cleanup', () =>
+test('a cancel of a task is thrown once, is never lost to things beside it, and never interrupts its cleanup', () =>
   fc.assert(
     fc.asyncProperty(program, (made) =>
       sim(async (loop) => {
@@ -164,19 +165,22 @@ test('a cancel of a task is thrown once, never lost to things beside it, and nev
     { numRuns: 1500 },
   ));
 
-/** When the flow has what it awaits, if nothing is cancelled: the things beside it take no time. */
+/**
+ * Returns the time at which the flow gets its result if nothing is cancelled. The things beside it take no
+ * time.
+ */
 function longest(main: Main): number {
   if (main.kind === 'all') return Math.max(main.seconds, main.other);
   return main.kind === 'limit' ? Math.min(main.seconds, main.limit) : main.seconds;
 }
 
-test('a limit ends its own body in time, whatever stands beside it and around it', () =>
+test('a timeout ends its own body in time, with any things beside it and around it', () =>
   fc.assert(
     fc.asyncProperty(fc.array(program, { minLength: 2, maxLength: 4 }), (bodies) =>
       sim(async (loop) => {
         const limits = bodies.map(async (body, index) => {
           const seen: Seen = { cancels: 0, cleanedUp: false, interrupted: false };
-          // Each second one stands at a promise of the host's, and things beside it await ours.
+          // Every second flow awaits a native promise, and things beside it await futures.
           const isNative = index % 2 === 1;
           const began = loop.time();
           const how = await outcome(
@@ -200,7 +204,7 @@ test('a limit ends its own body in time, whatever stands beside it and around it
     { numRuns: 500 },
   ));
 
-test('a chain of 100,000 tasks is cancelled without recursion, and each of them ends once', () =>
+test('cancelling a chain of 100,000 tasks uses no recursion, and ends each of them once', () =>
   sim(async (loop) => {
     const tasks = [loop.createTask(() => sleep(60))];
     for (let i = 0; i < 100_000; i++) {
@@ -222,10 +226,10 @@ test('a chain of 100,000 tasks is cancelled without recursion, and each of them 
     assert.equal(loop.time(), 1);
   }));
 
-test('100,000 shields of one future are cancelled in any order in linear time', () =>
+test('cancelling 100,000 shields of one future in any order takes linear time', () =>
   sim(async (loop) => {
     const count = 100_000;
-    // Both parts allocate about the same, so a slow machine and its collector stretch both.
+    // Both parts allocate about the same, so a slow machine and its garbage collector slow both down.
     const ratio = (): number => {
       const inner = loop.createFuture();
       const began = performance.now();
@@ -235,7 +239,7 @@ test('100,000 shields of one future are cancelled in any order in linear time', 
       for (let i = 0; i < count; i++) shields[(i * 7919) % count]?.cancel();
       return (performance.now() - made) / (made - began);
     };
-    // A quadratic way takes hundreds of times as long.
+    // A quadratic implementation takes hundreds of times as long.
     const best = Math.min(ratio(), ratio(), ratio());
     assert.ok(best < 20, `cancelling takes ${best} times as long as making`);
   }));

@@ -18,7 +18,7 @@ import {
 import { operation } from '../../src/tasks/operation.ts';
 import { outcome, sim, turns, unexpected, waitersOf } from './sim.ts';
 
-/** A promise of the host's, and the function that fulfils it. */
+/** Returns a native promise, and the function that fulfils it. */
 function native<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = unexpected;
   const promise = new Promise<T>((done) => {
@@ -29,7 +29,7 @@ function native<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
 
 const self = (): Task => currentTask() as Task;
 
-test('cancel makes the await at which a task stands throw', () =>
+test('task.cancel() makes the task’s pending await throw', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
@@ -57,7 +57,7 @@ test('cancel makes the await at which a task stands throw', () =>
     assert.equal(task.cancel(), false);
   }));
 
-test('cancel reaches an await deep in nested helpers', () =>
+test('task.cancel() reaches an await deep in nested helpers', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const nested = async (depth: number): Promise<void> => {
@@ -75,7 +75,7 @@ test('cancel reaches an await deep in nested helpers', () =>
     assert.deepEqual(log, ['left 0', 'left 1', 'left 2', 'left 3']);
   }));
 
-test('a finally block may await, and can itself be cancelled', () =>
+test('a finally block of a cancelled task may await, and can itself be cancelled', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const body = async (): Promise<void> => {
@@ -99,7 +99,7 @@ test('a finally block may await, and can itself be cancelled', () =>
     assert.deepEqual(log, ['cleaned up at 6']);
   }));
 
-test('a task that swallows the error goes on, and its later awaits wait', () =>
+test('a task that catches the CancelledError continues, and its later awaits wait', () =>
   sim(async (loop) => {
     const task = loop.createTask(async () => {
       await sleep(100).catch(() => {});
@@ -114,7 +114,7 @@ test('a task that swallows the error goes on, and its later awaits wait', () =>
     assert.equal(task.cancelling(), 1);
   }));
 
-test('a task that throws another error instead has failed, and is not cancelled', () =>
+test('a cancelled task that throws another error has failed, and is not cancelled', () =>
   sim(async (loop) => {
     const task = loop.createTask(async () => {
       await sleep(100).catch(() => {
@@ -127,7 +127,7 @@ test('a task that throws another error instead has failed, and is not cancelled'
     assert.equal(task.cancelled(), false);
   }));
 
-test('a task that is cancelled before its turn never starts', () =>
+test('a task that is cancelled before its first turn never starts', () =>
   sim(async (loop) => {
     const task = loop.createTask(() => assert.fail('started'));
     assert.equal(task.cancel('no need'), true);
@@ -152,7 +152,7 @@ test('an eager task that is cancelled gets the error at its first await', () =>
     assert.equal(loop.time(), 0);
   }));
 
-test('while a native promise is awaited the error waits for the next await of ours, and is reported after a second', () =>
+test('a cancelled task that awaits a native promise gets the error at its next await of a future, and is reported after a second', () =>
   sim(async (loop, reports) => {
     const { promise, resolve } = native<string>();
     const log: string[] = [];
@@ -186,7 +186,7 @@ test('a cancelled task that ends without another await counts as cancelled', () 
     assert.equal(task.cancelled(), true);
   }));
 
-test('ensureFuture makes the wait for a native promise one of ours', () =>
+test('ensureFuture makes the await of a native promise cancellable', () =>
   sim(async (loop) => {
     const task = loop.createTask(async () => {
       await ensureFuture(new Promise(() => {}));
@@ -211,7 +211,7 @@ test('a task that cancels itself gets the error at its next await', () =>
     assert.deepEqual(log, ['goes on', 'still']);
   }));
 
-test('a cancel between the end of a future and the wake-up is thrown at that await, as in asyncio', () =>
+test('a cancel after a future completes and before the wake-up is thrown at that await, as in asyncio', () =>
   sim(async (loop) => {
     const future = loop.createFuture<string>();
     const task = loop.createTask(async () => {
@@ -240,7 +240,7 @@ test('two cancels before the wake-up throw once', () =>
     assert.equal(loop.time(), 21);
   }));
 
-test('uncancel takes requests back one by one, and never below zero', () =>
+test('uncancel() takes requests back one by one, and never below zero', () =>
   sim(async (loop) => {
     const task = loop.createTask(async () => {
       await sleep(100).catch(() => {});
@@ -257,7 +257,7 @@ test('uncancel takes requests back one by one, and never below zero', () =>
     assert.equal(task.cancelled(), false);
   }));
 
-test('uncancel to zero before the error was thrown takes it back', () =>
+test('uncancel() to zero before the error was thrown takes the cancel back', () =>
   sim(async (loop) => {
     const task = loop.createTask(async () => {
       self().cancel();
@@ -268,7 +268,7 @@ test('uncancel to zero before the error was thrown takes it back', () =>
     assert.equal(await task, 'went on');
   }));
 
-test('a cancel reaches all futures of a Promise.all', () =>
+test('a cancel of a task reaches all futures of a Promise.all', () =>
   sim(async (loop) => {
     const futures = [loop.createFuture(), loop.createFuture(), loop.createFuture()];
     const task = loop.createTask(() => Promise.all(futures));
@@ -278,7 +278,7 @@ test('a cancel reaches all futures of a Promise.all', () =>
     for (const future of futures) assert.equal(future.cancelled(), true);
   }));
 
-test('a cancel reaches the waits of two helpers that run side by side', () =>
+test('a cancel of a task reaches the awaits of two helpers that run side by side', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const helper = async (name: string): Promise<void> => {
@@ -296,7 +296,7 @@ test('a cancel reaches the waits of two helpers that run side by side', () =>
     assert.deepEqual(log, ['a', 'b']);
   }));
 
-test('of two futures, one done and one pending, a cancel reaches the pending one', () =>
+test('a cancel of a task that awaits a done and a pending future reaches the pending one', () =>
   sim(async (loop) => {
     const [done, pending] = [loop.createFuture<string>(), loop.createFuture<string>()];
     const task = loop.createTask(() => Promise.all([outcome(done), outcome(pending)]));
@@ -306,7 +306,7 @@ test('of two futures, one done and one pending, a cancel reaches the pending one
     assert.deepEqual(await task, ['result done', 'CancelledError']);
   }));
 
-test('a helper that nobody awaits is cancelled with its task', () =>
+test('a helper that its task does not await is cancelled with the task', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
@@ -319,7 +319,7 @@ test('a helper that nobody awaits is cancelled with its task', () =>
     assert.deepEqual(log, ['CancelledError']);
   }));
 
-test('a helper that outlives its task goes on undisturbed', () =>
+test('a helper that outlives its task continues undisturbed', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
@@ -334,7 +334,7 @@ test('a helper that outlives its task goes on undisturbed', () =>
     assert.deepEqual(log, ['helper ended']);
   }));
 
-test('cancelling a task that awaits a task passes the cancel on', () =>
+test('cancelling a task that awaits another task cancels that one, too', () =>
   sim(async (loop) => {
     const inner = loop.createTask(() => sleep(100));
     const outer = loop.createTask(async () => {
@@ -347,7 +347,7 @@ test('cancelling a task that awaits a task passes the cancel on', () =>
     assert.equal(outer.cancelled(), true);
   }));
 
-test('a task goes on with the result of an awaited task that swallowed the cancel', () =>
+test('a task gets the result of an awaited task that caught the cancel', () =>
   sim(async (loop) => {
     const inner = loop.createTask(async () => outcome(sleep(100)));
     const outer = loop.createTask(async () => `inner gave ${await inner}`);
@@ -358,7 +358,7 @@ test('a task goes on with the result of an awaited task that swallowed the cance
     assert.equal(inner.cancelling(), 1);
   }));
 
-test('the wait for an awaited task lasts until its cleanup is done', () =>
+test('a cancelled task that awaits another task waits until that one has cleaned up', () =>
   sim(async (loop) => {
     const inner = loop.createTask(async () => {
       try {
@@ -386,7 +386,7 @@ test('two tasks that wait for each other can be cancelled', () =>
     for (const task of tasks) assert.equal(waitersOf(task), 0);
   }));
 
-test('an error of the class CancelledError that a task throws by itself ends it as cancelled', () =>
+test('a task that throws a CancelledError by itself ends as cancelled', () =>
   sim(async (loop) => {
     const task = loop.createTask(async () => {
       throw new CancelledError('by itself');
@@ -416,7 +416,7 @@ test('task.signal aborts at the cancel, with the CancelledError as its reason', 
     assert.equal(await outcome(task), 'CancelledError');
   }));
 
-test('task.signal is aborted when it is asked for after the cancel, and fresh when that was taken back', () =>
+test('task.signal is aborted when first read after the cancel, and fresh after the cancel was taken back', () =>
   sim(async (loop) => {
     const task = loop.createTask(async () => {
       await sleep(100).catch(() => {});
@@ -431,7 +431,7 @@ test('task.signal is aborted when it is asked for after the cancel, and fresh wh
     await task;
   }));
 
-test('the cause of an aborted operation reaches who awaits the task', () =>
+test('the CancelledError of an aborted operation has its cause when another task awaits it', () =>
   sim(async (loop) => {
     const controller = new AbortController();
     const task = loop.createTask(() => sleep(100, null, { signal: controller.signal }));
@@ -441,7 +441,7 @@ test('the cause of an aborted operation reaches who awaits the task', () =>
     assert.equal(task.cancelling(), 0);
   }));
 
-/** Programs that wait in every way there is; each takes 1 second at most for each await. */
+/** Programs that wait in every way there is. Each await takes 1 second at most. */
 const waits: Record<string, (loop: BaseEventLoop) => PromiseLike<unknown>> = {
   sleep: () => sleep(1),
   'sleep(0)': () => sleep(0),
@@ -493,7 +493,7 @@ function letCancelPass(error: unknown): void {
 }
 
 for (const [name, start] of Object.entries(waits)) {
-  test(`a task that awaits ${name} can be cancelled at any moment, exactly once and with nothing left`, async () => {
+  test(`a task that awaits ${name} can be cancelled at any moment, exactly once, and nothing is left behind`, async () => {
     for (let moment = 0, over = false; !over; moment++) {
       await sim(async (loop) => {
         let caught = 0;
@@ -511,14 +511,14 @@ for (const [name, start] of Object.entries(waits)) {
           }
           return 'ended';
         });
-        // As many turns into the program as this round says; time moves when nothing else is ready.
+        // Runs as many turns of the program as this round says. Time moves when nothing else is ready.
         for (let turn = 0; turn <= moment && !task.done(); turn++) await sleep(turn % 3 === 2 ? 0.125 : 0);
         over = task.done();
         const accepted = task.cancel();
         assert.equal(accepted, !over);
         const how = await outcome(task);
         assert.equal(how, over ? 'result ended' : 'CancelledError', `moment ${moment}`);
-        // Cancelled in the finally block, it was its second await that threw.
+        // The cancel came in the finally block, so the second await threw.
         if (!over && cleanedUp) assert.equal(caught, 1);
         await sleep(200);
         await turns(loop, 3);
@@ -529,7 +529,7 @@ for (const [name, start] of Object.entries(waits)) {
   });
 }
 
-test('an operation that was given its result keeps it, and a cancel that came too late is thrown at the next await', () =>
+test('an operation with a result keeps it, and a cancel that comes too late is thrown at the next await', () =>
   sim(async (loop) => {
     for (let microtasks = 0; microtasks < 12; microtasks++) {
       const acquired: Future<string> = loop.createFuture();
@@ -540,7 +540,7 @@ test('an operation that was given its result keeps it, and a cancel that came to
         got.push('not reached');
       });
       await sleep(1);
-      // Delivered on the spot, as a connect or a lock's acquire does: from here on it must not be lost.
+      // Delivers at once, as a connect or Lock.acquire() does: from here on the result must not be lost.
       loop.callSoon(() => acquired._deliver('result', 'resource'));
       loop.callSoon(async () => {
         for (let i = 0; i < microtasks; i++) await Promise.resolve();
@@ -552,7 +552,7 @@ test('an operation that was given its result keeps it, and a cancel that came to
     }
   }));
 
-test('a task that ends with what an operation gave it keeps that, although a cancel came before the end of the operation', () =>
+test('a task that returns the result of an operation keeps it, although a cancel came before the operation ended', () =>
   sim(async (loop) => {
     const task: Task<string> = loop.createTask(async () => {
       return await operation(loop, 'acquire', async () => {
@@ -565,7 +565,7 @@ test('a task that ends with what an operation gave it keeps that, although a can
     assert.equal(task.cancelling(), 1);
   }));
 
-test('an operation that failed keeps its failure, and a cancel that came too late is thrown at the next await', () =>
+test('an operation that failed keeps its failure, and a cancel that comes too late is thrown at the next await', () =>
   sim(async (loop) => {
     for (let microtasks = 0; microtasks < 12; microtasks++) {
       const acquired: Future<string> = loop.createFuture();
@@ -589,7 +589,7 @@ test('an operation that failed keeps its failure, and a cancel that came too lat
     }
   }));
 
-/** An operation of three awaits, the last of which gives what it acquires. */
+/** An operation of three awaits. The last one returns the acquired object. */
 function shieldless(loop: BaseEventLoop, acquired: Future<string>): Future<string> {
   return operation(loop, 'acquire', async () => {
     await sleep(0);

@@ -4,7 +4,7 @@ import type { Loop } from '../../src/index.ts';
 import { allTasks, currentTask, sleep, waitFor } from '../../src/index.ts';
 import { sim, turns } from './sim.ts';
 
-test('currentTask is the task whose code this is, across awaits and in helpers', () =>
+test('currentTask() returns the task of the running code, across awaits and in helpers', () =>
   sim(async (loop) => {
     const helper = async (): Promise<unknown[]> => {
       const before = currentTask();
@@ -15,7 +15,7 @@ test('currentTask is the task whose code this is, across awaits and in helpers',
     assert.deepEqual(await task, [task, task, task, task]);
   }));
 
-test('currentTask is null in a callback, also in one that a task scheduled', () =>
+test('currentTask() is null in a callback, also in one that a task scheduled', () =>
   sim(async (loop) => {
     const seen: unknown[] = [];
     loop.callSoon(() => seen.push(currentTask()));
@@ -25,7 +25,7 @@ test('currentTask is null in a callback, also in one that a task scheduled', () 
     assert.deepEqual(seen, [null, null]);
   }));
 
-test('currentTask is null outside of a loop, and when the task is done', async () => {
+test('currentTask() is null outside of a loop, and when the task is done', async () => {
   assert.equal(currentTask(), null);
   let late: unknown = 'not seen';
   await sim(async (loop) => {
@@ -39,7 +39,7 @@ test('currentTask is null outside of a loop, and when the task is done', async (
   assert.equal(late, null);
 });
 
-test('allTasks are the pending tasks of a loop, started or not', () =>
+test('allTasks() returns the pending tasks of a loop, started or not', () =>
   sim(async (loop) => {
     const main = currentTask();
     const task = loop.createTask(() => sleep(1));
@@ -49,14 +49,14 @@ test('allTasks are the pending tasks of a loop, started or not', () =>
     assert.deepEqual(allTasks(), new Set([main]));
   }));
 
-test('allTasks leaves out what gyre itself has under way', () =>
+test('allTasks() leaves out the operations of the library', () =>
   sim(async () => {
     const limited = waitFor(sleep(1), 5);
     assert.deepEqual(allTasks(), new Set([currentTask()]));
     await limited;
   }));
 
-test('allTasks needs a loop', () => {
+test('allTasks() needs a loop', () => {
   assert.throws(() => allTasks(), { code: 'ERR_NO_RUNNING_LOOP' });
   const wrong = { code: 'ERR_INVALID_ARG_TYPE', message: /"loop" argument must be an event loop; got "x"/ };
   assert.throws(() => allTasks('x' as unknown as Loop), wrong);

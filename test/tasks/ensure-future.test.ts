@@ -6,7 +6,7 @@ import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage, heapUsed } from '../helpers/gc.ts';
 import { outcome, sim, unexpected } from './sim.ts';
 
-test('ensureFuture answers a future and a task as they are', () =>
+test('ensureFuture returns a future and a task unchanged', () =>
   sim(async (loop) => {
     const future = loop.createFuture<number>();
     const task = loop.createTask(() => future);
@@ -17,7 +17,7 @@ test('ensureFuture answers a future and a task as they are', () =>
     await task;
   }));
 
-test('ensureFuture makes a future that ends as a promise does', () =>
+test('ensureFuture makes a future that settles as the promise does', () =>
   sim(async (loop) => {
     const good = ensureFuture(Promise.resolve(1));
     assert.ok(good instanceof Future);
@@ -26,7 +26,7 @@ test('ensureFuture makes a future that ends as a promise does', () =>
     assert.equal(await outcome(ensureFuture(Promise.reject(new Error('no')))), 'error no');
   }));
 
-test('ensureFuture takes any object with a then method', () =>
+test('ensureFuture accepts any object with a then method', () =>
   sim(async () => {
     // biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about
     const settled = { then: (onFulfilled: (value: string) => void) => onFulfilled('at once') };
@@ -40,7 +40,7 @@ test('ensureFuture takes any object with a then method', () =>
     assert.equal(await outcome(ensureFuture(broken as unknown as PromiseLike<string>)), 'error broken then');
   }));
 
-test('ensureFuture makes the wait for a promise cancellable, and its later failure is nobody’s', () =>
+test('ensureFuture makes the await of a promise cancellable, and the promise’s later rejection is not reported', () =>
   sim(async (loop) => {
     let fail: (error: Error) => void = unexpected;
     const promise = new Promise<void>((_resolve, reject) => {
@@ -57,7 +57,7 @@ test('ensureFuture makes the wait for a promise cancellable, and its later failu
     await collectGarbage();
   }));
 
-test('several futures of one promise end alike, those that were cancelled excepted', () =>
+test('several futures of one promise settle alike, unless they were cancelled', () =>
   sim(async () => {
     let resolve: (value: string) => void = unexpected;
     const promise = new Promise<string>((done) => {
@@ -74,7 +74,7 @@ test('several futures of one promise end alike, those that were cancelled except
     assert.equal(await ensureFuture(promise), 'value');
   }));
 
-test('a promise may be waited for in two loops at once', async () => {
+test('two loops can await one promise at once', async () => {
   const loops = [new SimulatedEventLoop(), new SimulatedEventLoop()];
   let resolve: (value: number) => void = unexpected;
   const promise = new Promise<number>((done) => {
@@ -86,7 +86,7 @@ test('a promise may be waited for in two loops at once', async () => {
   for (const loop of loops) loop.close();
 });
 
-test('waiting again and again for one promise leaves nothing behind', () =>
+test('awaiting one promise again and again leaves nothing behind on it', () =>
   sim(async () => {
     const promise = new Promise<void>(() => {});
     const rounds = (count: number): void => {
@@ -99,7 +99,7 @@ test('waiting again and again for one promise leaves nothing behind', () =>
     assert.ok(grown < 1_000_000, `${grown} bytes more after 100,000 waits`);
   }));
 
-test('ensureFuture refuses what cannot be awaited, and a future of another loop', () =>
+test('ensureFuture rejects values that cannot be awaited, and a future of another loop', () =>
   sim(async (loop) => {
     const other = new SimulatedEventLoop();
     const wrong = { code: 'ERR_INVALID_ARG_TYPE', message: /"aw" argument must be a future/ };

@@ -29,7 +29,7 @@ test('a new future is pending and has neither result nor exception', () =>
     assert.throws(() => future.exception(), invalidState);
   }));
 
-test('a future with a result gives it, and no exception', () =>
+test('a future with a result returns it, and has no exception', () =>
   sim(async (loop) => {
     const future = loop.createFuture<number>();
     future.setResult(7);
@@ -40,7 +40,7 @@ test('a future with a result gives it, and no exception', () =>
     assert.equal(await future, 7);
   }));
 
-test('a future with an exception throws it', () =>
+test('a future with an exception throws it from result() and from await', () =>
   sim(async (loop) => {
     const error = new Error('no');
     const future = loop.createFuture();
@@ -65,7 +65,7 @@ test('a cancelled future throws one CancelledError with the message of cancel()'
     assert.equal(await future.catch((error) => error), await future.catch((error) => error));
   }));
 
-test('a done future cannot be cancelled and not be set again', () =>
+test('a done future rejects a second result, and its cancel() returns false', () =>
   sim(async (loop) => {
     const done = loop.createFuture<number>();
     done.setResult(1);
@@ -79,7 +79,7 @@ test('a done future cannot be cancelled and not be set again', () =>
     assert.throws(() => cancelled.setResult(2), /the future is cancelled/);
   }));
 
-test('a future refuses wrong arguments by name, and stays pending', () =>
+test('a future names the argument that it rejects, and stays pending', () =>
   sim(async (loop) => {
     const future = loop.createFuture();
     const wrong = { code: 'ERR_INVALID_ARG_TYPE' };
@@ -90,7 +90,7 @@ test('a future refuses wrong arguments by name, and stays pending', () =>
     assert.equal(future.done(), false);
   }));
 
-test('everything that was awaiting a future is woken in the order of arrival', () =>
+test('a future wakes its waiters in the order of arrival', () =>
   sim(async (loop) => {
     const future = loop.createFuture<string>();
     const log: string[] = [];
@@ -104,7 +104,7 @@ test('everything that was awaiting a future is woken in the order of arrival', (
     assert.deepEqual(log, ['a go', 'b go', 'c go']);
   }));
 
-test('a wake-up takes its place in the ready queue', () =>
+test('the wake-up of a future’s waiter takes its place in the ready queue', () =>
   sim(async (loop) => {
     const future = loop.createFuture();
     const log: string[] = [];
@@ -122,7 +122,7 @@ test('a wake-up takes its place in the ready queue', () =>
     assert.deepEqual(log, ['set', 'microtask', 'before', 'awake']);
   }));
 
-test('awaiting what is done costs no turn', () =>
+test('awaiting a done future costs no turn', () =>
   sim(async (loop) => {
     const future = loop.createFuture<number>();
     future.setResult(1);
@@ -154,7 +154,7 @@ test('two tasks that wake each other do not starve a timer', () =>
     for (const task of tasks) await task;
   }));
 
-test('done callbacks are called by callSoon with the future, in order, each once', () =>
+test('a future calls its done callbacks by callSoon, with the future, in order, each once', () =>
   sim(async (loop) => {
     const future = loop.createFuture<number>();
     const log: string[] = [];
@@ -183,7 +183,7 @@ test('a done callback runs in the async context in which it was added, and in no
     assert.deepEqual(seen, ['mine', null]);
   }));
 
-test('removeDoneCallback takes all occurrences away and counts them', () =>
+test('removeDoneCallback() removes all occurrences and returns their number', () =>
   sim(async (loop) => {
     const future = loop.createFuture();
     const log: string[] = [];
@@ -223,7 +223,7 @@ test('a done callback that throws is reported, and the others are called', () =>
     );
   }));
 
-test('then, catch and finally of a future do what those of a promise do', () =>
+test('then(), catch() and finally() of a future behave as those of a promise', () =>
   sim(async (loop) => {
     const good = loop.createFuture<number>();
     const bad = loop.createFuture<number>();
@@ -275,7 +275,7 @@ test('a future can be awaited outside of any task, and together with promises', 
     },
   ));
 
-test('an exception that nobody retrieved is reported when the future is collected', () =>
+test('an exception that was never retrieved is reported when the future is collected', () =>
   sim(async (loop, reports) => {
     const error = new Error('lost');
     (() => loop.createFuture().setException(error))();
@@ -287,7 +287,7 @@ test('an exception that nobody retrieved is reported when the future is collecte
     assert.deepEqual(more, []);
   }));
 
-test('an exception that nobody retrieved is reported when the loop closes, and then only', async () => {
+test('an exception that was never retrieved is reported once when the loop closes', async () => {
   const loop = new SimulatedEventLoop();
   const reports: unknown[] = [];
   loop.setExceptionHandler((_loop, context) => reports.push(context.exception));
@@ -303,7 +303,7 @@ test('an exception that nobody retrieved is reported when the loop closes, and t
   assert.equal(future.exception(), error);
 });
 
-test('an exception is retrieved by await, by result(), by exception() and by catch()', () =>
+test('await, result(), exception() and catch() count as retrieving the exception of a future', () =>
   sim(async (loop) => {
     const looks: ((future: Future<unknown>) => unknown)[] = [
       (future) => assert.rejects(Promise.resolve(future)),
@@ -319,13 +319,13 @@ test('an exception is retrieved by await, by result(), by exception() and by cat
     await collectGarbage();
   }));
 
-test('a cancelled future that nobody looks at is not reported', () =>
+test('a cancelled future that was never retrieved is not reported', () =>
   sim(async (loop) => {
     (() => loop.createFuture().cancel())();
     await collectGarbage();
   }));
 
-test('a lost exception is no unhandled rejection of the process', async () => {
+test('an exception that was never retrieved is no unhandled rejection of the process', async () => {
   const seen: unknown[] = [];
   const listener = (reason: unknown): void => {
     seen.push(reason);
@@ -349,7 +349,7 @@ test('a lost exception is no unhandled rejection of the process', async () => {
   }
 });
 
-test('in debug mode the report of a lost exception says where its future was created', async () => {
+test('the report of an exception that was never retrieved says in debug mode where its future was created', async () => {
   const loop = new SimulatedEventLoop();
   loop.debug = true;
   // A busy machine makes callbacks slow, which debug mode reports.
@@ -363,7 +363,7 @@ test('in debug mode the report of a lost exception says where its future was cre
   assert.match(traces[0] ?? '', /future\.test\.ts/);
 });
 
-test('cancelling a future that two tasks await cancels the wait of both', () =>
+test('cancelling a future that two tasks await cancels the await of both', () =>
   sim(async (loop) => {
     const future = loop.createFuture();
     const tasks = [1, 2].map(() => loop.createTask(() => future));
@@ -384,7 +384,7 @@ test('a future of the loop is a Future, and a task is one too', () =>
     await task;
   }));
 
-test('a task cannot await what is pending of another loop, and can what is done', () =>
+test('a task can await a done future of another loop, but no pending one', () =>
   sim((loop) =>
     withLoop(
       () => new SimulatedEventLoop(),
@@ -399,14 +399,14 @@ test('a task cannot await what is pending of another loop, and can what is done'
           return await done;
         });
         assert.equal(await task, 'done');
-        // Nobody waits for it: neither a cancel nor a result of it goes anywhere.
+        // This future has no waiter, so neither a cancel nor a result of it goes anywhere.
         assert.equal(pending._waiters, null);
         pending.cancel();
       },
     ),
   ));
 
-test('what is pending of a closed loop cannot be awaited: nobody would be woken', async () => {
+test('awaiting a pending future of a closed loop throws, because the loop would never wake the waiter', async () => {
   const loop = new SimulatedEventLoop();
   const pending = loop.createFuture<string>();
   const done = loop.createFuture<string>();

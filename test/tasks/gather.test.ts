@@ -5,14 +5,14 @@ import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
 import { outcome, sim, waitersOf } from './sim.ts';
 
-test('gather gives the results in the order of the arguments', () =>
+test('gather returns the results in the order of its arguments', () =>
   sim(async (loop) => {
     const results = await gather(sleep(3, 'slow'), Promise.resolve(2), sleep(1, true));
     assert.deepEqual(results, ['slow', 2, true]);
     assert.equal(loop.time(), 3);
   }));
 
-test('gather of nothing, and of what is done, is done at once', () =>
+test('gather without arguments, or of done futures, is done at once', () =>
   sim(async (loop) => {
     assert.deepEqual(gather().result(), []);
     assert.deepEqual(gather({ returnExceptions: true }).result(), []);
@@ -26,7 +26,7 @@ test('gather of nothing, and of what is done, is done at once', () =>
     assert.deepEqual(gather({ returnExceptions: true }, failed, done).result(), [error, 1]);
   }));
 
-test('gather fails at once with the first failure, and the others go on', () =>
+test('gather fails at once with the first failure, and the others continue', () =>
   sim(async (loop) => {
     const slow = sleep(10, 'slow');
     const failing = loop.createTask(async () => {
@@ -39,7 +39,7 @@ test('gather fails at once with the first failure, and the others go on', () =>
     assert.equal(await slow, 'slow');
   }));
 
-test('gather reports no failure but the first, and leaves nothing on those that go on', () =>
+test('gather reports only the first failure, and leaves no callback on futures that continue', () =>
   sim(async (loop) => {
     const longLived = loop.createFuture();
     const fail = (seconds: number) =>
@@ -54,7 +54,7 @@ test('gather reports no failure but the first, and leaves nothing on those that 
     await collectGarbage();
   }));
 
-test('gather with returnExceptions waits for all, and gives failures and cancellations as results', () =>
+test('gather with returnExceptions waits for all, and returns failures and cancellations as results', () =>
   sim(async (loop) => {
     const cancelled = sleep(100);
     loop.callLater(2, () => cancelled.cancel('enough'));
@@ -68,7 +68,7 @@ test('gather with returnExceptions waits for all, and gives failures and cancell
     assert.equal(loop.time(), 3);
   }));
 
-test('gather takes one future several times', () =>
+test('gather accepts one future several times', () =>
   sim(async (loop) => {
     const nap = sleep(1, 'nap');
     assert.deepEqual(await gather(nap, sleep(0, 'x'), nap), ['nap', 'x', 'nap']);
@@ -78,7 +78,7 @@ test('gather takes one future several times', () =>
     assert.equal(await outcome(gather(failing, failing)), 'error no');
   }));
 
-test('cancelling gather cancels all that are not done, and then it is cancelled', () =>
+test('cancelling gather cancels all futures that are not done, and then gather itself', () =>
   sim(async (loop) => {
     const done = sleep(0, 'done');
     const log: string[] = [];
@@ -99,7 +99,7 @@ test('cancelling gather cancels all that are not done, and then it is cancelled'
     assert.equal(done.result(), 'done');
   }));
 
-test('gather with returnExceptions that is cancelled waits for all, and does not give results', () =>
+test('gather with returnExceptions that is cancelled waits for all, and returns no results', () =>
   sim(async (loop) => {
     const swallowing = loop.createTask(async () => {
       await sleep(100).catch(() => {});
@@ -114,7 +114,7 @@ test('gather with returnExceptions that is cancelled waits for all, and does not
     assert.equal(swallowing.result(), 'swallowed');
   }));
 
-test('one that is cancelled by itself cancels gather and not the others', () =>
+test('a future that is cancelled by itself cancels gather and none of the others', () =>
   sim(async (loop) => {
     const [one, other] = [sleep(100), sleep(5, 'other')];
     loop.callLater(1, () => one.cancel('by itself'));
@@ -123,7 +123,7 @@ test('one that is cancelled by itself cancels gather and not the others', () =>
     assert.equal(await other, 'other');
   }));
 
-test('gather cannot be cancelled when all are done: the result is under way', () =>
+test('gather rejects a cancel once all its futures are done', () =>
   sim(async (loop) => {
     const future = loop.createFuture<number>();
     const gathering = gather(future);
@@ -132,7 +132,7 @@ test('gather cannot be cancelled when all are done: the result is under way', ()
     assert.deepEqual(await gathering, [1]);
   }));
 
-test('gather takes 100,000 things', () =>
+test('gather accepts 100,000 arguments', () =>
   sim(async () => {
     const count = 100_000;
     const results = await gather(...Array.from({ length: count }, (_, i) => sleep(0, i)));
@@ -140,7 +140,7 @@ test('gather takes 100,000 things', () =>
     assert.equal(results[count - 1], count - 1);
   }));
 
-test('gather takes options only from a plain object that cannot be awaited', () =>
+test('gather accepts options only as a plain object that cannot be awaited', () =>
   sim(async () => {
     // biome-ignore lint/suspicious/noThenProperty: a plain object that can be awaited is what this is about
     const thenable = { then: (done: (value: string) => void) => done('a thenable') };
@@ -152,7 +152,7 @@ test('gather takes options only from a plain object that cannot be awaited', () 
     }
   }));
 
-test('gather refuses wrong arguments at the call, and waits for nothing then', () =>
+test('gather rejects wrong arguments at the call, and waits for nothing then', () =>
   sim(async (loop) => {
     const future = loop.createFuture();
     const other = new SimulatedEventLoop();
@@ -168,7 +168,7 @@ test('gather refuses wrong arguments at the call, and waits for nothing then', (
     other.close();
   }));
 
-test('gather works outside of a running loop when it is given futures', async () => {
+test('gather of futures works outside of a running loop', async () => {
   const loop = new SimulatedEventLoop();
   const future = loop.createFuture<number>();
   const gathering = gather(Promise.resolve('p'), future);

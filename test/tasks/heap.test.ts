@@ -17,17 +17,17 @@ import {
 import { heapUsed } from '../helpers/gc.ts';
 import { outcome, sim, waitersOf } from './sim.ts';
 
-// Half of the time would be that of capturing the stacks of errors that are thrown by the hundred thousand.
+// Half of the time would go into capturing the stacks of hundreds of thousands of errors.
 Error.stackTraceLimit = 0;
 
 const OPERATIONS = 1_000_000;
 /**
- * Bytes. The heap of a test runner breathes by some hundred kilobytes; one object left for each operation is
- * 50 MB.
+ * Bytes. The heap of a test runner varies by some hundred kilobytes. One object left for each operation would
+ * be 50 MB.
  */
 const BREATH = 3_000_000;
 
-/** What a server does all day: waits for one thing or its own end, whichever comes first. */
+/** The typical work of a server: to wait for one thing or its own end, whichever comes first. */
 interface LongLived {
   future: Future<void>;
   promise: Promise<void>;
@@ -97,7 +97,7 @@ function done(): Future<void> {
 const kinds = Object.entries(operations);
 const each = Math.ceil(OPERATIONS / kinds.length);
 for (const [name, start] of kinds) {
-  test(`${each} times "${name}" on what lives long leave nothing on it, and the heap flat`, () =>
+  test(`${each} times "${name}" on a long-lived future leaves nothing on it, and the heap stays flat`, () =>
     sim(async (loop) => {
       const { signal } = new AbortController();
       const longLived: LongLived = { future: loop.createFuture(), promise: new Promise(() => {}), signal };

@@ -1,4 +1,4 @@
-/** What is done when it is answered. */
+/** Tests of the future that is already done when it is returned. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
@@ -11,7 +11,7 @@ async function onLoop(body: (loop: SimulatedEventLoop) => Promise<void>): Promis
   loop.close();
 }
 
-test('done() is one future of its loop, and behaves as any other that is done', async () => {
+test('done() returns one future per loop, which behaves like any other done future', async () => {
   await onLoop(async (loop) => {
     const future = done(loop);
     assert.equal(done(loop), future);
@@ -46,7 +46,7 @@ test('awaiting done() takes one microtask, and no turn', async () => {
   });
 });
 
-test('a task that is cancelled while it stands at done() goes on, and learns it at the next wait', async () => {
+test('a task that is cancelled while it awaits done() continues, and gets the error at its next await', async () => {
   await onLoop(async (loop) => {
     let reached = false;
     const task = loop.createTask(async () => {

@@ -5,7 +5,7 @@ import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
 import { outcome, sim, waitersOf } from './sim.ts';
 
-test('shield ends as what it shields', () =>
+test('shield settles as its inner future does', () =>
   sim(async (loop) => {
     assert.equal(await shield(sleep(1, 'slept')), 'slept');
     assert.equal(await outcome(shield(loop.createTask(() => Promise.reject(new Error('no'))))), 'error no');
@@ -16,7 +16,7 @@ test('shield ends as what it shields', () =>
     assert.equal(shielded.cancelled(), true);
   }));
 
-test('a cancel ends the wait for what is shielded, and nothing else', () =>
+test('a cancel of shield ends the await, and leaves the inner future alone', () =>
   sim(async (loop) => {
     const inner = loop.createTask(() => sleep(10, 'went on'));
     const outer = loop.createTask(async () => {
@@ -31,7 +31,7 @@ test('a cancel ends the wait for what is shielded, and nothing else', () =>
     assert.equal(await inner, 'went on');
   }));
 
-test('the failure of what was shielded is reported when nobody waits for it any more', () =>
+test('shield reports the failure of its inner future when it was cancelled before', () =>
   sim(async (loop, reports) => {
     const error = new Error('lost');
     (() => {
@@ -51,14 +51,14 @@ test('the failure of what was shielded is reported when nobody waits for it any 
     );
   }));
 
-test('shield of what is done is that itself', () =>
+test('shield of a done future returns that future', () =>
   sim(async (loop) => {
     const done = loop.createFuture<number>();
     done.setResult(1);
     assert.equal(shield(done), done);
   }));
 
-test('shield of a promise lets the wait be cancelled', () =>
+test('shield of a promise can be cancelled', () =>
   sim(async () => {
     assert.equal(await shield(Promise.resolve(1)), 1);
     const shielded = shield(new Promise<void>(() => {}));
@@ -66,7 +66,7 @@ test('shield of a promise lets the wait be cancelled', () =>
     assert.equal(await outcome(shielded), 'CancelledError');
   }));
 
-test('shield refuses wrong arguments at the call', () =>
+test('shield rejects wrong arguments at the call', () =>
   sim(async () => {
     const other = new SimulatedEventLoop();
     for (const aw of [undefined, 5, {}, async () => {}]) {

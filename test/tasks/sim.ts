@@ -12,7 +12,7 @@ export function sim(body: (loop: BaseEventLoop, reports: Reports) => Promise<unk
   );
 }
 
-/** How something ended, in one word. */
+/** Returns how something ended, in one word. */
 export function outcome(promise: PromiseLike<unknown>): Promise<string> {
   return Promise.resolve(promise).then(
     (value) => `result ${String(value)}`,
@@ -24,14 +24,14 @@ function describe(error: Error): string {
   return error.name === 'Error' ? `error ${error.message}` : error.name;
 }
 
-/** A promise of the host's, which no cancel can interrupt, for `seconds` of the loop's time. */
+/** Returns a native promise, which no cancel can interrupt, for `seconds` of the loop's time. */
 export function native(loop: BaseEventLoop, seconds: number): Promise<void> {
   return new Promise((resolve) => {
     loop.callLater(seconds, () => resolve());
   });
 }
 
-/** For what must not be called. */
+/** A callback that must not be called. */
 export function unexpected(value: unknown): never {
   assert.fail(`not expected: ${String(value)}`);
 }
@@ -47,7 +47,7 @@ export function turns(loop: BaseEventLoop, count: number): Promise<void> {
   });
 }
 
-/** The waiters that are left on a future. */
+/** Returns the waiters that are left on a future. */
 export function waitersOf(future: { _eachWaiter(): Iterable<unknown> }): number {
   return [...future._eachWaiter()].length;
 }

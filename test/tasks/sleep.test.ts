@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { sleep } from '../../src/index.ts';
 import { outcome, sim } from './sim.ts';
 
-test('sleep takes as long as asked and gives its value', () =>
+test('sleep takes the given time and returns its value', () =>
   sim(async (loop) => {
     assert.equal(await sleep(2.5, 'slept'), 'slept');
     assert.equal(loop.time(), 2.5);
@@ -11,7 +11,7 @@ test('sleep takes as long as asked and gives its value', () =>
     assert.equal(loop.time(), 3.5);
   }));
 
-test('sleep of zero or less gives everybody else exactly one turn', () =>
+test('sleep(0), and a negative sleep, lets every other task run for exactly one turn', () =>
   sim(async (loop) => {
     for (const seconds of [0, -0, -1, Number.NEGATIVE_INFINITY]) {
       const log: string[] = [];
@@ -26,7 +26,7 @@ test('sleep of zero or less gives everybody else exactly one turn', () =>
     assert.equal(loop.time(), 0);
   }));
 
-test('sleeps end in the order of their deadlines, and of their calls', () =>
+test('sleeps end in the order of their deadlines, then of their calls', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const nap = (seconds: number, name: string) =>
@@ -37,7 +37,7 @@ test('sleeps end in the order of their deadlines, and of their calls', () =>
     assert.deepEqual(log, ['first', 'second', 'late']);
   }));
 
-test('sleep for ever ends by a cancel only, and holds no timer', () =>
+test('sleep(Infinity) ends only by a cancel, and has no timer', () =>
   sim(async (loop) => {
     const forever = sleep(Number.POSITIVE_INFINITY);
     await sleep(1e9);
@@ -47,7 +47,7 @@ test('sleep for ever ends by a cancel only, and holds no timer', () =>
     assert.equal(await outcome(forever), 'CancelledError');
   }));
 
-test('a cancelled sleep takes its timer away', () =>
+test('a cancelled sleep removes its timer', () =>
   sim(async (loop) => {
     const naps = [sleep(100), sleep(0)];
     for (const nap of naps) nap.cancel();
@@ -56,7 +56,7 @@ test('a cancelled sleep takes its timer away', () =>
     assert.equal(loop.time(), 0);
   }));
 
-test('sleep ends with its signal, and says why', () =>
+test('an aborted signal ends sleep, with its reason as cause', () =>
   sim(async (loop) => {
     const controller = new AbortController();
     loop.callLater(1, () => controller.abort('enough'));
@@ -71,7 +71,7 @@ test('sleep ends with its signal, and says why', () =>
     assert.equal(loop._scheduler.timers.size, 0);
   }));
 
-test('sleep refuses what is no number of seconds, and leaves nothing half-started', () =>
+test('sleep rejects anything but a number of seconds, and leaves nothing half-started', () =>
   sim(async (loop) => {
     assert.throws(() => sleep(Number.NaN), { code: 'ERR_OUT_OF_RANGE', message: /"seconds".*NaN/ });
     assert.throws(() => sleep('1' as unknown as number), {

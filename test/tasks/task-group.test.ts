@@ -13,14 +13,14 @@ async function failAfter(seconds: number, message: string): Promise<never> {
   throw new Error(message);
 }
 
-/** The messages of the failures that came out of a group. */
+/** Returns the messages of the failures that a group threw. */
 async function failures(running: PromiseLike<unknown>): Promise<string[]> {
   const error = await running.then(unexpected, (thrown: unknown) => thrown);
   assert.ok(error instanceof AggregateError, String(error));
   return error.errors.map((each: Error) => each.message);
 }
 
-test('taskGroup ends when its body and all its tasks have ended, and gives what the body returns', () =>
+test('taskGroup ends when its body and all its tasks have ended, and returns the body’s result', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const result = await taskGroup(async (group) => {
@@ -53,7 +53,7 @@ test('taskGroup runs its body in the current task, and at once', () =>
     assert.equal(await taskGroup((() => 'no promise') as never), 'no promise');
   }));
 
-test('the first failure of a task cancels the other tasks and the body', () =>
+test('the first failure of a task cancels the other tasks and the body of its group', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const cancelledLogs = async (name: string): Promise<void> => {
@@ -84,7 +84,7 @@ test('the first failure of a task cancels the other tasks and the body', () =>
     await sleep(1);
   }));
 
-test('the failure of the body cancels the tasks', () =>
+test('a failure of the body cancels the tasks of its group', () =>
   sim(async (loop) => {
     let task: Task | undefined;
     const running = taskGroup(async (group) => {
@@ -100,7 +100,7 @@ test('the failure of the body cancels the tasks', () =>
     assert.deepEqual(await failures(sync), ['synchronously']);
   }));
 
-test('all failures come in one AggregateError, in the order in which they came', () =>
+test('taskGroup throws all failures in one AggregateError, in the order in which they came', () =>
   sim(async () => {
     const failInCleanup = async (seconds: number, message: string): Promise<void> => {
       try {
@@ -127,7 +127,7 @@ test('all failures come in one AggregateError, in the order in which they came',
     assert.equal(self().cancelling(), 0);
   }));
 
-test('the failure of a task that the body awaits is one failure', () =>
+test('taskGroup counts the failure of a task that the body awaits once', () =>
   sim(async () => {
     const awaiting = taskGroup(async (group) => {
       await group.createTask(() => failAfter(1, 'no'));
@@ -146,7 +146,7 @@ test('the failure of a task that the body awaits is one failure', () =>
     assert.deepEqual(error.errors, ['word', 'word']);
   }));
 
-test('the failures of a group need not be looked at one by one', () =>
+test('taskGroup marks the failures of its tasks as retrieved', () =>
   sim(async () => {
     await outcome(
       taskGroup(async (group) => {
@@ -157,7 +157,7 @@ test('the failures of a group need not be looked at one by one', () =>
     await collectGarbage();
   }));
 
-test('a task that is cancelled by itself is no failure of the group', () =>
+test('a task that is cancelled by itself is no failure of its group', () =>
   sim(async (loop) => {
     const running = taskGroup(async (group) => {
       const task = group.createTask(() => sleep(100));
@@ -173,7 +173,7 @@ test('a task that is cancelled by itself is no failure of the group', () =>
     assert.equal(loop.time(), 3);
   }));
 
-test('a cancel from outside reaches the body, then the tasks, and waits for them', () =>
+test('a cancel from outside reaches the body of a group, then its tasks, and waits for them', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const cleaning = async (name: string, seconds: number): Promise<void> => {
@@ -197,7 +197,7 @@ test('a cancel from outside reaches the body, then the tasks, and waits for them
     assert.equal(task.cancelling(), 1);
   }));
 
-test('a cancel from outside while the group waits for its tasks cancels them, and each waits its turn', () =>
+test('a cancel from outside while a group waits for its tasks cancels them, in order', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(() =>
@@ -215,14 +215,14 @@ test('a cancel from outside while the group waits for its tasks cancels them, an
     await sleep(1);
     task.cancel();
     await sleep(1);
-    // Another one does not disturb the cleanup.
+    // A second cancel does not disturb the cleanup.
     task.cancel();
     assert.equal(await outcome(task), 'CancelledError');
     assert.deepEqual(log, ['cleaned up']);
     assert.equal(loop.time(), 6);
   }));
 
-test('failures go before a cancel from outside, which is thrown at the next await', () =>
+test('taskGroup throws failures before a cancel from outside, which is thrown at the next await', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const body = async (): Promise<void> => {
@@ -272,7 +272,7 @@ test('failures in the cleanup of a cancelled task do not cancel it again', () =>
     assert.deepEqual(log, ['no', 'cleaned up']);
   }));
 
-test('group.cancel() ends the group early, and it resolves', () =>
+test('group.cancel() ends the group early, and the group resolves', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const running = taskGroup(async (group) => {
@@ -302,7 +302,7 @@ test('group.cancel() ends the group early, and it resolves', () =>
     await sleep(1);
   }));
 
-test('group.cancel() called by the body: cut short at its next await, or with its result when there is none', () =>
+test('group.cancel() in the body ends it at its next await, or lets it return its result', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const cut = taskGroup(async (group) => {
@@ -324,7 +324,7 @@ test('group.cancel() called by the body: cut short at its next await, or with it
     assert.deepEqual(log, []);
   }));
 
-test('group.cancel() from a callback, after the body, and after the end', () =>
+test('group.cancel() works from a callback and after the body, and does nothing after the end', () =>
   sim(async (loop) => {
     let kept: TaskGroup | undefined;
     await taskGroup(async (group) => {
@@ -337,7 +337,7 @@ test('group.cancel() from a callback, after the body, and after the end', () =>
     await sleep(1);
   }));
 
-test('a failure in the cleanup after group.cancel() is thrown', () =>
+test('taskGroup throws a failure in the cleanup after group.cancel()', () =>
   sim(async () => {
     const running = taskGroup(async (group) => {
       group.createTask(async () => {
@@ -369,7 +369,7 @@ test('group.cancel() does not hide a cancel from outside', () =>
     }
   }));
 
-test('createTask on a group that is over or being cancelled throws, and starts nothing', () =>
+test('createTask() on a group that is over or being cancelled throws, and starts nothing', () =>
   sim(async () => {
     const invalidState = { name: 'InvalidStateError', code: 'ERR_INVALID_STATE' };
     const start = async (): Promise<void> => assert.fail('started');
@@ -389,7 +389,7 @@ test('createTask on a group that is over or being cancelled throws, and starts n
     await sleep(1);
   }));
 
-test('a task of the group may start others while the group waits', () =>
+test('a task of a group may start other tasks while the group waits', () =>
   sim(async (loop) => {
     const log: string[] = [];
     await taskGroup(async (group) => {
@@ -405,7 +405,7 @@ test('a task of the group may start others while the group waits', () =>
     assert.equal(loop.time(), 2);
   }));
 
-test('a task whose group is cancelled before its turn starts nevertheless, and is cancelled at its first await', () =>
+test('a task whose group is cancelled before its first turn starts, and is cancelled at its first await', () =>
   sim(async () => {
     const log: string[] = [];
     const running = taskGroup(async (group) => {
@@ -423,7 +423,7 @@ test('a task whose group is cancelled before its turn starts nevertheless, and i
     assert.deepEqual(log, ['started 1 true', 'closed what it was given']);
   }));
 
-test('an eager task that fails or ends in its first step counts like any other', () =>
+test('an eager task that fails or ends in its first step counts like any other task of its group', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const running = taskGroup(async (group) => {
@@ -469,7 +469,7 @@ test('an eager task may cancel its group, or fail the body, in its first step', 
     assert.equal(self().cancelling(), 0);
   }));
 
-test('an eager task of a task factory may do so, too', () =>
+test('an eager task that a task factory made may cancel its group in its first step', () =>
   sim(async (loop) => {
     const log: string[] = [];
     loop.setTaskFactory((_loop, fn, options) => {
@@ -488,7 +488,7 @@ test('an eager task of a task factory may do so, too', () =>
     assert.equal(loop.time(), 0);
   }));
 
-test('the tasks of a group are made by the task factory of the loop', () =>
+test('taskGroup makes its tasks with the task factory of the loop', () =>
   sim(async (loop) => {
     const names: unknown[] = [];
     loop.setTaskFactory((_loop, fn, options) => {
@@ -514,7 +514,7 @@ test('a promise and a future can be tasks of a group', () =>
     assert.equal(future.cancelled(), true);
   }));
 
-test('groups may be nested: an inner failure comes out of the outer group as one of its failures', () =>
+test('an inner group’s failure is one failure of the outer group', () =>
   sim(async (loop) => {
     const outer = taskGroup(async (group) => {
       group.createTask(() => sleep(100));
@@ -534,7 +534,7 @@ test('groups may be nested: an inner failure comes out of the outer group as one
     assert.equal(self().cancelling(), 0);
   }));
 
-test('an outer group that is cancelled cancels the inner one, which is no failure', () =>
+test('a cancelled outer group cancels the inner one, which is no failure', () =>
   sim(async (loop) => {
     const result = taskGroup(async (outer) => {
       outer.createTask(async () => {
@@ -549,7 +549,7 @@ test('an outer group that is cancelled cancels the inner one, which is no failur
     assert.equal(loop.time(), 1);
   }));
 
-test('a timeout around a group, and within one', () =>
+test('taskGroup works inside a timeout, and a timeout inside a group', () =>
   sim(async (loop) => {
     const around = timeout(1, () =>
       taskGroup(async (group) => {
@@ -567,7 +567,7 @@ test('a timeout around a group, and within one', () =>
       group.createTask(() => failAfter(1, 'task'));
       await timeout(1, () => sleep(100));
     });
-    // The deadline comes first in the turn; the member is cancelled before its wake-up, as in asyncio.
+    // The deadline comes first in the turn. The task is cancelled before its wake-up, as in asyncio.
     assert.deepEqual(await failures(failing), ['timed out: the deadline passed first']);
     assert.equal(loop.time(), 5);
     assert.equal(self().cancelling(), 0);
@@ -588,7 +588,7 @@ test('taskGroup works in a callback, outside of every task', () =>
     assert.equal(how, 'AggregateError');
   }));
 
-test('taskGroup and createTask refuse wrong arguments at the call', async () => {
+test('taskGroup and createTask reject wrong arguments at the call', async () => {
   const type = { code: 'ERR_INVALID_ARG_TYPE' };
   assert.throws(() => taskGroup(async () => {}), { code: 'ERR_NO_RUNNING_LOOP' });
   await sim(async () => {
@@ -623,7 +623,7 @@ const member = fc.record({
   eager: fc.boolean(),
 });
 
-test('whatever its tasks do and whenever it is cancelled, a group waits for all and loses nothing', () =>
+test('taskGroup waits for all its tasks and loses no failure, for any tasks and any moment of a cancel', () =>
   fc.assert(
     fc.asyncProperty(
       fc.array(member, { maxLength: 4 }),
@@ -667,7 +667,7 @@ test('whatever its tasks do and whenever it is cancelled, a group waits for all 
                   try {
                     group.createTask(() => work(group, kind, at), { eager });
                   } catch {
-                    // Refused: an eager one has cancelled the group already.
+                    // createTask() throws: an eager task has already cancelled the group.
                   }
                 }
                 if (bodyKind === 'waits') await sleep(2);

@@ -7,7 +7,7 @@ import { collectGarbage } from '../helpers/gc.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { outcome, sim, unexpected } from './sim.ts';
 
-test('a task starts on the next turn, and gives what its function returns', () =>
+test('a task starts on the next turn, and returns the result of its function', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
@@ -63,7 +63,7 @@ test('a task fails with what its function throws, also synchronously', () =>
     await assert.rejects(eager, error);
   }));
 
-test('a task fails with anything that is thrown, undefined included', () =>
+test('a task fails with any value that its function throws, even undefined', () =>
   sim(async (loop) => {
     for (const thrown of [undefined, null, 'word', 0]) {
       const task = loop.createTask(() => Promise.reject(thrown));
@@ -86,13 +86,13 @@ test('a task whose function returns a future waits for it', () =>
     assert.equal(loop.time(), 3);
   }));
 
-test('a task whose function returns no promise has that as its result', () =>
+test('a task whose function returns no promise has the returned value as result', () =>
   sim(async (loop) => {
     const task = loop.createTask((() => 5) as unknown as () => Promise<number>);
     assert.equal(await task, 5);
   }));
 
-test('a promise can be made a task: its wait can be cancelled, the work goes on', () =>
+test('a promise as a task can be cancelled, and its own work continues', () =>
   sim(async (loop) => {
     assert.equal(await loop.createTask(Promise.resolve(1)), 1);
     assert.equal(await outcome(loop.createTask(Promise.reject(new Error('no')))), 'error no');
@@ -108,7 +108,7 @@ test('a promise can be made a task: its wait can be cancelled, the work goes on'
     assert.equal(await work, 'worked');
   }));
 
-test('a future can be made a task, which passes a cancel on to it', () =>
+test('a future as a task is cancelled with the task', () =>
   sim(async (loop) => {
     const future = loop.createFuture();
     const task = loop.createTask(future);
@@ -118,7 +118,7 @@ test('a future can be made a task, which passes a cancel on to it', () =>
     assert.equal(future.cancelled(), true);
   }));
 
-test('the result and the exception of a task are not for others to set', () =>
+test('setResult() and setException() of a task throw', () =>
   sim(async (loop) => {
     const task = loop.createTask(() => sleep(1));
     assert.throws(() => task.setResult(undefined), TypeError);
@@ -126,7 +126,7 @@ test('the result and the exception of a task are not for others to set', () =>
     await task;
   }));
 
-test('a task has the name it was given, or one of its own', () =>
+test('a task has the name that it was given, or a generated one', () =>
   sim(async (loop) => {
     const named = loop.createTask(() => sleep(0), { name: 'mine' });
     const unnamed = [1, 2].map(() => loop.createTask(() => sleep(0)));
@@ -138,7 +138,7 @@ test('a task has the name it was given, or one of its own', () =>
     for (const task of [named, ...unnamed]) await task;
   }));
 
-test('a task runs in the async context in which it was made', () =>
+test('a task runs in the async context of its creation', () =>
   sim(async (loop) => {
     const storage = new AsyncLocalStorage<string>();
     const body = async (): Promise<unknown[]> => {
@@ -152,7 +152,7 @@ test('a task runs in the async context in which it was made', () =>
     assert.deepEqual(await eager, ['eagerly', 'eagerly']);
   }));
 
-test('a task that nobody holds lives until it is done', () =>
+test('a pending task without references lives until it is done', () =>
   sim(async (loop) => {
     let done = false;
     (() => {
@@ -166,7 +166,7 @@ test('a task that nobody holds lives until it is done', () =>
     assert.equal(done, true);
   }));
 
-test('the exception of a task that nobody awaits is reported when it is collected, under its name', () =>
+test('the exception of a task that was never awaited is reported with its name when the task is collected', () =>
   sim(async (loop, reports) => {
     const error = new Error('lost');
     (() => {
@@ -180,7 +180,7 @@ test('the exception of a task that nobody awaits is reported when it is collecte
     assert.deepEqual(more, []);
   }));
 
-test('the exception of a task that nobody awaits is reported after a second, once', async () => {
+test('the exception of a task that was never awaited is reported once, after a second', async () => {
   const loop = new SimulatedEventLoop();
   const reports: unknown[] = [];
   loop.setExceptionHandler((_loop, context) => reports.push([loop.time(), context.exception]));
@@ -205,7 +205,7 @@ test('the exception of a task that nobody awaits is reported after a second, onc
   assert.equal(tasks.length, 2);
 });
 
-test('the exception of a task that nobody awaits is reported when the loop closes within the second', async () => {
+test('the exception of a task that was never awaited is reported when the loop closes within the second', async () => {
   const loop = new SimulatedEventLoop();
   const reports: unknown[] = [];
   loop.setExceptionHandler((_loop, context) => reports.push(context.exception));
@@ -218,7 +218,7 @@ test('the exception of a task that nobody awaits is reported when the loop close
   assert.equal(task.done(), true);
 });
 
-test('a loop that closes names the tasks that are left, and ends them without running their code', async () => {
+test('a loop that closes names the pending tasks, and ends them without running their code', async () => {
   const loop = new SimulatedEventLoop();
   const messages: string[] = [];
   loop.setExceptionHandler((_loop, context) => messages.push(context.message));
@@ -243,7 +243,7 @@ test('a loop that closes names the tasks that are left, and ends them without ru
   assert.deepEqual(log, ['started']);
 });
 
-test('a task that awaits itself gets an error', () =>
+test('awaiting a task in itself throws an error', () =>
   sim(async (loop) => {
     const task: Task<string> = loop.createTask(() => outcome(task));
     assert.equal(await task, 'InvalidStateError');

@@ -7,7 +7,7 @@ import { native, outcome, sim } from './sim.ts';
 
 const self = (): Task => currentTask() as Task;
 
-test('timeout gives what its body returns in time', () =>
+test('timeout returns the result of a body that ends in time', () =>
   sim(async (loop) => {
     assert.equal(await timeout(5, () => sleep(1, 'in time')), 'in time');
     assert.equal(await timeout(5, async () => 'at once'), 'at once');
@@ -30,7 +30,7 @@ test('timeout runs its body in the current task, and at once', () =>
     await running;
   }));
 
-test('timeout throws a TimeoutError when the deadline ended the body, with the CancelledError as cause', () =>
+test('timeout throws a TimeoutError with the CancelledError as cause when the deadline ended the body', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const running = timeout(2, async (scope) => {
@@ -56,7 +56,7 @@ test('timeout throws a TimeoutError when the deadline ended the body, with the C
     await sleep(1);
   }));
 
-test('other errors of the body pass as they are, also after the deadline', () =>
+test('timeout passes other errors of the body on, also after the deadline', () =>
   sim(async () => {
     const error = new Error('mine');
     const failing = async (): Promise<void> => {
@@ -76,7 +76,7 @@ test('other errors of the body pass as they are, also after the deadline', () =>
     assert.equal(self().cancelling(), 0);
   }));
 
-test('a body that swallows the cancel gives its result', () =>
+test('timeout returns the result of a body that catches the cancel', () =>
   sim(async (loop) => {
     const swallowing = async (scope: TimeoutScope): Promise<string> => {
       await sleep(100).catch(() => {});
@@ -88,7 +88,7 @@ test('a body that swallows the cancel gives its result', () =>
     assert.equal(loop.time(), 2);
   }));
 
-test('a CancelledError that the deadline did not make passes as it is', () =>
+test('timeout passes on a CancelledError that the deadline did not cause', () =>
   sim(async (loop) => {
     const cancelled = sleep(100);
     loop.callLater(1, () => cancelled.cancel());
@@ -96,7 +96,7 @@ test('a CancelledError that the deadline did not make passes as it is', () =>
     assert.equal(self().cancelling(), 0);
   }));
 
-test('a cancel of the task passes through, also when it comes with the deadline, before or after', () =>
+test('timeout passes a cancel of its task on, also when it comes just before or after the deadline', () =>
   sim(async (loop) => {
     for (const [cancelAt, order] of [
       [1, 'before'],
@@ -130,7 +130,7 @@ test('a cancel of the task passes through, also when it comes with the deadline,
     }
   }));
 
-test('timeout of zero or less ends the body at its first await that has to wait', () =>
+test('timeout of zero or less ends the body at its first await that waits', () =>
   sim(async (loop) => {
     for (const seconds of [0, -1, Number.NEGATIVE_INFINITY]) {
       assert.equal(await outcome(timeout(seconds, () => sleep(0))), 'TimeoutError');
@@ -155,14 +155,14 @@ test('timeout of null or Infinity has no deadline', () =>
     assert.equal(loop._scheduler.timers.size, 0);
   }));
 
-test('timeoutAt has its deadline on the clock of the loop', () =>
+test('timeoutAt takes its deadline on the loop’s clock', () =>
   sim(async (loop) => {
     await sleep(10);
     assert.equal(await outcome(timeoutAt(12, () => sleep(100))), 'TimeoutError');
     assert.equal(loop.time(), 12);
   }));
 
-test('reschedule moves the deadline, sets one and takes it away', () =>
+test('reschedule() moves, sets and removes the deadline of a timeout', () =>
   sim(async (loop) => {
     const later = timeout(1, async (scope) => {
       scope.reschedule(5);
@@ -192,7 +192,7 @@ test('reschedule moves the deadline, sets one and takes it away', () =>
     assert.equal(loop._scheduler.timers.size, 0);
   }));
 
-test('reschedule refuses a body that has ended, a deadline that has passed, and what is no time', () =>
+test('reschedule() rejects a body that has ended, a deadline that has passed, and anything but a time', () =>
   sim(async () => {
     let kept: TimeoutScope | undefined;
     const invalidState = { name: 'InvalidStateError' };
@@ -222,7 +222,7 @@ test('nested timeouts throw for their own deadline only', () =>
     assert.equal(await nest(10, 1), 'outer ended');
     assert.deepEqual(log.splice(0), ['TimeoutError']);
     assert.equal(await outcome(timeout(1, () => timeout(10, () => sleep(100)))), 'TimeoutError');
-    // The inner one is ended by the outer deadline: a CancelledError there.
+    // The outer deadline ended the inner body, so the inner body gets a CancelledError.
     const seen = timeout(1, async () => {
       const how = await outcome(timeout(10, () => sleep(100)));
       log.push(how);
@@ -230,7 +230,7 @@ test('nested timeouts throw for their own deadline only', () =>
     });
     assert.equal(await outcome(seen), 'TimeoutError');
     assert.deepEqual(log.splice(0), ['CancelledError']);
-    // Both at once: the outer one's deadline is the reason that counts.
+    // Both deadlines come at once: the outer one is the reason that counts.
     const both = timeout(1, async () => {
       log.push(await outcome(timeout(1, () => sleep(100))));
       throw new CancelledError();
@@ -241,7 +241,7 @@ test('nested timeouts throw for their own deadline only', () =>
     await sleep(loop.time());
   }));
 
-test('a body at a native promise is given up in time, and cancelled at its next await of ours', () =>
+test('timeout abandons a body at a native promise in time, and cancels it at its next await of a future', () =>
   sim(async (loop) => {
     const log: unknown[] = [];
     const running = timeout(1, async (scope) => {
@@ -257,7 +257,7 @@ test('a body at a native promise is given up in time, and cancelled at its next 
     assert.deepEqual(log, [5, true, 'CancelledError', 'its cancel was thrown once']);
   }));
 
-test('a body that was given up is named when the loop is closed, and its failure is reported', async () => {
+test('the loop names an abandoned body when it closes, and reports its failure', async () => {
   const loop = new SimulatedEventLoop();
   const reports: string[] = [];
   loop.setExceptionHandler((_loop, { message, exception }) =>
@@ -282,7 +282,7 @@ test('a body that was given up is named when the loop is closed, and its failure
   );
 });
 
-test('scope.signal ends the operation behind a native promise, which has taken the cancel then', () =>
+test('scope.signal ends the operation behind a native promise, and the body still cleans up', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const running = timeout(1, async ({ signal }) => {
@@ -305,7 +305,7 @@ test('scope.signal ends the operation behind a native promise, which has taken t
     assert.deepEqual(log, ['cleaned up']);
   }));
 
-test('a cancel that was not thrown yet when the body began is no work of the deadline', () =>
+test('timeout does not claim a cancel that was pending when the body began', () =>
   sim(async (loop) => {
     let reached = '';
     const task = loop.createTask(async () => {
@@ -321,7 +321,7 @@ test('a cancel that was not thrown yet when the body began is no work of the dea
     assert.equal(reached, 'CancelledError');
   }));
 
-test('in the cleanup of a cancelled task a timeout works as ever', () =>
+test('timeout works as usual in the cleanup of a cancelled task', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
@@ -337,7 +337,7 @@ test('in the cleanup of a cancelled task a timeout works as ever', () =>
     assert.deepEqual(log, ['TimeoutError']);
   }));
 
-test('task.signal aborts at the deadline, and is fresh behind it', () =>
+test('task.signal aborts at the deadline of a timeout, and is fresh after it', () =>
   sim(async () => {
     let signal: AbortSignal | undefined;
     const running = timeout(1, async () => {
@@ -349,7 +349,7 @@ test('task.signal aborts at the deadline, and is fresh behind it', () =>
     assert.equal(self().signal.aborted, false);
   }));
 
-test('the signal that aborts before the deadline is what counts, and the deadline when it came first', () =>
+test('timeout throws for its signal if that aborts before the deadline, else for the deadline', () =>
   sim(async (loop) => {
     const body = async (): Promise<void> => {
       try {
@@ -388,7 +388,7 @@ test('timeout works in a callback, outside of every task', () =>
     assert.deepEqual(log, ['TimeoutError', 'result in time']);
   }));
 
-test('timeout refuses wrong arguments at the call, and runs nothing then', async () => {
+test('timeout rejects wrong arguments at the call, and runs nothing then', async () => {
   assert.throws(() => timeout(1, async () => {}), { code: 'ERR_NO_RUNNING_LOOP' });
   await sim(async (loop) => {
     const body = async (): Promise<void> => assert.fail('started');

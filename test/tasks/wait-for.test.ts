@@ -8,7 +8,7 @@ import { operation } from '../../src/tasks/operation.ts';
 import { collectGarbage } from '../helpers/gc.ts';
 import { outcome, sim, waitersOf } from './sim.ts';
 
-test('waitFor gives the result, or the failure, that comes in time', () =>
+test('waitFor returns the result, or throws the failure, that comes in time', () =>
   sim(async (loop) => {
     assert.equal(await waitFor(sleep(1, 'slept'), 5), 'slept');
     assert.equal(await waitFor(Promise.resolve('promise'), 5), 'promise');
@@ -18,7 +18,7 @@ test('waitFor gives the result, or the failure, that comes in time', () =>
     assert.equal(loop._scheduler.timers.size, 0);
   }));
 
-test('waitFor of what is done costs no turn', () =>
+test('waitFor of a done future costs no turn', () =>
   sim(async (loop) => {
     const done = loop.createFuture<number>();
     done.setResult(1);
@@ -31,7 +31,7 @@ test('waitFor of what is done costs no turn', () =>
   }));
 
 for (const seconds of [5, 0, null]) {
-  test(`a cancel that is due when waitFor() of ${seconds} is given a done future is not lost`, () =>
+  test(`waitFor(${seconds}) of a done future loses no cancel that is due`, () =>
     sim(async (loop) => {
       const done = loop.createFuture<number>();
       done.setResult(1);
@@ -43,7 +43,7 @@ for (const seconds of [5, 0, null]) {
     }));
 }
 
-test('waitFor cancels what takes too long, and throws a TimeoutError with the CancelledError as cause', () =>
+test('waitFor cancels a future that takes too long, and throws a TimeoutError with the CancelledError as cause', () =>
   sim(async (loop) => {
     const slow = sleep(100);
     await assert.rejects(waitFor(slow, 2.5), (error: Error) => {
@@ -56,7 +56,7 @@ test('waitFor cancels what takes too long, and throws a TimeoutError with the Ca
     assert.equal(currentTask()?.cancelling(), 0);
   }));
 
-test('waitFor with no time cancels at once, without a turn in between', () =>
+test('waitFor(0) cancels at once, without a turn between', () =>
   sim(async (loop) => {
     for (const seconds of [0, -1, Number.NEGATIVE_INFINITY]) {
       let started = false;
@@ -90,7 +90,7 @@ test('waitFor waits until the cancelled task has cleaned up', () =>
     assert.equal(task.cancelled(), true);
   }));
 
-test('waitFor gives what the cancelled task makes of it', () =>
+test('waitFor returns the result of a cancelled task that caught the cancel', () =>
   sim(async (loop) => {
     const giving = loop.createTask(async () => {
       await sleep(100).catch(() => {});
@@ -105,7 +105,7 @@ test('waitFor gives what the cancelled task makes of it', () =>
     assert.equal(await outcome(waitFor(failing, 1)), 'error cleanup failed');
   }));
 
-test('waitFor throws a CancelledError, not a TimeoutError, when what it waits for was cancelled by itself', () =>
+test('waitFor throws a CancelledError, not a TimeoutError, when its future was cancelled by itself', () =>
   sim(async (loop) => {
     const cancelled = sleep(100);
     loop.callLater(1, () => cancelled.cancel());
@@ -113,7 +113,7 @@ test('waitFor throws a CancelledError, not a TimeoutError, when what it waits fo
     assert.equal(loop.time(), 1);
   }));
 
-test('a cancel of the waiting task reaches what it waits for, also after the time was over', () =>
+test('a cancel of the task that awaits waitFor reaches the inner future, also after the deadline', () =>
   sim(async (loop) => {
     const log: string[] = [];
     const inner = loop.createTask(async () => {
@@ -135,7 +135,7 @@ test('a cancel of the waiting task reaches what it waits for, also after the tim
     assert.deepEqual(log, []);
   }));
 
-test('limits side by side in one task do not disturb each other', () =>
+test('several waitFor calls in one task do not disturb each other', () =>
   sim(async (loop) => {
     const waits = [waitFor(sleep(10, 'long'), 20), waitFor(sleep(10), 1), waitFor(sleep(2, 'short'), 20)];
     assert.deepEqual(await Promise.all(waits.map(outcome)), ['result long', 'TimeoutError', 'result short']);
@@ -143,7 +143,7 @@ test('limits side by side in one task do not disturb each other', () =>
     assert.equal(currentTask()?.cancelling(), 0);
   }));
 
-test('waitFor of a shield lets the task go on', () =>
+test('waitFor of a shield lets the shielded task continue', () =>
   sim(async (loop) => {
     const task = loop.createTask(() => sleep(5, 'went on'));
     assert.equal(await outcome(waitFor(shield(task), 1)), 'TimeoutError');
@@ -152,7 +152,7 @@ test('waitFor of a shield lets the task go on', () =>
     assert.equal(await task, 'went on');
   }));
 
-test('waitFor may be nested, and the shorter limit counts', () =>
+test('nested waitFor calls end at the shorter limit', () =>
   sim(async (loop) => {
     assert.equal(await outcome(waitFor(waitFor(sleep(100), 5), 1)), 'TimeoutError');
     assert.equal(await outcome(waitFor(waitFor(sleep(100), 1), 5)), 'TimeoutError');
@@ -170,7 +170,7 @@ test('waitFor works outside of a task', () =>
     assert.deepEqual(log, ['TimeoutError']);
   }));
 
-test('a promise that fails after the limit is nobody’s failure', () =>
+test('a promise that rejects after the limit of waitFor is not reported', () =>
   sim(async (loop) => {
     const promise = new Promise((_resolve, reject) => loop.callLater(5, () => reject(new Error('late'))));
     assert.equal(await outcome(waitFor(promise, 1)), 'TimeoutError');
@@ -178,14 +178,14 @@ test('a promise that fails after the limit is nobody’s failure', () =>
     await collectGarbage();
   }));
 
-test('waitFor with a signal that is aborted already cancels what it would have waited for', () =>
+test('waitFor with a signal that is already aborted cancels its future', () =>
   sim(async (loop) => {
     const future = loop.createFuture();
     await outcome(waitFor(future, 1, { signal: AbortSignal.abort() }));
     assert.equal(future.cancelled(), true);
   }));
 
-test('waitFor refuses wrong arguments at the call', () =>
+test('waitFor rejects wrong arguments at the call', () =>
   sim(async (loop) => {
     const future = loop.createFuture();
     const other = new SimulatedEventLoop();
@@ -203,9 +203,7 @@ test('waitFor refuses wrong arguments at the call', () =>
     other.close();
   }));
 
-/**
- * What `waitFor` waits for, how it takes a cancel, and the word for how it ends when it comes to its own end.
- */
+/** The kinds of futures that `waitFor` waits for, how each takes a cancel, and the word for its own end. */
 const inners: Record<string, (loop: BaseEventLoop, done: Future<void>) => Future<string>> = {
   'a future': (loop, done) => {
     const future = loop.createFuture<string>();
@@ -243,7 +241,7 @@ const inners: Record<string, (loop: BaseEventLoop, done: Future<void>) => Future
 const moment = fc.record({ at: fc.integer({ min: 1, max: 3 }), turns: fc.nat(4), microtasks: fc.nat(4) });
 
 for (const [name, makeInner] of Object.entries(inners)) {
-  test(`waitFor ${name}: done, deadline and cancel in any order give one outcome, and no cancel is lost`, () =>
+  test(`waitFor of ${name} has one outcome and loses no cancel, in any order of end, deadline and cancel`, () =>
     fc.assert(
       fc.asyncProperty(
         fc.option(moment),
@@ -273,7 +271,8 @@ for (const [name, makeInner] of Object.entries(inners)) {
             let cancels = 0;
             let thrownLater = 0;
             const task = loop.createTask(async () => {
-              // How many requests had come when it ended, and whether the next await throws what it did not.
+              // The number of requests that had come when it ended, and whether the next await throws a
+              // pending one.
               outcomes.push(await outcome(waitFor(inner, seconds)));
               const cancelledMeanwhile = cancels;
               await sleep(0).catch(() => thrownLater++);
@@ -286,7 +285,7 @@ for (const [name, makeInner] of Object.entries(inners)) {
             ];
             for (const index of order) steps[index]?.();
             await sleep(20);
-            // Without an end, a limit in time or a cancel it would wait for ever; each of these has come by
+            // Without an end, a limit in time or a cancel it would wait for ever. Each of these has come by
             // now.
             if (!task.done()) task.cancel();
             const cancelledMeanwhile = await task.catch(() => 0);

@@ -6,7 +6,7 @@ import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
 import { outcome, sim, waitersOf } from './sim.ts';
 
-test('wait for all answers when all are done, and throws no failure', () =>
+test('wait for all returns when all futures are done, and throws no failure', () =>
   sim(async (loop) => {
     const failing = loop.createTask(() => Promise.reject(new Error('no')));
     const cancelled = sleep(100);
@@ -21,7 +21,7 @@ test('wait for all answers when all are done, and throws no failure', () =>
     assert.deepEqual(again, new Set([nap]));
   }));
 
-test('wait for the first answers when one is done, and leaves the others alone', () =>
+test('wait for the first returns when one future is done, and leaves the others alone', () =>
   sim(async (loop) => {
     const [slow, fast] = [sleep(5, 'slow'), sleep(1, 'fast')];
     const [done, pending] = await wait([slow, fast], { returnWhen: FIRST_COMPLETED });
@@ -31,7 +31,7 @@ test('wait for the first answers when one is done, and leaves the others alone',
     assert.equal(await slow, 'slow');
   }));
 
-test('wait for the first failure takes neither a result nor a cancel for one', () =>
+test('wait for the first failure ignores results and cancellations', () =>
   sim(async (loop) => {
     const cancelled = sleep(100);
     loop.callLater(2, () => cancelled.cancel());
@@ -49,7 +49,7 @@ test('wait for the first failure takes neither a result nor a cancel for one', (
     assert.equal(all.size, 2);
   }));
 
-test('wait for the first failure does not count as having looked at it', () =>
+test('wait for the first failure does not mark the failure as retrieved', () =>
   sim(async (loop, reports) => {
     const error = new Error('lost');
     await (async () => {
@@ -64,7 +64,7 @@ test('wait for the first failure does not count as having looked at it', () =>
     );
   }));
 
-test('wait answers what is done when its time is over, and throws nothing', () =>
+test('wait returns the done futures after its timeout, and throws nothing', () =>
   sim(async (loop) => {
     const [slow, fast] = [sleep(100), sleep(1)];
     const [done, pending] = await wait([slow, fast], { timeout: 5 });
@@ -80,7 +80,7 @@ test('wait answers what is done when its time is over, and throws nothing', () =
       assert.equal((await wait([slow], { timeout }))[0].size, 1);
   }));
 
-test('wait takes its timer away when it ends before', () =>
+test('wait removes its timer when it ends before the timeout', () =>
   sim(async (loop) => {
     await wait([sleep(1)], { timeout: 100 });
     assert.equal(loop._scheduler.timers.size, 0);
@@ -90,7 +90,7 @@ test('wait takes its timer away when it ends before', () =>
     assert.equal(loop._scheduler.timers.size, 0);
   }));
 
-test('cancelling wait cancels the wait alone', () =>
+test('cancelling wait leaves its futures alone', () =>
   sim(async (loop) => {
     const nap = sleep(5, 'nap');
     const waiting = wait([nap]);
@@ -102,7 +102,7 @@ test('cancelling wait cancels the wait alone', () =>
     assert.equal(loop.time(), 5);
   }));
 
-test('wait counts what was done by the time it answers', () =>
+test('wait counts futures that complete before it returns', () =>
   sim(async (loop) => {
     const futures = [loop.createFuture(), loop.createFuture(), loop.createFuture()];
     const waiting = wait(futures, { returnWhen: FIRST_COMPLETED });
@@ -113,7 +113,7 @@ test('wait counts what was done by the time it answers', () =>
     futures[2]?.cancel();
   }));
 
-test('wait answers with the very things it was given, promises included, each once', () =>
+test('wait returns the very objects that it was given, promises included, each once', () =>
   sim(async (loop) => {
     const good = Promise.resolve(1);
     const bad = Promise.reject(new Error('no'));
@@ -132,7 +132,7 @@ test('wait answers with the very things it was given, promises included, each on
     await collectGarbage();
   }));
 
-test('wait refuses wrong arguments at the call, and waits for nothing then', () =>
+test('wait rejects wrong arguments at the call, and waits for nothing then', () =>
   sim(async (loop) => {
     const future = loop.createFuture();
     const other = new SimulatedEventLoop();

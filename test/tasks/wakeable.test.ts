@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Condition, Event, Lock, Queue, Semaphore, sleep } from '../../src/index.ts';
 import { outcome, sim } from './sim.ts';
 
-/** Begins a wait, and answers what ends it. */
+/** Starts a wait, and returns the function that ends it. */
 interface Case {
   wait: () => PromiseLike<unknown>;
   wake: () => void;
@@ -50,7 +50,7 @@ for (const [name, make] of Object.entries(cases)) {
     }));
 }
 
-test('a waiter of a condition that is woken and then cancelled has its lock back when it ends', () =>
+test('a waiter of a condition that is woken and then cancelled holds its lock when it ends', () =>
   sim(async (loop) => {
     const condition = new Condition();
     const task = loop.createTask(async () => {
