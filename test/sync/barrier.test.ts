@@ -13,7 +13,7 @@ import {
   turns,
 } from './helpers.ts';
 
-/** Starts so many tasks that wait; they do so once a turn has passed. */
+/** Starts `count` tasks that wait. They wait once a turn has passed. */
 function arrive(barrier: Barrier, count: number): Task<number>[] {
   return Array.from({ length: count }, () => spawn(async () => await barrier.wait()));
 }
@@ -28,7 +28,7 @@ function ended(tasks: Task<number>[]): (number | string)[] {
 }
 
 test(
-  'Barrier lets all go on as soon as the last has come, and tells each which one it was',
+  'Barrier lets all waiters continue when the last one comes, and gives each its index',
   inSimulation(async () => {
     const barrier = new Barrier(3);
     assert.deepEqual([barrier.parties, barrier.nWaiting, barrier.broken], [3, 0, false]);
@@ -44,7 +44,7 @@ test(
 );
 
 test(
-  'Barrier.wait() costs the last one no turn',
+  'Barrier.wait() costs the last party no turn',
   inSimulation(async (loop) => {
     const barrier = new Barrier(2);
     const [first] = [barrier.wait()];
@@ -72,7 +72,7 @@ test(
 );
 
 test(
-  'Barrier serves round after round',
+  'Barrier serves one round after another',
   inSimulation(async () => {
     const barrier = new Barrier(2);
     const indices: number[][] = [];
@@ -93,12 +93,12 @@ test(
 );
 
 test(
-  'Barrier: who comes while a round is leaving takes part in the next, in the order of arrival',
+  'a task that comes while a round of a Barrier leaves takes part in the next one, in the order of arrival',
   inSimulation(async () => {
     const barrier = new Barrier(2);
     const first = barrier.wait();
     await barrier.wait();
-    // The first has been let go and has not run yet: the barrier is draining.
+    // The first one is released and has not run yet: the barrier is draining.
     const outside = [barrier.wait(), barrier.wait(), barrier.wait()];
     assert.deepEqual(
       outside.map((future) => future.done()),
@@ -119,7 +119,7 @@ test(
 );
 
 test(
-  'Barrier: who is cancelled while it fills counts as not having come, and indices stay unique',
+  'a waiter that is cancelled while the Barrier fills does not count, and indices stay unique',
   inSimulation(async () => {
     const barrier = new Barrier(3);
     const [a, b] = arrive(barrier, 2);
@@ -137,7 +137,7 @@ test(
 );
 
 test(
-  'Barrier: who is cancelled after the last has come is cancelled, and the others go on',
+  'a waiter that is cancelled after the Barrier is full is cancelled, and the others continue',
   inSimulation(async () => {
     const barrier = new Barrier(3);
     const tasks = arrive(barrier, 2);
@@ -154,7 +154,7 @@ test(
 );
 
 test(
-  'Barrier: the last of a round to leave may leave by a cancel',
+  'the last waiter of a Barrier’s round may leave by a cancel',
   inSimulation(async () => {
     const barrier = new Barrier(2);
     const first = barrier.wait();
@@ -169,7 +169,7 @@ test(
 );
 
 test(
-  'Barrier: who is cancelled outside just leaves',
+  'a task that is cancelled while it waits for a Barrier’s next round changes nothing for the others',
   inSimulation(async () => {
     const barrier = new Barrier(2);
     const first = barrier.wait();
@@ -183,7 +183,7 @@ test(
 );
 
 test(
-  'Barrier.abort() breaks it for those who wait and those who come',
+  'Barrier.abort() breaks the barrier for its waiters and for later ones',
   inSimulation(async () => {
     const barrier = new Barrier(3);
     const waiting = arrive(barrier, 2);
@@ -202,7 +202,7 @@ test(
 );
 
 test(
-  'Barrier.abort() reaches those who were let go and have not run, and those outside',
+  'Barrier.abort() reaches released waiters that have not run, and those of the next round',
   inSimulation(async () => {
     const barrier = new Barrier(2);
     const waiting = arrive(barrier, 1);
@@ -217,7 +217,7 @@ test(
 );
 
 test(
-  'Barrier.reset() sends those away who wait, and a new round begins',
+  'Barrier.reset() ends the wait of all waiters, and a new round begins',
   inSimulation(async () => {
     const barrier = new Barrier(3);
     const waiting = arrive(barrier, 2);
@@ -249,7 +249,7 @@ test(
 );
 
 test(
-  'Barrier.reset() while a round is leaving sends away those who have not run yet',
+  'Barrier.reset() while a round leaves ends the wait of those that have not run yet',
   inSimulation(async () => {
     const barrier = new Barrier(3);
     const waiting = arrive(barrier, 2);
@@ -263,7 +263,7 @@ test(
 );
 
 test(
-  'Barrier.reset() mends a broken barrier, and those outside come in',
+  'Barrier.reset() repairs a broken barrier, and the waiters of the next round enter',
   inSimulation(async () => {
     const barrier = new Barrier(2);
     await barrier.abort();
@@ -287,7 +287,7 @@ test(
 );
 
 test(
-  'Barrier.reset() of a broken barrier that all have left lets those outside come in',
+  'Barrier.reset() of a broken barrier that all have left lets the waiters of the next round enter',
   inSimulation(async () => {
     const barrier = new Barrier(2);
     const inside = barrier.wait();
@@ -295,7 +295,7 @@ test(
     const outside = barrier.wait();
     await barrier.abort();
     inside.cancel();
-    // It resumes in the turn of `inside`, before that of `outside`.
+    // It resumes in the turn of `inside`, before `outside` does.
     await assert.rejects(async () => await inside, CancelledError);
     await barrier.reset();
     assert.equal(barrier.nWaiting, 1);
@@ -329,7 +329,7 @@ test(
   }),
 );
 
-test('Barrier refuses bad arguments', () => {
+test('Barrier rejects bad arguments', () => {
   for (const parties of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
     assert.throws(() => new Barrier(parties), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
   }
@@ -339,7 +339,7 @@ test('Barrier refuses bad arguments', () => {
 });
 
 test(
-  'Barrier.wait() refuses bad options',
+  'Barrier.wait() rejects bad options',
   inSimulation(async () => {
     const barrier = new Barrier(1);
     checkOptionsRefused((options) => barrier.wait(options));

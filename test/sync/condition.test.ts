@@ -21,7 +21,7 @@ import {
 } from './helpers.ts';
 
 test(
-  'Condition.notify() wakes those who have slept longest, as many as it says',
+  'Condition.notify() wakes the given number of waiters, the longest sleeping first',
   inSimulation(async () => {
     const condition = new Condition();
     const order: number[] = [];
@@ -54,7 +54,7 @@ test(
 );
 
 test(
-  'Condition.notifyAll() wakes everybody, and they get the lock one after the other',
+  'Condition.notifyAll() wakes all waiters, and they get the lock one after the other',
   inSimulation(async (loop) => {
     const condition = new Condition();
     const log: string[] = [];
@@ -79,7 +79,7 @@ test(
 );
 
 test(
-  'Condition.wait() gives the lock to others while it sleeps, and the guard is good after it',
+  'Condition.wait() releases the lock while it sleeps, and its guard works afterwards',
   inSimulation(async () => {
     const condition = new Condition();
     const task = spawn(async () => {
@@ -99,7 +99,7 @@ test(
 
 for (const heldFor of [0, 3]) {
   test(
-    `Condition: who asks for the lock before the notified one runs comes first (it is held for ${heldFor} turns more)`,
+    `a Condition’s lock goes to a task that asked before the notified waiter ran (held for ${heldFor} turns more)`,
     inSimulation(async () => {
       const condition = new Condition();
       const order: string[] = [];
@@ -113,8 +113,8 @@ for (const heldFor of [0, 3]) {
       condition.notify();
       const other = condition.acquire();
       await turns(heldFor);
-      // After no turn the sleeper is before the other one in the ready queue, and finds the lock free but
-      // promised.
+      // With zero turns the sleeper comes before the other task in the ready queue, and finds the lock free
+      // but promised.
       condition.release();
       await other;
       order.push('other');
@@ -126,7 +126,7 @@ for (const heldFor of [0, 3]) {
 }
 
 test(
-  'conditions may share a lock',
+  'two Conditions may share a lock',
   inSimulation(async () => {
     const lock = new Lock();
     const [full, empty] = [new Condition(lock), new Condition(lock)];
@@ -156,7 +156,7 @@ test(
 );
 
 test(
-  'Condition.wait(), notify() and release() without the lock are InvalidStateErrors',
+  'Condition.wait(), notify() and release() without the lock throw InvalidStateErrors',
   inSimulation(async () => {
     const condition = new Condition();
     assert.throws(() => condition.wait(), InvalidStateError);
@@ -169,7 +169,7 @@ test(
 );
 
 test(
-  'Condition.waitFor() asks at once, and after each notification, with the lock held',
+  'Condition.waitFor() calls its predicate at once and after each notification, with the lock held',
   inSimulation(async () => {
     const condition = new Condition();
     let value = 0;
@@ -196,7 +196,7 @@ test(
 );
 
 test(
-  'Condition.waitFor() of what is true already neither waits nor needs the lock',
+  'Condition.waitFor() of a predicate that is already true neither waits nor needs the lock',
   inSimulation(async () => {
     const condition = new Condition();
     const answer = condition.waitFor(() => 42);
@@ -206,7 +206,7 @@ test(
 );
 
 test(
-  'Condition.waitFor() asks as the task that waits, in its async context',
+  'Condition.waitFor() calls its predicate as the waiting task, in its async context',
   inSimulation(async () => {
     const storage = new AsyncLocalStorage<string>();
     const condition = new Condition();
@@ -233,7 +233,7 @@ test(
 );
 
 test(
-  'Condition.waitFor() ends with what the predicate throws, at once or later, with the lock held',
+  'Condition.waitFor() throws the error of its predicate, at once or later, with the lock held',
   inSimulation(async () => {
     const condition = new Condition();
     const boom = new Error('boom');
@@ -262,7 +262,7 @@ test(
 );
 
 test(
-  'Condition.waitFor() refuses an async predicate: a promise is always true',
+  'Condition.waitFor() rejects an async predicate, because a promise is always true',
   inSimulation(async () => {
     const condition = new Condition();
     using _ = await condition.acquire();
@@ -274,9 +274,9 @@ test(
   }),
 );
 
-// python/cpython#7216: the lock was not taken again when the wait for it was cancelled.
+// python/cpython#7216: the lock was not acquired again when the wait for it was cancelled.
 test(
-  'Condition.wait() takes the lock again before a cancel comes out of it',
+  'Condition.wait() acquires the lock again before it throws a CancelledError',
   inSimulation(async () => {
     const condition = new Condition();
     const log: string[] = [];
@@ -300,9 +300,9 @@ test(
   }),
 );
 
-// agronholm/anyio#884: cancelled again and again while the lock was taken, it span.
+// agronholm/anyio#884: the wait spun when it was cancelled repeatedly while it acquired the lock.
 test(
-  'Condition.wait() that is cancelled again while it takes the lock keeps its place, and throws the last error',
+  'Condition.wait() that is cancelled again while it acquires the lock keeps its place, and throws the last error',
   inSimulation(async (loop) => {
     const condition = new Condition();
     const order: string[] = [];
@@ -327,7 +327,7 @@ test(
       task.cancel(`again ${i}`);
       await turns(1);
     }
-    // A spinning wait would keep the loop from being idle, and time from going on.
+    // A wait that spins would keep the loop busy, so that virtual time stands still.
     await sleep(5);
     assert.equal(loop.time(), 5);
     guard[Symbol.dispose]();
@@ -338,9 +338,9 @@ test(
   }),
 );
 
-// python/cpython#112202: the notification was lost with the one who was cancelled.
+// python/cpython#112202: the notification was lost with the waiter that was cancelled.
 test(
-  'Condition: who is cancelled after having been notified hands the notification on',
+  'a Condition’s waiter that is cancelled after a notification passes it on',
   inSimulation(async () => {
     const condition = new Condition();
     const order: string[] = [];
@@ -368,7 +368,7 @@ test(
 );
 
 test(
-  'Condition: who is cancelled before having been notified takes no notification along',
+  'a Condition’s waiter that is cancelled before a notification consumes none',
   inSimulation(async () => {
     const condition = new Condition();
     const waits = async (): Promise<void> => {
@@ -388,7 +388,7 @@ test(
 );
 
 test(
-  'Condition.waitFor(): a cancel in the very turn in which the answer was yes loses neither',
+  'Condition.waitFor() loses neither a cancel nor a true predicate of the same turn',
   inSimulation(async (loop) => {
     const condition = new Condition();
     let tokens = 0;
@@ -414,7 +414,7 @@ test(
 );
 
 test(
-  'Condition.waitFor() that was notified in vain is cancelled like any other, and hands nothing on',
+  'Condition.waitFor() that is cancelled after its predicate was false consumes no notification',
   inSimulation(async () => {
     const condition = new Condition();
     let asked = 0;
@@ -433,7 +433,7 @@ test(
     }
     await turns(3);
     assert.equal(asked, 3);
-    // Now the other one is first in line.
+    // Now the other task is first in line.
     a.cancel();
     await turns(2);
     assert.equal(a.cancelled(), true);
@@ -444,7 +444,7 @@ test(
 );
 
 test(
-  'Condition.waitFor(): a predicate that cancels its own task ends the wait',
+  'Condition.waitFor() ends when its predicate cancels its own task',
   inSimulation(async () => {
     const condition = new Condition();
     let asked = 0;
@@ -467,7 +467,7 @@ test(
 );
 
 test(
-  'Condition.waitFor(): a predicate that gives the lock away ends the wait with an InvalidStateError',
+  'Condition.waitFor() throws an InvalidStateError when its predicate releases the lock',
   inSimulation(async () => {
     const condition = new Condition();
     let asked = 0;
@@ -521,7 +521,7 @@ test(
 );
 
 test(
-  'Condition refuses bad arguments',
+  'Condition rejects bad arguments',
   inSimulation(async () => {
     const condition = new Condition();
     using _ = await condition.acquire();
@@ -539,7 +539,7 @@ test(
   }),
 );
 
-test('Condition needs a running loop to wait', () => {
+test('Condition.wait() needs a running loop', () => {
   const condition = new Condition();
   checkNeedsLoop(() => condition.acquire());
   checkNeedsLoop(() => condition.wait());

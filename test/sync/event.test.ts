@@ -12,7 +12,7 @@ import {
 } from './helpers.ts';
 
 test(
-  'Event lets everybody pass who waits, in the order of arrival, when it is set',
+  'Event.set() lets all waiters continue, in the order of arrival',
   inSimulation(async () => {
     const event = new Event();
     const order: number[] = [];
@@ -50,7 +50,7 @@ test(
 );
 
 test(
-  'Event.clear() makes newcomers wait, and does not hold back who was let go',
+  'Event.clear() makes later tasks wait, and does not hold back the released waiters',
   inSimulation(async () => {
     const event = new Event();
     const early = spawn(async () => await event.wait());
@@ -67,7 +67,7 @@ test(
 );
 
 test(
-  'Event: who is cancelled while waiting leaves, and the others pass',
+  'an Event’s waiter that is cancelled leaves, and the others continue',
   inSimulation(async () => {
     const event = new Event();
     const [a, b] = [spawn(async () => await event.wait()), spawn(async () => await event.wait())];
@@ -80,7 +80,7 @@ test(
 );
 
 test(
-  'Event: who is cancelled between set() and its turn is cancelled',
+  'an Event’s waiter that is cancelled between set() and its turn is cancelled',
   inSimulation(async () => {
     const event = new Event();
     const task = spawn(async () => await event.wait());
@@ -108,7 +108,7 @@ test(
 );
 
 test(
-  'Event.wait() refuses bad options',
+  'Event.wait() rejects bad options',
   inSimulation(async () => {
     checkOptionsRefused((options) => new Event().wait(options));
   }),
@@ -137,7 +137,7 @@ test('Event serves the waiters of one loop at a time', async () => {
 });
 
 test(
-  'Event: 100,000 waiters that are cancelled in any order are 100,000 steps, and so is set()',
+  'Event cancels 100,000 waiters in any order in 100,000 steps, and set() takes as many',
   { timeout: 20_000 },
   inSimulation(async () => {
     const event = new Event();

@@ -4,17 +4,18 @@ import { Barrier, Condition, Event, getRunningLoop, Lock, Queue, Semaphore, slee
 import { heapUsed } from '../helpers/gc.ts';
 import { inSimulation, listeners } from './helpers.ts';
 
-// Half of the time would be that of capturing the stacks of errors that are thrown by the hundred thousand.
+// Half of the time would go into capturing the stacks of hundreds of thousands of errors.
 Error.stackTraceLimit = 0;
 
 const ROUNDS = 1_000;
 const PER_ROUND = 1_000;
-/** A pointer for each of the million operations would be four times as much. */
+/** In bytes. One pointer for each of the million operations would be four times as much. */
 const FLAT_BYTES = 2 * 1024 * 1024;
 
 /**
- * Does `operation` a million times (or so), cancelling what it answers in every way: by hand, by a signal
- * that lives as long as the program, before and after being woken. Neither memory nor listeners may be left.
+ * Does `operation` about a million times and cancels the returned futures in every way: by hand, by a signal
+ * that lives as long as the program, before and after the wake-up. Checks that neither memory nor listeners
+ * are left.
  */
 async function checkFlat(
   operation: (i: number, signal: AbortSignal) => { cancel(): unknown },
@@ -28,7 +29,7 @@ async function checkFlat(
     for (let i = 0; i < PER_ROUND; i += 2) started[i]?.cancel();
     wake();
     for (const one of started) one.cancel();
-    // Time goes on when nothing is ready.
+    // Virtual time moves when nothing is ready.
     await sleep(1);
   };
   for (let i = 0; i < rounds / 10; i++) await round();
@@ -39,13 +40,15 @@ async function checkFlat(
   assert.ok(grown < FLAT_BYTES, `the heap grew by ${grown} bytes in ${rounds * PER_ROUND} operations`);
 }
 
-/** Every tenth with a signal: a thousand listeners at once on one signal would be slow in Node itself. */
+/**
+ * Passes a signal every tenth time: a thousand listeners at once on one signal would be slow in Node itself.
+ */
 function some(i: number, signal: AbortSignal): { signal?: AbortSignal } {
   return i % 10 === 0 ? { signal } : {};
 }
 
 test(
-  'Lock: a million waits that are cancelled leave nothing behind, though the lock is never free',
+  'a million cancelled waits for a Lock that is never free leave nothing behind',
   inSimulation(async () => {
     const lock = new Lock();
     await lock.acquire();
@@ -57,7 +60,7 @@ test(
 );
 
 test(
-  'Lock: a million hand-overs, half of them cancelled when woken, leave nothing behind',
+  'a million hand-overs of a Lock, half of them cancelled at the wake-up, leave nothing behind',
   inSimulation(async () => {
     const lock = new Lock();
     await checkFlat(
@@ -70,7 +73,7 @@ test(
 );
 
 test(
-  'Semaphore: a million waits leave nothing behind',
+  'a million waits for a Semaphore leave nothing behind',
   inSimulation(async () => {
     const semaphore = new Semaphore(0);
     await checkFlat(
@@ -84,7 +87,7 @@ test(
 );
 
 test(
-  'Event: a million waits leave nothing behind',
+  'a million waits for an Event leave nothing behind',
   inSimulation(async () => {
     const event = new Event();
     await checkFlat(
@@ -98,7 +101,7 @@ test(
 );
 
 test(
-  'Condition: a hundred thousand waits leave nothing behind',
+  'a hundred thousand waits for a Condition leave nothing behind',
   inSimulation(async () => {
     const condition = new Condition();
     const wait = async (i: number, signal: AbortSignal): Promise<void> => {
@@ -117,14 +120,14 @@ test(
           holding.cancel();
         }
       },
-      // Each of them takes the lock again, in a turn of its own.
+      // Each of them acquires the lock again, in a turn of its own.
       ROUNDS / 10,
     );
   }),
 );
 
 test(
-  'Barrier: a million waits leave nothing behind',
+  'a million waits for a Barrier leave nothing behind',
   inSimulation(async () => {
     const barrier = new Barrier(10);
     await checkFlat(
@@ -135,7 +138,7 @@ test(
 );
 
 test(
-  'Queue: a million gets and puts leave nothing behind',
+  'a million gets and puts of a Queue leave nothing behind',
   inSimulation(async () => {
     const queue = new Queue<object>(1);
     queue.putNowait({});

@@ -1,4 +1,4 @@
-/** What the tests of the primitives share. */
+/** Helpers of the tests of the primitives. */
 
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
@@ -15,7 +15,7 @@ import {
 import type { Reports } from '../helpers/loop-fixture.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 
-/** Runs `body` as a task on a simulated loop, of which nothing may be left afterwards. */
+/** Runs `body` as a task on a simulated loop, and checks that nothing is left afterwards. */
 export function inSimulation(
   body: (loop: SimulatedEventLoop, reports: Reports) => Promise<void>,
 ): () => Promise<void> {
@@ -34,7 +34,7 @@ export function spawn<T>(fn: () => Promise<T>): Task<T> {
   return getRunningLoop().createTask(fn);
 }
 
-/** Lets so many turns of the loop pass. */
+/** Waits for `count` turns of the loop. */
 export async function turns(count: number = 1): Promise<void> {
   for (let i = 0; i < count; i++) await sleep(0);
 }
@@ -43,15 +43,14 @@ export function listeners(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length;
 }
 
-/** A CancelledError, and what an aborted signal adds to it. */
+/** The shape of a CancelledError, with the cause that an aborted signal adds. */
 export function isAbort(reason: unknown): (error: unknown) => boolean {
   return (error) => error instanceof CancelledError && error.cause === reason;
 }
 
 /**
- * The three things that every waiting method does with a signal. `wait` must have to wait, each time it is
- * called; `free` makes it find what it wants, which an aborted signal must leave where it is: `untouched`
- * says so.
+ * Checks the three effects of a signal on a waiting method. `wait` must wait each time it is called. `free`
+ * makes its resource available; an aborted signal must leave that alone, which `untouched` checks.
  */
 export async function checkSignals(
   wait: (options: { signal: AbortSignal }) => Future<unknown>,
@@ -79,7 +78,7 @@ export async function checkSignals(
   assert.equal(listeners(controller.signal), 0);
 }
 
-/** What every waiting method refuses at the call. */
+/** Checks the options that every waiting method rejects at the call. */
 export function checkOptionsRefused(wait: (options: never) => unknown): void {
   const refused = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
   for (const options of [null, 1, 'signal', [], { signal: 1 }, { signal: null }, { timeout: 1 }]) {
@@ -92,8 +91,8 @@ export function checkNeedsLoop(wait: () => unknown): void {
 }
 
 /**
- * A primitive serves one loop at a time: while a task of one loop waits, tasks of another cannot. What a
- * closed loop left behind does not count.
+ * Checks that a primitive serves one loop at a time: while a task of one loop waits, tasks of another loop
+ * cannot. Waiters that a closed loop left behind do not count.
  */
 export async function checkOneLoop(name: string, wait: () => Future<unknown>): Promise<void> {
   const first = newEventLoop();
@@ -104,7 +103,7 @@ export async function checkOneLoop(name: string, wait: () => Future<unknown>): P
   const waits = async (): Promise<void> => {
     await wait();
   };
-  // In an array: a task that is returned would be waited for.
+  // In an array, because an async function would wait for a returned task.
   const begin = async (loop: BaseEventLoop): Promise<[Task<void>]> => {
     const task = loop.createTask(waits);
     await loop.runUntilComplete(() => turns(2));

@@ -12,7 +12,7 @@ import {
 } from './helpers.ts';
 
 test(
-  'Lock hands itself over in the order of arrival',
+  'Lock goes to its waiters in the order of arrival',
   inSimulation(async () => {
     const lock = new Lock();
     const order: number[] = [];
@@ -46,7 +46,7 @@ test(
 );
 
 test(
-  'Lock lets nobody overtake who was woken and has not run yet',
+  'Lock lets no task overtake a woken waiter that has not run yet',
   inSimulation(async () => {
     const lock = new Lock();
     await lock.acquire();
@@ -63,12 +63,12 @@ test(
   }),
 );
 
-test('Lock.release() of a lock that nobody holds is an InvalidStateError', () => {
+test('Lock.release() of a free lock throws an InvalidStateError', () => {
   assert.throws(() => new Lock().release(), InvalidStateError);
 });
 
 test(
-  'a guard of Lock releases once, however often it is disposed of',
+  'a guard of Lock releases once, however often it is disposed',
   inSimulation(async () => {
     const lock = new Lock();
     const first = await lock.acquire();
@@ -82,7 +82,7 @@ test(
 );
 
 test(
-  'a guard of Lock does nothing after release() was called by hand',
+  'a guard of Lock does nothing after an explicit release()',
   inSimulation(async () => {
     const lock = new Lock();
     {
@@ -96,7 +96,7 @@ test(
 );
 
 test(
-  'Lock: who is cancelled while waiting leaves the line, and the lock goes to the next',
+  'a Lock’s waiter that is cancelled leaves the queue, and the lock goes to the next',
   inSimulation(async () => {
     const lock = new Lock();
     await lock.acquire();
@@ -118,7 +118,7 @@ test(
 );
 
 test(
-  'Lock: who is cancelled after having been woken, and before having run, wakes the next one',
+  'a Lock’s waiter that is cancelled after its wake-up and before it ran wakes the next one',
   inSimulation(async () => {
     const lock = new Lock();
     await lock.acquire();
@@ -135,7 +135,7 @@ test(
 );
 
 test(
-  'Lock: a cancel of somebody far behind wakes nobody out of order',
+  'cancelling a waiter far behind in a Lock’s queue wakes no other out of order',
   inSimulation(async () => {
     const lock = new Lock();
     await lock.acquire();
@@ -151,7 +151,7 @@ test(
 );
 
 test(
-  'Lock: a cancel in the turn in which it was handed over comes behind the code that has it',
+  'a cancel in the turn of a Lock’s hand-over comes after the code that got the lock',
   inSimulation(async (loop) => {
     const lock = new Lock();
     await lock.acquire();
@@ -164,7 +164,8 @@ test(
     });
     await turns();
     lock.release();
-    // Behind the waiter in the ready queue: it has the lock, and its code has gone on to its next await.
+    // Behind the waiter in the ready queue: the waiter holds the lock, and its code has reached its next
+    // await.
     loop.callSoon(() => {
       log.push(lock.locked() ? 'cancel' : 'too early');
       task.cancel();
@@ -176,7 +177,7 @@ test(
 );
 
 test(
-  'Lock: a future of acquire() that is done cannot be cancelled any more',
+  'a done future of Lock.acquire() cannot be cancelled',
   inSimulation(async () => {
     const lock = new Lock();
     const acquired = lock.acquire();
@@ -202,7 +203,7 @@ test(
 );
 
 test(
-  'Lock.acquire() refuses bad options',
+  'Lock.acquire() rejects bad options',
   inSimulation(async () => {
     const lock = new Lock();
     checkOptionsRefused((options) => lock.acquire(options));
@@ -230,7 +231,7 @@ test('Lock serves the waiters of one loop at a time', async () => {
 });
 
 test(
-  'Lock: 100,000 waiters that are cancelled in any order are 100,000 steps',
+  'Lock cancels 100,000 waiters in any order in 100,000 steps',
   { timeout: 20_000 },
   inSimulation(async () => {
     const lock = new Lock();
@@ -246,7 +247,7 @@ test(
 );
 
 test(
-  'Lock wakes through the ready queue: two tasks that hand it to each other do not starve a timer',
+  'two tasks that hand a Lock to each other do not starve a timer',
   inSimulation(async (loop) => {
     const lock = new Lock();
     let over = false;

@@ -20,7 +20,7 @@ import { Actors, anyCommand, checkSchedules, rest, someActor } from './schedules
 const eager = fc.boolean();
 const { turn, cancel, abort } = anyCommand;
 
-// --- Lock and Semaphore: so many permits, first come first served ---
+// --- Lock and Semaphore: a number of permits, first come, first served ---
 
 interface Visitor extends Actor {
   where: 'outside' | 'asking' | 'inside' | 'gone';
@@ -61,7 +61,7 @@ class Room implements Play<VisitorCommand> {
       const visitor = this.#visitors.pick(command.actor, staying);
       if (visitor === undefined) return;
       visitor.where = 'gone';
-      // Now, so that the next step finds somebody woken; the end of its block disposes of it once more.
+      // Disposes now, so that the next step finds a woken waiter. The end of its block disposes once more.
       visitor.guard?.[Symbol.dispose]();
       visitor.leave.setResult();
     } else if (command.do === 'cancel') {
@@ -121,19 +121,19 @@ class Room implements Play<VisitorCommand> {
   }
 }
 
-test('Lock: whatever happens in whatever order, one is inside at a time, in order, and nobody sleeps while it is free', () =>
+test('Lock has one holder at a time, in order, and no waiter sleeps while it is free, for any schedule', () =>
   checkSchedules(visitorCommands, () => new Room(new Lock(), 1)));
 
 for (const permits of [1, 2, 3]) {
-  test(`Semaphore of ${permits}: whatever happens in whatever order, permits are neither lost nor made, and go in order`, () =>
+  test(`Semaphore of ${permits} neither loses nor creates permits and keeps their order, for any schedule`, () =>
     checkSchedules(visitorCommands, () => new Room(new Semaphore(permits), permits)));
 }
 
-// --- Event: who waits when it is set passes ---
+// --- Event: a waiter continues when the event is set ---
 
 interface Watcher extends Actor {
   waits: boolean;
-  /** It was set while this one waited. */
+  /** The event was set while this actor waited. */
   due: boolean;
   passed: boolean;
 }
@@ -206,7 +206,7 @@ class Watch implements Play<EventCommand> {
   }
 }
 
-test('Event: whatever happens in whatever order, who waits passes exactly when it is set', () =>
+test('Event lets a waiter continue exactly when it is set, for any schedule', () =>
   checkSchedules(eventCommands, () => new Watch()));
 
 // --- Condition: tokens, each with one notification ---
@@ -311,7 +311,7 @@ class Market implements Play<ConditionCommand> {
       this.#tokens += tokens;
       this.#given += tokens;
       this.#condition.notify(tokens);
-      // Those that were notified have to wait for the lock.
+      // The notified waiters have to wait for the lock.
       if (slow) await turns(2);
     } finally {
       client.where = 'gone';
@@ -328,10 +328,10 @@ class Market implements Play<ConditionCommand> {
   }
 }
 
-test('Condition: whatever happens in whatever order, one has the lock at a time, every wait ends with it, and no notification is lost', () =>
+test('Condition has one holder of the lock, returns from each wait with it, and loses no notification, for any schedule', () =>
   checkSchedules(conditionCommands, () => new Market()));
 
-// --- Queue: every item that was put is got once, or is still there ---
+// --- Queue: every item is got once, or is still in the queue ---
 
 interface Porter extends Actor {
   readonly item: number | null;
@@ -364,7 +364,7 @@ class Store implements Play<QueueCommand> {
   readonly #got: number[] = [];
   readonly #joined: Future<void>[] = [];
   readonly #failures: string[] = [];
-  /** Who had to wait, in the order in which they began to. */
+  /** The actors that had to wait, in the order in which they began to wait. */
   readonly #putters: Porter[] = [];
   readonly #getters: Porter[] = [];
   #nextItem: number = 0;
@@ -478,7 +478,7 @@ class Store implements Play<QueueCommand> {
     }
   }
 
-  /** It may not end before all that was in the queue when it began is done. */
+  /** join() may not end before all items are done that were in the queue when it began. */
   #join(): void {
     const before = this.#got.length + this.#dropped;
     const inside = this.#queue.qsize();
@@ -495,7 +495,7 @@ class Store implements Play<QueueCommand> {
     this.#queue.taskDone();
   }
 
-  /** Whoever began to wait before has been served, or was stopped. */
+  /** Every actor that began to wait earlier has been served or stopped. */
   #checkTurn(porter: Porter, line: Porter[]): void {
     const before = line.slice(0, line.indexOf(porter));
     assert.ok(
@@ -512,7 +512,7 @@ class Store implements Play<QueueCommand> {
 for (const maxsize of [0, 1, 2]) {
   for (const withEnd of [false, true]) {
     const what = `Queue ${maxsize === 0 ? 'without a limit' : `of ${maxsize}`}${withEnd ? ' that is shut down' : ''}`;
-    test(`${what}: whatever happens in whatever order, each item is got once or still there, and nobody sleeps without need`, () =>
+    test(`${what} hands out each item once or keeps it, and no task sleeps without need, for any schedule`, () =>
       checkSchedules(queueCommands(withEnd), () => new Store(maxsize)));
   }
 }
@@ -585,7 +585,7 @@ class Race implements Play<BarrierCommand> {
     const stopped = this.#runners.all.some((runner) => runner.stopped);
     for (let index = 0; index < this.#barrier.parties; index++) {
       const count = results.filter((result) => result === index).length;
-      // One who was let go may be stopped, or sent away by a reset, before it runs; nobody ever comes twice.
+      // A released actor may be stopped, or ended by a reset, before it runs. No actor comes twice.
       if (stopped || this.#everBroken) assert.ok(count <= this.#runners.all.length);
       else assert.equal(count, rounds, `index ${index} comes once a round`);
     }
@@ -618,7 +618,7 @@ class Race implements Play<BarrierCommand> {
 
 for (const parties of [1, 2, 3]) {
   for (const withErrors of [false, true]) {
-    test(`Barrier of ${parties}${withErrors ? ' that is reset and aborted' : ''}: whatever happens in whatever order, rounds are full and whoever waits is inside`, () =>
+    test(`Barrier of ${parties}${withErrors ? ' that is reset and aborted' : ''} has full rounds and holds every waiter, for any schedule`, () =>
       checkSchedules(barrierCommands(withErrors), () => new Race(parties)));
   }
 }

@@ -21,7 +21,7 @@ import {
   turns,
 } from './helpers.ts';
 
-/** Takes out all that is in it. */
+/** Takes out all items. */
 function drain<T>(queue: Queue<T>): T[] {
   const items: T[] = [];
   while (!queue.empty()) items.push(queue.getNowait());
@@ -29,7 +29,7 @@ function drain<T>(queue: Queue<T>): T[] {
 }
 
 test(
-  'Queue hands items over first in, first out',
+  'Queue returns items first in, first out',
   inSimulation(async () => {
     const queue = new Queue<number>();
     for (const item of [1, 2, 3]) await queue.put(item);
@@ -37,7 +37,7 @@ test(
   }),
 );
 
-test('Queue says what is in it', () => {
+test('Queue.qsize(), empty() and full() describe its items', () => {
   const queue = new Queue<string>(2);
   assert.deepEqual([queue.maxsize, queue.qsize(), queue.empty(), queue.full()], [2, 0, true, false]);
   queue.putNowait('a');
@@ -47,14 +47,14 @@ test('Queue says what is in it', () => {
   assert.equal(queue.getNowait(), 'a');
 });
 
-test('Queue without a limit, or with one of zero or less, is never full', () => {
+test('Queue without a limit, or with a limit of zero or less, is never full', () => {
   for (const queue of [new Queue<number>(), new Queue<number>(0), new Queue<number>(-1)]) {
     for (let i = 0; i < 1_000; i++) queue.putNowait(i);
     assert.equal(queue.full(), false);
   }
 });
 
-test('Queue.putNowait() throws QueueFull, getNowait() QueueEmpty', () => {
+test('Queue.putNowait() throws QueueFull, and getNowait() throws QueueEmpty', () => {
   const queue = new Queue<number>(1);
   assert.throws(() => queue.getNowait(), QueueEmpty);
   queue.putNowait(1);
@@ -63,7 +63,7 @@ test('Queue.putNowait() throws QueueFull, getNowait() QueueEmpty', () => {
 });
 
 test(
-  'Queue takes undefined for an item like any other',
+  'Queue accepts undefined as an item',
   inSimulation(async () => {
     const queue = new Queue<undefined>(1);
     const getter = queue.get();
@@ -77,7 +77,7 @@ test(
 );
 
 test(
-  'Queue: put() with a free slot and get() with an item are done at once and cost no turn',
+  'Queue.put() with a free slot and get() with an item are done at once and cost no turn',
   inSimulation(async (loop) => {
     const queue = new Queue<number>(1);
     let turned = false;
@@ -93,7 +93,7 @@ test(
 );
 
 test(
-  'Queue: who waits to get is served in the order of arrival',
+  'Queue serves the waiters of get() in the order of arrival',
   inSimulation(async () => {
     const queue = new Queue<string>();
     const getters = [queue.get(), queue.get(), queue.get()];
@@ -109,7 +109,7 @@ test(
 );
 
 test(
-  'Queue: who waits to put is served in the order of arrival, and the limit holds',
+  'Queue serves the waiters of put() in the order of arrival, and keeps its limit',
   inSimulation(async () => {
     const queue = new Queue<number>(1);
     const putters = [0, 1, 2, 3].map((item) => queue.put(item));
@@ -125,7 +125,7 @@ test(
 );
 
 test(
-  'Queue between a fast producer and a slow consumer holds no more than its limit',
+  'Queue between a fast producer and a slow consumer holds no more items than its limit',
   inSimulation(async (loop) => {
     const queue = new Queue<number>(3);
     let most = 0;
@@ -151,7 +151,7 @@ test(
 );
 
 test(
-  'Queue: who was woken for an item that somebody took first keeps its place in the line',
+  'a waiter of Queue.get() whose item was taken by another task keeps its place',
   inSimulation(async () => {
     const queue = new Queue<string>();
     const [first, second] = [queue.get(), queue.get()];
@@ -166,7 +166,7 @@ test(
 );
 
 test(
-  'Queue: who was woken for a slot that somebody took first keeps its place in the line',
+  'a waiter of Queue.put() whose slot was taken by another task keeps its place',
   inSimulation(async () => {
     const queue = new Queue<string>(1);
     queue.putNowait('a');
@@ -184,7 +184,7 @@ test(
 );
 
 test(
-  'Queue: who was woken twice, the first time for nothing, is not overtaken by who was woken in between',
+  'a waiter of Queue.put() that is woken twice is not overtaken by one that was woken in between',
   inSimulation(async (loop) => {
     const queue = new Queue<string>(1);
     queue.putNowait('full');
@@ -196,7 +196,8 @@ test(
     replace('x');
     loop.callSoon(() => queue.getNowait());
     replace('y');
-    // The ready queue: the first, who finds it full; the callback, which wakes the first again; the second.
+    // The ready queue: the first waiter, who finds the queue full; the callback, which wakes the first one
+    // again; the second waiter.
     await turns();
     assert.deepEqual([first.done(), second.done()], [true, false]);
     assert.equal(await queue.get(), 'first');
@@ -216,7 +217,7 @@ test(
 );
 
 test(
-  'Queue.get() that is cancelled takes nothing',
+  'Queue.get() that is cancelled takes no item',
   inSimulation(async () => {
     const queue = new Queue<number>();
     const task = spawn(async () => await queue.get());
@@ -230,7 +231,7 @@ test(
 );
 
 test(
-  'Queue.get() that is cancelled after having been woken hands the item on',
+  'Queue.get() that is cancelled after its wake-up passes the item on',
   inSimulation(async () => {
     const queue = new Queue<number>();
     const [a, b] = [spawn(async () => await queue.get()), spawn(async () => await queue.get())];
@@ -244,7 +245,7 @@ test(
 );
 
 test(
-  'Queue.get(): a cancel that comes in the very turn of the hand-over does not lose the item',
+  'Queue.get() loses no item to a cancel in the turn of the hand-over',
   inSimulation(async (loop) => {
     const queue = new Queue<number>();
     const got: number[] = [];
@@ -262,7 +263,7 @@ test(
 );
 
 test(
-  'Queue.put() that is cancelled puts nothing',
+  'Queue.put() that is cancelled adds no item',
   inSimulation(async () => {
     const queue = new Queue<number>(1);
     queue.putNowait(1);
@@ -277,7 +278,7 @@ test(
 );
 
 test(
-  'Queue.put() that is cancelled after having been woken hands the slot on',
+  'Queue.put() that is cancelled after its wake-up passes the slot on',
   inSimulation(async () => {
     const queue = new Queue<number>(1);
     queue.putNowait(1);
@@ -323,7 +324,7 @@ test(
 );
 
 test(
-  'Queue.shutdown() lets what is in it be got, and refuses everything else',
+  'Queue.shutdown() lets the remaining items be taken, and rejects everything else',
   inSimulation(async () => {
     const queue = new Queue<number>(1);
     queue.putNowait(1);
@@ -346,7 +347,7 @@ test(
 );
 
 test(
-  'Queue.shutdown(): who was woken for a slot puts nothing any more, though there is room',
+  'Queue.shutdown() ends a woken put(), although the queue has room',
   inSimulation(async () => {
     const queue = new Queue<number>(1);
     queue.putNowait(1);
@@ -359,7 +360,7 @@ test(
 );
 
 test(
-  'Queue.shutdown() wakes everybody who waits to get',
+  'Queue.shutdown() wakes all waiters of get()',
   inSimulation(async () => {
     const queue = new Queue<number>();
     const getters = [1, 2, 3].map(() => spawn(async () => await queue.get()));
@@ -371,7 +372,7 @@ test(
 );
 
 test(
-  'Queue.shutdown(): who was woken for an item still gets it',
+  'Queue.shutdown() lets a woken get() return its item',
   inSimulation(async () => {
     const queue = new Queue<number>();
     const [a, b] = [queue.get(), queue.get()];
@@ -383,7 +384,7 @@ test(
 );
 
 test(
-  'Queue.shutdown(true) drops what is in it, and counts it as done',
+  'Queue.shutdown(true) drops the items, and counts them as done',
   inSimulation(async () => {
     const queue = new Queue<number>();
     for (let i = 0; i < 3; i++) queue.putNowait(i);
@@ -401,7 +402,7 @@ test(
 );
 
 test(
-  'Queue.shutdown(true) after shutdown() drops what was left, and ends a join()',
+  'Queue.shutdown(true) after shutdown() drops the remaining items, and ends a join()',
   inSimulation(async () => {
     const queue = new Queue<number>();
     queue.putNowait(1);
@@ -414,7 +415,7 @@ test(
 );
 
 test(
-  'Queue.shutdown(true) after more taskDone() than gets does not count below zero',
+  'Queue.shutdown(true) does not count below zero after more taskDone() calls than gets',
   inSimulation(async () => {
     const queue = new Queue<number>();
     queue.putNowait(1);
@@ -427,7 +428,7 @@ test(
 );
 
 test(
-  'iterating over a Queue gives its items until it is shut down and empty',
+  'an iteration of a Queue yields its items until the queue is shut down and empty',
   inSimulation(async () => {
     const queue = new Queue<number>(2);
     const producer = spawn(async () => {
@@ -443,7 +444,7 @@ test(
 );
 
 test(
-  'iterating over a Queue ends also when it is shut down while waiting, and may be left early',
+  'an iteration of a Queue ends when the queue is shut down during a wait, and may end early',
   inSimulation(async () => {
     const queue = new Queue<number>();
     const all = spawn(async () => {
@@ -469,7 +470,7 @@ test(
 );
 
 test(
-  'iterating over a Queue is cancelled at the wait, and no item is lost',
+  'an iteration of a Queue is cancelled at its wait, and no item is lost',
   inSimulation(async () => {
     const queue = new Queue<number>();
     const got: number[] = [];
@@ -488,7 +489,7 @@ test(
 );
 
 test(
-  'several tasks may iterate over one Queue: each item comes to one of them',
+  'several tasks may iterate over one Queue, and each item goes to one of them',
   inSimulation(async () => {
     const queue = new Queue<number>();
     const got: number[] = [];
@@ -555,7 +556,7 @@ test(
 );
 
 test(
-  'Queue refuses bad arguments',
+  'Queue rejects bad arguments',
   inSimulation(async () => {
     const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
     const rangeError = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
@@ -575,7 +576,7 @@ test(
   }),
 );
 
-test('Queue: what waits needs a running loop, the rest needs none', async () => {
+test('Queue needs a running loop for its waiting methods only', async () => {
   const queue = new Queue<number>(1);
   checkNeedsLoop(() => queue.put(1));
   checkNeedsLoop(() => queue.get());
@@ -605,7 +606,7 @@ test('Queue serves the waiters of one loop at a time', async () => {
 });
 
 test(
-  'PriorityQueue gives the least item first',
+  'PriorityQueue returns the smallest item first',
   inSimulation(async () => {
     const queue = new PriorityQueue<number>();
     for (const item of [5, 1, 4, 1, 3]) await queue.put(item);
@@ -631,7 +632,7 @@ test('PriorityQueue keeps the order of arrival among equals', () => {
     drain(queue).map(([, job]) => job),
     expected,
   );
-  // The source of functions is no order either.
+  // The source text of functions is no order either.
   const functions: (() => void)[] = [() => 'z', () => 'a', () => 'm'];
   for (const job of functions) queue.putNowait([1, job]);
   assert.deepEqual(
@@ -640,7 +641,7 @@ test('PriorityQueue keeps the order of arrival among equals', () => {
   );
 });
 
-test('PriorityQueue compares strings, dates, bigints and what has a primitive value', () => {
+test('PriorityQueue compares strings, dates, bigints and objects with a primitive value', () => {
   const dates = [new Date(3), new Date(1), new Date(2)];
   const queues: [unknown[], unknown[]][] = [
     [
@@ -664,7 +665,7 @@ test('PriorityQueue compares strings, dates, bigints and what has a primitive va
   }
 });
 
-test('PriorityQueue takes a compare function, and a limit', () => {
+test('PriorityQueue accepts a compare function and a limit', () => {
   const queue = new PriorityQueue<string>({ maxsize: 3, compare: (a, b) => b.length - a.length });
   assert.equal(queue.maxsize, 3);
   for (const item of ['a', 'ccc', 'bb']) queue.putNowait(item);
@@ -675,7 +676,7 @@ test('PriorityQueue takes a compare function, and a limit', () => {
 });
 
 test(
-  'PriorityQueue refuses items that have no order, when they are put',
+  'PriorityQueue.put() rejects items that have no order',
   inSimulation(async () => {
     const queue = new PriorityQueue<unknown>(1);
     for (const item of [undefined, null, {}, () => {}, Symbol('x'), Object.create(null)]) {
@@ -690,7 +691,7 @@ test(
   }),
 );
 
-test('PriorityQueue: items that cannot be compared with those in it are refused, and the queue is as it was', () => {
+test('PriorityQueue rejects an item that cannot be compared with the others, and keeps its items', () => {
   const queue = new PriorityQueue<unknown>();
   for (const item of [2, 1, 3]) queue.putNowait(item);
   for (const item of ['2', [2], true]) assert.throws(() => queue.putNowait(item), TypeError);
@@ -698,7 +699,7 @@ test('PriorityQueue: items that cannot be compared with those in it are refused,
 });
 
 test(
-  'PriorityQueue: a compare function that throws fails the operation, and nothing is lost',
+  'PriorityQueue passes on the error of its compare function, and loses no item',
   inSimulation(async () => {
     let broken = false;
     const boom = new Error('boom');
@@ -714,7 +715,7 @@ test(
     broken = false;
     assert.equal(queue.getNowait(), 1);
 
-    // Whoever waits learns it, too, and the loop goes on.
+    // The waiters get the error, too, and the loop continues.
     queue.putNowait(1);
     const putters = [queue.put(5), queue.put(6)];
     assert.equal(queue.getNowait(), 1);
@@ -732,7 +733,7 @@ test(
   }),
 );
 
-test('PriorityQueue refuses a compare that is no function, or answers no number', () => {
+test('PriorityQueue rejects a compare that is no function or returns no number', () => {
   const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
   assert.throws(() => new PriorityQueue({ compare: 'less' as never }), typeError);
   assert.throws(() => new PriorityQueue({ compare: null as never }), typeError);
@@ -745,7 +746,7 @@ test('PriorityQueue refuses a compare that is no function, or answers no number'
 });
 
 test(
-  'LifoQueue gives what was put last first',
+  'LifoQueue returns the last item first',
   inSimulation(async () => {
     const queue = new LifoQueue<number>(3);
     for (const item of [1, 3, 2]) await queue.put(item);
@@ -761,7 +762,7 @@ test(
 );
 
 test(
-  'Queue: 100,000 waiters on each side that are cancelled in any order are as many steps',
+  'Queue cancels 100,000 waiters on each side in any order in as many steps',
   { timeout: 20_000 },
   inSimulation(async () => {
     const queue = new Queue<number>(1);

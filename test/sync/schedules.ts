@@ -1,9 +1,9 @@
 /**
- * Random schedules: what the property tests of the primitives share.
+ * Random schedules for the property tests of the primitives.
  *
- * A schedule is a list of steps that a driver takes, a task of a simulated loop. Each step is taken at once,
- * between two turns; or `soon`, as an entry of the ready queue, so that it falls between the callbacks of a
- * turn, before the code that these resumed goes on. Both are places where a cancel can come.
+ * A schedule is a list of steps. A driver, which is a task of a simulated loop, takes them. It takes a step
+ * at once, between two turns, or `soon`, as an entry of the ready queue. An entry falls between the callbacks
+ * of a turn, before the code that they resume continues. A cancel can come in both places.
  */
 
 import assert from 'node:assert/strict';
@@ -12,16 +12,16 @@ import type { Future, Task } from '../../src/index.ts';
 import { CancelledError, getRunningLoop, sleep } from '../../src/index.ts';
 import { simulate, turns } from './helpers.ts';
 
-/** Someone who uses a primitive, and may be cancelled at any time. */
+/** A user of a primitive, which may be cancelled at any time. */
 export interface Actor {
   readonly id: number;
   readonly task: Task<void>;
   readonly controller: AbortController;
-  /** It was asked to stop: how far it gets depends on where the request found it. */
+  /** The actor was asked to stop. The place of its request decides how far it gets. */
   stopped: boolean;
 }
 
-/** The cast of one schedule. */
+/** The actors of one schedule. */
 export class Actors<A extends Actor = Actor> {
   readonly all: A[] = [];
 
@@ -39,15 +39,17 @@ export class Actors<A extends Actor = Actor> {
     return actor;
   }
 
-  /** One of those that `which` names, by a number of the schedule; undefined when there is none. */
+  /**
+   * Returns one of the actors that `which` names, by a number of the schedule, or undefined if there is none.
+   */
   pick(number: number, which: (actor: A) => boolean = () => true): A | undefined {
     const some = this.all.filter((actor) => !actor.task.done() && which(actor));
     return some[number % some.length];
   }
 
   /**
-   * Cancels one; half of the numbers name only those for which `waits` holds, where a cancel can do most
-   * harm.
+   * Cancels one actor. Half of the numbers select only actors for which `waits` holds, where a cancel can do
+   * most harm.
    */
   cancel(number: number, waits: (actor: A) => boolean): void {
     const actor = this.#anyOrWaiting(number, waits);
@@ -56,7 +58,7 @@ export class Actors<A extends Actor = Actor> {
     actor.task.cancel();
   }
 
-  /** As {@link cancel}, by the actor's signal. */
+  /** Does the same as {@link cancel}, by the actor's signal. */
   abort(number: number, waits: (actor: A) => boolean): void {
     const actor = this.#anyOrWaiting(number, waits);
     if (actor === undefined) return;
@@ -68,13 +70,13 @@ export class Actors<A extends Actor = Actor> {
     return number % 2 === 0 ? this.pick(number / 2, waits) : this.pick((number - 1) / 2);
   }
 
-  /** At rest: whoever was asked to stop does not wait any more. */
+  /** Checks, at rest, that no stopped actor still waits. */
   noneStoppedThat(waits: (actor: A) => boolean): void {
     const stuck = this.all.filter((actor) => actor.stopped && waits(actor)).map(({ id }) => id);
     assert.deepEqual(stuck, [], 'cancelled, and waits on');
   }
 
-  /** Waits for all, and passes on what is no cancel: a failed check, for instance. */
+  /** Waits for all actors, and throws any error but a cancel: a failed check, for instance. */
   async end(): Promise<void> {
     for (const { task } of this.all) {
       await (task as Future<void>).catch((error) => {
@@ -89,7 +91,7 @@ interface Step<C> {
   readonly soon: boolean;
 }
 
-/** Small numbers more often: the first in a line is the one to watch. */
+/** Prefers small numbers: the first actor in a queue is the one to watch. */
 export const someActor: fc.Arbitrary<number> = fc.oneof(fc.nat(3), fc.nat(99));
 
 /** The commands that every schedule knows. */
@@ -100,27 +102,24 @@ export const anyCommand = {
 };
 
 /**
- * Lets everything come to rest that does not wait for the driver: virtual time goes on when nothing is ready.
+ * Waits until everything rests that does not wait for the driver: virtual time moves when nothing is ready.
  */
 export async function rest(): Promise<void> {
   await sleep(1);
 }
 
-/** What a schedule is played on. */
+/** The game of one schedule. */
 export interface Play<C> {
   take(command: C): void;
   /** Holds at any time. */
   always(): void;
-  /** Holds when nothing has been done for a while. */
+  /** Holds at rest. */
   atRest(): void;
-  /** Brings it to its end, and counts. */
+  /** Ends the game, and checks the totals. */
   finish(): Promise<void>;
 }
 
-/**
- * Checks that whatever `commands` may give, in any order, `play` holds its promises. Failing, it prints seed
- * and schedule.
- */
+/** Checks that `play` keeps its invariants for any list of `commands`. A failure prints seed and schedule. */
 export async function checkSchedules<C extends { do: string }>(
   commands: fc.Arbitrary<C>,
   play: () => Play<C>,

@@ -12,7 +12,7 @@ import {
 } from './helpers.ts';
 
 test(
-  'Semaphore lets so many in at once, in the order of arrival',
+  'Semaphore lets as many tasks in as it has permits, in the order of arrival',
   inSimulation(async (loop) => {
     const semaphore = new Semaphore(2);
     const log: string[] = [];
@@ -28,7 +28,7 @@ test(
 );
 
 test(
-  'Semaphore has one permit unless told otherwise, and may begin with none',
+  'Semaphore has one permit by default, and may begin with none',
   inSimulation(async () => {
     const one = new Semaphore();
     assert.equal(one.locked(), false);
@@ -59,7 +59,7 @@ test(
 );
 
 test(
-  'Semaphore.release() needs no acquire() before it: permits can be added',
+  'Semaphore.release() without acquire() adds a permit',
   inSimulation(async () => {
     const semaphore = new Semaphore(0);
     semaphore.release();
@@ -72,7 +72,7 @@ test(
 
 // python/cpython#90155: a newcomer took the permit of a woken waiter, and the next ones were never woken.
 test(
-  'Semaphore lets no newcomer overtake who was woken, not even with permits enough for both',
+  'Semaphore lets no task overtake a woken waiter, even with permits enough for both',
   inSimulation(async () => {
     const semaphore = new Semaphore(0);
     const first = semaphore.acquire();
@@ -91,7 +91,7 @@ test(
 );
 
 test(
-  'Semaphore: one release lets one in, also when several wait',
+  'Semaphore.release() lets one waiter in, also when several wait',
   inSimulation(async () => {
     const semaphore = new Semaphore(0);
     const waiting = [semaphore.acquire(), semaphore.acquire(), semaphore.acquire()];
@@ -110,7 +110,7 @@ test(
 );
 
 test(
-  'Semaphore: who is cancelled while waiting has taken nothing',
+  'a Semaphore’s waiter that is cancelled has taken no permit',
   inSimulation(async () => {
     const semaphore = new Semaphore(1);
     await semaphore.acquire();
@@ -129,7 +129,7 @@ test(
 );
 
 test(
-  'Semaphore: who is cancelled after having been woken hands the permit on',
+  'a Semaphore’s waiter that is cancelled after its wake-up passes the permit on',
   inSimulation(async () => {
     const semaphore = new Semaphore(0);
     const [a, b, c] = [semaphore.acquire(), semaphore.acquire(), semaphore.acquire()];
@@ -144,7 +144,7 @@ test(
 );
 
 test(
-  'Semaphore: a cancel of everybody in line gives all permits back',
+  'cancelling all waiters of a Semaphore returns all permits',
   inSimulation(async () => {
     const semaphore = new Semaphore(0);
     const waiting = [semaphore.acquire(), semaphore.acquire(), semaphore.acquire()];
@@ -160,7 +160,7 @@ test(
 );
 
 test(
-  'Semaphore: a cancel that comes in the very turn of the hand-over does not lose the permit',
+  'Semaphore.acquire() loses no permit to a cancel in the turn of the hand-over',
   inSimulation(async (loop) => {
     const semaphore = new Semaphore(0);
     const task = spawn(async () => {
@@ -176,7 +176,7 @@ test(
 );
 
 test(
-  'a guard of Semaphore gives its permit back once',
+  'a guard of Semaphore returns its permit once',
   inSimulation(async () => {
     const semaphore = new Semaphore(1);
     const guard = await semaphore.acquire();
@@ -200,13 +200,13 @@ test(
 );
 
 test(
-  'Semaphore.acquire() refuses bad options',
+  'Semaphore.acquire() rejects bad options',
   inSimulation(async () => {
     checkOptionsRefused((options) => new Semaphore().acquire(options));
   }),
 );
 
-test('Semaphore refuses a number of permits that is not an integer of at least 0', () => {
+test('Semaphore rejects a number of permits that is not an integer of at least 0', () => {
   for (const kind of [Semaphore, BoundedSemaphore]) {
     for (const value of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
       assert.throws(() => new kind(value), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' }, String(value));
@@ -232,7 +232,7 @@ test('Semaphore serves the waiters of one loop at a time', async () => {
 });
 
 test(
-  'BoundedSemaphore refuses to be released more often than it was acquired',
+  'BoundedSemaphore.release() throws when it is called more often than acquire()',
   inSimulation(async () => {
     const semaphore = new BoundedSemaphore(2);
     assert.throws(() => semaphore.release(), InvalidStateError);
@@ -245,7 +245,7 @@ test(
 );
 
 test(
-  'BoundedSemaphore counts a permit that is on its way to a waiter as given back',
+  'BoundedSemaphore counts a permit on its way to a waiter as returned',
   inSimulation(async () => {
     const semaphore = new BoundedSemaphore(1);
     await semaphore.acquire();
@@ -258,7 +258,7 @@ test(
 );
 
 test(
-  'Semaphore: 100,000 waiters that are cancelled in any order are 100,000 steps, and so are 100,000 releases',
+  'Semaphore cancels 100,000 waiters in any order in 100,000 steps, and as many releases take as many',
   { timeout: 20_000 },
   inSimulation(async () => {
     const semaphore = new Semaphore(0);

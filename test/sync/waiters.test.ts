@@ -25,7 +25,7 @@ function inOrder(line: WaitQueue<QueuedWaiter<unknown>>): QueuedWaiter<unknown>[
   return places;
 }
 
-test('WaitQueue is a list in order of arrival, of which the first that is asleep is woken next', () => {
+test('WaitQueue keeps waiters in the order of arrival, and wakes the first sleeping one next', () => {
   const loop = new SimulatedEventLoop();
   const property = fc.property(fc.array(commands, { maxLength: 60 }), (steps) => {
     const line = new WaitQueue<QueuedWaiter<unknown>>();
@@ -66,7 +66,7 @@ test('WaitQueue is a list in order of arrival, of which the first that is asleep
   loop.close();
 });
 
-test('WaitQueue takes in a place that is woken already, and does not wake it twice', () => {
+test('WaitQueue accepts a waiter that is already woken, and does not wake it twice', () => {
   const loop = new SimulatedEventLoop();
   const line = new WaitQueue<QueuedWaiter<unknown>>();
   const [woken, asleep] = [new QueuedWaiter<unknown>(loop, owner), new QueuedWaiter<unknown>(loop, owner)];
