@@ -51,6 +51,8 @@ const HELD = [
   'test/base',
   'test/bench',
   'test/loop',
+  'test/streams',
+  'test/sync',
   'test/tasks',
   'test/lint-words.test.ts',
 ];

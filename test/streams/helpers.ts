@@ -1,4 +1,4 @@
-/** What the tests of streams share: a simulated loop to run in, and a transport that does what it is told. */
+/** Helpers of the tests of streams: a simulated loop, and a transport that the test controls. */
 
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type {
@@ -12,7 +12,7 @@ import { Transport } from '../../src/index.ts';
 import type { Reports } from '../helpers/loop-fixture.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 
-/** Runs `body` as a task on a simulated loop, of which nothing may be left afterwards. */
+/** Runs `body` as a task on a simulated loop, and checks that nothing is left afterwards. */
 export function inSimulation(
   body: (loop: SimulatedEventLoop, reports: Reports) => Promise<void>,
 ): () => Promise<void> {
@@ -23,7 +23,7 @@ export function inSimulation(
     );
 }
 
-/** How a future ended, in one word or two: what a test compares. */
+/** Returns how a future ended, in one word or two, for comparisons. */
 export function outcome(future: Future<unknown>): string {
   if (!future.done()) return 'pending';
   if (future.cancelled()) return 'cancelled';
@@ -32,7 +32,7 @@ export function outcome(future: Future<unknown>): string {
   return String(future.result());
 }
 
-/** One turn of the loop, and the code that it resumes. */
+/** Waits for one turn of the loop, and the code that it resumes. */
 export async function turn(loop: BaseEventLoop, turns: number = 1): Promise<void> {
   for (let i = 0; i < turns; i++) {
     const future = loop.createFuture<void>();
@@ -41,7 +41,7 @@ export async function turn(loop: BaseEventLoop, turns: number = 1): Promise<void
   }
 }
 
-/** Remembers what it was asked for; a test plays the network's part by calling the protocol. */
+/** Records the calls of the protocol. A test plays the network by calling the protocol. */
 export class FakeTransport extends Transport {
   readonly calls: string[] = [];
   readonly info: Record<string, unknown> = { peername: ['192.0.2.1', 1234], sockname: ['192.0.2.2', 80] };
@@ -99,7 +99,7 @@ export class FakeTransport extends Transport {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-/** Everything that is left in a reader whose end was fed. */
+/** Reads the rest of a reader that has got the end of its stream. */
 export async function rest(reader: StreamReader): Promise<string> {
   return (await reader.read()).toString();
 }

@@ -1,4 +1,4 @@
-/** Starts a child without a word on its stdin, stdout and stderr. */
+/** Starts a child with the default stdin, stdout and stderr. */
 import { createSubprocessShell, run } from '../../src/index.ts';
 
 await run(async () => {

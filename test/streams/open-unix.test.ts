@@ -32,7 +32,7 @@ async function echo(reader: StreamReader, writer: StreamWriter): Promise<void> {
 
 describe('streams over a unix socket', { skip: noUnix }, () => {
   test(
-    'echo, more than is buffered anywhere',
+    'streams over a unix socket echo more data than all buffers hold',
     withPath(async (path) => {
       const server = await startUnixServer(echo, path);
       const [reader, writer] = await openUnixConnection(path);
@@ -52,7 +52,7 @@ describe('streams over a unix socket', { skip: noUnix }, () => {
   );
 
   test(
-    'by TLS',
+    'streams over a unix socket carry TLS',
     withPath(async (path) => {
       const server = await startUnixServer(echo, path, { ssl: serverTls() });
       const [reader, writer] = await openUnixConnection(path, {
@@ -65,7 +65,7 @@ describe('streams over a unix socket', { skip: noUnix }, () => {
       writer.close();
       await writer.waitClosed();
       await server[Symbol.asyncDispose]();
-      // A certificate for somebody else is refused.
+      // The client rejects a certificate for another name.
       const wrong = await startUnixServer(echo, path, { ssl: serverTls() });
       const options = { ssl: clientTls(), serverHostname: 'elsewhere.test' };
       await assert.rejects(openUnixConnection(path, options), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
@@ -74,7 +74,7 @@ describe('streams over a unix socket', { skip: noUnix }, () => {
   );
 
   test(
-    'keep to their limit',
+    'streams over a unix socket respect their limit',
     withPath(async (path) => {
       const overrun: unknown[] = [];
       const server = await startUnixServer(
@@ -97,7 +97,7 @@ describe('streams over a unix socket', { skip: noUnix }, () => {
   );
 
   test(
-    'are refused, cancelled and aborted as the connections below',
+    'streams over a unix socket are refused, cancelled and aborted as the connections below',
     withPath(async (path) => {
       await assert.rejects(openUnixConnection(path), { code: 'ENOENT' });
       const server = await startUnixServer(echo, path);
@@ -122,7 +122,7 @@ describe('streams over a unix socket', { skip: noUnix }, () => {
     }),
   );
 
-  test('check their arguments, and need a running loop', async () => {
+  test('openUnixConnection() and startUnixServer() check their arguments, and need a running loop', async () => {
     const call = (fn: unknown, ...args: unknown[]): unknown =>
       Reflect.apply(fn as () => unknown, undefined, args);
     assert.throws(() => call(openUnixConnection, '/tmp/x'), { code: 'ERR_NO_RUNNING_LOOP' });

@@ -18,7 +18,7 @@ import {
 import type { Reports } from '../helpers/loop-fixture.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 
-/** Runs `body` as a task on a loop with real sockets, of which nothing may be left afterwards. */
+/** Runs `body` as a task on a loop with real sockets, and checks that nothing is left afterwards. */
 function onNode(body: (loop: BaseEventLoop, reports: Reports) => Promise<void>): () => Promise<void> {
   return () =>
     withLoop(
@@ -41,7 +41,7 @@ async function echo(reader: StreamReader, writer: StreamWriter): Promise<void> {
   writer.close();
 }
 
-/** As `echo`, where the peer is expected to reset the connection. */
+/** Does the same as `echo`, where the peer is expected to reset the connection. */
 async function tolerant(reader: StreamReader, writer: StreamWriter): Promise<void> {
   await echo(reader, writer).catch((error) => assert.equal(error.code, 'ECONNRESET'));
 }
@@ -76,7 +76,7 @@ test(
 );
 
 test(
-  'A stream can be closed in one direction: the answer comes after the end of the question',
+  'a stream that is closed in one direction still gets the answer',
   onNode(async () => {
     await using server = await startServer(
       async (reader, writer) => {
@@ -97,7 +97,7 @@ test(
 );
 
 test(
-  '64 MiB go both ways through a small limit and a reader that stops now and then',
+  'streams carry 64 MiB in both directions through a small limit and a reader that pauses',
   onNode(async () => {
     await using server = await startServer(echo, '127.0.0.1', 0, { limit: 16 * 1024 });
     const [reader, writer] = await openConnection('127.0.0.1', portOf(server), { limit: 16 * 1024 });
@@ -139,7 +139,7 @@ test(
 );
 
 test(
-  'A reader that does not read stops the writer at the other end, and every task that drains',
+  'a peer that does not read stops the writer at the other end, and every task in drain()',
   onNode(async (loop) => {
     const mayRead = loop.createFuture<void>();
     await using server = await startServer(
@@ -178,9 +178,7 @@ test(
   }),
 );
 
-/**
- * Waits until `value()` has not changed for as many turns as the network of one machine could possibly need.
- */
+/** Waits until `value()` has not changed for more turns than the network of one machine needs. */
 async function untilStill(value: () => number): Promise<void> {
   for (let before = -1; before !== value(); ) {
     before = value();
@@ -190,10 +188,7 @@ async function untilStill(value: () => number): Promise<void> {
 
 // --- the peer resets the connection ---
 
-/**
- * A client of Node's own, connected to a server of ours; what the server's callback does ends as the answered
- * task.
- */
+/** Connects a client of Node's own to a gyre server. The returned task ends as the server's callback does. */
 async function foreignPeer(
   loop: BaseEventLoop,
   callback: (reader: StreamReader, writer: StreamWriter) => Promise<unknown>,
@@ -223,7 +218,7 @@ const WAITS: Record<string, (reader: StreamReader, writer: StreamWriter) => Prom
   'lines()': (reader) => reader.lines().next(),
   'for await': (reader) => reader[Symbol.asyncIterator]().next(),
   'drain()': async (_reader, writer) => {
-    // More than any kernel takes while nobody reads.
+    // More than any kernel accepts while the peer does not read.
     for (;;) {
       writer.write(Buffer.alloc(MIB));
       await writer.drain();
@@ -234,7 +229,7 @@ const WAITS: Record<string, (reader: StreamReader, writer: StreamWriter) => Prom
 
 for (const [name, wait] of Object.entries(WAITS)) {
   test(
-    `${name} in which the peer resets the connection throws the system's error`,
+    `a stream’s ${name} throws the system’s error when the peer resets the connection`,
     onNode(async (loop) => {
       const begun = loop.createFuture<void>();
       const { server, peer, served } = await foreignPeer(loop, async (reader, writer) => {
@@ -255,7 +250,7 @@ for (const [name, wait] of Object.entries(WAITS)) {
 }
 
 test(
-  'A peer that ends cleanly gives every read the end of the stream, not an error',
+  'a peer that ends cleanly gives every read the end of the stream, not an error',
   onNode(async (loop) => {
     const ends: Record<string, string> = {};
     for (const [name, wait] of Object.entries(WAITS)) {
@@ -284,7 +279,7 @@ test(
 // --- ends ---
 
 test(
-  'Writing to a closed stream drops the data, and drain() says so',
+  'StreamWriter.write() on a closed stream drops the data, and drain() fails',
   onNode(async () => {
     await using server = await startServer(echo, '127.0.0.1', 0);
     const [reader, writer] = await openConnection('127.0.0.1', portOf(server));
@@ -300,7 +295,7 @@ test(
 );
 
 test(
-  'Writing behind writeEof() is an error at the call',
+  'StreamWriter.write() after writeEof() throws at the call',
   onNode(async () => {
     await using server = await startServer(echo, '127.0.0.1', 0);
     const [reader, writer] = await openConnection('127.0.0.1', portOf(server));
@@ -314,7 +309,7 @@ test(
 );
 
 test(
-  'A callback that throws is reported, and its peer sees a reset',
+  'a server callback that throws is reported, and its peer sees a reset',
   onNode(async (_loop, reports) => {
     await using server = await startServer(
       async (reader) => {
@@ -334,7 +329,7 @@ test(
 );
 
 test(
-  'A callback runs in the async context of startServer(), as a task that its name tells apart',
+  'a server callback runs in the async context of startServer(), in a named task of its own',
   onNode(async () => {
     const storage = new AsyncLocalStorage<string>();
     const names: string[] = [];
@@ -363,7 +358,7 @@ test(
 );
 
 test(
-  '500 connections come and go, 50 at a time, and leave nothing',
+  '500 connections come and go, 50 at a time, and leave nothing behind',
   onNode(async (loop) => {
     await using server = await startServer(tolerant, '127.0.0.1', 0);
     const one = async (i: number): Promise<void> => {
@@ -388,7 +383,7 @@ test(
 // --- opening ---
 
 test(
-  "openConnection() gives the system's error when nobody listens",
+  "openConnection() throws the system's error when no server listens",
   onNode(async () => {
     const server = await startServer(echo, '127.0.0.1', 0);
     const port = portOf(server);
@@ -399,7 +394,7 @@ test(
 );
 
 test(
-  'openConnection() that is cancelled, or given up by its signal, leaves no connection',
+  'openConnection() that is cancelled, also by its signal, leaves no connection',
   onNode(async (loop) => {
     await using server = await startServer(tolerant, '127.0.0.1', 0);
     const port = portOf(server);
@@ -437,7 +432,7 @@ test(
 );
 
 test(
-  'The limit is that of the reader at each end',
+  'openConnection() and startServer() pass their limit to their readers',
   onNode(async () => {
     await using server = await startServer(
       async (reader, writer) => {
@@ -460,7 +455,7 @@ test(
 );
 
 test(
-  'openConnection() and startServer() refuse bad arguments at the call, and leave nothing half-started',
+  'openConnection() and startServer() reject bad arguments at the call, and leave nothing half-started',
   onNode(async () => {
     const connect = openConnection as (...args: unknown[]) => unknown;
     const serve = startServer as (...args: unknown[]) => unknown;
@@ -490,7 +485,7 @@ test('openConnection() and startServer() need a running loop', () => {
 });
 
 test(
-  'openConnection() with a signal that is aborted already starts no connect',
+  'openConnection() with a signal that is already aborted starts no connect',
   onNode(async (loop) => {
     let connects = 0;
     const backend = loop._backend;

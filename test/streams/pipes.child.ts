@@ -1,4 +1,4 @@
-/** Standard input and output as streams: answers each line in capitals. */
+/** Reads lines from standard input, and writes each in capitals to standard output. */
 import { getRunningLoop, run, StreamReader, StreamReaderProtocol, StreamWriter } from '../../src/index.ts';
 
 await run(async () => {

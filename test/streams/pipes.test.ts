@@ -1,4 +1,4 @@
-/** Streams over pipes, by a StreamReaderProtocol and a StreamWriter that are made by hand. */
+/** Streams over pipes, made by hand with a StreamReaderProtocol and a StreamWriter. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { FakeTransport, inSimulation } from './helpers.ts';
 
 const noPipes = process.platform === 'win32' ? 'Windows has no FIFOs' : false;
 
-/** Both ends of a pipe, as a reader and a writer. */
+/** Opens both ends of a pipe, as a reader and a writer. */
 async function pipeStreams(
   loop: BaseEventLoop,
   limit: number = 1024,
@@ -34,7 +34,7 @@ async function writerOver(loop: BaseEventLoop, pipe: unknown): Promise<StreamWri
 }
 
 test(
-  'A StreamReader and a StreamWriter over the ends of a pipe carry lines, and the end',
+  'a StreamReader and a StreamWriter over the ends of a pipe carry lines, and the end of file',
   { skip: noPipes },
   onNode(async (loop) => {
     const { reader, input, writer } = await pipeStreams(loop);
@@ -53,7 +53,7 @@ test(
 );
 
 test(
-  'A StreamWriter over a pipe waits in drain() for a slow StreamReader, which is paused at its limit',
+  'a StreamWriter over a pipe waits in drain() for a slow StreamReader, which is paused at its limit',
   { skip: noPipes },
   onNode(async (loop) => {
     const { reader, input, writer } = await pipeStreams(loop);
@@ -76,7 +76,7 @@ test(
 );
 
 test(
-  'A StreamWriter over a pipe whose reader has gone fails with EPIPE',
+  'a StreamWriter over a pipe whose reader closed fails with EPIPE',
   { skip: noPipes },
   onNode(async (loop) => {
     const { read, write } = pipeEnds();
@@ -89,7 +89,7 @@ test(
 );
 
 test(
-  'Standard input and output are a StreamReader and a StreamWriter',
+  'a StreamReader and a StreamWriter work over standard input and output',
   { skip: noPipes },
   onNode(async () => {
     const path = fileURLToPath(new URL('./pipes.child.ts', import.meta.url));
@@ -105,7 +105,7 @@ test(
 );
 
 test(
-  'A StreamReaderProtocol with a callback serves a connection, as that of startServer() does',
+  'a StreamReaderProtocol with a callback serves a connection as startServer() does',
   onNode(async (loop) => {
     const peer = new Recorder();
     const protocol = new StreamReaderProtocol(new StreamReader(), async (reader, writer) => {
@@ -120,7 +120,7 @@ test(
 );
 
 test(
-  'A StreamReaderProtocol takes a connection over from another protocol',
+  'a StreamReaderProtocol takes a connection over from another protocol',
   onNode(async (loop) => {
     const peer = new Recorder();
     const { near } = await connectedPair(loop, new Protocol(), peer);
@@ -138,7 +138,7 @@ test(
 );
 
 test(
-  'Wrong arguments of StreamReaderProtocol and StreamWriter are refused',
+  'StreamReaderProtocol and StreamWriter reject wrong arguments',
   inSimulation(async () => {
     const reader = new StreamReader();
     const wrong = { code: 'ERR_INVALID_ARG_TYPE' };

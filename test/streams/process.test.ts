@@ -28,7 +28,7 @@ const QUIET = { stdin: DEVNULL, stdout: DEVNULL, stderr: DEVNULL } as const;
 const MEBIBYTE = 1024 * 1024;
 
 test(
-  'a program with a writer and two readers',
+  'createSubprocessExec() starts a program with a writer and two readers',
   onNode(async () => {
     const child = await createSubprocessExec(
       'sh',
@@ -47,7 +47,7 @@ test(
 );
 
 test(
-  'a command of the shell',
+  'createSubprocessShell() runs a command of the shell',
   onNode(async () => {
     const child = await createSubprocessShell('echo "$A" | tr a-z A-Z', {
       stdout: PIPE,
@@ -58,7 +58,7 @@ test(
 );
 
 test(
-  'what is no pipe is null',
+  'stdin, stdout and stderr of a Process are null unless they are pipes',
   onNode(async () => {
     const child = await createSubprocessExec('true', [], QUIET);
     assert.deepEqual([child.stdin, child.stdout, child.stderr], [null, null, null]);
@@ -74,7 +74,7 @@ test(
   }),
 );
 
-test("by default a child has our own stdin, stdout and stderr, as asyncio's has", async () => {
+test('a subprocess inherits stdin, stdout and stderr by default, as in asyncio', async () => {
   const program = fileURLToPath(new URL('./inherit.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   const running = spawn(process.execPath, ['--import', loader, program], {
@@ -90,7 +90,7 @@ test("by default a child has our own stdin, stdout and stderr, as asyncio's has"
 });
 
 test(
-  'options are checked: unknown ones, the limit, and those of the layer below',
+  'createSubprocessExec() rejects unknown options, a bad limit, and bad options of the layer below',
   onNode(async () => {
     const exec = (options: unknown) => () =>
       createSubprocessExec('true', [], options as CreateSubprocessOptions);
@@ -106,12 +106,12 @@ test(
   }),
 );
 
-test('outside of a loop there is none to run it', () => {
+test('createSubprocessExec() and createSubprocessShell() need a running loop', () => {
   assert.throws(() => createSubprocessExec('true'), { code: 'ERR_NO_RUNNING_LOOP' });
 });
 
 test(
-  'limit is that of both readers',
+  'createSubprocessExec() passes its limit to both readers',
   onNode(async () => {
     const child = await createSubprocessShell('printf "%s\\n" aaaaaaaaaaaaaaaaaaaa; echo b', {
       stdout: PIPE,
@@ -127,7 +127,7 @@ test(
 // --- wait ---
 
 test(
-  'wait() resolves at the exit, whatever a grandchild has still; any number may wait; a cancelled wait harms nobody',
+  'Process.wait() resolves at the exit although a grandchild has the pipes, for several waiters, one of them cancelled',
   onNode(async (loop) => {
     const child = await createSubprocessShell('read word; sleep 100 & echo $!; exit 6', PIPES);
     const cancelled = loop.createTask(() => child.wait());
@@ -147,8 +147,8 @@ test(
     const pid = Number(await child.stdout?.readline());
     assert.equal(child.stdout?.atEof(), false);
     process.kill(pid);
-    // Of both, and only then is nothing left: the system closes one after the other, and a host that polls
-    // between them sees one end.
+    // Waits for both ends: the system closes one after the other, and a host that polls between them sees
+    // only one.
     assert.equal((await child.stdout?.read())?.length, 0);
     assert.equal((await child.stderr?.read())?.length, 0);
     await child.stdin?.waitClosed();
@@ -156,7 +156,7 @@ test(
 );
 
 test(
-  'a task that waits is cancelled, and the process goes on',
+  'cancelling a task in Process.wait() leaves the process running',
   onNode(async (loop) => {
     const child = await createSubprocessExec('cat', [], PIPES);
     const waiting = loop.createTask(async () => child.wait());
@@ -171,7 +171,7 @@ test(
 // --- communicate ---
 
 test(
-  'communicate() writes, closes stdin, reads both, waits',
+  'Process.communicate() writes, closes stdin, reads both pipes and waits',
   onNode(async () => {
     const child = await createSubprocessShell('cat; echo err >&2; exit 2', PIPES);
     const [stdout, stderr] = await child.communicate(Buffer.from('bytes'));
@@ -182,7 +182,7 @@ test(
 );
 
 test(
-  'communicate() without input closes stdin, too: who reads it need not wait for ever',
+  'Process.communicate() without input closes stdin, so that the child sees the end of file',
   onNode(async () => {
     for (const input of [undefined, null, '']) {
       const child = await createSubprocessExec('cat', [], PIPES);
@@ -193,7 +193,7 @@ test(
 );
 
 test(
-  'communicate() with much in all three directions at once',
+  'Process.communicate() carries much data in all three directions at once',
   onNode(async () => {
     const child = await createSubprocessShell(`tee /dev/fd/3 3>&2 | head -c ${64 * MEBIBYTE}`, PIPES).catch(
       () => null,
@@ -208,7 +208,7 @@ test(
 );
 
 test(
-  'communicate() with a child that does not want its input',
+  'Process.communicate() ignores a child that does not read its input',
   onNode(async () => {
     const input = Buffer.alloc(8 * MEBIBYTE, 'x');
     for (const command of ['exit 0', 'exec <&-; sleep 0.05; echo out', 'head -c 3', 'kill -9 $$']) {
@@ -218,7 +218,7 @@ test(
       assert.equal(String(stdout), expected);
       assert.equal(child.returncode, command.startsWith('kill') ? -9 : 0);
     }
-    // It has gone before anything is written.
+    // The child has exited before anything is written.
     const gone = await createSubprocessExec('true', [], PIPES);
     await gone.wait();
     assert.deepEqual((await gone.communicate(input)).map(String), ['', '']);
@@ -226,7 +226,7 @@ test(
 );
 
 test(
-  'communicate() waits for a grandchild that has the pipes',
+  'Process.communicate() waits for a grandchild that has the pipes',
   onNode(async () => {
     const child = await createSubprocessShell('(sleep 0.1; echo late) & exit 4', PIPES);
     const [stdout] = await child.communicate();
@@ -235,7 +235,7 @@ test(
 );
 
 test(
-  'communicate() that is cancelled leaves the process, and what it wrote',
+  'Process.communicate() that is cancelled leaves the process running, and its output readable',
   onNode(async (loop) => {
     const child = await createSubprocessExec('cat', [], PIPES);
     child.stdin?.write('before ');
@@ -262,7 +262,7 @@ test(
 );
 
 test(
-  'communicate() says what it cannot do',
+  'Process.communicate() rejects input without a stdin, and a second reader of its pipes',
   onNode(async (loop) => {
     const tasks = loop._owned.tasks.size;
     const child = await createSubprocessExec('true', [], QUIET);
@@ -274,13 +274,13 @@ test(
     await assert.rejects(other.communicate(), { code: 'ERR_INVALID_STATE' });
     assert.equal((await reading)?.length, 0);
     await other.wait();
-    // The reading of stderr goes on where that of stdout has failed, and may end a turn after the child.
+    // stderr is still read after the read of stdout failed, so it may end a turn after the child.
     await eventually(() => loop._owned.tasks.size === tasks);
   }),
 );
 
 test(
-  'communicate() a second time finds nothing more',
+  'Process.communicate() called again returns empty outputs',
   onNode(async () => {
     const child = await createSubprocessExec('cat', [], PIPES);
     assert.equal(String((await child.communicate('once'))[0]), 'once');
@@ -291,7 +291,7 @@ test(
 // --- streams ---
 
 test(
-  'drain() waits while the child reads nothing, and fails when it has gone',
+  'StreamWriter.drain() waits while the child does not read, and fails when the child has exited',
   onNode(async (loop) => {
     const child = await createSubprocessExec('cat', [], { ...PIPES, stdout: DEVNULL });
     child.sendSignal('SIGSTOP');
@@ -315,7 +315,7 @@ test(
 );
 
 test(
-  'a stdin that is closed is told of: waitClosed()',
+  'StreamWriter.waitClosed() of a closed stdin resolves',
   onNode(async () => {
     const child = await createSubprocessExec('cat', [], { stdin: PIPE, stdout: PIPE });
     child.stdin?.write('word');
@@ -328,7 +328,7 @@ test(
 );
 
 test(
-  'a reader that nobody reads pauses the pipe above twice its limit',
+  'a stdout that no task reads is paused above twice its limit',
   { skip: skipNotLinux },
   onNode(async () => {
     const child = await createSubprocessShell(`head -c ${32 * MEBIBYTE} /dev/zero`, {
@@ -344,7 +344,7 @@ test(
 );
 
 test(
-  'the stdin that a grandchild has is closed when all else has ended, as asyncio does',
+  'a stdin that a grandchild inherited is closed when everything else has ended, as in asyncio',
   onNode(async () => {
     const command = 'exec 3<&0; sleep 100 <&3 3<&- >/dev/null 2>&1 & echo $!; exit 0';
     const child = await createSubprocessShell(command, PIPES);
@@ -359,7 +359,7 @@ test(
 // --- ending it ---
 
 test(
-  'terminate(), kill(), sendSignal(); after the end they do nothing',
+  'terminate(), kill() and sendSignal() of a Process work, and do nothing after its end',
   onNode(async () => {
     for (const [end, code] of [
       [(child: Process) => child.terminate(), -15],
@@ -377,7 +377,7 @@ test(
 );
 
 test(
-  'await using kills one that runs, and waits until nothing is left of it',
+  'await using kills a running Process, and waits until all its pipes are closed',
   { skip: skipNotLinux },
   onNode(async () => {
     await leavingNothing(async () => {
@@ -402,7 +402,7 @@ test(
   }),
 );
 
-test('a process that is forgotten is named when the loop is closed', async () => {
+test('a loop that closes names a running Process', async () => {
   await withLoop(
     () => new NodeEventLoop(),
     async (loop, reports) => {
@@ -422,12 +422,12 @@ test('a process that is forgotten is named when the loop is closed', async () =>
 });
 
 test(
-  'two children in a row: the output of one is the input of the other',
+  'two subprocesses form a pipeline: the output of one is the input of the other',
   onNode(async () => {
     const loop = getRunningLoop();
     const count = 'BEGIN { for (i = 1; i <= 100000; i++) print i }';
     const numbers = await createSubprocessExec('awk', [count], { stdout: PIPE });
-    // POSIX leaves open how awk prints a number that is no int.
+    // POSIX does not define how awk prints a number beyond an int.
     const sum = await createSubprocessExec('awk', ['{ s += $1 } END { printf "%.0f\\n", s }'], {
       stdin: PIPE,
       stdout: PIPE,

@@ -15,10 +15,10 @@ function needle(...parts: string[]): Needle {
   return new Needle(parts.map((part) => Buffer.from(part)));
 }
 
-/** Larger than what neighbours are merged up to. */
+/** Larger than the size up to which neighbours are merged. */
 const LARGE = 2000;
 
-test('ReadBuffer gives what lies in one chunk as a view of it, without a copy', () => {
+test('ReadBuffer returns data within one chunk as a view of it, without a copy', () => {
   const chunk = Buffer.from('one two');
   const buffer = new ReadBuffer();
   buffer.push(chunk);
@@ -29,7 +29,7 @@ test('ReadBuffer gives what lies in one chunk as a view of it, without a copy', 
   assert.equal(buffer.length, 4);
 });
 
-test('ReadBuffer gives a chunk that is taken whole as it is', () => {
+test('ReadBuffer returns a chunk that is taken whole as it is', () => {
   const chunk = Buffer.from('whole');
   const buffer = new ReadBuffer();
   buffer.push(chunk);
@@ -56,14 +56,14 @@ test('ReadBuffer gives no wrong byte and never loops when a part that was taken 
   }
 });
 
-test('ReadBuffer joins what lies across chunks', () => {
+test('ReadBuffer joins data across chunks', () => {
   const buffer = bufferOf('a'.repeat(LARGE), 'b'.repeat(LARGE), 'c'.repeat(LARGE));
   assert.equal(buffer.take(1).toString(), 'a');
   assert.equal(buffer.take(2 * LARGE).toString(), `${'a'.repeat(LARGE - 1)}${'b'.repeat(LARGE)}c`);
   assert.equal(buffer.take(buffer.length).toString(), 'c'.repeat(LARGE - 1));
 });
 
-test('ReadBuffer takes nothing when asked for nothing, empty or not', () => {
+test('ReadBuffer returns nothing for a length of zero, empty or not', () => {
   const buffer = new ReadBuffer();
   assert.equal(buffer.take(0).length, 0);
   assert.equal(buffer.take(buffer.length).length, 0);
@@ -75,7 +75,7 @@ test('ReadBuffer takes nothing when asked for nothing, empty or not', () => {
   assert.equal(buffer.take(buffer.length).toString(), 'x');
 });
 
-test('ReadBuffer.firstLength() is what can be taken without a copy', () => {
+test('ReadBuffer.firstLength() is the number of bytes that can be taken without a copy', () => {
   const buffer = bufferOf('a'.repeat(LARGE), 'b'.repeat(LARGE));
   assert.equal(buffer.firstLength(), LARGE);
   buffer.take(1500);
@@ -90,7 +90,7 @@ test('ReadBuffer.discard() drops bytes across chunks', () => {
   assert.equal(buffer.take(buffer.length).toString(), 'd');
 });
 
-test('ReadBuffer.find() answers the end of the first match, and where it begins', () => {
+test('ReadBuffer.find() returns the end of the first match, and its beginning', () => {
   const buffer = bufferOf('key: value\r\nnext\r\n');
   assert.equal(buffer.find(needle('\r\n')), 12);
   assert.equal(buffer.matchStart, 10);
@@ -99,11 +99,11 @@ test('ReadBuffer.find() answers the end of the first match, and where it begins'
   assert.equal(buffer.find(needle('absent')), -1);
 });
 
-test('ReadBuffer.find() sees a separator however the chunks cut it', () => {
+test('ReadBuffer.find() finds a separator that is cut into chunks in any way', () => {
   const separator = '--boundary--';
   for (let cut = 0; cut <= separator.length; cut++) {
     for (let second = cut; second <= separator.length; second++) {
-      // Long sides keep the pieces from being merged into one chunk.
+      // Long neighbours keep the pieces from being merged into one chunk.
       const pieces = [
         'a'.repeat(LARGE) + separator.slice(0, cut),
         separator.slice(cut, second),
@@ -116,12 +116,12 @@ test('ReadBuffer.find() sees a separator however the chunks cut it', () => {
   }
 });
 
-test('ReadBuffer.find() sees a separator that begins with a repetition of itself', () => {
+test('ReadBuffer.find() finds a separator that begins with a repetition of itself', () => {
   const buffer = bufferOf(`${'x'.repeat(LARGE)}aab`, `aabaac${'y'.repeat(LARGE)}`);
   assert.equal(buffer.find(needle('aabaac')), LARGE + 9);
 });
 
-test('ReadBuffer.find() takes the match that ends first, and of two that end together the shorter', () => {
+test('ReadBuffer.find() returns the match that ends first, and of two that end together the shorter one', () => {
   const buffer = bufferOf('..abcd..');
   assert.equal(buffer.find(needle('abcd', 'bc')), 5);
   assert.equal(buffer.matchStart, 3);
@@ -130,7 +130,7 @@ test('ReadBuffer.find() takes the match that ends first, and of two that end tog
   assert.equal(buffer.find(needle('d', 'a')), 3);
 });
 
-test('ReadBuffer.find() remembers for the same bytes only', () => {
+test('ReadBuffer.find() reuses a search only for the same bytes', () => {
   const buffer = bufferOf('one\ntwo');
   assert.equal(buffer.find(needle('\r')), -1);
   assert.equal(buffer.find(needle('\n')), 4);
@@ -138,14 +138,14 @@ test('ReadBuffer.find() remembers for the same bytes only', () => {
   assert.equal(buffer.find(needle('\r', 'e')), 3);
 });
 
-test('A needle is a copy of the bytes it was made from', () => {
+test('a Needle copies the bytes that it was made from', () => {
   const bytes = Buffer.from('\n');
   const made = new Needle([bytes]);
   bytes[0] = 0;
   assert.equal(bufferOf('a\n').find(made), 2);
 });
 
-/** A chunk that tells how many bytes each search in it has to look at. */
+/** A chunk that counts the bytes that each search in it has to look at. */
 function watchedChunk(onSearch: (bytes: number) => void): Buffer {
   const chunk = Buffer.alloc(LARGE, 0x61);
   chunk.indexOf = (value: string | number | Uint8Array, from?: number | BufferEncoding): number => {
@@ -155,7 +155,7 @@ function watchedChunk(onSearch: (bytes: number) => void): Buffer {
   return chunk;
 }
 
-test('ReadBuffer searches no byte twice, however often it is asked', () => {
+test('ReadBuffer searches no byte twice, however often find() is called', () => {
   const buffer = new ReadBuffer();
   const made = needle('\n');
   let searched = 0;
@@ -171,7 +171,7 @@ test('ReadBuffer searches no byte twice, however often it is asked', () => {
   assert.equal(searched, 200 * LARGE);
 });
 
-test('ReadBuffer looks at no chunk again that a long separator cannot begin in any more', () => {
+test('ReadBuffer skips chunks in which a long separator can no longer begin', () => {
   const buffer = new ReadBuffer();
   const made = needle(`\r\n${'-'.repeat(70)}`);
   let searches = 0;
@@ -186,7 +186,7 @@ test('ReadBuffer looks at no chunk again that a long separator cannot begin in a
   assert.ok(searches <= 400, `${searches} searches`);
 });
 
-/** How many bytes all searches look at while `body` runs. */
+/** Returns the number of bytes that all searches look at while `body` runs. */
 function bytesSearched(body: () => void): number {
   const { indexOf } = Buffer.prototype;
   let searched = 0;
@@ -206,7 +206,7 @@ function bytesSearched(body: () => void): number {
 const LINE = `${'x'.repeat(49)}\n`;
 const LINES = 20_000;
 
-/** Needles of which a part is absent, and one that is asked for in turn with another. */
+/** Separators of which a part is absent, and one that alternates with another. */
 const withAbsentParts: Record<string, Needle[]> = {
   'the absent part being the shorter one': [needle('\0', 'x\n')],
   'the absent part being the longer one': [needle('\n', '\r\n\r\n')],
@@ -216,7 +216,7 @@ const withAbsentParts: Record<string, Needle[]> = {
 
 for (const [which, needles] of Object.entries(withAbsentParts)) {
   for (const chunkBytes of [LINE.length * LINES, 64 * 1024, 1777]) {
-    test(`ReadBuffer looks for several separators in linear time, ${which}, in chunks of ${chunkBytes} bytes`, () => {
+    test(`ReadBuffer searches for several separators in linear time, ${which}, in chunks of ${chunkBytes} bytes`, () => {
       const all = Buffer.from(LINE.repeat(LINES));
       const buffer = new ReadBuffer();
       for (let at = 0; at < all.length; at += chunkBytes) buffer.push(all.subarray(at, at + chunkBytes));
@@ -227,13 +227,13 @@ for (const [which, needles] of Object.entries(withAbsentParts)) {
         }
       });
       assert.equal(buffer.length, 0);
-      // Each part looks at each byte some times, and not at what is behind the match.
+      // Each search looks at each byte a bounded number of times, and never beyond the match.
       assert.ok(searched <= 4 * 4 * all.length, `${searched} of ${all.length} bytes`);
     });
   }
 }
 
-test('ReadBuffer looks for several separators in linear time while none of them is there', () => {
+test('ReadBuffer searches for several absent separators in linear time', () => {
   const made = needle('\n', '\0', '\r\n');
   const buffer = new ReadBuffer();
   const chunk = Buffer.alloc(LARGE, 'x');
@@ -246,7 +246,7 @@ test('ReadBuffer looks for several separators in linear time while none of them 
   assert.ok(searched <= 3 * 2 * 500 * LARGE, `${searched} bytes`);
 });
 
-test('ReadBuffer finds a match that begins before another one and ends behind it only where that one is absent', () => {
+test("ReadBuffer finds a match that contains another separator's match only where that one is absent", () => {
   const long = `<${'-'.repeat(500)}>`;
   const made = needle(long, '-x-');
   const text = `${'.'.repeat(50)}<${'-'.repeat(300)}x${'-'.repeat(300)}>`;
@@ -254,7 +254,7 @@ test('ReadBuffer finds a match that begins before another one and ends behind it
   assert.equal(bufferOf(`${'.'.repeat(50)}${long}-x-`).find(made), 50 + long.length);
 });
 
-test('ReadBuffer merges small neighbours: single bytes do not cost an object each', () => {
+test('ReadBuffer merges small neighbours, so that single bytes do not cost an object each', () => {
   const buffer = new ReadBuffer();
   for (let i = 0; i < 100_000; i++) buffer.push(Buffer.of(i & 0xff));
   assert.equal(buffer.length, 100_000);
@@ -282,7 +282,7 @@ test('ReadBuffer.keep() copies small parts of larger memory, without what was ta
   assert.equal(buffer.take(buffer.firstLength()), own);
 });
 
-test('ReadBuffer does not touch what it gave away when it merges', () => {
+test('ReadBuffer does not change data that it returned when it merges', () => {
   const buffer = bufferOf('abcd');
   const given = buffer.take(2);
   buffer.push(Buffer.from('efgh'));
@@ -290,7 +290,7 @@ test('ReadBuffer does not touch what it gave away when it merges', () => {
   assert.equal(given.toString(), 'ab');
 });
 
-test('ReadBuffer holds no chunk that was taken out of it, while others wait behind', async () => {
+test('ReadBuffer keeps no reference to a chunk that was taken out while others remain', async () => {
   const buffer = new ReadBuffer();
   const refs = pushTwentyAndTakeTen(buffer);
   await collectGarbage();
@@ -308,13 +308,13 @@ function pushTwentyAndTakeTen(buffer: ReadBuffer): WeakRef<Buffer>[] {
   return chunks.map((chunk) => new WeakRef(chunk));
 }
 
-test('ReadBuffer keeps its place while chunks come and go for long', () => {
+test('ReadBuffer keeps the right position over a long run of pushes and takes', () => {
   const buffer = new ReadBuffer();
   const made = needle('\n');
   let pushed = 0;
   let taken = 0;
   for (let i = 0; i < 2000; i++) {
-    // Three in, two out: a backlog builds up, and the used-up front of the list is cut off now and then.
+    // Three in, two out: a backlog builds up, and the used-up front of the list is cut off repeatedly.
     for (let j = 0; j < 3; j++) buffer.push(Buffer.from(`${'x'.repeat(LARGE)}${pushed++}\n`));
     for (let j = 0; j < 2; j++) {
       const end = buffer.find(made);
@@ -327,7 +327,7 @@ test('ReadBuffer keeps its place while chunks come and go for long', () => {
   assert.equal(taken, pushed);
 });
 
-test('ReadBuffer knows where it searched after a part of that was taken', () => {
+test('ReadBuffer continues a search at the right place after a part was taken', () => {
   const made = needle('\r\n');
   for (let n = 0; n <= 3 * LARGE; n += 100) {
     const buffer = bufferOf('a'.repeat(LARGE), 'b'.repeat(LARGE), 'c'.repeat(LARGE - 1));
@@ -339,7 +339,7 @@ test('ReadBuffer knows where it searched after a part of that was taken', () => 
   }
 });
 
-test('ReadBuffer searches nothing anew when only a part of what it searched was taken', () => {
+test('ReadBuffer searches nothing again when only searched data was taken', () => {
   const buffer = new ReadBuffer();
   let searched = 0;
   for (let i = 0; i < 100; i++) {
@@ -359,7 +359,7 @@ test('ReadBuffer searches nothing anew when only a part of what it searched was 
   assert.equal(buffer.find(made), 2 * LARGE + 1);
 });
 
-test('ReadBuffer that is never empty does not grow with what has passed through it', async () => {
+test('ReadBuffer that is never empty does not grow with the data that passes through it', async () => {
   const buffer = new ReadBuffer();
   const chunk = Buffer.alloc(LARGE);
   buffer.push(chunk);
@@ -372,7 +372,7 @@ test('ReadBuffer that is never empty does not grow with what has passed through 
   assert.equal(buffer.length, LARGE);
 });
 
-test('ReadBuffer passes 64 MiB on in 64 KiB chunks and copies only what crosses a border, once', () => {
+test('ReadBuffer passes 64 MiB on in 64 KiB chunks, and copies once only the data across a border', () => {
   const SIZE = 64 * 1024;
   const chunk = Buffer.alloc(SIZE, 0x61);
   let copied = 0;
@@ -392,9 +392,9 @@ test('ReadBuffer passes 64 MiB on in 64 KiB chunks and copies only what crosses 
   assert.ok(copied <= 1024 * 1000, `${copied} bytes`);
 });
 
-test('ReadBuffer does what a plain Buffer does, whatever the order of calls', () => {
+test('ReadBuffer behaves like a plain Buffer for any order of calls', () => {
   const letter = fc.constantFrom('a', 'b', '\r', '\n');
-  // Few needles, so that the same one is looked for again and again.
+  // Few separators, so that the same one is searched again and again.
   const parts = fc.constantFrom<string[][]>(['\n'], ['\r\n'], ['a', 'bb'], ['ab\r\n', '\n\n', 'b']);
   const call = fc.oneof(
     {
@@ -404,7 +404,7 @@ test('ReadBuffer does what a plain Buffer does, whatever the order of calls', ()
         text: fc.string({ unit: letter, maxLength: 8 }),
       }),
     },
-    // Beyond the size up to which chunks are merged, so that there are borders between them.
+    // Larger than the size up to which chunks are merged, so that borders remain between them.
     {
       weight: 4,
       arbitrary: fc.record({
@@ -463,7 +463,7 @@ test('ReadBuffer does what a plain Buffer does, whatever the order of calls', ()
         switch (step.kind) {
           case 'push':
           case 'pushLarge': {
-            // Fillers of one letter that no needle holds: borders lie between the words.
+            // Fillers of one letter that is in no separator, so that borders lie between the words.
             const filler = step.kind === 'pushLarge' ? '.'.repeat(1100) : '';
             const text = `${step.text}${filler}${step.text}`;
             buffer.push(Buffer.from(text));
@@ -508,7 +508,7 @@ test('ReadBuffer does what a plain Buffer does, whatever the order of calls', ()
   );
 });
 
-/** The definition: of all matches the one that ends first; of those the shortest. */
+/** The definition: the match that ends first, and of several the shortest. */
 function findInModel(model: Buffer, parts: string[]): { start: number; end: number } {
   let best = { start: -1, end: -1 };
   for (const part of [...parts].sort((a, b) => a.length - b.length)) {

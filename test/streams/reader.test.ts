@@ -15,7 +15,7 @@ import {
 } from '../../src/index.ts';
 import { FakeTransport, inSimulation, outcome, rest, turn } from './helpers.ts';
 
-/** Every way to wait for data: how it begins, what has to come for it, and what it gives then. */
+/** Every way to wait for data: its call, the data that it needs, and its result. */
 const READS: {
   name: string;
   begin: (reader: StreamReader, options?: SignalOptions) => Future<unknown>;
@@ -40,7 +40,7 @@ const CHUNKS = {
   gives: 'chunk',
 };
 
-/** A read's result, or an iterator's, as a string. */
+/** Converts the result of a read or of an iterator to a string. */
 function textOf(result: unknown): string {
   if (Buffer.isBuffer(result)) return result.toString();
   const { value, done } = result as IteratorResult<Buffer>;
@@ -50,7 +50,7 @@ function textOf(result: unknown): string {
 // --- read ---
 
 test(
-  'StreamReader.read(n) gives what is there, at most n bytes, and does not wait for more',
+  'StreamReader.read(n) returns the buffered data, at most n bytes, and does not wait for more',
   inSimulation(async () => {
     const reader = new StreamReader();
     reader.feedData('Hello World');
@@ -60,7 +60,7 @@ test(
 );
 
 test(
-  'StreamReader.read(n) joins what came in several chunks',
+  'StreamReader.read(n) joins data of several chunks',
   inSimulation(async () => {
     const reader = new StreamReader();
     const large = 'x'.repeat(3000);
@@ -72,7 +72,7 @@ test(
 );
 
 test(
-  'StreamReader.read(n) gives nothing at the end of the stream, again and again',
+  'StreamReader.read(n) returns an empty buffer at the end of the stream, again and again',
   inSimulation(async () => {
     const reader = new StreamReader();
     reader.feedData('x');
@@ -86,7 +86,7 @@ test(
 );
 
 test(
-  'StreamReader.read(0) gives nothing and waits for nothing',
+  'StreamReader.read(0) returns an empty buffer and does not wait',
   inSimulation(async () => {
     const reader = new StreamReader();
     assert.equal(outcome(reader.read(0)), '');
@@ -99,7 +99,7 @@ test(
 
 for (const n of [undefined, -1]) {
   test(
-    `StreamReader.read(${n ?? ''}) gives everything up to the end of the stream`,
+    `StreamReader.read(${n ?? ''}) returns everything up to the end of the stream`,
     inSimulation(async (loop) => {
       const reader = new StreamReader({ limit: 4 });
       const everything = n === undefined ? reader.read() : reader.read(n);
@@ -121,7 +121,7 @@ for (const n of [undefined, -1]) {
 // --- readline ---
 
 test(
-  'StreamReader.readline() gives a line with its newline, and the last one as it is',
+  'StreamReader.readline() returns a line with its newline, and the last line as it is',
   inSimulation(async () => {
     const reader = new StreamReader();
     reader.feedData('one\r\n\ntw');
@@ -136,7 +136,7 @@ test(
 );
 
 test(
-  'StreamReader.readline() waits for the newline, however the line is cut',
+  'StreamReader.readline() waits for the newline, for any cuts of the line',
   inSimulation(async (loop) => {
     const reader = new StreamReader();
     const line = reader.readline();
@@ -151,7 +151,7 @@ test(
 );
 
 test(
-  'StreamReader.readline() takes a line of exactly the limit and refuses one byte more',
+  'StreamReader.readline() accepts a line of exactly the limit and rejects one byte more',
   inSimulation(async () => {
     const reader = new StreamReader({ limit: 4 });
     reader.feedData('1234\n');
@@ -163,7 +163,7 @@ test(
 );
 
 test(
-  'StreamReader.readline() drops what is buffered when no newline comes within the limit',
+  'StreamReader.readline() drops the buffered data when no newline comes within the limit',
   inSimulation(async () => {
     const reader = new StreamReader({ limit: 4 });
     reader.feedData('1234');
@@ -193,7 +193,7 @@ test(
 );
 
 test(
-  'StreamReader.readexactly(n) fails with what had come when the stream ends before',
+  'StreamReader.readexactly(n) fails with the partial data when the stream ends early',
   inSimulation(async () => {
     const reader = new StreamReader();
     const exactly = reader.readexactly(6);
@@ -208,7 +208,7 @@ test(
 );
 
 test(
-  'StreamReader.readexactly(n) is not bound by the limit',
+  'StreamReader.readexactly(n) ignores the limit',
   inSimulation(async () => {
     const transport = new FakeTransport();
     const reader = new StreamReader({ limit: 10 });
@@ -225,7 +225,7 @@ test(
 // --- readuntil ---
 
 test(
-  'StreamReader.readuntil() gives everything up to the separator and with it; a newline by default',
+  'StreamReader.readuntil() returns everything up to and with the separator, which is a newline by default',
   inSimulation(async () => {
     const reader = new StreamReader();
     reader.feedData('a\nb--c--');
@@ -236,7 +236,7 @@ test(
 );
 
 test(
-  'StreamReader.readuntil() sees a separator however the chunks cut it',
+  'StreamReader.readuntil() finds a separator that is cut into chunks in any way',
   inSimulation(async (loop) => {
     for (let cut = 1; cut < 4; cut++) {
       const reader = new StreamReader();
@@ -263,7 +263,7 @@ test(
 );
 
 test(
-  'StreamReader.readuntil() looks at the bytes of its separator anew each time',
+  'StreamReader.readuntil() reads the bytes of its separator again at each call',
   inSimulation(async () => {
     const reader = new StreamReader();
     reader.feedData('a,b;c');
@@ -275,7 +275,7 @@ test(
 );
 
 test(
-  'StreamReader.readuntil() fails with what had come when the stream ends before',
+  'StreamReader.readuntil() fails with the partial data when the stream ends early',
   inSimulation(async () => {
     const reader = new StreamReader();
     const record = reader.readuntil(';');
@@ -290,7 +290,7 @@ test(
 );
 
 test(
-  'StreamReader.readuntil() leaves what is over the limit in the buffer and says how much of it can be read',
+  'StreamReader.readuntil() leaves data over the limit in the buffer, and tells how much of it can be read',
   inSimulation(async () => {
     const reader = new StreamReader({ limit: 4 });
     reader.feedData('1234;12345;end');
@@ -315,7 +315,7 @@ test(
 // --- iterating ---
 
 test(
-  'for await over a StreamReader gives the chunks as they came, uncopied',
+  'for await over a StreamReader yields the chunks as they came, uncopied',
   inSimulation(async () => {
     const reader = new StreamReader();
     const chunks = [Buffer.alloc(2000, 'a'), Buffer.alloc(2000, 'b')];
@@ -330,7 +330,7 @@ test(
 );
 
 test(
-  'for await over StreamReader.lines() gives lines with their newlines',
+  'for await over StreamReader.lines() yields lines with their newlines',
   inSimulation(async (loop) => {
     const reader = new StreamReader();
     const seen: string[] = [];
@@ -348,7 +348,7 @@ test(
 );
 
 test(
-  'Stopping an iteration early leaves the rest of the stream to be read',
+  'leaving an iteration of a StreamReader early leaves the rest of the stream to be read',
   inSimulation(async () => {
     const reader = new StreamReader();
     reader.feedData('one\ntwo\nthree\n');
@@ -367,7 +367,7 @@ test(
 );
 
 test(
-  'An iterator that was stopped gives nothing more',
+  'an iterator of a StreamReader that was ended yields nothing more',
   inSimulation(async () => {
     const reader = new StreamReader();
     reader.feedData('one\ntwo\n');
@@ -384,7 +384,7 @@ for (const [name, begin] of [
   ['for await', (reader: StreamReader) => reader[Symbol.asyncIterator]()],
 ] as const) {
   test(
-    `${name}: an iterator that is left while it waits lets go of the reader, and who waits for it gets no item`,
+    `a StreamReader’s ${name}: an iterator that is ended while it waits releases the reader, and its pending next() gets no item`,
     inSimulation(async (loop) => {
       const reader = new StreamReader();
       const iterator = begin(reader);
@@ -399,7 +399,7 @@ for (const [name, begin] of [
   );
 
   test(
-    `${name}: an iterator that is left in the moment in which its data has come loses none of it`,
+    `a StreamReader’s ${name}: an iterator that is ended just when its data has come loses none of it`,
     inSimulation(async () => {
       const reader = new StreamReader();
       const iterator = begin(reader);
@@ -412,7 +412,7 @@ for (const [name, begin] of [
   );
 
   test(
-    `${name}: leaving an iterator leaves the read of another alone`,
+    `a StreamReader’s ${name}: ending an iterator leaves the read of another task alone`,
     inSimulation(async () => {
       const reader = new StreamReader();
       reader.feedData('one\n');
@@ -428,7 +428,7 @@ for (const [name, begin] of [
 
 // --- what is true of every read ---
 
-test('A StreamReader needs a loop, the running one or a given one', () => {
+test('new StreamReader() needs a loop, the running one or an argument', () => {
   assert.throws(() => new StreamReader(), { code: 'ERR_NO_RUNNING_LOOP' });
   using loop = new SimulatedEventLoop();
   const reader = new StreamReader({ loop });
@@ -439,7 +439,7 @@ test('A StreamReader needs a loop, the running one or a given one', () => {
 
 for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
   test(
-    `${name} of what is there already is done at once and costs no turn`,
+    `a StreamReader’s ${name} of buffered data is done at once and costs no turn`,
     inSimulation(async (loop) => {
       const reader = new StreamReader();
       reader.feedData(needs);
@@ -450,13 +450,13 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
       const read = begin(reader);
       assert.equal(textOf(await read), gives);
       assert.equal(turned, false);
-      // What an iterator gives need not be a future then.
+      // The result of an iterator need not be a future.
       if (read instanceof Future) assert.equal(read.cancel(), false);
     }),
   );
 
   test(
-    `${name} that waits is handed its data in its turn of the ready queue`,
+    `a StreamReader’s ${name} that waits gets its data in its turn of the ready queue`,
     inSimulation(async (loop) => {
       const reader = new StreamReader();
       const order: string[] = [];
@@ -477,7 +477,7 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
   );
 
   test(
-    `${name} is refused while another read is waiting, and disturbs nothing`,
+    `a StreamReader’s ${name} throws while another read waits, and disturbs nothing`,
     inSimulation(async () => {
       const reader = new StreamReader();
       const first = reader.readline();
@@ -491,7 +491,7 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
   );
 
   test(
-    `${name} is ended by an exception, and so is every read after it`,
+    `a StreamReader’s ${name} throws the exception of the reader, as does every later read`,
     inSimulation(async () => {
       const reader = new StreamReader();
       const error = Object.assign(new Error('reset'), { code: 'ECONNRESET' });
@@ -506,7 +506,7 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
   );
 
   test(
-    `${name} that its task is cancelled in loses nothing`,
+    `a StreamReader’s ${name} loses nothing when its task is cancelled`,
     inSimulation(async (loop) => {
       const reader = new StreamReader();
       const task = loop.createTask(() => begin(reader), { eager: true });
@@ -520,7 +520,7 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
   );
 
   test(
-    `${name} that is cancelled when its data has come and its turn has not loses nothing`,
+    `a StreamReader’s ${name} that is cancelled after its data came and before its turn loses nothing`,
     inSimulation(async (loop) => {
       const reader = new StreamReader();
       const task = loop.createTask(() => begin(reader), { eager: true });
@@ -534,7 +534,7 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
   );
 
   test(
-    `${name} whose data was handed over cannot be cancelled any more: its task gets the data first`,
+    `a StreamReader’s ${name} that has got its data cannot be cancelled: its task gets the data first`,
     inSimulation(async (loop) => {
       const reader = new StreamReader();
       const seen: string[] = [];
@@ -547,7 +547,7 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
         { eager: true },
       );
       await turn(loop);
-      // In the same turn, behind the read: the result is on its way.
+      // In the same turn, after the read: the result is on its way.
       reader.feedData(needs);
       loop.callSoon(() => task.cancel());
       await turn(loop, 3);
@@ -559,7 +559,7 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
 
 for (const { name, begin, needs, gives } of READS) {
   test(
-    `${name} that is cancelled by a signal loses nothing and leaves no listener`,
+    `a StreamReader’s ${name} that is cancelled by a signal loses nothing and leaves no listener`,
     inSimulation(async () => {
       const reader = new StreamReader();
       const controller = new AbortController();
@@ -579,7 +579,7 @@ for (const { name, begin, needs, gives } of READS) {
   );
 
   test(
-    `${name} that got its data leaves no listener on its signal`,
+    `a StreamReader’s ${name} that got its data leaves no listener on its signal`,
     inSimulation(async () => {
       const reader = new StreamReader();
       const { signal } = new AbortController();
@@ -594,7 +594,7 @@ for (const { name, begin, needs, gives } of READS) {
   );
 
   test(
-    `${name} refuses options that it does not know`,
+    `a StreamReader’s ${name} rejects options that it does not know`,
     inSimulation(async () => {
       const reader = new StreamReader();
       const bad = begin as (reader: StreamReader, options: unknown) => unknown;
@@ -607,7 +607,7 @@ for (const { name, begin, needs, gives } of READS) {
 }
 
 test(
-  'StreamReader hands over to the next read at once when one was cancelled',
+  'StreamReader serves the next read at once after a cancelled one',
   inSimulation(async (loop) => {
     const reader = new StreamReader();
     const first = reader.readline();
@@ -647,7 +647,7 @@ test(
 // --- feeding ---
 
 test(
-  'StreamReader.feedData() takes strings as UTF-8, and any bytes',
+  'StreamReader.feedData() accepts strings, as UTF-8, and any bytes',
   inSimulation(async () => {
     const reader = new StreamReader();
     reader.feedData('ä');
@@ -662,7 +662,7 @@ test(
 );
 
 test(
-  'StreamReader.feedData() refuses data behind the end, feedEof() may be called again',
+  'StreamReader.feedData() throws after feedEof(), which may be called again',
   inSimulation(async () => {
     const reader = new StreamReader();
     reader.feedEof();
@@ -673,7 +673,7 @@ test(
 );
 
 test(
-  'StreamReader.feedEof() ends each kind of read that waits',
+  'StreamReader.feedEof() ends each kind of pending read',
   inSimulation(async () => {
     const ends: string[] = [];
     for (const { begin } of [...READS, CHUNKS]) {
@@ -686,7 +686,7 @@ test(
   }),
 );
 
-test('The exception of a read that nobody looked at is reported when the loop is closed', async () => {
+test('the exception of a read that was never awaited is reported when the loop closes', async () => {
   const loop = new SimulatedEventLoop();
   const reports: string[] = [];
   loop.setExceptionHandler((_loop, { exception }) => reports.push(String(exception)));
@@ -706,7 +706,7 @@ test('The exception of a read that nobody looked at is reported when the loop is
 // --- bad input ---
 
 test(
-  'StreamReader refuses bad arguments at the call, naming argument and value',
+  'StreamReader rejects bad arguments at the call, and names argument and value',
   inSimulation(async (loop) => {
     const reader = new StreamReader();
     const bad = reader as unknown as Record<string, (...args: unknown[]) => unknown>;
@@ -760,7 +760,7 @@ function pausable(limit: number): { reader: StreamReader; transport: FakeTranspo
 }
 
 test(
-  'StreamReader pauses its transport above twice the limit, and lets it go on at the limit, once each',
+  'StreamReader pauses its transport above twice the limit, and resumes it at the limit, once each',
   inSimulation(async () => {
     const { reader, transport } = pausable(10);
     reader.feedData('x'.repeat(20));
@@ -784,7 +784,7 @@ for (const { name, read } of [
   { name: 'for await', read: (r: StreamReader) => r[Symbol.asyncIterator]().next() },
 ]) {
   test(
-    `${name} lets a paused transport go on once enough was taken`,
+    `a StreamReader’s ${name} resumes a paused transport once it has taken enough`,
     inSimulation(async () => {
       const { reader, transport } = pausable(20);
       reader.feedData(`${'x'.repeat(18)};\n`);
@@ -798,7 +798,7 @@ for (const { name, read } of [
 }
 
 test(
-  'A line that is dropped for its length lets a paused transport go on',
+  'StreamReader.readline() that drops a long line resumes a paused transport',
   inSimulation(async () => {
     const { reader, transport } = pausable(10);
     reader.feedData('x'.repeat(21));
@@ -808,7 +808,7 @@ test(
 );
 
 test(
-  'A read that needs more than is there lets a paused transport go on',
+  'StreamReader.readexactly() for more than the buffered data resumes a paused transport',
   inSimulation(async () => {
     const { reader, transport } = pausable(10);
     reader.feedData('x'.repeat(30));
@@ -821,7 +821,7 @@ test(
 );
 
 test(
-  'A separator longer than twice the limit can come: the transport goes on',
+  'StreamReader.readuntil() with a separator longer than twice the limit keeps its transport reading',
   inSimulation(async (loop) => {
     const { reader, transport } = pausable(4);
     const separator = '-'.repeat(20);
@@ -836,7 +836,7 @@ test(
 );
 
 test(
-  'read() up to the end of the stream does not pause the transport meanwhile',
+  'StreamReader.read() up to the end of the stream does not pause the transport meanwhile',
   inSimulation(async (loop) => {
     const { reader, transport } = pausable(4);
     const everything = reader.read();
@@ -851,7 +851,7 @@ test(
 );
 
 test(
-  'A cancelled read that had let more come than the limit allows pauses the transport',
+  'a cancelled read that buffered more than the limit allows pauses the transport',
   inSimulation(async () => {
     const { reader, transport } = pausable(10);
     const exactly = reader.readexactly(1000);
@@ -865,7 +865,7 @@ test(
 );
 
 test(
-  'A read that was woken does not let the buffer grow before its turn',
+  'a read that was woken does not let the buffer grow before its turn',
   inSimulation(async () => {
     const { reader, transport } = pausable(10);
     const line = reader.readline();
@@ -880,7 +880,7 @@ test(
 );
 
 test(
-  'A transport that is gone is neither paused nor resumed',
+  'StreamReader neither pauses nor resumes a closed transport',
   inSimulation(async () => {
     const { reader, transport } = pausable(10);
     reader.feedData('x'.repeat(21));
@@ -892,7 +892,7 @@ test(
 );
 
 test(
-  'What was fed before the transport was there counts, too',
+  'StreamReader counts data that it got before its transport',
   inSimulation(async () => {
     const reader = new StreamReader({ limit: 10 });
     reader.feedData('x'.repeat(21));
@@ -902,9 +902,9 @@ test(
   }),
 );
 
-// --- all together ---
+// --- random schedules ---
 
-test('StreamReader gives every byte once and in order, whatever is read, fed and cancelled when', async () => {
+test('StreamReader returns every byte once and in order, for any schedule of reads, data and cancels', async () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', '\n', ';'), maxLength: 6 });
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('feed' as const), text, large: fc.boolean() }) },
@@ -943,7 +943,7 @@ test('StreamReader gives every byte once and in order, whatever is read, fed and
               }
               case 'read':
                 if (pending !== null) break;
-                // No readline(): what it drops when a line is too long is lost by intention.
+                // No readline() here: it drops a line that is too long on purpose.
                 pending = [
                   () => reader.read(s.n + 1),
                   () => reader.readexactly(s.n),

@@ -23,7 +23,7 @@ const HOST = { serverHostname: 'localhost' };
 type Serve = (reader: StreamReader, writer: StreamWriter) => Promise<void>;
 
 test(
-  'openConnection() and startServer() over TLS: lines, the end, what is known of the connection',
+  'openConnection() and startServer() carry lines and the end of file over TLS, with the extra info of TLS',
   onNode(async () => {
     const server = await startServer(
       async (reader, writer) => {
@@ -49,7 +49,7 @@ test(
     writer.close();
     await writer.waitClosed();
 
-    // A peer that ends its side and listens on.
+    // A peer that ends its side and still reads.
     const socket = await nodeTlsClient(portOf(server));
     socket.end('three\n');
     const chunks: Buffer[] = [];
@@ -62,7 +62,7 @@ test(
 );
 
 test(
-  'startTls() on both sides: reader and writer stay, the transport is another one, for both of them',
+  'startTls() on both sides keeps reader and writer, and gives both a new transport',
   onNode(async () => {
     const seen: string[] = [];
     const serve: Serve = async (reader, writer) => {
@@ -85,7 +85,8 @@ test(
     assert.equal((writer.getExtraInfo('sslObject') as TLSSocket).authorized, true);
     writer.write('hello\n');
     assert.equal(String(await reader.readline()), 'HELLO\n');
-    // Back-pressure goes to the new transport: far more than twice the limit is sent while nobody reads.
+    // Back-pressure goes to the new transport: the peer sends far more than twice the limit while no task
+    // reads.
     const line = `${'x'.repeat(500)}\n`;
     for (let i = 0; i < 400; i++) writer.write(line);
     while (writer.transport.isReading()) await sleep(0);
@@ -101,7 +102,7 @@ test(
 );
 
 test(
-  'what the reader has received and nobody has read belongs to TLS: a PROXY header and a ClientHello in one segment',
+  'startTls() passes buffered, unread data to TLS: a PROXY header and a ClientHello in one segment',
   onNode(async (loop) => {
     const answered = loop.createFuture<string>();
     const serve: Serve = async (reader, writer) => {
@@ -114,7 +115,7 @@ test(
       answered.setResult(line);
     };
     const server = await startServer(serve, '127.0.0.1', 0);
-    // Everything that the client of Node's says first arrives together with the header.
+    // The first data of Node's client arrives together with the header.
     const { connect } = await import('node:net');
     const { connect: connectTls } = await import('node:tls');
     const { Duplex } = await import('node:stream');
@@ -133,7 +134,7 @@ test(
     socket.on('data', (data: Buffer) => wire.push(data));
     const tls = connectTls({ socket: wire, servername: 'localhost', ...clientTls() });
     tls.on('error', () => {});
-    // Over a stream that may end in one direction Node does not do so by itself.
+    // Node does not end a socket that may be half-closed by itself.
     tls.on('end', () => tls.end());
     tls.resume();
     setImmediate(() => socket.uncork());
@@ -148,7 +149,7 @@ test(
 );
 
 test(
-  'startTls() waits until what was written before has left, and refuses what is written meanwhile',
+  'startTls() waits until earlier writes have left, and rejects later writes',
   onNode(async () => {
     const serve: Serve = async (reader, writer) => {
       await reader.readexactly(20_000_000);
@@ -180,7 +181,7 @@ test(
 );
 
 test(
-  'startTls() refuses at the call what is wrong, and what is too late',
+  'startTls() rejects at the call wrong arguments, and a stream that is too late for it',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     const [reader, writer] = await openConnection('127.0.0.1', port);
@@ -205,7 +206,7 @@ test(
     assert.equal(reader.atEof(), true);
     await closed(server);
 
-    // The peer has ended its side: nothing of a handshake will come.
+    // The peer has ended its side, so no handshake data will come.
     const { server: ending, port: endingPort } = await listeningNodeServer();
     ending.on('connection', (socket) => socket.end('bye'));
     const [late, lateWriter] = await openConnection('127.0.0.1', endingPort);
@@ -221,14 +222,14 @@ test(
 );
 
 test(
-  'startTls() that fails, is cancelled or takes too long aborts the connection; reads and drains say why',
+  'startTls() that fails, is cancelled or times out aborts the connection, and reads and drains throw its error',
   onNode(async (_loop, reports) => {
     for (const how of ['refused', 'timeout', 'cancel'] as const) {
       const before = socketCount();
       const serve: Serve = async (reader, writer) => {
         await reader.readline();
         if (how === 'refused') await writer.startTls(serverTls()).catch(() => {});
-        // Else it says nothing.
+        // Otherwise the peer stays silent.
         await reader.read().catch(() => {});
         writer.close();
       };
@@ -267,7 +268,7 @@ test(
 );
 
 test(
-  'startTls() that is cancelled before the handshake has begun leaves the connection as it was',
+  'startTls() that is cancelled before the handshake began leaves the connection as it was',
   onNode(async (loop) => {
     const got = loop.createFuture<number>();
     let letGo = (): void => {};
@@ -280,7 +281,7 @@ test(
     };
     const server = await startServer(serve, '127.0.0.1', 0);
     const [, writer] = await openConnection('127.0.0.1', portOf(server));
-    // More than the kernel takes: it stays in drain().
+    // More than the kernel accepts, so that startTls() stays in drain().
     writer.write(Buffer.alloc(64 * 1024 * 1024));
     const starting = writer.startTls(clientTls(), HOST);
     await sleep(0.01);
@@ -298,7 +299,7 @@ test(
 );
 
 test(
-  'a callback that ends badly after startTls() ends the new transport',
+  'a server callback that fails after startTls() aborts the new transport',
   onNode(async (_loop, reports) => {
     const serve: Serve = async (_reader, writer) => {
       await writer.startTls(serverTls());
@@ -316,7 +317,7 @@ test(
 );
 
 test(
-  'truncation is an error of every read, after the data',
+  'a truncated TLS stream fails every read, after the data',
   onNode(async () => {
     const serve: Serve = async (reader, writer) => {
       writer.write('part');
@@ -336,7 +337,7 @@ test(
   }),
 );
 
-test('startTls() of a writer before its loop runs', async () => {
+test('startTls() that is called while the loop is stopped completes in the next run', async () => {
   const loop = new NodeEventLoop();
   const serve: Serve = async (reader, writer) => {
     await writer.startTls(serverTls());

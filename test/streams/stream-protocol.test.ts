@@ -12,7 +12,7 @@ interface Accepted {
   transport: FakeTransport;
 }
 
-/** A connection that a server accepted, of which the test plays the network. */
+/** A connection that a server accepted. The test plays the network. */
 function accepted(loop: Loop, callback: ConnectionCallback | null, limit: number = 1024): Accepted {
   const transport = new FakeTransport();
   const reader = new StreamReader({ loop, limit });
@@ -22,7 +22,7 @@ function accepted(loop: Loop, callback: ConnectionCallback | null, limit: number
 }
 
 test(
-  'The callback of a connection runs as a task of its own, from the next turn on',
+  'the callback of a connection runs as a task of its own, from the next turn on',
   inSimulation(async (loop) => {
     const seen: unknown[] = [];
     const { protocol } = accepted(loop, async (reader, writer) => {
@@ -40,7 +40,7 @@ test(
 );
 
 test(
-  'The connection stays open when its callback returns, as in asyncio',
+  'a connection stays open when its callback returns, as in asyncio',
   inSimulation(async (loop) => {
     for (const callback of [async () => {}, () => {}, () => sleep(1)]) {
       const { transport } = accepted(loop, callback);
@@ -65,7 +65,7 @@ for (const [kind, callback] of [
   ],
 ] as const) {
   test(
-    `The exception of ${kind} callback is reported, and its connection aborted`,
+    `the exception of ${kind} callback is reported, and its connection is aborted`,
     inSimulation(async (loop, reports) => {
       const { transport, protocol } = accepted(loop, callback);
       await turn(loop, 3);
@@ -81,7 +81,7 @@ for (const [kind, callback] of [
 }
 
 test(
-  'A callback whose task is cancelled has its connection closed, and nothing is reported',
+  'a callback whose task is cancelled has its connection closed, and nothing is reported',
   inSimulation(async (loop) => {
     let cleanedUp = false;
     const { transport } = accepted(loop, async (reader) => {
@@ -100,7 +100,7 @@ test(
 );
 
 test(
-  'A callback that ends by a CancelledError of its own counts as cancelled',
+  'a callback that throws a CancelledError of its own counts as cancelled',
   inSimulation(async (loop) => {
     const { transport } = accepted(loop, async () => {
       throw new CancelledError('own');
@@ -111,7 +111,7 @@ test(
 );
 
 test(
-  'The end of the peer ends the reader and keeps the transport open for writing',
+  'the end of the peer ends the reader, and keeps the transport open for writing',
   inSimulation(async (loop) => {
     const { reader, protocol, transport } = accepted(loop, null);
     protocol.dataReceived(Buffer.from('last'));
@@ -125,7 +125,7 @@ test(
 );
 
 test(
-  'A connection that is lost cleanly ends the reader; one that is lost by an error fails it',
+  'a connection that is lost cleanly ends the reader, and one that is lost by an error fails it',
   inSimulation(async (loop) => {
     const clean = accepted(loop, null);
     const reading = clean.reader.read(10);
@@ -143,7 +143,7 @@ test(
 );
 
 test(
-  'The reader pauses the transport of its connection, and lets one that is lost alone',
+  'a reader pauses the transport of its connection, and leaves a lost connection alone',
   inSimulation(async (loop) => {
     const { reader, protocol, transport } = accepted(loop, null, 10);
     protocol.dataReceived(Buffer.alloc(21));
@@ -158,7 +158,7 @@ test(
 );
 
 test(
-  'Many reads, drains and ends of one connection come in the order in which the transport told them',
+  'many reads, drains and ends of one connection complete in the order of the transport’s calls',
   inSimulation(async (loop) => {
     const order: string[] = [];
     const { protocol } = accepted(loop, async (reader, writer) => {
@@ -181,7 +181,7 @@ test(
 );
 
 test(
-  'A read that was cancelled by the end of its task leaves its data to another task',
+  'a read that is cancelled with its task leaves its data to another task',
   inSimulation(async (loop) => {
     const { reader, protocol } = accepted(loop, null);
     const first = loop.createTask(() => reader.readline(), { eager: true });

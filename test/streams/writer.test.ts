@@ -16,7 +16,7 @@ interface Stream {
   transport: FakeTransport;
 }
 
-/** A connected stream of which the test plays the network. */
+/** A connected stream. The test plays the network. */
 function connected(loop: Loop): Stream {
   const transport = new FakeTransport();
   const reader = new StreamReader({ loop });
@@ -28,7 +28,7 @@ function connected(loop: Loop): Stream {
 const reset = (): Error => Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
 
 test(
-  'StreamWriter passes its calls on to the transport',
+  'StreamWriter passes its calls to the transport',
   inSimulation(async (loop) => {
     const { writer, transport } = connected(loop);
     writer.write('a');
@@ -49,7 +49,7 @@ test(
 // --- drain ---
 
 test(
-  'StreamWriter.drain() is done at once while there is room, and costs no turn',
+  'StreamWriter.drain() is done at once below the high-water mark, and costs no turn',
   inSimulation(async (loop) => {
     const { writer } = connected(loop);
     let turned = false;
@@ -63,7 +63,7 @@ test(
 );
 
 test(
-  'StreamWriter.drain() waits while the transport is full, any number of times at once, and wakes in order',
+  'StreamWriter.drain() waits while the transport is paused, in several tasks at once, which wake in order',
   inSimulation(async (loop) => {
     const { writer, protocol } = connected(loop);
     protocol.pauseWriting();
@@ -86,7 +86,7 @@ test(
 );
 
 test(
-  'StreamWriter.drain() waits on when the transport is full again before its turn has come',
+  'StreamWriter.drain() continues to wait when the transport is paused again before its turn',
   inSimulation(async (loop) => {
     const { writer, protocol } = connected(loop);
     protocol.pauseWriting();
@@ -102,7 +102,7 @@ test(
 );
 
 test(
-  'A loop of write() and drain() does not starve the others, however much the kernel takes',
+  'a loop of write() and drain() does not starve others, even if the kernel takes everything',
   inSimulation(async (loop) => {
     const { writer } = connected(loop);
     let writes = 0;
@@ -120,7 +120,7 @@ test(
 );
 
 test(
-  'Data from the host begins the count of drains anew: an echo never takes a turn for nothing',
+  'StreamWriter.drain() counts anew after data from the host, so that an echo takes no turn for it',
   inSimulation(async (loop) => {
     const { reader, writer, protocol } = connected(loop);
     for (let i = 0; i < 2000; i++) {
@@ -132,7 +132,7 @@ test(
 );
 
 test(
-  'A loop of write() and drain() on a closing transport learns of the end',
+  'a loop of write() and drain() on a closing transport ends with an error',
   inSimulation(async (loop) => {
     const { writer, protocol } = connected(loop);
     writer.close();
@@ -154,7 +154,7 @@ test(
 );
 
 test(
-  'StreamWriter.drain() fails with the error that the connection was lost by, waiting or not',
+  'StreamWriter.drain() fails with the error of the lost connection, whether it waits or not',
   inSimulation(async (loop) => {
     const { writer, protocol } = connected(loop);
     protocol.pauseWriting();
@@ -167,7 +167,7 @@ test(
 );
 
 test(
-  'StreamWriter.drain() fails when the connection was closed, waiting or not: nothing more will leave',
+  'StreamWriter.drain() fails after the connection was closed, whether it waits or not',
   inSimulation(async (loop) => {
     const { writer, protocol } = connected(loop);
     protocol.pauseWriting();
@@ -180,7 +180,7 @@ test(
 );
 
 test(
-  'StreamWriter.drain() throws the exception that was set on the reader',
+  'StreamWriter.drain() throws the exception of the reader',
   inSimulation(async (loop) => {
     const { reader, writer } = connected(loop);
     const error = reset();
@@ -190,7 +190,7 @@ test(
 );
 
 test(
-  'A task that is cancelled in drain() leaves the others waiting, and nothing behind',
+  'a task that is cancelled in drain() leaves the others waiting, and nothing behind',
   inSimulation(async (loop) => {
     const { writer, protocol } = connected(loop);
     protocol.pauseWriting();
@@ -207,7 +207,7 @@ test(
 );
 
 test(
-  'A drain() or waitClosed() that was cancelled is not held by its connection',
+  'a connection keeps no reference to a cancelled drain() or waitClosed()',
   inSimulation(async (loop) => {
     const { writer, protocol } = connected(loop);
     protocol.pauseWriting();
@@ -229,7 +229,7 @@ test(
 // --- waitClosed ---
 
 test(
-  'StreamWriter.waitClosed() waits for the end of the connection, any number of times at once',
+  'StreamWriter.waitClosed() waits for the end of the connection, in several tasks at once',
   inSimulation(async (loop) => {
     const { writer, protocol } = connected(loop);
     const waits = [writer.waitClosed(), writer.waitClosed()];
@@ -257,7 +257,7 @@ test(
 );
 
 test(
-  'A cancelled waitClosed() closes nothing and does not disturb the others',
+  'a cancelled waitClosed() closes nothing and does not disturb the others',
   inSimulation(async (loop) => {
     const { writer, protocol, transport } = connected(loop);
     const [first, second] = [writer.waitClosed(), writer.waitClosed()];
@@ -287,7 +287,7 @@ test(
 
 for (const method of ['drain', 'waitClosed'] as const) {
   test(
-    `StreamWriter.${method}() can be cancelled by a signal, and leaves no listener on it`,
+    `StreamWriter.${method}() is cancelled by its signal, and leaves no listener`,
     inSimulation(async (loop) => {
       const { writer, protocol } = connected(loop);
       protocol.pauseWriting();
@@ -319,7 +319,7 @@ for (const method of ['drain', 'waitClosed'] as const) {
   );
 
   test(
-    `StreamWriter.${method}() refuses options that it does not know, and begins nothing`,
+    `StreamWriter.${method}() rejects options that it does not know, and starts nothing`,
     inSimulation(async (loop) => {
       const { writer } = connected(loop);
       const bad = writer[method].bind(writer) as (options: unknown) => unknown;
@@ -330,7 +330,7 @@ for (const method of ['drain', 'waitClosed'] as const) {
   );
 }
 
-test('The exception of a drain() that nobody looked at is reported when the loop is closed', async () => {
+test('the exception of a drain() that was never awaited is reported when the loop closes', async () => {
   const loop = new SimulatedEventLoop();
   const reports: string[] = [];
   loop.setExceptionHandler((_loop, { exception }) => reports.push(String(exception)));
