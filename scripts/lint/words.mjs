@@ -50,6 +50,7 @@ const HELD = [
   'test/backend/node',
   'test/base',
   'test/bench',
+  'test/executor',
   'test/loop',
   'test/streams',
   'test/sync',

@@ -5,7 +5,7 @@ import { onNode } from '../helpers/pairs.ts';
 import type { AnyPool } from './pools.ts';
 import { jobs, kinds, withPool } from './pools.ts';
 
-/** A module that is loaded when the job that needs it was cancelled. */
+/** A module that is loaded while the job that needs it is being cancelled. */
 const slow = importFunctions<{ mark: () => void; hasRan: () => boolean }>(
   `data:text/javascript,${encodeURIComponent(`
     let ran = false;
@@ -15,7 +15,7 @@ const slow = importFunctions<{ mark: () => void; hasRan: () => boolean }>(
     export const hasRan = () => ran;`)}`,
 );
 
-/** Submits a job that reports when it has begun; answers its promise and how to abort it, once it has. */
+/** Submits a job that reports when it has begun. Then returns its promise and the function that aborts it. */
 async function begun<T>(
   pool: AnyPool,
   fn: () => T,
@@ -41,13 +41,13 @@ function isAborted(reason: unknown): (error: unknown) => boolean {
 
 for (const { kind, make } of kinds) {
   describe(`cancelling a job of a ${kind}`, () => {
-    test('an aborted signal starts nothing', () =>
+    test('an aborted signal starts no job', () =>
       withPool(make({ maxWorkers: 1 }), async (pool) => {
         const signal = AbortSignal.abort('early');
         await assert.rejects(pool.submit(jobs.exit, [3], { signal }), isAborted('early'));
       }));
 
-    test('a job that waits is never run, and does not hold up the ones behind it', () =>
+    test('a queued job that is cancelled never runs, and does not delay the jobs behind it', () =>
       withPool(make({ maxWorkers: 1 }), async (pool) => {
         const order: string[] = [];
         const controller = new AbortController();
@@ -60,7 +60,7 @@ for (const { kind, make } of kinds) {
         assert.deepEqual(order, ['first', 'last']);
       }));
 
-    test('a job that stops when it is told to keeps its worker', () =>
+    test('a cancelled job that stops in time keeps its worker', () =>
       withPool(make({ maxWorkers: 1, gracePeriod: Number.POSITIVE_INFINITY }), async (pool) => {
         const worker = await pool.submit(jobs.whoAmI, []);
         const { done, controller } = await begun(pool, jobs.waitPolitely);
@@ -70,7 +70,7 @@ for (const { kind, make } of kinds) {
         assert.equal(await pool.submit(jobs.whoAmI, []), worker);
       }));
 
-    test('a job that does not stop is ended with its worker, and the next one gets another', () =>
+    test('a cancelled job that does not stop is ended with its worker, and the next job gets a new one', () =>
       withPool(make({ maxWorkers: 1, gracePeriod: 0.05 }), async (pool) => {
         const worker = await pool.submit(jobs.whoAmI, []);
         for (const endless of [jobs.spinForEver, jobs.waitForEver]) {
@@ -82,7 +82,7 @@ for (const { kind, make } of kinds) {
         }
       }));
 
-    test('without a grace period it is ended at once', () =>
+    test('a cancelled job is ended at once if there is no grace period', () =>
       withPool(make({ maxWorkers: 1, gracePeriod: 0 }), async (pool) => {
         const { done, controller } = await begun(pool, jobs.waitPolitely);
         controller.abort();
@@ -90,9 +90,9 @@ for (const { kind, make } of kinds) {
         assert.equal(await pool.submit(jobs.stoppedBy, []), undefined);
       }));
 
-    test('before its worker is up, and while its module is loaded: it never begins', () =>
+    test('a job that is cancelled while its worker starts, or its module loads, never begins', () =>
       withPool(make({ maxWorkers: 1, gracePeriod: Number.POSITIVE_INFINITY }), async (pool) => {
-        // The same worker throughout: there is no place for another.
+        // The same worker all the time: there is no room for another.
         for (const fn of [jobs.markRan, slow.mark]) {
           const controller = new AbortController();
           const dropped = pool.submit(fn, [], { signal: controller.signal });
@@ -103,7 +103,7 @@ for (const { kind, make } of kinds) {
         assert.equal(await pool.submit(slow.hasRan, []), false);
       }));
 
-    test('when it is done already: nothing happens, to it or to the next one', () =>
+    test('cancelling a done job changes nothing, for it or for the next one', () =>
       withPool(make({ maxWorkers: 1, gracePeriod: 0 }), async (pool) => {
         const controller = new AbortController();
         assert.equal(await pool.submit(jobs.fib, [5], { signal: controller.signal }), 5);
@@ -112,7 +112,7 @@ for (const { kind, make } of kinds) {
         assert.equal(await pool.submit(jobs.whoAmI, []), worker);
       }));
 
-    test('of many jobs, some running, some waiting, the others are done', () =>
+    test('cancelling many running and queued jobs leaves the other jobs alone', () =>
       withPool(make({ maxWorkers: 2, gracePeriod: 0.05 }), async (pool) => {
         const spinning = await begun(pool, jobs.spinForEver);
         const controller = new AbortController();
@@ -129,7 +129,7 @@ for (const { kind, make } of kinds) {
       }));
 
     test(
-      'by future.cancel(): the caller goes on at once',
+      'future.cancel() of a job lets the caller continue at once',
       onNode(async (loop) => {
         await withPool(make({ maxWorkers: 1, gracePeriod: 0.05 }), async (pool) => {
           const reported = loop.createFuture<string>();
@@ -146,8 +146,8 @@ for (const { kind, make } of kinds) {
   });
 }
 
-describe('a cancelled job in a thread', () => {
-  test('learns of it while it computes', () =>
+describe('a job in a thread', () => {
+  test('a cancelled job in a thread sees the cancel while it computes', () =>
     withPool(kinds[0]!.make({ maxWorkers: 1, gracePeriod: Number.POSITIVE_INFINITY }), async (pool) => {
       const { done, controller } = await begun(pool, jobs.spinPolitely);
       controller.abort();
@@ -156,8 +156,8 @@ describe('a cancelled job in a thread', () => {
     }));
 });
 
-describe('listeners', () => {
-  test('a signal has none left when its job is over', () =>
+describe('the signal of a job', () => {
+  test('a signal has no listener left when its job is over', () =>
     withPool(kinds[0]!.make({ maxWorkers: 1 }), async (pool) => {
       const counter = countingSignal();
       await pool.submit(jobs.fib, [5], { signal: counter.signal });

@@ -1,6 +1,6 @@
 /**
- * Has no descriptors, or few, when a pool starts its first worker; then it has some again. Prints what came
- * of the jobs.
+ * Starts a pool's first worker with no descriptors, or few, and then with enough. Prints the outcome of the
+ * jobs.
  */
 import { closeSync } from 'node:fs';
 import { ProcessPoolExecutor, ThreadPoolExecutor } from '../../src/index.ts';

@@ -5,7 +5,7 @@ import { CancelledError, IncompleteReadError, LoopError } from '../../src/index.
 import type { AnyPool } from './pools.ts';
 import { jobs, kinds } from './pools.ts';
 
-/** What a rejected promise is rejected with. */
+/** Returns the reason of a rejected promise. */
 async function errorOf(promise: Promise<unknown>): Promise<Error & Record<string, unknown>> {
   try {
     await promise;
@@ -20,7 +20,7 @@ for (const { kind, make } of kinds) {
     const pool: AnyPool = make({ maxWorkers: 1 });
     after(() => pool.shutdown());
 
-    test('class, name, message, code, fields, causes, and the stack in the worker', async () => {
+    test('an error of a job arrives with class, name, message, code, fields, causes and the stack of the worker', async () => {
       const error = await errorOf(pool.submit(jobs.failDeeply, []));
       assert.equal(error instanceof RangeError, true);
       assert.equal(error.name, 'AppError');
@@ -36,7 +36,7 @@ for (const { kind, make } of kinds) {
       assert.match(root.stack ?? '', /at failDeeply/);
     });
 
-    test('an AggregateError with its errors', async () => {
+    test('an AggregateError of a job arrives with its errors', async () => {
       const error = await errorOf(pool.submit(jobs.failTogether, []));
       assert.equal(error instanceof AggregateError, true);
       const [one, two, three] = error.errors as unknown[];
@@ -45,17 +45,17 @@ for (const { kind, make } of kinds) {
       assert.equal(three, 'three');
     });
 
-    test('a DOMException', async () => {
+    test('a DOMException of a job arrives as a DOMException', async () => {
       const error = await errorOf(pool.submit(jobs.abort, []));
       assert.equal(error instanceof DOMException, true);
       assert.deepEqual([error.name, error.code], ['AbortError', 20]);
     });
 
-    test('what is thrown and no error is kept', async () => {
+    test('a thrown value that is no error arrives as it is', async () => {
       for (const value of ['text', 0, null, undefined, { code: 5, list: [1] }, new Map([[1, 2n]])]) {
         assert.deepEqual(await errorOf(pool.submit(jobs.throwValue, [value])), value);
       }
-      // Copied as well as can be.
+      // The value is copied as far as possible.
       assert.match(
         String(
           await errorOf(
@@ -68,7 +68,7 @@ for (const { kind, make } of kinds) {
       );
     });
 
-    test('fields that cannot be copied are left out, and the error arrives', async () => {
+    test('an error of a job arrives without the fields that cannot be copied', async () => {
       const error = await errorOf(
         pool.submit(() => {
           const shared = new SharedArrayBuffer(4);
@@ -113,7 +113,7 @@ for (const { kind, make } of kinds) {
       assert.equal(await pool.submit(jobs.whoAmI, []), pid);
     });
 
-    test('a proxy whose traps throw is thrown as well as can be', async () => {
+    test('a thrown proxy whose traps throw arrives as its description', async () => {
       const thrown = await errorOf(
         pool.submit(() => {
           const { proxy, revoke } = Proxy.revocable(new Error('real'), {});
@@ -124,7 +124,7 @@ for (const { kind, make } of kinds) {
       assert.equal(thrown, 'an object');
     });
 
-    test('errors that share their causes arrive as they were, each once', async () => {
+    test('errors that share their causes arrive with the same structure, each once', async () => {
       const error = await errorOf(
         pool.submit(() => {
           let error = new Error('root');
@@ -141,7 +141,7 @@ for (const { kind, make } of kinds) {
       assert.equal(levels, 40);
     });
 
-    test('errors among arguments and results stay errors', async () => {
+    test('errors among arguments and results arrive as errors', async () => {
       const back = await pool.submit((error: Error) => error, [new TypeError('kept')]);
       assert.equal(back instanceof TypeError, true);
       assert.equal(back.message, 'kept');
@@ -152,7 +152,7 @@ for (const { kind, make } of kinds) {
 describe('copyError() and restoreError()', () => {
   const through = <T>(error: T): T => restoreError(structuredClone(copyError(error))) as T;
 
-  test('classes of this package', () => {
+  test('copyError() and restoreError() keep the classes of this package', () => {
     const closed = through(new LoopError('ERR_LOOP_CLOSED', 'closed'));
     assert.equal(closed instanceof LoopError, true);
     assert.deepEqual([closed.name, closed.code, closed.message], ['LoopError', 'ERR_LOOP_CLOSED', 'closed']);
@@ -164,7 +164,7 @@ describe('copyError() and restoreError()', () => {
     assert.equal(incomplete.expected, 5);
   });
 
-  test('a class of the program is the class that it extends, with its own name', () => {
+  test('copyError() and restoreError() turn a class of the program into its base class, with its own name', () => {
     class NotFound extends TypeError {}
     class Named extends Error {
       override readonly name = 'Titled';
@@ -176,16 +176,16 @@ describe('copyError() and restoreError()', () => {
     assert.equal(through(new Named('x')).name, 'Titled');
   });
 
-  test('fields of an error are not made visible that were not', () => {
+  test('copyError() and restoreError() keep hidden fields of an error hidden', () => {
     assert.deepEqual(Object.keys(through(new Error('x', { cause: 5 }))), []);
   });
 
-  test('a cause that is there but undefined, and none', () => {
+  test('copyError() and restoreError() distinguish an undefined cause from none', () => {
     assert.equal('cause' in through(new Error('x', { cause: undefined })), true);
     assert.equal('cause' in through(new Error('x')), false);
   });
 
-  test('a circle of causes stays one', () => {
+  test('copyError() and restoreError() keep a cycle of causes', () => {
     const one = new Error('one');
     const two = new AggregateError([one], 'two', { cause: one });
     one.cause = two;
@@ -200,9 +200,9 @@ describe('copyError() and restoreError()', () => {
     assert.equal(round.cause, round);
   });
 
-  test('a very long chain of causes is kept whole', () => {
+  test('copyError() and restoreError() keep a very long chain of causes whole', () => {
     let chain: unknown = 'root';
-    // Without stacks: to map each to its source takes a tenth of a millisecond.
+    // Without stacks: mapping each to its source takes a tenth of a millisecond.
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
     for (let i = 0; i < 100_000; i++) chain = new Error('x', { cause: chain });
@@ -213,13 +213,13 @@ describe('copyError() and restoreError()', () => {
     assert.deepEqual([length, each], [100_000, 'root']);
   });
 
-  test('an error that others refer to is copied once', () => {
+  test('copyError() and restoreError() copy an error once if several others refer to it', () => {
     let error = new Error('root');
     for (let i = 0; i < 16; i++) error = new AggregateError([error], 'level', { cause: error });
     assert.equal(copyError(error).errors.length, 17);
   });
 
-  test('an error in a field of an error is one, with its code, and as visible as it was', () => {
+  test('copyError() and restoreError() keep an error in a field of an error, with its code and visibility', () => {
     const inner = Object.assign(new RangeError('inner'), { code: 'E_INNER' });
     const error = Object.assign(new Error('outer', { cause: inner }), { inner });
     Object.defineProperty(error, 'hidden', { value: inner, enumerable: false });
@@ -234,7 +234,7 @@ describe('copyError() and restoreError()', () => {
   const { SuppressedError: Suppressed } = globalThis as {
     SuppressedError?: new (error: unknown, suppressed: unknown, message: string) => Error;
   };
-  test('a SuppressedError with both of its errors', {
+  test('copyError() and restoreError() keep both errors of a SuppressedError', {
     skip: Suppressed === undefined && 'this version of Node has none',
   }, () => {
     const [error, suppressed] = [new TypeError('second'), new RangeError('first')];
@@ -244,7 +244,7 @@ describe('copyError() and restoreError()', () => {
     assert.equal(copy.suppressed instanceof RangeError, true);
   });
 
-  test('what cannot be copied is left out, or described when it is all there is', () => {
+  test('copyError() and restoreError() drop fields that cannot be copied, and describe a value that cannot be', () => {
     const error = through(Object.assign(new Error('x'), { code: 'E', socket: { write: () => {} } }));
     assert.deepEqual(Object.keys(error), ['code']);
     assert.equal(
@@ -253,7 +253,7 @@ describe('copyError() and restoreError()', () => {
     );
   });
 
-  test('errors that were tampered with', () => {
+  test('copyError() and restoreError() survive errors with changed properties', () => {
     const error = new Error('x');
     Object.defineProperties(error, {
       message: { value: { not: 'text' } },

@@ -1,4 +1,4 @@
-/** Messages on the channel between a pool and its worker that are none of gyre's. */
+/** Messages on the channel between a pool and its worker that do not come from gyre. */
 import assert from 'node:assert/strict';
 import childProcess from 'node:child_process';
 import { once } from 'node:events';
@@ -7,7 +7,7 @@ import type { Worker } from 'node:worker_threads';
 import { currentJob } from '../../src/index.ts';
 import { jobs, kinds, withPool } from './pools.ts';
 
-/** As a library within a job does that thinks the thread, or the process, its own. */
+/** Posts as a library within a job does that believes to own the thread, or the process. */
 async function postEach(messages: unknown[]): Promise<string> {
   const { parentPort } = await import('node:worker_threads');
   for (const message of messages) {
@@ -17,7 +17,7 @@ async function postEach(messages: unknown[]): Promise<string> {
   return 'fine';
 }
 
-/** Sends a socket along, which nobody asked for. Answers once the other side has closed it. */
+/** Sends a socket to the parent, which expects none. Returns once the other side has closed it. */
 async function sendSocket(): Promise<string> {
   const { connect, createServer } = await import('node:net');
   const server = createServer().listen(0, '127.0.0.1');
@@ -32,7 +32,7 @@ async function sendSocket(): Promise<string> {
   return 'closed';
 }
 
-/** Answers the text of the next warning in the worker. */
+/** Returns the text of the next warning in the worker. */
 async function nextWarning(): Promise<string> {
   const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
   currentJob()?.reportProgress('listening');
@@ -40,7 +40,7 @@ async function nextWarning(): Promise<string> {
   return message;
 }
 
-/** Messages of the pool library's own shape, for each job that the worker may have. */
+/** Messages in the pool library's own format, for each job that the worker may have. */
 const LOOKALIKES = [1, 2, 3].flatMap((id) => [
   { id, result: 'forged', error: null },
   { id, result: null, error: { message: 'forged' } },
@@ -49,7 +49,7 @@ const LOOKALIKES = [1, 2, 3].flatMap((id) => [
   { id, method: '__workerpool-cleanup__', error: { message: 'forged' } },
 ]);
 
-/** Whatever else can be sent to a process, too. */
+/** Any other value that can be sent to a process, too. */
 const STRANGE = [null, 0, 'text', '', true, [], [null], {}, { id: 'x' }, { result: null }, 'ready'];
 
 async function warningsOf(body: () => Promise<void>): Promise<Error[]> {
@@ -64,8 +64,8 @@ async function warningsOf(body: () => Promise<void>): Promise<Error[]> {
 }
 
 for (const { kind, make } of kinds) {
-  describe(`a message that is none of gyre's, on the channel of a ${kind}`, () => {
-    test('and was sent by a job is dropped, and the pool warns of the first one', () =>
+  describe(`a foreign message on the channel of a ${kind}`, () => {
+    test('a pool drops a foreign message that a job sent, and warns of the first one', () =>
       withPool(make({ maxWorkers: 1 }), async (pool) => {
         const warnings = await warningsOf(async () => {
           for (const message of [...STRANGE, ...LOOKALIKES]) {
@@ -81,7 +81,7 @@ for (const { kind, make } of kinds) {
         );
       }));
 
-    test('and was sent to the worker is dropped there, and the worker warns of it', async () => {
+    test('a worker drops a foreign message that it gets, and warns of it', async () => {
       const { host, restore } = catchWorker(kind);
       await withPool(make({ maxWorkers: 1 }), async (pool) => {
         const warning = pool.submit(nextWarning, [], {
@@ -101,12 +101,12 @@ for (const { kind, make } of kinds) {
   });
 }
 
-test('a socket that a job in a process sends along is closed', () =>
+test('a pool closes a socket that a job in a process sends', () =>
   withPool(kinds[1]!.make({ maxWorkers: 1 }), async (pool) => {
     assert.equal(await pool.submit(sendSocket, []), 'closed');
   }));
 
-/** The host's own object of the next worker. */
+/** The host's object of the worker that starts next. */
 function catchWorker(kind: 'thread' | 'process'): {
   host: Promise<Worker | childProcess.ChildProcess>;
   restore(): void;

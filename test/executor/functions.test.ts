@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { importFunctions, referenceOf, ThreadPoolExecutor } from '../../src/index.ts';
 import type { AnyPool } from './pools.ts';
 import { jobs, jobsUrl, kinds } from './pools.ts';
@@ -11,12 +11,12 @@ for (const { kind, make } of kinds) {
     const pool: AnyPool = make({ maxWorkers: 1 });
     after(() => pool.shutdown());
 
-    test('a function of a module, synchronous or async, with its arguments', async () => {
+    test('a pool calls a function of a module, synchronous or async, with its arguments', async () => {
       assert.equal(await pool.submit(jobs.fib, [15]), 610);
       assert.equal(await pool.submit(jobs.later, ['ab', 2]), 'abab');
     });
 
-    test('a name that the module does not export, or that is no function, is named with what there is', async () => {
+    test('a pool names a function that the module does not export, and the exports that there are', async () => {
       const loose = importFunctions<Record<string, () => void>>(jobsUrl);
       await assert.rejects(pool.submit(loose.fibb as () => void, []), (error: Error) => {
         assert.equal(error.name, 'TypeError');
@@ -27,12 +27,12 @@ for (const { kind, make } of kinds) {
       assert.equal(await pool.submit(jobs.fib, [5]), 5);
     });
 
-    test('a module that is not there', async () => {
+    test('a pool names a module that does not exist', async () => {
       const missing = importFunctions<{ fn: () => void }>(new URL('./missing.mjs', import.meta.url));
       await assert.rejects(pool.submit(missing.fn, []), { code: 'ERR_MODULE_NOT_FOUND' });
     });
 
-    test('builtin and data: modules', async () => {
+    test('a pool calls functions of builtin and data: modules', async () => {
       const path = importFunctions<typeof import('node:path')>('node:path');
       assert.equal(await pool.submit(path.basename, ['/a/b']), 'b');
       const text = importFunctions<{ double: (n: number) => number }>(
@@ -41,7 +41,7 @@ for (const { kind, make } of kinds) {
       assert.equal(await pool.submit(text.double, [4]), 8);
     });
 
-    test('functions that cross as source, of every form', async () => {
+    test('a pool calls functions of every form by their source', async () => {
       const forms = {
         arrow: (a: number, b: number) => a + b,
         async asyncMethod(a: number, b: number) {
@@ -72,7 +72,7 @@ for (const { kind, make } of kinds) {
       for (const [form, fn] of Object.entries(forms)) assert.equal(await pool.submit(fn, [2, 3]), 5, form);
     });
 
-    test('methods whose names are computed, from what is outside, too', async () => {
+    test('a pool calls methods with computed names by their source', async () => {
       const outside = Symbol('outside');
       const names = { 'a]': 'b]' };
       const methods = {
@@ -102,7 +102,7 @@ for (const { kind, make } of kinds) {
       assert.equal(await pool.submit(getter as () => number, []), 5);
     });
 
-    test('inner functions with names, which loaders of TypeScript wrap, and defaults and rest parameters', async () => {
+    test('a pool calls functions with named inner functions, which TypeScript loaders wrap, and with default and rest parameters', async () => {
       const sum = await pool.submit(
         (first: number, ...rest: number[]) => {
           const add = (a: number, b = 0): number => a + b;
@@ -119,7 +119,7 @@ for (const { kind, make } of kinds) {
       assert.equal(sum, '6 add total');
     });
 
-    test('globals and import() are there', async () => {
+    test('a function that is sent as source sees the globals and import()', async () => {
       const cpus = await pool.submit(async () => {
         const os = await import('node:os');
         return os.cpus().length > 0 && Buffer.from('x').length === 1 && typeof process.pid === 'number';
@@ -127,7 +127,7 @@ for (const { kind, make } of kinds) {
       assert.equal(cpus, true);
     });
 
-    test('a variable from outside is named, with what to do about it', async () => {
+    test('a pool names the outer variable of a function that is sent as source, and the remedy', async () => {
       const fails = {
         arrow: () => OUTSIDE,
         async later() {
@@ -153,7 +153,7 @@ for (const { kind, make } of kinds) {
       }
     });
 
-    test('the same failure within a library that the function calls is its own', async () => {
+    test('a ReferenceError of a library that the function calls arrives unchanged', async () => {
       await assert.rejects(
         pool.submit(async () => {
           const { broken } = (await import(
@@ -185,8 +185,9 @@ class Methods {
   }
 }
 
-describe('what is refused at the call', () => {
+describe('submit() with bad arguments', () => {
   const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  after(() => pool.shutdown());
   const refused = (fn: unknown, message: RegExp): void => {
     assert.throws(() => void pool.submit(fn as () => void, []), {
       name: 'TypeError',
@@ -194,13 +195,19 @@ describe('what is refused at the call', () => {
       message,
     });
   };
+  let workersStarted = 0;
+  const count = (): void => {
+    workersStarted++;
+  };
+  before(() => process.on('worker', count));
+  after(() => process.off('worker', count));
 
-  test('what is no function', () => {
+  test('submit() rejects a value that is no function', () => {
     for (const value of [undefined, null, 'fib', {}, 5])
       refused(value, /The "fn" argument must be a function/);
   });
 
-  test('native, bound and proxied functions, and classes', () => {
+  test('submit() rejects native, bound and proxied functions, and classes', () => {
     const own = (): number => 5;
     refused(Math.max, /source text; a native or bound function, or a proxy, has none; got function max/);
     refused(own.bind(null), /or a proxy, has none; got function bound own/);
@@ -209,7 +216,7 @@ describe('what is refused at the call', () => {
     refused(class {}, /must be a function, not a class/);
   });
 
-  test('a private method, whose source stands for itself nowhere', () => {
+  test('submit() rejects a private method, because its source cannot be compiled on its own', () => {
     class Holder {
       #secret(): number {
         return 5;
@@ -228,20 +235,24 @@ describe('what is refused at the call', () => {
     );
   });
 
-  test('arguments that are none', () => {
+  test('submit() rejects arguments that are no array', () => {
     assert.throws(() => void pool.submit(jobs.fib, 5 as unknown as [number]), {
       code: 'ERR_INVALID_ARG_TYPE',
       message: 'The "args" argument must be an array; got 5',
     });
   });
 
-  test('and no worker was started for any of it', async () => {
-    await pool.shutdown();
+  test('submit() with bad arguments starts no worker', async () => {
+    // The host reports a new worker in a later tick.
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(workersStarted, 0);
+    assert.equal(await pool.submit(() => 5, []), 5);
+    assert.equal(workersStarted, 1);
   });
 });
 
 describe('importFunctions()', () => {
-  test('calling a reference here says where it can be called', () => {
+  test('calling a reference of importFunctions() here throws, and says where it can be called', () => {
     assert.throws(() => jobs.fib(5), {
       code: 'ERR_UNSUPPORTED',
       message:
@@ -249,7 +260,7 @@ describe('importFunctions()', () => {
     });
   });
 
-  test('takes absolute URLs only', () => {
+  test('importFunctions() accepts absolute URLs only', () => {
     for (const value of ['./jobs.js', 'jobs', '', 5, undefined, null]) {
       assert.throws(() => importFunctions(value as string), {
         name: 'TypeError',
@@ -258,14 +269,14 @@ describe('importFunctions()', () => {
     }
   });
 
-  test('its functions are the same each time, have their names, and it can be awaited', async () => {
+  test('importFunctions() returns the same named functions each time, and an object that can be awaited', async () => {
     assert.equal(jobs.fib, jobs.fib);
     assert.equal(jobs.fib.name, 'fib');
     const functions = importFunctions(jobsUrl);
     assert.equal(await functions, functions);
   });
 
-  test('referenceOf() says where a function is, and null for others', () => {
+  test('referenceOf() returns the module and name of a reference, and null for other functions', () => {
     assert.deepEqual(referenceOf(jobs.fib), { module: jobsUrl.href, name: 'fib' });
     assert.equal(
       referenceOf(() => {}),

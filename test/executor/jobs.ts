@@ -18,7 +18,7 @@ export class Point {
   x = 1;
 }
 
-/** Which worker this is. */
+/** Returns the id of this worker. */
 export function whoAmI(): string {
   return `${process.pid}-${threadId}`;
 }
@@ -65,7 +65,7 @@ export function spin(): never {
   for (;;);
 }
 
-/** Computes until it is told to stop; says when it has begun. */
+/** Computes until it gets the cancel, and reports when it has begun. */
 export function spinPolitely(): string {
   const job = currentJob();
   job?.reportProgress('begun');
@@ -74,7 +74,7 @@ export function spinPolitely(): string {
   return 'stopped';
 }
 
-/** Waits until it is told to stop. */
+/** Waits until it gets the cancel. */
 export async function waitPolitely(): Promise<string> {
   const job = currentJob();
   const stopped = new Promise<void>((resolve) => {
@@ -88,12 +88,12 @@ export async function waitPolitely(): Promise<string> {
   return 'stopped';
 }
 
-/** What the last polite job of this worker saw. */
+/** Returns the record of this worker's last polite job. */
 export function stoppedBy(): string | undefined {
   return (globalThis as { stoppedBy?: string }).stoppedBy;
 }
 
-/** Ignores that it is told to stop, and reports when it has begun. */
+/** Ignores the cancel, and reports when it has begun. */
 export async function waitForEver(): Promise<never> {
   currentJob()?.reportProgress('begun');
   return new Promise(() => {});
@@ -109,7 +109,7 @@ export function count(to: number): string {
   return `counted to ${to}`;
 }
 
-/** What one job leaves behind for the next one in the same worker. */
+/** State that one job leaves behind for the next one in the same worker. */
 const leftBehind: { job: Job | null; data: Uint8Array | null; ran: boolean } = {
   job: null,
   data: null,
@@ -120,12 +120,12 @@ export function leaveJob(): void {
   leftBehind.job = currentJob();
 }
 
-/** Reports as the job that is over. */
+/** Reports progress for a job that is over. */
 export function reportLate(): void {
   leftBehind.job?.reportProgress('late');
 }
 
-/** Marks something to be handed over, and returns something else that holds it. */
+/** Marks a value for transfer, and returns another value that holds it. */
 export function markAnother(): { data: Uint8Array } {
   const data = new Uint8Array(8);
   leftBehind.data = data;

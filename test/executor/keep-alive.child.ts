@@ -1,5 +1,5 @@
 /**
- * Programs that must end by themselves, or that must not end too early. Says what happened; argv names the
+ * Programs that must end by themselves, or must not end too early. Each prints its progress. argv names the
  * program.
  */
 import {
@@ -23,17 +23,17 @@ const spinAfterReport = (): never => {
 };
 
 const programs: Record<string, () => Promise<void>> = {
-  /** An idle pool, never shut down. */
+  /** An idle pool without a shutdown. */
   idle: async () => {
     const pools = [new ThreadPoolExecutor({ maxWorkers: 2 }), new ProcessPoolExecutor({ maxWorkers: 2 })];
     for (const pool of pools) console.log(await pool.submit(fib, [5]), await pool.submit(fib, [6]));
   },
-  /** Waiting for a job outside of any loop. */
+  /** Waits for a job outside of any loop. */
   outside: async () => {
     const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
     console.log(await pool.submit(async () => new Promise((resolve) => setImmediate(resolve, 'done')), []));
   },
-  /** The same, while another job has the only worker, of a loop that does not run any more. */
+  /** Waits for a job while another one has the only worker, of a loop that no longer runs. */
   queued: async () => {
     const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
     const later = (): Promise<unknown> => new Promise((resolve) => setImmediate(resolve, 'done'));
@@ -74,7 +74,7 @@ const programs: Record<string, () => Promise<void>> = {
       await pool.submit(() => process.exit(3), []).catch(({ code }) => console.log(code));
     }
   },
-  /** `run()` with `toThread()`. */
+  /** Calls `toThread()` in `run()`. */
   run: async () => {
     console.log(await run(() => toThread(fib, 5)));
   },

@@ -8,11 +8,11 @@ import { loader } from '../helpers/typescript.ts';
 
 const child = fileURLToPath(new URL('./keep-alive.child.ts', import.meta.url));
 
-/** Runs one of the programs to its end: what it printed, and how it ended. */
+/** Runs one of the programs to its end, and returns its output and its exit code. */
 async function runProgram(name: string): Promise<{ lines: string[]; code: number | null; errors: string }> {
   const program = spawn(process.execPath, ['--import', loader, child, name], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // One that does not end is the failure that is looked for: it must not stay.
+    // A program that does not end is the fault that this test looks for, so it must not stay.
     timeout: 50_000,
     killSignal: 'SIGKILL',
   });
@@ -27,27 +27,29 @@ async function ends(name: string, expected: string[]): Promise<void> {
   assert.deepEqual(lines, expected);
 }
 
-describe('a program comes to its end', () => {
-  test('with idle pools that nobody shut down', () => ends('idle', ['5 6', '5 6']));
+describe('the end of a program', () => {
+  test('a program ends while it has idle pools without a shutdown', () => ends('idle', ['5 6', '5 6']));
 
-  test('and not before the job that it waits for outside of any loop', () => ends('outside', ['done']));
+  test('a program does not end before the job that it waits for outside of any loop', () =>
+    ends('outside', ['done']));
 
-  test('and not before one that has to wait for the worker', () => ends('queued', ['done']));
+  test('a program does not end before a job that is queued for a worker', () => ends('queued', ['done']));
 
-  test('with a worker that has died', () => ends('crashed', ['ERR_BROKEN_EXECUTOR', 'ERR_BROKEN_EXECUTOR']));
+  test('a program ends after a worker of its pool died', () =>
+    ends('crashed', ['ERR_BROKEN_EXECUTOR', 'ERR_BROKEN_EXECUTOR']));
 
-  test('after run() with toThread()', () => ends('run', ['5']));
+  test('a program ends after run() with toThread()', () => ends('run', ['5']));
 
-  test('with ports of a loop that is open', () => ends('remote', ['function']));
+  test('a program ends while a loop with ports is open', () => ends('remote', ['function']));
 
-  test('when a loop was closed with its default executor at work', () =>
+  test('a program ends when its loop was closed with its default executor at work', () =>
     ends('closed', [
       '5',
       'the event loop was closed, but the call of spin in an executor was still under way',
       'closed',
     ]));
 
-  test('when jobs are left that never end; their processes end with it', async () => {
+  test('a program ends with jobs left that never end, and their processes end with it', async () => {
     const { lines, code, errors } = await runProgram('left');
     assert.equal(code, 0, errors);
     assert.equal(lines.at(-1), 'end');
@@ -57,7 +59,10 @@ describe('a program comes to its end', () => {
   });
 });
 
-/** A process that was killed stays in the table until its new parent has looked at it. */
+/**
+ * Tells whether a process is there. A killed one stays in the table until its new parent has read its exit
+ * status.
+ */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -26,7 +26,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** Submits the job of a step; its promise is fulfilled if the job ends as it must. */
+/** Submits the job of a step. The promise is fulfilled if the job ends as expected. */
 function perform(pool: AnyPool, each: Step, aborts: Map<AbortController, number>): Promise<void> {
   switch (each.what) {
     case 'add':
@@ -58,7 +58,7 @@ function perform(pool: AnyPool, each: Step, aborts: Map<AbortController, number>
 
 for (const { kind, make } of kinds) {
   describe(`a ${kind} pool under load`, () => {
-    test('whatever fails, dies and is cancelled, in any order, each job ends as it must, and the pool too', () =>
+    test('a pool ends each job as expected, and then itself, for any order of failures, crashes and cancels', () =>
       fc.assert(
         fc.asyncProperty(
           fc.array(step, { minLength: 1, maxLength: 25 }),
@@ -83,7 +83,7 @@ for (const { kind, make } of kinds) {
         { numRuns: 6 },
       ));
 
-    test('5,000 jobs at once, each with its own result', () =>
+    test('a pool runs 5,000 jobs at once, each with its own result', () =>
       withPool(make({ maxWorkers: 2 }), async (pool) => {
         const results = await Promise.all(
           Array.from({ length: 5000 }, (_, n) => pool.submit((a: number) => a * 2, [n])),
@@ -94,7 +94,7 @@ for (const { kind, make } of kinds) {
         );
       }));
 
-    test('failing, cancelled and dropped jobs leave no handle in the worker or here', async () => {
+    test('failed, cancelled and dropped jobs leave no handle in the worker or in the parent', async () => {
       const anyNumber = Number.POSITIVE_INFINITY;
       const before = await ports(anyNumber);
       const descriptors = openDescriptors();
@@ -112,7 +112,7 @@ for (const { kind, make } of kinds) {
           controller.abort();
           await Promise.allSettled([failing, cancelled, dropped]);
         }
-        // These would not come to their end.
+        // These jobs would never end.
         await pool.submit(ports, [inWorker]);
         await ports(here);
       });
@@ -121,7 +121,7 @@ for (const { kind, make } of kinds) {
     });
 
     test(
-      'a loop with 500 calls, half of them cancelled',
+      'a loop runs 500 calls in an executor, and cancels half of them',
       onNode((loop) =>
         withPool(make({ maxWorkers: 2 }), async (pool) => {
           const futures = Array.from({ length: 500 }, (_, n) => loop.runInExecutor(pool, jobs.fib, n % 10));
@@ -137,8 +137,8 @@ for (const { kind, make } of kinds) {
 }
 
 /**
- * How many handles of kind `async` libuv holds for this thread: ports, also those that keep nothing alive.
- * Not before there are no more than `most`: closing takes the host a turn.
+ * Returns the number of libuv's `async` handles of this thread, including ports that do not keep it alive.
+ * Waits until there are at most `most`, because the host needs a turn to close a handle.
  */
 async function ports(most: number): Promise<number> {
   const count = (): number => {

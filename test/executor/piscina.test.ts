@@ -35,7 +35,7 @@ const jobs = importFunctions<typeof import('./piscina.jobs.mjs')>(
 
 describe('Piscina as an executor', () => {
   test(
-    'runs functions, as the default one too',
+    'Piscina as an executor runs functions, also as the default executor',
     onNode(async (loop) => {
       const executor = new PiscinaExecutor();
       assert.equal(await loop.runInExecutor(executor, jobs.fib, 15), 610);
@@ -56,7 +56,7 @@ describe('Piscina as an executor', () => {
   );
 
   test(
-    'is cancelled by the future, and recovers from a worker that dies',
+    'Piscina as an executor is cancelled by the future, and recovers from a worker that dies',
     onNode(async (loop) => {
       const executor = new PiscinaExecutor();
       await assert.rejects(waitFor(loop.runInExecutor(executor, jobs.spin), 0.05), { name: 'TimeoutError' });

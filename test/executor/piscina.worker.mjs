@@ -1,5 +1,5 @@
 /**
- * A pool of Piscina's runs this: it imports what it is told and calls it.
+ * Runs in Piscina's workers: imports the module of the job and calls its function.
  *
  * @param {{ module: string, name: string, args: unknown[] }} job
  */

@@ -12,10 +12,7 @@ export const kinds: readonly { kind: 'thread' | 'process'; make: (options?: Pool
 export const jobsUrl: URL = new URL('./jobs.ts', import.meta.url);
 export const jobs = importFunctions<typeof import('./jobs.ts')>(jobsUrl);
 
-/**
- * Runs `body` with a pool that is shut down afterwards. A pool that does not come to its end makes the test
- * hang, so it fails.
- */
+/** Runs `body` with a pool, and shuts it down. A pool that does not shut down makes the test time out. */
 export async function withPool<T>(pool: AnyPool, body: (pool: AnyPool) => Promise<T>): Promise<T> {
   try {
     return await body(pool);

@@ -1,8 +1,8 @@
-/** What worker threads do with the port of a loop. */
+/** The functions that worker threads run with the port of a loop. */
 import type { RemotePort } from '../../src/executor/remote.ts';
 import { connectRemote } from '../../src/executor/remote.ts';
 
-/** What the tests let the workers call. */
+/** The functions that the tests let the workers call. */
 export type Handlers = {
   add: (n: number) => void;
   note: (...words: unknown[]) => void;
@@ -17,7 +17,7 @@ export function callOnce(port: RemotePort<Handlers>, ...words: unknown[]): void 
   connectRemote<Handlers>(port).callSoonThreadsafe('note', ...words);
 }
 
-/** The errors of calls that cannot be made, and that the port works all the same. */
+/** Returns the errors of wrong calls, and shows that the port still works. */
 export function callWrongly(port: RemotePort<Handlers>): unknown[] {
   const remote = connectRemote<Handlers>(port);
   const calls: (() => void)[] = [
@@ -45,13 +45,13 @@ export function callWrongly(port: RemotePort<Handlers>): unknown[] {
   return errors;
 }
 
-/** Calls without ever awaiting, until the loop is closed; answers how that was said. */
+/** Calls without any await until the loop is closed, and returns the error of that. */
 export function callUntilClosed(port: RemotePort<Handlers>): unknown {
   const remote = connectRemote<Handlers>(port);
   try {
     for (let n = 0; ; n++) {
       remote.callSoonThreadsafe('add', n);
-      // Not faster than the loop can take it.
+      // Not faster than the loop can process the calls.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   } catch (error) {

@@ -38,7 +38,7 @@ function handlers(seen: unknown[]): Handlers {
 
 describe('loop.remote()', () => {
   test(
-    '100,000 calls arrive in order, and wake an idle loop',
+    'loop.remote() delivers 100,000 calls in order, and wakes an idle loop',
     onNode(async (loop) => {
       const calls = 100_000;
       let next = 0;
@@ -56,7 +56,7 @@ describe('loop.remote()', () => {
   );
 
   test(
-    'several threads at once, each in its order',
+    'loop.remote() serves several threads at once, each in its order',
     onNode(async (loop) => {
       const threads = 3;
       const each = 2000;
@@ -78,12 +78,12 @@ describe('loop.remote()', () => {
   );
 
   test(
-    'in a worker of the program, by workerData',
+    'loop.remote() works in a worker of the program, by workerData',
     onNode(async (loop) => {
       const called = loop.createFuture<unknown>();
       const port = loop.remote({ called: (value: unknown) => called.setResult(value) });
-      // The wire is what this worker needs of the library: it is plain JavaScript, which Node 20 runs without
-      // a loader.
+      // This worker needs only the wire format of the library, in plain JavaScript, which Node 20 runs
+      // without a loader.
       const code = `
         const { receiveMessageOnPort, workerData } = require('node:worker_threads');
         const { names } = receiveMessageOnPort(workerData).message;
@@ -96,7 +96,7 @@ describe('loop.remote()', () => {
   );
 
   test(
-    'a handler is a callback of the loop, in the context of remote(), outside of any task; what it throws is reported',
+    'a handler of loop.remote() runs as a callback, in the context of remote(), in no task, and its error is reported',
     onNode(async (loop, reports) => {
       const storage = new AsyncLocalStorage<string>();
       const seen: unknown[] = [];
@@ -133,7 +133,7 @@ describe('loop.remote()', () => {
   );
 
   test(
-    'an instance of a class gives its methods, those that it inherits, and functions of its own; each is called on it',
+    'loop.remote() offers an instance’s methods, inherited ones and own functions, each called on the instance',
     onNode(async (loop) => {
       class Base {
         readonly log: string[] = [];
@@ -177,7 +177,7 @@ describe('loop.remote()', () => {
   );
 
   test(
-    'a function of an object is called on that object',
+    'loop.remote() calls a function of an object on that object',
     onNode(async (loop) => {
       const done = loop.createFuture<unknown>();
       const handlers = {
@@ -193,7 +193,7 @@ describe('loop.remote()', () => {
   );
 
   test(
-    'an instance without methods is refused, instead of a port that reaches nothing',
+    'loop.remote() rejects an instance without methods',
     onNode(async (loop) => {
       class Empty {
         size = 1;
@@ -207,7 +207,7 @@ describe('loop.remote()', () => {
   );
 
   test(
-    'wrong calls throw in the thread that makes them',
+    'wrong calls of a remote port throw in the calling thread',
     onNode(async (loop) => {
       const seen: unknown[] = [];
       await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
@@ -220,7 +220,7 @@ describe('loop.remote()', () => {
           'TypeError: The "name" argument must be a string',
           'TypeError: The "args[0].callback" argument must be a value that can be copied to the thread of the loop',
           'TypeError: The "port" argument must be a port of loop.remote() that was not connected before',
-          // Of an error that is a value the platform's copying keeps the class of the language only.
+          // structuredClone() keeps only the language's class of an error value.
           'Error: this remote loop was closed by close()',
         ],
       );
@@ -230,7 +230,7 @@ describe('loop.remote()', () => {
   );
 
   test(
-    'what is posted past connectRemote() is reported, and crashes nobody',
+    'loop.remote() reports messages that bypass connectRemote(), and crashes no thread',
     onNode(async (_loop, reports) => {
       const port = getRunningLoop().remote({ fn: () => {} });
       const strange: unknown[] = ['fn', null, [], ['fn'], ['fn', 5], ['toString', []], { name: 'fn' }];
@@ -247,7 +247,7 @@ describe('loop.remote()', () => {
     }),
   );
 
-  test('a loop that is stopped makes the calls when it runs again', () =>
+  test('a stopped loop runs the calls of its remote ports in its next run', () =>
     withLoop(
       () => new NodeEventLoop(),
       async (loop) => {
@@ -262,7 +262,7 @@ describe('loop.remote()', () => {
       },
     ));
 
-  test('a loop that is closed: calls throw at once, also in a thread that never awaits', async () => {
+  test('calls to a closed loop throw at once, also in a thread that never awaits', async () => {
     const loop = new NodeEventLoop();
     const seen: unknown[] = [];
     await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
@@ -278,7 +278,7 @@ describe('loop.remote()', () => {
     assert.throws(() => loop.remote(handlers([])), { code: 'ERR_LOOP_CLOSED' });
   });
 
-  test('ports that nobody ever connected, and threads that end without closing theirs, leave nothing', () =>
+  test('ports that were never connected, and threads that end without closing theirs, leave nothing behind', () =>
     withLoop(
       () => new NodeEventLoop(),
       async (loop) => {
@@ -297,7 +297,7 @@ describe('loop.remote()', () => {
       },
     ));
 
-  test('wrong arguments', () =>
+  test('loop.remote() and connectRemote() reject wrong arguments', () =>
     withLoop(
       () => new NodeEventLoop(),
       (loop) => {

@@ -21,7 +21,7 @@ import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
 import { jobs, withPool } from './pools.ts';
 
-/** An executor that does nothing by itself: a test answers for it. */
+/** An executor that does nothing by itself: the test settles its jobs. */
 class FakeExecutor implements Executor {
   readonly submitted: { fn: unknown; args: unknown; signal: AbortSignal | undefined }[] = [];
   readonly shutdowns: (ShutdownOptions | undefined)[] = [];
@@ -45,7 +45,7 @@ const add = (a: number, b: number): number => a + b;
 
 describe('loop.runInExecutor()', () => {
   test(
-    'a function, its arguments, its result; while the loop goes on',
+    'loop.runInExecutor() calls a function with its arguments and returns its result, while the loop continues',
     onNode(async (loop) => {
       await withPool(new ThreadPoolExecutor({ maxWorkers: 1 }), async (pool) => {
         const future = loop.runInExecutor(pool, add, 2, 3);
@@ -65,7 +65,7 @@ describe('loop.runInExecutor()', () => {
   );
 
   test(
-    'the result is handed over in a turn of the loop',
+    'loop.runInExecutor() delivers its result in a turn of the loop',
     onNode(async (loop) => {
       const executor = new FakeExecutor();
       executor.answer = Promise.resolve('now');
@@ -80,7 +80,7 @@ describe('loop.runInExecutor()', () => {
   );
 
   test(
-    'any object with submit() and shutdown() is an executor; it gets a signal that aborts with the future',
+    'loop.runInExecutor() accepts any object with submit() and shutdown(), whose signal aborts with the future',
     onNode(async (loop) => {
       const executor = new FakeExecutor();
       const future = loop.runInExecutor(executor, add, 1, 2);
@@ -95,7 +95,7 @@ describe('loop.runInExecutor()', () => {
   );
 
   test(
-    'what an executor throws at the call is thrown at the call, and nothing is left',
+    'loop.runInExecutor() throws the error of submit() at the call, and leaves nothing behind',
     onNode(async (loop) => {
       const executor = new FakeExecutor();
       executor.submit = () => {
@@ -109,7 +109,7 @@ describe('loop.runInExecutor()', () => {
   );
 
   test(
-    'a rejection with a CancelledError cancels the future; another one is its exception',
+    'loop.runInExecutor() is cancelled by a rejection with a CancelledError, and fails by any other',
     onNode(async (loop) => {
       const executor = new FakeExecutor();
       executor.answer = Promise.reject(new CancelledError('dropped'));
@@ -123,7 +123,7 @@ describe('loop.runInExecutor()', () => {
     }),
   );
 
-  test('an exception that nobody looks at is reported when the loop closes', async () => {
+  test('loop.runInExecutor() reports an exception that was never awaited when the loop closes', async () => {
     const messages: string[] = [];
     const loop = new NodeEventLoop();
     loop.setExceptionHandler((_loop, { message }) => messages.push(message));
@@ -138,7 +138,7 @@ describe('loop.runInExecutor()', () => {
     assert.deepEqual(messages, ['the exception of a future was never retrieved']);
   });
 
-  test('wrong arguments are told at the call', () =>
+  test('loop.runInExecutor() rejects wrong arguments at the call', () =>
     withLoop(
       () => new NodeEventLoop(),
       (loop) => {
@@ -158,7 +158,7 @@ describe('loop.runInExecutor()', () => {
     ));
 
   test(
-    'task.cancel() and timeouts reach the job',
+    'task.cancel() and timeouts reach the job of loop.runInExecutor()',
     onNode(async (loop) => {
       await withPool(new ThreadPoolExecutor({ maxWorkers: 1, gracePeriod: 0 }), async (pool) => {
         await assert.rejects(waitFor(loop.runInExecutor(pool, jobs.spin), 0.01), { name: 'TimeoutError' });
@@ -182,7 +182,7 @@ describe('loop.runInExecutor()', () => {
     }),
   );
 
-  test('a loop that is closed meanwhile: the future is cancelled, the leak named, the job ended', async () => {
+  test('loop.close() cancels the future of runInExecutor(), reports the leak and ends the job', async () => {
     const messages: string[] = [];
     const loop = new NodeEventLoop();
     loop.setExceptionHandler((_loop, { message }) => messages.push(message));
@@ -199,7 +199,7 @@ describe('loop.runInExecutor()', () => {
     assert.throws(() => void loop.shutdownDefaultExecutor(), { code: 'ERR_LOOP_CLOSED' });
   });
 
-  test('a loop that is stopped gets the result when it runs again', async () => {
+  test('a stopped loop gets the result of runInExecutor() in its next run', async () => {
     await withLoop(
       () => new NodeEventLoop(),
       async (loop) => {
@@ -218,7 +218,7 @@ describe('loop.runInExecutor()', () => {
     );
   });
 
-  test('the simulated loop has no threads, and says so at the call', () =>
+  test('loop.runInExecutor() of a simulated loop throws at the call, because it has no threads', () =>
     withLoop(
       () => new SimulatedEventLoop(),
       (loop) => {
@@ -230,7 +230,7 @@ describe('loop.runInExecutor()', () => {
       },
     ));
 
-  test('shutting down the default executor that a simulated loop never had is nothing', () =>
+  test('loop.shutdownDefaultExecutor() of a simulated loop does nothing', () =>
     withLoop(
       () => new SimulatedEventLoop(),
       (loop) => loop.runUntilComplete(() => loop.shutdownDefaultExecutor()),
@@ -239,7 +239,7 @@ describe('loop.runInExecutor()', () => {
 
 describe('the default executor', () => {
   test(
-    'is a pool of threads, made on first use and used again',
+    'the default executor is a pool of threads that is created on first use and reused',
     onNode(async (loop) => {
       const one = await loop.runInExecutor(null, jobs.whoAmI);
       assert.match(one, new RegExp(`^${process.pid}-[1-9]`));
@@ -248,7 +248,7 @@ describe('the default executor', () => {
     }),
   );
 
-  test('is ended with its loop, idle workers and those that compute', async () => {
+  test('the default executor ends with its loop, with idle and computing workers', async () => {
     const workers: Worker[] = [];
     const watch = (worker: Worker): unknown => workers.push(worker);
     process.on('worker', watch);
@@ -267,7 +267,7 @@ describe('the default executor', () => {
   });
 
   test(
-    'setDefaultExecutor() puts another into its place, and the threads of the one before end',
+    'setDefaultExecutor() replaces the default executor, and the threads of the previous one end',
     onNode(async (loop) => {
       const made = once(process, 'worker');
       assert.match(await toThread(jobs.whoAmI), new RegExp(`^${process.pid}-`));
@@ -281,7 +281,7 @@ describe('the default executor', () => {
   );
 
   test(
-    'shutdownDefaultExecutor() waits for its functions; afterwards there is none, whatever is set',
+    'shutdownDefaultExecutor() waits for the jobs, and setDefaultExecutor() fails afterwards',
     onNode(async (loop) => {
       const future = toThread(jobs.fib, 10);
       await loop.shutdownDefaultExecutor();
@@ -301,7 +301,7 @@ describe('the default executor', () => {
   );
 
   test(
-    'shutdownDefaultExecutor() can be cancelled: only the wait ends',
+    'shutdownDefaultExecutor() that is cancelled ends only its wait',
     onNode(async (loop) => {
       const executor = new FakeExecutor();
       executor.shutdown = () => new Promise(() => {});
@@ -312,7 +312,7 @@ describe('the default executor', () => {
     }),
   );
 
-  test('one that was set is shut down with the loop, without waiting; what it throws then is reported', async () => {
+  test('loop.close() shuts the default executor down without waiting, and reports its error', async () => {
     const messages: unknown[] = [];
     const failing: (() => Promise<void>)[] = [
       async () => {},
@@ -344,7 +344,7 @@ describe('the default executor', () => {
   });
 });
 
-/** So that the test may wait for its end. */
+/** Lets the test wait for the worker's end. */
 function ref(worker: Worker): EventEmitter {
   worker.ref();
   return worker;

@@ -4,8 +4,8 @@ import { CancelledError, ProcessPoolExecutor, ThreadPoolExecutor } from '../../s
 import { jobs, kinds } from './pools.ts';
 
 for (const { kind, make } of kinds) {
-  describe(`shutting a ${kind} pool down`, () => {
-    test('waits for what runs and what waits, and for the workers', async () => {
+  describe(`shutdown() of a ${kind} pool`, () => {
+    test('shutdown() waits for running and queued jobs, and for the workers', async () => {
       const pool = make({ maxWorkers: 1 });
       const pid = await pool.submit(() => process.pid, []);
       const order: string[] = [];
@@ -16,7 +16,7 @@ for (const { kind, make } of kinds) {
       if (kind === 'process') assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
     });
 
-    test('cancelPending: what waits is cancelled, what runs is done', async () => {
+    test('shutdown({ cancelPending: true }) cancels the queued jobs, and waits for the running ones', async () => {
       const pool = make({ maxWorkers: 1 });
       const running = pool.submit(jobs.fib, [10]);
       const waiting = pool.submit(jobs.exit, [3]);
@@ -26,7 +26,7 @@ for (const { kind, make } of kinds) {
       await down;
     });
 
-    test('without waiting', async () => {
+    test('shutdown({ wait: false }) returns at once', async () => {
       const pool = make({ maxWorkers: 1 });
       const order: string[] = [];
       const running = pool.submit(jobs.fib, [20]).then(() => order.push('job'));
@@ -37,7 +37,7 @@ for (const { kind, make } of kinds) {
       await pool.shutdown();
     });
 
-    test('takes no more jobs, and says so at the call', async () => {
+    test('submit() after shutdown() throws at the call', async () => {
       const pool = make({ maxWorkers: 1 });
       await pool.shutdown();
       await pool.shutdown();
@@ -53,7 +53,7 @@ for (const { kind, make } of kinds) {
       await Promise.all([running, closing, down.shutdown()]);
     });
 
-    test('with a worker that dies meanwhile, and jobs behind it', async () => {
+    test('shutdown() ends although a worker dies meanwhile with jobs queued', async () => {
       const pool = make({ maxWorkers: 1 });
       const dying = pool.submit(jobs.exit, [3]).catch(({ code }) => code);
       const behind = pool.submit(jobs.fib, [5]);
@@ -61,7 +61,7 @@ for (const { kind, make } of kinds) {
       assert.deepEqual(await Promise.all([dying, behind]), ['ERR_BROKEN_EXECUTOR', 5]);
     });
 
-    test('with a job that is cancelled meanwhile, running or waiting', async () => {
+    test('shutdown() ends although a running or queued job is cancelled meanwhile', async () => {
       const pool = make({ maxWorkers: 1, gracePeriod: 0 });
       const controller = new AbortController();
       const { signal } = controller;
@@ -72,12 +72,12 @@ for (const { kind, make } of kinds) {
       await down;
     });
 
-    test('a pool that never had a worker', async () => {
+    test('shutdown() of a pool without workers ends at once', async () => {
       await make().shutdown();
       await using _pool = make();
     });
 
-    test('by await using', async () => {
+    test('await using shuts a pool down', async () => {
       let result = 0;
       {
         await using pool = make({ maxWorkers: 1 });
@@ -90,8 +90,8 @@ for (const { kind, make } of kinds) {
   });
 }
 
-describe('options', () => {
-  test('are checked at the call', async () => {
+describe('the options of a pool', () => {
+  test('a pool and its shutdown() check their options at the call', async () => {
     for (const Pool of [ThreadPoolExecutor, ProcessPoolExecutor]) {
       for (const maxWorkers of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 1e6]) {
         assert.throws(() => new Pool({ maxWorkers }), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });

@@ -7,7 +7,7 @@ import { ProcessPoolExecutor } from '../../src/index.ts';
 import { loader } from '../helpers/typescript.ts';
 import { jobs } from './pools.ts';
 
-test('a system that starts no more processes fails each job, and the pool works when it does again', async (context) => {
+test('a pool fails each job while the system starts no process, and works when it does again', async (context) => {
   const pool = new ProcessPoolExecutor({ maxWorkers: 1 });
   const last = pool.submit(jobs.exit, [3]);
   const spawn = context.mock.method(ChildProcess.prototype as unknown as { spawn(): void }, 'spawn', () => {
@@ -28,7 +28,7 @@ test('a system that starts no more processes fails each job, and the pool works 
 
 for (const kind of ['thread', 'process']) {
   const skip = process.platform === 'linux' ? false : 'the limit is set by a shell of Linux';
-  test(`descriptors exhausted at the first ${kind} of a pool: its jobs fail, and it works when there are some`, {
+  test(`a ${kind} pool without descriptors for its first worker fails its jobs, and works when there are some again`, {
     skip,
   }, async () => {
     const program = fileURLToPath(new URL('./emfile.child.ts', import.meta.url));

@@ -22,7 +22,7 @@ for (const { kind, make } of kinds) {
     const pool: AnyPool = make({ maxWorkers: 1 });
     after(() => pool.shutdown());
 
-    test('whatever structuredClone() copies', async () => {
+    test('arguments and results are copied as by structuredClone()', async () => {
       const values = [
         null,
         undefined,
@@ -42,7 +42,7 @@ for (const { kind, make } of kinds) {
       assert.equal(back.self, back);
     });
 
-    test('arguments are what they were when they were given', async () => {
+    test('an argument keeps the value that it had at the call', async () => {
       const list = [1];
       const busy = pool.submit(jobs.fib, [15]);
       const sum = pool.submit((values: number[]) => values.length, [list]);
@@ -51,7 +51,7 @@ for (const { kind, make } of kinds) {
       await busy;
     });
 
-    test('an argument that cannot be copied is named at the call, and the pool is none the worse for it', async () => {
+    test('submit() names an argument that cannot be copied, and the pool still works', async () => {
       const value = { list: [1, { 'call back': (): void => {} }] };
       assert.throws(
         () => void pool.submit((_a: number, _b: unknown) => {}, [1, value]),
@@ -70,7 +70,7 @@ for (const { kind, make } of kinds) {
       assert.equal(await pool.submit(jobs.fib, [5]), 5);
     });
 
-    test('shared memory, and a view of it, is shared with a thread, and refused where a process would get a copy', async () => {
+    test('shared memory is shared with a thread, and rejected by a pool of processes', async () => {
       const memory = new SharedArrayBuffer(8);
       const set = (value: { part: Int32Array }): void => {
         value.part[0] = 5;
@@ -87,7 +87,7 @@ for (const { kind, make } of kinds) {
             /^The "args\[0\]\.part" argument must be unshared memory, because a process has its own memory: .*ThreadPoolExecutor; got an instance of /,
         });
       }
-      // All that is serialized otherwise is as it was.
+      // All values that are serialized otherwise arrive unchanged.
       const bytes = [
         new Uint8Array([1]),
         Buffer.from('x'),
@@ -98,7 +98,7 @@ for (const { kind, make } of kinds) {
       assert.deepEqual(await pool.submit((values: unknown) => values, [bytes]), bytes);
     });
 
-    test('a result that cannot be copied is named as the rejection', async () => {
+    test('a result that cannot be copied is named in the rejection', async () => {
       await assert.rejects(pool.submit(jobs.returnFunction, []), {
         name: 'TypeError',
         code: 'ERR_INVALID_RETURN_VALUE',
@@ -112,7 +112,7 @@ for (const { kind, make } of kinds) {
       assert.equal(await pool.submit(jobs.fib, [5]), 5);
     });
 
-    test('a result of 100 MiB', async () => {
+    test('a job returns a result of 100 MiB', async () => {
       const result = await pool.submit(jobs.bytes, [100 * MEBIBYTE, false]);
       assert.equal(result.length, 100 * MEBIBYTE);
       assert.deepEqual([result[0], result.at(-1)], [7, 7]);
@@ -120,20 +120,20 @@ for (const { kind, make } of kinds) {
       assert.deepEqual([handedOver.length, handedOver.at(-1)], [100 * MEBIBYTE, 7]);
     });
 
-    test('an argument of 32 MiB', async () => {
+    test('a job gets an argument of 32 MiB', async () => {
       const big = new Uint8Array(32 * MEBIBYTE).fill(3);
       const sum = (bytes: Uint8Array): number => bytes.length + (bytes.at(-1) as number);
       assert.equal(await pool.submit(sum, [big]), 32 * MEBIBYTE + 3);
     });
 
-    test('progress comes in order and before the result', async () => {
+    test('progress arrives in order and before the result', async () => {
       const seen: unknown[] = [];
       const result = await pool.submit(jobs.count, [1000], { onProgress: (n: number) => seen.push(n) });
       seen.push(result);
       assert.deepEqual(seen, [...Array.from({ length: 1000 }, (_, i) => i + 1), 'counted to 1000']);
     });
 
-    test('progress before a failure, and from a function that crosses as source', async () => {
+    test('progress arrives before a failure, and from a function that is sent as source', async () => {
       const seen: unknown[] = [];
       const failing = pool.submit(
         () => {
@@ -147,7 +147,7 @@ for (const { kind, make } of kinds) {
       assert.deepEqual(seen, [{ part: 1 }]);
     });
 
-    test('progress that nobody listens to, or that comes when the job is over, is dropped', async () => {
+    test('progress without a listener, or after the end of the job, is dropped', async () => {
       const seen: unknown[] = [];
       await pool.submit(jobs.count, [10]);
       await pool.submit(jobs.leaveJob, []);
@@ -155,7 +155,7 @@ for (const { kind, make } of kinds) {
       assert.deepEqual(seen, []);
     });
 
-    test('progress outside of a loop is told in the context of submit()', async () => {
+    test('progress outside of a loop is delivered in the context of submit()', async () => {
       const storage = new AsyncLocalStorage<string>();
       const seen: unknown[] = [];
       const onProgress = (): unknown => seen.push(storage.getStore());
@@ -163,12 +163,12 @@ for (const { kind, make } of kinds) {
       assert.deepEqual(seen, ['here', 'here']);
     });
 
-    test('outside of a job there is none', () => {
+    test('currentJob() outside of a job returns null', () => {
       assert.equal(currentJob(), null);
     });
 
     test(
-      'progress is code of the loop and of the context that asked for it',
+      'progress runs as code of the loop, in the context of the caller',
       onNode(async (loop, reports) => {
         const storage = new AsyncLocalStorage<string>();
         const seen: unknown[] = [];
@@ -202,11 +202,11 @@ for (const { kind, make } of kinds) {
   });
 }
 
-describe('handing over', () => {
+describe('transferring objects', () => {
   const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
   after(() => pool.shutdown());
 
-  test('arguments in options.transfer', async () => {
+  test('options.transfer moves arguments to the worker', async () => {
     const data = new Uint8Array(MEBIBYTE).fill(1);
     const length = (bytes: Uint8Array): number => bytes.length;
     const size = pool.submit(length, [data], { transfer: [data.buffer] });
@@ -214,7 +214,7 @@ describe('handing over', () => {
     assert.equal(await size, MEBIBYTE);
   });
 
-  test('a port, by the options of an executor that is given to a loop', async () => {
+  test('the options of an executor that is given to a loop can transfer a port', async () => {
     const { port1, port2 } = new MessageChannel();
     const answered = new Promise((resolve) => port1.once('message', resolve));
     const executor: Executor = pool.withOptions({ transfer: [port2] });
@@ -223,7 +223,7 @@ describe('handing over', () => {
     port1.close();
   });
 
-  test('the result and progress: the worker has them no more', async () => {
+  test('reportProgress() and transfer() move a value out of the worker', async () => {
     const left = await pool.submit(async () => {
       const job = currentJob();
       const data = new Uint8Array(8);
@@ -231,12 +231,12 @@ describe('handing over', () => {
       return data.length;
     }, []);
     assert.equal(left, 0);
-    // Marked, but not what is returned: it is copied, and stays.
+    // The value is marked but is not the result, so it is copied and stays in the worker.
     assert.equal((await pool.submit(jobs.markAnother, [])).data.length, 8);
     assert.equal(await pool.submit(jobs.lengthOfMarked, []), 8);
   });
 
-  test('what cannot be handed over', async () => {
+  test('submit() rejects options.transfer of values that cannot be moved, and a port that is not in it', async () => {
     const buffer = new ArrayBuffer(8);
     for (const transfer of [[5], [{}], [buffer, buffer]]) {
       assert.throws(() => void pool.submit((_a: unknown) => {}, [buffer], { transfer }), {
@@ -252,7 +252,7 @@ describe('handing over', () => {
     port.close();
   });
 
-  test('a process takes nothing over, and shares nothing', async () => {
+  test('a pool of processes rejects transfers and shared memory', async () => {
     const processes = new ProcessPoolExecutor({ maxWorkers: 1 });
     const buffer = new ArrayBuffer(8);
     assert.throws(() => void processes.submit((_a: unknown) => {}, [buffer], { transfer: [buffer] }), {
@@ -268,7 +268,7 @@ describe('handing over', () => {
     await processes.shutdown();
   });
 
-  test('shared memory is shared', async () => {
+  test('a pool of threads shares memory', async () => {
     const shared = new Int32Array(new SharedArrayBuffer(4));
     await pool.submit((cells: Int32Array) => Atomics.store(cells, 0, 5), [shared]);
     assert.equal(shared[0], 5);
@@ -276,7 +276,7 @@ describe('handing over', () => {
 });
 
 describe('findUncloneable()', () => {
-  test('names the first part', () => {
+  test('findUncloneable() names the first part that cannot be copied', () => {
     const fn = (): void => {};
     const throwing = {
       get part(): never {
@@ -297,7 +297,7 @@ describe('findUncloneable()', () => {
     for (const [value, path] of cases) assert.equal(findUncloneable(value, 'v')?.path ?? null, path);
   });
 
-  test('comes to an end in a circle, and excuses what is handed over', () => {
+  test('findUncloneable() ends in a cycle, and skips transferred objects', () => {
     const round: Record<string, unknown> = { first: 1 };
     round.self = round;
     round.last = (): void => {};

@@ -9,7 +9,7 @@ import { jobs, kinds, withPool } from './pools.ts';
 
 for (const { kind, make } of kinds) {
   describe(`the workers of a ${kind} pool`, () => {
-    test('are started as jobs come, up to maxWorkers, and used again', () =>
+    test('a pool starts workers as jobs come, up to maxWorkers, and reuses them', () =>
       withPool(make({ maxWorkers: 2 }), async (pool) => {
         assert.equal(pool.maxWorkers, 2);
         const one = await pool.submit(jobs.whoAmI, []);
@@ -19,7 +19,7 @@ for (const { kind, make } of kinds) {
         assert.equal(names.includes(one), true);
       }));
 
-    test('begin jobs in the order in which they were submitted', () =>
+    test('a pool begins jobs in the order in which they were submitted', () =>
       withPool(make({ maxWorkers: 1 }), async (pool) => {
         const order: number[] = [];
         await Promise.all(
@@ -31,7 +31,7 @@ for (const { kind, make } of kinds) {
         );
       }));
 
-    test('one that exits takes its job with it and no other, also with jobs waiting', () =>
+    test('a worker that exits fails its own job and no other, also with jobs queued', () =>
       withPool(make({ maxWorkers: 1 }), async (pool) => {
         const exiting = pool.submit(jobs.exit, [3]);
         const others = [pool.submit(jobs.fib, [5]), pool.submit(jobs.fib, [6])];
@@ -41,7 +41,7 @@ for (const { kind, make } of kinds) {
           message: `the worker ${kind} that ran exit exited with code 3`,
         });
         assert.deepEqual(await Promise.all(others), [5, 8]);
-        // Even if nobody is left.
+        // Even if no worker is left.
         const dying = Array.from({ length: 4 }, (_, i) => pool.submit(jobs.exit, [i]));
         for (const [i, each] of dying.entries()) {
           await assert.rejects(each, { message: new RegExp(`exited with code ${i}$`) });
@@ -49,7 +49,7 @@ for (const { kind, make } of kinds) {
         assert.equal(await pool.submit(jobs.fib, [5]), 5);
       }));
 
-    test('one that dies of what nobody caught says of what', () =>
+    test('a worker that dies of an uncaught error names it', () =>
       withPool(make({ maxWorkers: 1 }), async (pool) => {
         await assert.rejects(pool.submit(jobs.crashOutside, []), (error: Error) => {
           assert.equal(error instanceof BrokenExecutorError, true);
@@ -63,10 +63,10 @@ for (const { kind, make } of kinds) {
   });
 }
 
-describe('a worker that dies while it is idle is replaced, and a warning says so', () => {
-  // An idle worker keeps nobody alive; the loop does.
+describe('a worker that dies while idle', () => {
+  // An idle worker does not keep the process alive; the loop does.
   test(
-    'a thread',
+    'a pool replaces an idle thread that dies, and warns',
     onNode(() =>
       withPool(new ThreadPoolExecutor({ maxWorkers: 1 }), async (pool) => {
         const { port1, port2 } = new MessageChannel();
@@ -84,7 +84,7 @@ describe('a worker that dies while it is idle is replaced, and a warning says so
   );
 
   test(
-    'a process',
+    'a pool replaces an idle process that dies, and warns',
     onNode(() =>
       withPool(new ProcessPoolExecutor({ maxWorkers: 1 }), async (pool) => {
         const pid = await pool.submit(() => process.pid, []);
@@ -98,8 +98,8 @@ describe('a worker that dies while it is idle is replaced, and a warning says so
   );
 });
 
-describe('a process', () => {
-  test('that is killed', () =>
+describe('a worker process', () => {
+  test('a worker process that is killed fails its job with the signal', () =>
     withPool(kinds[1]!.make({ maxWorkers: 1 }), async (pool) => {
       await assert.rejects(
         pool.submit(() => {
@@ -110,7 +110,7 @@ describe('a process', () => {
       assert.equal(await pool.submit(jobs.fib, [5]), 5);
     }));
 
-  test('that will not die of SIGTERM is ended all the same', () =>
+  test('a worker process that ignores SIGTERM is killed', () =>
     withPool(kinds[1]!.make({ maxWorkers: 1, gracePeriod: 0.05 }), async (pool) => {
       const controller = new AbortController();
       let tell = (_: unknown): void => {};
@@ -125,7 +125,7 @@ describe('a process', () => {
       assert.equal(await pool.submit(jobs.fib, [5]), 5);
     }));
 
-  test('inherits the environment, but no program of its parent', () => {
+  test('inheritedOptions() keeps the options of the runtime, and drops the program of the parent', () => {
     assert.deepEqual(inheritedOptions([]), []);
     const given = [
       '--expose-gc',
@@ -148,7 +148,7 @@ function ignoringSigterm(): void {
   for (;;);
 }
 
-/** The next warning of a pool. Others may come in between: the host warns of what is experimental. */
+/** Returns the next warning of a pool. Node may warn of experimental features in between. */
 async function brokenWarning(): Promise<Error> {
   for await (const [warning] of on(process, 'warning') as AsyncIterable<[Error]>) {
     if (warning.name === 'BrokenExecutorError') return warning;
