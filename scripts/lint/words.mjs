@@ -52,6 +52,7 @@ const HELD = [
   'test/bench',
   'test/executor',
   'test/loop',
+  'test/process',
   'test/streams',
   'test/sync',
   'test/tasks',

@@ -21,8 +21,8 @@ import {
   skipNotLinux,
 } from './children.ts';
 
-// The kinds that take different steps: pipes are there at once, a pipe for two descriptors takes a while,
-// none at all.
+// The three kinds take different steps: pipes are ready at once, one pipe for two descriptors takes a while,
+// and no pipes.
 const KINDS: Record<string, SubprocessOptions> = {
   pipes: {},
   'one pipe for two': { stderr: STDOUT },
@@ -38,7 +38,7 @@ function startSleep(
 
 for (const [kind, options] of Object.entries(KINDS)) {
   test(
-    `a start that is cancelled, whenever that is, leaves no child and no descriptor (${kind})`,
+    `cancelling the start of a child at any moment leaves no child and no descriptor (${kind})`,
     { skip: skipNotLinux },
     onNode(async (loop) => {
       const outcomes = new Set<string>();
@@ -62,7 +62,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
                 return 'cancelled';
               },
             );
-            // A cancel that comes in the step in which it is handed over comes too late.
+            // A cancel in the step in which the transport is delivered comes too late.
             if (!cancelled) assert.equal(outcome, 'started', how);
             outcomes.add(outcome);
           }
@@ -73,7 +73,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
   );
 
   test(
-    `the task that starts a child is cancelled, whenever that is (${kind})`,
+    `cancelling the task that starts a child at any moment leaves no child and no descriptor (${kind})`,
     { skip: skipNotLinux },
     onNode(async (loop) => {
       await leavingNothing(async () => {
@@ -99,7 +99,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
   );
 
   test(
-    `a signal that is aborted, whenever that is (${kind})`,
+    `a signal that aborts the start of a child at any moment leaves no child and no descriptor (${kind})`,
     { skip: skipNotLinux },
     onNode(async (loop) => {
       await leavingNothing(async () => {
@@ -113,7 +113,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
             assert.match(String(error.cause), /the reason/);
             return null;
           });
-          // Started is started: from then on the signal has no say.
+          // The child has started: from now on the signal has no effect.
           if (child !== null) {
             assert.equal(child[0].isClosing(), false);
             await child[0][Symbol.asyncDispose]();
@@ -123,7 +123,9 @@ for (const [kind, options] of Object.entries(KINDS)) {
     }),
   );
 
-  test(`a loop that is closed, whenever that is (${kind})`, { skip: skipNotLinux }, async () => {
+  test(`closing the loop at any moment of a child’s start leaves no child and no descriptor (${kind})`, {
+    skip: skipNotLinux,
+  }, async () => {
     const before = childrenOfOurs().length;
     for (let polls = 0; polls < 8; polls++) {
       await withLoop(
@@ -142,7 +144,7 @@ for (const [kind, options] of Object.entries(KINDS)) {
 }
 
 test(
-  'an aborted signal starts nothing',
+  'subprocessExec() with an aborted signal starts no child',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     await leavingNothing(async () => {
@@ -178,7 +180,7 @@ test(
 );
 
 test(
-  'a timeout around a child that does not end',
+  'a timeout around a child that does not end kills it',
   { skip: skipNotLinux },
   onNode(async () => {
     await leavingNothing(async () => {

@@ -1,7 +1,4 @@
-/**
- * Children for tests: a protocol that remembers what it was told, and what the system knows of processes and
- * descriptors.
- */
+/** Children for tests: a recording protocol, and the system's view of processes and descriptors. */
 import { readdirSync, readFileSync } from 'node:fs';
 import type {
   BaseEventLoop,
@@ -13,19 +10,19 @@ import type {
 import { getRunningLoop, sleep } from '../../src/index.ts';
 import { Recording } from '../helpers/recording.ts';
 
-/** Without these there is no `/bin/sh`, and no `/proc` to look into. */
+/** Without these there is no `/bin/sh`, and no `/proc`. */
 export const skipNotLinux: string | false =
   process.platform === 'linux' ? false : 'looks into /proc, which only Linux has';
 
 /**
- * A protocol that remembers what it was told: `made`, `data 1` (in several pieces: once), `lost 2` (a pipe),
- * `exited`, `lost`, `pause`, `resume`.
+ * A protocol that records its calls: `made`, `data 1` (in several pieces: once), `lost 2` (a pipe), `exited`,
+ * `lost`, `pause`, `resume`.
  */
 export class ChildRecorder extends Recording implements SubprocessProtocol {
-  /** By the child's descriptor. */
+  /** The received data, by the child's descriptor. */
   readonly chunks: [Buffer[], Buffer[], Buffer[]] = [[], [], []];
   readonly pipeExceptions: Map<number, Error | null> = new Map();
-  /** Of `connectionLost`; undefined before. */
+  /** The argument of `connectionLost`; undefined before. */
   exception: Error | null | undefined = undefined;
   #transport: SubprocessTransport | null = null;
 
@@ -68,7 +65,7 @@ export class ChildRecorder extends Recording implements SubprocessProtocol {
     this.note('resume');
   }
 
-  /** What came by a descriptor, as text. */
+  /** Returns the data of a descriptor as text. */
   text(fd: number): string {
     return Buffer.concat(this.chunks[fd] as Buffer[]).toString();
   }
@@ -78,7 +75,7 @@ export class ChildRecorder extends Recording implements SubprocessProtocol {
   }
 }
 
-/** A command of the shell with a recorder. */
+/** Starts a command of the shell with a recorder. */
 export async function startShell(
   loop: BaseEventLoop,
   command: string,
@@ -88,7 +85,7 @@ export async function startShell(
   return recorder;
 }
 
-/** A command of the shell, from its beginning to its end. */
+/** Runs a command of the shell from its beginning to its end. */
 export async function runShell(
   loop: BaseEventLoop,
   command: string,
@@ -99,25 +96,25 @@ export async function runShell(
   return recorder;
 }
 
-/** The child's stdin. */
+/** Returns the transport of the child's stdin. */
 export function stdinOf(recorder: ChildRecorder): Transport {
   const transport = recorder.transport.getPipeTransport(0);
   if (transport === null) throw new Error('its stdin is no pipe');
   return transport;
 }
 
-/** The ids of our children, zombies too. */
+/** Returns the ids of this process's children, zombies too. */
 export function childrenOfOurs(): number[] {
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
   return children.split(' ').filter(Boolean).map(Number);
 }
 
-/** How many descriptors we have open. */
+/** Returns the number of open descriptors. */
 export function openDescriptors(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
-/** The one letter for the state of a process: `R`, `S`, `T`, `Z`; null where there is none. */
+/** Returns the letter for the state of a process (`R`, `S`, `T`, `Z`), or null if there is none. */
 export function stateOf(pid: number): string | null {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '')[0] ?? null;
@@ -129,7 +126,7 @@ export function stateOf(pid: number): string | null {
 /** Seconds. Longer than the system takes on any machine, however loaded. */
 const PATIENCE_SECONDS = 30;
 
-/** Once `condition` holds, of which nobody tells: what the system does to processes takes its time. */
+/** Polls until `condition` holds. Processes change their state without an event. */
 export async function eventually(
   condition: () => boolean,
   hint: () => unknown = () => condition,
@@ -142,7 +139,7 @@ export async function eventually(
   }
 }
 
-/** As {@link eventually}, while no loop runs. */
+/** Does the same as {@link eventually}, while no loop runs. */
 export async function eventuallyWithoutLoop(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -150,7 +147,7 @@ export async function eventuallyWithoutLoop(condition: () => boolean): Promise<v
 /** Runs `body`, and waits until there are as many children as before, and no more descriptors. */
 export async function leavingNothing(body: () => Promise<void>): Promise<void> {
   const children = childrenOfOurs().length;
-  // What others had open may close meanwhile.
+  // Descriptors of earlier tests may close meanwhile.
   const descriptors = openDescriptors();
   await body();
   await eventually(

@@ -1,5 +1,5 @@
 /**
- * Starts children after it has closed its own standard streams, and its working directory is gone: `node
+ * Starts children after it has closed its own standard streams and removed its working directory: `node
  * closed.child.ts directory`. Reports to descriptor 3.
  */
 import { closeSync, rmdirSync, writeSync } from 'node:fs';
@@ -23,14 +23,14 @@ async function converse(command: string, options: SubprocessOptions): Promise<un
 
 const reports: unknown[] = [];
 await loop.runUntilComplete(async () => {
-  // What Node opens for the first child stays.
+  // The descriptors that Node opens for the first child stay open.
   await converse('true', {});
   const directory = process.argv[2] as string;
   process.chdir(directory);
   rmdirSync(directory);
   for (const fd of [0, 1, 2]) closeSync(fd);
   const before = openDescriptors();
-  // Where we are there is nothing more.
+  // This directory does not exist any more.
   const [cat, recorder] = await loop.subprocessExec(() => new ChildRecorder(), 'cat', [], { stdout: PIPE });
   (cat.getPipeTransport(0) as Transport).write('word');
   (cat.getPipeTransport(0) as Transport).writeEof();

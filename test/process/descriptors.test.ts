@@ -1,4 +1,4 @@
-/** Which descriptors a child has, where the numbers make it hard. */
+/** The descriptors of a child, in cases where their numbers conflict. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,7 +15,7 @@ import { tsArguments } from '../helpers/typescript.ts';
 import { inDirectory, pipeEnds } from '../helpers/unix-pairs.ts';
 import { ChildRecorder, leavingNothing, runShell, skipNotLinux } from './children.ts';
 
-test('a program that has closed its standard streams, in a directory that is gone, starts children with pipes and without', {
+test('a program without standard streams, in a removed directory, starts children with pipes and without', {
   skip: skipNotLinux,
 }, async () => {
   const program = fileURLToPath(new URL('./closed.child.ts', import.meta.url));
@@ -33,14 +33,14 @@ test('a program that has closed its standard streams, in a directory that is gon
     'word',
     ['out word\n', 'err word\n', 0],
     ['out word\nerr word\n', '', 0],
-    // As every program that Node starts, a child has the null device instead of nothing.
+    // As every program that Node starts, a child has the null device instead of a closed stream.
     ['/dev/null\n/dev/null\n', '', 0],
     ['/dev/null\n/dev/null\n', '', 0],
     0,
   ]);
 });
 
-/** Two files with their names as content, open. */
+/** Opens two files with their names as content. */
 function openFiles(directory: string, ...names: string[]): number[] {
   return names.map((name) => {
     writeFileSync(join(directory, name), name);
@@ -49,7 +49,7 @@ function openFiles(directory: string, ...names: string[]): number[] {
 }
 
 test(
-  'a descriptor may be a standard stream of a child and one to pass, and several standard streams',
+  'one descriptor may be a standard stream of a child and passed as well, or be several standard streams',
   { skip: skipNotLinux },
   onNode((loop) =>
     inDirectory(async (directory) => {
@@ -70,7 +70,7 @@ test(
 );
 
 test(
-  'standard streams of a child may be ours in any other order',
+  'the standard streams of a child may be those of the parent in any other order',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     const linkOf = (pid: number, fd: number): string => readlinkSync(`/proc/${pid}/fd/${fd}`);
@@ -94,12 +94,12 @@ test(
 );
 
 test(
-  'a descriptor to pass that is not open is EBADF, whatever gets its number in the meantime',
+  'passing a descriptor that is not open fails with EBADF, even if its number is reused meanwhile',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     await leavingNothing(async () => {
       for (const stderr of [PIPE, STDOUT, DEVNULL]) {
-        // The numbers that come next.
+        // Takes the next free numbers.
         const next = Array.from({ length: 12 }, () => openSync('/dev/null', 'r'));
         for (const fd of next) closeSync(fd);
         for (const fd of next) {
@@ -112,7 +112,7 @@ test(
 );
 
 test(
-  'descriptors to pass may have wide gaps between them',
+  'passed descriptors may have wide gaps between their numbers',
   { skip: skipNotLinux },
   onNode((loop) =>
     inDirectory(async (directory) => {
@@ -134,7 +134,7 @@ test(
 );
 
 test(
-  'two children write to one pipe at once: every line is whole, and the end comes with the last of them',
+  'two children that write to one pipe at once keep lines whole, and the pipe ends with the last of them',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     const { read, write } = pipeEnds();
@@ -145,7 +145,7 @@ test(
     const children = ['left', 'right'].map((word) =>
       runShell(loop, command(word), { stdout: write, stderr: write }),
     );
-    // Once they have it.
+    // The parent's copy closes once the children have theirs.
     const started = await Promise.all(children);
     closeSync(write);
     await near.untilLost();
@@ -162,7 +162,7 @@ test(
 );
 
 test(
-  'an environment that is more than the system takes is E2BIG',
+  'an environment beyond the system’s limit fails with E2BIG',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     await leavingNothing(async () => {
@@ -181,7 +181,7 @@ test(
 );
 
 test(
-  'a child that is killed in connectionMade(), or as soon as it is there, ends by the signal',
+  'a child that is killed in connectionMade(), or right after it, ends by the signal',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     await leavingNothing(async () => {

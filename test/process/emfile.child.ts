@@ -1,5 +1,6 @@
 /**
- * Uses up its descriptors, tries to start children, gives them back, and tries again. Prints what came of it.
+ * Uses up its descriptors, tries to start children, frees the descriptors, and tries again. Prints the
+ * outcomes.
  */
 import { closeSync } from 'node:fs';
 import { NodeEventLoop, PIPE, STDOUT } from '../../src/index.ts';
@@ -8,12 +9,12 @@ import { eventually, openDescriptors, runShell } from './children.ts';
 
 const loop = new NodeEventLoop();
 await loop.runUntilComplete(async () => {
-  // What Node opens for the first child stays.
+  // The descriptors that Node opens for the first child stay open.
   await runShell(loop, 'true');
   const before = openDescriptors();
   const taken = await takeAllDescriptors();
   const codes = new Set<unknown>();
-  // With few left, it fails at one of its steps, each time another one.
+  // With few descriptors left, the start fails at a different step each time.
   for (let free = 0; free < 20; free++) {
     for (const stderr of [PIPE, STDOUT]) {
       const starting = loop.subprocessExec(() => ({}), 'true', [], { stderr });
@@ -30,7 +31,7 @@ await loop.runUntilComplete(async () => {
   }
   for (const fd of taken) closeSync(fd);
   const again = (await runShell(loop, 'echo works', { stderr: STDOUT })).text(1);
-  // What Node had open for a moment before may be closed by now.
+  // Node may have closed its temporary descriptors by now.
   await eventually(() => openDescriptors() <= before);
   console.log(JSON.stringify({ codes: [...codes], again }));
 });

@@ -1,5 +1,5 @@
 /**
- * Prints, as its children see them, the variables that it was given, and then once more with two that it has
+ * Prints the inherited variables as its children see them, and then once more with two variables that it has
  * set.
  */
 import { UvEventLoop } from '../../src/index.ts';

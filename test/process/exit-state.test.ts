@@ -3,14 +3,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ExitState } from '../../src/process/exit-state.ts';
 
-test('a child without pipes is over when it has ended', () => {
+test('ExitState without pipes is over when the child exits', () => {
   const state = new ExitState([]);
   assert.deepEqual([state.exited, state.over], [false, false]);
   assert.equal(state.exit(), true);
   assert.deepEqual([state.exited, state.over], [true, true]);
 });
 
-test('a child that ends before its pipes is over with the last of them', () => {
+test('ExitState is over with the last pipe when the child exits first', () => {
   const state = new ExitState([0, 1, 2]);
   assert.equal(state.exit(), false);
   assert.deepEqual([state.exited, state.over], [true, false]);
@@ -19,13 +19,13 @@ test('a child that ends before its pipes is over with the last of them', () => {
   assert.equal(state.over, true);
 });
 
-test('a child that ends after its pipes is over then', () => {
+test('ExitState is over at the exit when the pipes end first', () => {
   const state = new ExitState([1]);
   assert.deepEqual([state.pipeLost(1), state.over], [false, false]);
   assert.equal(state.exit(), true);
 });
 
-test('whatever the order, and told however often, the end comes exactly once', () => {
+test('ExitState is over exactly once, for any order and repetition of events', () => {
   const events = fc.array(fc.constantFrom<'exit' | 0 | 1 | 2>('exit', 0, 1, 2), { maxLength: 20 });
   fc.assert(
     fc.property(events, fc.subarray([0, 1, 2]), (told, pipes) => {

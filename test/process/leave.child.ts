@@ -1,15 +1,15 @@
-/** Ends with three children that still run: `node leave.child.ts close|run|idle`. Prints their ids. */
+/** Ends while three children still run: `node leave.child.ts close|run|idle`. Prints their ids. */
 import { createSubprocessExec, DEVNULL, NodeEventLoop, PIPE, run } from '../../src/index.ts';
 
 const [, , how] = process.argv;
 
 async function leaveChildren(): Promise<void> {
-  // None has our stderr: whoever reads that would wait for them.
+  // No child inherits stderr, because a reader of it would wait for the children.
   const quiet = { stdin: DEVNULL, stdout: DEVNULL, stderr: DEVNULL };
   const all = [
     await createSubprocessExec('sleep', ['60'], { stdin: PIPE, stdout: PIPE, stderr: PIPE }),
     await createSubprocessExec('sleep', ['60'], quiet),
-    // Not one that ends of itself when its pipes do.
+    // This child does not end by itself when its pipes do.
     await createSubprocessExec('sh', ['-c', 'trap "" HUP INT TERM PIPE; exec sleep 60'], {
       ...quiet,
       stdout: PIPE,

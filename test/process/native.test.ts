@@ -1,4 +1,4 @@
-/** What children of the native backend have, and those of the portable one cannot have. */
+/** Behaviour of children that only the native backend has. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import { ChildRecorder, startShell, stdinOf } from './children.ts';
 const MEBIBYTE = 1024 * 1024;
 
 test(
-  'a child opens /dev/stdin, /dev/stdout and /dev/stderr anew, because all of them are pipes',
+  'a child of the native backend can open /dev/stdin, /dev/stdout and /dev/stderr, because all of them are pipes',
   { skip: noNative },
   onUv(async (loop) => {
     const recorder = await startShell(loop, 'cat /dev/stdin | tee /dev/stderr > /dev/stdout');
@@ -27,7 +27,7 @@ test(
 );
 
 test(
-  'the pipes of a child get more room once they were full, and not before',
+  'the native backend enlarges a child’s pipe once it was full, and not before',
   { skip: noNative || noPython },
   onUv(async (loop) => {
     const program = `
@@ -50,11 +50,11 @@ sys.stderr.write(str([first, room()]))
   }),
 );
 
-test('variables that are no UTF-8 reach the child as they are, also beside others that are set', {
+test('environment variables that are not UTF-8 reach a child of the native backend unchanged', {
   skip: noNative,
 }, async () => {
   const program = fileURLToPath(new URL('./environment.child.ts', import.meta.url));
-  // A byte alone, a sequence that breaks off, one that is overlong, a surrogate, and one between others.
+  // A single byte, a truncated sequence, an overlong one, a surrogate, and a bad byte among good ones.
   const values = ['\xff', 'a\xc3', '\xc0\x80b', '\xed\xa0\x80', '\xc3\xa4\xff\xe2\x82\xac'];
   const octal = (text: string): string =>
     Array.from(Buffer.from(text, 'latin1'), (byte) => `\\${byte.toString(8)}`).join('');

@@ -26,13 +26,13 @@ import {
 
 const MEBIBYTE = 1024 * 1024;
 
-/** Holds the thread for so long. */
+/** Blocks the thread for some milliseconds. */
 function block(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
 test(
-  'all that a fast child wrote comes, though the loop had no time for it',
+  'all output of a fast child arrives, although the loop was busy',
   onNode(async (loop) => {
     for (const stderr of [PIPE, STDOUT]) {
       for (let i = 0; i < 20; i++) {
@@ -49,7 +49,7 @@ test(
 );
 
 test(
-  'reading that is paused stays paused when the child ends, and nothing is lost',
+  'a paused pipe stays paused when the child exits, and loses nothing',
   onNode(async (loop) => {
     for (const stderr of [PIPE, STDOUT]) {
       const recorder = new ChildRecorder();
@@ -59,7 +59,7 @@ test(
         transport.getPipeTransport(1)?.pauseReading();
         transport.getPipeTransport(2)?.pauseReading();
       };
-      // As much as fits into one pipe that nobody reads.
+      // As much as fits into one pipe without a reader.
       const command = 'head -c 30000 /dev/zero; head -c 30000 /dev/zero >&2';
       const [transport] = await loop.subprocessShell(() => recorder, command, { stderr });
       await recorder.untilTold('exited');
@@ -82,7 +82,7 @@ test(
 );
 
 test(
-  'a mebibyte by each pipe from a child that ends at once, 50 times, with pauses in between',
+  'a child that exits at once delivers a mebibyte by each pipe, 50 times, with pauses of reading',
   onNode(async (loop) => {
     for (let i = 0; i < 50; i++) {
       const recorder = new ChildRecorder();
@@ -105,7 +105,7 @@ test(
 );
 
 test(
-  'a pipe that nobody reads holds the child up, and nobody else',
+  'a paused pipe stops its own child, and no other',
   onNode(async (loop) => {
     const recorder = await startShell(loop, `head -c ${4 * MEBIBYTE} /dev/zero; echo done >&2`);
     recorder.transport.getPipeTransport(1)?.pauseReading();
@@ -118,11 +118,11 @@ test(
   }),
 );
 
-// More with GYRE_LONG=1: a gibibyte.
+// GYRE_LONG=1 makes it a gibibyte.
 const BULK_MEBIBYTES = process.env.GYRE_LONG === '1' ? 1024 : 256;
 
 test(
-  `${BULK_MEBIBYTES} MiB through cat, with back-pressure both ways: nothing is lost, little is held`,
+  `${BULK_MEBIBYTES} MiB through cat with back-pressure in both directions lose nothing and buffer little`,
   onNode(async (loop) => {
     await using cat = await createSubprocessExec('cat', [], { stdin: PIPE, stdout: PIPE });
     const { stdin, stdout } = cat;
@@ -159,7 +159,7 @@ test(
 );
 
 test(
-  '200 children at once, and then none',
+  '200 children run at once and leave nothing behind',
   { skip: skipNotLinux || tooFewDescriptors(1000) },
   onNode(async () => {
     await leavingNothing(async () => {

@@ -1,7 +1,7 @@
 /**
- * Transports over what a child has, too: `node shared.child.ts scenario`. Only a process of its own can try
- * that: if anything waits in `read()` or `write()`, the whole process stops. Reports on its standard error
- * each way that it got through.
+ * Transports over pipes and sockets that a child shares: `node shared.child.ts scenario`. This needs a
+ * process of its own: if `read()` or `write()` blocks, the whole process stops. Prints each passed step on
+ * its standard error.
  */
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { spawn } from 'node:child_process';
@@ -21,7 +21,7 @@ import { listening } from '../helpers/descriptors.ts';
 import { isNative, makeLoop, portOf, Recorder } from '../helpers/pairs.ts';
 import { pipeEnds } from '../helpers/unix-pairs.ts';
 
-/** More than any pipe or socket takes. */
+/** More than any pipe or socket accepts. */
 const FLOOD = Buffer.alloc(4 << 20, 'flood');
 /** As much as libuv reads at once; then it reads again. */
 const WHOLE_READ = 65_536;
@@ -33,7 +33,7 @@ function report(word: string): void {
   writeSync(2, `${word}\n`);
 }
 
-/** Starts a child that reads and writes nothing. */
+/** Starts a child that neither reads nor writes. */
 async function start(options: SubprocessOptions): Promise<SubprocessTransport> {
   const none = { stdin: DEVNULL, stdout: DEVNULL, stderr: DEVNULL };
   const [child] = await loop.subprocessExec(() => new SubprocessProtocol(), 'sleep', ['1000'], {
@@ -44,7 +44,7 @@ async function start(options: SubprocessOptions): Promise<SubprocessTransport> {
   return child;
 }
 
-/** The same, by Node itself. */
+/** Does the same with Node's own API. */
 function startByNode(stdio: StdioOptions): void {
   children.push(spawn('sleep', ['1000'], { stdio }));
 }
@@ -54,8 +54,8 @@ function endChildren(): void {
 }
 
 /**
- * Writes more than there is room for, then more from a callback of the host's; ends once the loop has gone
- * on.
+ * Writes more than there is room for, and then more from a callback of the host. Ends once the loop has
+ * continued.
  */
 async function clog(transport: WriteTransport): Promise<void> {
   transport.write(FLOOD);
@@ -65,7 +65,7 @@ async function clog(transport: WriteTransport): Promise<void> {
   if (transport.getWriteBufferSize() === 0) throw new Error('there was room for all of it');
 }
 
-/** Ends once all was read that the test writes when it is told so, and the loop has gone on. */
+/** Reads everything that the test writes on request. Ends once the loop has continued. */
 async function drain(near: Recorder, write: () => void): Promise<void> {
   write();
   await near.untilReceived(WHOLE_READ);
@@ -105,7 +105,7 @@ const scenarios: Record<string, () => Promise<void>> = {
         await start();
         await clog(transport);
         report('went on');
-        // Now it is full before the child comes.
+        // Now the pipe is full before the child starts.
         await start();
         await clog(transport);
         report('went on');
@@ -189,7 +189,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     listener.close();
     endChildren();
   },
-  // The child finds its standard streams blocking, and whoever shares them finds them as they were.
+  // The child has blocking standard streams, and the other holders find theirs unchanged.
   flags: async () => {
     for (const [input, output] of [
       [0, 1],
@@ -225,7 +225,7 @@ function isBlocking(pid: number | string, fd: number): boolean {
   return (Number.parseInt(String(flags), 8) & constants.O_NONBLOCK) === 0;
 }
 
-/** What a child can have of a pipe of another child. */
+/** The ends of another child's pipe that a child can get. */
 function descriptorOf(transport: Transport | ReadTransport): number | Socket {
   const pipe = transport.getExtraInfo('pipe') as Socket & { fileno?(): number };
   return pipe.fileno?.() ?? pipe;

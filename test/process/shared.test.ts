@@ -1,6 +1,6 @@
 /**
- * A child that shares a pipe or socket with a transport cannot stop the loop. It may have cleared O_NONBLOCK
- * for both of them, because programs expect their standard streams to block.
+ * A child that shares a pipe or socket with a transport cannot block the loop. It may have cleared O_NONBLOCK
+ * for both, because programs expect their standard streams to block.
  */
 import assert from 'node:assert/strict';
 import type { ChildProcess, StdioOptions } from 'node:child_process';
@@ -23,7 +23,7 @@ const WHOLE_READ = Buffer.alloc(65_536);
 /** Milliseconds. Longer than any machine takes. */
 const PATIENCE = 60_000;
 
-/** Starts the program. If it stops, it is killed. */
+/** Starts the program, and kills it if it stops. */
 function start(scenarios: readonly string[], stdio: StdioOptions = 'pipe'): ChildProcess {
   return spawn(process.execPath, tsArguments(PROGRAM, ...scenarios), {
     cwd: ROOT,
@@ -33,7 +33,7 @@ function start(scenarios: readonly string[], stdio: StdioOptions = 'pipe'): Chil
   });
 }
 
-/** What it reports, and how it ended. */
+/** Returns the steps that the program reports, and its exit. */
 async function reportsOf(
   program: ChildProcess,
   onReport: (report: string) => void = () => {},
@@ -52,7 +52,7 @@ function times<T>(count: number, value: T): T[] {
   return Array.from({ length: count }, () => value);
 }
 
-/** What a standard stream may be. Null: what Node makes of `'pipe'`. */
+/** The kinds of standard streams. Null: the result of Node's `'pipe'`. */
 const KINDS: Record<string, [skip: string | false, make: () => { read: number; write: number } | null]> = {
   'a socket': [skipNotLinux, () => null],
   'a FIFO': [skipNotLinux, pipeEnds],
@@ -66,7 +66,7 @@ const KINDS: Record<string, [skip: string | false, make: () => { read: number; w
 };
 
 for (const [kind, [skip, make]] of Object.entries(KINDS)) {
-  test(`a program reads all from ${kind} as its stdin, which its child shares, and goes on`, {
+  test(`a program reads all data from ${kind} as its stdin, which its child shares, and continues`, {
     skip,
   }, async () => {
     const ends = make();
@@ -79,7 +79,9 @@ for (const [kind, [skip, make]] of Object.entries(KINDS)) {
     for (const fd of ends === null ? [] : [ends.read, ends.write]) closeSync(fd);
   });
 
-  test(`a program fills ${kind} as its stdout, which its children share, and goes on`, { skip }, async () => {
+  test(`a program fills ${kind} as its stdout, which its children share, and continues`, {
+    skip,
+  }, async () => {
     const ends = make();
     const program = start(['stdout'], ['ignore', ends?.write ?? 'pipe', 'pipe']);
     assert.deepEqual(await reportsOf(program), [...times(12, 'went on'), 0]);
@@ -87,7 +89,7 @@ for (const [kind, [skip, make]] of Object.entries(KINDS)) {
   });
 }
 
-test('a program hands pipes, connections and listeners of its transports and servers to children, and goes on', {
+test('a program passes pipes, connections and listeners of its transports to children, and continues', {
   skip: skipNotLinux,
 }, async () => {
   const program = start([
@@ -101,7 +103,7 @@ test('a program hands pipes, connections and listeners of its transports and ser
   assert.deepEqual(await reportsOf(program), [...times(isNative ? 10 : 8, 'went on'), 0]);
 });
 
-test('a child finds a pipe blocking that it inherits, and its parent finds the pipe as it was', {
+test('a child gets an inherited pipe in blocking mode, and the pipe of its parent is unchanged', {
   skip: noNative,
 }, async () => {
   const [input, output] = [pipe(), pipe()];

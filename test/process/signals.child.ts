@@ -1,6 +1,6 @@
 /**
- * A program for signals: `node signals.child.ts <scenario>`. A line that begins with `send` asks for that
- * signal.
+ * A program for tests of signals: `node signals.child.ts <scenario>`. A line that begins with `send` requests
+ * that signal.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
@@ -9,14 +9,14 @@ import { NodeEventLoop } from '../../src/index.ts';
 const loop = new NodeEventLoop();
 const never = (): void => console.log('never');
 
-/** Nothing of gyre keeps the process; this does, until a signal kills it. */
+/** gyre does not keep the process alive; this timer does, until a signal kills it. */
 function stay(): void {
   // biome-ignore lint/style/noRestrictedGlobals: what a signal does to a process is the subject
   setTimeout(() => console.log('survived'), 10_000);
 }
 
 const scenarios: Record<string, () => unknown> = {
-  /** A handler is there and nothing else: the process ends. */
+  /** Has a signal handler and nothing else, so the process ends. */
   'keeps nobody alive': async () => {
     loop.addSignalHandler('SIGTERM', never);
     await loop.runUntilComplete(async () => {});
@@ -37,7 +37,7 @@ const scenarios: Record<string, () => unknown> = {
     console.log('send SIGTERM');
   },
 
-  /** Another loop and a listener of the program: each gets it, until each is gone. */
+  /** Another loop and a listener of the program get the signal, until each is removed. */
   'several, one by one': async () => {
     const other = new NodeEventLoop();
     const own = (): void => console.log('listener');
@@ -62,7 +62,7 @@ const scenarios: Record<string, () => unknown> = {
     console.log('send SIGTERM');
   },
 
-  /** Node ignores it from its start on; a write to a broken pipe must still fail instead of killing. */
+  /** Node ignores SIGPIPE from its start. A write to a broken pipe must still fail instead of killing. */
   'broken pipe': async () => {
     loop.addSignalHandler('SIGPIPE', () => {
       console.log('handler');
@@ -90,7 +90,7 @@ const scenarios: Record<string, () => unknown> = {
     console.log('the end');
   },
 
-  /** Caught while the thread is held: it waits for the loop. */
+  /** A signal comes while the thread is blocked, and waits for the loop. */
   'while the thread is held': async () => {
     let held = true;
     loop.addSignalHandler('SIGTERM', () => {
@@ -108,7 +108,7 @@ const scenarios: Record<string, () => unknown> = {
   },
 };
 
-/** Writes to a pipe of which nobody reads, by a system call and not by libuv. */
+/** Writes to a pipe without a reader, by a system call and not by libuv. */
 function breakPipe(): void {
   const path = process.argv[3] as string;
   const reading = openSync(path, 'r+');

@@ -29,12 +29,12 @@ async function sent(signal: NodeJS.Signals): Promise<void> {
   while (!come) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Each of these has nobody else's listener in this process, so that none may be left. */
+/** Signals without any other listener in this process, so that a listener that is left would show. */
 function listening(signal: string): number {
   return process.listenerCount(signal);
 }
 
-test('a name and the number of a signal are the same', { skip }, () =>
+test('addSignalHandler() treats the name and the number of a signal alike', { skip }, () =>
   withLoop(makeLoop, async (loop) => {
     const log: string[] = [];
     loop.addSignalHandler(constants.signals.SIGALRM, () => log.push('number'));
@@ -52,7 +52,7 @@ test('a name and the number of a signal are the same', { skip }, () =>
   }),
 );
 
-test('names that share a number share the handler', { skip }, () =>
+test('addSignalHandler() treats two names of one number as one signal', { skip }, () =>
   withLoop(makeLoop, (loop) => {
     loop.addSignalHandler('SIGIOT', () => {});
     assert.equal(loop.removeSignalHandler('SIGABRT'), true);
@@ -61,7 +61,7 @@ test('names that share a number share the handler', { skip }, () =>
   }),
 );
 
-test('wrong arguments are refused at the call, and leave no listener', () =>
+test('addSignalHandler() rejects wrong arguments at the call, and leaves no listener', () =>
   withLoop(makeLoop, (loop) => {
     const outOfRange = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
     const wrongType = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
@@ -99,7 +99,7 @@ test('wrong arguments are refused at the call, and leave no listener', () =>
   }));
 
 test(
-  'signals that cannot be caught are refused by name and by number; removing them answers false',
+  'addSignalHandler() rejects SIGKILL and SIGSTOP, and removeSignalHandler() of them returns false',
   { skip },
   () =>
     withLoop(makeLoop, (loop) => {
@@ -115,21 +115,24 @@ test(
     }),
 );
 
-test('real-time signals exist, and Node cannot handle them', { skip: linuxOnly }, () =>
-  withLoop(makeLoop, (loop) => {
-    for (const signum of [34, 50, 64, 'SIGRTMIN', 'SIGRTMAX']) {
-      assert.throws(() => loop.addSignalHandler(signum, () => {}), {
-        name: 'LoopError',
-        code: 'ERR_UNSUPPORTED',
-        message: /^signal \d+ is a real-time signal: Node/,
-      });
-      assert.equal(loop.removeSignalHandler(signum), false);
-    }
-    assert.deepEqual([signalNumber(loop, 'x', 'SIGRTMIN'), signalNumber(loop, 'x', 63)], [34, 63]);
-  }),
+test(
+  'addSignalHandler() of a real-time signal fails, because Node cannot handle it',
+  { skip: linuxOnly },
+  () =>
+    withLoop(makeLoop, (loop) => {
+      for (const signum of [34, 50, 64, 'SIGRTMIN', 'SIGRTMAX']) {
+        assert.throws(() => loop.addSignalHandler(signum, () => {}), {
+          name: 'LoopError',
+          code: 'ERR_UNSUPPORTED',
+          message: /^signal \d+ is a real-time signal: Node/,
+        });
+        assert.equal(loop.removeSignalHandler(signum), false);
+      }
+      assert.deepEqual([signalNumber(loop, 'x', 'SIGRTMIN'), signalNumber(loop, 'x', 63)], [34, 63]);
+    }),
 );
 
-test('the simulated loop has no signals', () =>
+test('addSignalHandler() of a simulated loop fails, because it has no signals', () =>
   withLoop(
     () => new SimulatedEventLoop(),
     (loop) => {
@@ -139,7 +142,7 @@ test('the simulated loop has no signals', () =>
     },
   ));
 
-test('no handler works on a worker thread, and that is said', async () => {
+test('addSignalHandler() on a worker thread throws', async () => {
   const worker = tsWorker(new URL('./signals.worker.child.ts', import.meta.url));
   const [answer] = await once(worker, 'message');
   await worker.terminate();
@@ -150,21 +153,24 @@ test('no handler works on a worker thread, and that is said', async () => {
   });
 });
 
-test('each signal that Node can handle can be had and given back', { skip }, () =>
-  withLoop(makeLoop, (loop) => {
-    // Two of them stay ignored: see the children below.
-    for (const name of Object.keys(constants.signals)) {
-      if (['SIGKILL', 'SIGSTOP', 'SIGPIPE', 'SIGXFSZ'].includes(name)) continue;
-      const before = listening(name);
-      loop.addSignalHandler(name, () => {});
-      assert.equal(loop.removeSignalHandler(name), true, name);
-      assert.equal(listening(name), before, name);
-    }
-  }),
+test(
+  'addSignalHandler() and removeSignalHandler() work for every signal that Node can handle',
+  { skip },
+  () =>
+    withLoop(makeLoop, (loop) => {
+      // Node keeps two of them ignored: see the children below.
+      for (const name of Object.keys(constants.signals)) {
+        if (['SIGKILL', 'SIGSTOP', 'SIGPIPE', 'SIGXFSZ'].includes(name)) continue;
+        const before = listening(name);
+        loop.addSignalHandler(name, () => {});
+        assert.equal(loop.removeSignalHandler(name), true, name);
+        assert.equal(listening(name), before, name);
+      }
+    }),
 );
 
 for (const name of ['SIGHUP', 'SIGUSR1', 'SIGWINCH', 'SIGCHLD', 'SIGCONT']) {
-  test(`${name} is handled`, { skip }, () =>
+  test(`a handler for ${name} is called`, { skip }, () =>
     withLoop(makeLoop, async (loop) => {
       loop.addSignalHandler(name, () => loop.stop());
       send(name);
@@ -174,7 +180,7 @@ for (const name of ['SIGHUP', 'SIGUSR1', 'SIGWINCH', 'SIGCHLD', 'SIGCONT']) {
   );
 }
 
-test('SIGCHLD comes when a child ends, and Node still learns how', { skip }, () =>
+test('a SIGCHLD handler is called when a child ends, and Node still gets the child’s exit', { skip }, () =>
   withLoop(makeLoop, async (loop) => {
     loop.addSignalHandler('SIGCHLD', () => loop.stop());
     const child = spawn('sh', ['-c', 'exit 7']);
@@ -185,7 +191,7 @@ test('SIGCHLD comes when a child ends, and Node still learns how', { skip }, () 
   }),
 );
 
-test('the callback gets its arguments, in the async context in which it was added, and outside of any task', {
+test('a signal handler gets its arguments, in the async context of addSignalHandler(), outside of any task', {
   skip,
 }, async () => {
   const storage = new AsyncLocalStorage<string>();
@@ -210,7 +216,7 @@ test('the callback gets its arguments, in the async context in which it was adde
 });
 
 test(
-  'the callback waits in the ready queue, behind what was there when the signal came and ahead of what followed',
+  'a signal handler runs in the ready queue, behind earlier entries and ahead of later ones',
   {
     skip,
   },
@@ -235,7 +241,7 @@ test(
 );
 
 test(
-  'a callback that throws or rejects is reported, in debug mode with where it was added, and the next signal is handled',
+  'a signal handler that throws or rejects is reported, in debug mode with its place of creation, and stays',
   {
     skip,
   },
@@ -269,7 +275,7 @@ test(
     }),
 );
 
-test('signals that come while the loop is stopped wait, each of them, until it runs', { skip }, () =>
+test('signals that come while the loop is stopped wait until it runs, each of them', { skip }, () =>
   withLoop(makeLoop, async (loop) => {
     const log: string[] = [];
     loop.addSignalHandler('SIGALRM', () => log.push('handler'));
@@ -284,7 +290,7 @@ test('signals that come while the loop is stopped wait, each of them, until it r
   }),
 );
 
-test('a signal that has come and was not told is told to nobody once the handler is removed', { skip }, () =>
+test('a pending signal is dropped when its handler is removed', { skip }, () =>
   withLoop(makeLoop, async (loop) => {
     loop.addSignalHandler('SIGALRM', () => assert.fail());
     await sent('SIGALRM');
@@ -293,23 +299,26 @@ test('a signal that has come and was not told is told to nobody once the handler
   }),
 );
 
-test('a signal that has come before another add is told to the callback that was there', { skip }, () =>
-  withLoop(makeLoop, async (loop) => {
-    const log: string[] = [];
-    loop.addSignalHandler('SIGALRM', () => log.push('first'));
-    await sent('SIGALRM');
-    loop.addSignalHandler('SIGALRM', () => {
-      log.push('second');
-      loop.stop();
-    });
-    send('SIGALRM');
-    await loop.runForever();
-    assert.deepEqual(log, ['first', 'second']);
-    loop.removeSignalHandler('SIGALRM');
-  }),
+test(
+  'a pending signal goes to the handler that was there when it came, also after another addSignalHandler()',
+  { skip },
+  () =>
+    withLoop(makeLoop, async (loop) => {
+      const log: string[] = [];
+      loop.addSignalHandler('SIGALRM', () => log.push('first'));
+      await sent('SIGALRM');
+      loop.addSignalHandler('SIGALRM', () => {
+        log.push('second');
+        loop.stop();
+      });
+      send('SIGALRM');
+      await loop.runForever();
+      assert.deepEqual(log, ['first', 'second']);
+      loop.removeSignalHandler('SIGALRM');
+    }),
 );
 
-test('a handler may remove itself, and be removed twice', { skip }, () =>
+test('a signal handler may remove itself, and may be removed twice', { skip }, () =>
   withLoop(makeLoop, async (loop) => {
     const removed: boolean[] = [];
     loop.addSignalHandler('SIGALRM', () => {
@@ -323,7 +332,7 @@ test('a handler may remove itself, and be removed twice', { skip }, () =>
   }),
 );
 
-test('twenty loops with a handler for one signal all get it, and are one listener of Node’s', {
+test('twenty loops with a handler for one signal all get it, through one listener of Node’s', {
   skip,
 }, async () => {
   const warnings: Error[] = [];
@@ -341,7 +350,7 @@ test('twenty loops with a handler for one signal all get it, and are one listene
   assert.deepEqual(warnings, []);
 });
 
-test('close() removes the handlers without a word', { skip }, () =>
+test('loop.close() removes its signal handlers silently', { skip }, () =>
   withLoop(makeLoop, (loop) => {
     for (const name of ['SIGALRM', 'SIGHUP']) loop.addSignalHandler(name, () => assert.fail());
     loop.close();
@@ -352,7 +361,7 @@ test('close() removes the handlers without a word', { skip }, () =>
   }),
 );
 
-test('close() while a signal waits to be told tells nobody', { skip }, () =>
+test('loop.close() drops a pending signal', { skip }, () =>
   withLoop(makeLoop, async (loop) => {
     loop.addSignalHandler('SIGALRM', () => assert.fail());
     await sent('SIGALRM');
@@ -362,7 +371,7 @@ test('close() while a signal waits to be told tells nobody', { skip }, () =>
 );
 
 test(
-  'what removes all listeners of a signal does not break what comes later',
+  'addSignalHandler() works after the program removed all listeners of the signal',
   { skip },
   onNode(async (loop) => {
     loop.addSignalHandler('SIGALRM', () => assert.fail());
@@ -376,7 +385,7 @@ test(
   }),
 );
 
-test('signals under load: many loops, many signals, none lost that came one by one', { skip }, () =>
+test('a loop loses none of 500 signals that come one by one', { skip }, () =>
   withLoop(makeLoop, async (loop) => {
     let count = 0;
     loop.addSignalHandler('SIGALRM', () => count++);
@@ -391,7 +400,7 @@ test('signals under load: many loops, many signals, none lost that came one by o
   }),
 );
 
-// --- what it means for a process ---
+// --- effects on a process ---
 
 interface Ended {
   lines: string[];
@@ -399,7 +408,7 @@ interface Ended {
   signal: string | null;
 }
 
-/** Runs the child, and sends it the signals that it asks for. */
+/** Runs the child, and sends it the signals that it requests. */
 async function run(scenario: string, ...args: string[]): Promise<Ended> {
   const file = fileURLToPath(new URL('signals.child.ts', import.meta.url));
   const child = spawn(process.execPath, ['--import', loader, file, scenario, ...args], {
@@ -420,21 +429,21 @@ async function run(scenario: string, ...args: string[]): Promise<Ended> {
   return { lines, code, signal };
 }
 
-test('a handler keeps no process alive', { skip }, async () => {
+test('a signal handler does not keep the process alive', { skip }, async () => {
   assert.deepEqual(await run('keeps nobody alive'), { lines: ['the end'], code: 0, signal: null });
 });
 
 for (const name of ['SIGTERM', 'SIGHUP', 'SIGINT']) {
-  test(`after its handler was removed ${name} kills, as it did before`, { skip }, async () => {
+  test(`${name} kills the process again after its handler was removed`, { skip }, async () => {
     assert.deepEqual(await run('removed', name), { lines: [], code: null, signal: name });
   });
 }
 
-test('after the loop was closed SIGTERM kills, as it did before', { skip }, async () => {
+test('SIGTERM kills the process again after the loop was closed', { skip }, async () => {
   assert.deepEqual(await run('closed'), { lines: [], code: null, signal: 'SIGTERM' });
 });
 
-test('each loop and each listener of the program gets a signal, until all are gone, and then it kills', {
+test('each loop and each listener of the program gets a signal until all are removed, and then it kills', {
   skip,
 }, async () => {
   const { lines, signal } = await run('several, one by one');
@@ -443,7 +452,7 @@ test('each loop and each listener of the program gets a signal, until all are go
   assert.equal(signal, 'SIGTERM');
 });
 
-test('SIGPIPE stays ignored when its handler is gone: a write to a broken pipe fails, and does not kill', {
+test('SIGPIPE stays ignored after its handler was removed: a write to a broken pipe fails, and does not kill', {
   skip,
 }, async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'gyre-signals-'));
@@ -460,7 +469,9 @@ test('SIGPIPE stays ignored when its handler is gone: a write to a broken pipe f
   }
 });
 
-test('a signal that comes while a callback holds the thread is told after it', { skip }, async () => {
+test('a signal that comes while a callback blocks the thread is handled after the callback', {
+  skip,
+}, async () => {
   assert.deepEqual(await run('while the thread is held'), {
     lines: ['handler', 'the end'],
     code: 0,

@@ -1,4 +1,4 @@
-/** Signal handlers on a worker thread. */
+/** Adds signal handlers on a worker thread. */
 import { parentPort } from 'node:worker_threads';
 import { NodeEventLoop } from '../../src/index.ts';
 

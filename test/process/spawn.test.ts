@@ -36,7 +36,7 @@ import {
 const INVALID_TYPE = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
 const OUT_OF_RANGE = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
 
-/** A directory of its own for `body`. */
+/** Runs `body` with a directory of its own. */
 async function inDirectory(body: (directory: string) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'gyre-test-'));
   try {
@@ -49,7 +49,7 @@ async function inDirectory(body: (directory: string) => Promise<void>): Promise<
 // --- arguments ---
 
 test(
-  'what is wrong with the arguments is said at the call, and no child was started',
+  'subprocessExec() rejects wrong arguments at the call, and starts no child',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     await leavingNothing(async () => {
@@ -95,7 +95,7 @@ test(
 );
 
 test(
-  'stdin, stdout and stderr are refused at the call where no child can have them',
+  'subprocessExec() rejects stdin, stdout and stderr values that no child can have',
   onNode(async (loop) => {
     const exec = (options: unknown) => () =>
       loop.subprocessExec(() => ({}), 'true', [], options as SubprocessOptions);
@@ -114,7 +114,7 @@ test(
 );
 
 test(
-  'what asyncio refuses is refused, and its defaults may be said',
+  'subprocessExec() rejects the options that asyncio rejects, and accepts their defaults',
   onNode(async (loop) => {
     const exec = (options: SubprocessOptions) => () => loop.subprocessExec(() => ({}), 'true', [], options);
     const shell = (options: SubprocessOptions) => () => loop.subprocessShell(() => ({}), 'true', options);
@@ -136,14 +136,14 @@ test(
 );
 
 test(
-  'an empty command does nothing, and is no error',
+  'subprocessShell() of an empty command does nothing, and is no error',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     assert.equal((await runShell(loop, '')).transport.getReturncode(), 0);
   }),
 );
 
-test('a loop without subprocesses says so at the call', () => {
+test('subprocessExec() of a loop without subprocesses throws at the call', () => {
   using loop = new SimulatedEventLoop();
   assert.throws(() => loop.subprocessExec(() => ({}), 'true'), {
     code: 'ERR_UNSUPPORTED',
@@ -151,17 +151,17 @@ test('a loop without subprocesses says so at the call', () => {
   });
 });
 
-test('a closed loop starts nothing', () => {
+test('subprocessExec() of a closed loop starts nothing', () => {
   const loop = new NodeEventLoop();
   loop.close();
   assert.throws(() => loop.subprocessExec(() => ({}), 'true'), { code: 'ERR_LOOP_CLOSED' });
   assert.throws(() => loop.subprocessShell(() => ({}), 'true'), { code: 'ERR_LOOP_CLOSED' });
 });
 
-// --- what the child gets ---
+// --- the child's arguments and environment ---
 
 test(
-  'arguments pass through no shell',
+  'subprocessExec() passes arguments without a shell',
   onNode(async (loop) => {
     const args = ['%s|', '', 'a b', '$HOME', '"', "'", '*', 'ä€😀', '-x'];
     const [, recorder] = await loop.subprocessExec(() => new ChildRecorder(), 'printf', args);
@@ -177,7 +177,7 @@ test(
 );
 
 test(
-  'env is the whole environment of the child, without what is undefined; absent, it is ours',
+  'env is the whole environment of the child, without undefined values, and defaults to that of the parent',
   onNode(async (loop) => {
     const own = await runShell(loop, '/usr/bin/env', { env: { A: '1', B: undefined, C: '' } });
     const lines = own
@@ -193,7 +193,7 @@ test(
 );
 
 test(
-  'the program is looked up in the PATH of the child',
+  'subprocessExec() looks the program up in the PATH of the child',
   onNode((loop) =>
     inDirectory(async (directory) => {
       writeFileSync(join(directory, 'gyre-test-program'), '#!/bin/sh\necho found\n', { mode: 0o755 });
@@ -208,7 +208,7 @@ test(
 );
 
 test(
-  'cwd is a path or a file URL',
+  'cwd of a child is a path or a file URL',
   onNode((loop) =>
     inDirectory(async (directory) => {
       for (const cwd of [directory, pathToFileURL(directory)]) {
@@ -220,7 +220,7 @@ test(
 );
 
 test(
-  'argv0 is what the child sees as its name',
+  'argv0 is the name that the child sees as its own',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     const read = async (options: SubprocessOptions): Promise<string> => {
@@ -239,7 +239,7 @@ test(
 );
 
 test(
-  'detached: the child leads a group, which can be killed as a whole',
+  'detached makes the child lead a process group, which can be killed as a whole',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     const groupOf = (pid: number): number =>
@@ -268,7 +268,7 @@ test(
 const isRoot = process.getuid?.() === 0;
 
 test(
-  'uid and gid are those of the child',
+  'uid and gid set those of the child',
   { skip: isRoot ? false : 'only root may become somebody else' },
   onNode(async (loop) => {
     const recorder = await runShell(loop, 'id -u; id -g', { uid: 65534, gid: 65533 });
@@ -277,7 +277,7 @@ test(
 );
 
 test(
-  'a uid that we may not have is EPERM',
+  'a uid without permission fails with EPERM',
   { skip: isRoot ? 'root may become anybody' : false },
   onNode(async (loop) => {
     await assert.rejects(
@@ -290,7 +290,7 @@ test(
 // --- its descriptors ---
 
 test(
-  'stdin, stdout and stderr are pipes of ours unless something else is said',
+  'stdin, stdout and stderr of a child are pipes by default',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'read line; echo "out $line"; echo "err $line" >&2');
     stdinOf(recorder).write('hello\n');
@@ -302,7 +302,7 @@ test(
 );
 
 test(
-  'DEVNULL: nothing comes, and all is dropped',
+  'DEVNULL gives the child no input, and drops its output',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     const recorder = await runShell(loop, 'cat; x=$(ls -l /proc/$$/fd/0 /proc/$$/fd/1); echo "$x" >&2', {
@@ -319,7 +319,7 @@ test(
 );
 
 test(
-  'STDOUT: what goes to stderr comes by the pipe of stdout, in the order in which it was written',
+  'STDOUT for stderr sends both outputs to the pipe of stdout, in the order of the writes',
   onNode(async (loop) => {
     const command = 'i=0; while [ $i -lt 200 ]; do echo "out $i"; echo "err $i" >&2; i=$((i+1)); done';
     const recorder = await runShell(loop, command, { stderr: STDOUT });
@@ -331,7 +331,7 @@ test(
 );
 
 test(
-  'STDOUT: also where stdout is a file, or dropped',
+  'STDOUT for stderr also follows stdout to a file or to DEVNULL',
   onNode((loop) =>
     inDirectory(async (directory) => {
       const path = join(directory, 'file');
@@ -346,7 +346,7 @@ test(
 );
 
 test(
-  'stdin, stdout and stderr may be descriptors, streams and FileHandles',
+  'stdin, stdout and stderr of a child may be descriptors, streams and FileHandles',
   onNode((loop) =>
     inDirectory(async (directory) => {
       const source = join(directory, 'source');
@@ -374,7 +374,7 @@ test(
 );
 
 test(
-  'the pipe of a child of Node may be the stdin of one of ours',
+  'the pipe of a child of Node may be the stdin of a child of gyre',
   onNode(async (loop) => {
     const producer = spawn('sh', ['-c', 'sleep 0.05; echo from the other'], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -387,7 +387,7 @@ test(
   }),
 );
 
-test("'inherit' is our own descriptor of the same number; STDOUT with it is our stdout", async () => {
+test("'inherit' passes the parent’s descriptor of the same number, and STDOUT with it the parent’s stdout", async () => {
   const program = fileURLToPath(new URL('./inherit.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   const running = spawn(process.execPath, ['--import', loader, program], { cwd, stdio: 'pipe' });
@@ -406,7 +406,7 @@ test("'inherit' is our own descriptor of the same number; STDOUT with it is our 
 });
 
 test(
-  'passFds: the child has the descriptors under the same numbers, and no others in between',
+  'passFds gives the child descriptors under the same numbers, and no others between',
   { skip: skipNotLinux },
   onNode((loop) =>
     inDirectory(async (directory) => {
@@ -425,9 +425,9 @@ test(
   ),
 );
 
-// --- what can go wrong ---
+// --- failures ---
 
-/** Below the limit of every process, above what is open here. */
+/** Below the limit of every process, above the descriptors that are open here. */
 const NOT_OPEN = 199;
 
 const FAILURES: [title: string, program: string, options: SubprocessOptions, error: object][] = [
@@ -475,7 +475,7 @@ const FAILURES: [title: string, program: string, options: SubprocessOptions, err
 
 for (const [title, program, options, expected] of FAILURES) {
   test(
-    `${title}: the system's error, no protocol, nothing left`,
+    `${title} fails the start with the system’s error, and leaves nothing behind`,
     { skip: skipNotLinux },
     onNode(async (loop) => {
       let made = 0;
@@ -502,7 +502,7 @@ for (const [title, program, options, expected] of FAILURES) {
 }
 
 test(
-  'arguments that are more than the system takes: E2BIG',
+  'arguments beyond the system’s limit fail the start with E2BIG',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     await leavingNothing(async () => {
@@ -516,7 +516,7 @@ test(
 );
 
 test(
-  'a program that the shell does not find is its own affair',
+  'a program that the shell does not find fails the shell, not the start',
   onNode(async (loop) => {
     const recorder = await runShell(loop, 'gyre-no-such-program');
     assert.equal(recorder.transport.getReturncode(), 127);
@@ -524,7 +524,7 @@ test(
   }),
 );
 
-test('descriptors exhausted: EMFILE, nothing left, and it works again when there are some', {
+test('a start without free descriptors fails with EMFILE, leaves nothing behind, and works again later', {
   skip: skipNotLinux,
 }, async () => {
   const program = fileURLToPath(new URL('./emfile.child.ts', import.meta.url));
@@ -542,7 +542,7 @@ test('descriptors exhausted: EMFILE, nothing left, and it works again when there
 });
 
 test(
-  'a factory that throws, or makes no protocol: the child is killed, nothing is left',
+  'a protocol factory that throws or returns no protocol gets the child killed, and leaves nothing behind',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     await leavingNothing(async () => {

@@ -33,10 +33,10 @@ import {
   stdinOf,
 } from './children.ts';
 
-// --- facts ---
+// --- properties ---
 
 test(
-  'the transport knows its process',
+  'SubprocessTransport knows its process',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'exec cat');
     const { transport } = recorder;
@@ -44,7 +44,7 @@ test(
     assert.equal(transport.getReturncode(), null);
     const { pid, stdin, stdout, stderr, stdio } = transport.getExtraInfo('subprocess') as ChildProcess;
     assert.equal(pid, transport.getPid());
-    // The pipes are ours alone: Node would empty them when the child ends. The native backend has no
+    // The pipes belong to gyre: Node would drain them when the child ends. The native backend has no
     // ChildProcess.
     if (loop._backend.name === 'node') {
       assert.deepEqual([stdin, stdout, stderr, stdio], [null, null, null, []]);
@@ -63,7 +63,7 @@ test(
 );
 
 test(
-  'the base class has every method',
+  'SubprocessProtocol has every method',
   onNode(async (loop) => {
     const ended = loop.createFuture<void>();
     class Quiet extends SubprocessProtocol {
@@ -80,7 +80,7 @@ test(
 );
 
 test(
-  'another protocol may take over',
+  'SubprocessTransport.setProtocol() gives the events to another protocol',
   onNode(async (loop) => {
     const first = await startShell(loop, 'exec cat');
     const second = new ChildRecorder();
@@ -94,10 +94,10 @@ test(
   }),
 );
 
-// --- the order of things ---
+// --- order of events ---
 
 test(
-  'connectionMade first, connectionLost last and once, after the exit and the end of all pipes',
+  'SubprocessProtocol gets connectionMade first, and connectionLost last and once, after exit and the end of all pipes',
   onNode(async (loop) => {
     const recorder = await runShell(loop, 'echo out; echo err >&2; exit 3');
     assert.equal(recorder.log[0], 'made');
@@ -122,7 +122,7 @@ test(
 );
 
 test(
-  'a child may close its pipes long before it ends',
+  'SubprocessProtocol gets the end of a pipe that a child closes long before its exit',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'exec <&- >&- 2>&-; exec sleep 100');
     await recorder.until(() => recorder.pipeExceptions.size === 3);
@@ -135,7 +135,7 @@ test(
 );
 
 test(
-  'a grandchild may have the pipes long after the child has ended: exited at once, lost with the last pipe',
+  'SubprocessProtocol gets the exit at once and connectionLost with the last pipe if a grandchild has the pipes',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'sleep 100 & echo $!; exit 7');
     await recorder.untilTold('exited');
@@ -151,7 +151,7 @@ test(
 );
 
 test(
-  'a grandchild may read what is written after the end of the child, and answer',
+  'a grandchild may read data that is written after the exit of the child, and answer',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'exec 3<&0; cat <&3 & exit 0');
     await recorder.untilTold('exited');
@@ -163,7 +163,7 @@ test(
 );
 
 test(
-  'close() lets go of the pipes that a grandchild has',
+  'SubprocessTransport.close() closes its ends of pipes that a grandchild has',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'sleep 100 & echo $!; exit 0');
     await recorder.untilTold('exited');
@@ -176,7 +176,7 @@ test(
 );
 
 test(
-  'close() kills a child that runs, drops what was written, and is told of by connectionLost(null)',
+  'SubprocessTransport.close() kills a running child, drops written data, and calls connectionLost(null)',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     await leavingNothing(async () => {
@@ -200,7 +200,7 @@ test(
 );
 
 test(
-  'close() kills a child also where the end of its stdin would end it',
+  'SubprocessTransport.close() kills a child that the end of its stdin would end, too',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     for (let i = 0; i < 30; i++) {
@@ -214,7 +214,7 @@ test(
 );
 
 test(
-  'close() of a child that ignores everything that can be ignored',
+  'SubprocessTransport.close() ends a child that ignores every signal it can',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'trap "" HUP INT TERM PIPE; echo ready; exec sleep 100');
     await recorder.untilTold('data 1');
@@ -225,7 +225,7 @@ test(
 );
 
 test(
-  'await using closes it, also when it has ended already',
+  'await using closes a SubprocessTransport, also after the exit of its child',
   onNode(async (loop) => {
     const recorder = await runShell(loop, 'true');
     await recorder.transport[Symbol.asyncDispose]();
@@ -240,7 +240,7 @@ test(
 );
 
 test(
-  'several wait for the end of one',
+  'two waits for the end of one SubprocessTransport both end',
   onNode(async (loop) => {
     const { transport } = await startShell(loop, 'exec sleep 100');
     await Promise.all([transport[Symbol.asyncDispose](), transport[Symbol.asyncDispose]()]);
@@ -250,7 +250,7 @@ test(
 // --- stdin ---
 
 test(
-  'a child that closes its stdin is told of at once, though nothing is written',
+  'pipeConnectionLost() reports a child that closes its stdin at once, although nothing is written',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'exec <&-; exec sleep 100');
     await recorder.untilTold('lost 0');
@@ -261,7 +261,7 @@ test(
 );
 
 test(
-  'a child that ends and has not read everything: no error for what the system had taken',
+  'a child that exits without reading accepted data causes no error',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'sleep 0.05; exit 0');
     stdinOf(recorder).write('a few bytes');
@@ -271,7 +271,7 @@ test(
 );
 
 test(
-  'a child that ends while much is still to be written: the error of the pipe, and none of the process',
+  'a child that exits during a large write fails the pipe, and not the process',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'head -c 1; exit 0');
     stdinOf(recorder).write(Buffer.alloc(8 * 1024 * 1024, 'x'));
@@ -284,7 +284,7 @@ test(
 );
 
 test(
-  'stdin has water marks: pauseWriting() and resumeWriting() of the process',
+  'the stdin of a child has water marks, which call pauseWriting() and resumeWriting() of the protocol',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'exec cat >/dev/null');
     const stdin = stdinOf(recorder);
@@ -309,7 +309,7 @@ test(
 // --- signals ---
 
 test(
-  'signals by name and number; the return code is negative',
+  'sendSignal() accepts names and numbers, and the return code is negative',
   onNode(async (loop) => {
     for (const [signal, code] of [
       ['SIGTERM', -15],
@@ -326,7 +326,7 @@ test(
 );
 
 test(
-  'terminate() may be ignored, kill() may not',
+  'a child may ignore terminate(), but not kill()',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'trap "" TERM; echo ready; exec cat');
     await recorder.untilTold('data 1');
@@ -341,7 +341,7 @@ test(
 );
 
 test(
-  'terminate() ends one that does not ignore it',
+  'terminate() ends a child that does not ignore it',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'exec sleep 100');
     recorder.transport.terminate();
@@ -351,7 +351,7 @@ test(
 );
 
 test(
-  'SIGSTOP and SIGCONT: it stands still, and is not taken for ended',
+  'SIGSTOP and SIGCONT suspend and resume a child, which does not count as ended',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'exec cat');
@@ -369,7 +369,7 @@ test(
 );
 
 test(
-  'real-time signals have numbers only',
+  'sendSignal() accepts a real-time signal by number only',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     const command = 'trap "echo got; exit 4" 40; echo ready; while :; do sleep 0.01; done';
@@ -382,7 +382,7 @@ test(
 );
 
 test(
-  'what is no signal is an error, also after the end',
+  'sendSignal() rejects values that are no signal, also after the exit',
   onNode(async (loop) => {
     const recorder = await startShell(loop, 'exec cat');
     const check = (): void => {
@@ -404,7 +404,7 @@ test(
 );
 
 test(
-  'after its end nothing is sent',
+  'sendSignal() sends nothing after the exit',
   onNode(async (loop) => {
     const recorder = await runShell(loop, 'exit 3');
     const { transport } = recorder;
@@ -419,7 +419,7 @@ test(
 
 for (const method of ['pipeDataReceived', 'pipeConnectionLost', 'processExited', 'pauseWriting'] as const) {
   test(
-    `a protocol that throws in ${method}(): reported, the child killed, connectionLost(the error)`,
+    `a protocol that throws in ${method}() is reported, its child is killed, and connectionLost() gets the error`,
     { skip: skipNotLinux },
     onNode(async (loop, reports) => {
       await leavingNothing(async () => {
@@ -449,7 +449,7 @@ for (const method of ['pipeDataReceived', 'pipeConnectionLost', 'processExited',
 }
 
 test(
-  'a protocol that throws in connectionMade(): the start fails, the child is killed',
+  'a protocol that throws in connectionMade() fails the start, and its child is killed',
   { skip: skipNotLinux },
   onNode(async (loop, reports) => {
     await leavingNothing(async () => {
@@ -485,7 +485,7 @@ test(
 );
 
 test(
-  'an async method that fails is the failure of the method',
+  'an async protocol method that rejects counts as one that throws',
   onNode(async (loop, reports) => {
     const recorder = new ChildRecorder();
     (recorder as unknown as Record<string, unknown>).pipeDataReceived = async () => {
@@ -500,7 +500,7 @@ test(
 );
 
 test(
-  'close() in each of the methods',
+  'SubprocessTransport.close() works in each method of the protocol',
   { skip: skipNotLinux },
   onNode(async (loop) => {
     const methods = [
@@ -528,13 +528,13 @@ test(
   }),
 );
 
-// --- the loop stops, or is closed ---
+// --- a loop that stops or is closed ---
 
-test('a child that ends while the loop is stopped: told when it runs again', async () => {
+test('a child that ends while the loop is stopped is reported when it runs again', async () => {
   await withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
-      // It ends when it is told to, so not before the loop has stopped, however slow that is.
+      // The child ends on request, so not before the loop has stopped on a slow machine.
       const folder = mkdtempSync(join(tmpdir(), 'gyre-child-'));
       const mayEnd = join(folder, 'may-end');
       const recorder = await loop.runUntilComplete(() =>
@@ -554,7 +554,7 @@ test('a child that ends while the loop is stopped: told when it runs again', asy
   );
 });
 
-test('a loop that is closed kills its children and names them', { skip: skipNotLinux }, async () => {
+test('loop.close() kills the children of the loop and names them', { skip: skipNotLinux }, async () => {
   await withLoop(
     () => new NodeEventLoop(),
     async (loop, reports) => {
@@ -577,7 +577,7 @@ test('a loop that is closed kills its children and names them', { skip: skipNotL
   );
 });
 
-test('a loop that is closed lets go of pipes that a grandchild has', { skip: skipNotLinux }, async () => {
+test('loop.close() closes its ends of pipes that a grandchild has', { skip: skipNotLinux }, async () => {
   await withLoop(
     () => new NodeEventLoop(),
     async (loop, reports) => {
@@ -597,12 +597,14 @@ test('a loop that is closed lets go of pipes that a grandchild has', { skip: ski
   );
 });
 
-test('a loop that is closed in the middle of a start', { skip: skipNotLinux }, async () => {
+test('loop.close() in the middle of a start cancels it and kills the child', {
+  skip: skipNotLinux,
+}, async () => {
   const children = childrenOfOurs();
   await withLoop(
     () => new NodeEventLoop(),
     async (loop, reports) => {
-      // While the loop does not run, nothing is handed over.
+      // Nothing is delivered while the loop does not run.
       const plain = loop.subprocessExec(() => ({}), 'sleep', ['100']);
       const merged = loop.subprocessExec(() => ({}), 'sleep', ['100'], { stderr: STDOUT });
       assert.equal(childrenOfOurs().length, children.length + 1);
@@ -615,7 +617,9 @@ test('a loop that is closed in the middle of a start', { skip: skipNotLinux }, a
 });
 
 for (const how of ['close', 'run', 'idle'] as const) {
-  test(`a program that ends with a child (${how})`, { skip: skipNotLinux }, async () => {
+  test(`a program that ends with children running ends cleanly (${how})`, {
+    skip: skipNotLinux,
+  }, async () => {
     const program = fileURLToPath(new URL('./leave.child.ts', import.meta.url));
     const cwd = fileURLToPath(new URL('../..', import.meta.url));
     const running = spawn(process.execPath, ['--import', loader, program, how], {
@@ -635,8 +639,7 @@ for (const how of ['close', 'run', 'idle'] as const) {
     const pids = JSON.parse(printed) as number[];
     assert.equal(pids.length, 3);
     if (how === 'idle') {
-      // The loop stopped and was not closed: the program ended all the same, and its children are its own
-      // affair.
+      // The loop stopped and was not closed: the program ended, and its children are its own responsibility.
       for (const pid of pids) process.kill(pid, 'SIGKILL');
     } else {
       await eventuallyWithoutLoop(() => pids.every((pid) => stateOf(pid) === null || stateOf(pid) === 'Z'));
@@ -644,9 +647,9 @@ for (const how of ['close', 'run', 'idle'] as const) {
   });
 }
 
-// --- a host that plays by hand ---
+// --- a fake host ---
 
-/** A child that ends when a test says so. */
+/** A child that ends when the test calls its events. */
 class FakeProcess implements RawProcess {
   readonly pid = 4711;
   readonly pipes = [null, null, null];
@@ -697,7 +700,7 @@ function onFake(body: (loop: FakeLoop) => Promise<void>): () => Promise<void> {
 }
 
 test(
-  'no signal reaches the host once the child has ended, nor a second kill by close()',
+  'SubprocessTransport sends no signal after the exit, and no second kill by close()',
   onFake(async (loop) => {
     const [transport] = await loop.subprocessExec(() => ({}), 'true');
     const { child } = loop._backend;
@@ -714,7 +717,7 @@ test(
 );
 
 test(
-  'a signal that the system forbids is its error',
+  'terminate() throws the system’s error for a signal without permission',
   onFake(async (loop) => {
     const [transport] = await loop.subprocessExec(() => ({}), 'true');
     const { child } = loop._backend;
@@ -726,7 +729,7 @@ test(
 );
 
 test(
-  'close() gives up the pipes of a child that may not be killed, and connectionLost comes with its end',
+  'SubprocessTransport.close() closes the pipes of a child that it may not kill, and connectionLost() comes with its exit',
   onFake(async (loop) => {
     const { child } = loop._backend;
     child.failure = Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
@@ -739,7 +742,7 @@ test(
   }),
 );
 
-test('a loop closes also with a child that may not be killed', async () => {
+test('loop.close() reports a child that it may not kill, and closes', async () => {
   await withLoop(
     () => new FakeLoop(),
     async (loop, reports) => {
@@ -753,7 +756,7 @@ test('a loop closes also with a child that may not be killed', async () => {
 });
 
 test(
-  'a start that fails gives up a child that may not be killed',
+  'a start that fails leaves a child that it may not kill',
   onFake(async (loop) => {
     loop._backend.child.failure = Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
     const failing = (): object => {
@@ -764,7 +767,7 @@ test(
 );
 
 test(
-  'what the host is asked for: nothing that the caller can change afterwards',
+  'subprocessExec() gives the host copies that the caller cannot change afterwards',
   onFake(async (loop) => {
     const args = ['a'];
     const env: Record<string, string> = { A: '1' };
