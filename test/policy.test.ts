@@ -62,7 +62,8 @@ test('newEventLoop() is native where that is there, else portable, and backendIn
   const loop = newEventLoop();
   assert.ok(loop instanceof (missing === null ? UvEventLoop : NodeEventLoop));
   loop.close();
-  if (missing === null) assert.deepEqual(choice(), { backend: 'uv', reason: 'the native backend is available' });
+  if (missing === null)
+    assert.deepEqual(choice(), { backend: 'uv', reason: 'the native backend is available' });
   else assert.deepEqual(choice(), { backend: 'node', reason: missing.reason });
 });
 

@@ -50,6 +50,7 @@ const HELD = [
   'test/backend/node',
   'test/base',
   'test/bench',
+  'test/conformance',
   'test/executor',
   'test/loop',
   'test/process',

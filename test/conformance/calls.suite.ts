@@ -8,7 +8,7 @@ function fail(error: Error): never {
   throw error;
 }
 
-/** Runs `body`, and answers the uncaught exceptions of the process meanwhile, which are nobody else's. */
+/** Runs `body`, and returns the uncaught exceptions of the process meanwhile. No other code gets them. */
 async function withoutUncaught(body: () => Promise<void>): Promise<unknown[]> {
   const uncaught: unknown[] = [];
   const before = process.listeners('uncaughtException');
@@ -41,7 +41,7 @@ export function callsSuite(target: Target): void {
       assert.equal(log.length, 10_000);
     });
 
-    test('call_soon() passes its arguments to the callback, however many', async ({ loop }) => {
+    test('call_soon() passes any number of arguments to the callback', async ({ loop }) => {
       const log: unknown[][] = [];
       const say = (...args: unknown[]): void => {
         log.push(args);
@@ -55,7 +55,7 @@ export function callsSuite(target: Target): void {
       assert.deepEqual(log, [[], [undefined], [1, 'two', null], [[1]]]);
     });
 
-    test('call_soon() does not call back before it returns, nor in the turn in which it was called', async ({
+    test('call_soon() never calls back before it returns, nor in the turn in which it was called', async ({
       loop,
     }) => {
       const log: string[] = [];
@@ -69,7 +69,7 @@ export function callsSuite(target: Target): void {
       assert.deepEqual(log, ['first', 'second', 'scheduled in the first']);
     });
 
-    test('call_soon() a callback is followed by the code that it resumes, before the next callback of its turn', async ({
+    test('call_soon() runs all code that a callback resumes before the next callback of the turn', async ({
       loop,
     }) => {
       const log: string[] = [];
@@ -100,7 +100,7 @@ export function callsSuite(target: Target): void {
       ]);
     });
 
-    test('call_soon() microtasks and ticks of a callback, with those that they bring about, run before the next callback', async ({
+    test('call_soon() runs the microtasks and ticks of a callback, and those that they add, before the next callback', async ({
       loop,
     }) => {
       const log: string[] = [];
@@ -125,7 +125,7 @@ export function callsSuite(target: Target): void {
       );
     });
 
-    test('call_soon() two tasks that are woken by one callback run one behind the other, each to its next await', async ({
+    test('call_soon() runs two tasks that one callback wakes one after the other, each to its next await', async ({
       loop,
     }) => {
       const log: string[] = [];
@@ -154,7 +154,7 @@ export function callsSuite(target: Target): void {
       ]);
     });
 
-    test('call_soon() code that resumes has the task and the async context that it had', async ({ loop }) => {
+    test('call_soon() keeps the task and the async context of code that it resumes', async ({ loop }) => {
       const storage = new AsyncLocalStorage<string>();
       const log: unknown[] = [];
       const say = (): void => {
@@ -183,7 +183,7 @@ export function callsSuite(target: Target): void {
       assert.deepEqual(log, [inner, outside, inner, inner, outside]);
     });
 
-    test('call_soon() a tick that throws is an uncaught exception of the process, and costs no callback', async ({
+    test('call_soon() runs every callback although a tick throws an uncaught exception of the process', async ({
       loop,
       reports,
     }) => {
@@ -205,7 +205,7 @@ export function callsSuite(target: Target): void {
       assert.deepEqual(reports.take(), []);
     });
 
-    test('call_soon() a callback may start another loop, which runs between its turns', async ({
+    test('call_soon() lets a callback start another loop, which runs between the turns of the first one', async ({
       loop,
       makeLoop,
     }) => {
@@ -230,7 +230,7 @@ export function callsSuite(target: Target): void {
       assert.equal(other.isClosed(), true);
     });
 
-    test('call_soon() answers a handle, and a cancelled one is never called', async ({ loop }) => {
+    test('call_soon() returns a handle, and a cancelled handle is never called', async ({ loop }) => {
       const log: string[] = [];
       const handle = loop.callSoon(() => log.push('never'));
       const other = loop.callSoon(() => log.push('called'));
@@ -244,7 +244,7 @@ export function callsSuite(target: Target): void {
       assert.equal(handle.cancelled(), true);
     });
 
-    test('call_soon() callbacks run without a `this` and as code of the loop', async ({ loop }) => {
+    test('call_soon() calls back without a `this`, and as code of the loop', async ({ loop }) => {
       const seen: unknown[] = [];
       loop.callSoon(function (this: unknown) {
         seen.push(this, getRunningLoop() === loop);
@@ -269,7 +269,7 @@ export function callsSuite(target: Target): void {
       assert.deepEqual(log, ['woken']);
     });
 
-    test('call_soon_threadsafe() keeps the order among the callbacks of call_soon()', async ({ loop }) => {
+    test('call_soon_threadsafe() keeps its order among the callbacks of call_soon()', async ({ loop }) => {
       const log: number[] = [];
       loop.callSoon(() => log.push(1));
       loop.callSoonThreadsafe(() => log.push(2));

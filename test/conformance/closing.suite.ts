@@ -4,10 +4,7 @@ import { DatagramProtocol, LoopError, Protocol, SubprocessProtocol, sleep } from
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
-/**
- * What a method may be asked with on an open loop. The values are right, so only the loop's state can be
- * wrong.
- */
+/** The arguments for each method on an open loop. They are valid, so only the loop's state can be wrong. */
 const CALLS: Record<string, (loop: BaseEventLoop) => unknown> = {
   runForever: (loop) => loop.runForever(),
   runUntilComplete: (loop) => loop.runUntilComplete(async () => {}),
@@ -59,7 +56,7 @@ const CALLS: Record<string, (loop: BaseEventLoop) => unknown> = {
   getExceptionHandler: (loop) => loop.getExceptionHandler(),
 };
 
-/** Methods that a closed loop still has, each with the reason. */
+/** Methods that work on a closed loop, each with the reason. */
 const STILL_ANSWER: Record<string, string> = {
   isRunning: 'asks for the state',
   isClosed: 'asks for the state',
@@ -70,7 +67,7 @@ const STILL_ANSWER: Record<string, string> = {
 
 export function closingSuite(target: Target): void {
   section('Closing', target, (test) => {
-    test('close() is idempotent and irreversible, and is_closed() says so', ({ loop }) => {
+    test('close() is idempotent and irreversible, and is_closed() returns true after it', ({ loop }) => {
       assert.equal(loop.isClosed(), false);
       loop.close();
       loop.close();
@@ -78,7 +75,7 @@ export function closingSuite(target: Target): void {
       assert.equal(loop.isRunning(), false);
     });
 
-    test('close() of a running loop is refused', async ({ loop }) => {
+    test('close() of a running loop throws', async ({ loop }) => {
       await loop.runUntilComplete(async () => {
         assert.throws(() => loop.close(), { name: 'LoopError', code: 'ERR_LOOP_RUNNING' });
         await sleep(0);
@@ -99,7 +96,7 @@ export function closingSuite(target: Target): void {
       }
     });
 
-    test('close() clears the queues: what is scheduled never runs', async ({ loop }) => {
+    test('close() clears the queues, so that scheduled callbacks never run', async ({ loop }) => {
       const log: string[] = [];
       loop.callSoon(() => log.push('soon'));
       loop.callLater(0, () => log.push('later'));
@@ -110,7 +107,7 @@ export function closingSuite(target: Target): void {
       assert.deepEqual(log, []);
     });
 
-    test('close() tells code outside of the loop that awaits what is done already, and forgets the rest', async ({
+    test('close() lets code outside of the loop continue that awaits a done future, and drops its other waiters', async ({
       loop,
     }) => {
       const future = loop.createFuture<string>();
@@ -122,7 +119,7 @@ export function closingSuite(target: Target): void {
       assert.deepEqual([loop._scheduler.ready.length, loop._scheduler.timers.size], [0, 0]);
     });
 
-    test('close() ends the tasks that are left and names each', async ({ loop, reports }) => {
+    test('close() ends the pending tasks and names each', async ({ loop, reports }) => {
       let ran = 0;
       const asleep = loop.createTask(
         async () => {
@@ -150,7 +147,7 @@ export function closingSuite(target: Target): void {
       assert.equal(ran, 0);
     });
 
-    test('close() reports exceptions that nobody has retrieved, and each once', ({ loop, reports }) => {
+    test('close() reports exceptions that were never retrieved, each once', ({ loop, reports }) => {
       const bug = new Error('bug');
       loop.createFuture().setException(bug);
       const looked = loop.createFuture();
@@ -163,7 +160,10 @@ export function closingSuite(target: Target): void {
       ]);
     });
 
-    test('close() names what is left with the stack of its creation in debug mode', ({ loop, reports }) => {
+    test('close() names the open resources with the stack of their creation in debug mode', ({
+      loop,
+      reports,
+    }) => {
       loop.debug = true;
       // A busy machine makes callbacks slow, which debug mode reports.
       loop.slowCallbackDuration = Number.POSITIVE_INFINITY;
@@ -174,10 +174,7 @@ export function closingSuite(target: Target): void {
       assert.doesNotMatch(String(report?.sourceTraceback), /task\.ts|ownership\.ts/);
     });
 
-    test('close() wakes code outside of the loop that awaits a task which is left', async ({
-      loop,
-      reports,
-    }) => {
+    test('close() wakes code outside of the loop that awaits a pending task', async ({ loop, reports }) => {
       const task = loop.createTask(() => sleep(3600), { name: 'left' });
       const waiting = assert.rejects(
         task.then(() => {}),
@@ -188,7 +185,7 @@ export function closingSuite(target: Target): void {
       assert.equal(reports.take().length, 1);
     });
 
-    test('close() is what `using` calls', ({ loop }) => {
+    test('close() is called at the end of a `using` declaration', ({ loop }) => {
       loop[Symbol.dispose]();
       assert.equal(loop.isClosed(), true);
     });

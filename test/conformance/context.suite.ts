@@ -25,7 +25,7 @@ export function contextSuite(target: Target): void {
       assert.deepEqual(log, ['soon', 'threadsafe', undefined, 'later', 'at']);
     });
 
-    test('call_soon() keeps contexts apart: what a callback enters, the next one does not see', async ({
+    test('call_soon() keeps contexts apart: a context that one callback enters does not reach the next', async ({
       loop,
     }) => {
       const log: (string | undefined)[] = [];
@@ -50,7 +50,9 @@ export function contextSuite(target: Target): void {
       assert.deepEqual(log, ['registered', 'when done']);
     });
 
-    test('create_task() runs in the context in which it was called, at every await', async ({ loop }) => {
+    test('create_task() runs the task in the context in which it was called, at every await', async ({
+      loop,
+    }) => {
       const log: (string | undefined)[] = [];
       const main = async (): Promise<void> => {
         log.push(storage.getStore());
@@ -67,7 +69,7 @@ export function contextSuite(target: Target): void {
       assert.equal(log.filter((word) => word === 'first').length, 3);
     });
 
-    test('create_task() keeps what a task enters to itself', async ({ loop }) => {
+    test('create_task() keeps a context that a task enters inside of the task', async ({ loop }) => {
       const log: (string | undefined)[] = [];
       await loop.runUntilComplete(async () => {
         const task = loop.createTask(async () => {
@@ -81,12 +83,12 @@ export function contextSuite(target: Target): void {
       assert.deepEqual(log, ['inner', undefined]);
     });
 
-    test('current_task() is the task in its own code and helpers, and null in callbacks that it schedules', async ({
+    test('current_task() returns the task in its own code and helpers, and null in callbacks that it schedules', async ({
       loop,
     }) => {
       const helper = async (): Promise<unknown[]> => {
         await sleep(0);
-        // Wrapped: a task that is returned bare would be awaited.
+        // In an array, because a returned task would be awaited.
         return [currentTask()];
       };
       assert.equal(currentTask(), null);

@@ -20,7 +20,7 @@ export function datagramsSuite(target: Target): void {
     'Creating datagram endpoints',
     target,
     (test) => {
-      test('create_datagram_endpoint() opens a socket, then makes the protocol without arguments, then tells it, then answers the pair', ({
+      test('create_datagram_endpoint() opens a socket, makes the protocol without arguments, calls connection_made and returns the pair', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -76,7 +76,7 @@ export function datagramsSuite(target: Target): void {
         ['IPv6', '::1'],
       ] as const) {
         test(
-          `create_datagram_endpoint() carries datagrams both ways over ${name}, each whole, with its sender's address; empty ones and long ones, too`,
+          `create_datagram_endpoint() carries datagrams of any length both ways over ${name}, each whole and with its sender's address`,
           ({ loop }) =>
             loop.runUntilComplete(async () => {
               const { near, far } = await endpointPair(loop, host);
@@ -102,7 +102,7 @@ export function datagramsSuite(target: Target): void {
         );
       }
 
-      test('create_datagram_endpoint() with remote_addr sends to it alone; without, each datagram needs an address', ({
+      test('create_datagram_endpoint() with remote_addr sends to that address only, and without it each datagram needs an address', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -114,7 +114,7 @@ export function datagramsSuite(target: Target): void {
           await endAll(near, far);
         }));
 
-      test('create_datagram_endpoint(): a refused port and a datagram that is too long are told to error_received, and it stays open', ({
+      test('create_datagram_endpoint() reports a refused port and a datagram that is too long to error_received, and stays open', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -130,7 +130,7 @@ export function datagramsSuite(target: Target): void {
           assert.equal(near.exception, null);
         }));
 
-      test('create_datagram_endpoint(): connection_lost comes once, on a turn after it was closed or aborted', ({
+      test('create_datagram_endpoint() calls connection_lost once, on a turn after it was closed or aborted', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -145,7 +145,7 @@ export function datagramsSuite(target: Target): void {
           }
         }));
 
-      test('create_datagram_endpoint() with allow_broadcast reaches all of a network, and anybody may answer', ({
+      test('create_datagram_endpoint() with allow_broadcast reaches a whole network, and any peer may answer', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -159,7 +159,7 @@ export function datagramsSuite(target: Target): void {
           await endAll(near, far);
         }));
 
-      test('create_datagram_endpoint() takes a bound socket over', ({ loop }) =>
+      test('create_datagram_endpoint() accepts a bound socket', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const sock = await nodeSocket();
           const far = await endpoint(loop, { sock });
@@ -171,7 +171,7 @@ export function datagramsSuite(target: Target): void {
           await endAll(near, far);
         }));
 
-      test('create_datagram_endpoint() at a port that is taken fails with EADDRINUSE, and makes no protocol', ({
+      test('create_datagram_endpoint() for a port in use fails with EADDRINUSE, and makes no protocol', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -202,7 +202,7 @@ export function datagramsSuite(target: Target): void {
           await endAll(await endpoint(loop, { localAddr }));
         }));
 
-      test('The transports of create_datagram_endpoint() have the water marks of asyncio', ({ loop }) =>
+      test('create_datagram_endpoint() returns transports with the water marks of asyncio', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const near = await endpoint(loop, { family: AF_INET });
           assert.deepEqual(near.transport.getWriteBufferLimits(), { low: 16_384, high: 65_536 });

@@ -7,7 +7,7 @@ import { section } from './section.ts';
 
 const SLOW = 0.02;
 
-/** Holds the thread, in real time also where the loop's clock is virtual. */
+/** Blocks the thread, in real time even if the loop's clock is virtual. */
 function hold(seconds: number): void {
   const until = performance.now() + seconds * 1000;
   while (performance.now() < until);
@@ -15,7 +15,7 @@ function hold(seconds: number): void {
 
 export function debugModeSuite(target: Target): void {
   section('Debug mode', target, (test) => {
-    test('set_debug() is off unless the environment asks for it', ({ loop, makeLoop }) => {
+    test('set_debug() is off unless the environment turns it on', ({ loop, makeLoop }) => {
       assert.equal(loop.debug, false);
       process.env.GYRE_DEBUG = '1';
       try {
@@ -27,13 +27,11 @@ export function debugModeSuite(target: Target): void {
       }
     });
 
-    test('set_debug(): what is slow is what holds the loop for a tenth of a second, unless told otherwise', ({
-      loop,
-    }) => {
+    test('set_debug() makes the default limit of a slow callback a tenth of a second', ({ loop }) => {
       assert.equal(loop.slowCallbackDuration, 0.1);
     });
 
-    test('set_debug(): a slow callback is reported with where it was scheduled', async ({
+    test('set_debug() reports a slow callback with the place where it was scheduled', async ({
       loop,
       reports,
     }) => {
@@ -50,7 +48,7 @@ export function debugModeSuite(target: Target): void {
       loop.callSoon(() => {});
       loop.callLater(0.03, () => loop.stop());
       await loop.runForever();
-      // A busy machine may hold other callbacks as well; these two are certain.
+      // On a busy machine other callbacks may be slow as well. These two certainly are.
       const origins = reports.take().map(({ message, sourceTraceback }) => {
         assert.match(message, /^a callback held the loop for \d+\.\d{3} seconds$/);
         return String(sourceTraceback);
@@ -63,10 +61,7 @@ export function debugModeSuite(target: Target): void {
       }
     });
 
-    test('set_debug(): a slow stretch of a task between two awaits is reported, too', async ({
-      loop,
-      reports,
-    }) => {
+    test('set_debug() reports a task that runs for long between two awaits', async ({ loop, reports }) => {
       loop.debug = true;
       loop.slowCallbackDuration = SLOW;
       const task = loop.createTask(
@@ -86,7 +81,7 @@ export function debugModeSuite(target: Target): void {
       assert.match(String(report?.sourceTraceback), /debug-mode\.suite\.ts/);
     });
 
-    test('set_debug(): a slow first step of a task is reported with where the task was made', async ({
+    test('set_debug() reports a slow first step of a task with the place where the task was created', async ({
       loop,
       reports,
     }) => {
@@ -103,7 +98,9 @@ export function debugModeSuite(target: Target): void {
       );
     });
 
-    test('set_debug() can be turned off again, and nothing is reported as slow', async ({ loop }) => {
+    test('set_debug() can be turned off again, and then no callback is reported as slow', async ({
+      loop,
+    }) => {
       loop.slowCallbackDuration = SLOW;
       const slow = async (): Promise<void> => {
         hold(SLOW * 1.2);
@@ -116,12 +113,12 @@ export function debugModeSuite(target: Target): void {
       await loop.runUntilComplete(slow);
     });
 
-    test('set_debug(): call_soon(), call_later() and call_at() from code that the running loop does not run are refused, and nothing is scheduled', async ({
+    test('set_debug() makes call_soon(), call_later() and call_at() throw in code that the running loop does not run', async ({
       loop,
     }) => {
       const log: string[] = [];
       loop.debug = true;
-      // How slow the machine is is not the subject.
+      // The speed of the machine is not the subject of this test.
       loop.slowCallbackDuration = Number.POSITIVE_INFINITY;
       const running = loop.runForever();
       const wrongPlace = { name: 'LoopError', code: 'ERR_NO_RUNNING_LOOP' };
@@ -145,7 +142,7 @@ export function debugModeSuite(target: Target): void {
       assert.deepEqual(log, ['from a callback', 'from a task']);
     });
 
-    test('create_future(): an exception that nobody retrieves is reported when the future is collected, in debug mode with where it was made', async ({
+    test('create_future() reports an exception that was never retrieved when the future is collected, in debug mode with the place of creation', async ({
       loop,
       reports,
     }) => {
@@ -166,7 +163,7 @@ export function debugModeSuite(target: Target): void {
       assert.match(String(seen[0]?.sourceTraceback), /forget .*debug-mode\.suite\.ts/);
     });
 
-    test('create_task(): the exception of a task that nobody awaits is reported with its name, and is no unhandled rejection', async ({
+    test('create_task() reports the exception of a task that was never awaited with its name, not as an unhandled rejection', async ({
       loop,
       reports,
     }) => {
@@ -184,7 +181,7 @@ export function debugModeSuite(target: Target): void {
       ]);
     });
 
-    test('set_debug(): an exception in a callback is reported with where the callback was scheduled', async ({
+    test('set_debug() reports an exception in a callback with the place where the callback was scheduled', async ({
       loop,
       reports,
     }) => {

@@ -15,7 +15,7 @@ function countdown(loop: BaseEventLoop, calls: number): () => void {
 
 export function delayedCallsSuite(target: Target): void {
   section('Delayed calls', target, (test) => {
-    test('time() is a monotonic number of seconds, which tells less than a millisecond apart', async ({
+    test('time() returns a monotonic number of seconds with a resolution below a millisecond', async ({
       loop,
     }) => {
       assert.equal(typeof loop.time(), 'number');
@@ -33,7 +33,7 @@ export function delayedCallsSuite(target: Target): void {
       assert.ok(passed >= 0.0004 && passed < 5, `${passed} seconds`);
     });
 
-    test('call_later() never calls back early, and on a virtual clock at the very moment', async ({
+    test('call_later() never calls back early, and on a virtual clock exactly at the deadline', async ({
       loop,
       exact,
     }) => {
@@ -56,7 +56,7 @@ export function delayedCallsSuite(target: Target): void {
       if (exact) assert.ok(late.every((seconds) => seconds === 0));
     });
 
-    test('call_later() and call_at() call back in order of deadline, and of scheduling where it is the same', async ({
+    test('call_later() and call_at() call back in order of deadline, and equal deadlines in order of scheduling', async ({
       loop,
     }) => {
       const log: string[] = [];
@@ -90,7 +90,7 @@ export function delayedCallsSuite(target: Target): void {
       assert.deepEqual(log, [[], [1, 'two']]);
     });
 
-    test('call_later() takes a negative delay, and call_at() a moment that has passed, as "now", behind ready callbacks and in order of deadline', async ({
+    test('call_later() with a negative delay and call_at() with a past time call back behind ready callbacks, in order of deadline', async ({
       loop,
     }) => {
       const log: string[] = [];
@@ -107,7 +107,7 @@ export function delayedCallsSuite(target: Target): void {
       assert.deepEqual(log, ['ready', 'always due', 'an hour ago', 'long ago']);
     });
 
-    test('call_at() answers a handle that knows its deadline, and call_later() the same on the clock of time()', ({
+    test('call_at() returns a handle with its deadline, and call_later() the same on the clock of time()', ({
       loop,
     }) => {
       const when = loop.time() + 3600;
@@ -120,7 +120,7 @@ export function delayedCallsSuite(target: Target): void {
       assert.ok(handle.when() >= before + 3600);
     });
 
-    test('call_later() can be cancelled until it is called, also by a callback of the same moment', async ({
+    test('call_later() can be cancelled until it calls back, also by a callback of the same deadline', async ({
       loop,
     }) => {
       const log: string[] = [];
@@ -136,11 +136,12 @@ export function delayedCallsSuite(target: Target): void {
       assert.deepEqual(log, ['called']);
     });
 
-    test('call_later() takes a new earliest deadline while the loop is idle and waits for a later one', async ({
+    test('call_later() with a new earliest deadline calls back in time while the loop idles until a later one', async ({
       loop,
     }) => {
       const log: string[] = [];
-      // On a virtual clock a deadline is due as soon as nothing else is, so there the loop idles with none.
+      // With a virtual clock a deadline is due as soon as nothing else is, so there the loop idles without a
+      // deadline.
       if (!target.exact) loop.callLater(3600, () => log.push('late'));
       const running = loop.runForever();
       setImmediate(() =>
@@ -155,7 +156,7 @@ export function delayedCallsSuite(target: Target): void {
       assert.deepEqual(log, ['early']);
     });
 
-    test('call_later() has no upper limit: beyond 2^31 milliseconds, to infinity, nothing overflows', async ({
+    test('call_later() has no upper limit: nothing overflows beyond 2^31 milliseconds, up to infinity', async ({
       loop,
       exact,
     }) => {
@@ -174,7 +175,7 @@ export function delayedCallsSuite(target: Target): void {
       assert.ok(loop.time() - begin >= 1e9);
     });
 
-    test('call_later() costs nothing that stays: a million timers made and cancelled leave the heap flat', async ({
+    test('call_later() leaves nothing behind: the heap stays flat over a million timers that are created and cancelled', async ({
       loop,
     }) => {
       const round = async (): Promise<void> => {
@@ -188,17 +189,17 @@ export function delayedCallsSuite(target: Target): void {
         await round();
         used.push(await heapUsed());
       }
-      // What leaks grows each time; what the host keeps of the first rounds for its own use, once.
+      // A leak grows each time. Memory that the host keeps for its own use after the first rounds grows once.
       const grown = used.slice(1).map((bytes, i) => bytes - (used[i] as number));
       assert.ok(Math.min(...grown) < 500_000, `grew by ${grown.join(', ')} bytes`);
       assert.equal(loop._scheduler.timers.size, 0);
     });
 
-    test('call_later() callbacks that are overdue together run in order of deadline', async ({ loop }) => {
+    test('call_later() runs callbacks that are overdue together in order of deadline', async ({ loop }) => {
       const log: string[] = [];
       const begin = loop.time();
       const hold = (): void => {
-        // With a real clock this holds the thread until all are overdue.
+        // With a real clock this blocks the thread until all are overdue.
         while (!target.exact && loop.time() < begin + 0.004);
       };
       loop.callSoon(hold);
@@ -210,7 +211,7 @@ export function delayedCallsSuite(target: Target): void {
       assert.deepEqual(log, ['first', 'second', 'third']);
     });
 
-    test('call_later() in its own callback: Hello World every so often', async ({ loop, exact }) => {
+    test('call_later() works in its own callback, for a regular Hello World', async ({ loop, exact }) => {
       const began = loop.time();
       const times: number[] = [];
       const every = exact ? 2 : 0.002;

@@ -1,10 +1,10 @@
 /**
  * Runs the suites where `node:test` does not run them, one test after the other: `<runtime> drive.ts
- * <backend>`, with the titles that are done already as a JSON array on standard input.
+ * <backend>`, with the titles of finished tests as a JSON array on standard input.
  *
- * Prints a line before and after each test, for scripts/platforms.mjs, and ends after the first that fails:
- * what a failed test leaves behind is no other test's concern. Whoever reads the lines starts it again for
- * the rest.
+ * Prints a line before and after each test, for scripts/platforms.mjs. Ends after the first test that fails,
+ * because a failed test may leave something behind. The reader of the lines starts the program again for the
+ * other tests.
  */
 import { readFileSync } from 'node:fs';
 import type { Entry } from './section.ts';
@@ -49,6 +49,6 @@ function failed(error: unknown): never {
 }
 
 function tell(line: { title: string; state: string; why?: string }): void {
-  // A line of its own, whatever a test prints.
+  // A line of its own, even if the test prints an incomplete line.
   process.stdout.write(`\n@gyre ${JSON.stringify(line)}\n`);
 }

@@ -4,7 +4,7 @@ import { sleep } from '../../src/index.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
-/** What is printed to standard error while `body` runs. */
+/** Returns the text that is printed to standard error while `body` runs. */
 async function printed(body: () => unknown): Promise<unknown[][]> {
   const lines: unknown[][] = [];
   const original = console.error;
@@ -21,7 +21,7 @@ async function printed(body: () => unknown): Promise<unknown[][]> {
 
 export function exceptionsSuite(target: Target): void {
   section('Exceptions', target, (test) => {
-    test('call_soon() and call_later() callbacks that throw are reported and stop nothing', async ({
+    test('call_soon() and call_later() report a callback that throws, and run the others', async ({
       loop,
       reports,
     }) => {
@@ -52,7 +52,7 @@ export function exceptionsSuite(target: Target): void {
       for (const { message } of seen) assert.equal(message, 'exception in a callback');
     });
 
-    test('call_soon() reports whatever a callback throws, also what is no Error', async ({
+    test('call_soon() reports any value that a callback throws, also one that is no Error', async ({
       loop,
       reports,
     }) => {
@@ -69,7 +69,7 @@ export function exceptionsSuite(target: Target): void {
       );
     });
 
-    test('call_soon() reports the failure of an async callback, which is no unhandled rejection of the process', async ({
+    test('call_soon() reports the rejection of an async callback, which is no unhandled rejection of the process', async ({
       loop,
       reports,
     }) => {
@@ -85,7 +85,7 @@ export function exceptionsSuite(target: Target): void {
       );
     });
 
-    test('add_done_callback() callbacks that throw are reported, and the others are called', async ({
+    test('add_done_callback() reports a callback that throws, and calls the others', async ({
       loop,
       reports,
     }) => {
@@ -101,7 +101,9 @@ export function exceptionsSuite(target: Target): void {
       assert.equal(reports.take().length, 1);
     });
 
-    test('set_exception_handler() is told loop and context; null restores the default', async ({ loop }) => {
+    test('set_exception_handler() sets a handler that gets loop and context, and null restores the default', async ({
+      loop,
+    }) => {
       const seen: unknown[] = [];
       const handler = (given: unknown, context: ExceptionContext): void => {
         seen.push(given, context);
@@ -118,7 +120,7 @@ export function exceptionsSuite(target: Target): void {
       assert.equal(seen.length, 2);
     });
 
-    test('default_exception_handler() prints the message, what it concerns, and the exception', async ({
+    test('default_exception_handler() prints the message, the objects concerned, and the exception', async ({
       loop,
     }) => {
       const exception = new Error('bug');
@@ -135,7 +137,7 @@ export function exceptionsSuite(target: Target): void {
       ]);
     });
 
-    test('call_exception_handler() never throws: a handler that throws is reported itself, and the context is not lost', async ({
+    test('call_exception_handler() never throws: it reports the error of the handler, and does not lose the context', async ({
       loop,
     }) => {
       const bug = new Error('bug in the handler');
@@ -149,7 +151,7 @@ export function exceptionsSuite(target: Target): void {
       loop.setExceptionHandler(null);
     });
 
-    test('call_exception_handler() works on a closed loop, because leaks show up late', ({
+    test('call_exception_handler() works on a closed loop, because leaks may be found late', ({
       loop,
       reports,
     }) => {

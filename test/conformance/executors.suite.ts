@@ -13,7 +13,7 @@ import {
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
-/** Which worker runs this. */
+/** Returns the id of the worker that runs this. */
 const whoAmI = async (): Promise<[pid: number, threadId: number]> => [
   process.pid,
   (await import('node:worker_threads')).threadId,
@@ -21,7 +21,7 @@ const whoAmI = async (): Promise<[pid: number, threadId: number]> => [
 const here = (): [pid: number, threadId: number] => [process.pid, threadId];
 const add = (a: number, b: number): number => a + b;
 
-/** Runs nothing, but remembers what it was asked. */
+/** Runs nothing, but records its calls. */
 function fake(): { executor: Executor; asked: unknown[] } {
   const asked: unknown[] = [];
   const executor: Executor = {
@@ -41,7 +41,7 @@ export function executorsSuite(target: Target): void {
     'Executor',
     target,
     (test) => {
-      test('run_in_executor() calls a function with its arguments in a thread, and its future has the result', ({
+      test('run_in_executor() calls a function with its arguments in a thread, and returns a future with the result', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -54,7 +54,7 @@ export function executorsSuite(target: Target): void {
           assert.notEqual(thread, here()[1]);
         }));
 
-      test('run_in_executor() with an executor uses that one: threads or processes', ({ loop }) =>
+      test('run_in_executor() uses the given executor, with threads or processes', ({ loop }) =>
         loop.runUntilComplete(async () => {
           await using threads = new ThreadPoolExecutor({ maxWorkers: 1 });
           await using processes = new ProcessPoolExecutor({ maxWorkers: 1 });
@@ -65,7 +65,7 @@ export function executorsSuite(target: Target): void {
           assert.deepEqual(asked, [[2, 3]]);
         }));
 
-      test('run_in_executor() gives the exception of the function', ({ loop }) =>
+      test('run_in_executor() fails with the exception of the function', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const future = loop.runInExecutor(null, () => {
             throw Object.assign(new RangeError('of the function'), { code: 'E_OWN' });
@@ -73,7 +73,7 @@ export function executorsSuite(target: Target): void {
           await assert.rejects(future, { name: 'RangeError', message: 'of the function', code: 'E_OWN' });
         }));
 
-      test('run_in_executor() can be cancelled: the caller goes on, and a function that has not begun never runs', ({
+      test('run_in_executor() can be cancelled: the caller continues, and a function that has not begun never runs', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -96,7 +96,7 @@ export function executorsSuite(target: Target): void {
         }
       });
 
-      test('set_default_executor() sets the one of run_in_executor(None)', ({ loop }) =>
+      test('set_default_executor() sets the executor of run_in_executor(None)', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const { executor, asked } = fake();
           loop.setDefaultExecutor(executor);
@@ -108,7 +108,9 @@ export function executorsSuite(target: Target): void {
           await loop.shutdownDefaultExecutor();
         }));
 
-      test('shutdown_default_executor() waits for what runs; then run_in_executor(None) fails', ({ loop }) =>
+      test('shutdown_default_executor() waits for running functions, and run_in_executor(None) fails afterwards', ({
+        loop,
+      }) =>
         loop.runUntilComplete(async () => {
           const future = loop.runInExecutor(null, add, 2, 3);
           await loop.shutdownDefaultExecutor();
@@ -137,7 +139,7 @@ export function executorsSuite(target: Target): void {
             },
           };
           const port = loop.remote(handlers);
-          // What connectRemote() does in a thread that can load this library.
+          // The same as connectRemote() in a thread that can load this library.
           const call = async (p: typeof port): Promise<void> => {
             const { receiveMessageOnPort } = await import('node:worker_threads');
             receiveMessageOnPort(p);
@@ -153,7 +155,7 @@ export function executorsSuite(target: Target): void {
           );
         }));
 
-      test('call_soon_threadsafe() of a loop that has been closed is refused', async ({ makeLoop }) => {
+      test('call_soon_threadsafe() of a closed loop throws', async ({ makeLoop }) => {
         const loop = makeLoop();
         const remote = connectRemote(loop.remote({ note: () => {} }));
         await loop.runUntilComplete(() => sleep(0));

@@ -6,7 +6,7 @@ import { sleep } from '../../src/index.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
-/** Two tasks that wake each other until `enough()`. Neither ever waits for the host. */
+/** Runs two tasks that wake each other until `enough()`. Neither ever waits for the host. */
 function pingPong(loop: BaseEventLoop, enough: () => boolean): Promise<number> {
   let turns = 0;
   let ball: Future<void> = loop.createFuture();
@@ -36,8 +36,8 @@ function pingPong(loop: BaseEventLoop, enough: () => boolean): Promise<number> {
 }
 
 export function fairnessSuite(target: Target): void {
-  // Virtual time stands still while anything is ready, so a deadline in the future is out of reach of busy
-  // tasks there.
+  // Virtual time stands still while anything is ready, so busy tasks would never reach a deadline in the
+  // future.
   const soon = target.exact ? 0 : 0.003;
 
   section('Fairness', target, (test) => {
@@ -78,7 +78,7 @@ export function fairnessSuite(target: Target): void {
       assert.deepEqual([immediates, files, child], [50, 5, true]);
     });
 
-    test('call_soon() in a chain without end starves neither timers nor the host', async ({ loop }) => {
+    test('call_soon() in an endless chain starves neither timers nor the host', async ({ loop }) => {
       let timer = false;
       let immediate = false;
       let links = 0;

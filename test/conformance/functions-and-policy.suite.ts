@@ -17,7 +17,7 @@ import { section } from './section.ts';
 
 export function functionsAndPolicySuite(target: Target): void {
   section('Event loop functions and policies', target, (test) => {
-    /** Puts a policy in force whose loops are those of the backend, and takes it away again. */
+    /** Sets a policy whose loops are those of the backend, and removes it again. */
     const withPolicy = async (
       makeLoop: () => BaseEventLoop,
       body: (made: BaseEventLoop[]) => unknown,
@@ -39,7 +39,7 @@ export function functionsAndPolicySuite(target: Target): void {
       }
     };
 
-    test('get_event_loop() makes a loop on the main thread when it is first called, and answers it from then on', ({
+    test('get_event_loop() makes a loop on the main thread at its first call, and returns it from then on', ({
       makeLoop,
     }) =>
       withPolicy(makeLoop, (made) => {
@@ -48,7 +48,7 @@ export function functionsAndPolicySuite(target: Target): void {
         assert.deepEqual(made, [loop]);
       }));
 
-    test('get_event_loop() answers the running loop in callbacks and coroutines, whatever was set', ({
+    test('get_event_loop() returns the running loop in callbacks and coroutines, even if another loop was set', ({
       loop,
       makeLoop,
     }) =>
@@ -69,10 +69,7 @@ export function functionsAndPolicySuite(target: Target): void {
         getEventLoop().close();
       }));
 
-    test('set_event_loop() sets what get_event_loop() answers, and null takes it away', ({
-      loop,
-      makeLoop,
-    }) =>
+    test('set_event_loop() sets the result of get_event_loop(), and null removes it', ({ loop, makeLoop }) =>
       withPolicy(makeLoop, (made) => {
         setEventLoop(loop);
         assert.equal(getEventLoop(), loop);
@@ -81,7 +78,7 @@ export function functionsAndPolicySuite(target: Target): void {
         assert.deepEqual(made, []);
       }));
 
-    test('new_event_loop() answers another loop at each call, and sets none', ({ makeLoop }) =>
+    test('new_event_loop() returns another loop at each call, and sets none', ({ makeLoop }) =>
       withPolicy(makeLoop, (made) => {
         const first = newEventLoop();
         const second = newEventLoop();
@@ -91,7 +88,7 @@ export function functionsAndPolicySuite(target: Target): void {
         assert.notEqual(getEventLoop(), second);
       }));
 
-    test('get_event_loop_policy() answers one policy until set_event_loop_policy() replaces it; null restores the default', () => {
+    test('get_event_loop_policy() returns one policy until set_event_loop_policy() replaces it, and null restores the default', () => {
       const first = getEventLoopPolicy();
       assert.ok(first instanceof DefaultEventLoopPolicy);
       assert.equal(getEventLoopPolicy(), first);
@@ -104,7 +101,7 @@ export function functionsAndPolicySuite(target: Target): void {
       assert.notEqual(getEventLoopPolicy(), first);
     });
 
-    test('set_event_loop_policy() takes any object with the three methods, and get_event_loop(), set_event_loop() and new_event_loop() go through it', ({
+    test('set_event_loop_policy() accepts any object with the methods of get_event_loop(), set_event_loop() and new_event_loop()', ({
       loop,
     }) => {
       const calls: unknown[] = [];
@@ -130,14 +127,14 @@ export function functionsAndPolicySuite(target: Target): void {
       assert.deepEqual(calls, ['get', ['set', loop], 'new']);
     });
 
-    test('get_event_loop() throws on a worker thread where set_event_loop() was not called', async () => {
+    test('get_event_loop() throws on a worker thread without set_event_loop()', async () => {
       const worker = tsWorker(new URL('./worker.child.ts', import.meta.url), target.backend);
       const [answer] = (await once(worker, 'message')) as [unknown];
       await worker.terminate();
       assert.deepEqual(answer, { before: 'ERR_NO_EVENT_LOOP', after: 'ran' });
     });
 
-    test('get_running_loop() answers the loop in its callbacks and coroutines, and throws outside of them', async ({
+    test('get_running_loop() returns the loop in its callbacks and coroutines, and throws outside of them', async ({
       loop,
     }) => {
       const outside = { name: 'LoopError', code: 'ERR_NO_RUNNING_LOOP' };

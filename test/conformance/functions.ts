@@ -1,7 +1,7 @@
 /**
- * The functions of asyncio's event loop reference, in its order, each with gyre's name; then the functions
- * that gyre adds to them. Test titles of the suites may name these functions only, and docs/conformance.md
- * has a row for each.
+ * The functions of asyncio's event loop reference, in its order, each with gyre's name, and then functions
+ * that gyre adds. Test titles of the suites may name these functions only, and docs/conformance.md has a row
+ * for each.
  */
 
 export interface Section {
@@ -170,7 +170,7 @@ export const FUNCTIONS: ReadonlySet<string> = new Set(
   [...REFERENCE, ...BEYOND].flatMap(({ functions }) => functions.map(([python]) => python)),
 );
 
-/** The functions that a title names: `call_soon()`, `Server.close()`. */
+/** Returns the functions that a title names: `call_soon()`, `Server.close()`. */
 export function functionsIn(title: string): string[] {
   const names = title.match(/(?:\b[A-Z]\w*\.)?\b[a-z_]+\(\)/g) ?? [];
   for (const name of names) {

@@ -6,7 +6,7 @@ import { section } from './section.ts';
 
 export function futuresAndTasksSuite(target: Target): void {
   section('Futures and tasks', target, (test) => {
-    test('create_future(): pending, then a result, once', ({ loop }) => {
+    test('create_future() returns a pending future, which accepts one result', ({ loop }) => {
       const future = loop.createFuture<number>();
       assert.deepEqual([future.done(), future.cancelled()], [false, false]);
       assert.throws(() => future.result(), { code: 'ERR_INVALID_STATE' });
@@ -22,7 +22,7 @@ export function futuresAndTasksSuite(target: Target): void {
       assert.equal(future.getLoop(), loop);
     });
 
-    test('create_future(): an exception is thrown where the result is asked for, and answered where the exception is', ({
+    test('create_future() returns a future that throws its exception as its result, and returns it as its exception', ({
       loop,
     }) => {
       const bug = new Error('bug');
@@ -32,7 +32,7 @@ export function futuresAndTasksSuite(target: Target): void {
       assert.equal(future.exception(), bug);
     });
 
-    test('create_future(): a cancelled one throws CancelledError, with the message it was given', ({
+    test('create_future() returns a future that throws CancelledError after a cancel, with the message of the cancel', ({
       loop,
     }) => {
       const future = loop.createFuture();
@@ -43,7 +43,7 @@ export function futuresAndTasksSuite(target: Target): void {
       assert.throws(() => future.exception(), new CancelledError('enough'));
     });
 
-    test('add_done_callback() calls back by call_soon(), in order, never from within set_result', async ({
+    test('add_done_callback() calls back by call_soon(), in order, and never within set_result', async ({
       loop,
     }) => {
       const log: unknown[] = [];
@@ -70,7 +70,7 @@ export function futuresAndTasksSuite(target: Target): void {
       ]);
     });
 
-    test('add_done_callback() on a done future calls back in the next turn; what was removed is not called', async ({
+    test('add_done_callback() on a done future calls back in the next turn, unless the callback was removed', async ({
       loop,
     }) => {
       const log: string[] = [];
@@ -88,7 +88,9 @@ export function futuresAndTasksSuite(target: Target): void {
       assert.deepEqual(log, ['kept', 'late']);
     });
 
-    test('create_task() starts in the next turn, and answers what its function returns', async ({ loop }) => {
+    test('create_task() starts in the next turn, and returns a task with the result of the function', async ({
+      loop,
+    }) => {
       const log: string[] = [];
       await loop.runUntilComplete(async () => {
         const task = loop.createTask(async () => {
@@ -123,7 +125,7 @@ export function futuresAndTasksSuite(target: Target): void {
       assert.deepEqual(log, ['first step', 'created', 'second step']);
     });
 
-    test('create_task() gives names: the given one, else one of its own', async ({ loop }) => {
+    test('create_task() gives a task the given name, or a generated one', async ({ loop }) => {
       const named = loop.createTask(async () => {}, { name: 'mine' });
       const first = loop.createTask(async () => {});
       const second = loop.createTask(async () => {});
@@ -133,7 +135,7 @@ export function futuresAndTasksSuite(target: Target): void {
       await loop.runUntilComplete(() => sleep(0));
     });
 
-    test('set_task_factory() makes the tasks of create_task() from then on; null restores the default', async ({
+    test('set_task_factory() makes the later tasks of create_task(), and null restores the default', async ({
       loop,
     }) => {
       const made: string[] = [];
@@ -150,9 +152,7 @@ export function futuresAndTasksSuite(target: Target): void {
       assert.deepEqual(made, ['by the factory']);
     });
 
-    test('cancel() throws at the await at which the task stands, and its cleanup may await', async ({
-      loop,
-    }) => {
+    test('cancel() throws at the pending await of the task, and the cleanup may await', async ({ loop }) => {
       const log: string[] = [];
       const task = loop.createTask(async () => {
         try {
@@ -179,7 +179,7 @@ export function futuresAndTasksSuite(target: Target): void {
       assert.equal(task.cancel(), false);
     });
 
-    test('cancel() before the task starts: it never does', async ({ loop }) => {
+    test('cancel() before a task starts keeps it from starting', async ({ loop }) => {
       let ran = false;
       const task = loop.createTask(async () => {
         ran = true;
@@ -189,7 +189,7 @@ export function futuresAndTasksSuite(target: Target): void {
       assert.equal(ran, false);
     });
 
-    test('all_tasks() are those of the loop that are not done', async ({ loop }) => {
+    test('all_tasks() returns the tasks of the loop that are not done', async ({ loop }) => {
       await loop.runUntilComplete(async () => {
         const other = loop.createTask(() => sleep(0));
         assert.deepEqual(allTasks(), new Set([currentTask(), other]));
@@ -199,7 +199,7 @@ export function futuresAndTasksSuite(target: Target): void {
       assert.deepEqual(allTasks(loop), new Set());
     });
 
-    test('sleep() never ends early and gives its value; on a virtual clock it takes exactly its time', async ({
+    test('sleep() never ends early and returns its value, and on a virtual clock takes exactly its time', async ({
       loop,
       exact,
     }) => {

@@ -1,4 +1,4 @@
-/** A process with nothing to do but a loop: `node keep-alive.child.ts <backend> <scenario>`. */
+/** A process that has only a loop: `node keep-alive.child.ts <backend> <scenario>`. */
 import { targets } from './targets.ts';
 
 const [, , backend, scenario] = process.argv;
@@ -8,7 +8,7 @@ const loop = target.makeLoop();
 
 process.on('exit', (code) => console.log(`exit ${code}`));
 
-// Would not keep the process alive by itself: if the loop did not, "stopped" would never be printed.
+// An unreferenced timer. If the loop did not keep the process alive, "stopped" would never be printed.
 const idleMs = 150;
 // biome-ignore lint/style/noRestrictedGlobals: whether the host's own loop stays alive is the subject
 setTimeout(() => {

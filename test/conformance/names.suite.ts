@@ -23,7 +23,7 @@ export function namesSuite(target: Target): void {
     'Resolve name',
     target,
     (test) => {
-      test('getaddrinfo() answers family, type, protocol, canonical name and address, for streams and datagrams', ({
+      test('getaddrinfo() returns family, type, protocol, canonical name and address, for streams and datagrams', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -43,7 +43,7 @@ export function namesSuite(target: Target): void {
           ]);
         }));
 
-      test('getaddrinfo() looks names up', ({ loop }) =>
+      test('getaddrinfo() resolves names', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const found = await loop.getaddrinfo('localhost', 80, { type: SOCK_STREAM });
           const hosts = found.map(({ sockaddr }) => sockaddr[0]);
@@ -53,7 +53,7 @@ export function namesSuite(target: Target): void {
           assert.deepEqual(mapped[0]?.sockaddr, ['::ffff:127.0.0.1', 80, 0, 0]);
         }));
 
-      test('getaddrinfo() takes no host for this machine, or for every interface with AI_PASSIVE', ({
+      test('getaddrinfo() without a host returns the addresses of this machine, or of every interface with AI_PASSIVE', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -65,7 +65,7 @@ export function namesSuite(target: Target): void {
           assert.deepEqual(await hosts(AI_PASSIVE), ['0.0.0.0', '::']);
         }));
 
-      test('getaddrinfo() names a literal after itself with AI_CANONNAME', ({ loop }) =>
+      test('getaddrinfo() with AI_CANONNAME returns an address literal as its own name', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const found = await loop.getaddrinfo('127.0.0.1', 80, { flags: AI_CANONNAME });
           assert.deepEqual(
@@ -90,7 +90,7 @@ export function namesSuite(target: Target): void {
           await assert.rejects(loop.getaddrinfo('127.0.0.1', 80, options), { code: 'EAI_SOCKTYPE' });
         }));
 
-      test('getaddrinfo() and getnameinfo() can be cancelled, and by a signal before they begin', ({
+      test('getaddrinfo() and getnameinfo() can be cancelled, also by an aborted signal before they begin', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -103,7 +103,7 @@ export function namesSuite(target: Target): void {
           await assert.rejects(loop.getnameinfo(['127.0.0.1', 80], 0, { signal }), { code: 'ERR_CANCELLED' });
         }));
 
-      test('getnameinfo() answers host and service, as numbers where that is asked for', ({ loop }) =>
+      test('getnameinfo() returns host and service, as numbers on request', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const numbers = NI_NUMERICHOST | NI_NUMERICSERV;
           assert.deepEqual(await loop.getnameinfo(['127.0.0.1', 80], numbers), ['127.0.0.1', '80']);

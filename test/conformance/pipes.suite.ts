@@ -14,7 +14,7 @@ export function pipesSuite(target: Target): void {
     'Running subprocesses: pipes',
     target,
     (test) => {
-      test('connect_read_pipe() and connect_write_pipe() make the protocol, tell it, and answer the pair', ({
+      test('connect_read_pipe() and connect_write_pipe() make the protocol, call connection_made and return the pair', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -35,7 +35,7 @@ export function pipesSuite(target: Target): void {
           assert.deepEqual([reader.exception, writer.exception], [null, null]);
         }));
 
-      test('connect_read_pipe() and connect_write_pipe() own the pipe: it is closed with its transport', ({
+      test('connect_read_pipe() and connect_write_pipe() own the pipe, and close it with its transport', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -50,7 +50,7 @@ export function pipesSuite(target: Target): void {
           assert.deepEqual([isOpen(read), isOpen(write)], [false, false]);
         }));
 
-      test('connect_read_pipe() pauses and resumes', ({ loop }) =>
+      test('connect_read_pipe() returns a transport that pauses and resumes', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const { read, write } = pipeEnds();
           const reader = new Recorder();
@@ -88,7 +88,9 @@ export function pipesSuite(target: Target): void {
           closeSync(read);
         }));
 
-      test('connect_write_pipe() ends by write_eof, and tells of a reader that has gone', ({ loop }) =>
+      test('connect_write_pipe() ends by write_eof, and reports a reader that has closed its end', ({
+        loop,
+      }) =>
         loop.runUntilComplete(async () => {
           const first = pipeEnds();
           const writer = new Recorder();
@@ -108,7 +110,7 @@ export function pipesSuite(target: Target): void {
           assert.equal((other.exception as { code?: string }).code, 'EPIPE');
         }));
 
-      test('connect_read_pipe() and connect_write_pipe() refuse a regular file', ({ loop }) =>
+      test('connect_read_pipe() and connect_write_pipe() reject a regular file', ({ loop }) =>
         loop.runUntilComplete(() =>
           inDirectory(async (directory) => {
             const path = join(directory, 'file');

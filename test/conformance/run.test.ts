@@ -4,12 +4,12 @@ import { runSkipped } from './section.ts';
 import { suites } from './suites.ts';
 import { targets, withoutNative } from './targets.ts';
 
-if (withoutNative !== null) test('the native backend (uv)', { skip: withoutNative }, () => {});
+if (withoutNative !== null) test('the native backend (uv) is built', { skip: withoutNative }, () => {});
 
 for (const target of targets) {
   for (const suite of suites) suite(target);
 
-  test(`each title on the skip list of ${target.backend} is that of a test, and no two tests have the same`, () => {
+  test(`each title on the skip list of ${target.backend} belongs to a test, and no two tests have the same title`, () => {
     const titles: string[] = [];
     for (const suite of suites) suite({ ...target, record: ({ title }) => titles.push(title) });
     assert.equal(new Set(titles).size, titles.length);
@@ -20,7 +20,7 @@ for (const target of targets) {
   });
 }
 
-test('a skipped test that fails is skipped, and one that passes fails the run', async () => {
+test('runSkipped() skips a test that fails, and throws for one that passes', async () => {
   let skipped = 0;
   const skip = (): void => {
     skipped++;

@@ -21,7 +21,7 @@ export function runningSuite(target: Target): void {
       assert.deepEqual(log, ['stops']);
     });
 
-    test('run_forever() takes up what was scheduled before it was called, and can be called again', async ({
+    test('run_forever() runs callbacks that were scheduled before it, and can be called again', async ({
       loop,
     }) => {
       const log: number[] = [];
@@ -34,7 +34,7 @@ export function runningSuite(target: Target): void {
       assert.deepEqual(log, [1, 2, 3]);
     });
 
-    test('run_forever() and run_until_complete() refuse to run a loop that is running', async ({ loop }) => {
+    test('run_forever() and run_until_complete() throw while the loop runs', async ({ loop }) => {
       const running = { name: 'LoopError', code: 'ERR_LOOP_RUNNING' };
       await loop.runUntilComplete(async () => {
         assert.throws(() => loop.runForever(), running);
@@ -43,7 +43,7 @@ export function runningSuite(target: Target): void {
       });
     });
 
-    test('run_forever() keeps an idle process alive until stop(), and lets it exit after', async () => {
+    test('run_forever() keeps an idle process alive until stop(), and lets it exit afterwards', async () => {
       const { stdout } = await promisify(execFile)(
         process.execPath,
         tsArguments(child, target.backend, 'run forever'),
@@ -52,7 +52,7 @@ export function runningSuite(target: Target): void {
       assert.equal(stdout, 'idle\nstopped\nexit 0\n');
     });
 
-    test('run_until_complete() keeps an idle process alive, and a closed loop lets it exit with timers left', async () => {
+    test('run_until_complete() keeps an idle process alive, and a closed loop with timers lets it exit', async () => {
       const { stdout } = await promisify(execFile)(
         process.execPath,
         tsArguments(child, target.backend, 'leave timers'),
@@ -61,7 +61,7 @@ export function runningSuite(target: Target): void {
       assert.equal(stdout, 'idle\nstopped\nexit 0\n');
     });
 
-    test('run_until_complete() answers the result of a future', async ({ loop }) => {
+    test('run_until_complete() returns the result of a future', async ({ loop }) => {
       const future = loop.createFuture<string>();
       loop.callSoon(() => future.setResult('result'));
       assert.equal(await loop.runUntilComplete(future), 'result');
@@ -93,18 +93,18 @@ export function runningSuite(target: Target): void {
       assert.equal(answer, true);
     });
 
-    test('run_until_complete() waits for a promise of the host', async ({ loop }) => {
+    test('run_until_complete() waits for a native promise', async ({ loop }) => {
       assert.equal(await loop.runUntilComplete(Promise.resolve('kept')), 'kept');
       await assert.rejects(loop.runUntilComplete(Promise.reject(new Error('broken'))), /broken/);
     });
 
-    test('run_until_complete() leaves other tasks where they are, and they go on in the next run', async ({
+    test('run_until_complete() leaves other tasks pending, and they continue in the next run', async ({
       loop,
     }) => {
       const log: string[] = [];
       const other = loop.createTask(async () => {
         log.push('began');
-        // The stop of the first run lets those turns come that were wanted before it.
+        // The stop of the first run lets the turns come that were requested before it.
         for (let turns = 0; turns < 4; turns++) await sleep(0);
         log.push('ended');
       });
@@ -126,7 +126,7 @@ export function runningSuite(target: Target): void {
       assert.equal(await loop.runUntilComplete(future), 1);
     });
 
-    test('run_until_complete() ends with the result when stop() is called by the code that completes it, and the next run is whole', async ({
+    test('run_until_complete() returns the result when the code that completes the future also calls stop(), and the next run is not cut short', async ({
       loop,
     }) => {
       const before = await loop.runUntilComplete(async () => {
@@ -142,7 +142,7 @@ export function runningSuite(target: Target): void {
       assert.equal(answer, 'whole');
     });
 
-    test('is_running() is true from the call of run_forever() until it is over, in callbacks and in resumed code', async ({
+    test('is_running() is true from the call of run_forever() to its end, in callbacks and in resumed code', async ({
       loop,
     }) => {
       const seen: boolean[] = [];
@@ -165,7 +165,7 @@ export function runningSuite(target: Target): void {
       await loop.runUntilComplete(() => sleep(0));
     });
 
-    test('run() makes a loop, runs the main function, cancels and awaits what is left, and closes the loop', async ({
+    test('run() makes a loop, runs the main function, cancels and awaits the remaining tasks, and closes the loop', async ({
       makeLoop,
     }) => {
       const log: string[] = [];

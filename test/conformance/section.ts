@@ -1,8 +1,8 @@
 /**
- * One body, every backend: a suite is a function of a target, and its tests are made by `section()`.
+ * One body for every backend: a suite is a function of a target, and `section()` makes its tests.
  *
- * A backend that cannot do what a test asks has the test's title in its skip list, with the reason. Skipped
- * tests are run all the same: one that would pass fails the run, so the list cannot outlive its reasons.
+ * If a backend lacks what a test needs, the skip list of its target has the test's title, with the reason.
+ * Skipped tests run all the same: one that would pass fails the run, so the list cannot outlive its reasons.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -12,16 +12,16 @@ import type { Reports } from '../helpers/loop-fixture.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { functionsIn } from './functions.ts';
 
-/** What a suite is applied to. */
+/** A backend, and how the suites apply to it. */
 export interface Target {
   /** Its name: `node`, `sim`. */
   backend: string;
   makeLoop: () => BaseEventLoop;
-  /** Its clock is virtual, so times are asserted exactly. With a real one: never early, and the order. */
+  /** The clock is virtual, so times are asserted exactly. With a real clock: never early, and the order. */
   exact: boolean;
   skip: readonly Skip[];
   /**
-   * Is told of each test instead of the test being run: for docs/conformance.md, and where node:test does not
+   * Is called with each test, which then does not run: for docs/conformance.md, and where node:test does not
    * run.
    */
   record?: (entry: Entry) => void;
@@ -29,7 +29,7 @@ export interface Target {
 
 export interface Skip {
   reason: string;
-  /** Titles, exactly. */
+  /** Exact titles. */
   tests: readonly string[];
 }
 
@@ -38,28 +38,28 @@ export interface Entry {
   title: string;
   functions: readonly string[];
   backend: string;
-  /** Why this backend cannot do it; null when it does. */
+  /** The reason why this backend fails the test; null if it passes. */
   unsupported: string | null;
-  /** What this machine lacks for it; false when nothing. */
+  /** The tool that this machine lacks for it; false if none. */
   lacking: string | false;
   run: () => Promise<void>;
 }
 
 export interface Fixture {
-  /** Afterwards it must be stopped and own nothing; it is closed then. */
+  /** After the test it must be stopped and own nothing. Then it is closed. */
   loop: BaseEventLoop;
-  /** What it reported; a test takes what it expects. */
+  /** The reports of the loop. A test takes those that it expects. */
   reports: Reports;
   makeLoop: () => BaseEventLoop;
   exact: boolean;
 }
 
 export type Body = (fixture: Fixture) => unknown;
-/** @param lacking what this machine lacks for the test, see helpers/machine.ts */
+/** @param lacking the tool that this machine lacks for the test, see helpers/machine.ts */
 export type Register = (title: string, body: Body, lacking?: string | false) => void;
 
 /**
- * The tests of one section, for one backend.
+ * Registers the tests of one section, for one backend.
  *
  * @param needs a feature without which the whole section is unsupported
  */
@@ -96,15 +96,15 @@ export function section(
         test(title, { skip: lacking }, () => {});
         return;
       }
-      // It runs all the same: what has come to pass must not go on being skipped. The reason is the target's,
-      // in targets.ts.
+      // A listed test runs all the same, because it must leave the list once it passes. The reason is in
+      // targets.ts.
       if (reason === null) test(title, runBody);
       else test(title, (context) => runSkipped(title, runBody, () => context.skip(reason)));
     });
   });
 }
 
-/** Fails when what is skipped would pass. */
+/** Throws if a skipped test would pass. */
 export async function runSkipped(title: string, run: () => Promise<void>, skip: () => void): Promise<void> {
   try {
     await run();

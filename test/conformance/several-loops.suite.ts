@@ -7,7 +7,7 @@ import { section } from './section.ts';
 
 export function severalLoopsSuite(target: Target): void {
   section('Several loops in one thread', target, (test) => {
-    test('run_forever() of several loops at once: each runs its own callbacks and timers', async ({
+    test('run_forever() of several loops at once runs the callbacks and timers of each', async ({
       makeLoop,
     }) => {
       const log: string[] = [];
@@ -29,7 +29,7 @@ export function severalLoopsSuite(target: Target): void {
       for (const [, loop] of loops) loop.close();
     });
 
-    test('get_running_loop() and current_task() say whose code it is, however several loops interleave', async ({
+    test('get_running_loop() and current_task() return the loop and task of the running code, for any interleaving of loops', async ({
       makeLoop,
     }) => {
       const main = async (loop: BaseEventLoop): Promise<void> => {
@@ -71,7 +71,7 @@ export function severalLoopsSuite(target: Target): void {
       });
     });
 
-    test('run_until_complete() can be called from within another loop, and awaited there', async ({
+    test('run_until_complete() can be called, and awaited, in another running loop', async ({
       loop,
       makeLoop,
     }) => {
@@ -111,7 +111,7 @@ export function severalLoopsSuite(target: Target): void {
       });
     });
 
-    test('close() of one loop while another runs ends only what is its own', async ({ loop, makeLoop }) => {
+    test('close() of one loop while another runs ends only its own resources', async ({ loop, makeLoop }) => {
       const other = makeLoop();
       const reports: string[] = [];
       other.setExceptionHandler((_loop, { message }) => reports.push(message));

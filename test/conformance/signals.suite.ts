@@ -4,10 +4,10 @@ import { sleep } from '../../src/index.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
-/** Harmless where a handler is missing by mistake, and used by nobody else here. */
+/** Signals that do no harm if a handler is missing by mistake, and that no other test uses here. */
 const SIGNAL = 'SIGWINCH';
 
-/** Sends it to this process, and waits until it has come, also where no loop runs. */
+/** Sends it to this process, and waits until it has come, also while no loop runs. */
 async function sent(signal: NodeJS.Signals): Promise<void> {
   let come = false;
   process.once(signal, () => {
@@ -50,7 +50,7 @@ export function signalsSuite(target: Target): void {
         loop.removeSignalHandler(SIGNAL);
       });
 
-      test('add_signal_handler() replaces the callback that was there', async ({ loop }) => {
+      test('add_signal_handler() replaces the previous callback', async ({ loop }) => {
         const log: string[] = [];
         loop.addSignalHandler(SIGNAL, () => log.push('first'));
         loop.addSignalHandler(SIGNAL, () => {
@@ -63,7 +63,7 @@ export function signalsSuite(target: Target): void {
         loop.removeSignalHandler(SIGNAL);
       });
 
-      test('add_signal_handler() refuses a number that is no signal, and one that cannot be caught', ({
+      test('add_signal_handler() rejects a number that is no signal, and a signal that cannot be caught', ({
         loop,
       }) => {
         for (const signum of [
@@ -82,7 +82,7 @@ export function signalsSuite(target: Target): void {
         }
       });
 
-      test('add_signal_handler(): while the loop is stopped a signal waits until it runs, in order with call_soon()', async ({
+      test('add_signal_handler() keeps a signal while the loop is stopped, in order with call_soon()', async ({
         loop,
       }) => {
         const log: string[] = [];
@@ -96,7 +96,7 @@ export function signalsSuite(target: Target): void {
         loop.removeSignalHandler(SIGNAL);
       });
 
-      test('add_signal_handler(): a callback that throws is reported and does not stop the loop', async ({
+      test('add_signal_handler() reports a callback that throws, and the loop continues', async ({
         loop,
         reports,
       }) => {
@@ -114,7 +114,7 @@ export function signalsSuite(target: Target): void {
         loop.removeSignalHandler(SIGNAL);
       });
 
-      test('add_signal_handler() of several loops: each gets the signal', async ({ loop, makeLoop }) => {
+      test('add_signal_handler() of several loops gives each the signal', async ({ loop, makeLoop }) => {
         const other = makeLoop();
         for (const each of [loop, other]) each.addSignalHandler(SIGNAL, () => each.stop());
         const running = Promise.all([loop.runForever(), other.runForever()]);
@@ -124,7 +124,7 @@ export function signalsSuite(target: Target): void {
         loop.removeSignalHandler(SIGNAL);
       });
 
-      test('remove_signal_handler() says whether there was one, and the callback is not called any more', async ({
+      test('remove_signal_handler() returns whether there was a handler, and the callback is not called again', async ({
         loop,
       }) => {
         const before = process.listenerCount(SIGNAL);
@@ -138,7 +138,7 @@ export function signalsSuite(target: Target): void {
         await loop.runUntilComplete(() => sleep(0));
       });
 
-      test('close() removes the signal handlers, and reports nothing of them', ({ loop }) => {
+      test('close() removes the signal handlers, and reports nothing about them', ({ loop }) => {
         const before = process.listenerCount(SIGNAL);
         loop.addSignalHandler(SIGNAL, () => assert.fail());
         loop.close();

@@ -39,7 +39,7 @@ export function socketsSuite(target: Target): void {
         });
       });
 
-      test('sock_sendall() sends all, sock_recv() receives what there is, and nothing at the end', async ({
+      test('sock_sendall() sends all data, and sock_recv() receives the available data, and an empty buffer at the end', async ({
         loop,
       }) => {
         await loop.runUntilComplete(async () => {
@@ -58,7 +58,7 @@ export function socketsSuite(target: Target): void {
         });
       });
 
-      test('sock_sendfile() sends a file, or count bytes of it from an offset, and answers how many', async ({
+      test('sock_sendfile() sends a file, or count bytes of it from an offset, and returns the number of bytes', async ({
         loop,
       }) => {
         await loop.runUntilComplete(() =>
@@ -85,7 +85,7 @@ export function socketsSuite(target: Target): void {
         );
       });
 
-      test('sock_sendfile() sends what the system cannot send by itself piece by piece, unless fallback is false', async ({
+      test('sock_sendfile() sends piece by piece if the system cannot send the file by itself, unless fallback is false', async ({
         loop,
       }) => {
         await loop.runUntilComplete(async () => {
@@ -115,7 +115,7 @@ export function socketsSuite(target: Target): void {
         });
       });
 
-      test('sock_recv() of a socket that is closed meanwhile fails', async ({ loop }) => {
+      test('sock_recv() fails when its socket is closed meanwhile', async ({ loop }) => {
         await loop.runUntilComplete(async () => {
           const [near, far] = await connectedSockets(loop);
           const receiving = loop.sockRecv(near, 10);

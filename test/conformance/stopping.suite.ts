@@ -5,7 +5,7 @@ import { section } from './section.ts';
 
 export function stoppingSuite(target: Target): void {
   section('Stopping', target, (test) => {
-    test('stop() lets every callback run that was scheduled before it; those scheduled after it run when run_forever() is called again', async ({
+    test('stop() lets every callback run that was scheduled before it, and run_forever() runs the later ones when it is called again', async ({
       loop,
     }) => {
       const log: string[] = [];
@@ -27,7 +27,7 @@ export function stoppingSuite(target: Target): void {
       assert.deepEqual(log.slice(3), ['after', 'later']);
     });
 
-    test('stop() lets callbacks run that wait for the next turn already', async ({ loop }) => {
+    test('stop() lets callbacks run that already wait for the next turn', async ({ loop }) => {
       const log: string[] = [];
       loop.callSoon(() => {
         loop.callSoon(() => {
@@ -43,7 +43,9 @@ export function stoppingSuite(target: Target): void {
       assert.deepEqual(log, ['next turn', 'scheduled after']);
     });
 
-    test('stop() before run_forever() ends it once what was scheduled before has run', async ({ loop }) => {
+    test('stop() before run_forever() ends it after the callbacks that were scheduled before', async ({
+      loop,
+    }) => {
       const log: string[] = [];
       loop.callSoon(() => log.push('before'));
       loop.stop();
@@ -76,7 +78,7 @@ export function stoppingSuite(target: Target): void {
       });
       loop.callSoon(() => loop.stop());
       await loop.runForever();
-      // A machine that is busy enough to be late by 50 ms proves nothing here.
+      // A machine that is so busy that timers are 50 ms late proves nothing here.
       if (loop.time() < timer.when()) assert.deepEqual(log, []);
       else loop.stop();
       await loop.runForever();
@@ -93,7 +95,7 @@ export function stoppingSuite(target: Target): void {
         await sleep(0.001);
         log.push('next run');
       });
-      // In the queue: the task's first step, the mark. The step puts its wake-up behind the mark.
+      // In the queue: the task's first step, then the mark. The step puts its wake-up behind the mark.
       loop.callSoon(() => loop.stop());
       await loop.runForever();
       assert.deepEqual(log, ['resumed']);
@@ -102,14 +104,14 @@ export function stoppingSuite(target: Target): void {
       assert.deepEqual(log, ['resumed', 'next run']);
     });
 
-    test('stop() from code of the host ends a loop that is idle', async ({ loop }) => {
+    test('stop() from code of the host ends an idle loop', async ({ loop }) => {
       const running = loop.runForever();
       setImmediate(() => setImmediate(() => loop.stop()));
       await running;
       assert.equal(loop.isRunning(), false);
     });
 
-    test('stop() in one of many turns loses no callback and doubles none', async ({ loop }) => {
+    test('stop() in one of many turns loses no callback and repeats none', async ({ loop }) => {
       const log: number[] = [];
       for (let i = 0; i < 100; i++) {
         loop.callSoon(() => {

@@ -9,7 +9,7 @@ export function subprocessesSuite(target: Target): void {
     'Running subprocesses',
     target,
     (test) => {
-      test('subprocess_exec() starts the program, makes the protocol without arguments, tells it, answers the pair', ({
+      test('subprocess_exec() starts the program, makes the protocol without arguments, calls connection_made and returns the pair', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -42,9 +42,7 @@ export function subprocessesSuite(target: Target): void {
           assert.deepEqual([recorder.text(1), recorder.text(2)], ['through cat', 'err\n']);
         }));
 
-      test('subprocess_exec() of a program that is missing fails with ENOENT, and makes no protocol', ({
-        loop,
-      }) =>
+      test('subprocess_exec() of a missing program fails with ENOENT, and makes no protocol', ({ loop }) =>
         loop.runUntilComplete(async () => {
           let made = 0;
           const factory = (): object => ({ made: made++ });
@@ -55,7 +53,7 @@ export function subprocessesSuite(target: Target): void {
           assert.equal(made, 0);
         }));
 
-      test('subprocess_exec() and subprocess_shell() refuse universal_newlines, bufsize, and the other kind of shell', ({
+      test('subprocess_exec() and subprocess_shell() reject universal_newlines, bufsize, and the other kind of shell', ({
         loop,
       }) => {
         const factory = (): object => ({});
@@ -91,7 +89,7 @@ export function subprocessesSuite(target: Target): void {
           assert.deepEqual([recorder.text(1), recorder.transport.getReturncode()], ['WORD\n', 3]);
         }));
 
-      test('subprocess_shell(): data, then the ends of the pipes and of the process in any order, then connection_lost', ({
+      test('subprocess_shell() reports data, then the ends of pipes and process in any order, then connection_lost', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -111,7 +109,7 @@ export function subprocessesSuite(target: Target): void {
           }
         }));
 
-      test('subprocess_shell() with DEVNULL and STDOUT', ({ loop }) =>
+      test('subprocess_shell() accepts DEVNULL and STDOUT', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const recorder = await runShell(loop, 'cat; echo out; echo err >&2', {
             stdin: DEVNULL,
@@ -122,7 +120,7 @@ export function subprocessesSuite(target: Target): void {
           assert.deepEqual([transport.getPipeTransport(0), transport.getPipeTransport(2)], [null, null]);
         }));
 
-      test('subprocess_shell(): signals end the child, its return code is negative, and later ones reach nobody', ({
+      test('subprocess_shell() children end by signals with a negative return code, and later signals reach no process', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -139,7 +137,7 @@ export function subprocessesSuite(target: Target): void {
           }
         }));
 
-      test('subprocess_shell(): a slow child pauses who writes to it, and resumes', ({ loop }) =>
+      test('subprocess_shell() pauses the writer of a slow child, and resumes it', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const recorder = await startShell(loop, 'sleep 0.05; exec cat >/dev/null');
           stdinOf(recorder).write(Buffer.alloc(4 * 1024 * 1024));
@@ -150,7 +148,7 @@ export function subprocessesSuite(target: Target): void {
           assert.equal(recorder.transport.getReturncode(), 0);
         }));
 
-      test('subprocess_shell(): closing the transport kills the child and ends all', ({ loop }) =>
+      test('subprocess_shell() kills the child when its transport is closed', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const recorder = await startShell(loop, 'trap "" TERM; echo ready; exec sleep 100');
           await recorder.untilTold('data 1');

@@ -1,6 +1,6 @@
 /**
- * All suites, in the order of asyncio's event loop reference. Add a new suite here. If it needs a feature,
- * such as `'tcp'`, it passes that to `section()` as the last argument.
+ * All suites, in the order of asyncio's event loop reference. Add a new suite here. A suite that needs a
+ * feature, such as `'tcp'`, passes it to `section()` as the last argument.
  */
 import { callsSuite } from './calls.suite.ts';
 import { closingSuite } from './closing.suite.ts';

@@ -6,7 +6,7 @@ import { suites } from './suites.ts';
 import { conformanceTable, fileOf } from './table.ts';
 import { withoutNative } from './targets.ts';
 
-// The page has a column for the native backend, so it can only be made where that is there.
+// The page has a column for the native backend, so making it needs that backend.
 const skip = withoutNative ?? false;
 
 test('docs/conformance.md is up to date (node scripts/conformance-table.mjs)', { skip }, () => {

@@ -92,7 +92,7 @@ function linksTo(found: readonly Found[]): string {
   return files.map((file) => `[${file.replace('.suite.ts', '')}](../test/conformance/${file})`).join(', ');
 }
 
-/** Whether gyre exports a function of this name, or exports a class that has such a method or field. */
+/** Tells whether gyre exports a function of this name, or a class that has such a method or field. */
 function exists(name: string): boolean {
   const [, owner, member = ''] = /^(?:(\w+)\.)?(\w+)/.exec(name) ?? [];
   const classes: Record<string, { prototype: object }> = {

@@ -5,7 +5,7 @@ import { NodeEventLoop, UvEventLoop } from '../../src/index.ts';
 import { whyNoNativeBackend } from '../../src/loops/uv-event-loop.ts';
 import type { Target } from './section.ts';
 
-/** Why the native backend is not tested here; null: it is. */
+/** The reason why the native backend is not tested here; null if it is. */
 export const withoutNative: string | null = whyNoNativeBackend()?.reason ?? null;
 
 const native: Target = { backend: 'uv', makeLoop: () => new UvEventLoop(), exact: false, skip: [] };

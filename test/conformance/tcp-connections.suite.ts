@@ -18,7 +18,7 @@ export function tcpConnectionsSuite(target: Target): void {
     'Creating connections',
     target,
     (test) => {
-      test('create_connection() connects, then makes the protocol without arguments, then tells it, then answers the pair', ({
+      test('create_connection() connects, makes the protocol without arguments, calls connection_made and returns the pair', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -51,7 +51,7 @@ export function tcpConnectionsSuite(target: Target): void {
         }));
 
       test(
-        'create_connection() without a host reaches this machine, by either family or by the one that is asked for',
+        'create_connection() without a host connects to this machine, by either family or by the given one',
         ({ loop }) =>
           loop.runUntilComplete(async () => {
             for (const [address, family] of [
@@ -71,7 +71,7 @@ export function tcpConnectionsSuite(target: Target): void {
       );
 
       test(
-        'create_connection() to a port where nobody listens fails with ECONNREFUSED, and makes no protocol',
+        'create_connection() to a port without a listener fails with ECONNREFUSED, and makes no protocol',
         ({ loop }) =>
           loop.runUntilComplete(async () => {
             const port = await freePort();
@@ -94,7 +94,7 @@ export function tcpConnectionsSuite(target: Target): void {
           await closed(server);
         }));
 
-      test('create_connection() needs a port or a socket, and takes no address together with a socket', ({
+      test('create_connection() needs a port or a socket, and rejects an address together with a socket', ({
         loop,
       }) => {
         const factory = (): object => ({});
@@ -126,7 +126,7 @@ export function tcpConnectionsSuite(target: Target): void {
           await closed(server);
         }));
 
-      test('create_connection() talks to a peer that is no gyre', ({ loop }) =>
+      test('create_connection() talks to a peer that does not use gyre', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const near = new Recorder();
           near.keepOpen = true;
@@ -144,7 +144,7 @@ export function tcpConnectionsSuite(target: Target): void {
 
       const checks = streamTransportChecks((loop) => recorders(loop));
       for (const [name, check] of Object.entries(checks)) {
-        test(`The transports of create_connection() and create_server(): ${name}`, ({ loop }) =>
+        test(`create_connection() and create_server() transports: ${name}`, ({ loop }) =>
           loop.runUntilComplete(() => check(loop)));
       }
     },

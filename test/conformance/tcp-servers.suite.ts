@@ -43,7 +43,7 @@ export function tcpServersSuite(target: Target): void {
 
       for (const host of ['', null]) {
         test(
-          `create_server() with host ${JSON.stringify(host)} listens on all interfaces, a socket for each family, with one port`,
+          `create_server() with host ${JSON.stringify(host)} listens on all interfaces, with a socket for each family and one port`,
           ({ loop }) =>
             loop.runUntilComplete(async () => {
               const server = await loop.createServer(() => ({}), host, 0);
@@ -67,7 +67,7 @@ export function tcpServersSuite(target: Target): void {
         );
       }
 
-      test('create_server() keeps to the family that is asked for', ({ loop }) =>
+      test('create_server() listens on the given family only', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const server = await loop.createServer(() => ({}), null, 0, { family: AF_INET6 });
           assert.deepEqual(
@@ -80,7 +80,7 @@ export function tcpServersSuite(target: Target): void {
         }));
 
       test(
-        'create_server() on a port that is taken fails with EADDRINUSE, and none of its sockets stays open',
+        'create_server() on a port in use fails with EADDRINUSE, and leaves no socket open',
         ({ loop }) =>
           loop.runUntilComplete(async () => {
             const { server: taken, port } = await listeningNodeServer('127.0.0.1');
@@ -94,12 +94,12 @@ export function tcpServersSuite(target: Target): void {
         noIPv6,
       );
 
-      test('create_server() may take a port again as soon as its server is closed', ({ loop }) =>
+      test('create_server() can use a port again as soon as its server is closed', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const first = await loop.createServer(() => new Recorder(), '127.0.0.1', 0);
           const port = portOf(first);
           const near = await dial(loop, port);
-          // The server's side ends first, so that the port is left in TIME_WAIT.
+          // The server's side ends first, so that the port stays in TIME_WAIT.
           first.close();
           while (!near.lost) {
             first.closeClients();

@@ -28,9 +28,7 @@ export function tlsSuite(target: Target): void {
     'TLS',
     target,
     (test) => {
-      test('create_connection() and create_server() with ssl: the transports are encrypted ones', ({
-        loop,
-      }) =>
+      test('create_connection() and create_server() with ssl return encrypted transports', ({ loop }) =>
         loop.runUntilComplete(async () => {
           const { near, far } = await tlsRecorders(loop);
           near.transport.write('question');
@@ -46,7 +44,7 @@ export function tlsSuite(target: Target): void {
           assert.deepEqual([near.exception, far.exception], [null, null]);
         }));
 
-      test('create_connection() takes a context, options, or true for the usual trust, and by default none of it', ({
+      test('create_connection() accepts a context, options, or true for the default trust, and uses no TLS by default', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -67,7 +65,7 @@ export function tlsSuite(target: Target): void {
           await server.waitClosed();
         }));
 
-      test('create_connection() with server_hostname: default is the host; an empty one turns matching off; none is refused', ({
+      test('create_connection() checks server_hostname, which defaults to the host, and which an empty string turns off', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -92,7 +90,7 @@ export function tlsSuite(target: Target): void {
           await server.waitClosed();
         }));
 
-      test('create_connection() makes no protocol where the handshake fails or takes too long, and leaves no connection', ({
+      test('create_connection() makes no protocol and leaves no connection when the handshake fails or takes too long', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -132,7 +130,9 @@ export function tlsSuite(target: Target): void {
           await server.waitClosed();
         }));
 
-      test('create_connection() and create_server() with ssl talk to peers that are no gyre', ({ loop }) =>
+      test('create_connection() and create_server() with ssl talk to peers that do not use gyre', ({
+        loop,
+      }) =>
         loop.runUntilComplete(async () => {
           const { server, port } = await nodeTlsServer(serverTls(), (socket) => {
             socket.on('data', (data: Buffer) => socket.end(data));
@@ -157,14 +157,14 @@ export function tlsSuite(target: Target): void {
           await own.server.waitClosed();
         }));
 
-      test('create_server() with a certificate that cannot be used fails at the call', ({ loop }) => {
+      test('create_server() with an unusable certificate fails at the call', ({ loop }) => {
         const serve = (ssl: unknown) => loop.createServer(makeNothing, '127.0.0.1', 0, { ssl });
         assert.throws(() => serve(true), { code: type });
         assert.throws(() => serve({}), { code: type });
         assert.throws(() => serve({ ...serverTls(), key: 'no key' }));
       });
 
-      test('create_server() asks for client certificates, chooses by name and agrees on a protocol', ({
+      test('create_server() requests client certificates, selects a context by name and negotiates a protocol', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -174,7 +174,7 @@ export function tlsSuite(target: Target): void {
             requestCert: true,
             ca: certificates.ca,
             ALPNProtocols: ['a', 'b'],
-            // The authority of the chosen context counts for the certificates of clients, too.
+            // The selected context's authority also checks the certificates of clients.
             SNICallback: (name: string, done: (error: Error | null, context?: never) => void) =>
               done(null, (name === 'other.test' ? createSecureContext(other) : undefined) as never),
           };
@@ -192,7 +192,7 @@ export function tlsSuite(target: Target): void {
           await serving.waitClosed();
         }));
 
-      test('Server.close() and Server.wait_closed() count the connections that are still being secured', ({
+      test('Server.close() and Server.wait_closed() count the connections whose handshake is not over', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -210,7 +210,7 @@ export function tlsSuite(target: Target): void {
           await transport[Symbol.asyncDispose]();
         }));
 
-      test('create_unix_connection() and create_unix_server() with ssl', ({ loop }) =>
+      test('create_unix_connection() and create_unix_server() accept ssl', ({ loop }) =>
         loop.runUntilComplete(() =>
           inDirectory(async (directory) => {
             const path = join(directory, 'socket');
@@ -227,7 +227,7 @@ export function tlsSuite(target: Target): void {
           }),
         ));
 
-      test('connect_accepted_socket() with ssl is the side of the server', ({ loop }) =>
+      test("connect_accepted_socket() with ssl is the server's side", ({ loop }) =>
         loop.runUntilComplete(async () => {
           const { server, port } = await listeningNodeServer();
           const accepted = new Promise((resolve) => server.once('connection', resolve));
@@ -242,7 +242,7 @@ export function tlsSuite(target: Target): void {
           await closed(server);
         }));
 
-      test('start_tls() answers a new transport for the same connection; the protocol is told no connectionMade', ({
+      test('start_tls() returns a new transport for the same connection, without another connection_made', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -262,7 +262,7 @@ export function tlsSuite(target: Target): void {
           assert.deepEqual([far.text, far.log], ['in clear, in secret', ['made', 'data', 'eof', 'lost']]);
         }));
 
-      test('start_tls() refuses a transport that is closing or is none; a failure aborts the connection', ({
+      test('start_tls() rejects a closing transport and other objects, and aborts the connection if it fails', ({
         loop,
       }) =>
         loop.runUntilComplete(async () => {
@@ -281,7 +281,7 @@ export function tlsSuite(target: Target): void {
 
       const checks = streamTransportChecks((loop) => tlsRecorders(loop));
       for (const [name, check] of Object.entries(checks)) {
-        test(`The transports of create_connection() and create_server() with ssl: ${name}`, ({ loop }) =>
+        test(`create_connection() and create_server() transports with ssl: ${name}`, ({ loop }) =>
           loop.runUntilComplete(() => check(loop)));
       }
     },

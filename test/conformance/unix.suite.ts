@@ -23,7 +23,7 @@ export function unixSuite(target: Target): void {
     'Unix sockets',
     target,
     (test) => {
-      test('create_unix_connection() and create_unix_server() make the protocol, tell it, and answer the pair', ({
+      test('create_unix_connection() and create_unix_server() make the protocol, call connection_made and return the pair', ({
         loop,
       }) =>
         withPath(loop, async (path) => {
@@ -46,7 +46,7 @@ export function unixSuite(target: Target): void {
           await server[Symbol.asyncDispose]();
         }));
 
-      test('create_unix_connection() knows the path as peername and no name of its own', ({ loop }) =>
+      test('create_unix_connection() has the path as its peername, and an empty sockname', ({ loop }) =>
         withPath(loop, async (path) => {
           const server = await loop.createUnixServer(makeNothing, path);
           const [transport] = await loop.createUnixConnection(makeNothing, path);
@@ -59,7 +59,7 @@ export function unixSuite(target: Target): void {
           await server[Symbol.asyncDispose]();
         }));
 
-      test('create_unix_connection() fails with ENOENT where there is no socket', ({ loop }) =>
+      test('create_unix_connection() fails with ENOENT if there is no socket', ({ loop }) =>
         withPath(loop, async (path) => {
           await assert.rejects(loop.createUnixConnection(makeNothing, path), {
             code: 'ENOENT',
@@ -67,7 +67,9 @@ export function unixSuite(target: Target): void {
           });
         }));
 
-      test('create_unix_connection() and create_unix_server() take either a path or a socket', ({ loop }) => {
+      test('create_unix_connection() and create_unix_server() accept either a path or a socket', ({
+        loop,
+      }) => {
         for (const method of ['createUnixConnection', 'createUnixServer'] as const) {
           const code = 'ERR_INVALID_ARG_TYPE';
           assert.throws(() => loop[method](makeNothing), { code, message: /"path"/ });
@@ -75,7 +77,7 @@ export function unixSuite(target: Target): void {
         }
       });
 
-      test('create_unix_connection() with ssl needs the name that the certificate must have', ({ loop }) => {
+      test('create_unix_connection() with ssl needs the name in the certificate', ({ loop }) => {
         assert.throws(
           () => loop.createUnixConnection(makeNothing, '/tmp/x', { ssl: true }),
           /serverHostname/,
@@ -95,9 +97,7 @@ export function unixSuite(target: Target): void {
           await server[Symbol.asyncDispose]();
         }));
 
-      test('create_unix_server() makes a socket file, which goes when it closes, and only if it is its own', ({
-        loop,
-      }) =>
+      test('create_unix_server() makes a socket file, and removes its own one when it closes', ({ loop }) =>
         withPath(loop, async (path) => {
           const server = await loop.createUnixServer(makeNothing, path);
           assert.equal(lstatSync(path).isSocket(), true);
@@ -110,7 +110,9 @@ export function unixSuite(target: Target): void {
           assert.equal(lstatSync(path).isFile(), true);
         }));
 
-      test('create_unix_server() fails with EADDRINUSE where a server lives or a file is', ({ loop }) =>
+      test('create_unix_server() fails with EADDRINUSE if another server listens or a file exists at the path', ({
+        loop,
+      }) =>
         withPath(loop, async (path) => {
           const server = await loop.createUnixServer(makeNothing, path);
           await assert.rejects(loop.createUnixServer(makeNothing, path), { code: 'EADDRINUSE' });
@@ -122,11 +124,11 @@ export function unixSuite(target: Target): void {
 
       const checks = streamTransportChecks(unixRecorders);
       for (const [name, check] of Object.entries(checks)) {
-        test(`The transports of create_unix_connection() and create_unix_server(): ${name}`, ({ loop }) =>
+        test(`create_unix_connection() and create_unix_server() transports: ${name}`, ({ loop }) =>
           loop.runUntilComplete(() => check(loop)));
       }
 
-      test('connect_accepted_socket() serves a connection that somebody else has accepted', ({ loop }) =>
+      test('connect_accepted_socket() serves a connection that other code has accepted', ({ loop }) =>
         withPath(loop, async (path) => {
           const servers = [createServer().listen(path), (await listeningNodeServer()).server];
           for (const server of servers) {
@@ -150,7 +152,7 @@ export function unixSuite(target: Target): void {
           }
         }));
 
-      test('connect_accepted_socket() refuses what is no socket', ({ loop }) => {
+      test('connect_accepted_socket() rejects objects that are no socket', ({ loop }) => {
         for (const sock of [null, 'x', {}, 1.5]) {
           assert.throws(() => loop.connectAcceptedSocket(makeNothing, sock), {
             code: 'ERR_INVALID_ARG_TYPE',
@@ -165,7 +167,9 @@ export function unixSuite(target: Target): void {
     'Files',
     target,
     (test) => {
-      test('sendfile() sends a file, or count bytes of it from an offset, and answers how many', ({ loop }) =>
+      test('sendfile() sends a file, or count bytes of it from an offset, and returns the number of bytes', ({
+        loop,
+      }) =>
         withPath(loop, async (path) => {
           writeFileSync(path, '0123456789');
           const { near, far } = await recorders(loop);
@@ -178,7 +182,7 @@ export function unixSuite(target: Target): void {
           await Promise.all([near.untilLost(), far.untilLost()]);
         }));
 
-      test('sendfile() heeds the flow control of the transport', ({ loop }) =>
+      test('sendfile() respects the flow control of the transport', ({ loop }) =>
         withPath(loop, async (path) => {
           writeFileSync(path, '');
           truncateSync(path, 64 << 20);
@@ -194,7 +198,7 @@ export function unixSuite(target: Target): void {
           assert.equal(far.received, 64 << 20);
         }));
 
-      test('sendfile() over a transport that is closing fails, and takes no count of nothing', ({ loop }) =>
+      test('sendfile() over a closing transport fails, and so does a count of zero', ({ loop }) =>
         withPath(loop, async (path) => {
           writeFileSync(path, 'x');
           const { near, far } = await recorders(loop);

@@ -15,7 +15,7 @@ export function watchersSuite(target: Target): void {
     'Watching descriptors',
     target,
     (test) => {
-      test('add_reader() calls the callback with its arguments and in its context while there is something to read', async ({
+      test('add_reader() calls the callback with its arguments and in its context while there is data to read', async ({
         loop,
       }) => {
         const storage = new AsyncLocalStorage<string>();
@@ -39,7 +39,7 @@ export function watchersSuite(target: Target): void {
         close();
       });
 
-      test('add_reader() replaces the callback that was there, and refuses what is no descriptor', async ({
+      test('add_reader() replaces the previous callback, and rejects values that are no descriptor', async ({
         loop,
       }) => {
         const { from, write, close } = pipe();
@@ -57,7 +57,7 @@ export function watchersSuite(target: Target): void {
         close();
       });
 
-      test('remove_reader() keeps the callback from being called, and says whether there was one', async ({
+      test('remove_reader() keeps the callback from being called, and returns whether there was one', async ({
         loop,
       }) => {
         const { from, write, close } = pipe();
@@ -72,7 +72,7 @@ export function watchersSuite(target: Target): void {
         close();
       });
 
-      test('add_writer() calls the callback while it can be written, remove_writer() ends that', async ({
+      test('add_writer() calls the callback while the descriptor is writable, until remove_writer()', async ({
         loop,
       }) => {
         const { from, write, close } = socketPair();

@@ -1,6 +1,4 @@
-/**
- * In a worker thread: runs the suites on one backend, one test after the other, and posts how each has gone.
- */
+/** Runs the suites on one backend in a worker thread, one test after the other, and posts each result. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Entry } from './section.ts';
 import { suites } from './suites.ts';
@@ -8,11 +6,11 @@ import { targets } from './targets.ts';
 
 export interface Outcome {
   title: string;
-  /** Null: it has passed. `not in workers`: it has answered what the contract says. */
+  /** Null: passed. `not in workers`: the test got the error that worker threads get. */
   failure: string | null;
 }
 
-/** What the contract has a worker thread answer: no signal comes there, and no loop is made for it. */
+/** The errors that a worker thread gets: signals do not come there, and no loop is made for it. */
 const NOT_IN_WORKERS = ['ERR_SIGNAL_SETUP', 'ERR_NO_EVENT_LOOP'];
 
 const { backend } = workerData as { backend: string };

@@ -1,4 +1,4 @@
-/** On a worker thread: what `getEventLoop()` says before and after a loop was set. */
+/** Posts the results of `getEventLoop()` on a worker thread before and after a loop was set. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { getEventLoop, setEventLoop } from '../../src/index.ts';
 import { targets } from './targets.ts';

@@ -1,4 +1,4 @@
-/** The suites once more, in a worker thread: a loop there is as good as one on the main thread. */
+/** Runs the suites once more in a worker thread: a loop works there as on the main thread. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { tsWorker } from '../helpers/typescript.ts';
 import { withoutNative } from './targets.ts';
 import type { Outcome } from './worker-suites.child.ts';
 
-/** Of signals, and of the loop that only the main thread is given. */
+/** Tests of signals, and of the loop that only the main thread gets. */
 const MOST_NOT_IN_WORKERS = 15;
 
 for (const backend of ['node', 'uv']) {
