@@ -42,7 +42,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     await end(near, far);
   },
 
-  async 'close() may be called twice, does not call the protocol at once, and drops later writes'({
+  async 'a second close does nothing, no close calls the protocol at once, and later writes are dropped'({
     near,
     far,
   }) {
@@ -59,7 +59,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     assert.equal(far.text, 'before');
   },
 
-  async 'writeEof() ends the stream after the data, and the other direction stays open'({ near, far }) {
+  async 'the end of writing comes after the data, and the other direction stays open'({ near, far }) {
     if (!near.transport.canWriteEof()) {
       assert.throws(() => near.transport.writeEof(), isLoopError('ERR_UNSUPPORTED'));
       await end(near, far);
@@ -97,7 +97,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     assert.equal(far.text, 'waits');
   },
 
-  async 'after setProtocol() the new protocol gets all later calls'({ near, far }) {
+  async 'a new protocol gets all later calls'({ near, far }) {
     near.transport.write('one');
     await far.untilReceived(3);
     const other = new RecordingProtocol(far.loop, far.transport);
@@ -110,7 +110,7 @@ export const STREAM_CHECKS: Record<string, (pair: Pair) => Promise<void>> = {
     assert.deepEqual([far.text, other.text, far.lost], ['one', 'two', false]);
   },
 
-  async 'abort() ends the connection at once, without an error on this side'({ near, far }) {
+  async 'an abort ends the connection at once, without an error on this side'({ near, far }) {
     near.transport.abort();
     near.transport.abort();
     assert.equal(near.lost, false);

@@ -265,7 +265,7 @@ const BROKEN: Record<string, [fault: string, MakeStreamPair]> = {
     'limits that cannot be set',
     broken(() => ({ setWriteBufferLimits: () => {} })),
   ],
-  'close() may be called twice, does not call the protocol at once, and drops later writes': [
+  'a second close does nothing, no close calls the protocol at once, and later writes are dropped': [
     'close() that calls the protocol',
     broken((near) => {
       const close = near.close.bind(near);
@@ -277,7 +277,7 @@ const BROKEN: Record<string, [fault: string, MakeStreamPair]> = {
       };
     }),
   ],
-  'writeEof() ends the stream after the data, and the other direction stays open': [
+  'the end of writing comes after the data, and the other direction stays open': [
     'writeEof() that closes',
     broken((near) => ({ writeEof: () => near.close() })),
   ],
@@ -288,7 +288,7 @@ const BROKEN: Record<string, [fault: string, MakeStreamPair]> = {
       return {};
     }),
   ],
-  'after setProtocol() the new protocol gets all later calls': [
+  'a new protocol gets all later calls': [
     'a protocol that can be set only once',
     broken((_near, far) => {
       const set = far.setProtocol.bind(far);
