@@ -49,7 +49,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '`callSoon` of 500,000 callbacks from within a callback, and their run',
     program: 'callsoon',
     operations: 500_000,
-    targets: [asked('gyre', 6, 'uvloop', 8)],
+    targets: [asked('gyre', 4.5, 'uvloop')],
   },
   {
     ...perOperation,
@@ -57,6 +57,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '`callSoon` by each callback of the next one: one turn of the loop each',
     program: 'callsoon-chain',
     operations: 200_000,
+    targets: [asked('gyre', 3, 'uvloop')],
   },
   {
     ...perOperation,
@@ -64,7 +65,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '`sleep(0)` over 100 tasks',
     program: 'sleep0',
     operations: 500_000,
-    targets: [asked('gyre', 1.5, 'uvloop', 2.5)],
+    targets: [asked('gyre', 1.5, 'uvloop', 1.8)],
   },
   {
     ...perOperation,
@@ -88,7 +89,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: '`Queue` of one item, put and get between two tasks',
     program: 'queue-put-get',
     operations: 100_000,
-    targets: [asked('gyre', 2, 'uvloop')],
+    targets: [asked('gyre', 2, 'uvloop', 4)],
   },
   {
     ...perOperation,
