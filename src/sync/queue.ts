@@ -6,7 +6,7 @@ import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
-import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
+import { aborted, done, failed, signalOf, succeeded } from '../tasks/settled.ts';
 import { checkOrdered, naturalOrder, OrderedItems } from './ordered-items.ts';
 import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
@@ -101,7 +101,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
     if (this.#shutDown) return failed(loop, shutDownError());
     if (!this.full()) {
       this.#add(item);
-      return succeeded<void>(loop, undefined);
+      return done(loop);
     }
     this.#checkLoop(loop);
     const putter = new Putter<T>(loop, this, item);
@@ -183,7 +183,7 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
     const signal = signalOf(options);
     const loop = runningLoop();
     if (signal?.aborted) return aborted(loop, signal);
-    if (this.#unfinished === 0) return succeeded<void>(loop, undefined);
+    if (this.#unfinished === 0) return done(loop);
     this.#checkLoop(loop);
     const joiner = new QueuedWaiter<void>(loop, this);
     this.#joiners.push(joiner);

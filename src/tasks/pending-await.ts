@@ -14,6 +14,13 @@ import type { Scope, ScopedWait } from './scope.ts';
 
 export type OnSettled = (value: unknown) => unknown;
 
+/** The promise that `then()` stands for, made when somebody asks for it. */
+interface Chained {
+  readonly promise: Promise<unknown>;
+  /** Null: it is settled. */
+  readonly resolve: ((answer: unknown) => void) | null;
+}
+
 // Each await makes one. V8 defines `#` fields one by one, so `private` ones cost less.
 export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   readonly future: Future<unknown>;
@@ -24,9 +31,8 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   private readonly onFulfilled: OnSettled;
   private readonly onRejected: OnSettled;
   private scope: Scope | null = null;
-  /** The wake-up throws `reason`. */
-  private throws: boolean = false;
-  private reason: CancelReason = undefined;
+  /** The wake-up throws this cancel. */
+  private due: { readonly reason: CancelReason } | null = null;
   /** Only this wait was ended; its future is still pending. */
   private alone: boolean = false;
   /** This wait passed a cancel on to its future, which accepted it. */
@@ -34,8 +40,7 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   private settled: boolean = false;
   /** The return value of the handler, or a rejected promise if the handler threw. */
   private answer: unknown = undefined;
-  private promise: Promise<unknown> | null = null;
-  private resolve: ((answer: unknown) => void) | null = null;
+  private chained: Chained | null = null;
 
   constructor(future: Future<unknown>, onFulfilled: OnSettled, onRejected: OnSettled) {
     this.future = future;
@@ -77,12 +82,11 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   }
 
   throwAtWakeUp(reason: CancelReason): void {
-    this.throws = true;
-    this.reason = reason;
+    this.due = { reason };
   }
 
   forgive(): void {
-    if (!this.alone) this.throws = false;
+    if (!this.alone) this.due = null;
   }
 
   _cancel(reason: CancelReason, way: CancelWay): boolean {
@@ -109,12 +113,12 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   _run(): void {
     this.scope?.end(this);
     // If there are two cancels, the first is thrown, as in asyncio.
-    if (!this.throws || this.future._state === 'cancelled') {
+    if (this.due === null || this.future._state === 'cancelled') {
       this.deliver();
       return;
     }
     this.future._retrieved();
-    this.settle(this.onRejected, cancelError(this.reason, 'the task was cancelled'));
+    this.settle(this.onRejected, cancelError(this.due.reason, 'the task was cancelled'));
   }
 
   /** Delivers at once: a cancel can no longer lose the result of an operation. */
@@ -159,13 +163,8 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
   }
 
   private asPromise(): Promise<unknown> {
-    if (this.promise !== null) return this.promise;
-    this.promise = this.settled
-      ? Promise.resolve(this.answer)
-      : new Promise((resolve) => {
-          this.resolve = resolve;
-        });
-    return this.promise;
+    this.chained ??= this.settled ? { promise: Promise.resolve(this.answer), resolve: null } : chained();
+    return this.chained.promise;
   }
 
   private settle(handler: OnSettled, value: unknown): void {
@@ -175,7 +174,7 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
     } catch (error) {
       this.answer = Promise.reject(error);
     }
-    this.resolve?.(this.answer);
+    this.chained?.resolve?.(this.answer);
   }
 }
 
@@ -185,4 +184,12 @@ export function loopClosed(): LoopError {
     'ERR_LOOP_CLOSED',
     'the event loop of this future is closed, so awaiting it would never end',
   );
+}
+
+function chained(): Chained {
+  let resolve: ((answer: unknown) => void) | null = null;
+  const promise = new Promise<unknown>((resolvePromise) => {
+    resolve = resolvePromise;
+  });
+  return { promise, resolve };
 }
