@@ -507,9 +507,9 @@ export interface TlsEvents {
   /**
    * The session has failed. No other callback follows.
    *
-   * @param ours true if a callback in the host's options failed, not the peer
+   * @param ownFault true if a callback in the host's options failed, not the peer
    */
-  onError(error: Error, ours: boolean): void;
+  onError(error: Error, ownFault: boolean): void;
 }
 
 export interface TlsInfo {

@@ -97,7 +97,7 @@ export const LOST_WRITES_BEFORE_WARNING = 5;
 export const SLOW_CALLBACK_SECONDS = 0.1;
 /** Seconds that a TLS handshake may take: asyncio's default. */
 export const TLS_HANDSHAKE_TIMEOUT_SECONDS = 60;
-/** Seconds to wait for the peer's close_notify before the connection is cut: asyncio's default. */
+/** Seconds to wait for the peer's close_notify before the connection is aborted: asyncio's default. */
 export const TLS_SHUTDOWN_TIMEOUT_SECONDS = 30;
 
 /** For a child's stdin, stdout and stderr: a pipe to the transport. */

@@ -17,7 +17,6 @@ export { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
  * @param scenario called with the loop, which runs it as the main task
  * @returns the trace of both runs
  * @throws Error with the two lines of the first difference; the exception of the scenario
- * @throws Error with the two lines of the first difference; what the scenario throws
  *
  * @example
  * ```ts

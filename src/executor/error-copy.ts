@@ -175,7 +175,7 @@ function classOf(error: Error): string {
       if (CLASSES.get(name)?.prototype === prototype) return name;
     }
   } catch {
-    // A proxy.
+    // A trap of a proxy has thrown.
   }
   return 'Error';
 }

@@ -48,7 +48,7 @@ export function importFunctions<M extends object>(module: URL | string): Importe
   const made = new Map<string, AnyFunction>();
   return new Proxy({} as ImportedFunctions<M>, {
     get: (_target, name) => {
-      // Or awaiting this object would call it.
+      // Without a `then`, `await` does not treat this object as a thenable.
       if (typeof name !== 'string' || name === 'then') return undefined;
       let reference = made.get(name);
       if (reference === undefined) {

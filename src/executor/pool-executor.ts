@@ -51,7 +51,7 @@ export interface PoolSubmitOptions extends SubmitOptions {
   onProgress?: OnProgress;
 }
 
-/** Seconds. */
+/** In seconds. See {@link PoolOptions}. */
 const DEFAULT_GRACE_PERIOD = 0.5;
 
 /** More threads or processes than any machine can use. */

@@ -132,7 +132,7 @@ class Inbox {
  *   const found = loop.createFuture<number>();
  *   const handlers = { found: (n: number) => found.setResult(n) };
  *   const port = loop.remote(handlers);
- *   // In a worker of one's own: `import { connectRemote } from 'gyre'`. Here both ends are in this thread.
+ *   // Usually in another thread, with `import { connectRemote } from 'gyre'`. Here both ends are in this thread.
  *   using remote = connectRemote<typeof handlers>(port);
  *   remote.callSoonThreadsafe('found', 42);
  *   console.log(await found); // 42

@@ -1,5 +1,5 @@
 /**
- * The turn. gyre is a guest on the host's loop and never blocks it:
+ * Runs the turns of a loop. gyre is a guest on the host's loop and never blocks it:
  *
  *      host loop (libuv, or the simulator)                       gyre
  *   ┌─ timers ────────── a deadline has come ──────────────────▶ turns
@@ -94,8 +94,8 @@ export class Pump implements Waker, Turns {
     const backend = this.#backend;
     let now = backend.time();
     do {
-      // 1. Timers that are due move behind the entries that are ready. These are the turn; entries that they
-      //    add wait for the next.
+      // 1. Due timers move behind the entries that are ready. These entries are the turn; entries that they
+      //    add wait for the next turn.
       if (!this.#inTurn) scheduler.beginTurn(now);
       this.#inTurn = true;
 

@@ -26,7 +26,7 @@ import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
  *   const lock = new Lock();
  *   {
  *     using _ = await lock.acquire();
- *     await sleep(0.01); // nobody else is in a block like this meanwhile
+ *     await sleep(0.01); // no other task is in such a block meanwhile
  *   }
  *   console.log(lock.locked()); // false
  * });

@@ -22,7 +22,7 @@ import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
  *   const two = new Semaphore(2);
  *   const work = async (): Promise<void> => {
  *     using _ = await two.acquire();
- *     await sleep(0.01); // never more than two at once
+ *     await sleep(0.01); // at most two tasks at the same time
  *   };
  *   await gather(work(), work(), work());
  * });
@@ -115,6 +115,7 @@ export class Semaphore {
 /**
  * A {@link Semaphore} that throws if more permits are released than were acquired. In debug mode, the loop's
  * leak report names it while permits are held.
+ *
  * @example
  * ```ts
  * import { BoundedSemaphore, run } from 'gyre';

@@ -23,7 +23,6 @@ const spare: WeakMap<PromiseLike<unknown>, Reaction[]> = new WeakMap();
  * @param options `loop`: default is the running loop
  * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if `aw` cannot be awaited
  * @throws RangeError (`ERR_OUT_OF_RANGE`) if `aw` is a future of another loop than `options.loop`
- * @throws RangeError (`ERR_OUT_OF_RANGE`) when it is a future of another loop than the one named
  *
  * @example
  * ```ts

@@ -38,7 +38,7 @@ export type GatheredOrErrors<A extends readonly Awaitable<unknown>[]> = {
  * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if an argument cannot be awaited
  * @throws RangeError (`ERR_OUT_OF_RANGE`) if an argument belongs to another loop
  *
- * **Cancellation** cancels every awaitable that is not done. An awaitable that somebody else cancels counts
+ * **Cancellation** cancels every awaitable that is not done. An awaitable that other code cancels counts
  * as failed with a {@link CancelledError}; the others are not cancelled.
  *
  * @example

@@ -110,8 +110,8 @@ export function timeout<T>(
  * @param when seconds on the clock of `loop.time()`. A past time means now; null: no deadline yet
  * @param body receives the {@link TimeoutScope}
  * @param options `signal`, which ends the body with a `CancelledError`
+ * @returns a future of the result of `body`
  * @throws TimeoutError if the deadline ended the body
- * @throws TimeoutError when the deadline ended the body
  * @throws LoopError `ERR_NO_RUNNING_LOOP` outside of a loop
  *
  * **Cancellation** of the future is passed on to the body, as if `timeoutAt()` were not there.

@@ -43,7 +43,7 @@ export class HostClock {
   #armed: number = Number.POSITIVE_INFINITY;
   #spinning: boolean = false;
 
-  /** @throws LoopError `ERR_UNSUPPORTED` over fake timers */
+  /** @throws LoopError `ERR_UNSUPPORTED` with fake timers */
   constructor(soon: (callback: () => void) => void = hostSetImmediate) {
     checkHost();
     this.#soon = soon;

@@ -1,4 +1,4 @@
-/** The system's small tables: `services`, `hosts`, `resolv.conf`. */
+/** Reads the system's small tables: `services`, `hosts`, `resolv.conf`. */
 import { readFileSync } from 'node:fs';
 
 /** Returns the words of each line, without comments. A missing file has no lines. */

@@ -160,7 +160,7 @@ class NodeTls implements RawTls {
   }
 }
 
-/** The encrypted side. */
+/** The stream below the `TLSSocket`, which carries the encrypted bytes. */
 class CipherPipe extends Duplex {
   readonly #onEncrypted: (data: Buffer) => void;
 

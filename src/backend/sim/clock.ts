@@ -19,7 +19,7 @@ export class VirtualClock {
   #keepAlive: NodeJS.Timeout | null = null;
   /** `run()` is wanted at the current time. */
   #woken: boolean = false;
-  /** The host will call. */
+  /** The host will call, so another request is not necessary. */
   #called: boolean = false;
 
   /**
