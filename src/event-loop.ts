@@ -594,10 +594,11 @@ export abstract class BaseEventLoop implements Loop {
    *   `sslShutdownTimeout` in seconds; `received`: data that `protocol` received but that belongs to TLS;
    *   `signal` to cancel the call
    * @returns the new transport
-   * @throws At the call: TypeError, RangeError, LoopError `ERR_TRANSPORT_CLOSED`, InvalidStateError if the
-   *   connection already has TLS or another `startTls()` is pending, and the error of an unusable key or
-   *   certificate. As a rejection: the error of the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`),
-   *   or TimeoutError. Then the connection is aborted, and `protocol` gets `connectionLost()`
+   * @throws At the call: TypeError, RangeError, LoopError `ERR_TRANSPORT_CLOSED`, the error of an unusable
+   *   key or certificate, and InvalidStateError if a file is being sent over the transport, or if
+   *   `startTls()` was already called for it (use the transport that it returned). As a rejection: the error
+   *   of the handshake (`ECONNRESET`, `ERR_TLS_CERT_ALTNAME_INVALID`), or TimeoutError. Then the connection
+   *   is aborted, and `protocol` gets `connectionLost()`
    *
    * **Cancellation** aborts the connection, because a partial handshake cannot be undone. A signal that is
    * already aborted at the call leaves the connection alone.
@@ -648,10 +649,10 @@ export abstract class BaseEventLoop implements Loop {
    *   false` rejects, as in asyncio, if there is no system call for it
    * @returns the number of bytes sent
    * @throws At the call: TypeError; RangeError, also for a transport of another loop; `InvalidStateError` if
-   *   another file is being sent or `startTls()` is pending. As a rejection:
-   *   {@link SendfileNotAvailableError} with `fallback: false`; the system's error (`ENOENT`, `EISDIR`); the
-   *   error of the connection if it is lost (`ECONNRESET`); LoopError `ERR_TRANSPORT_CLOSED` if the transport
-   *   was closed
+   *   another file is being sent, or if `startTls()` was called for this transport (use the transport that it
+   *   returned). As a rejection: {@link SendfileNotAvailableError} with `fallback: false`; the system's error
+   *   (`ENOENT`, `EISDIR`); the error of the connection if it is lost (`ECONNRESET`); LoopError
+   *   `ERR_TRANSPORT_CLOSED` if the transport was closed
    *
    * **Cancellation** closes the file. Data that was already written is still sent, and the connection stays
    * usable.

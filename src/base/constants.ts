@@ -91,7 +91,7 @@ export const DEFAULT_BACKLOG = 100;
  * Seconds between connection attempts. RFC 8305 recommends 250 ms, and asyncio's documentation suggests it.
  */
 export const DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS = 0.25;
-/** The transport warns from this write to a lost connection on: asyncio's number. */
+/** The transport warns at this write after the connection was lost: asyncio's number. */
 export const LOST_WRITES_BEFORE_WARNING = 5;
 /** Seconds. Debug mode reports a callback that is slower than this: asyncio's default. */
 export const SLOW_CALLBACK_SECONDS = 0.1;
