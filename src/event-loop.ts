@@ -782,7 +782,7 @@ export abstract class BaseEventLoop implements Loop {
    *
    * await run(async () => {
    *   const found = await getRunningLoop().getaddrinfo('localhost', 80, { type: SOCK_STREAM });
-   *   console.log(found.map(({ sockaddr }) => sockaddr)); // [ [ '127.0.0.1', 80 ] ], with [ '::1', 80, 0, 0 ] where it is one
+   *   console.log(found.map(({ sockaddr }) => sockaddr)); // [ [ '127.0.0.1', 80 ] ], and with IPv6 also [ '::1', 80, 0, 0 ]
    * });
    * ```
    */

@@ -6,14 +6,14 @@ const EFAULT = 14;
  * the system's own error.
  */
 export function givenAway(): Error {
-  return fault('write', 'the memory of what was written was transferred or resized before it was sent');
+  return fault('write', 'the memory of the written data was transferred or resized before it was sent');
 }
 
 /** The memory of data that waits to be read was transferred, with a part of it that was read before. */
 export function givenAwayUnread(): Error {
   return fault(
     'read',
-    'the memory of what was read before was transferred, and unread data with it: copy it first',
+    'the memory of data that was read was transferred, together with unread data: copy data before you transfer it',
   );
 }
 

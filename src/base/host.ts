@@ -55,7 +55,7 @@ export function checkHost(): void {
   if (faked.length === 0) return;
   throw new LoopError(
     'ERR_UNSUPPORTED',
-    `${faked.join(', ')} had been replaced by fake timers when gyre was imported, and no loop can run on these: ` +
-      'import gyre before the fake timers are enabled; for virtual time there is SimulatedEventLoop of gyre/sim',
+    `${faked.join(', ')} had been replaced by fake timers when gyre was imported, and no loop can run on fake timers: ` +
+      'import gyre before the fake timers are enabled; for virtual time, use SimulatedEventLoop of gyre/sim',
   );
 }

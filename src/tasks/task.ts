@@ -95,9 +95,9 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   }
 
   /**
-   * Aborts when the task is cancelled. Pass it to any operation that accepts a signal: `fetch(url, { signal:
-   * currentTask()!.signal })`. Inside the body of a timeout or a task group, it is the body's signal, which
-   * also aborts at the deadline.
+   * Aborts when the task is cancelled. Pass it to any operation that accepts a signal, for example as
+   * `{ signal: currentTask()!.signal }` to `fetch()`. Inside the body of a timeout or a task group, it is the
+   * body's signal, which also aborts at the deadline.
    *
    * If an operation listens to the signal when it aborts, that operation receives the cancel, and the task is
    * not interrupted a second time. After a cancel that was caught and taken back with `uncancel()`, the task
