@@ -1,7 +1,9 @@
-/** Waiting for the host, with no loop that runs. */
+/** Waiting for the host. */
+
+import type { BaseEventLoop } from '../../src/index.ts';
 
 /**
- * The host polls, and whatever it has to tell is told.
+ * Waits until the host has polled, and has delivered its events. Works without a loop that runs.
  *
  * @param count poll phases; the default is more than anything takes that comes over this machine's own
  *   addresses
@@ -10,9 +12,16 @@ export async function hostPasses(count: number = 30): Promise<void> {
   for (let i = 0; i < count; i++) await hostPass();
 }
 
-/** One poll phase of the host. */
+/** Waits for one poll phase of the host. */
 export function hostPass(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
+}
+
+/** Waits for a turn of the loop that follows a poll phase of the host. */
+export async function pollingTurn(loop: BaseEventLoop): Promise<void> {
+  const future = loop.createFuture<void>();
+  setImmediate(() => loop.callSoon(() => future.setResult(undefined)));
+  await future;
 }

@@ -1,25 +1,44 @@
-/** What a protocol was told, in order, and how a test waits for it. */
+/** Milliseconds. Longer than any event takes on any machine, and shorter than the limit of a test. */
+const PATIENCE = 60_000;
+
+/** The log of a protocol's events, in order, and a test's ways to wait for them. */
 export class Recording {
   readonly log: string[] = [];
   readonly #waiting: Set<() => void> = new Set();
 
-  /** Once `condition` holds. It is looked at whenever something was told. */
+  /** Waits until `condition` holds, which is checked after each event. Fails if it takes too long. */
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.add(resolve);
-      });
+    if (condition()) return;
+    let late = false;
+    // biome-ignore lint/style/noRestrictedGlobals: it only ends a wait that would never end
+    const timer = setTimeout(() => {
+      late = true;
+      this.#wake();
+    }, PATIENCE).unref();
+    try {
+      while (!condition()) {
+        if (late) throw new Error(`waited in vain for ${condition}; the log is: ${this.log.join(', ')}`);
+        await new Promise<void>((resolve) => {
+          this.#waiting.add(resolve);
+        });
+      }
+    } finally {
+      clearTimeout(timer);
     }
   }
 
-  /** Once the log has `word` as often as this. */
-  untilTold(word: string, times: number = 1): Promise<void> {
-    return this.until(() => this.log.filter((told) => told === word).length >= times);
+  /** Waits until the log has `word` at least `times` times. */
+  async untilTold(word: string, times: number = 1): Promise<void> {
+    await this.until(() => this.log.filter((told) => told === word).length >= times);
   }
 
-  /** To be called once what the word stands for can be seen. */
+  /** Appends an event to the log. Call it when the effects of the event can be seen. */
   note(word: string): void {
     this.log.push(word);
+    this.#wake();
+  }
+
+  #wake(): void {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const resolve of waiting) resolve();

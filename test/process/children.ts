@@ -141,7 +141,11 @@ export async function eventually(
 
 /** Does the same as {@link eventually}, while no loop runs. */
 export async function eventuallyWithoutLoop(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  const deadline = performance.now() + PATIENCE_SECONDS * 1000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`still not so: ${condition}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** Runs `body`, and waits until there are as many children as before, and no more descriptors. */

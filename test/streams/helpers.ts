@@ -1,27 +1,7 @@
-/** Helpers of the tests of streams: a simulated loop, and a transport that the test controls. */
+/** Helpers of the tests of streams: a transport that the test controls. */
 
-import { SimulatedEventLoop } from '../../src/entry/sim.ts';
-import type {
-  BaseEventLoop,
-  Future,
-  StreamProtocol,
-  StreamReader,
-  WriteBufferLimits,
-} from '../../src/index.ts';
+import type { Future, StreamProtocol, StreamReader, WriteBufferLimits } from '../../src/index.ts';
 import { Transport } from '../../src/index.ts';
-import type { Reports } from '../helpers/loop-fixture.ts';
-import { withLoop } from '../helpers/loop-fixture.ts';
-
-/** Runs `body` as a task on a simulated loop, and checks that nothing is left afterwards. */
-export function inSimulation(
-  body: (loop: SimulatedEventLoop, reports: Reports) => Promise<void>,
-): () => Promise<void> {
-  return () =>
-    withLoop(
-      () => new SimulatedEventLoop(),
-      (loop, reports) => loop.runUntilComplete(() => body(loop, reports)),
-    );
-}
 
 /** Returns how a future ended, in one word or two, for comparisons. */
 export function outcome(future: Future<unknown>): string {
@@ -30,15 +10,6 @@ export function outcome(future: Future<unknown>): string {
   const exception = future.exception() as { code?: string; message: string } | null;
   if (exception !== null) return exception.code ?? exception.message;
   return String(future.result());
-}
-
-/** Waits for one turn of the loop, and the code that it resumes. */
-export async function turn(loop: BaseEventLoop, turns: number = 1): Promise<void> {
-  for (let i = 0; i < turns; i++) {
-    const future = loop.createFuture<void>();
-    loop.callSoon(() => future.setResult(undefined));
-    await future;
-  }
 }
 
 /** Records the calls of the protocol. A test plays the network by calling the protocol. */

@@ -1,4 +1,5 @@
 /** Streams over pipes, made by hand with a StreamReaderProtocol and a StreamWriter. */
+
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
@@ -8,9 +9,10 @@ import { fileURLToPath } from 'node:url';
 import type { BaseEventLoop } from '../../src/index.ts';
 import { Protocol, StreamReader, StreamReaderProtocol, StreamWriter, sleep } from '../../src/index.ts';
 import { connectedPair, onNode, Recorder } from '../helpers/pairs.ts';
+import { inSimulation } from '../helpers/simulation.ts';
 import { tsArguments } from '../helpers/typescript.ts';
 import { pipeEnds } from '../helpers/unix-pairs.ts';
-import { FakeTransport, inSimulation } from './helpers.ts';
+import { FakeTransport } from './helpers.ts';
 
 const noPipes = process.platform === 'win32' ? 'Windows has no FIFOs' : false;
 

@@ -13,7 +13,8 @@ import {
   StreamReader,
   sleep,
 } from '../../src/index.ts';
-import { FakeTransport, inSimulation, outcome, rest, turn } from './helpers.ts';
+import { inSimulation, turns } from '../helpers/simulation.ts';
+import { FakeTransport, outcome, rest } from './helpers.ts';
 
 /** Every way to wait for data: its call, the data that it needs, and its result. */
 const READS: {
@@ -100,12 +101,12 @@ test(
 for (const n of [undefined, -1]) {
   test(
     `StreamReader.read(${n ?? ''}) returns everything up to the end of the stream`,
-    inSimulation(async (loop) => {
+    inSimulation(async () => {
       const reader = new StreamReader({ limit: 4 });
       const everything = n === undefined ? reader.read() : reader.read(n);
       for (let i = 0; i < 10; i++) {
         reader.feedData(`part ${i};`);
-        await turn(loop);
+        await turns(2);
         assert.equal(everything.done(), false);
       }
       reader.feedEof();
@@ -137,12 +138,12 @@ test(
 
 test(
   'StreamReader.readline() waits for the newline, for any cuts of the line',
-  inSimulation(async (loop) => {
+  inSimulation(async () => {
     const reader = new StreamReader();
     const line = reader.readline();
     for (const byte of 'a line') {
       reader.feedData(byte);
-      await turn(loop);
+      await turns(2);
       assert.equal(line.done(), false);
     }
     reader.feedData('\n');
@@ -180,11 +181,11 @@ test(
 
 test(
   'StreamReader.readexactly(n) waits for n bytes and takes no more',
-  inSimulation(async (loop) => {
+  inSimulation(async () => {
     const reader = new StreamReader();
     const exactly = reader.readexactly(6);
     reader.feedData('123');
-    await turn(loop);
+    await turns(2);
     assert.equal(exactly.done(), false);
     reader.feedData('45678');
     assert.equal((await exactly).toString(), '123456');
@@ -237,13 +238,13 @@ test(
 
 test(
   'StreamReader.readuntil() finds a separator that is cut into chunks in any way',
-  inSimulation(async (loop) => {
+  inSimulation(async () => {
     for (let cut = 1; cut < 4; cut++) {
       const reader = new StreamReader();
       const text = `${'x'.repeat(2000)}\r\n\r\n`;
       const record = reader.readuntil('\r\n\r\n');
       reader.feedData(text.slice(0, 2000 + cut));
-      await turn(loop);
+      await turns(2);
       reader.feedData(text.slice(2000 + cut));
       assert.equal((await record).toString(), text);
     }
@@ -510,9 +511,9 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
     inSimulation(async (loop) => {
       const reader = new StreamReader();
       const task = loop.createTask(() => begin(reader), { eager: true });
-      await turn(loop);
+      await turns(2);
       task.cancel();
-      await turn(loop);
+      await turns(2);
       assert.equal(outcome(task), 'cancelled');
       reader.feedData(needs);
       assert.equal(textOf(await begin(reader)), gives);
@@ -524,10 +525,10 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
     inSimulation(async (loop) => {
       const reader = new StreamReader();
       const task = loop.createTask(() => begin(reader), { eager: true });
-      await turn(loop);
+      await turns(2);
       reader.feedData(needs);
       task.cancel();
-      await turn(loop);
+      await turns(2);
       assert.equal(outcome(task), 'cancelled');
       assert.equal(textOf(await begin(reader)), gives);
     }),
@@ -546,11 +547,11 @@ for (const { name, begin, needs, gives } of [...READS, CHUNKS]) {
         },
         { eager: true },
       );
-      await turn(loop);
+      await turns(2);
       // In the same turn, after the read: the result is on its way.
       reader.feedData(needs);
       loop.callSoon(() => task.cancel());
-      await turn(loop, 3);
+      await turns(6);
       assert.deepEqual(seen, [gives]);
       assert.equal(outcome(task), 'cancelled');
     }),
@@ -608,13 +609,13 @@ for (const { name, begin, needs, gives } of READS) {
 
 test(
   'StreamReader serves the next read at once after a cancelled one',
-  inSimulation(async (loop) => {
+  inSimulation(async () => {
     const reader = new StreamReader();
     const first = reader.readline();
     assert.equal(first.cancel('enough'), true);
     const second = reader.readline();
     reader.feedData('line\n');
-    await turn(loop);
+    await turns(2);
     assert.equal(outcome(first), 'cancelled');
     assert.equal(outcome(second), 'line\n');
   }),
@@ -636,7 +637,7 @@ test(
     left.feedData('x');
     let most = 0;
     for (let before = rounds; rounds < 2000; before = rounds) {
-      await turn(loop);
+      await turns(2);
       most = Math.max(most, rounds - before);
     }
     for (const task of tasks) await task;
@@ -694,7 +695,7 @@ test('the exception of a read that was never awaited is reported when the loop c
     const reader = new StreamReader();
     void reader.readline();
     reader.setException(new Error('while it waited'));
-    await turn(loop);
+    await turns(2);
     void reader.readline();
     reader.setException(new Error('looked at'));
     assert.equal(outcome(reader.readline()), 'looked at');
@@ -822,13 +823,13 @@ test(
 
 test(
   'StreamReader.readuntil() with a separator longer than twice the limit keeps its transport reading',
-  inSimulation(async (loop) => {
+  inSimulation(async () => {
     const { reader, transport } = pausable(4);
     const separator = '-'.repeat(20);
     const record = reader.readuntil(separator);
     reader.feedData('x');
     reader.feedData(separator.slice(0, 12));
-    await turn(loop);
+    await turns(2);
     assert.equal(transport.reading, true);
     reader.feedData(separator.slice(12));
     assert.equal((await record).toString(), `x${separator}`);
@@ -837,12 +838,12 @@ test(
 
 test(
   'StreamReader.read() up to the end of the stream does not pause the transport meanwhile',
-  inSimulation(async (loop) => {
+  inSimulation(async () => {
     const { reader, transport } = pausable(4);
     const everything = reader.read();
     for (let i = 0; i < 100; i++) {
       reader.feedData('123456789');
-      if (i % 10 === 0) await turn(loop);
+      if (i % 10 === 0) await turns(2);
     }
     reader.feedEof();
     assert.equal((await everything).length, 900);
@@ -920,7 +921,7 @@ test('StreamReader returns every byte once and in order, for any schedule of rea
       fc.array(step, { maxLength: 60 }),
       fc.integer({ min: 1, max: 3000 }),
       async (steps, limit) => {
-        await inSimulation(async (loop) => {
+        await inSimulation(async () => {
           const { reader, transport } = pausable(limit);
           let fed = '';
           let seen = '';
@@ -961,7 +962,7 @@ test('StreamReader returns every byte once and in order, for any schedule of rea
                 pending?.cancel();
                 break;
               case 'turn':
-                await turn(loop);
+                await turns(2);
                 break;
             }
             if (pending !== null && collect(pending)) pending = null;

@@ -4,7 +4,8 @@ import type { Loop } from '../../src/index.ts';
 import { allTasks, CancelledError, currentTask, StreamReader, sleep } from '../../src/index.ts';
 import type { ConnectionCallback } from '../../src/streams/stream-protocol.ts';
 import { StreamReaderProtocol } from '../../src/streams/stream-protocol.ts';
-import { FakeTransport, inSimulation, outcome, turn } from './helpers.ts';
+import { inSimulation, turns } from '../helpers/simulation.ts';
+import { FakeTransport, outcome } from './helpers.ts';
 
 interface Accepted {
   reader: StreamReader;
@@ -31,9 +32,9 @@ test(
     });
     assert.deepEqual(seen, []);
     assert.equal(allTasks().size, 2);
-    await turn(loop);
+    await turns(2);
     protocol.dataReceived(Buffer.from('line\n'));
-    await turn(loop, 3);
+    await turns(6);
     assert.deepEqual(seen, ['connection from 192.0.2.1:1234', ['192.0.2.1', 1234], 'line\n']);
     assert.equal(allTasks().size, 1);
   }),
@@ -68,7 +69,7 @@ for (const [kind, callback] of [
     `the exception of ${kind} callback is reported, and its connection is aborted`,
     inSimulation(async (loop, reports) => {
       const { transport, protocol } = accepted(loop, callback);
-      await turn(loop, 3);
+      await turns(6);
       const [report, ...others] = reports.take();
       assert.equal(report?.message, 'exception in the callback of startServer(): its connection is aborted');
       assert.equal(String(report?.exception), 'Error: bad');
@@ -91,9 +92,9 @@ test(
         cleanedUp = true;
       }
     });
-    await turn(loop);
+    await turns(2);
     for (const task of allTasks()) if (task !== currentTask()) task.cancel();
-    await turn(loop, 3);
+    await turns(6);
     assert.equal(cleanedUp, true);
     assert.deepEqual(transport.calls, ['close']);
   }),
@@ -105,7 +106,7 @@ test(
     const { transport } = accepted(loop, async () => {
       throw new CancelledError('own');
     });
-    await turn(loop, 3);
+    await turns(6);
     assert.deepEqual(transport.calls, ['close']);
   }),
 );
@@ -169,13 +170,13 @@ test(
       await drained;
     });
     protocol.pauseWriting();
-    await turn(loop, 2);
+    await turns(4);
     protocol.resumeWriting();
     protocol.dataReceived(Buffer.from('line\n'));
-    await turn(loop, 2);
+    await turns(4);
     protocol.eofReceived();
     protocol.connectionLost(null);
-    await turn(loop, 4);
+    await turns(8);
     assert.deepEqual(order, ['drained', 'line\n', '', 'closed']);
   }),
 );
@@ -185,7 +186,7 @@ test(
   inSimulation(async (loop) => {
     const { reader, protocol } = accepted(loop, null);
     const first = loop.createTask(() => reader.readline(), { eager: true });
-    await turn(loop);
+    await turns(2);
     protocol.dataReceived(Buffer.from('for the second\n'));
     first.cancel();
     const second = loop.createTask(() => reader.readline());

@@ -7,7 +7,8 @@ import { CancelledError, StreamReader, sleep } from '../../src/index.ts';
 import { StreamReaderProtocol } from '../../src/streams/stream-protocol.ts';
 import { StreamWriter } from '../../src/streams/writer.ts';
 import { collectGarbage } from '../helpers/gc.ts';
-import { FakeTransport, inSimulation, outcome, turn } from './helpers.ts';
+import { inSimulation, turns } from '../helpers/simulation.ts';
+import { FakeTransport, outcome } from './helpers.ts';
 
 interface Stream {
   reader: StreamReader;
@@ -93,10 +94,10 @@ test(
     const drained = writer.drain();
     protocol.resumeWriting();
     protocol.pauseWriting();
-    await turn(loop, 3);
+    await turns(6);
     assert.equal(outcome(drained), 'pending');
     protocol.resumeWriting();
-    await turn(loop);
+    await turns(2);
     assert.equal(outcome(drained), 'undefined');
   }),
 );
@@ -195,13 +196,13 @@ test(
     const { writer, protocol } = connected(loop);
     protocol.pauseWriting();
     const tasks = Array.from({ length: 3 }, () => loop.createTask(() => writer.drain(), { eager: true }));
-    await turn(loop);
+    await turns(2);
     tasks[1]?.cancel();
-    await turn(loop);
+    await turns(2);
     assert.deepEqual(tasks.map(outcome), ['pending', 'cancelled', 'pending']);
     protocol.resumeWriting();
     tasks[0]?.cancel();
-    await turn(loop, 2);
+    await turns(4);
     assert.deepEqual(tasks.map(outcome), ['cancelled', 'cancelled', 'undefined']);
   }),
 );
@@ -339,7 +340,7 @@ test('the exception of a drain() that was never awaited is reported when the loo
     protocol.pauseWriting();
     void writer.drain();
     protocol.connectionLost(reset());
-    await turn(loop);
+    await turns(2);
     void writer.drain();
   });
   loop.close();

@@ -2,16 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Task } from '../../src/index.ts';
 import { Barrier, BrokenBarrierError, CancelledError } from '../../src/index.ts';
-import {
-  checkNeedsLoop,
-  checkOneLoop,
-  checkOptionsRefused,
-  inSimulation,
-  isAbort,
-  listeners,
-  spawn,
-  turns,
-} from './helpers.ts';
+import { inSimulation, turns } from '../helpers/simulation.ts';
+import { checkNeedsLoop, checkOneLoop, checkOptionsRefused, isAbort, listeners, spawn } from './helpers.ts';
 
 /** Starts `count` tasks that wait. They wait once a turn has passed. */
 function arrive(barrier: Barrier, count: number): Task<number>[] {

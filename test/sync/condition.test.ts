@@ -10,15 +10,8 @@ import {
   newEventLoop,
   sleep,
 } from '../../src/index.ts';
-import {
-  checkNeedsLoop,
-  checkOptionsRefused,
-  inSimulation,
-  isAbort,
-  listeners,
-  spawn,
-  turns,
-} from './helpers.ts';
+import { inSimulation, turns } from '../helpers/simulation.ts';
+import { checkNeedsLoop, checkOptionsRefused, isAbort, listeners, spawn } from './helpers.ts';
 
 test(
   'Condition.notify() wakes the given number of waiters, the longest sleeping first',

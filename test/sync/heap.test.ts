@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Barrier, Condition, Event, getRunningLoop, Lock, Queue, Semaphore, sleep } from '../../src/index.ts';
 import { heapUsed } from '../helpers/gc.ts';
-import { inSimulation, listeners } from './helpers.ts';
+import { inSimulation } from '../helpers/simulation.ts';
+import { listeners } from './helpers.ts';
 
 // Half of the time would go into capturing the stacks of hundreds of thousands of errors.
 Error.stackTraceLimit = 0;

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
-import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { BaseEventLoop, Future, Task } from '../../src/index.ts';
 import {
   CancelledError,
@@ -10,33 +9,12 @@ import {
   InvalidStateError,
   LoopError,
   newEventLoop,
-  sleep,
 } from '../../src/index.ts';
-import type { Reports } from '../helpers/loop-fixture.ts';
-import { withLoop } from '../helpers/loop-fixture.ts';
-
-/** Runs `body` as a task on a simulated loop, and checks that nothing is left afterwards. */
-export function inSimulation(
-  body: (loop: SimulatedEventLoop, reports: Reports) => Promise<void>,
-): () => Promise<void> {
-  return () => simulate(body);
-}
-
-export function simulate(body: (loop: SimulatedEventLoop, reports: Reports) => Promise<void>): Promise<void> {
-  return withLoop(
-    () => new SimulatedEventLoop(),
-    (loop, reports) => loop.runUntilComplete(() => body(loop, reports)),
-  );
-}
+import { turns } from '../helpers/simulation.ts';
 
 /** Starts a task; its first step runs in the next turn. */
 export function spawn<T>(fn: () => Promise<T>): Task<T> {
   return getRunningLoop().createTask(fn);
-}
-
-/** Waits for `count` turns of the loop. */
-export async function turns(count: number = 1): Promise<void> {
-  for (let i = 0; i < count; i++) await sleep(0);
 }
 
 export function listeners(signal: AbortSignal): number {

@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CancelledError, getRunningLoop, InvalidStateError, Lock, sleep } from '../../src/index.ts';
-import {
-  checkNeedsLoop,
-  checkOneLoop,
-  checkOptionsRefused,
-  checkSignals,
-  inSimulation,
-  spawn,
-  turns,
-} from './helpers.ts';
+import { inSimulation, turns } from '../helpers/simulation.ts';
+import { checkNeedsLoop, checkOneLoop, checkOptionsRefused, checkSignals, spawn } from './helpers.ts';
 
 test(
   'Lock goes to its waiters in the order of arrival',

@@ -13,7 +13,8 @@ import {
   QueueShutDown,
   Semaphore,
 } from '../../src/index.ts';
-import { turns } from './helpers.ts';
+import { turns } from '../helpers/simulation.ts';
+
 import type { Actor, Play } from './schedules.ts';
 import { Actors, anyCommand, checkSchedules, rest, someActor } from './schedules.ts';
 

@@ -11,15 +11,8 @@ import {
   QueueShutDown,
   sleep,
 } from '../../src/index.ts';
-import {
-  checkNeedsLoop,
-  checkOneLoop,
-  checkOptionsRefused,
-  checkSignals,
-  inSimulation,
-  spawn,
-  turns,
-} from './helpers.ts';
+import { inSimulation, turns } from '../helpers/simulation.ts';
+import { checkNeedsLoop, checkOneLoop, checkOptionsRefused, checkSignals, spawn } from './helpers.ts';
 
 /** Takes out all items. */
 function drain<T>(queue: Queue<T>): T[] {

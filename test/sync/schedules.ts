@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Future, Task } from '../../src/index.ts';
 import { CancelledError, getRunningLoop, sleep } from '../../src/index.ts';
-import { simulate, turns } from './helpers.ts';
+import { simulate, turns } from '../helpers/simulation.ts';
 
 /** A user of a primitive, which may be cancelled at any time. */
 export interface Actor {

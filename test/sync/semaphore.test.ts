@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BoundedSemaphore, CancelledError, InvalidStateError, Semaphore, sleep } from '../../src/index.ts';
-import {
-  checkNeedsLoop,
-  checkOneLoop,
-  checkOptionsRefused,
-  checkSignals,
-  inSimulation,
-  spawn,
-  turns,
-} from './helpers.ts';
+import { inSimulation, turns } from '../helpers/simulation.ts';
+import { checkNeedsLoop, checkOneLoop, checkOptionsRefused, checkSignals, spawn } from './helpers.ts';
 
 test(
   'Semaphore lets as many tasks in as it has permits, in the order of arrival',

@@ -13,7 +13,8 @@ import {
   wait,
   waitFor,
 } from '../../src/index.ts';
-import { outcome, sim, unexpected, waitersOf } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome, unexpected, waitersOf } from './helpers.ts';
 
 /** Each operation that takes a signal, on a future that the test completes. */
 const operations: Record<string, (future: Future<string>, options: SignalOptions) => PromiseLike<unknown>> = {
@@ -33,7 +34,7 @@ const operations: Record<string, (future: Future<string>, options: SignalOptions
 
 for (const [name, start] of Object.entries(operations)) {
   test(`${name} is cancelled by its signal, with the reason as cause, and leaves no listener`, () =>
-    sim(async (loop) => {
+    simulate(async (loop) => {
       const future = loop.createFuture<string>();
       const controller = new AbortController();
       const running = start(future, { signal: controller.signal });
@@ -49,7 +50,7 @@ for (const [name, start] of Object.entries(operations)) {
     }));
 
   test(`${name} starts nothing when its signal is already aborted`, () =>
-    sim(async (loop) => {
+    simulate(async (loop) => {
       const future = loop.createFuture<string>();
       const signal = AbortSignal.abort('too late');
       const error = await start(future, { signal }).then(unexpected, (thrown: Error) => thrown);
@@ -60,7 +61,7 @@ for (const [name, start] of Object.entries(operations)) {
     }));
 
   test(`${name} leaves no listener when it ends by itself`, () =>
-    sim(async (loop) => {
+    simulate(async (loop) => {
       const future = loop.createFuture<string>();
       const { signal } = new AbortController();
       const running = start(future, { signal });
@@ -71,7 +72,7 @@ for (const [name, start] of Object.entries(operations)) {
     }));
 
   test(`${name} leaves no listener when its task is cancelled`, () =>
-    sim(async (loop) => {
+    simulate(async (loop) => {
       const future = loop.createFuture<string>();
       const { signal } = new AbortController();
       const task = loop.createTask(async () => {
@@ -85,7 +86,7 @@ for (const [name, start] of Object.entries(operations)) {
     }));
 
   test(`${name} rejects at the call a signal that is no AbortSignal`, () =>
-    sim(async (loop) => {
+    simulate(async (loop) => {
       const future = loop.createFuture<string>();
       for (const signal of ['x', null, {}, new AbortController()]) {
         assert.throws(() => start(future, { signal: signal as AbortSignal }), {

@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import { asCompleted, sleep } from '../../src/index.ts';
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
-import { outcome, sim, waitersOf } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome, waitersOf } from './helpers.ts';
 
 test('asCompleted yields the futures that it was given, in the order in which they complete', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const naps = [sleep(3, 'third'), sleep(1, 'first'), sleep(2, 'second')];
     const log: unknown[] = [];
     for await (const nap of asCompleted(naps)) {
@@ -22,7 +23,7 @@ test('asCompleted yields the futures that it was given, in the order in which th
   }));
 
 test('asCompleted yields failed and cancelled futures, and throws nothing itself', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const cancelled = sleep(100);
     loop.callLater(2, () => cancelled.cancel());
     const failing = loop.createTask(async () => {
@@ -35,7 +36,7 @@ test('asCompleted yields failed and cancelled futures, and throws nothing itself
   }));
 
 test('asCompleted yields promises as promises, and each once', () =>
-  sim(async () => {
+  simulate(async () => {
     const [one, two] = [Promise.resolve(1), Promise.reject(new Error('two'))];
     const seen: unknown[] = [];
     for await (const promise of asCompleted([one, two, one])) seen.push(promise);
@@ -46,12 +47,12 @@ test('asCompleted yields promises as promises, and each once', () =>
   }));
 
 test('asCompleted of an empty list ends at once', () =>
-  sim(async () => {
+  simulate(async () => {
     for await (const nothing of asCompleted([])) assert.fail(String(nothing));
   }));
 
 test('asCompleted yields futures that completed meanwhile without another turn', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const naps = [sleep(1), sleep(2), sleep(3)];
     const iterator = asCompleted(naps);
     await sleep(10);
@@ -65,7 +66,7 @@ test('asCompleted yields futures that completed meanwhile without another turn',
   }));
 
 test('asCompleted throws a TimeoutError after its deadline, behind the completed futures, and then ends', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const late = sleep(10);
     const iterator = asCompleted([sleep(1, 'in time'), sleep(2, 'too'), late], { timeout: 5 });
     await sleep(7);
@@ -79,7 +80,7 @@ test('asCompleted throws a TimeoutError after its deadline, behind the completed
   }));
 
 test('asCompleted counts its timeout from the call, for the whole iteration', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: unknown[] = [];
     const iterate = async (): Promise<void> => {
       for await (const nap of asCompleted([sleep(2), sleep(4), sleep(6)], { timeout: 5 })) {
@@ -97,7 +98,7 @@ test('asCompleted counts its timeout from the call, for the whole iteration', ()
   }));
 
 test('leaving a loop over asCompleted ends the iteration, and leaves no callback on pending futures', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const slow = sleep(5);
     const iterator = asCompleted([slow, sleep(1)], { timeout: 100 });
     for await (const _nap of iterator) break;
@@ -108,7 +109,7 @@ test('leaving a loop over asCompleted ends the iteration, and leaves no callback
   }));
 
 test('cancelling the task that iterates over asCompleted ends the iteration, and nothing else', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const slow = sleep(5);
     const log: unknown[] = [];
     const task = loop.createTask(async () => {
@@ -124,7 +125,7 @@ test('cancelling the task that iterates over asCompleted ends the iteration, and
   }));
 
 test('asCompleted does not yield a future whose done callback comes after the deadline', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const late = loop.createFuture<string>();
     loop.callLater(1, () => late.setResult('late'));
     const iterator = asCompleted([late], { timeout: 1 });
@@ -133,7 +134,7 @@ test('asCompleted does not yield a future whose done callback comes after the de
   }));
 
 test('asCompleted serves several pending next() calls in order', () =>
-  sim(async () => {
+  simulate(async () => {
     const iterator = asCompleted([sleep(2, 'b'), sleep(1, 'a')]);
     const steps = [iterator.next(), iterator.next(), iterator.next()];
     const [a, b, over] = await Promise.all(steps);
@@ -143,7 +144,7 @@ test('asCompleted serves several pending next() calls in order', () =>
   }));
 
 test('asCompleted ends its pending next() calls when the iteration ends', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const iterator = asCompleted([loop.createFuture()]);
     const step = iterator.next();
     await iterator.return?.();
@@ -151,7 +152,7 @@ test('asCompleted ends its pending next() calls when the iteration ends', () =>
   }));
 
 test('asCompleted rejects wrong arguments at the call, and waits for nothing then', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     const other = new SimulatedEventLoop();
     const type = { code: 'ERR_INVALID_ARG_TYPE' };

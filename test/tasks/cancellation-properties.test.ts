@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BaseEventLoop } from '../../src/event-loop.ts';
 import { CancelledError, currentTask, shield, sleep, taskGroup, timeout } from '../../src/index.ts';
-import { native, outcome, sim } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { native, outcome } from './helpers.ts';
 
 // Random programs of one flow and the things beside it: helpers without an await, losers of races, handlers,
 // nested timeouts, and cleanup that awaits futures and native promises. The invariants are the rules of
@@ -143,7 +144,7 @@ async function flow(loop: BaseEventLoop, { beside, main, cleanup }: Program, see
 test('a cancel of a task is thrown once, is never lost to things beside it, and never interrupts its cleanup', () =>
   fc.assert(
     fc.asyncProperty(program, (made) =>
-      sim(async (loop) => {
+      simulate(async (loop) => {
         const seen: Seen = { cancels: 0, cleanedUp: false, interrupted: false };
         const neighbour = loop.createTask(() => sleep(30, 'undisturbed'));
         const task = loop.createTask(() => flow(loop, made, seen));
@@ -177,7 +178,7 @@ function longest(main: Main): number {
 test('a timeout ends its own body in time, with any things beside it and around it', () =>
   fc.assert(
     fc.asyncProperty(fc.array(program, { minLength: 2, maxLength: 4 }), (bodies) =>
-      sim(async (loop) => {
+      simulate(async (loop) => {
         const limits = bodies.map(async (body, index) => {
           const seen: Seen = { cancels: 0, cleanedUp: false, interrupted: false };
           // Every second flow awaits a native promise, and things beside it await futures.
@@ -205,7 +206,7 @@ test('a timeout ends its own body in time, with any things beside it and around 
   ));
 
 test('cancelling a chain of 100,000 tasks uses no recursion, and ends each of them once', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const tasks = [loop.createTask(() => sleep(60))];
     for (let i = 0; i < 100_000; i++) {
       const before = tasks[i] as PromiseLike<unknown>;
@@ -227,7 +228,7 @@ test('cancelling a chain of 100,000 tasks uses no recursion, and ends each of th
   }));
 
 test('cancelling 100,000 shields of one future in any order takes linear time', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const count = 100_000;
     // Both parts allocate about the same, so a slow machine and its garbage collector slow both down.
     const ratio = (): number => {

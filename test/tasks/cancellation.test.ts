@@ -16,7 +16,8 @@ import {
   waitFor,
 } from '../../src/index.ts';
 import { operation } from '../../src/tasks/operation.ts';
-import { outcome, sim, turns, unexpected, waitersOf } from './sim.ts';
+import { simulate, turns } from '../helpers/simulation.ts';
+import { outcome, unexpected, waitersOf } from './helpers.ts';
 
 /** Returns a native promise, and the function that fulfils it. */
 function native<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
@@ -30,7 +31,7 @@ function native<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
 const self = (): Task => currentTask() as Task;
 
 test('task.cancel() makes the task’s pending await throw', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
       log.push('before');
@@ -58,7 +59,7 @@ test('task.cancel() makes the task’s pending await throw', () =>
   }));
 
 test('task.cancel() reaches an await deep in nested helpers', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const nested = async (depth: number): Promise<void> => {
       try {
@@ -76,7 +77,7 @@ test('task.cancel() reaches an await deep in nested helpers', () =>
   }));
 
 test('a finally block of a cancelled task may await, and can itself be cancelled', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const body = async (): Promise<void> => {
       try {
@@ -100,7 +101,7 @@ test('a finally block of a cancelled task may await, and can itself be cancelled
   }));
 
 test('a task that catches the CancelledError continues, and its later awaits wait', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(async () => {
       await sleep(100).catch(() => {});
       await sleep(10);
@@ -115,7 +116,7 @@ test('a task that catches the CancelledError continues, and its later awaits wai
   }));
 
 test('a cancelled task that throws another error has failed, and is not cancelled', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(async () => {
       await sleep(100).catch(() => {
         throw new Error('instead');
@@ -128,7 +129,7 @@ test('a cancelled task that throws another error has failed, and is not cancelle
   }));
 
 test('a task that is cancelled before its first turn never starts', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(() => assert.fail('started'));
     assert.equal(task.cancel('no need'), true);
     assert.equal(task.done(), false);
@@ -136,7 +137,7 @@ test('a task that is cancelled before its first turn never starts', () =>
   }));
 
 test('an eager task that is cancelled gets the error at its first await', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(
       async () => {
@@ -153,7 +154,7 @@ test('an eager task that is cancelled gets the error at its first await', () =>
   }));
 
 test('a cancelled task that awaits a native promise gets the error at its next await of a future, and is reported after a second', () =>
-  sim(async (loop, reports) => {
+  simulate(async (loop, reports) => {
     const { promise, resolve } = native<string>();
     const log: string[] = [];
     const task = loop.createTask(async () => {
@@ -176,7 +177,7 @@ test('a cancelled task that awaits a native promise gets the error at its next a
   }));
 
 test('a cancelled task that ends without another await counts as cancelled', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const { promise, resolve } = native<string>();
     const task = loop.createTask(() => promise);
     await sleep(1);
@@ -187,7 +188,7 @@ test('a cancelled task that ends without another await counts as cancelled', () 
   }));
 
 test('ensureFuture makes the await of a native promise cancellable', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(async () => {
       await ensureFuture(new Promise(() => {}));
     });
@@ -197,7 +198,7 @@ test('ensureFuture makes the await of a native promise cancellable', () =>
   }));
 
 test('a task that cancels itself gets the error at its next await', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
       self().cancel();
@@ -212,7 +213,7 @@ test('a task that cancels itself gets the error at its next await', () =>
   }));
 
 test('a cancel after a future completes and before the wake-up is thrown at that await, as in asyncio', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture<string>();
     const task = loop.createTask(async () => {
       await future;
@@ -226,7 +227,7 @@ test('a cancel after a future completes and before the wake-up is thrown at that
   }));
 
 test('two cancels before the wake-up throw once', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const errors: string[] = [];
     const task = loop.createTask(async () => {
       for (let i = 0; i < 3; i++) await sleep(10).catch((error: Error) => errors.push(error.message));
@@ -241,7 +242,7 @@ test('two cancels before the wake-up throw once', () =>
   }));
 
 test('uncancel() takes requests back one by one, and never below zero', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(async () => {
       await sleep(100).catch(() => {});
       assert.equal(self().cancelling(), 2);
@@ -258,7 +259,7 @@ test('uncancel() takes requests back one by one, and never below zero', () =>
   }));
 
 test('uncancel() to zero before the error was thrown takes the cancel back', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(async () => {
       self().cancel();
       self().uncancel();
@@ -269,7 +270,7 @@ test('uncancel() to zero before the error was thrown takes the cancel back', () 
   }));
 
 test('a cancel of a task reaches all futures of a Promise.all', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const futures = [loop.createFuture(), loop.createFuture(), loop.createFuture()];
     const task = loop.createTask(() => Promise.all(futures));
     await sleep(1);
@@ -279,7 +280,7 @@ test('a cancel of a task reaches all futures of a Promise.all', () =>
   }));
 
 test('a cancel of a task reaches the awaits of two helpers that run side by side', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const helper = async (name: string): Promise<void> => {
       try {
@@ -297,7 +298,7 @@ test('a cancel of a task reaches the awaits of two helpers that run side by side
   }));
 
 test('a cancel of a task that awaits a done and a pending future reaches the pending one', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const [done, pending] = [loop.createFuture<string>(), loop.createFuture<string>()];
     const task = loop.createTask(() => Promise.all([outcome(done), outcome(pending)]));
     await sleep(1);
@@ -307,7 +308,7 @@ test('a cancel of a task that awaits a done and a pending future reaches the pen
   }));
 
 test('a helper that its task does not await is cancelled with the task', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
       void outcome(sleep(50)).then((how) => log.push(how));
@@ -320,7 +321,7 @@ test('a helper that its task does not await is cancelled with the task', () =>
   }));
 
 test('a helper that outlives its task continues undisturbed', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
       void (async () => {
@@ -335,7 +336,7 @@ test('a helper that outlives its task continues undisturbed', () =>
   }));
 
 test('cancelling a task that awaits another task cancels that one, too', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const inner = loop.createTask(() => sleep(100));
     const outer = loop.createTask(async () => {
       await inner;
@@ -348,7 +349,7 @@ test('cancelling a task that awaits another task cancels that one, too', () =>
   }));
 
 test('a task gets the result of an awaited task that caught the cancel', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const inner = loop.createTask(async () => outcome(sleep(100)));
     const outer = loop.createTask(async () => `inner gave ${await inner}`);
     await sleep(1);
@@ -359,7 +360,7 @@ test('a task gets the result of an awaited task that caught the cancel', () =>
   }));
 
 test('a cancelled task that awaits another task waits until that one has cleaned up', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const inner = loop.createTask(async () => {
       try {
         await sleep(100);
@@ -377,7 +378,7 @@ test('a cancelled task that awaits another task waits until that one has cleaned
   }));
 
 test('two tasks that wait for each other can be cancelled', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const tasks: Task[] = [];
     for (const other of [1, 0]) tasks.push(loop.createTask(async () => tasks[other] as Task));
     await sleep(1);
@@ -387,7 +388,7 @@ test('two tasks that wait for each other can be cancelled', () =>
   }));
 
 test('a task that throws a CancelledError by itself ends as cancelled', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(async () => {
       throw new CancelledError('by itself');
     });
@@ -397,7 +398,7 @@ test('a task that throws a CancelledError by itself ends as cancelled', () =>
   }));
 
 test('task.signal aborts at the cancel, with the CancelledError as its reason', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const { promise, resolve } = native<void>();
     let signal: AbortSignal | undefined;
     const task = loop.createTask(async () => {
@@ -417,7 +418,7 @@ test('task.signal aborts at the cancel, with the CancelledError as its reason', 
   }));
 
 test('task.signal is aborted when first read after the cancel, and fresh after the cancel was taken back', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(async () => {
       await sleep(100).catch(() => {});
       const { signal } = self();
@@ -432,7 +433,7 @@ test('task.signal is aborted when first read after the cancel, and fresh after t
   }));
 
 test('the CancelledError of an aborted operation has its cause when another task awaits it', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const controller = new AbortController();
     const task = loop.createTask(() => sleep(100, null, { signal: controller.signal }));
     await sleep(1);
@@ -495,7 +496,7 @@ function letCancelPass(error: unknown): void {
 for (const [name, start] of Object.entries(waits)) {
   test(`a task that awaits ${name} can be cancelled at any moment, exactly once, and nothing is left behind`, async () => {
     for (let moment = 0, over = false; !over; moment++) {
-      await sim(async (loop) => {
+      await simulate(async (loop) => {
         let caught = 0;
         let cleanedUp = false;
         const task = loop.createTask(async () => {
@@ -521,7 +522,7 @@ for (const [name, start] of Object.entries(waits)) {
         // The cancel came in the finally block, so the second await threw.
         if (!over && cleanedUp) assert.equal(caught, 1);
         await sleep(200);
-        await turns(loop, 3);
+        await turns(3);
         assert.equal(loop._scheduler.timers.size, 0);
       });
       assert.ok(moment < 500);
@@ -530,7 +531,7 @@ for (const [name, start] of Object.entries(waits)) {
 }
 
 test('an operation with a result keeps it, and a cancel that comes too late is thrown at the next await', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     for (let microtasks = 0; microtasks < 12; microtasks++) {
       const acquired: Future<string> = loop.createFuture();
       const got: string[] = [];
@@ -553,7 +554,7 @@ test('an operation with a result keeps it, and a cancel that comes too late is t
   }));
 
 test('a task that returns the result of an operation keeps it, although a cancel came before the operation ended', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task: Task<string> = loop.createTask(async () => {
       return await operation(loop, 'acquire', async () => {
         await sleep(1);
@@ -566,7 +567,7 @@ test('a task that returns the result of an operation keeps it, although a cancel
   }));
 
 test('an operation that failed keeps its failure, and a cancel that comes too late is thrown at the next await', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     for (let microtasks = 0; microtasks < 12; microtasks++) {
       const acquired: Future<string> = loop.createFuture();
       const got: string[] = [];

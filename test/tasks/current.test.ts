@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Loop } from '../../src/index.ts';
 import { allTasks, currentTask, sleep, waitFor } from '../../src/index.ts';
-import { sim, turns } from './sim.ts';
+import { simulate, turns } from '../helpers/simulation.ts';
 
 test('currentTask() returns the task of the running code, across awaits and in helpers', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const helper = async (): Promise<unknown[]> => {
       const before = currentTask();
       await sleep(1);
@@ -16,7 +16,7 @@ test('currentTask() returns the task of the running code, across awaits and in h
   }));
 
 test('currentTask() is null in a callback, also in one that a task scheduled', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const seen: unknown[] = [];
     loop.callSoon(() => seen.push(currentTask()));
     loop.callLater(1, () => seen.push(currentTask()));
@@ -28,9 +28,9 @@ test('currentTask() is null in a callback, also in one that a task scheduled', (
 test('currentTask() is null outside of a loop, and when the task is done', async () => {
   assert.equal(currentTask(), null);
   let late: unknown = 'not seen';
-  await sim(async (loop) => {
+  await simulate(async (loop) => {
     await loop.createTask(async () => {
-      void turns(loop, 2).then(() => {
+      void turns(2).then(() => {
         late = currentTask();
       });
     });
@@ -40,7 +40,7 @@ test('currentTask() is null outside of a loop, and when the task is done', async
 });
 
 test('allTasks() returns the pending tasks of a loop, started or not', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const main = currentTask();
     const task = loop.createTask(() => sleep(1));
     assert.deepEqual(allTasks(), new Set([main, task]));
@@ -50,7 +50,7 @@ test('allTasks() returns the pending tasks of a loop, started or not', () =>
   }));
 
 test('allTasks() leaves out the operations of the library', () =>
-  sim(async () => {
+  simulate(async () => {
     const limited = waitFor(sleep(1), 5);
     assert.deepEqual(allTasks(), new Set([currentTask()]));
     await limited;

@@ -4,10 +4,11 @@ import type { Loop } from '../../src/index.ts';
 import { ensureFuture, Future, sleep } from '../../src/index.ts';
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage, heapUsed } from '../helpers/gc.ts';
-import { outcome, sim, unexpected } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome, unexpected } from './helpers.ts';
 
 test('ensureFuture returns a future and a task unchanged', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture<number>();
     const task = loop.createTask(() => future);
     assert.equal(ensureFuture(future), future);
@@ -18,7 +19,7 @@ test('ensureFuture returns a future and a task unchanged', () =>
   }));
 
 test('ensureFuture makes a future that settles as the promise does', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const good = ensureFuture(Promise.resolve(1));
     assert.ok(good instanceof Future);
     assert.equal(good.getLoop(), loop);
@@ -27,7 +28,7 @@ test('ensureFuture makes a future that settles as the promise does', () =>
   }));
 
 test('ensureFuture accepts any object with a then method', () =>
-  sim(async () => {
+  simulate(async () => {
     // biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about
     const settled = { then: (onFulfilled: (value: string) => void) => onFulfilled('at once') };
     assert.equal(await ensureFuture(settled as unknown as PromiseLike<string>), 'at once');
@@ -41,7 +42,7 @@ test('ensureFuture accepts any object with a then method', () =>
   }));
 
 test('ensureFuture makes the await of a promise cancellable, and the promise’s later rejection is not reported', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     let fail: (error: Error) => void = unexpected;
     const promise = new Promise<void>((_resolve, reject) => {
       fail = reject;
@@ -58,7 +59,7 @@ test('ensureFuture makes the await of a promise cancellable, and the promise’s
   }));
 
 test('several futures of one promise settle alike, unless they were cancelled', () =>
-  sim(async () => {
+  simulate(async () => {
     let resolve: (value: string) => void = unexpected;
     const promise = new Promise<string>((done) => {
       resolve = done;
@@ -87,7 +88,7 @@ test('two loops can await one promise at once', async () => {
 });
 
 test('awaiting one promise again and again leaves nothing behind on it', () =>
-  sim(async () => {
+  simulate(async () => {
     const promise = new Promise<void>(() => {});
     const rounds = (count: number): void => {
       for (let i = 0; i < count; i++) ensureFuture(promise).cancel();
@@ -100,7 +101,7 @@ test('awaiting one promise again and again leaves nothing behind on it', () =>
   }));
 
 test('ensureFuture rejects values that cannot be awaited, and a future of another loop', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const other = new SimulatedEventLoop();
     const wrong = { code: 'ERR_INVALID_ARG_TYPE', message: /"aw" argument must be a future/ };
     for (const value of [undefined, null, 5, 'x', {}, async () => {}]) {

@@ -14,12 +14,13 @@ import {
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
-import { outcome, sim, turns } from './sim.ts';
+import { simulate, turns } from '../helpers/simulation.ts';
+import { outcome } from './helpers.ts';
 
 const invalidState = { name: 'InvalidStateError', code: 'ERR_INVALID_STATE' };
 
 test('a new future is pending and has neither result nor exception', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture<number>();
     assert.equal(future.done(), false);
     assert.equal(future.cancelled(), false);
@@ -30,7 +31,7 @@ test('a new future is pending and has neither result nor exception', () =>
   }));
 
 test('a future with a result returns it, and has no exception', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture<number>();
     future.setResult(7);
     assert.equal(future.done(), true);
@@ -41,7 +42,7 @@ test('a future with a result returns it, and has no exception', () =>
   }));
 
 test('a future with an exception throws it from result() and from await', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const error = new Error('no');
     const future = loop.createFuture();
     future.setException(error);
@@ -53,7 +54,7 @@ test('a future with an exception throws it from result() and from await', () =>
   }));
 
 test('a cancelled future throws one CancelledError with the message of cancel()', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     assert.equal(future.cancel('not wanted'), true);
     assert.equal(future.done(), true);
@@ -66,7 +67,7 @@ test('a cancelled future throws one CancelledError with the message of cancel()'
   }));
 
 test('a done future rejects a second result, and its cancel() returns false', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const done = loop.createFuture<number>();
     done.setResult(1);
     assert.equal(done.cancel(), false);
@@ -80,7 +81,7 @@ test('a done future rejects a second result, and its cancel() returns false', ()
   }));
 
 test('a future names the argument that it rejects, and stays pending', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     const wrong = { code: 'ERR_INVALID_ARG_TYPE' };
     for (const nothing of [undefined, null]) assert.throws(() => future.setException(nothing), wrong);
@@ -91,7 +92,7 @@ test('a future names the argument that it rejects, and stays pending', () =>
   }));
 
 test('a future wakes its waiters in the order of arrival', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture<string>();
     const log: string[] = [];
     const wait = async (name: string): Promise<void> => {
@@ -105,7 +106,7 @@ test('a future wakes its waiters in the order of arrival', () =>
   }));
 
 test('the wake-up of a future’s waiter takes its place in the ready queue', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     const log: string[] = [];
     const task = loop.createTask(async () => {
@@ -123,7 +124,7 @@ test('the wake-up of a future’s waiter takes its place in the ready queue', ()
   }));
 
 test('awaiting a done future costs no turn', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture<number>();
     future.setResult(1);
     let turn = false;
@@ -135,7 +136,7 @@ test('awaiting a done future costs no turn', () =>
   }));
 
 test('two tasks that wake each other do not starve a timer', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     let over = false;
     const balls = [loop.createFuture<void>(), loop.createFuture<void>()] as const;
     const courts = [...balls];
@@ -155,7 +156,7 @@ test('two tasks that wake each other do not starve a timer', () =>
   }));
 
 test('a future calls its done callbacks by callSoon, with the future, in order, each once', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture<number>();
     const log: string[] = [];
     future.addDoneCallback((done) => log.push(`first ${done === future}`));
@@ -173,7 +174,7 @@ test('a future calls its done callbacks by callSoon, with the future, in order, 
   }));
 
 test('a done callback runs in the async context in which it was added, and in no task', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const storage = new AsyncLocalStorage<string>();
     const future = loop.createFuture();
     const seen: unknown[] = [];
@@ -184,7 +185,7 @@ test('a done callback runs in the async context in which it was added, and in no
   }));
 
 test('removeDoneCallback() removes all occurrences and returns their number', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     const log: string[] = [];
     const gone = (): void => {
@@ -204,7 +205,7 @@ test('removeDoneCallback() removes all occurrences and returns their number', ()
   }));
 
 test('a done callback that throws is reported, and the others are called', () =>
-  sim(async (loop, reports) => {
+  simulate(async (loop, reports) => {
     const future = loop.createFuture();
     const error = new Error('no');
     let called = false;
@@ -224,7 +225,7 @@ test('a done callback that throws is reported, and the others are called', () =>
   }));
 
 test('then(), catch() and finally() of a future behave as those of a promise', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const good = loop.createFuture<number>();
     const bad = loop.createFuture<number>();
     loop.callLater(1, () => {
@@ -276,7 +277,7 @@ test('a future can be awaited outside of any task, and together with promises', 
   ));
 
 test('an exception that was never retrieved is reported when the future is collected', () =>
-  sim(async (loop, reports) => {
+  simulate(async (loop, reports) => {
     const error = new Error('lost');
     (() => loop.createFuture().setException(error))();
     await sleep(1);
@@ -304,7 +305,7 @@ test('an exception that was never retrieved is reported once when the loop close
 });
 
 test('await, result(), exception() and catch() count as retrieving the exception of a future', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const looks: ((future: Future<unknown>) => unknown)[] = [
       (future) => assert.rejects(Promise.resolve(future)),
       (future) => assert.throws(() => future.result()),
@@ -320,7 +321,7 @@ test('await, result(), exception() and catch() count as retrieving the exception
   }));
 
 test('a cancelled future that was never retrieved is not reported', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     (() => loop.createFuture().cancel())();
     await collectGarbage();
   }));
@@ -332,7 +333,7 @@ test('an exception that was never retrieved is no unhandled rejection of the pro
   };
   process.on('unhandledRejection', listener);
   try {
-    await sim(async (loop, reports) => {
+    await simulate(async (loop, reports) => {
       const error = new Error('lost');
       loop.createFuture().setException(error);
       void loop.createTask(async () => {
@@ -340,7 +341,7 @@ test('an exception that was never retrieved is no unhandled rejection of the pro
       });
       await sleep(1);
       await collectGarbage();
-      await turns(loop, 3);
+      await turns(3);
       reports.take();
     });
     assert.deepEqual(seen, []);
@@ -364,7 +365,7 @@ test('the report of an exception that was never retrieved says in debug mode whe
 });
 
 test('cancelling a future that two tasks await cancels the await of both', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     const tasks = [1, 2].map(() => loop.createTask(() => future));
     await sleep(0);
@@ -376,7 +377,7 @@ test('cancelling a future that two tasks await cancels the await of both', () =>
   }));
 
 test('a future of the loop is a Future, and a task is one too', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     assert.ok(loop.createFuture() instanceof Future);
     const task = loop.createTask(async () => 1);
     assert.ok(task instanceof Future);
@@ -385,7 +386,7 @@ test('a future of the loop is a Future, and a task is one too', () =>
   }));
 
 test('a task can await a done future of another loop, but no pending one', () =>
-  sim((loop) =>
+  simulate((loop) =>
     withLoop(
       () => new SimulatedEventLoop(),
       async (other) => {

@@ -3,17 +3,18 @@ import { test } from 'node:test';
 import { gather, sleep } from '../../src/index.ts';
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
-import { outcome, sim, waitersOf } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome, waitersOf } from './helpers.ts';
 
 test('gather returns the results in the order of its arguments', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const results = await gather(sleep(3, 'slow'), Promise.resolve(2), sleep(1, true));
     assert.deepEqual(results, ['slow', 2, true]);
     assert.equal(loop.time(), 3);
   }));
 
 test('gather without arguments, or of done futures, is done at once', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     assert.deepEqual(gather().result(), []);
     assert.deepEqual(gather({ returnExceptions: true }).result(), []);
     const done = loop.createFuture<number>();
@@ -27,7 +28,7 @@ test('gather without arguments, or of done futures, is done at once', () =>
   }));
 
 test('gather fails at once with the first failure, and the others continue', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const slow = sleep(10, 'slow');
     const failing = loop.createTask(async () => {
       await sleep(1);
@@ -40,7 +41,7 @@ test('gather fails at once with the first failure, and the others continue', () 
   }));
 
 test('gather reports only the first failure, and leaves no callback on futures that continue', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const longLived = loop.createFuture();
     const fail = (seconds: number) =>
       loop.createTask(async () => {
@@ -55,7 +56,7 @@ test('gather reports only the first failure, and leaves no callback on futures t
   }));
 
 test('gather with returnExceptions waits for all, and returns failures and cancellations as results', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const cancelled = sleep(100);
     loop.callLater(2, () => cancelled.cancel('enough'));
     const results = await gather(
@@ -69,7 +70,7 @@ test('gather with returnExceptions waits for all, and returns failures and cance
   }));
 
 test('gather accepts one future several times', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const nap = sleep(1, 'nap');
     assert.deepEqual(await gather(nap, sleep(0, 'x'), nap), ['nap', 'x', 'nap']);
     const promise = Promise.resolve(5);
@@ -79,7 +80,7 @@ test('gather accepts one future several times', () =>
   }));
 
 test('cancelling gather cancels all futures that are not done, and then gather itself', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const done = sleep(0, 'done');
     const log: string[] = [];
     const cleaning = loop.createTask(async () => {
@@ -100,7 +101,7 @@ test('cancelling gather cancels all futures that are not done, and then gather i
   }));
 
 test('gather with returnExceptions that is cancelled waits for all, and returns no results', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const swallowing = loop.createTask(async () => {
       await sleep(100).catch(() => {});
       await sleep(5);
@@ -115,7 +116,7 @@ test('gather with returnExceptions that is cancelled waits for all, and returns 
   }));
 
 test('a future that is cancelled by itself cancels gather and none of the others', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const [one, other] = [sleep(100), sleep(5, 'other')];
     loop.callLater(1, () => one.cancel('by itself'));
     await assert.rejects(gather(one, other), { name: 'CancelledError', message: 'by itself' });
@@ -124,7 +125,7 @@ test('a future that is cancelled by itself cancels gather and none of the others
   }));
 
 test('gather rejects a cancel once all its futures are done', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture<number>();
     const gathering = gather(future);
     future.setResult(1);
@@ -133,7 +134,7 @@ test('gather rejects a cancel once all its futures are done', () =>
   }));
 
 test('gather accepts 100,000 arguments', () =>
-  sim(async () => {
+  simulate(async () => {
     const count = 100_000;
     const results = await gather(...Array.from({ length: count }, (_, i) => sleep(0, i)));
     assert.equal(results.length, count);
@@ -141,7 +142,7 @@ test('gather accepts 100,000 arguments', () =>
   }));
 
 test('gather accepts options only as a plain object that cannot be awaited', () =>
-  sim(async () => {
+  simulate(async () => {
     // biome-ignore lint/suspicious/noThenProperty: a plain object that can be awaited is what this is about
     const thenable = { then: (done: (value: string) => void) => done('a thenable') };
     assert.deepEqual(await gather(thenable as unknown as Promise<string>), ['a thenable']);
@@ -153,7 +154,7 @@ test('gather accepts options only as a plain object that cannot be awaited', () 
   }));
 
 test('gather rejects wrong arguments at the call, and waits for nothing then', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     const other = new SimulatedEventLoop();
     const foreign = other.createFuture();

@@ -15,7 +15,8 @@ import {
   waitFor,
 } from '../../src/index.ts';
 import { heapUsed } from '../helpers/gc.ts';
-import { outcome, sim, waitersOf } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome, waitersOf } from './helpers.ts';
 
 // Half of the time would go into capturing the stacks of hundreds of thousands of errors.
 Error.stackTraceLimit = 0;
@@ -98,7 +99,7 @@ const kinds = Object.entries(operations);
 const each = Math.ceil(OPERATIONS / kinds.length);
 for (const [name, start] of kinds) {
   test(`${each} times "${name}" on a long-lived future leaves nothing on it, and the heap stays flat`, () =>
-    sim(async (loop) => {
+    simulate(async (loop) => {
       const { signal } = new AbortController();
       const longLived: LongLived = { future: loop.createFuture(), promise: new Promise(() => {}), signal };
       const rounds = async (count: number): Promise<void> => {

@@ -4,15 +4,10 @@ import { test } from 'node:test';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import { Future } from '../../src/index.ts';
 import { done, succeeded } from '../../src/tasks/settled.ts';
-
-async function onLoop(body: (loop: SimulatedEventLoop) => Promise<void>): Promise<void> {
-  const loop = new SimulatedEventLoop();
-  await loop.runUntilComplete(() => body(loop));
-  loop.close();
-}
+import { simulate } from '../helpers/simulation.ts';
 
 test('done() returns one future per loop, which behaves like any other done future', async () => {
-  await onLoop(async (loop) => {
+  await simulate(async (loop) => {
     const future = done(loop);
     assert.equal(done(loop), future);
     assert.ok(future instanceof Future);
@@ -29,12 +24,12 @@ test('done() returns one future per loop, which behaves like any other done futu
     assert.deepEqual(await Promise.all([future, future]), [undefined, undefined]);
   });
   const other = new SimulatedEventLoop();
-  await onLoop(async (loop) => assert.notEqual(done(loop), done(other)));
+  await simulate(async (loop) => assert.notEqual(done(loop), done(other)));
   other.close();
 });
 
 test('awaiting done() takes one microtask, and no turn', async () => {
-  await onLoop(async (loop) => {
+  await simulate(async (loop) => {
     const log: string[] = [];
     loop.callSoon(() => log.push('turn'));
     const wait = async (name: string, what: PromiseLike<unknown>): Promise<void> => {
@@ -47,7 +42,7 @@ test('awaiting done() takes one microtask, and no turn', async () => {
 });
 
 test('a task that is cancelled while it awaits done() continues, and gets the error at its next await', async () => {
-  await onLoop(async (loop) => {
+  await simulate(async (loop) => {
     let reached = false;
     const task = loop.createTask(async () => {
       task.cancel();

@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import { shield, sleep } from '../../src/index.ts';
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
-import { outcome, sim, waitersOf } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome, waitersOf } from './helpers.ts';
 
 test('shield settles as its inner future does', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     assert.equal(await shield(sleep(1, 'slept')), 'slept');
     assert.equal(await outcome(shield(loop.createTask(() => Promise.reject(new Error('no'))))), 'error no');
     const cancelled = sleep(100);
@@ -17,7 +18,7 @@ test('shield settles as its inner future does', () =>
   }));
 
 test('a cancel of shield ends the await, and leaves the inner future alone', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const inner = loop.createTask(() => sleep(10, 'went on'));
     const outer = loop.createTask(async () => {
       await shield(inner);
@@ -32,7 +33,7 @@ test('a cancel of shield ends the await, and leaves the inner future alone', () 
   }));
 
 test('shield reports the failure of its inner future when it was cancelled before', () =>
-  sim(async (loop, reports) => {
+  simulate(async (loop, reports) => {
     const error = new Error('lost');
     (() => {
       const shielded = shield(
@@ -52,14 +53,14 @@ test('shield reports the failure of its inner future when it was cancelled befor
   }));
 
 test('shield of a done future returns that future', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const done = loop.createFuture<number>();
     done.setResult(1);
     assert.equal(shield(done), done);
   }));
 
 test('shield of a promise can be cancelled', () =>
-  sim(async () => {
+  simulate(async () => {
     assert.equal(await shield(Promise.resolve(1)), 1);
     const shielded = shield(new Promise<void>(() => {}));
     shielded.cancel();
@@ -67,7 +68,7 @@ test('shield of a promise can be cancelled', () =>
   }));
 
 test('shield rejects wrong arguments at the call', () =>
-  sim(async () => {
+  simulate(async () => {
     const other = new SimulatedEventLoop();
     for (const aw of [undefined, 5, {}, async () => {}]) {
       assert.throws(() => shield(aw as never), { code: 'ERR_INVALID_ARG_TYPE', message: /"aw"/ });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sleep } from '../../src/index.ts';
-import { outcome, sim } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome } from './helpers.ts';
 
 test('sleep takes the given time and returns its value', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     assert.equal(await sleep(2.5, 'slept'), 'slept');
     assert.equal(loop.time(), 2.5);
     assert.equal(await sleep(1), undefined);
@@ -12,7 +13,7 @@ test('sleep takes the given time and returns its value', () =>
   }));
 
 test('sleep(0), and a negative sleep, lets every other task run for exactly one turn', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     for (const seconds of [0, -0, -1, Number.NEGATIVE_INFINITY]) {
       const log: string[] = [];
       loop.callSoon(() => {
@@ -27,7 +28,7 @@ test('sleep(0), and a negative sleep, lets every other task run for exactly one 
   }));
 
 test('sleeps end in the order of their deadlines, then of their calls', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const nap = (seconds: number, name: string) =>
       loop.createTask(async () => {
@@ -38,7 +39,7 @@ test('sleeps end in the order of their deadlines, then of their calls', () =>
   }));
 
 test('sleep(Infinity) ends only by a cancel, and has no timer', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const forever = sleep(Number.POSITIVE_INFINITY);
     await sleep(1e9);
     assert.equal(forever.done(), false);
@@ -48,7 +49,7 @@ test('sleep(Infinity) ends only by a cancel, and has no timer', () =>
   }));
 
 test('a cancelled sleep removes its timer', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const naps = [sleep(100), sleep(0)];
     for (const nap of naps) nap.cancel();
     assert.equal(loop._scheduler.timers.size, 0);
@@ -57,7 +58,7 @@ test('a cancelled sleep removes its timer', () =>
   }));
 
 test('an aborted signal ends sleep, with its reason as cause', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const controller = new AbortController();
     loop.callLater(1, () => controller.abort('enough'));
     await assert.rejects(sleep(100, null, { signal: controller.signal }), {
@@ -72,7 +73,7 @@ test('an aborted signal ends sleep, with its reason as cause', () =>
   }));
 
 test('sleep rejects anything but a number of seconds, and leaves nothing half-started', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     assert.throws(() => sleep(Number.NaN), { code: 'ERR_OUT_OF_RANGE', message: /"seconds".*NaN/ });
     assert.throws(() => sleep('1' as unknown as number), {
       code: 'ERR_INVALID_ARG_TYPE',

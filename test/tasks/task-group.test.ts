@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import type { Task, TaskGroup } from '../../src/index.ts';
 import { CancelledError, currentTask, sleep, taskGroup, timeout } from '../../src/index.ts';
 import { collectGarbage } from '../helpers/gc.ts';
-import { outcome, sim, turns, unexpected } from './sim.ts';
+import { simulate, turns } from '../helpers/simulation.ts';
+import { outcome, unexpected } from './helpers.ts';
 
 const self = (): Task => currentTask() as Task;
 
@@ -21,7 +22,7 @@ async function failures(running: PromiseLike<unknown>): Promise<string[]> {
 }
 
 test('taskGroup ends when its body and all its tasks have ended, and returns the body’s result', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const result = await taskGroup(async (group) => {
       group.createTask(async () => {
@@ -39,7 +40,7 @@ test('taskGroup ends when its body and all its tasks have ended, and returns the
   }));
 
 test('taskGroup runs its body in the current task, and at once', () =>
-  sim(async () => {
+  simulate(async () => {
     const outer = currentTask();
     let ran = false;
     const running = taskGroup(async () => {
@@ -54,7 +55,7 @@ test('taskGroup runs its body in the current task, and at once', () =>
   }));
 
 test('the first failure of a task cancels the other tasks and the body of its group', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const cancelledLogs = async (name: string): Promise<void> => {
       try {
@@ -85,7 +86,7 @@ test('the first failure of a task cancels the other tasks and the body of its gr
   }));
 
 test('a failure of the body cancels the tasks of its group', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     let task: Task | undefined;
     const running = taskGroup(async (group) => {
       task = group.createTask(() => sleep(100)) as Task;
@@ -101,7 +102,7 @@ test('a failure of the body cancels the tasks of its group', () =>
   }));
 
 test('taskGroup throws all failures in one AggregateError, in the order in which they came', () =>
-  sim(async () => {
+  simulate(async () => {
     const failInCleanup = async (seconds: number, message: string): Promise<void> => {
       try {
         await sleep(100);
@@ -128,7 +129,7 @@ test('taskGroup throws all failures in one AggregateError, in the order in which
   }));
 
 test('taskGroup counts the failure of a task that the body awaits once', () =>
-  sim(async () => {
+  simulate(async () => {
     const awaiting = taskGroup(async (group) => {
       await group.createTask(() => failAfter(1, 'no'));
     });
@@ -147,7 +148,7 @@ test('taskGroup counts the failure of a task that the body awaits once', () =>
   }));
 
 test('taskGroup marks the failures of its tasks as retrieved', () =>
-  sim(async () => {
+  simulate(async () => {
     await outcome(
       taskGroup(async (group) => {
         group.createTask(() => failAfter(1, 'one'));
@@ -158,7 +159,7 @@ test('taskGroup marks the failures of its tasks as retrieved', () =>
   }));
 
 test('a task that is cancelled by itself is no failure of its group', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const running = taskGroup(async (group) => {
       const task = group.createTask(() => sleep(100));
       group.createTask(() => sleep(3));
@@ -174,7 +175,7 @@ test('a task that is cancelled by itself is no failure of its group', () =>
   }));
 
 test('a cancel from outside reaches the body of a group, then its tasks, and waits for them', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const cleaning = async (name: string, seconds: number): Promise<void> => {
       try {
@@ -198,7 +199,7 @@ test('a cancel from outside reaches the body of a group, then its tasks, and wai
   }));
 
 test('a cancel from outside while a group waits for its tasks cancels them, in order', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(() =>
       taskGroup(async (group) => {
@@ -223,7 +224,7 @@ test('a cancel from outside while a group waits for its tasks cancels them, in o
   }));
 
 test('taskGroup throws failures before a cancel from outside, which is thrown at the next await', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const body = async (): Promise<void> => {
       const failing = taskGroup(async (group) => {
@@ -249,7 +250,7 @@ test('taskGroup throws failures before a cancel from outside, which is thrown at
   }));
 
 test('failures in the cleanup of a cancelled task do not cancel it again', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
       try {
@@ -273,7 +274,7 @@ test('failures in the cleanup of a cancelled task do not cancel it again', () =>
   }));
 
 test('group.cancel() ends the group early, and the group resolves', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const running = taskGroup(async (group) => {
       group.createTask(async () => {
@@ -303,7 +304,7 @@ test('group.cancel() ends the group early, and the group resolves', () =>
   }));
 
 test('group.cancel() in the body ends it at its next await, or lets it return its result', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const cut = taskGroup(async (group) => {
       group.createTask(() => sleep(100));
@@ -325,7 +326,7 @@ test('group.cancel() in the body ends it at its next await, or lets it return it
   }));
 
 test('group.cancel() works from a callback and after the body, and does nothing after the end', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     let kept: TaskGroup | undefined;
     await taskGroup(async (group) => {
       kept = group;
@@ -338,7 +339,7 @@ test('group.cancel() works from a callback and after the body, and does nothing 
   }));
 
 test('taskGroup throws a failure in the cleanup after group.cancel()', () =>
-  sim(async () => {
+  simulate(async () => {
     const running = taskGroup(async (group) => {
       group.createTask(async () => {
         await sleep(100).catch(() => failAfter(1, 'cleanup'));
@@ -350,7 +351,7 @@ test('taskGroup throws a failure in the cleanup after group.cancel()', () =>
   }));
 
 test('group.cancel() does not hide a cancel from outside', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     for (const first of ['group', 'task']) {
       let kept: TaskGroup | undefined;
       const task = loop.createTask(() =>
@@ -370,7 +371,7 @@ test('group.cancel() does not hide a cancel from outside', () =>
   }));
 
 test('createTask() on a group that is over or being cancelled throws, and starts nothing', () =>
-  sim(async () => {
+  simulate(async () => {
     const invalidState = { name: 'InvalidStateError', code: 'ERR_INVALID_STATE' };
     const start = async (): Promise<void> => assert.fail('started');
     let kept: TaskGroup | undefined;
@@ -390,7 +391,7 @@ test('createTask() on a group that is over or being cancelled throws, and starts
   }));
 
 test('a task of a group may start other tasks while the group waits', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     await taskGroup(async (group) => {
       group.createTask(async () => {
@@ -406,7 +407,7 @@ test('a task of a group may start other tasks while the group waits', () =>
   }));
 
 test('a task whose group is cancelled before its first turn starts, and is cancelled at its first await', () =>
-  sim(async () => {
+  simulate(async () => {
     const log: string[] = [];
     const running = taskGroup(async (group) => {
       group.createTask(async () => {
@@ -424,7 +425,7 @@ test('a task whose group is cancelled before its first turn starts, and is cance
   }));
 
 test('an eager task that fails or ends in its first step counts like any other task of its group', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const running = taskGroup(async (group) => {
       const failed = group.createTask(() => Promise.reject(new Error('at once')), { eager: true });
@@ -450,7 +451,7 @@ test('an eager task that fails or ends in its first step counts like any other t
   }));
 
 test('an eager task may cancel its group, or fail the body, in its first step', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     await taskGroup(async (group) => {
       group.createTask(
@@ -470,7 +471,7 @@ test('an eager task may cancel its group, or fail the body, in its first step', 
   }));
 
 test('an eager task that a task factory made may cancel its group in its first step', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     loop.setTaskFactory((_loop, fn, options) => {
       loop.setTaskFactory(null);
@@ -489,7 +490,7 @@ test('an eager task that a task factory made may cancel its group in its first s
   }));
 
 test('taskGroup makes its tasks with the task factory of the loop', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const names: unknown[] = [];
     loop.setTaskFactory((_loop, fn, options) => {
       names.push(options.name);
@@ -503,7 +504,7 @@ test('taskGroup makes its tasks with the task factory of the loop', () =>
   }));
 
 test('a promise and a future can be tasks of a group', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     const running = taskGroup(async (group) => {
       group.createTask(Promise.resolve());
@@ -515,7 +516,7 @@ test('a promise and a future can be tasks of a group', () =>
   }));
 
 test('an inner group’s failure is one failure of the outer group', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const outer = taskGroup(async (group) => {
       group.createTask(() => sleep(100));
       await taskGroup(async (inner) => {
@@ -535,7 +536,7 @@ test('an inner group’s failure is one failure of the outer group', () =>
   }));
 
 test('a cancelled outer group cancels the inner one, which is no failure', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const result = taskGroup(async (outer) => {
       outer.createTask(async () => {
         await sleep(1);
@@ -550,7 +551,7 @@ test('a cancelled outer group cancels the inner one, which is no failure', () =>
   }));
 
 test('taskGroup works inside a timeout, and a timeout inside a group', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const around = timeout(1, () =>
       taskGroup(async (group) => {
         group.createTask(() => sleep(100));
@@ -574,7 +575,7 @@ test('taskGroup works inside a timeout, and a timeout inside a group', () =>
   }));
 
 test('taskGroup works in a callback, outside of every task', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     let how = '';
     loop.callSoon(async () => {
       how = await outcome(
@@ -591,7 +592,7 @@ test('taskGroup works in a callback, outside of every task', () =>
 test('taskGroup and createTask reject wrong arguments at the call', async () => {
   const type = { code: 'ERR_INVALID_ARG_TYPE' };
   assert.throws(() => taskGroup(async () => {}), { code: 'ERR_NO_RUNNING_LOOP' });
-  await sim(async () => {
+  await simulate(async () => {
     assert.throws(() => taskGroup(Promise.resolve() as never), { ...type, message: /"body"/ });
     assert.throws(() => taskGroup(async () => {}, { sig: 1 } as never), type);
     await taskGroup(async (group) => {
@@ -630,7 +631,7 @@ test('taskGroup waits for all its tasks and loses no failure, for any tasks and 
       fc.constantFrom('ends', 'fails', 'waits'),
       fc.option(fc.record({ at: fc.integer({ min: 0, max: 3 }), turns: fc.nat(3), microtasks: fc.nat(3) })),
       async (members, bodyKind, cancelAt) => {
-        await sim(async (loop) => {
+        await simulate(async (loop) => {
           let running = 0;
           let failed = 0;
           let cancelled = false;
@@ -683,7 +684,7 @@ test('taskGroup waits for all its tasks and loses no failure, for any tasks and 
           });
           if (cancelAt !== null) {
             loop.callLater(cancelAt.at, async () => {
-              await turns(loop, cancelAt.turns);
+              await turns(cancelAt.turns);
               for (let i = 0; i < cancelAt.microtasks; i++) await Promise.resolve();
               cancelled = task.cancel();
             });

@@ -5,10 +5,11 @@ import { currentTask, getRunningLoop, sleep, Task } from '../../src/index.ts';
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
-import { outcome, sim, unexpected } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome, unexpected } from './helpers.ts';
 
 test('a task starts on the next turn, and returns the result of its function', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
       log.push('started');
@@ -24,7 +25,7 @@ test('a task starts on the next turn, and returns the result of its function', (
   }));
 
 test('an eager task runs its first step at once, as a task of its own', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const outer = currentTask();
     const log: unknown[] = [];
     const task: Task = loop.createTask(
@@ -42,7 +43,7 @@ test('an eager task runs its first step at once, as a task of its own', () =>
   }));
 
 test('a task fails with what its function throws, also synchronously', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const error = new Error('no');
     const task = loop.createTask(async () => {
       await sleep(0);
@@ -64,7 +65,7 @@ test('a task fails with what its function throws, also synchronously', () =>
   }));
 
 test('a task fails with any value that its function throws, even undefined', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     for (const thrown of [undefined, null, 'word', 0]) {
       const task = loop.createTask(() => Promise.reject(thrown));
       assert.equal(await task.then(unexpected, (error) => error), thrown);
@@ -74,7 +75,7 @@ test('a task fails with any value that its function throws, even undefined', () 
   }));
 
 test('a task whose function returns a future waits for it', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture<number>();
     const task = loop.createTask(() => future);
     loop.callLater(3, () => future.setResult(3));
@@ -87,13 +88,13 @@ test('a task whose function returns a future waits for it', () =>
   }));
 
 test('a task whose function returns no promise has the returned value as result', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask((() => 5) as unknown as () => Promise<number>);
     assert.equal(await task, 5);
   }));
 
 test('a promise as a task can be cancelled, and its own work continues', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     assert.equal(await loop.createTask(Promise.resolve(1)), 1);
     assert.equal(await outcome(loop.createTask(Promise.reject(new Error('no')))), 'error no');
     let finish: (value: string) => void = unexpected;
@@ -109,7 +110,7 @@ test('a promise as a task can be cancelled, and its own work continues', () =>
   }));
 
 test('a future as a task is cancelled with the task', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     const task = loop.createTask(future);
     await sleep(0);
@@ -119,7 +120,7 @@ test('a future as a task is cancelled with the task', () =>
   }));
 
 test('setResult() and setException() of a task throw', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(() => sleep(1));
     assert.throws(() => task.setResult(undefined), TypeError);
     assert.throws(() => task.setException(new Error('no')), TypeError);
@@ -127,7 +128,7 @@ test('setResult() and setException() of a task throw', () =>
   }));
 
 test('a task has the name that it was given, or a generated one', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const named = loop.createTask(() => sleep(0), { name: 'mine' });
     const unnamed = [1, 2].map(() => loop.createTask(() => sleep(0)));
     assert.equal(named.name, 'mine');
@@ -139,7 +140,7 @@ test('a task has the name that it was given, or a generated one', () =>
   }));
 
 test('a task runs in the async context of its creation', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const storage = new AsyncLocalStorage<string>();
     const body = async (): Promise<unknown[]> => {
       const before = storage.getStore();
@@ -153,7 +154,7 @@ test('a task runs in the async context of its creation', () =>
   }));
 
 test('a pending task without references lives until it is done', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     let done = false;
     (() => {
       void loop.createTask(async () => {
@@ -167,7 +168,7 @@ test('a pending task without references lives until it is done', () =>
   }));
 
 test('the exception of a task that was never awaited is reported with its name when the task is collected', () =>
-  sim(async (loop, reports) => {
+  simulate(async (loop, reports) => {
     const error = new Error('lost');
     (() => {
       void loop.createTask(() => Promise.reject(error), { name: 'loser' });
@@ -244,7 +245,7 @@ test('a loop that closes names the pending tasks, and ends them without running 
 });
 
 test('awaiting a task in itself throws an error', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task: Task<string> = loop.createTask(() => outcome(task));
     assert.equal(await task, 'InvalidStateError');
   }));

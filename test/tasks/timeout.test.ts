@@ -3,12 +3,13 @@ import { test } from 'node:test';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { Task, TimeoutScope } from '../../src/index.ts';
 import { CancelledError, currentTask, sleep, timeout, timeoutAt } from '../../src/index.ts';
-import { native, outcome, sim } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { native, outcome } from './helpers.ts';
 
 const self = (): Task => currentTask() as Task;
 
 test('timeout returns the result of a body that ends in time', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     assert.equal(await timeout(5, () => sleep(1, 'in time')), 'in time');
     assert.equal(await timeout(5, async () => 'at once'), 'at once');
     assert.equal(await timeout(5, (() => 'no promise') as never), 'no promise');
@@ -17,7 +18,7 @@ test('timeout returns the result of a body that ends in time', () =>
   }));
 
 test('timeout runs its body in the current task, and at once', () =>
-  sim(async () => {
+  simulate(async () => {
     const outer = currentTask();
     let ran = false;
     const running = timeout(5, async () => {
@@ -31,7 +32,7 @@ test('timeout runs its body in the current task, and at once', () =>
   }));
 
 test('timeout throws a TimeoutError with the CancelledError as cause when the deadline ended the body', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const running = timeout(2, async (scope) => {
       assert.equal(scope.when(), 2);
@@ -57,7 +58,7 @@ test('timeout throws a TimeoutError with the CancelledError as cause when the de
   }));
 
 test('timeout passes other errors of the body on, also after the deadline', () =>
-  sim(async () => {
+  simulate(async () => {
     const error = new Error('mine');
     const failing = async (): Promise<void> => {
       throw error;
@@ -77,7 +78,7 @@ test('timeout passes other errors of the body on, also after the deadline', () =
   }));
 
 test('timeout returns the result of a body that catches the cancel', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const swallowing = async (scope: TimeoutScope): Promise<string> => {
       await sleep(100).catch(() => {});
       await sleep(1);
@@ -89,7 +90,7 @@ test('timeout returns the result of a body that catches the cancel', () =>
   }));
 
 test('timeout passes on a CancelledError that the deadline did not cause', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const cancelled = sleep(100);
     loop.callLater(1, () => cancelled.cancel());
     assert.equal(await outcome(timeout(5, () => cancelled)), 'CancelledError');
@@ -97,7 +98,7 @@ test('timeout passes on a CancelledError that the deadline did not cause', () =>
   }));
 
 test('timeout passes a cancel of its task on, also when it comes just before or after the deadline', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     for (const [cancelAt, order] of [
       [1, 'before'],
       [2, 'cancel first'],
@@ -131,7 +132,7 @@ test('timeout passes a cancel of its task on, also when it comes just before or 
   }));
 
 test('timeout of zero or less ends the body at its first await that waits', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     for (const seconds of [0, -1, Number.NEGATIVE_INFINITY]) {
       assert.equal(await outcome(timeout(seconds, () => sleep(0))), 'TimeoutError');
       assert.equal(await timeout(seconds, async () => 'waits for nothing'), 'waits for nothing');
@@ -143,7 +144,7 @@ test('timeout of zero or less ends the body at its first await that waits', () =
   }));
 
 test('timeout of null or Infinity has no deadline', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     for (const seconds of [null, Number.POSITIVE_INFINITY]) {
       const when = await timeout(seconds, async (scope) => {
         await sleep(1e6);
@@ -156,14 +157,14 @@ test('timeout of null or Infinity has no deadline', () =>
   }));
 
 test('timeoutAt takes its deadline on the loop’s clock', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     await sleep(10);
     assert.equal(await outcome(timeoutAt(12, () => sleep(100))), 'TimeoutError');
     assert.equal(loop.time(), 12);
   }));
 
 test('reschedule() moves, sets and removes the deadline of a timeout', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const later = timeout(1, async (scope) => {
       scope.reschedule(5);
       assert.equal(scope.when(), 5);
@@ -193,7 +194,7 @@ test('reschedule() moves, sets and removes the deadline of a timeout', () =>
   }));
 
 test('reschedule() rejects a body that has ended, a deadline that has passed, and anything but a time', () =>
-  sim(async () => {
+  simulate(async () => {
     let kept: TimeoutScope | undefined;
     const invalidState = { name: 'InvalidStateError' };
     await timeout(5, async (scope) => {
@@ -211,7 +212,7 @@ test('reschedule() rejects a body that has ended, a deadline that has passed, an
   }));
 
 test('nested timeouts throw for their own deadline only', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const nest = (outer: number, inner: number) =>
       timeout(outer, async () => {
@@ -242,7 +243,7 @@ test('nested timeouts throw for their own deadline only', () =>
   }));
 
 test('timeout abandons a body at a native promise in time, and cancels it at its next await of a future', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: unknown[] = [];
     const running = timeout(1, async (scope) => {
       await native(loop, 5);
@@ -283,7 +284,7 @@ test('the loop names an abandoned body when it closes, and reports its failure',
 });
 
 test('scope.signal ends the operation behind a native promise, and the body still cleans up', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const running = timeout(1, async ({ signal }) => {
       try {
@@ -306,7 +307,7 @@ test('scope.signal ends the operation behind a native promise, and the body stil
   }));
 
 test('timeout does not claim a cancel that was pending when the body began', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     let reached = '';
     const task = loop.createTask(async () => {
       self().cancel();
@@ -322,7 +323,7 @@ test('timeout does not claim a cancel that was pending when the body began', () 
   }));
 
 test('timeout works as usual in the cleanup of a cancelled task', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const task = loop.createTask(async () => {
       try {
@@ -338,7 +339,7 @@ test('timeout works as usual in the cleanup of a cancelled task', () =>
   }));
 
 test('task.signal aborts at the deadline of a timeout, and is fresh after it', () =>
-  sim(async () => {
+  simulate(async () => {
     let signal: AbortSignal | undefined;
     const running = timeout(1, async () => {
       signal = self().signal;
@@ -350,7 +351,7 @@ test('task.signal aborts at the deadline of a timeout, and is fresh after it', (
   }));
 
 test('timeout throws for its signal if that aborts before the deadline, else for the deadline', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const body = async (): Promise<void> => {
       try {
         await sleep(100);
@@ -378,7 +379,7 @@ test('timeout throws for its signal if that aborts before the deadline, else for
   }));
 
 test('timeout works in a callback, outside of every task', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     loop.callSoon(async () => {
       log.push(await outcome(timeout(1, () => sleep(5))));
@@ -390,7 +391,7 @@ test('timeout works in a callback, outside of every task', () =>
 
 test('timeout rejects wrong arguments at the call, and runs nothing then', async () => {
   assert.throws(() => timeout(1, async () => {}), { code: 'ERR_NO_RUNNING_LOOP' });
-  await sim(async (loop) => {
+  await simulate(async (loop) => {
     const body = async (): Promise<void> => assert.fail('started');
     for (const start of [timeout, timeoutAt]) {
       assert.throws(() => start(Number.NaN, body), { code: 'ERR_OUT_OF_RANGE' });

@@ -6,10 +6,11 @@ import { CancelledError, currentTask, shield, sleep, timeout, waitFor } from '..
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { operation } from '../../src/tasks/operation.ts';
 import { collectGarbage } from '../helpers/gc.ts';
-import { outcome, sim, waitersOf } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome, waitersOf } from './helpers.ts';
 
 test('waitFor returns the result, or throws the failure, that comes in time', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     assert.equal(await waitFor(sleep(1, 'slept'), 5), 'slept');
     assert.equal(await waitFor(Promise.resolve('promise'), 5), 'promise');
     const failing = loop.createTask(() => Promise.reject(new Error('no')));
@@ -19,7 +20,7 @@ test('waitFor returns the result, or throws the failure, that comes in time', ()
   }));
 
 test('waitFor of a done future costs no turn', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const done = loop.createFuture<number>();
     done.setResult(1);
     let turn = false;
@@ -32,7 +33,7 @@ test('waitFor of a done future costs no turn', () =>
 
 for (const seconds of [5, 0, null]) {
   test(`waitFor(${seconds}) of a done future loses no cancel that is due`, () =>
-    sim(async (loop) => {
+    simulate(async (loop) => {
       const done = loop.createFuture<number>();
       done.setResult(1);
       const task = loop.createTask(async () => {
@@ -44,7 +45,7 @@ for (const seconds of [5, 0, null]) {
 }
 
 test('waitFor cancels a future that takes too long, and throws a TimeoutError with the CancelledError as cause', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const slow = sleep(100);
     await assert.rejects(waitFor(slow, 2.5), (error: Error) => {
       assert.equal(error.name, 'TimeoutError');
@@ -57,7 +58,7 @@ test('waitFor cancels a future that takes too long, and throws a TimeoutError wi
   }));
 
 test('waitFor(0) cancels at once, without a turn between', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     for (const seconds of [0, -1, Number.NEGATIVE_INFINITY]) {
       let started = false;
       const task = loop.createTask(async () => {
@@ -70,14 +71,14 @@ test('waitFor(0) cancels at once, without a turn between', () =>
   }));
 
 test('waitFor without a limit waits for ever', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     assert.equal(await waitFor(sleep(1e9, 'slept'), null), 'slept');
     assert.equal(await waitFor(sleep(1, 'slept'), Number.POSITIVE_INFINITY), 'slept');
     assert.equal(loop._scheduler.timers.size, 0);
   }));
 
 test('waitFor waits until the cancelled task has cleaned up', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(async () => {
       try {
         await sleep(100);
@@ -91,7 +92,7 @@ test('waitFor waits until the cancelled task has cleaned up', () =>
   }));
 
 test('waitFor returns the result of a cancelled task that caught the cancel', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const giving = loop.createTask(async () => {
       await sleep(100).catch(() => {});
       return 'in spite of it';
@@ -106,7 +107,7 @@ test('waitFor returns the result of a cancelled task that caught the cancel', ()
   }));
 
 test('waitFor throws a CancelledError, not a TimeoutError, when its future was cancelled by itself', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const cancelled = sleep(100);
     loop.callLater(1, () => cancelled.cancel());
     assert.equal(await outcome(waitFor(cancelled, 5)), 'CancelledError');
@@ -114,7 +115,7 @@ test('waitFor throws a CancelledError, not a TimeoutError, when its future was c
   }));
 
 test('a cancel of the task that awaits waitFor reaches the inner future, also after the deadline', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     const inner = loop.createTask(async () => {
       try {
@@ -136,7 +137,7 @@ test('a cancel of the task that awaits waitFor reaches the inner future, also af
   }));
 
 test('several waitFor calls in one task do not disturb each other', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const waits = [waitFor(sleep(10, 'long'), 20), waitFor(sleep(10), 1), waitFor(sleep(2, 'short'), 20)];
     assert.deepEqual(await Promise.all(waits.map(outcome)), ['result long', 'TimeoutError', 'result short']);
     assert.equal(loop.time(), 10);
@@ -144,7 +145,7 @@ test('several waitFor calls in one task do not disturb each other', () =>
   }));
 
 test('waitFor of a shield lets the shielded task continue', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const task = loop.createTask(() => sleep(5, 'went on'));
     assert.equal(await outcome(waitFor(shield(task), 1)), 'TimeoutError');
     assert.equal(task.cancelling(), 0);
@@ -153,7 +154,7 @@ test('waitFor of a shield lets the shielded task continue', () =>
   }));
 
 test('nested waitFor calls end at the shorter limit', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     assert.equal(await outcome(waitFor(waitFor(sleep(100), 5), 1)), 'TimeoutError');
     assert.equal(await outcome(waitFor(waitFor(sleep(100), 1), 5)), 'TimeoutError');
     assert.equal(await outcome(timeout(1, () => waitFor(sleep(100), 5))), 'TimeoutError');
@@ -161,7 +162,7 @@ test('nested waitFor calls end at the shorter limit', () =>
   }));
 
 test('waitFor works outside of a task', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const log: string[] = [];
     loop.callSoon(() => {
       void outcome(waitFor(sleep(100), 1)).then((how) => log.push(how));
@@ -171,7 +172,7 @@ test('waitFor works outside of a task', () =>
   }));
 
 test('a promise that rejects after the limit of waitFor is not reported', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const promise = new Promise((_resolve, reject) => loop.callLater(5, () => reject(new Error('late'))));
     assert.equal(await outcome(waitFor(promise, 1)), 'TimeoutError');
     await sleep(10);
@@ -179,14 +180,14 @@ test('a promise that rejects after the limit of waitFor is not reported', () =>
   }));
 
 test('waitFor with a signal that is already aborted cancels its future', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     await outcome(waitFor(future, 1, { signal: AbortSignal.abort() }));
     assert.equal(future.cancelled(), true);
   }));
 
 test('waitFor rejects wrong arguments at the call', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     const other = new SimulatedEventLoop();
     const type = { code: 'ERR_INVALID_ARG_TYPE' };
@@ -249,7 +250,7 @@ for (const [name, makeInner] of Object.entries(inners)) {
         fc.array(moment, { maxLength: 2 }),
         fc.shuffledSubarray([0, 1, 2], { minLength: 3 }),
         async (doneAt, seconds, cancelsAt, order) => {
-          await sim(async (loop) => {
+          await simulate(async (loop) => {
             const at = (
               { at, turns, microtasks }: { at: number; turns: number; microtasks: number },
               fn: () => void,

@@ -4,10 +4,11 @@ import type { ReturnWhen } from '../../src/index.ts';
 import { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, sleep, wait } from '../../src/index.ts';
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage } from '../helpers/gc.ts';
-import { outcome, sim, waitersOf } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome, waitersOf } from './helpers.ts';
 
 test('wait for all returns when all futures are done, and throws no failure', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const failing = loop.createTask(() => Promise.reject(new Error('no')));
     const cancelled = sleep(100);
     loop.callLater(2, () => cancelled.cancel());
@@ -22,7 +23,7 @@ test('wait for all returns when all futures are done, and throws no failure', ()
   }));
 
 test('wait for the first returns when one future is done, and leaves the others alone', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const [slow, fast] = [sleep(5, 'slow'), sleep(1, 'fast')];
     const [done, pending] = await wait([slow, fast], { returnWhen: FIRST_COMPLETED });
     assert.deepEqual([[...done], [...pending]], [[fast], [slow]]);
@@ -32,7 +33,7 @@ test('wait for the first returns when one future is done, and leaves the others 
   }));
 
 test('wait for the first failure ignores results and cancellations', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const cancelled = sleep(100);
     loop.callLater(2, () => cancelled.cancel());
     const failing = loop.createTask(async () => {
@@ -50,7 +51,7 @@ test('wait for the first failure ignores results and cancellations', () =>
   }));
 
 test('wait for the first failure does not mark the failure as retrieved', () =>
-  sim(async (loop, reports) => {
+  simulate(async (loop, reports) => {
     const error = new Error('lost');
     await (async () => {
       const failing = loop.createTask(() => Promise.reject(error));
@@ -65,7 +66,7 @@ test('wait for the first failure does not mark the failure as retrieved', () =>
   }));
 
 test('wait returns the done futures after its timeout, and throws nothing', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const [slow, fast] = [sleep(100), sleep(1)];
     const [done, pending] = await wait([slow, fast], { timeout: 5 });
     assert.deepEqual([[...done], [...pending]], [[fast], [slow]]);
@@ -81,7 +82,7 @@ test('wait returns the done futures after its timeout, and throws nothing', () =
   }));
 
 test('wait removes its timer when it ends before the timeout', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     await wait([sleep(1)], { timeout: 100 });
     assert.equal(loop._scheduler.timers.size, 0);
     const waiting = wait([loop.createFuture()], { timeout: 100 });
@@ -91,7 +92,7 @@ test('wait removes its timer when it ends before the timeout', () =>
   }));
 
 test('cancelling wait leaves its futures alone', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const nap = sleep(5, 'nap');
     const waiting = wait([nap]);
     await sleep(1);
@@ -103,7 +104,7 @@ test('cancelling wait leaves its futures alone', () =>
   }));
 
 test('wait counts futures that complete before it returns', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const futures = [loop.createFuture(), loop.createFuture(), loop.createFuture()];
     const waiting = wait(futures, { returnWhen: FIRST_COMPLETED });
     futures[0]?.setResult(null);
@@ -114,7 +115,7 @@ test('wait counts futures that complete before it returns', () =>
   }));
 
 test('wait returns the very objects that it was given, promises included, each once', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const good = Promise.resolve(1);
     const bad = Promise.reject(new Error('no'));
     const never = new Promise<void>(() => {});
@@ -133,7 +134,7 @@ test('wait returns the very objects that it was given, promises included, each o
   }));
 
 test('wait rejects wrong arguments at the call, and waits for nothing then', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const future = loop.createFuture();
     const other = new SimulatedEventLoop();
     const foreign = other.createFuture();

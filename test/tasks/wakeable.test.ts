@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Condition, Event, Lock, Queue, Semaphore, sleep } from '../../src/index.ts';
-import { outcome, sim } from './sim.ts';
+import { simulate } from '../helpers/simulation.ts';
+import { outcome } from './helpers.ts';
 
 /** Starts a wait, and returns the function that ends it. */
 interface Case {
@@ -32,7 +33,7 @@ const cases: Record<string, () => Case> = {
 
 for (const [name, make] of Object.entries(cases)) {
   test(`a waiter of ${name} that is woken and then cancelled ends in the turn of its wake-up`, () =>
-    sim(async (loop) => {
+    simulate(async (loop) => {
       const { wait, wake } = make();
       const log: string[] = [];
       const task = loop.createTask(() => outcome(wait()).then((how) => log.push(how)));
@@ -51,7 +52,7 @@ for (const [name, make] of Object.entries(cases)) {
 }
 
 test('a waiter of a condition that is woken and then cancelled holds its lock when it ends', () =>
-  sim(async (loop) => {
+  simulate(async (loop) => {
     const condition = new Condition();
     const task = loop.createTask(async () => {
       using _ = await condition.acquire();

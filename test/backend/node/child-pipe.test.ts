@@ -7,21 +7,21 @@ import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import type { StreamEvents } from '../../../src/backend/backend.ts';
 import { ChildInput } from '../../../src/backend/node/child-pipe.ts';
+import { Recording } from '../../helpers/recording.ts';
 
-class Log implements StreamEvents {
-  readonly words: string[] = [];
+class EventRecorder extends Recording implements StreamEvents {
   error: Error | null = null;
   onRead(): void {
-    this.words.push('read');
+    this.note('read');
   }
   onEnd(): void {
-    this.words.push('end');
+    this.note('end');
   }
   onWritten(): void {
-    this.words.push('written');
+    this.note('written');
   }
   onClose(error: Error | null): void {
-    this.words.push('close');
+    this.note('close');
     this.error = error;
   }
 }
@@ -50,13 +50,13 @@ test('where the reader cannot be watched, the end of the child is its end', asyn
   ] as const) {
     const socket = new Unwatched();
     const input = new ChildInput(socket as unknown as Socket);
-    const log = new Log();
+    const log = new EventRecorder();
     input.open(log);
     assert.equal(input.write([Buffer.from(written)]), written === 'fine');
-    assert.deepEqual(log.words, []);
+    assert.deepEqual(log.log, []);
     input.childEnded();
     await once(socket, 'close');
-    assert.deepEqual(log.words, ['close']);
+    assert.deepEqual(log.log, ['close']);
     assert.equal((log.error as NodeJS.ErrnoException | null)?.code, code);
   }
 });
@@ -64,15 +64,15 @@ test('where the reader cannot be watched, the end of the child is its end', asyn
 test('onWritten comes when what was refused has left', async () => {
   const socket = new Unwatched();
   const input = new ChildInput(socket as unknown as Socket);
-  const log = new Log();
+  const log = new EventRecorder();
   input.open(log);
   assert.equal(input.write([Buffer.from('a'), Buffer.from('stuck')]), false);
   socket.release();
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual([log.words, socket.taken.slice(0, 2)], [['written'], ['a', 'stuck']]);
+  assert.deepEqual([log.log, socket.taken.slice(0, 2)], [['written'], ['a', 'stuck']]);
   input.abort();
   await once(socket, 'close');
-  assert.deepEqual([log.words, log.error], [['written', 'close'], null]);
+  assert.deepEqual([log.log, log.error], [['written', 'close'], null]);
 });
 
 test('what has happened before open() is told after it', async () => {
@@ -83,11 +83,11 @@ test('what has happened before open() is told after it', async () => {
   Object.assign(child, { stdin: null, stdio: [] });
   await once(child, 'exit');
   await new Promise((resolve) => setImmediate(resolve));
-  const log = new Log();
+  const log = new EventRecorder();
   input.open(log);
-  assert.deepEqual(log.words, []);
+  assert.deepEqual(log.log, []);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual([log.words, log.error], [['close'], null]);
+  assert.deepEqual([log.log, log.error], [['close'], null]);
 });
 
 test('what the child writes to its stdin goes nowhere, and holds nobody up', async () => {
@@ -95,10 +95,10 @@ test('what the child writes to its stdin goes nowhere, and holds nobody up', asy
   const child: ChildProcess = spawn('sh', ['-c', command], { stdio: ['pipe', 'ignore', 'ignore'] });
   const input = new ChildInput(child.stdin as Socket);
   Object.assign(child, { stdin: null, stdio: [] });
-  const log = new Log();
+  const log = new EventRecorder();
   input.open(log);
   input.write([Buffer.from('after\n')]);
   const [code] = await once(child, 'exit');
   assert.equal(code, 0);
-  assert.equal(log.words.includes('read'), false);
+  assert.equal(log.log.includes('read'), false);
 });

@@ -6,11 +6,12 @@ import type { BufferedProtocol, Transport } from '../../../src/index.ts';
 import { Protocol } from '../../../src/index.ts';
 import { hostPasses } from '../../helpers/host-pass.ts';
 import { closed, foreignServer, onNode, Recorder } from '../../helpers/pairs.ts';
+import { Recording } from '../../helpers/recording.ts';
 
 const isNative = process.env.GYRE_TEST_BACKEND === 'uv';
 
 /** Collects what comes into memory that `next` gives. */
-class Collector implements BufferedProtocol {
+class Collector extends Recording implements BufferedProtocol {
   readonly hints: number[] = [];
   readonly updates: number[] = [];
   exception: Error | null | undefined = undefined;
@@ -19,9 +20,9 @@ class Collector implements BufferedProtocol {
   readonly #next: () => Uint8Array;
   #buffer: Uint8Array | null = null;
   #text: string = '';
-  #wake: () => void = () => {};
 
   constructor(next: () => Uint8Array) {
+    super();
     this.#next = next;
   }
 
@@ -43,20 +44,12 @@ class Collector implements BufferedProtocol {
     this.updates.push(nbytes);
     this.#text += Buffer.from(this.#buffer!.subarray(0, nbytes)).toString();
     this.onUpdate();
-    this.#wake();
+    this.note('data');
   }
 
   connectionLost(exception: Error | null): void {
     this.exception = exception;
-    this.#wake();
-  }
-
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+    this.note('lost');
   }
 }
 

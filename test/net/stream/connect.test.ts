@@ -15,7 +15,7 @@ import {
   NodeEventLoop,
   Protocol,
 } from '../../../src/index.ts';
-import { hostPasses } from '../../helpers/host-pass.ts';
+import { hostPasses, pollingTurn } from '../../helpers/host-pass.ts';
 import { noIPv6 } from '../../helpers/machine.ts';
 import { closed, freePort, listeningNodeServer, onNode, Recorder } from '../../helpers/pairs.ts';
 import { fakeNet } from '../fake-net.ts';
@@ -485,7 +485,7 @@ for (const [name, way] of Object.entries(WAYS)) {
             },
             (error) => String((error as NodeJS.ErrnoException).code),
           );
-          for (let i = 0; i < turns; i++) await turn(loop);
+          for (let i = 0; i < turns; i++) await pollingTurn(loop);
           if (how === 'signal') controller.abort();
           else connecting.cancel();
           const outcome = await settled;
@@ -494,7 +494,7 @@ for (const [name, way] of Object.entries(WAYS)) {
           assert.ok(['connected', 'ERR_CANCELLED', 'ECONNREFUSED'].includes(outcome), outcome);
           // A task that was never begun has not taken it.
           if (made === 0 && turns === 0) sock?.destroy();
-          await turn(loop);
+          await pollingTurn(loop);
           assert.equal(loop._owned.resources.size, 0);
           await assertSockets(listening, `${outcome} after ${turns} turns`);
         }
@@ -504,13 +504,6 @@ for (const [name, way] of Object.entries(WAYS)) {
       }),
     );
   }
-}
-
-/** One turn of the loop, in which the host polls, too. */
-async function turn(loop: NodeEventLoop): Promise<void> {
-  const future = loop.createFuture<void>();
-  setImmediate(() => loop.callSoon(() => future.setResult(undefined)));
-  await future;
 }
 
 test(

@@ -17,6 +17,7 @@ import {
   SOCK_STREAM,
   TransportSocket,
 } from '../../../src/index.ts';
+import { pollingTurn } from '../../helpers/host-pass.ts';
 import { noIPv6 } from '../../helpers/machine.ts';
 import {
   assertFileno,
@@ -368,13 +369,13 @@ for (const [name, way] of Object.entries(WAYS)) {
             },
             (error) => String((error as NodeJS.ErrnoException).code),
           );
-          for (let i = 0; i < turns; i++) await turn(loop);
+          for (let i = 0; i < turns; i++) await pollingTurn(loop);
           if (how === 'signal') controller.abort();
           else opening.cancel();
           const outcome = await settled;
           outcomes.add(outcome);
           assert.ok(['served', 'ERR_CANCELLED', 'EADDRINUSE'].includes(outcome), outcome);
-          await turn(loop);
+          await pollingTurn(loop);
           assert.equal(loop._owned.resources.size, 0);
           await assertSockets(open, `${outcome} after ${turns} turns`);
         }
@@ -391,12 +392,6 @@ for (const [name, way] of Object.entries(WAYS)) {
 function* steps(): Generator<number> {
   for (let turns = 0; turns <= 20; turns++) yield turns;
   for (let turns = 21; turns < 100_000; turns = Math.ceil(turns * 1.5)) yield turns;
-}
-
-async function turn(loop: NodeEventLoop): Promise<void> {
-  const future = loop.createFuture<void>();
-  setImmediate(() => loop.callSoon(() => future.setResult(undefined)));
-  await future;
 }
 
 test(

@@ -1,16 +1,6 @@
-/** One simulated loop for one test of tasks: the body is a task of it. */
+/** Helpers of the tests of tasks. */
 import assert from 'node:assert/strict';
 import type { BaseEventLoop } from '../../src/event-loop.ts';
-import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
-import type { Reports } from '../helpers/loop-fixture.ts';
-import { withLoop } from '../helpers/loop-fixture.ts';
-
-export function sim(body: (loop: BaseEventLoop, reports: Reports) => Promise<unknown>): Promise<void> {
-  return withLoop(
-    () => new SimulatedEventLoop(),
-    (loop, reports) => loop.runUntilComplete(() => body(loop, reports)),
-  );
-}
 
 /** Returns how something ended, in one word. */
 export function outcome(promise: PromiseLike<unknown>): Promise<string> {
@@ -34,17 +24,6 @@ export function native(loop: BaseEventLoop, seconds: number): Promise<void> {
 /** A callback that must not be called. */
 export function unexpected(value: unknown): never {
   assert.fail(`not expected: ${String(value)}`);
-}
-
-/** Resolves after so many turns of the loop. */
-export function turns(loop: BaseEventLoop, count: number): Promise<void> {
-  return new Promise((resolve) => {
-    const step = (left: number): void => {
-      if (left === 0) resolve();
-      else loop.callSoon(step, left - 1);
-    };
-    step(count);
-  });
 }
 
 /** Returns the waiters that are left on a future. */
