@@ -1,8 +1,9 @@
 /**
  * Memory for data that is held for an unknown time.
  *
- * A piece of data keeps all of the memory alive that it is a part of: a read buffer of the native backend, or a pool of
- * small Buffers. So whoever holds data copies it where it is a small part. Data that is used at once stays a view.
+ * A piece of data keeps all of the memory alive that it is a part of: a read buffer of the native backend, or
+ * a pool of small Buffers. So whoever holds data copies it where it is a small part. Data that is used at
+ * once stays a view.
  */
 
 /** Bytes. V8 keeps so little on its own heap, where it costs less than a Buffer's usual memory. */

@@ -223,9 +223,9 @@ function isInvalidResult({ code }: Error & { code?: string }): boolean {
 }
 
 /**
- * Closes most ways to transfer memory that `data` is a part of. Node 24 decrypts for all TLS connections of a thread into
- * the same 64 KiB, as long as there is room: transferred by one program, they would be missing for every other
- * connection, and Node would throw at its next read.
+ * Closes most ways to transfer memory that `data` is a part of. Node 24 decrypts for all TLS connections of a
+ * thread into the same 64 KiB, as long as there is room: transferred by one program, they would be missing
+ * for every other connection, and Node would throw at its next read.
  */
 function keepShared(data: Buffer): void {
   if (data.length === data.buffer.byteLength) return;
