@@ -559,7 +559,7 @@ test(
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
-    const error = { name: 'InvalidStateError', message: /still waits/ };
+    const error = { name: 'InvalidStateError', message: /is still watched/ };
     const waiting = loop.sockRecv(near, 10);
     assert.throws(() => loop.createConnection(() => new Protocol(), null, null, { sock: near }), error);
     waiting.cancel();

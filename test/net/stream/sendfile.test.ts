@@ -480,7 +480,7 @@ describe('a file that cannot be sent', () => {
       await upgrading;
       assert.throws(() => loop.sendfile(near.transport, path), {
         name: 'InvalidStateError',
-        message: /the transport that startTls\(\) answered/,
+        message: /the transport that startTls\(\) returned/,
       });
       assert.equal(await loop.sendfile(upper, path), 1000);
       upper.abort();
