@@ -156,6 +156,7 @@ export function datagramsSuite(target: Target): void {
           await far.untilReceived(1);
           far.transport.sendto('me', far.senders[0]);
           await near.untilReceived(1);
+          assert.deepEqual([far.texts, near.texts], [['who is there?'], ['me']]);
           await endAll(near, far);
         }));
 
@@ -168,6 +169,7 @@ export function datagramsSuite(target: Target): void {
           await far.untilReceived(1);
           far.transport.sendto('answer', far.senders[0]);
           await near.untilReceived(1);
+          assert.deepEqual([far.texts, near.texts], [['question'], ['answer']]);
           await endAll(near, far);
         }));
 
@@ -199,7 +201,9 @@ export function datagramsSuite(target: Target): void {
             );
             await transport?.[Symbol.asyncDispose]();
           }
-          await endAll(await endpoint(loop, { localAddr }));
+          const again = await endpoint(loop, { localAddr });
+          assert.deepEqual(addressOf(again), localAddr);
+          await endAll(again);
         }));
 
       test('create_datagram_endpoint() returns transports with the water marks of asyncio', ({ loop }) =>

@@ -100,6 +100,7 @@ export function debugModeSuite(target: Target): void {
 
     test('set_debug() can be turned off again, and then no callback is reported as slow', async ({
       loop,
+      reports,
     }) => {
       loop.slowCallbackDuration = SLOW;
       const slow = async (): Promise<void> => {
@@ -111,6 +112,7 @@ export function debugModeSuite(target: Target): void {
       loop.debug = true;
       loop.debug = false;
       await loop.runUntilComplete(slow);
+      assert.deepEqual(reports.takeMessages(), []);
     });
 
     test('set_debug() makes call_soon(), call_later() and call_at() throw in code that the running loop does not run', async ({

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { sleep } from '../../src/index.ts';
+import { PATIENCE_SECONDS } from '../helpers/patience.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
@@ -116,10 +117,19 @@ export function signalsSuite(target: Target): void {
 
       test('add_signal_handler() of several loops gives each the signal', async ({ loop, makeLoop }) => {
         const other = makeLoop();
-        for (const each of [loop, other]) each.addSignalHandler(SIGNAL, () => each.stop());
+        const told: boolean[] = [];
+        const limits = [loop, other].map((each) => {
+          each.addSignalHandler(SIGNAL, () => {
+            told.push(each === loop);
+            each.stop();
+          });
+          return each.callLater(PATIENCE_SECONDS, () => each.stop());
+        });
         const running = Promise.all([loop.runForever(), other.runForever()]);
         process.kill(process.pid, SIGNAL);
         await running;
+        for (const limit of limits) limit.cancel();
+        assert.deepEqual(told.sort(), [false, true]);
         other.close();
         loop.removeSignalHandler(SIGNAL);
       });

@@ -77,7 +77,9 @@ export function subprocessesSuite(target: Target): void {
               () => null,
             );
             await transport?.[Symbol.asyncDispose]();
+            assert.ok(transport === null || transport.getReturncode() === -9);
           }
+          assert.deepEqual([loop._owned.resources.size, loop._owned.unreported.size], [0, 0]);
         }));
 
       test('subprocess_shell() passes the command to the shell', ({ loop }) =>

@@ -123,6 +123,7 @@ export function tcpConnectionsSuite(target: Target): void {
             );
             await transport?.[Symbol.asyncDispose]();
           }
+          assert.equal(loop._owned.resources.size, 0);
           await closed(server);
         }));
 

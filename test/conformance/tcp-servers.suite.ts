@@ -107,6 +107,7 @@ export function tcpServersSuite(target: Target): void {
           }
           await first.waitClosed();
           const second = await loop.createServer(() => ({}), '127.0.0.1', port);
+          assert.equal(portOf(second), port);
           second.close();
           await second.waitClosed();
         }));

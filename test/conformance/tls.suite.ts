@@ -128,6 +128,7 @@ export function tlsSuite(target: Target): void {
           }
           server.close();
           await server.waitClosed();
+          assert.equal(loop._owned.resources.size, 0);
         }));
 
       test('create_connection() and create_server() with ssl talk to peers that do not use gyre', ({
@@ -238,6 +239,7 @@ export function tlsSuite(target: Target): void {
           await connecting;
           near.transport.write('hello');
           await far.untilReceived(5);
+          assert.equal(far.text, 'hello');
           await end(near, far);
           await closed(server);
         }));

@@ -163,6 +163,7 @@ test(
     duplex.write('hello');
     await peer.untilReceived(5);
     for (const delay of odd) duplex.setKeepAlive(true, delay as number);
+    assert.equal(peer.text, 'hello');
     duplex.destroy();
     await peer.untilLost();
     server.close();

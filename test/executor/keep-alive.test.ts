@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loader } from '../helpers/typescript.ts';
+import { eventuallyWithoutLoop } from '../process/children.ts';
 
 const child = fileURLToPath(new URL('./keep-alive.child.ts', import.meta.url));
 
@@ -55,7 +56,7 @@ describe('the end of a program', () => {
     assert.equal(lines.at(-1), 'end');
     const pid = Number(lines[1]);
     assert.equal(pid > 0, true);
-    while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+    await eventuallyWithoutLoop(() => !isAlive(pid));
   });
 });
 

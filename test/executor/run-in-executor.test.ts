@@ -233,7 +233,9 @@ describe('loop.runInExecutor()', () => {
   test('loop.shutdownDefaultExecutor() of a simulated loop does nothing', () =>
     withLoop(
       () => new SimulatedEventLoop(),
-      (loop) => loop.runUntilComplete(() => loop.shutdownDefaultExecutor()),
+      async (loop) => {
+        assert.equal(await loop.runUntilComplete(() => loop.shutdownDefaultExecutor()), undefined);
+      },
     ));
 });
 

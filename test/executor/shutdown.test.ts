@@ -73,7 +73,7 @@ for (const { kind, make } of kinds) {
     });
 
     test('shutdown() of a pool without workers ends at once', async () => {
-      await make().shutdown();
+      assert.equal(await make().shutdown(), undefined);
       await using _pool = make();
     });
 

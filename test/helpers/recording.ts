@@ -1,5 +1,4 @@
-/** Milliseconds. Longer than any event takes on any machine, and shorter than the limit of a test. */
-const PATIENCE = 60_000;
+import { PATIENCE_SECONDS } from './patience.ts';
 
 /** The log of a protocol's events, in order, and a test's ways to wait for them. */
 export class Recording {
@@ -14,7 +13,7 @@ export class Recording {
     const timer = setTimeout(() => {
       late = true;
       this.#wake();
-    }, PATIENCE).unref();
+    }, PATIENCE_SECONDS * 1000).unref();
     try {
       while (!condition()) {
         if (late) throw new Error(`waited in vain for ${condition}; the log is: ${this.log.join(', ')}`);

@@ -8,6 +8,7 @@ import type {
   Transport,
 } from '../../src/index.ts';
 import { getRunningLoop, sleep } from '../../src/index.ts';
+import { PATIENCE_SECONDS } from '../helpers/patience.ts';
 import { Recording } from '../helpers/recording.ts';
 
 /** Without these there is no `/bin/sh`, and no `/proc`. */
@@ -122,9 +123,6 @@ export function stateOf(pid: number): string | null {
     return null;
   }
 }
-
-/** Seconds. Longer than the system takes on any machine, however loaded. */
-const PATIENCE_SECONDS = 30;
 
 /** Polls until `condition` holds. Processes change their state without an event. */
 export async function eventually(

@@ -8,10 +8,11 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
-import { NodeEventLoop, sleep } from '../../src/index.ts';
+import { NodeEventLoop, sleep, timeout } from '../../src/index.ts';
 import { signalNumber } from '../../src/process/signals.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
+import { PATIENCE_SECONDS } from '../helpers/patience.ts';
 import { loader, tsWorker } from '../helpers/typescript.ts';
 
 const skip = process.platform === 'win32' ? 'Windows has no signals to send' : false;
@@ -172,10 +173,17 @@ test(
 for (const name of ['SIGHUP', 'SIGUSR1', 'SIGWINCH', 'SIGCHLD', 'SIGCONT']) {
   test(`a handler for ${name} is called`, { skip }, () =>
     withLoop(makeLoop, async (loop) => {
-      loop.addSignalHandler(name, () => loop.stop());
+      let calls = 0;
+      loop.addSignalHandler(name, () => {
+        calls++;
+        loop.stop();
+      });
+      const limit = loop.callLater(PATIENCE_SECONDS, () => loop.stop());
       send(name);
       await loop.runForever();
+      limit.cancel();
       loop.removeSignalHandler(name);
+      assert.ok(calls > 0, `${name} was not handled`);
     }),
   );
 }
@@ -392,7 +400,9 @@ test('a loop loses none of 500 signals that come one by one', { skip }, () =>
     await loop.runUntilComplete(async () => {
       for (let i = 1; i <= 500; i++) {
         send('SIGALRM');
-        while (count < i) await sleep(0);
+        await timeout(PATIENCE_SECONDS, async () => {
+          while (count < i) await sleep(0);
+        });
       }
     });
     loop.removeSignalHandler('SIGALRM');

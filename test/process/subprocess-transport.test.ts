@@ -229,6 +229,7 @@ test(
   onNode(async (loop) => {
     const recorder = await runShell(loop, 'true');
     await recorder.transport[Symbol.asyncDispose]();
+    assert.equal(recorder.transport.getReturncode(), 0);
     let pid: number;
     {
       const [transport] = await loop.subprocessExec(() => ({}), 'sleep', ['100']);
@@ -244,6 +245,7 @@ test(
   onNode(async (loop) => {
     const { transport } = await startShell(loop, 'exec sleep 100');
     await Promise.all([transport[Symbol.asyncDispose](), transport[Symbol.asyncDispose]()]);
+    assert.equal(transport.getReturncode(), -9);
   }),
 );
 

@@ -350,7 +350,7 @@ test(
     const child = await createSubprocessShell(command, PIPES);
     const pid = Number(await child.stdout?.read());
     await child.stderr?.read();
-    await child.wait();
+    assert.equal(await child.wait(), 0);
     await child.stdin?.waitClosed();
     process.kill(pid);
   }),

@@ -120,7 +120,7 @@ test('Event.set() from outside of the loop wakes an idle loop', async () => {
   const event = new Event();
   await inSimulation(async () => {
     setImmediate(() => event.set());
-    await event.wait();
+    assert.equal(await event.wait(), true);
   })();
 });
 

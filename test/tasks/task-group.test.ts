@@ -148,7 +148,7 @@ test('taskGroup counts the failure of a task that the body awaits once', () =>
   }));
 
 test('taskGroup marks the failures of its tasks as retrieved', () =>
-  simulate(async () => {
+  simulate(async (_loop, reports) => {
     await outcome(
       taskGroup(async (group) => {
         group.createTask(() => failAfter(1, 'one'));
@@ -156,6 +156,7 @@ test('taskGroup marks the failures of its tasks as retrieved', () =>
       }),
     );
     await collectGarbage();
+    assert.deepEqual(reports.take(), []);
   }));
 
 test('a task that is cancelled by itself is no failure of its group', () =>

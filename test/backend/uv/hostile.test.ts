@@ -344,6 +344,7 @@ async function serves({ raw }: World): Promise<void> {
   for (const id of [listener, near, far]) addon.close(id);
 }
 
+/** Runs `body`, and asserts that the native part still works afterwards. */
 async function inAWorld(body: (world: World) => Promise<void> | void): Promise<void> {
   const world = new World();
   await world.make();

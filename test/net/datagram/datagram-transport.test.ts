@@ -382,7 +382,7 @@ test(
 
 test(
   'every method of a protocol is optional, and the base class is empty',
-  onNode(async (loop) => {
+  onNode(async (loop, reports) => {
     for (const protocol of [{}, new DatagramProtocol()]) {
       const [transport] = await loop.createDatagramEndpoint(() => protocol, { localAddr: ['127.0.0.1', 0] });
       const [host, port] = transport.getExtraInfo('sockname') as [string, number];
@@ -390,6 +390,7 @@ test(
       transport.sendto(Buffer.alloc(70_000), [host, port]);
       await hostPasses();
       await transport[Symbol.asyncDispose]();
+      assert.deepEqual(reports.take(), []);
     }
   }),
 );

@@ -740,6 +740,7 @@ test(
     near.transport.sendto('question');
     await near.untilReceived(1);
     await running;
+    assert.deepEqual([far.texts, near.texts], [['question'], ['answer']]);
     other.close();
     await endAll(near);
   }),

@@ -757,6 +757,7 @@ test(
       waiting.cancel();
       near.close();
       await cancelled(waiting);
+      assert.equal(waiting.cancelled(), true);
       far.close();
     }
   }),

@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import type { BufferedProtocol, Transport } from '../../../src/index.ts';
 import { Protocol } from '../../../src/index.ts';
 import { hostPasses } from '../../helpers/host-pass.ts';
-import { closed, foreignServer, onNode, Recorder } from '../../helpers/pairs.ts';
+import { withLoop } from '../../helpers/loop-fixture.ts';
+import { closed, foreignServer, makeLoop, onNode, Recorder } from '../../helpers/pairs.ts';
 import { Recording } from '../../helpers/recording.ts';
 
 const isNative = process.env.GYRE_TEST_BACKEND === 'uv';
@@ -169,6 +170,7 @@ test(
     for (const buffer of given) structuredClone(buffer.buffer, { transfer: [buffer.buffer as ArrayBuffer] });
     socket.write('still here');
     await near.until(() => near.text === 'still here');
+    assert.equal(given.at(-1)?.byteLength, 100);
     await ended(near, socket);
   }),
 );
@@ -202,21 +204,17 @@ for (const [what, answer, code] of [
   );
 }
 
-test(
-  'a loop that is stopped with data under way hands it over when it runs again',
-  onNode(async (loop) => {
+test('a loop that is stopped with data under way hands it over when it runs again', () =>
+  withLoop(makeLoop, async (loop) => {
     const near = new Collector(() => new Uint8Array(5));
-    const { socket } = await foreignServer(loop, near);
-    await new Promise<void>((resolve) => {
-      setImmediate(() => {
-        socket.write('what came meanwhile');
-        resolve();
-      });
-    });
-    await near.until(() => near.text === 'what came meanwhile');
-    await ended(near, socket);
-  }),
-);
+    const { socket } = await loop.runUntilComplete(() => foreignServer(loop, near));
+    socket.write('what came meanwhile');
+    await hostPasses();
+    assert.equal(near.text, '');
+    await loop.runUntilComplete(() => near.until(() => near.text.length === 19));
+    assert.equal(near.text, 'what came meanwhile');
+    await loop.runUntilComplete(() => ended(near, socket));
+  }));
 
 test(
   'memory that a connection had is free for the next one when it has ended',

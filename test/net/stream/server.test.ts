@@ -374,8 +374,10 @@ test(
   onNode(async (loop) => {
     for (const method of ['connectionMade', 'dataReceived', 'connectionLost'] as const) {
       let server: Server | null = null;
+      const made: Recorder[] = [];
       const make = (): Recorder => {
         const far = new Recorder();
+        made.push(far);
         const told = far[method] as (arg: unknown) => void;
         far[method] = (arg: unknown) => {
           told.call(far, arg);
@@ -388,6 +390,7 @@ test(
       const socket = await dial(portOf(server));
       socket.end('x');
       await server.waitClosed();
+      assert.deepEqual([server.isServing(), made.map(({ lost }) => lost)], [false, [true]]);
       await closed(socket);
     }
   }),

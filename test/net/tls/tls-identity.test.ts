@@ -131,6 +131,7 @@ test(
     for (const serverHostname of ['::1%lo', '::1%1', '0:0::1']) {
       const options = { ssl: clientTls(), serverHostname };
       const [transport] = await loop.createConnection(() => new Protocol(), here, port, options);
+      assert.equal(transport.isClosing(), false, serverHostname);
       await transport[Symbol.asyncDispose]();
     }
     server.close();
