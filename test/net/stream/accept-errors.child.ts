@@ -1,7 +1,7 @@
 /**
- * A server that cannot accept: `node accept-errors.child.ts shut-down descriptor` takes a listening socket
- * over, which its other owner then shuts down; `... spare` has no descriptor left, and threads that take
- * whatever becomes free. Each line of the standard input is a step.
+ * A server that cannot accept. `node accept-errors.child.ts shut-down descriptor` takes a listening socket
+ * over, which its other owner then shuts down. `... spare` has no descriptor left, and threads that take
+ * every free one. Each line of the standard input is a step.
  */
 import { closeSync, open } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -21,7 +21,7 @@ loop.setExceptionHandler((_loop, { exception }) => {
 const lines = createInterface(process.stdin)[Symbol.asyncIterator]();
 const say = (what: unknown): boolean => process.stdout.write(`${JSON.stringify(what)}\n`);
 
-/** Threads take what becomes free. */
+/** Threads that take every free descriptor. */
 let greedy = true;
 
 class Greeter extends Protocol {
@@ -31,7 +31,9 @@ class Greeter extends Protocol {
   }
 }
 
-/** The shortest time between two reports, their codes, and which part of the time the host is busy. */
+/**
+ * Returns the shortest time between two reports, their codes, and the part of the time that the host is busy.
+ */
 async function summary(): Promise<unknown> {
   const gaps = reports.slice(1).map(({ at }, i) => at - (reports[i] as { at: number }).at);
   const codes = [...new Set(reports.map(({ code }) => code))];

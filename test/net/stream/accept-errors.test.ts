@@ -14,13 +14,13 @@ import { noPython } from '../../helpers/unix-pairs.ts';
 import type { FakeNet } from '../fake-net.ts';
 import { fakeNet } from '../fake-net.ts';
 
-// --- the pause, by the virtual clock over a network that the test plays ---
+// --- the pause, by the virtual clock over a fake network ---
 
 interface Serving {
   loop: BaseEventLoop;
   net: FakeNet;
   server: Server;
-  /** Codes of what was reported. */
+  /** The codes of the reports. */
   reports: unknown[];
 }
 
@@ -57,7 +57,7 @@ test(
 );
 
 test(
-  'a listener that cannot accept does not stop the others of its server',
+  'a listener that cannot accept does not stop the other listeners of its server',
   serving(['192.0.2.1', '192.0.2.2'], async ({ net, reports }) => {
     net.listeners[1]?.fail('EINVAL');
     net.listeners[0]?.accept().events?.onClose(null);
@@ -89,7 +89,7 @@ test(
   }),
 );
 
-test('a loop that is closed while a server cannot accept closes the listener, and nothing is tried again', async () => {
+test('a loop that is closed while a server cannot accept closes the listener, and does not try again', async () => {
   const { loop, net } = fakeNet();
   loop.setExceptionHandler(() => {});
   const server = await loop.runUntilComplete(() => loop.createServer(() => new Protocol(), '192.0.2.1', 80));
@@ -106,17 +106,17 @@ const cwd = fileURLToPath(new URL('../../..', import.meta.url));
 const noLinux = process.platform !== 'linux' && 'what libuv drops is found on Linux only';
 const HOST = '127.0.0.1';
 /**
- * Clients at once, and how often, until a thread takes the spare descriptor: mostly it is one of the first
- * ten.
+ * The number of clients at once, and of rounds, until a thread takes the spare descriptor: mostly one of the
+ * first ten.
  */
 const CLIENTS = 50;
 const TRIES = 20;
-/** Seconds. Even behind a pause of the server, a client is turned away by then. */
+/** Seconds. A client is turned away by then, even during a pause of the server. */
 const HANGS_AFTER = 4;
-/** Seconds. By then whatever is done once a second has been done. */
+/** Seconds. Anything that happens once a second has happened by then. */
 const A_WHILE = 3;
 
-/** A program that answers each line of its standard input by one. */
+/** A program that answers each line of its standard input with one line. */
 class Program {
   readonly #running: ChildProcess;
   readonly #lines: AsyncIterator<string>;
@@ -154,13 +154,13 @@ after(() => {
 
 interface Summary {
   codes: string[];
-  /** Seconds: the shortest between two reports. */
+  /** Seconds: the shortest time between two reports. */
   gap: number;
   /** Part of the time. */
   busy: number;
 }
 
-/** A client, and how it fared: what it got, or the code of its error; null: it waits. */
+/** A client, with the data that it got or the code of its error; null while it waits. */
 class Client {
   fared: string | null = null;
   readonly socket: Socket;
@@ -177,14 +177,14 @@ class Client {
   }
 }
 
-/** Those that still wait after so many seconds. */
+/** Returns the clients that still wait after `seconds`. */
 async function waiting(clients: readonly Client[], seconds: number): Promise<Client[]> {
   const left = (): Client[] => clients.filter(({ fared }) => fared === null);
   for (let passed = 0; passed < seconds && left().length > 0; passed += 0.1) await sleep(0.1);
   return left();
 }
 
-/** It owns the socket that is its descriptor 3, too. */
+/** A program that owns the socket of its descriptor 3, too. */
 const OWNER = `
 import socket, sys
 own = socket.socket(fileno=3)
@@ -198,10 +198,10 @@ for line in sys.stdin:
 import { tsArguments } from '../../helpers/typescript.ts';
 
 test(
-  'a server whose socket another owner shuts down rests, and reports it at most once a second',
+  'a server whose socket another owner shuts down pauses, and reports it at most once a second',
   { skip: noPython || noLinux, timeout: 120_000 },
   onNode(async () => {
-    // Of a port that the system has chosen it takes another one, when it is to listen again.
+    // A port of the system's choice would be another one when it listens again.
     const { server, port } = await listeningNodeServer(HOST, await freePort());
     const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
     const owner = new Program('python3', ['-c', OWNER], [fd]);
@@ -219,7 +219,7 @@ test(
     assert.deepEqual(codes, ['EINVAL']);
     assert.ok(gap > 0.9 && busy < 0.5, `a report after ${gap} s, busy ${busy}`);
 
-    // libuv cannot be stopped but by closing the listener.
+    // Closing the listener is the only way to stop libuv.
     if (isNative) {
       await owner.step('listen');
       const late = new Client(port);
@@ -232,7 +232,7 @@ test(
 );
 
 test(
-  'a server without a descriptor, of which a thread has taken the spare one, rests and then serves',
+  'a server whose spare descriptor a thread has taken pauses, and then serves',
   { skip: noLinux, timeout: 240_000 },
   (context) =>
     onNode(async () => {
@@ -255,7 +255,7 @@ test(
       const poor = await program.step<Summary>('summary');
       assert.deepEqual(poor.codes, ['EMFILE']);
       assert.ok(poor.gap > 0.9, `a report after ${poor.gap} s`);
-      // libuv has no rest as long as there is no descriptor at all.
+      // libuv does not pause while there is no descriptor at all.
       if (isNative) assert.ok(poor.busy < 0.5, `busy ${poor.busy}`);
 
       await program.step('free');

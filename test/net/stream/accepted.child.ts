@@ -1,6 +1,6 @@
 /**
- * Takes the connections over that it inherited as descriptors 3 and 4, answers everything in capitals, and
- * ends when both have.
+ * Takes over the connections of its descriptors 3 and 4, answers all data in capitals, and ends when both
+ * have ended.
  */
 import type { Protocol, Transport } from '../../../src/index.ts';
 import { NodeEventLoop } from '../../../src/index.ts';

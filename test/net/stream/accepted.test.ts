@@ -35,9 +35,9 @@ async function accepted(): Promise<{ sock: Socket; client: Socket; done: () => P
   };
 }
 
-describe('a socket that was accepted elsewhere', () => {
+describe('connectAcceptedSocket() of a foreign socket', () => {
   test(
-    'gets a protocol, and is a connection like any other',
+    'connectAcceptedSocket() makes a protocol and an ordinary connection',
     onNode(async (loop) => {
       const { sock, client, done } = await accepted();
       client.write('before ');
@@ -61,7 +61,7 @@ describe('a socket that was accepted elsewhere', () => {
   );
 
   test(
-    'may be a unix socket',
+    'connectAcceptedSocket() accepts a unix socket',
     { skip: noUnix },
     onNode((loop) =>
       inDirectory(async (directory) => {
@@ -82,7 +82,7 @@ describe('a socket that was accepted elsewhere', () => {
   );
 
   test(
-    'goes on by TLS, as the server',
+    'connectAcceptedSocket() with ssl continues by TLS, as the server',
     onNode(async (loop) => {
       const { sock, client, done } = await accepted();
       const near = new Recorder();
@@ -103,7 +103,7 @@ describe('a socket that was accepted elsewhere', () => {
   );
 
   test(
-    'is closed by a cancel, an abort, a factory that throws; an aborted signal does not touch it',
+    'connectAcceptedSocket() closes the socket on a cancel, an abort or a factory that throws, but not for an aborted signal',
     onNode(async (loop) => {
       const before = socketCount();
       const attempts: ((sock: Socket) => Promise<unknown>)[] = [
@@ -150,7 +150,7 @@ describe('a socket that was accepted elsewhere', () => {
   );
 
   test(
-    'must be one, and the options known: that is said at the call',
+    'connectAcceptedSocket() rejects other objects and unknown options at the call',
     onNode(async (loop) => {
       const { server, port } = await listeningNodeServer();
       const pending = connect(port, '127.0.0.1');
@@ -163,7 +163,7 @@ describe('a socket that was accepted elsewhere', () => {
           message: /"sock"/,
         });
       }
-      // What was refused is still its owner's.
+      // A rejected socket still belongs to its owner.
       assert.deepEqual([read, write, file].map(isOpen), [true, true, true]);
       const call = (...args: unknown[]): unknown => Reflect.apply(loop.connectAcceptedSocket, loop, args);
       assert.throws(() => call(null, 0), /"protocolFactory"/);
@@ -177,13 +177,13 @@ describe('a socket that was accepted elsewhere', () => {
     }),
   );
 
-  test('a loop without a network says so', () => {
+  test('connectAcceptedSocket() of a loop without a network throws', () => {
     const loop = new SimulatedEventLoop();
     assert.throws(() => loop.connectAcceptedSocket(makeNothing, 0), { code: 'ERR_UNSUPPORTED' });
     loop.close();
   });
 
-  test('a loop that closes ends it, also when it was being taken', async () => {
+  test('loop.close() ends a socket of connectAcceptedSocket(), also during the take-over', async () => {
     const before = socketCount();
     const loop = new NodeEventLoop();
     const reports: string[] = [];
@@ -199,13 +199,15 @@ describe('a socket that was accepted elsewhere', () => {
     await assertSockets(before, 'a socket was left');
   });
 
-  test('may be the number of a descriptor that was inherited', { skip: noUnix }, async () => {
+  test('connectAcceptedSocket() accepts the number of an inherited descriptor', {
+    skip: noUnix,
+  }, async () => {
     const { sock, client, done } = await accepted();
     const child = fileURLToPath(new URL('./accepted.child.ts', import.meta.url));
     const descriptor = (sock as unknown as { _handle: { fd: number } })._handle.fd;
     const running = spawn(process.execPath, ['--import', loader, child], {
       cwd: fileURLToPath(new URL('../../..', import.meta.url)),
-      // As inetd does, and a socket pair of Node's, which is a unix socket.
+      // As inetd does, and with a socket pair of Node's, which is a unix socket.
       stdio: ['ignore', 'ignore', 'inherit', descriptor, 'pipe'],
     });
     sock.destroy();

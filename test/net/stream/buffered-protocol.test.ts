@@ -1,4 +1,6 @@
-/** BufferedProtocol: who owns the memory when, and what the native backend reads straight into it. */
+/**
+ * BufferedProtocol: the owner of its memory at each moment, and the native backend's reads straight into it.
+ */
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
@@ -11,7 +13,7 @@ import { Recording } from '../../helpers/recording.ts';
 
 const isNative = process.env.GYRE_TEST_BACKEND === 'uv';
 
-/** Collects what comes into memory that `next` gives. */
+/** Collects data in memory that `next` provides. */
 class Collector extends Recording implements BufferedProtocol {
   readonly hints: number[] = [];
   readonly updates: number[] = [];
@@ -61,7 +63,7 @@ async function ended(collector: Collector, socket: Socket): Promise<void> {
 }
 
 test(
-  'getBuffer() is asked ahead of time where the host reads straight into it, else when something has come',
+  'getBuffer() is called ahead of time if the host reads straight into the buffer, else when data has come',
   onNode(async (loop) => {
     const near = new Collector(() => new Uint8Array(1000));
     const { socket } = await foreignServer(loop, near);
@@ -78,7 +80,7 @@ test(
 );
 
 test(
-  'one buffer for many connections: none gets the bytes of another',
+  'connections that share one buffer never get each other’s bytes',
   onNode(async (loop) => {
     const shared = new Uint8Array(4096);
     const pairs = await Promise.all(
@@ -100,7 +102,7 @@ test(
 );
 
 test(
-  'more than the buffer holds comes in order, into as many as it takes',
+  'data longer than the buffer arrives in order, over several buffers',
   onNode(async (loop) => {
     const near = new Collector(() => new Uint8Array(7));
     const { socket } = await foreignServer(loop, near);
@@ -114,7 +116,7 @@ test(
 );
 
 test(
-  'pauseReading() in bufferUpdated(): nothing comes until resumeReading(), and nothing is lost',
+  'pauseReading() in bufferUpdated() holds data back until resumeReading(), and loses nothing',
   onNode(async (loop) => {
     const near = new Collector(() => new Uint8Array(10));
     const { socket } = await foreignServer(loop, near);
@@ -134,7 +136,7 @@ test(
 );
 
 test(
-  'setProtocol(): the next data is the new protocol’s, and not in the buffer of the old one',
+  'setProtocol() gives later data to the new protocol, and leaves the old buffer alone',
   onNode(async (loop) => {
     const memory = new Uint8Array(100);
     const first = new Collector(() => memory);
@@ -159,7 +161,7 @@ test(
 );
 
 test(
-  'a buffer that is given away to another thread while nothing has come: another one is asked for',
+  'a buffer that is transferred to a thread before data comes is replaced by another one',
   onNode(async (loop) => {
     const given: Uint8Array[] = [];
     const near = new Collector(() => {
@@ -181,7 +183,7 @@ for (const [what, answer, code] of [
   ['answers an empty buffer', new Uint8Array(0), 'ERR_OUT_OF_RANGE'],
 ] as const) {
   test(
-    `a getBuffer() that ${what} is reported, and its connection aborted; others go on`,
+    `a getBuffer() that ${what} is reported, its connection is aborted, and others continue`,
     onNode(async (loop, reports) => {
       const good = new Collector(() => new Uint8Array(100));
       const other = await foreignServer(loop, good);
@@ -204,7 +206,7 @@ for (const [what, answer, code] of [
   );
 }
 
-test('a loop that is stopped with data under way hands it over when it runs again', () =>
+test('a stopped loop delivers data to a BufferedProtocol in its next run', () =>
   withLoop(makeLoop, async (loop) => {
     const near = new Collector(() => new Uint8Array(5));
     const { socket } = await loop.runUntilComplete(() => foreignServer(loop, near));
@@ -217,7 +219,7 @@ test('a loop that is stopped with data under way hands it over when it runs agai
   }));
 
 test(
-  'memory that a connection had is free for the next one when it has ended',
+  'a connection that has ended leaves its buffer free for the next one',
   onNode(async (loop) => {
     const memory = new Uint8Array(100);
     for (let i = 0; i < 3; i++) {
@@ -232,7 +234,7 @@ test(
 );
 
 test(
-  'Protocol beside it is not asked for anything',
+  'a Protocol next to a BufferedProtocol is not asked for buffers',
   onNode(async (loop) => {
     let received = '';
     let wake!: () => void;

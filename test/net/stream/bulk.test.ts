@@ -12,7 +12,7 @@ import { assertSockets, socketCount } from '../sockets.ts';
 const TOTAL_BYTES = 64 * 1024 * 1024;
 const PIECE_BYTES = 100_000;
 
-/** Bytes that differ at every place, so that a piece lost, doubled or swapped shows. */
+/** Bytes that differ at every position, so that a piece that is lost, doubled or swapped shows. */
 function piece(index: number): Buffer {
   const data = Buffer.allocUnsafe(PIECE_BYTES);
   for (let i = 0, x = (index * 2654435761) >>> 0; i < data.length; i += 4) {
@@ -23,8 +23,8 @@ function piece(index: number): Buffer {
 }
 
 /**
- * Writes the whole in pieces for as long as it is not paused, and reads slowly: it pauses after every few
- * chunks and goes on two turns later.
+ * Writes everything in pieces while it is not paused. Reads slowly: it pauses after every few chunks and
+ * resumes two turns later.
  */
 class Bulk implements Protocol {
   readonly sent = createHash('sha256');
@@ -33,7 +33,7 @@ class Bulk implements Protocol {
   received: number = 0;
   paused: boolean = false;
   pauses: number = 0;
-  /** The most that ever waited to be written. */
+  /** The largest size of the write buffer so far. */
   peak: number = 0;
   exception: Error | null | undefined = undefined;
   readonly #loop: BaseEventLoop;
@@ -98,7 +98,7 @@ class Bulk implements Protocol {
 }
 
 test(
-  '64 MiB each way at once, with slow readers: all of it, unchanged, and never more in the buffer than the mark and a piece',
+  '64 MiB each way at once between slow readers arrive unchanged, and the buffer never exceeds the mark and a piece',
   onNode(async (loop) => {
     await collectGarbage();
     const before = process.memoryUsage().arrayBuffers;
@@ -122,13 +122,13 @@ test(
     }
     assert.equal(near.got.digest('hex'), far.sent.digest('hex'));
     assert.equal(far.got.digest('hex'), near.sent.digest('hex'));
-    // Twice 64 MiB went through. What is not collected yet counts, too, so the bound is a wide one.
+    // Twice 64 MiB passed. Uncollected memory counts, too, so the bound is a wide one.
     assert.ok(mostMemory < TOTAL_BYTES, `${mostMemory} bytes of buffers at once`);
   }),
 );
 
 test(
-  'what a clogged connection still has to send is in memory once: a thousand times one buffer takes none',
+  'a clogged connection keeps its unsent data in memory once: one buffer a thousand times costs nothing',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     far.transport.pauseReading();
@@ -158,7 +158,7 @@ test(
 );
 
 test(
-  'chunks of all sizes arrive whole and in order, however often the kernel takes a part of them only',
+  'chunks of all sizes arrive whole and in order, although the kernel often accepts only a part',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     const sizes = [1, 63, 64, 1000, 16_384, 16_385, 65_536, 300_000];
@@ -166,7 +166,7 @@ test(
     const whole = createHash('sha256');
     far.dataReceived = (data) => {
       sum.update(data);
-      // So that the kernel is full again and again.
+      // So that the kernel's buffer is full again and again.
       far.transport.pauseReading();
       loop.callSoon(() => far.transport.resumeReading());
     };
@@ -186,7 +186,7 @@ test(
 );
 
 test(
-  '1,000 connections come and go, and nothing of them is left',
+  '1,000 connections come and go, and leave nothing behind',
   onNode(async (loop) => {
     const before = socketCount();
     let accepted = 0;
@@ -215,7 +215,7 @@ test(
       transport.write(`connection ${i}`);
       await recorder.untilReceived(`connection ${i}`.length);
       assert.equal(recorder.text, `connection ${i}`);
-      // In turn: a close, an end of the writing side, which the server answers by a close.
+      // In turn: a close, or an end of the writing side, which the server answers with a close.
       if (i % 2 === 0) transport.close();
       else transport.writeEof();
       await recorder.untilLost();

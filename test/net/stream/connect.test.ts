@@ -24,10 +24,10 @@ import { assertSockets, socketCount } from '../sockets.ts';
 
 const factory = (): Protocol => new Protocol();
 
-// --- it connects ---
+// --- successful connects ---
 
 test(
-  'createConnection() answers the transport and the protocol, which was told of the transport',
+  'createConnection() returns the transport and the protocol, whose connectionMade() was called',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     const recorder = new Recorder();
@@ -57,7 +57,7 @@ test('createConnection() may be called before the loop runs', async () => {
 });
 
 test(
-  'no host is this machine, by whichever family something listens',
+  'createConnection() without a host connects to this machine, by either family that has a listener',
   { skip: noIPv6 },
   onNode(async (loop) => {
     for (const address of ['127.0.0.1', '::1']) {
@@ -73,7 +73,7 @@ test(
 );
 
 test(
-  'a name is looked up: localhost with one family listening is found',
+  'createConnection() resolves a name, and finds localhost with one family listening',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer('127.0.0.1');
     const [transport] = await loop.createConnection(factory, 'localhost', port);
@@ -84,7 +84,7 @@ test(
 );
 
 test(
-  'family chooses among the addresses of a host',
+  'createConnection() with family selects among the addresses of a host',
   { skip: noIPv6 },
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer('127.0.0.1');
@@ -102,7 +102,7 @@ test(
 );
 
 test(
-  'localAddr is where the connection comes from',
+  'createConnection() with localAddr connects from that address',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer('127.0.0.1');
     const localPort = await freePort('127.0.0.1');
@@ -120,10 +120,10 @@ test(
   }),
 );
 
-// --- it fails ---
+// --- failed connects ---
 
 test(
-  'a refused connection is the system’s error, with address and port',
+  'createConnection() fails with the system’s error for a refused connection, with address and port',
   { skip: noIPv6 },
   onNode(async (loop) => {
     const port = await freePort();
@@ -134,16 +134,16 @@ test(
       address: '127.0.0.1',
       port,
     });
-    // Both families refuse: they are alike.
+    // Both families refuse alike.
     await assert.rejects(loop.createConnection(factory, null, port), { name: 'Error', code: 'ECONNREFUSED' });
   }),
 );
 
 test(
-  'a name that does not exist is the resolver’s error',
+  'createConnection() fails with the resolver’s error for a name that does not exist',
   onNode(async (loop) => {
     await assert.rejects(loop.createConnection(factory, 'no-such-name.invalid', 80), (error: Error) => {
-      // A resolver that is not there answers EAI_AGAIN.
+      // A resolver that does not respond causes EAI_AGAIN.
       assert.match((error as NodeJS.ErrnoException).code as string, /^(ENOTFOUND|EAI_AGAIN)$/);
       assert.equal((error as NodeJS.ErrnoException).syscall, 'getaddrinfo');
       return true;
@@ -155,7 +155,7 @@ test(
 );
 
 test(
-  'a factory that throws or makes no protocol is the error, and the connection does not stay open',
+  'createConnection() fails if its factory throws or returns no protocol, and leaves no connection open',
   onNode(async (loop) => {
     const before = socketCount();
     const { server, port } = await listeningNodeServer();
@@ -188,7 +188,7 @@ test(
 );
 
 test(
-  'a connectionMade that throws is reported, fails createConnection() and aborts the connection',
+  'createConnection() fails if connectionMade() throws, reports it and aborts the connection',
   onNode(async (loop, reports) => {
     const before = socketCount();
     const { server, port } = await listeningNodeServer();
@@ -218,7 +218,7 @@ test(
 // --- sock ---
 
 test(
-  'sock: a connected net.Socket becomes a transport, with what it has not read yet',
+  'createConnection() makes a connected net.Socket a transport, with the socket’s unread data',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     const accepted = new Promise<import('node:net').Socket>((resolve) => {
@@ -254,7 +254,7 @@ test(
 );
 
 test(
-  'sock: an end that the socket has seen before is told',
+  'createConnection() reports an end that its sock has seen before',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     server.once('connection', (socket) => socket.end());
@@ -272,7 +272,7 @@ test(
 );
 
 test(
-  'sock: what is no connected socket of bytes is refused at the call',
+  'createConnection() rejects at the call a sock that is no connected byte stream',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     const connecting = connect(port, '127.0.0.1');
@@ -297,7 +297,7 @@ test(
 );
 
 test(
-  'sock excludes whatever says where to connect to',
+  'createConnection() with sock rejects options that say where to connect',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     const sock = connect(port, '127.0.0.1');
@@ -323,7 +323,7 @@ test(
 );
 
 test(
-  'noDelay is on unless it is switched off',
+  'createConnection() sets no-delay unless it is turned off',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     for (const noDelay of [undefined, true, false]) {
@@ -347,7 +347,7 @@ test(
 );
 
 test(
-  'setKeepAlive() keeps fractions of a second, which the system cannot, by rounding up',
+  'setKeepAlive() rounds fractions of a second up, because the system has none',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     const sock = connect(port, '127.0.0.1');
@@ -375,10 +375,10 @@ test(
   }),
 );
 
-// --- cancelling ---
+// --- cancels ---
 
 test(
-  'a signal that is aborted already starts nothing',
+  'createConnection() with an aborted signal starts nothing',
   onNode(async (loop) => {
     const { loop: fake, net, close } = fakeNet();
     const signal = AbortSignal.abort('never');
@@ -402,7 +402,7 @@ test(
 );
 
 test(
-  'the listener on a signal is gone when the connection is there, has failed or was cancelled',
+  'createConnection() removes its listener from a signal when it succeeds, fails or is cancelled',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     const { signal } = new AbortController();
@@ -427,7 +427,7 @@ test(
   }),
 );
 
-/** Every way to connect that has awaits of its own to be cancelled at. */
+/** Every way to connect with awaits of its own at which it can be cancelled. */
 const WAYS: Record<
   string,
   { host: string | null; listens: boolean; adopts?: boolean; options?: ConnectionOptions }
@@ -444,7 +444,7 @@ const WAYS: Record<
 for (const [name, way] of Object.entries(WAYS)) {
   for (const how of ['cancel()', 'cancel() of the awaiting task', 'signal'] as const) {
     test(
-      `cancelled after any number of turns, nothing stays open: ${name}, by ${how}`,
+      `createConnection() (${name}) that is cancelled by ${how} after any number of turns leaves nothing open`,
       onNode(async (loop) => {
         const before = socketCount();
         const { server, port } = await listeningNodeServer();
@@ -492,7 +492,7 @@ for (const [name, way] of Object.entries(WAYS)) {
           outcomes.add(outcome);
           assert.equal(made, outcome === 'connected' ? 1 : 0, `${outcome} after ${turns} turns`);
           assert.ok(['connected', 'ERR_CANCELLED', 'ECONNREFUSED'].includes(outcome), outcome);
-          // A task that was never begun has not taken it.
+          // A task that never began has not taken the socket over.
           if (made === 0 && turns === 0) sock?.destroy();
           await pollingTurn(loop);
           assert.equal(loop._owned.resources.size, 0);
@@ -507,7 +507,7 @@ for (const [name, way] of Object.entries(WAYS)) {
 }
 
 test(
-  'a cancel from within the factory or connectionMade comes too late: the connection is made',
+  'a cancel in the factory or in connectionMade() comes too late, and createConnection() succeeds',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     for (const where of ['factory', 'connectionMade'] as const) {
@@ -538,7 +538,7 @@ test(
 // --- bad input ---
 
 test(
-  'createConnection() names the argument, the value and what is accepted, at the call, and starts nothing',
+  'createConnection() names the argument, the value and the accepted values at the call, and starts nothing',
   onNode(async (loop) => {
     const before = socketCount();
     const type = 'ERR_INVALID_ARG_TYPE';
@@ -581,7 +581,7 @@ test(
       [{ signal: {} }, type, /"options\.signal".*an AbortSignal/],
     ];
     for (const [wrong, code, message] of options) refuse([factory, '127.0.0.1', 1, wrong], code, message);
-    // What does not fit together.
+    // Combinations that exclude each other.
     refuse([factory, '127.0.0.1', 1, { family: AF_INET6 }], range, /"host".*an IPv6 address or a name/);
     refuse([factory, '::1', 1, { family: AF_INET }], range, /"host".*an IPv4 address or a name/);
     refuse([factory, '::1', 1, { localAddr: ['127.0.0.1', 0] }], range, /"options\.localAddr\[0\]".*an IPv6/);
@@ -596,7 +596,7 @@ test(
   }),
 );
 
-test('createConnection() on a closed loop, and on one without TCP, says so at the call', () => {
+test('createConnection() on a closed loop, and on one without TCP, throws at the call', () => {
   const loop = new NodeEventLoop();
   loop.close();
   assert.throws(() => loop.createConnection(factory, '127.0.0.1', 1), { code: 'ERR_LOOP_CLOSED' });

@@ -10,7 +10,7 @@ const loop = makeLoop();
 await loop.runUntilComplete(async () => {
   const near = new Recorder();
   const [transport] = await loop.connectReadPipe(() => near, openSync(path, 'r'));
-  // Then its reader waits.
+  // Then the reading thread waits.
   await near.untilReceived(bytesOf(path));
   await passes();
   transport.close();

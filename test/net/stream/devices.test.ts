@@ -1,4 +1,4 @@
-/** Pipes over what a thread reads and writes: character devices, and streams of Node's over files. */
+/** Pipes that a thread reads and writes: character devices, and Node's streams over files. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ import { tsArguments } from '../../helpers/typescript.ts';
 import { inDirectory } from '../../helpers/unix-pairs.ts';
 import { bytesOf } from './devices.ts';
 
-/** Messages of the kernel: whoever has read them all waits for the next. */
+/** Messages of the kernel. A reader that has read them all waits for the next. */
 const WAITING = '/dev/kmsg';
 
 const noWaiting = canRead(WAITING) ? false : `${WAITING} cannot be read`;
@@ -42,12 +42,12 @@ const OPENED: Record<string, () => unknown> = {
 
 for (const [kind, open] of Object.entries(OPENED)) {
   test(
-    `a device whose read() waits, given as a ${kind}, ends at close()`,
+    `a pipe over a device whose read() blocks ends at close() (${kind})`,
     { skip: noWaiting },
     onNode(async (loop) => {
       const near = new Recorder();
       const [transport] = await loop.connectReadPipe(() => near, await open());
-      // Then its reader waits.
+      // Then the reading thread waits.
       await near.untilReceived(bytesOf(WAITING));
       await passes();
       transport.close();
@@ -58,7 +58,7 @@ for (const [kind, open] of Object.entries(OPENED)) {
   );
 }
 
-test('a program that has read a device whose read() waits ends when its work is done', {
+test('a program that has read a device whose read() blocks ends when its work is done', {
   skip: noWaiting,
 }, async () => {
   const program = fileURLToPath(new URL('./devices.child.ts', import.meta.url));
@@ -68,7 +68,7 @@ test('a program that has read a device whose read() waits ends when its work is 
 });
 
 test(
-  'a device takes all that is written, in order, and its errors are the transport’s',
+  'a write pipe over a device accepts all data in order, and fails with the errors of the device',
   { skip: process.platform === 'linux' ? false : 'only Linux has /dev/full' },
   onNode(async (loop) => {
     const taking = new Recorder();
@@ -87,7 +87,7 @@ test(
 );
 
 test(
-  'a stream over a FIFO whose thread waits in open() or write() ends at close() and abort()',
+  'a stream over a FIFO whose thread blocks in open() or write() ends at close() and abort()',
   { skip: noFifos },
   onNode((loop) =>
     inDirectory(async (directory) => {
@@ -97,12 +97,12 @@ test(
       const [input] = await loop.connectReadPipe(() => reading, createReadStream(path));
       input.close();
       await reading.untilLost();
-      // Its thread comes back.
+      // Then its thread returns.
       const other = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
       const bytes = 1 << 20;
       const [output] = await loop.connectWritePipe(() => writing, createWriteStream(path));
       output.write(Buffer.alloc(bytes));
-      // Then its thread is in the middle of it.
+      // Then its thread is in the middle of a write.
       const first = await untilRead(other, 1);
       output.abort();
       await writing.untilLost();
@@ -113,7 +113,7 @@ test(
   ),
 );
 
-/** Reads at least so many bytes; answers how many. */
+/** Reads at least `bytes` bytes, and returns their number. */
 async function untilRead(fd: number, bytes: number): Promise<number> {
   const buffer = Buffer.alloc(1 << 20);
   let count = 0;

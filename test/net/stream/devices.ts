@@ -1,9 +1,9 @@
-/** What a device has to read. */
+/** The data of a device. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 
 const LONGEST_MESSAGE = 8192;
 
-/** How many bytes can be read from the beginning without waiting. */
+/** Returns the number of bytes that can be read from the beginning without waiting. */
 export function bytesOf(path: string): number {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const buffer = Buffer.alloc(LONGEST_MESSAGE);

@@ -1,7 +1,7 @@
 /**
- * The memory of what was written is transferred or resized before it has left. The connection is lost by
- * EFAULT, and it alone: over every kind of transport, whether the data was queued or was being sent. The loop
- * goes on.
+ * The memory of written data is transferred or resized before it has left. The connection is lost by EFAULT,
+ * over every kind of transport, whether the data was queued or being sent. Other connections and the loop
+ * continue.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -21,10 +21,10 @@ import { noUnix, pipeEnds, unixRecorders } from '../../helpers/unix-pairs.ts';
 import { onFake } from '../datagram/fake-datagrams.ts';
 import { tlsRecorders } from '../tls/tls-peers.ts';
 
-/** More than any kernel takes at once. */
+/** More than any kernel accepts at once. */
 const MUCH = 40_000_000;
 
-/** Memory that its owner may resize. */
+/** Returns memory that its owner may resize. */
 type Resizable = ArrayBuffer & { resize(bytes: number): void };
 
 function resizable(bytes: number, most: number = bytes): Resizable {
@@ -36,8 +36,8 @@ function resizable(bytes: number, most: number = bytes): Resizable {
 interface Way {
   memory(bytes: number): ArrayBuffer;
   /**
-   * Answers what must be kept until the end: so nobody else gets the memory, which some hosts still send
-   * from.
+   * Returns a reference to keep until the end, so that the memory is not reused: some hosts still send from
+   * it.
    */
   lose(memory: ArrayBuffer): unknown;
 }
@@ -56,7 +56,7 @@ const WAYS: Record<string, Way> = {
 
 interface Side {
   near: Recorder;
-  /** Reads what comes, from now on; nothing was read before. */
+  /** Reads from now on; nothing was read before. */
   read(): void;
   end(): Promise<void>;
 }
@@ -83,7 +83,7 @@ async function pipeSide(loop: BaseEventLoop): Promise<Side> {
       try {
         if (readSync(fd, room) === 0) return;
       } catch {
-        // Nothing is there yet.
+        // No data has come yet.
       }
     }
   };
@@ -97,7 +97,7 @@ async function pipeSide(loop: BaseEventLoop): Promise<Side> {
   };
 }
 
-/** The standard input of a child that begins to read when it is told to. */
+/** The standard input of a child that begins to read on request. */
 async function childSide(loop: BaseEventLoop): Promise<Side> {
   const program =
     'process.once("SIGUSR2", () => process.stdin.resume()); setInterval(() => {}, 1e6); console.log("up")';
@@ -146,7 +146,7 @@ for (const [kind, open] of Object.entries(KINDS)) {
   const skip = kind.includes('TCP') || kind.includes('TLS') ? false : noUnix;
   for (const [way, { memory: make, lose }] of Object.entries(WAYS)) {
     test(
-      `${kind} is lost by EFAULT when memory that is queued is ${way}, and the loop and other connections go on`,
+      `${kind} is lost by EFAULT when queued memory is ${way}, and the loop and other connections continue`,
       { skip },
       onNode(async (loop) => {
         const { near, read, end } = await open(loop);
@@ -168,7 +168,7 @@ for (const [kind, open] of Object.entries(KINDS)) {
     );
 
     test(
-      `${kind} is lost by EFAULT when memory that is being sent is ${way}`,
+      `${kind} is lost by EFAULT when memory in flight is ${way}`,
       { skip },
       onNode(async (loop) => {
         const { near, read, end } = await open(loop);
@@ -188,7 +188,7 @@ for (const [kind, open] of Object.entries(KINDS)) {
 }
 
 test(
-  'a connection whose many chunks wait is lost when one of them is given away, and nothing behind that one is sent',
+  'a connection with many queued chunks is lost when one of them is transferred, and sends nothing after that one',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     far.transport.pauseReading();
@@ -208,7 +208,7 @@ test(
 );
 
 test(
-  'a duplex over a transport ends with EFAULT when the memory of a chunk is given away',
+  'a duplex over a transport ends with EFAULT when the memory of a chunk is transferred',
   onNode(async (loop) => {
     const far = new Recorder();
     const { near } = await connectedPair(loop, new Protocol(), far);
@@ -224,7 +224,7 @@ test(
 );
 
 test(
-  'memory that has grown since it was written ends the connection, too',
+  'a connection is lost when queued memory has grown',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     const memory = resizable(100, 200);
@@ -237,7 +237,7 @@ test(
   }),
 );
 
-test('text that was written arrives, although another part of the program gives its own small Buffer away, and with it the pool of all', async () => {
+test('written text arrives although another part of the program transfers a small Buffer, and with it the shared pool', async () => {
   const child = fileURLToPath(new URL('./text-memory.child.ts', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, tsArguments(child), {
     env: { ...process.env, GYRE_TEST_BACKEND: isNative ? 'uv' : 'node' },
@@ -248,7 +248,7 @@ test('text that was written arrives, although another part of the program gives 
 // --- datagrams ---
 
 test(
-  'a datagram is sent as it was when sendto() was called, and where it was sent to',
+  'a datagram is sent with the data and address of the call of sendto()',
   onNode(async (loop) => {
     const near = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
     const far = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
@@ -275,7 +275,7 @@ test(
 );
 
 test(
-  'datagrams that wait are copies, and their addresses, too',
+  'queued datagrams are copies, and so are their addresses',
   onFake(async (loop) => {
     const sent: [Buffer, unknown][] = [];
     const { raw, recorder } = await loop.openFake({ localAddr: ['192.0.2.1', 1] });
@@ -308,7 +308,7 @@ test(
 );
 
 test(
-  'a datagram that the host throws at is an error of the endpoint, which goes on',
+  'a datagram for which the host throws is an error of the endpoint, which continues',
   onFake(async (loop) => {
     const { raw, recorder } = await loop.openFake();
     const send = raw.send;
@@ -330,7 +330,7 @@ test(
 
 // --- the queues ---
 
-test('the queues refuse to give out what is not as long as it was', () => {
+test('the write queues throw for a chunk whose length has changed', () => {
   const memory = new ArrayBuffer(10);
   const queue = new WriteQueue();
   queue.push(Buffer.from('x'));

@@ -35,7 +35,7 @@ const factory = (): Protocol => new Protocol();
 
 const addressesOf = (server: Server): unknown[] => server.sockets.map((socket) => socket.getsockname());
 
-/** A foreign client's connection, or the code of its error. */
+/** Returns a foreign client's connection, or the code of its error. */
 function dial(port: number, host: string = '127.0.0.1'): Promise<Socket | string> {
   return new Promise((resolve) => {
     const socket = connect({ port, host });
@@ -57,11 +57,11 @@ async function end(server: Server): Promise<void> {
   await server.waitClosed();
 }
 
-// --- where it listens ---
+// --- addresses ---
 
 for (const host of [null, '', ['']] as const) {
   test(
-    `all interfaces, host ${JSON.stringify(host)}: a socket for each family, with one port`,
+    `createServer() with host ${JSON.stringify(host)} listens on all interfaces, with a socket for each family and one port`,
     { skip: noIPv6 },
     onNode(async (loop) => {
       const server = await loop.createServer(factory, host, 0);
@@ -81,7 +81,7 @@ for (const host of [null, '', ['']] as const) {
 }
 
 test(
-  'family leaves one of the two sockets',
+  'createServer() with family opens one of the two sockets',
   onNode(async (loop) => {
     for (const [family, address] of [
       [AF_INET, '0.0.0.0'],
@@ -97,7 +97,7 @@ test(
 );
 
 test(
-  'an array of hosts: a socket for each address, port 0 is the same for all, and what is named twice is opened once',
+  'createServer() with several hosts opens a socket for each address once, all with the same port',
   { skip: noIPv6 },
   onNode(async (loop) => {
     const server = await loop.createServer(factory, ['127.0.0.1', '::1', '127.0.0.1', '127.0.0.2'], 0);
@@ -113,19 +113,19 @@ test(
 );
 
 test(
-  'a name is looked up, and a given port is taken',
+  'createServer() resolves a name, and uses the given port',
   onNode(async (loop) => {
     const port = await freePort();
     const server = await loop.createServer(factory, 'localhost', port, { family: AF_INET });
     assert.deepEqual(addressesOf(server), [['127.0.0.1', port]]);
     await end(server);
-    // At once again: SO_REUSEADDR.
+    // At once again, thanks to SO_REUSEADDR.
     await end(await loop.createServer(factory, 'localhost', port, { family: AF_INET, reuseAddress: true }));
   }),
 );
 
 test(
-  'server.sockets tell their addresses and have nothing that only a connection has',
+  'server.sockets have their addresses, and none of the methods of a connection',
   { skip: noIPv6 },
   onNode(async (loop) => {
     const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0);
@@ -143,10 +143,10 @@ test(
   }),
 );
 
-// --- it fails ---
+// --- errors ---
 
 test(
-  'a port that is taken is EADDRINUSE, and no other socket of the server stays open',
+  'createServer() fails with EADDRINUSE for a port in use, and leaves no socket open',
   onNode(async (loop) => {
     const before = socketCount();
     const { server: taken, port } = await listeningNodeServer('127.0.0.2');
@@ -169,14 +169,14 @@ test(
 );
 
 test(
-  'an address that this machine does not have, and a name that nobody has, are the system’s errors',
+  'createServer() fails with the system’s errors for a foreign address and an unknown name',
   onNode(async (loop) => {
     const before = socketCount();
     await assert.rejects(loop.createServer(factory, '192.0.2.1', 0), { code: 'EADDRNOTAVAIL' });
     await assert.rejects(loop.createServer(factory, ['127.0.0.1', '192.0.2.1'], 0), {
       code: 'EADDRNOTAVAIL',
     });
-    // A machine without IPv6 is served by IPv4 alone; but not by nothing at all.
+    // A machine without IPv6 is served by IPv4 alone. Without any address the call fails.
     await assert.rejects(loop.createServer(factory, '2001:db8::1', 0), { code: 'EADDRNOTAVAIL' });
     await assert.rejects(loop.createServer(factory, ['2001:db8::1', '2001:db8::2'], 0), {
       code: 'EADDRNOTAVAIL',
@@ -194,9 +194,9 @@ test(
 // --- options ---
 
 test(
-  'backlog reaches the system',
+  'createServer() passes backlog to the system',
   onNode(async (loop) => {
-    // The kernel rounds and caps it, so only the ends of the range can be told: both must work.
+    // The kernel rounds and caps it, so only the ends of the range can be tested: both must work.
     for (const backlog of [1, 100, 0x7fffffff]) {
       const server = await loop.createServer(factory, '127.0.0.1', 0, { backlog });
       assert.ok(await reachable(portOf(server)));
@@ -206,7 +206,7 @@ test(
 );
 
 test(
-  'keepAlive is switched on for each accepted connection, or not',
+  'createServer() sets keepAlive for each accepted connection',
   onNode(async (loop) => {
     for (const keepAlive of [true, false]) {
       const foreign = createServer();
@@ -214,7 +214,7 @@ test(
         foreign.listen(0, '127.0.0.1', resolve);
       });
       const calls: unknown[] = [];
-      // Before ours, so that it sees the socket as it was accepted.
+      // Before gyre's listener, so that it sees the socket as it was accepted.
       foreign.on('connection', (socket) => {
         const set = socket.setKeepAlive.bind(socket);
         socket.setKeepAlive = (...args) => {
@@ -233,7 +233,7 @@ test(
 );
 
 test(
-  'reuseAddress: false is refused, because the host cannot do it',
+  'createServer() rejects reuseAddress: false, because the host cannot do it',
   onNode(async (loop) => {
     assert.throws(() => loop.createServer(factory, '127.0.0.1', 0, { reuseAddress: false }), {
       name: 'LoopError',
@@ -243,7 +243,7 @@ test(
   }),
 );
 
-test('reusePort lets two servers share a port where the platform has it, and is refused elsewhere', async (context) => {
+test('createServer() with reusePort lets two servers share a port, or is rejected on other platforms', async (context) => {
   await onNode(async (loop) => {
     if (!loop._backend.features.reusePort) {
       assert.throws(
@@ -268,7 +268,7 @@ test('reusePort lets two servers share a port where the platform has it, and is 
 // --- sock ---
 
 test(
-  'sock: a net.Server that listens is taken over',
+  'createServer() takes a listening net.Server over as sock',
   onNode(async (loop) => {
     const foreign = createServer();
     await new Promise<void>((resolve) => {
@@ -300,7 +300,7 @@ test(
 );
 
 test(
-  'sock: what does not listen is refused at the call',
+  'createServer() rejects at the call a sock that does not listen',
   onNode(async (loop) => {
     const foreign = createServer();
     const file = openSync(devNull, 'r');
@@ -333,7 +333,7 @@ test(
   }),
 );
 
-// --- cancelling ---
+// --- cancels ---
 
 const WAYS: Record<string, { host: string | string[] | null; taken?: boolean; options?: ServerOptions }> = {
   'one address': { host: '127.0.0.1' },
@@ -346,7 +346,7 @@ const WAYS: Record<string, { host: string | string[] | null; taken?: boolean; op
 for (const [name, way] of Object.entries(WAYS)) {
   for (const how of ['cancel()', 'cancel() of the awaiting task', 'signal'] as const) {
     test(
-      `createServer() cancelled after any number of turns leaves nothing open: ${name}, by ${how}`,
+      `createServer() (${name}) that is cancelled by ${how} after any number of turns leaves nothing open`,
       onNode(async (loop) => {
         const before = socketCount();
         const taken = way.taken ? await listeningNodeServer('127.0.0.2') : null;
@@ -388,14 +388,14 @@ for (const [name, way] of Object.entries(WAYS)) {
   }
 }
 
-/** Turns that it is let go on for: each of the first, then ever wider apart. */
+/** The numbers of turns before the cancel: first each, then at growing distances. */
 function* steps(): Generator<number> {
   for (let turns = 0; turns <= 20; turns++) yield turns;
   for (let turns = 21; turns < 100_000; turns = Math.ceil(turns * 1.5)) yield turns;
 }
 
 test(
-  'a signal that is aborted already opens nothing',
+  'createServer() with an aborted signal opens nothing',
   onNode(async (loop) => {
     const before = socketCount();
     const signal = AbortSignal.abort('never');
@@ -409,7 +409,7 @@ test(
 // --- bad input ---
 
 test(
-  'createServer() names the argument, the value and what is accepted, at the call, and opens nothing',
+  'createServer() names the argument, the value and the accepted values at the call, and opens nothing',
   onNode(async (loop) => {
     const before = socketCount();
     const type = 'ERR_INVALID_ARG_TYPE';
@@ -456,7 +456,7 @@ test(
   }),
 );
 
-test('createServer() on a closed loop, and on one without TCP, says so at the call', () => {
+test('createServer() on a closed loop, and on one without TCP, throws at the call', () => {
   const loop = new NodeEventLoop();
   loop.close();
   assert.throws(() => loop.createServer(factory, '127.0.0.1', 0), { code: 'ERR_LOOP_CLOSED' });

@@ -7,8 +7,8 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loader } from '../../helpers/typescript.ts';
 
-// How often the transport asks the host is in stream-transport.test.ts. Here the kernel's side: what strace
-// saw.
+// stream-transport.test.ts counts the transport's calls of the host. This test counts the system calls, by
+// strace.
 
 const child = fileURLToPath(new URL('./one-call.child.ts', import.meta.url));
 

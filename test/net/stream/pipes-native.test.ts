@@ -1,6 +1,6 @@
 /**
- * Pipes by descriptor on the native backend: that they are its own handles, whose O_NONBLOCK it is, and what
- * can go wrong with one.
+ * Pipes by descriptor on the native backend: it has handles of its own for them, sets O_NONBLOCK, and can
+ * meet faults of its own.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -44,13 +44,13 @@ async function writer(loop: BaseEventLoop, to: unknown): Promise<[Recorder, Writ
   return [near, transport];
 }
 
-/** Whether reads and writes of it wait: as it is open, here and for everybody who shares it. */
+/** Tells whether reads and writes of the descriptor block, for all who share it. */
 function blocks(fd: number, process: number | 'self' = 'self'): boolean {
   const facts = readFileSync(`/proc/${process}/fdinfo/${fd}`, 'utf8');
   return (Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(facts)?.[1] ?? '', 8) & constants.O_NONBLOCK) === 0;
 }
 
-/** A process that shares a descriptor, as its 0. */
+/** Starts a process that shares a descriptor, as its 0. */
 function sharing(fd: number): { pid: number; end: () => Promise<void> } {
   const child = spawn('sleep', ['100'], { stdio: [fd, 'ignore', 'ignore'] });
   return {
@@ -72,7 +72,7 @@ async function withFifo(body: (path: string) => Promise<void>): Promise<void> {
 
 describe('a pipe by descriptor', { skip }, () => {
   test(
-    'is a handle of the native part, under its own number, until it is closed',
+    'a pipe by descriptor is a handle of the native part, under its own number, until it is closed',
     onUv(async (loop) => {
       const uses = (fd: number): boolean => loop._backend.usesDescriptor(fd);
       const [tcp, tcpPeer] = await connectedSockets(loop);
@@ -101,7 +101,7 @@ describe('a pipe by descriptor', { skip }, () => {
   );
 
   test(
-    'is a thread’s of Node where the system cannot poll it, and a handle where it can',
+    'a pipe by descriptor uses a thread of Node if the system cannot poll it, and else a handle',
     { skip: existsSync('/dev/ptmx') ? false : 'this system has no /dev/ptmx' },
     onUv(async (loop) => {
       const nothing = openSync(devNull, 'r+');
@@ -109,7 +109,7 @@ describe('a pipe by descriptor', { skip }, () => {
       assert.equal(loop._backend.usesDescriptor(nothing), false);
       output.close();
       await nowhere.untilLost();
-      // The side of who makes a terminal: opened anew it would be another one.
+      // The side of the terminal's creator: opening it anew would make another terminal.
       const master = openSync('/dev/ptmx', constants.O_RDWR | constants.O_NOCTTY);
       const facts = (): string[] => readFileSync(`/proc/self/fdinfo/${master}`, 'utf8').split('\n');
       const index = facts().find((line) => line.startsWith('tty-index'));
@@ -124,7 +124,7 @@ describe('a pipe by descriptor', { skip }, () => {
   );
 
   test(
-    'carries 64 MiB with back-pressure, every byte in its place',
+    'a pipe by descriptor carries 64 MiB with back-pressure, every byte in its place',
     onUv(async (loop) => {
       const piece = Buffer.alloc((1 << 20) - 7, 'the bytes of one piece, in an order of their own: ');
       const count = 64;
@@ -161,7 +161,7 @@ describe('a pipe by descriptor', { skip }, () => {
   );
 
   test(
-    'that is written is told at once that its reader has gone: of a pipe, a FIFO, a socket of either kind',
+    'a write pipe learns at once that its reader has closed, for a pipe, a FIFO and both kinds of sockets',
     onUv(async (loop) => {
       const [tcp, tcpPeer] = await connectedSockets(loop);
       const anonymous = pipe();
@@ -184,7 +184,7 @@ describe('a pipe by descriptor', { skip }, () => {
   );
 
   test(
-    'over a socket that is only read hangs up when it is closed; one that is only written drops what comes',
+    'a read pipe over a socket hangs up when it is closed, and a write pipe over a socket drops incoming data',
     onUv(async (loop) => {
       const pair = socketPair();
       const [near, input] = await reader(loop, pair.from);
@@ -201,7 +201,7 @@ describe('a pipe by descriptor', { skip }, () => {
   );
 
   test(
-    'that was opened to read and write has no end, and is not read by who writes',
+    'a FIFO that was opened to read and write has no end, and a write pipe does not read it',
     onUv((loop) =>
       withFifo(async (path) => {
         for (const mode of [constants.O_RDWR, constants.O_RDWR | constants.O_NONBLOCK]) {
@@ -230,7 +230,7 @@ describe('a pipe by descriptor', { skip }, () => {
   );
 
   test(
-    'may be a socket of ours, which then belongs to it',
+    'a pipe by descriptor may be a Socket, which then belongs to the transport',
     onUv(async (loop) => {
       const [near, far] = await connectedSockets(loop, AF_UNIX);
       const fd = near.fileno();
@@ -249,7 +249,7 @@ describe('a pipe by descriptor', { skip }, () => {
   );
 
   test(
-    'may be a FileHandle, which is closed while its pipe goes on',
+    'a pipe may be a FileHandle, which is closed while its pipe continues',
     onUv((loop) =>
       withFifo(async (path) => {
         const handle = await promises.open(path, constants.O_RDWR);
@@ -269,9 +269,9 @@ describe('a pipe by descriptor', { skip }, () => {
   );
 });
 
-describe('what others share of a pipe', { skip }, () => {
+describe('a pipe that other processes share', { skip }, () => {
   test(
-    'goes on blocking for them',
+    'a shared pipe stays blocking for other processes',
     onUv(async (loop) => {
       const ends = pipe();
       for (const [fd, connect] of [
@@ -290,7 +290,7 @@ describe('what others share of a pipe', { skip }, () => {
   );
 
   test(
-    'goes on blocking for them: a terminal, which keeps its number, and is closed with its transport',
+    'a shared terminal stays blocking for other processes, keeps its number, and is closed with its transport',
     { skip: noPython },
     onUv(async (loop) => {
       const { path, ask, end } = await terminal();
@@ -322,12 +322,12 @@ describe('what others share of a pipe', { skip }, () => {
   );
 
   test(
-    'keeps its flags: a descriptor that programs inherit still is one',
+    'a pipe by descriptor keeps the flags of its descriptor, so that children still inherit it',
     onUv(async (loop) => {
       const ends = pipe();
       const [, input] = await reader(loop, ends.from);
       const facts = (): string => readFileSync(`/proc/self/fdinfo/${ends.from}`, 'utf8');
-      // O_CLOEXEC, as it was.
+      // O_CLOEXEC is unchanged.
       assert.match(facts(), /^flags:\s*02\d{6}$/m);
       input.close();
       await passes();
@@ -336,7 +336,7 @@ describe('what others share of a pipe', { skip }, () => {
   );
 
   test(
-    'is told of the end of a FIFO also where its last writer has gone before',
+    'a read pipe over a FIFO gets the end even if the last writer closed before',
     onUv((loop) =>
       withFifo(async (path) => {
         const opener = openSync(path, constants.O_RDWR);
@@ -357,7 +357,7 @@ describe('what others share of a pipe', { skip }, () => {
 
   const child = fileURLToPath(new URL('./pipes.child.ts', import.meta.url));
 
-  test('as standard streams goes on blocking while we have it, and afterwards', () => {
+  test('standard streams as pipes stay blocking for other processes, during and after the transport', () => {
     const command = [process.execPath, '--import', loader, child, 'flags']
       .map((word) => `'${word}'`)
       .join(' ');
@@ -372,7 +372,7 @@ describe('what others share of a pipe', { skip }, () => {
   });
 });
 
-describe('a descriptor that no pipe can be made of', { skip }, () => {
+describe('a descriptor that cannot become a pipe', { skip }, () => {
   function refused(loop: UvEventLoop, fd: unknown, wanted: object = { name: 'TypeError' }): void {
     for (const connect of ['connectReadPipe', 'connectWritePipe'] as const) {
       assert.throws(() => loop[connect](() => ({}), fd), wanted, `${connect} ${fd}`);
@@ -380,7 +380,7 @@ describe('a descriptor that no pipe can be made of', { skip }, () => {
   }
 
   test(
-    'is refused at the call, and stays its owner’s',
+    'connectReadPipe() and connectWritePipe() reject other descriptors at the call, and leave them open',
     onUv((loop) =>
       inDirectory(async (directory) => {
         const listener = listening();
@@ -409,7 +409,7 @@ describe('a descriptor that no pipe can be made of', { skip }, () => {
   );
 
   test(
-    'because of its direction is refused, too',
+    'connectReadPipe() and connectWritePipe() reject a descriptor of the wrong direction',
     onUv(async (loop) => {
       const ends = pipe();
       assert.throws(() => loop.connectWritePipe(() => ({}), ends.from), { name: 'TypeError' });
@@ -420,7 +420,7 @@ describe('a descriptor that no pipe can be made of', { skip }, () => {
   );
 
   test(
-    'because somebody else has it, is an InvalidStateError: a transport, a handle of Node’s, one who waits',
+    'connectReadPipe() and connectWritePipe() throw InvalidStateError for a descriptor in use by a transport, Node or a poll',
     onUv(async (loop) => {
       const pair = socketPair();
       const [near, input] = await reader(loop, pair.from);
@@ -448,7 +448,7 @@ describe('a descriptor that no pipe can be made of', { skip }, () => {
   );
 
   test(
-    'because it was closed under its transport, is the end of that, and of nothing else',
+    'a descriptor that is closed under its transport ends that transport, and nothing else',
     onUv(async (loop) => {
       for (const reuse of [false, true]) {
         const ends = pipe();
@@ -456,7 +456,7 @@ describe('a descriptor that no pipe can be made of', { skip }, () => {
         input.pauseReading();
         await passes();
         closeSync(ends.from);
-        // libuv would end the process: the kernel polls no file.
+        // libuv would end the process: the kernel cannot poll a file.
         if (reuse) assert.equal(openSync(process.execPath, 'r'), ends.from);
         input.resumeReading();
         await near.untilLost();
@@ -475,7 +475,7 @@ describe('a descriptor that no pipe can be made of', { skip }, () => {
   );
 
   test(
-    'that has not been connected yet is one: its reading fails',
+    'a socket that is not connected yet becomes a pipe, whose read fails',
     onUv(async (loop) => {
       for (const family of [AF_INET, AF_UNIX]) {
         const socket = new Socket(family, SOCK_STREAM);

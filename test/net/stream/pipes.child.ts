@@ -1,6 +1,6 @@
 /**
- * What only a process can try on its own standard streams: `node pipes.child.ts scenario`. Reports on its
- * standard error.
+ * Scenarios with a process's own standard streams: `node pipes.child.ts scenario`. Reports on its standard
+ * error.
  */
 import { readFileSync } from 'node:fs';
 import type { Protocol, WriteTransport } from '../../../src/index.ts';
@@ -12,7 +12,7 @@ const report = (word: string): void => {
   process.stderr.write(`${word}\n`);
 };
 
-/** Answers everything in capitals over `out`, until the end of the input. */
+/** Answers all input in capitals over `out`, until its end. */
 function capitals(out: () => WriteTransport, ended: () => void): Protocol {
   return {
     dataReceived: (data) => out().write(String(data).toUpperCase()),
@@ -90,7 +90,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       await gone;
     }
   },
-  // Nobody reads its standard output.
+  // Its standard output has no reader.
   unread: async () => {
     const lost = loop.createFuture<Error | null>();
     const [out] = await loop.connectWritePipe(
@@ -103,15 +103,15 @@ const scenarios: Record<string, () => Promise<void>> = {
     }
     report(`output lost: ${((await lost) as NodeJS.ErrnoException).code}`);
   },
-  // An inherited descriptor, both directions of which are pipes.
+  // An inherited descriptor. Both of its directions are pipes.
   three: () => echo(3, 4),
-  // Leaves its pipes open, and its loop: nothing keeps the process.
+  // Leaves its pipes and its loop open: they do not keep the process alive.
   idle: async () => {
     await loop.connectReadPipe(() => ({}), 3);
     await loop.connectWritePipe(() => ({}), 4);
     await loop.connectReadPipe(() => ({}), 0);
   },
-  // A second transport would take the first one's data, by whichever name.
+  // A second transport would take the first one's data, under any name.
   both: async () => {
     const lost = loop.createFuture<void>();
     const protocol = { connectionLost: () => lost.setResult(undefined) };
@@ -130,7 +130,7 @@ const scenarios: Record<string, () => Promise<void>> = {
     again.close();
     report('read again');
   },
-  // What this process shares with others goes on blocking, for it and for them.
+  // Streams that this process shares with others stay blocking, for it and for them.
   flags: async () => {
     const blocks = (): boolean[] =>
       [0, 1].map((fd) => {

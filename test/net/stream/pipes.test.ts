@@ -37,7 +37,7 @@ function code(error: unknown): unknown {
   return (error as NodeJS.ErrnoException | null)?.code;
 }
 
-/** A protocol over one end of a pipe, and the descriptor of the other end. */
+/** Makes a protocol over one end of a pipe, and returns the descriptor of the other end. */
 async function readSide(loop: BaseEventLoop): Promise<{ near: Recorder; fd: number; other: number }> {
   const { read, write } = pipeEnds();
   const near = new Recorder();
@@ -54,7 +54,7 @@ async function writeSide(
   return { near, transport, fd: write, other: read };
 }
 
-/** What a descriptor has to read now. */
+/** Returns the data that a descriptor can read now. */
 function readNow(fd: number): Buffer {
   const buffer = Buffer.alloc(1 << 20);
   try {
@@ -77,7 +77,7 @@ async function drain(fd: number, bytes: number): Promise<number> {
 
 describe('a pipe to read from', { skip: noPipes }, () => {
   test(
-    'delivers what comes, then its end, then is lost, and its descriptor closed',
+    'a read pipe delivers data, then the end, then connectionLost(), and closes its descriptor',
     onNode(async (loop) => {
       const { near, fd, other } = await readSide(loop);
       writeSync(other, 'one ');
@@ -94,7 +94,7 @@ describe('a pipe to read from', { skip: noPipes }, () => {
   );
 
   test(
-    'ends also for a protocol that would keep it open: there is nothing left to do',
+    'a read pipe ends even if eofReceived() returns true, because it has nothing left to do',
     onNode(async (loop) => {
       const { near, other } = await readSide(loop);
       near.keepOpen = true;
@@ -105,7 +105,7 @@ describe('a pipe to read from', { skip: noPipes }, () => {
   );
 
   test(
-    'waits for the first writer of a FIFO that has none yet',
+    'a read pipe over a FIFO waits for its first writer',
     onNode((loop) =>
       inDirectory(async (directory) => {
         const path = join(directory, 'fifo');
@@ -122,14 +122,14 @@ describe('a pipe to read from', { skip: noPipes }, () => {
   );
 
   test(
-    'reads nothing while it is paused, and pushes back to its writer',
+    'a read pipe reads nothing while it is paused, and stops its writer',
     onNode(async (loop) => {
       const { near, other } = await readSide(loop);
       near.transport.pauseReading();
       assert.equal(near.transport.isReading(), false);
       let written = 0;
       const piece = Buffer.alloc(65_536);
-      // Full once for all, whatever is read ahead.
+      // Enough to fill the pipe, and all read-ahead.
       for (let full = 0; full < 100; ) {
         try {
           written += writeSync(other, piece);
@@ -151,7 +151,7 @@ describe('a pipe to read from', { skip: noPipes }, () => {
   );
 
   test(
-    'that is closed reads no more, is lost later, and its writer learns it',
+    'a read pipe that is closed reads no more, is lost later, and its writer gets EPIPE',
     onNode(async (loop) => {
       for (const end of ['close', 'abort'] as const) {
         const { near, fd, other } = await readSide(loop);
@@ -167,13 +167,13 @@ describe('a pipe to read from', { skip: noPipes }, () => {
   );
 
   test(
-    'knows its pipe, and no address and no socket',
+    'a read pipe has its pipe as extra info, and no address and no socket',
     onNode(async (loop) => {
       const { near, fd, other } = await readSide(loop);
       assert.equal(near.transport.getExtraInfo('pipe'), fd);
       for (const name of ['socket', 'peername', 'sockname'])
         assert.equal(near.transport.getExtraInfo(name), null);
-      // What its type does not show is not there.
+      // A property that its type lacks is absent at run time, too.
       assert.equal(near.transport.canWriteEof(), false);
       for (const method of ['write', 'writelines', 'writeEof'] as const) {
         assert.throws(() => near.transport[method](['x'] as never), {
@@ -186,7 +186,7 @@ describe('a pipe to read from', { skip: noPipes }, () => {
   );
 
   test(
-    'may be a Readable of any kind, which then belongs to it',
+    'a read pipe may be a Readable of any kind, which then belongs to it',
     onNode(async (loop) => {
       const streams: Record<string, () => Readable> = {
         memory: () => Readable.from([Buffer.from('he'), Buffer.from('llo')], { objectMode: false }),
@@ -218,7 +218,7 @@ describe('a pipe to read from', { skip: noPipes }, () => {
   );
 
   test(
-    'over the output of a child pauses, although Node lets that flow when the child has exited',
+    'a read pipe over the output of a child pauses, although Node resumes it when the child exits',
     onNode(async (loop) => {
       const child = spawn('printf', ['hello'], { stdio: ['ignore', 'pipe', 'ignore'] });
       const exited = once(child, 'exit');
@@ -235,7 +235,7 @@ describe('a pipe to read from', { skip: noPipes }, () => {
   );
 
   test(
-    'may be a Readable that has come to its end already, or fails',
+    'a read pipe may be a Readable that has ended already, or fails',
     onNode(async (loop) => {
       const ended = new PassThrough({ autoDestroy: false });
       ended.end().resume();
@@ -255,7 +255,7 @@ describe('a pipe to read from', { skip: noPipes }, () => {
   );
 
   test(
-    'may be a FileHandle, which is closed in its stead',
+    'a read pipe may be a FileHandle, which is closed with it',
     { skip: existsSync('/dev/fd') ? false : 'this system has no /dev/fd' },
     onNode(async (loop) => {
       const { read, write } = pipeEnds();
@@ -273,7 +273,7 @@ describe('a pipe to read from', { skip: noPipes }, () => {
   );
 
   test(
-    'may be a character device, which a thread reads',
+    'a read pipe may be a character device, which a thread reads',
     onNode(async (loop) => {
       const near = new Recorder();
       await loop.connectReadPipe(() => near, openSync('/dev/null', 'r'));
@@ -298,7 +298,7 @@ describe('a pipe to read from', { skip: noPipes }, () => {
 
 describe('a pipe to write to', { skip: noPipes }, () => {
   test(
-    'takes data in order, and ends behind it',
+    'a write pipe sends data in order, and closes after it',
     onNode(async (loop) => {
       for (const end of ['close', 'writeEof'] as const) {
         const { near, transport, fd, other } = await writeSide(loop);
@@ -317,7 +317,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'that is clogged pauses its protocol once, resumes it once, and keeps every byte',
+    'a clogged write pipe pauses its protocol once, resumes it once, and keeps every byte',
     onNode(async (loop) => {
       const { near, transport, other } = await writeSide(loop);
       const bytes = 4 << 20;
@@ -335,7 +335,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'that is clogged is closed when all has left, and aborted at once',
+    'a clogged write pipe closes after its data, and aborts at once',
     onNode(async (loop) => {
       const bytes = 4 << 20;
       const closing = await writeSide(loop);
@@ -360,7 +360,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'learns at once that its reader has gone, also when it writes nothing',
+    'a write pipe learns at once that its reader has closed, also if it writes nothing',
     { skip: linuxOnly },
     onNode(async (loop) => {
       const { near, fd, other } = await writeSide(loop);
@@ -371,7 +371,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'of which the reader goes is lost by EPIPE when something had not left, clogged or written just now',
+    'a write pipe whose reader closes gets connectionLost() with EPIPE if data is unsent, clogged or just written',
     onNode(async (loop) => {
       const clogged = await writeSide(loop);
       clogged.transport.write(Buffer.alloc(4 << 20));
@@ -386,17 +386,17 @@ describe('a pipe to write to', { skip: noPipes }, () => {
       await late.near.untilLost();
       assert.equal(code(late.near.exception), 'EPIPE');
       assert.equal((late.near.exception as NodeJS.ErrnoException).syscall, 'write');
-      // What is written now is dropped, as by every transport that is closed.
+      // Later writes are dropped, as by every closed transport.
       late.transport.write('nor this');
     }),
   );
 
   test(
-    'of which the reader goes is lost by EPIPE also when only the loop had taken what was written',
+    'a write pipe whose reader closes gets connectionLost() with EPIPE for data that only the loop has buffered',
     { skip: linuxOnly },
     onNode(async (loop) => {
       const { near, transport, other } = await writeSide(loop);
-      // A relay. Both events are there when the host looks: the data first.
+      // A relay. The host sees both events at once: the data first.
       const source = pipeEnds();
       const relay = new Recorder();
       relay.dataReceived = (data) => transport.write(data);
@@ -412,7 +412,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'of which another reader is left goes on',
+    'a write pipe continues while one of its readers is left',
     onNode(async (loop) => {
       const { near, transport, other } = await writeSide(loop);
       const second = openSync(`/dev/fd/${other}`, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -428,7 +428,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'that can be read as well is not read: the data is for somebody else',
+    'a write pipe over a descriptor that can be read does not read it, because the data belongs to others',
     onNode((loop) =>
       inDirectory(async (directory) => {
         const path = join(directory, 'fifo');
@@ -448,7 +448,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'may be a Writable of any kind, whose end it waits for',
+    'a write pipe may be a Writable of any kind, whose end it waits for',
     onNode(async (loop) => {
       const through = new PassThrough();
       const near = new Recorder();
@@ -476,7 +476,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'counts what a slow Writable has not taken, and fails when that fails',
+    'a write pipe counts the data that a slow Writable has not accepted, and fails when that fails',
     onNode(async (loop) => {
       const waiting: (() => void)[] = [];
       const slow = new Writable({
@@ -505,7 +505,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'may be a FileHandle or a character device',
+    'a write pipe may be a FileHandle or a character device',
     { skip: existsSync('/dev/full') ? false : 'this system has no /dev/full' },
     onNode(async (loop) => {
       const near = new Recorder();
@@ -524,12 +524,12 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'over a character device takes more than 2 GiB, of one buffer and of many',
+    'a write pipe over a character device accepts more than 2 GiB, from one buffer and from many',
     { skip: existsSync('/dev/null') ? false : 'this system has no /dev/null' },
     onNode(async (loop) => {
       const near = new Recorder();
       const [transport] = await loop.connectWritePipe(() => near, openSync('/dev/null', 'w'));
-      // Nobody looks at the memory, so none is taken.
+      // The memory is never touched, so the system provides none.
       const memory = Buffer.alloc(2 ** 31 + 1);
       transport.write(memory);
       await near.untilTold('resume');
@@ -541,7 +541,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    "that cannot be had is the error of the system, and stays its owner's",
+    'a descriptor that the system cannot use as a pipe fails with its error, and stays open',
     { skip: linuxOnly },
     onNode(async (loop) => {
       const { read, write } = pipeEnds();
@@ -555,7 +555,7 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 
   test(
-    'over a socket learns at once that its peer has gone, and drops what the peer says',
+    'a write pipe over a socket learns at once that its peer has closed, and drops the peer’s data',
     onNode((loop) =>
       inDirectory(async (directory) => {
         const server = createServer().listen(join(directory, 'socket'));
@@ -581,9 +581,9 @@ describe('a pipe to write to', { skip: noPipes }, () => {
   );
 });
 
-describe('what is no pipe', { skip: noPipes }, () => {
+describe('arguments that are no pipe', { skip: noPipes }, () => {
   test(
-    'is named at the call, and stays open',
+    'connectReadPipe() and connectWritePipe() name a bad argument at the call, and leave it open',
     onNode((loop) =>
       inDirectory(async (directory) => {
         const path = join(directory, 'file');
@@ -594,7 +594,7 @@ describe('what is no pipe', { skip: noPipes }, () => {
         const reading = createReadStream(path);
         const writing = createWriteStream(`${path}2`);
         await Promise.all([once(reading, 'open'), once(writing, 'open')]);
-        // It opens its file when the test is over, perhaps.
+        // Node may open the file only after the test.
         const pending = createReadStream(path).on('error', () => {});
         const directoryFd = openSync(directory, 'r');
         const wrong = [
@@ -644,7 +644,7 @@ describe('what is no pipe', { skip: noPipes }, () => {
   );
 
   test(
-    'and what another transport has is not taken twice',
+    'connectReadPipe() and connectWritePipe() reject the pipe of another transport',
     onNode(async (loop) => {
       const stream = new PassThrough();
       const [transport] = await loop.connectReadPipe(makeNothing, stream);
@@ -655,7 +655,7 @@ describe('what is no pipe', { skip: noPipes }, () => {
     }),
   );
 
-  test('a loop without pipes says so', () => {
+  test('connectReadPipe() and connectWritePipe() of a loop without pipes throw', () => {
     const loop = new SimulatedEventLoop();
     const wanted = { code: 'ERR_UNSUPPORTED', message: /pipes.*NodeEventLoop/ };
     assert.throws(() => loop.connectReadPipe(makeNothing, 0), wanted);
@@ -664,9 +664,9 @@ describe('what is no pipe', { skip: noPipes }, () => {
   });
 });
 
-describe('the end before the beginning', { skip: noPipes }, () => {
+describe('an end before the beginning', { skip: noPipes }, () => {
   test(
-    'a cancel, an abort and a factory that throws close the pipe; an aborted signal does not take it',
+    'connectReadPipe() closes the pipe on a cancel, an abort or a factory that throws, but not for an aborted signal',
     onNode(async (loop) => {
       for (const [method, mine, others] of [
         ['connectReadPipe', 'read', 'write'],
@@ -711,7 +711,7 @@ describe('the end before the beginning', { skip: noPipes }, () => {
     }),
   );
 
-  test('a loop that closes names its pipes, closes them, and drops what comes later', async () => {
+  test('loop.close() names its pipes, closes them, and drops later data', async () => {
     const loop = makeLoop();
     const reports: string[] = [];
     loop.setExceptionHandler((_loop, { message }) => reports.push(message));
@@ -734,7 +734,7 @@ describe('the end before the beginning', { skip: noPipes }, () => {
     closeSync(second.read);
   });
 
-  test('nothing reaches a protocol while its loop is stopped', async () => {
+  test('a stopped loop delivers no data of its pipes', async () => {
     const loop = makeLoop();
     const first = pipeEnds();
     const second = pipeEnds();
@@ -759,11 +759,11 @@ describe('the end before the beginning', { skip: noPipes }, () => {
   });
 });
 
-describe('a terminal', { skip: noPipes || noPython }, () => {
+describe('a terminal as pipes', { skip: noPipes || noPython }, () => {
   const open = (path: string): number => openSync(path, constants.O_RDWR | constants.O_NOCTTY);
 
   test(
-    'is read and written, by one transport each, without one stealing from the other',
+    'a read pipe and a write pipe over one terminal do not steal data from each other',
     onNode(async (loop) => {
       const { path, ask, end } = await terminal();
       const reader = new Recorder();
@@ -790,7 +790,7 @@ describe('a terminal', { skip: noPipes || noPython }, () => {
   );
 
   test(
-    'that nobody reads does not stop the process, and its hangup ends both',
+    'a terminal that is not read does not block the process, and its hang-up ends both pipes',
     onNode(async (loop) => {
       const { path, ask, end } = await terminal();
       const reader = new Recorder();
@@ -819,7 +819,7 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
     return spawn(command[0] as string, [...command.slice(1), scenario], { cwd, stdio });
   }
 
-  /** In a shell, with real pipes around it. */
+  /** Runs the child in a shell, with real pipes around it. */
   function shell(line: string): { stdout: string; stderr: string; status: number | null } {
     const quoted = command.map((word) => `'${word}'`).join(' ');
     const { stdout, stderr, status } = spawnSync('sh', ['-c', line.replace('CHILD', quoted)], {
@@ -830,14 +830,14 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
   }
 
   for (const scenario of ['streams', 'numbers']) {
-    test(`as ${scenario} through pipes: all is read, all is written, and the process can still print`, () => {
+    test(`the standard streams as ${scenario} through pipes read and write everything, and the process can still print`, () => {
       const { stdout, stderr, status } = shell(`printf 'hello ' | CHILD ${scenario} | cat`);
       assert.equal(stdout, 'HELLO printed after the end\n');
       assert.equal(stderr, 'eof\ninput lost: null\noutput lost: null\nclosed\n');
       assert.equal(status, 0);
     });
 
-    test(`as ${scenario} through the socket pairs that Node makes`, async () => {
+    test(`the standard streams as ${scenario} work through the socket pairs that Node makes`, async () => {
       const running = start(scenario);
       const output: Buffer[] = [];
       running.stdout?.on('data', (data: Buffer) => output.push(data));
@@ -847,7 +847,7 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
       assert.deepEqual([Buffer.concat(output).toString(), status], ['HELLO printed after the end\n', 0]);
     });
 
-    test(`as ${scenario} with nothing to read`, () => {
+    test(`the standard streams as ${scenario} work with nothing to read`, () => {
       const { stdout, stderr, status } = shell(`CHILD ${scenario} < /dev/null | cat`);
       assert.equal(stdout, 'printed after the end\n');
       assert.equal(stderr, 'eof\ninput lost: null\noutput lost: null\nclosed\n');
@@ -856,7 +856,7 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
 
     const version = String(spawnSync('script', ['--version']).stdout);
     const noScript = version.includes('util-linux') ? false : 'there is no script(1) of util-linux';
-    test(`as ${scenario} on a terminal`, { skip: noScript }, async () => {
+    test(`the standard streams as ${scenario} work on a terminal`, { skip: noScript }, async () => {
       const quoted = command.map((word) => `'${word}'`).join(' ');
       const running = spawn('script', ['-qec', `${quoted} ${scenario}`, '/dev/null'], { cwd });
       const output: Buffer[] = [];
@@ -877,7 +877,7 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
     });
   }
 
-  test('a process that has closed its standard input ends, although nobody else has', async () => {
+  test('a process that has closed its standard input ends, although others still have it open', async () => {
     const running = start('leave');
     running.stdin?.write('hello');
     const report: Buffer[] = [];
@@ -887,7 +887,7 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
     running.stdin?.destroy();
   });
 
-  test('standard input may be read again when its transport was closed', async () => {
+  test('standard input can be read again after its transport was closed', async () => {
     const running = start('twice');
     const report: Buffer[] = [];
     let told = 0;
@@ -901,19 +901,19 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
     running.stdin?.destroy();
   });
 
-  test('standard input has one transport at a time, by whichever name', () => {
+  test('standard input has one transport at a time, under any name', () => {
     const { stderr, status } = shell("printf 'hello' | CHILD both");
     assert.equal(stderr, 'ERR_INVALID_ARG_TYPE\nERR_INVALID_ARG_TYPE\nread again\nclosed\n');
     assert.equal(status, 0);
   });
 
-  test('a reader of the standard output that has gone is an error, and not the end of the process', () => {
+  test('a standard output whose reader closes is an error, and does not end the process', () => {
     const { stderr, status } = shell('{ CHILD unread; echo "status $?" >&2; } | true');
     assert.equal(stderr, 'output lost: EPIPE\nclosed\nstatus 0\n');
     assert.equal(status, 0);
   });
 
-  test('a regular file is refused', () => {
+  test('connectReadPipe() and connectWritePipe() reject a regular file as a standard stream', () => {
     const { stderr, status } = shell('CHILD refused < package.json > /dev/null');
     assert.match(stderr, /^connectReadPipe: ERR_INVALID_ARG_TYPE$/m);
     assert.equal(stderr.match(/connectReadPipe: ERR_INVALID_ARG_TYPE/g)?.length, 2);
@@ -921,7 +921,7 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
     assert.equal(status, 0);
   });
 
-  test('pipes that are left open keep no process alive', async () => {
+  test('open pipes over standard streams do not keep the process alive', async () => {
     const running = start('idle', ['pipe', 'ignore', 'pipe', 'pipe', 'pipe']);
     const report: Buffer[] = [];
     running.stderr?.on('data', (data: Buffer) => report.push(data));
@@ -932,7 +932,7 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
     assert.deepEqual([Buffer.concat(report).toString(), status], ['left open\n', 0]);
   });
 
-  test('a descriptor that was inherited is closed at the end', async () => {
+  test('an inherited descriptor is closed at the end of its pipe', async () => {
     const running = start('three', ['ignore', 'ignore', 'pipe', 'pipe', 'pipe']);
     const input = running.stdio[3] as Socket;
     const output = running.stdio[4] as Socket;
@@ -946,7 +946,7 @@ describe('the standard streams of the process', { skip: noPipes }, () => {
   });
 });
 
-/** Type checks: a pipe that is read cannot be written, and the other way round. */
+/** Type checks: a read pipe has no write methods, and a write pipe no read methods. */
 export function types(reading: ReadTransport, writing: WriteTransport): void {
   // @ts-expect-error it is only read
   reading.write('x');

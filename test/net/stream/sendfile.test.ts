@@ -43,14 +43,14 @@ function withFile(
   );
 }
 
-/** Not two pieces of it are alike. */
+/** Bytes in which no two pieces are alike. */
 function bytes(size: number): Buffer {
   const buffer = Buffer.alloc(size);
   for (let i = 0; i + 4 <= size; i += 4) buffer.writeUInt32LE(i, i);
   return buffer;
 }
 
-/** How many descriptors of this process are open for `path`. */
+/** Returns the number of open descriptors for `path`. */
 function openCount(path: PathLike): number {
   if (!canCount) return 0;
   let count = 0;
@@ -58,13 +58,13 @@ function openCount(path: PathLike): number {
     try {
       if (readlinkSync(`/proc/self/fd/${fd}`) === path) count++;
     } catch {
-      // The descriptor of the listing itself.
+      // The descriptor of the directory listing itself.
     }
   }
   return count;
 }
 
-/** Once the file is closed: a thread does that. One that nobody closes is collected, and Node warns of it. */
+/** Waits until a thread has closed the file. Node warns of a file that is collected instead. */
 async function closedFile(path: string): Promise<void> {
   for (let i = 1; openCount(path) > 0; i++) {
     if (i % 500 === 0) globalThis.gc?.();
@@ -87,13 +87,13 @@ async function end(near: Recorder, far: Recorder): Promise<void> {
   await Promise.all([near.untilLost(), far.untilLost()]);
 }
 
-describe('a file', () => {
+describe('sendfile() of a file', () => {
   for (const [kind, pair] of [
     ['TCP', recorders],
     ['a unix socket', unixRecorders],
   ] as const) {
     test(
-      `over ${kind} arrives whole, between what was written before and after, and is closed`,
+      `sendfile() over ${kind} sends the whole file between earlier and later writes, and closes it`,
       withFile(3_000_001, async (loop, path, content) => {
         const { near, far } = await pair(loop);
         near.transport.write('before ');
@@ -112,7 +112,7 @@ describe('a file', () => {
   }
 
   test(
-    'over a pipe',
+    'sendfile() sends a file over a pipe',
     { skip: process.platform === 'win32' ? 'Windows has no FIFOs' : false },
     withFile(1_000_000, async (loop, path, content) => {
       const { read, write } = pipeEnds();
@@ -132,7 +132,7 @@ describe('a file', () => {
   );
 
   test(
-    'over TLS',
+    'sendfile() sends a file over TLS',
     withFile(3_000_001, async (loop, path, content) => {
       const far = new Recorder();
       const server = await loop.createServer(() => far, '127.0.0.1', 0, { ssl: serverTls() });
@@ -152,7 +152,7 @@ describe('a file', () => {
   );
 
   test(
-    'that is larger than what it may cost',
+    'sendfile() of a large file uses little memory',
     withFile(0, async (loop, path) => {
       const size = 2 ** 29;
       truncateSync(path, size);
@@ -176,7 +176,7 @@ describe('a file', () => {
   );
 
   test(
-    'may be a part of one: from an offset, and so many bytes; what is not there is not sent',
+    'sendfile() sends a part of a file, by offset and count, up to its end',
     withFile(700_000, async (loop, path, content) => {
       const { near, far } = await recorders(loop);
       const cases: [SendfileOptions, number, number][] = [
@@ -201,7 +201,7 @@ describe('a file', () => {
   );
 
   test(
-    'may be empty, or named by a URL',
+    'sendfile() sends an empty file, and a file by URL',
     withFile(0, async (loop, path) => {
       const { near, far } = await recorders(loop);
       assert.equal(await loop.sendfile(near.transport, path), 0);
@@ -213,7 +213,7 @@ describe('a file', () => {
   );
 
   test(
-    'may be a FileHandle, which stays open and where it was',
+    'sendfile() of a FileHandle leaves it open, at its position',
     withFile(600_000, async (loop, path, content) => {
       const { near, far } = await recorders(loop);
       const handle = await promises.open(path);
@@ -231,7 +231,7 @@ describe('a file', () => {
   );
 
   test(
-    'that is larger than a buffer goes as fast as its reader reads, with the protocol told as usual',
+    'sendfile() of a large file is as fast as its reader, and pauses and resumes the protocol as usual',
     withFile(40 << 20, async (loop, path, content) => {
       const { near, far } = await recorders(loop);
       far.transport.pauseReading();
@@ -259,7 +259,7 @@ describe('a file', () => {
   );
 
   test(
-    'heeds the water marks that the user has set, down to none',
+    'sendfile() respects the user’s water marks, down to zero',
     withFile(1_000_000, async (loop, path) => {
       const { near, far } = await recorders(loop);
       near.transport.setWriteBufferLimits({ high: 0 });
@@ -278,7 +278,7 @@ describe('a file', () => {
   );
 
   test(
-    'is sent when the buffer has room again, not before',
+    'sendfile() reads on when the buffer has room again, not before',
     withFile(200_000, async (loop, path) => {
       const { near, far } = await recorders(loop);
       far.transport.pauseReading();
@@ -300,7 +300,7 @@ describe('a file', () => {
   );
 
   test(
-    'does not disturb what is read meanwhile',
+    'sendfile() does not disturb reading',
     withFile(8 << 20, async (loop, path) => {
       const { near, far } = await recorders(loop);
       far.transport.pauseReading();
@@ -322,7 +322,7 @@ describe('a file', () => {
   );
 
   test(
-    'that shrinks ends early; one that grows is sent as far as it goes then',
+    'sendfile() ends early for a file that shrinks, and includes what a file grows meanwhile',
     withFile(32 << 20, async (loop, path) => {
       const { near, far } = await recorders(loop);
       far.transport.pauseReading();
@@ -349,9 +349,9 @@ describe('a file', () => {
   );
 });
 
-describe('a file that cannot be sent', () => {
+describe('sendfile() of a file that it cannot send', () => {
   test(
-    'is the error of the system, and the connection stays usable',
+    'sendfile() fails with the system’s error, and the connection stays usable',
     withFile(10, async (loop, path) => {
       const { near, far } = await recorders(loop);
       await assert.rejects(loop.sendfile(near.transport, `${path}-missing`), {
@@ -366,7 +366,7 @@ describe('a file that cannot be sent', () => {
       await assert.rejects(loop.sendfile(near.transport, ''), { code: 'ENOENT' });
       if (process.platform !== 'win32') {
         execFileSync('mkfifo', [`${path}-fifo`]);
-        // Nobody ever opens its other end, and nobody waits for that.
+        // The other end never opens, and no code waits for that.
         await assert.rejects(loop.sendfile(near.transport, `${path}-fifo`), { code: 'ESPIPE' });
       }
       assert.equal(await loop.sendfile(near.transport, path), 10);
@@ -378,7 +378,7 @@ describe('a file that cannot be sent', () => {
   );
 
   test(
-    'and what is wrong with the arguments is said at the call',
+    'sendfile() rejects wrong arguments at the call',
     withFile(10, async (loop, path) => {
       const { near, far } = await recorders(loop);
       const type = (name: string): object => ({
@@ -388,7 +388,7 @@ describe('a file that cannot be sent', () => {
       });
       const range = (name: string): object => ({ name: 'RangeError', message: new RegExp(`"${name}"`) });
       const call = (...args: unknown[]): unknown => Reflect.apply(loop.sendfile, loop, args);
-      // They open their files when the test is over, perhaps.
+      // Node may open these files only after the test.
       const stream = createReadStream(path).on('error', () => {});
       const writing = createWriteStream(`${path}2`).on('error', () => {});
       for (const transport of [null, undefined, {}, 'x', writing]) {
@@ -418,7 +418,7 @@ describe('a file that cannot be sent', () => {
   );
 
   test(
-    'without fallback: no system call writes to a transport',
+    'sendfile() without fallback fails, because no system call sends to a transport',
     withFile(10, async (loop, path) => {
       const { near, far } = await recorders(loop);
       await assert.rejects(loop.sendfile(near.transport, path, { fallback: false }), {
@@ -431,7 +431,7 @@ describe('a file that cannot be sent', () => {
     }),
   );
 
-  test('a loop without files says so', () => {
+  test('sendfile() of a loop without files throws', () => {
     const loop = new SimulatedEventLoop();
     const sink = { _whenWritable: () => {} };
     assert.throws(() => loop.sendfile(sink as unknown as Transport, 'x'), { code: 'ERR_UNSUPPORTED' });
@@ -439,7 +439,7 @@ describe('a file that cannot be sent', () => {
   });
 
   test(
-    'is whole: until all of it was written, nothing else may be, not even the end, nor may TLS begin',
+    'sendfile() excludes writes, the end of the stream and TLS until the file is written',
     withFile(8 << 20, async (loop, path, content) => {
       const { near, far } = await recorders(loop);
       const { transport } = near;
@@ -472,7 +472,7 @@ describe('a file that cannot be sent', () => {
   );
 
   test(
-    'cannot be sent beneath TLS',
+    'sendfile() over the transport below TLS fails',
     withFile(1000, async (loop, path) => {
       const { near, far } = await recorders(loop);
       const upgrading = loop.startTls(far.transport, far, serverTls(), { serverSide: true });
@@ -489,7 +489,7 @@ describe('a file that cannot be sent', () => {
   );
 
   test(
-    'that was cancelled or has failed leaves the transport to others',
+    'sendfile() that was cancelled or has failed leaves the transport usable',
     withFile(1000, async (loop, path) => {
       const { near, far } = await recorders(loop);
       await assert.rejects(loop.sendfile(near.transport, `${path}.none`), { code: 'ENOENT' });
@@ -504,7 +504,7 @@ describe('a file that cannot be sent', () => {
   );
 
   test(
-    'while another one is being sent over the same transport; over another one it can',
+    'sendfile() during another one over the same transport fails, and over another transport works',
     withFile(8 << 20, async (loop, path) => {
       const { near, far } = await recorders(loop);
       const other = await recorders(loop);
@@ -522,7 +522,7 @@ describe('a file that cannot be sent', () => {
 });
 
 describe('the end before the end of the file', () => {
-  /** A file that is being sent, and stands still. */
+  /** Returns a sendfile() that has begun and stands still. */
   async function stuck(
     loop: BaseEventLoop,
     path: string,
@@ -538,7 +538,7 @@ describe('the end before the end of the file', () => {
   }
 
   test(
-    'by a cancel: the file is closed, what was queued still leaves, and the connection can be used',
+    'a cancel of sendfile() closes the file, still sends the queued data, and leaves the connection usable',
     withFile(32 << 20, async (loop, path) => {
       const { near, far, sending } = await stuck(loop, path);
       sending.cancel();
@@ -555,7 +555,7 @@ describe('the end before the end of the file', () => {
   );
 
   test(
-    'by a signal; one that is aborted already opens nothing',
+    'a signal cancels sendfile(), and an aborted one lets it open nothing',
     withFile(32 << 20, async (loop, path) => {
       const controller = new AbortController();
       const { near, far, sending } = await stuck(loop, path, controller.signal);
@@ -575,7 +575,7 @@ describe('the end before the end of the file', () => {
   );
 
   test(
-    'by a cancel at any moment: nothing stays open, and the transport is free for the next file',
+    'a cancel of sendfile() at any moment leaves nothing open, and the transport free for the next file',
     withFile(600_000, async (loop, path) => {
       const { near, far } = await recorders(loop);
       for (let turns = 0; turns < 20; turns++) {
@@ -591,7 +591,7 @@ describe('the end before the end of the file', () => {
   );
 
   test(
-    'by the close, the abort or the loss of the connection',
+    'sendfile() fails by the close, the abort or the loss of its connection',
     withFile(32 << 20, async (loop, path) => {
       const closedError = (error: unknown): boolean =>
         error instanceof LoopError && error.code === 'ERR_TRANSPORT_CLOSED';
@@ -633,7 +633,7 @@ describe('the end before the end of the file', () => {
   );
 
   test(
-    'when it was there before the beginning',
+    'sendfile() over a transport that has ended before fails',
     withFile(10, async (loop, path) => {
       const { near, far } = await recorders(loop);
       far.keepOpen = true;
@@ -650,7 +650,7 @@ describe('the end before the end of the file', () => {
   );
 
   test(
-    'does not keep a connection that has been lost by a reset from saying so',
+    'sendfile() lets a connection that was lost by a reset report that',
     withFile(10, async (loop, path) => {
       const near = new Recorder();
       const { transport, socket } = await foreignClient(loop, near);
@@ -661,7 +661,7 @@ describe('the end before the end of the file', () => {
     }),
   );
 
-  test('by the loop: the file is closed, and named', () =>
+  test('loop.close() ends sendfile(), closes the file and names it', () =>
     inDirectory(async (directory) => {
       const path = join(directory, 'file');
       writeFileSync(path, bytes(32 << 20));

@@ -33,7 +33,7 @@ async function dial(port: number, host: string = '127.0.0.1'): Promise<Socket> {
   return socket;
 }
 
-/** A server whose connections are recorded, and wait to be there. */
+/** A server with a recorder for each connection. */
 async function recording(loop: NodeEventLoop): Promise<{
   server: Server;
   port: number;
@@ -63,7 +63,7 @@ async function recording(loop: NodeEventLoop): Promise<{
 // --- starting ---
 
 test(
-  'startServing: false binds its sockets, which are listed with their ports; startServing() then accepts, and may be called again',
+  'createServer() with startServing: false binds its sockets, and startServing() accepts, and may be called twice',
   onNode(async (loop) => {
     const before = socketCount();
     const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0, { startServing: false });
@@ -93,7 +93,7 @@ test(
 );
 
 test(
-  'a client that comes before startServing() is refused on the native backend, and waits on the portable one',
+  'a client before startServing() is refused on the native backend, and waits on the portable one',
   onNode(async (loop) => {
     const made: string[] = [];
     const protocol = { connectionMade: () => void made.push('made') };
@@ -108,7 +108,7 @@ test(
     } else {
       await connecting;
       await hostPasses();
-      // No more than would wait in the kernel: who comes then is closed.
+      // No more than can wait in the kernel: more clients are refused.
       const others = Array.from({ length: 3 }, () => new Recorder());
       for (const other of others) await loop.createConnection(() => other, '127.0.0.1', portOf(server));
       while (!others.some(({ lost }) => lost)) await hostPasses(1);
@@ -128,7 +128,7 @@ test(
 );
 
 test(
-  'startServing() of two servers at one port is the error of the second, which can be started again',
+  'startServing() fails for the second of two servers at one port, which can be started later',
   { skip: !isNative && 'on the portable backend a server listens from the beginning' },
   onNode(async (loop) => {
     const before = socketCount();
@@ -149,7 +149,7 @@ test(
 );
 
 test(
-  'a port that is taken is the error of createServer(), also with startServing: false',
+  'createServer() with startServing: false fails for a port in use',
   onNode(async (loop) => {
     const before = socketCount();
     const { server: taken, port } = await listeningNodeServer('127.0.0.2');
@@ -167,7 +167,7 @@ test(
 );
 
 test(
-  'createServer() with startServing: false that is cancelled at any time leaves nothing',
+  'createServer() with startServing: false that is cancelled at any moment leaves nothing open',
   onNode(async (loop) => {
     const before = socketCount();
     for (let turns = 0; turns < 6; turns++) {
@@ -183,7 +183,7 @@ test(
 );
 
 test(
-  'a server given a listening socket lists it before it serves, and then serves those who have come',
+  'a server with a given listening socket lists it before it serves, and then serves the waiting clients',
   onNode(async (loop) => {
     const { server: listening, port } = await listeningNodeServer();
     const made: string[] = [];
@@ -207,7 +207,7 @@ test(
 );
 
 test(
-  'address() answers as net.Server does, and getLoop() the loop',
+  'address() returns the same as that of net.Server, and getLoop() the loop',
   onNode(async (loop) => {
     const server = await loop.createServer(factory, ['127.0.0.1', '::1'], 0);
     assert.deepEqual(server.address(), { address: '127.0.0.1', family: 'IPv4', port: portOf(server) });
@@ -222,7 +222,7 @@ test(
 );
 
 test(
-  'close() while it is starting wins: startServing() fails and nothing is open',
+  'close() during startServing() makes it fail, and leaves nothing open',
   { skip: noIPv6 },
   onNode(async (loop) => {
     const before = socketCount();
@@ -243,7 +243,7 @@ test(
 );
 
 test(
-  'a closed server cannot be started again',
+  'startServing() of a closed server throws',
   onNode(async (loop) => {
     const server = await loop.createServer(factory, '127.0.0.1', 0);
     server.close();
@@ -259,7 +259,7 @@ test(
   }),
 );
 
-test('a server that was never started is closed with its loop, and named', async () => {
+test('loop.close() closes a server that was never started, and names it', async () => {
   const before = socketCount();
   const loop = new NodeEventLoop();
   const reports: string[] = [];
@@ -281,7 +281,7 @@ test('a server that was never started is closed with its loop, and named', async
 // --- ending ---
 
 test(
-  'close() stops listening and leaves connections open; waitClosed() waits for them',
+  'close() stops listening and leaves connections open, and waitClosed() waits for them',
   onNode(async (loop) => {
     const { server, port, client } = await recording(loop);
     const [socket, far] = await client();
@@ -309,7 +309,7 @@ test(
 );
 
 test(
-  'waitClosed() of a server that is not closed waits for that, too',
+  'waitClosed() of an open server waits for its close, too',
   onNode(async (loop) => {
     const { server } = await recording(loop);
     const waiting = server.waitClosed();
@@ -321,7 +321,7 @@ test(
 );
 
 test(
-  'closeClients() closes every connection, behind what was written; the server goes on',
+  'closeClients() closes every connection after its written data, and the server continues',
   onNode(async (loop) => {
     const { server, client } = await recording(loop);
     const clients = [await client(), await client(), await client()];
@@ -370,7 +370,7 @@ test(
 );
 
 test(
-  'a server may be closed, and its clients, from within a protocol of it',
+  'close() and closeClients() work in each method of the server’s protocols',
   onNode(async (loop) => {
     for (const method of ['connectionMade', 'dataReceived', 'connectionLost'] as const) {
       let server: Server | null = null;
@@ -397,7 +397,7 @@ test(
 );
 
 test(
-  'the server is disposed of by `await using`: closed, and its connections gone',
+  '`await using` closes a server and its connections',
   onNode(async (loop) => {
     const { server, client } = await recording(loop);
     const [socket, far] = await client();
@@ -413,7 +413,7 @@ test(
 // --- serveForever ---
 
 test(
-  'serveForever() serves until it is cancelled, then closes the server and its connections and waits until they are gone',
+  'serveForever() serves until it is cancelled, then closes the server and its connections and waits for them',
   onNode(async (loop) => {
     const { server, client } = await recording(loop);
     const forever = loop.createTask(async () => await server.serveForever());
@@ -428,7 +428,7 @@ test(
     await once(socket, 'end');
     assert.equal(server.isServing(), false);
     await far.untilLost();
-    // The other one has not read everything yet.
+    // The other client has not read everything yet.
     for (let i = 0; i < 10; i++) await sleep(0);
     assert.equal(forever.done(), false);
     clogged.resume();
@@ -440,7 +440,7 @@ test(
 );
 
 test(
-  'serveForever() starts a server that does not serve yet, and ends by CancelledError when that is closed',
+  'serveForever() starts a server, and throws CancelledError when the server is closed',
   onNode(async (loop) => {
     const server = await loop.createServer(factory, '127.0.0.1', 0, { startServing: false });
     const forever = server.serveForever();
@@ -452,7 +452,7 @@ test(
 );
 
 test(
-  'serveForever() cancelled after any number of turns leaves nothing open',
+  'serveForever() that is cancelled after any number of turns leaves nothing open',
   onNode(async (loop) => {
     const before = socketCount();
     for (let turns = 0; turns <= 10; turns++) {
@@ -469,7 +469,7 @@ test(
 );
 
 test(
-  'serveForever() that cannot listen is the system’s error',
+  'serveForever() fails with the system’s error if it cannot listen',
   { skip: !isNative && 'on the portable backend a server listens from the beginning' },
   onNode(async (loop) => {
     const taken = await loop.createServer(factory, '127.0.0.1', 0, { startServing: false });
@@ -483,7 +483,7 @@ test(
 // --- accepting ---
 
 test(
-  'a protocol factory that throws or makes none costs its connection, is reported, and nothing else',
+  'a server’s factory that throws or returns no protocol is reported, and closes that connection only',
   onNode(async (loop, reports) => {
     const bug = new Error('bug');
     const made: unknown[] = [
@@ -526,7 +526,7 @@ test(
 );
 
 test(
-  'each connection has a protocol of its own, and no-delay on',
+  'each connection of a server has a protocol of its own, and no-delay',
   onNode(async (loop) => {
     const { server, accepted, client } = await recording(loop);
     const sockets = [];
@@ -547,7 +547,7 @@ test(
 );
 
 test(
-  'the factory and the methods run in the async context in which the server was created',
+  'the factory and protocols of a server run in the async context of createServer()',
   onNode(async (loop) => {
     const { AsyncLocalStorage } = await import('node:async_hooks');
     const storage = new AsyncLocalStorage<string>();
@@ -567,7 +567,7 @@ test(
     );
     const socket = await storage.run('the client', () => dial(portOf(server)));
     socket.end('x');
-    // What is not yet accepted would be turned away.
+    // A connection that is not accepted yet would be refused.
     while (seen.length < 1) await sleep(0);
     server.close();
     while (seen.length < 4) await sleep(0);
@@ -578,7 +578,7 @@ test(
 );
 
 test(
-  'a client that connects while other sockets of the server are still being opened waits, or is turned away if they fail',
+  'a client that connects while other sockets of the server still open waits, or is turned away if they fail',
   onNode(async (loop) => {
     const before = socketCount();
     for (const fails of [false, true]) {
@@ -630,7 +630,7 @@ test(
 
 // --- a loop that does not run ---
 
-test('clients that connect while the loop is stopped are served when it runs again, in order', () =>
+test('clients that connect while the loop is stopped are served in its next run, in order', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -700,7 +700,7 @@ test('waitClosed() outside of the loop ends when the loop is closed', () =>
   ));
 
 test(
-  'transports of a server are ordinary ones: they may outlive it',
+  'transports of a server may outlive it',
   onNode(async (loop) => {
     const { server, client } = await recording(loop);
     const [socket, far] = await client();
@@ -719,7 +719,7 @@ test(
 
 for (const debug of [false, true]) {
   const name = debug ? ', in debug mode also where that was made' : '';
-  test(`what a server has accepted is reported with the server and whose it is${name}`, () =>
+  test(`an accepted connection is reported with its server and its owner${name}`, () =>
     withLoop(makeLoop, async (loop, reports) => {
       loop.debug = debug;
       const recorder = new Recorder();
@@ -738,7 +738,7 @@ for (const debug of [false, true]) {
         ];
         for (const client of all) client.on('error', () => {});
         await Promise.all([recorder.untilTold('made'), secure.untilTold('made')]);
-        // That of the client that says nothing has begun, too.
+        // The handshake of the silent client has begun, too.
         while (!leaks(loop).some(({ description }) => description.includes('handshake'))) await sleep(0);
         return all;
       });
@@ -763,7 +763,7 @@ for (const debug of [false, true]) {
       for (const { sourceTraceback, ageSeconds } of found) {
         assert.ok((ageSeconds as number) >= 0);
         if (!debug) assert.equal(sourceTraceback, undefined);
-        // The call of createServer() above, and the task in which that was made.
+        // The call of createServer() above, and the task of that call.
         else
           assert.match(sourceTraceback ?? '', /createServer.*at serve .*by task createServer of task main/s);
       }

@@ -1,7 +1,6 @@
 /**
- * A program that has closed its standard input: what it opens next gets the number 0, and is closed as with
- * any other number. Or one that got a socket in place of its standard input. `node
- * standard-descriptors.child.ts kind`
+ * A program that has closed its standard input: the next descriptor gets the number 0, and is closed like any
+ * other. Or a program that got a socket as its standard input. `node standard-descriptors.child.ts kind`
  */
 import assert from 'node:assert/strict';
 import { closeSync, constants, writeSync } from 'node:fs';
@@ -17,7 +16,7 @@ import { isOpen, pipeEnds } from '../../helpers/unix-pairs.ts';
 const HOST = '127.0.0.1';
 const PASSES = 100;
 
-/** The host may close it a few passes later. */
+/** The host may close the descriptor a few passes later. */
 async function assertClosed(fd: number): Promise<void> {
   for (let passes = 0; passes < PASSES && isOpen(fd); passes++) await hostPass();
   assert.ok(!isOpen(fd), `descriptor ${fd} is still open`);
@@ -39,7 +38,7 @@ const kinds: Record<string, (loop: BaseEventLoop) => Promise<void>> = {
     const accepted = new Recorder();
     const server = await loop.createServer(() => accepted, HOST, 0);
     const client = new Socket();
-    // Opens the set of the loop's watchers, which else would get the number.
+    // Opens the loop's epoll set first, which would get the number otherwise.
     loop.addWriter(client, () => {});
     loop.removeWriter(client);
     closeSync(0);

@@ -13,7 +13,7 @@ const child = fileURLToPath(new URL('./standard-descriptors.child.ts', import.me
 const cwd = fileURLToPath(new URL('../../..', import.meta.url));
 
 const noUnix = process.platform === 'win32' && 'Windows has no such numbers';
-/** libuv keeps whatever has a number below 3 open, and Node gives no descriptor to close. */
+/** libuv never closes a descriptor below 3, and Node does not reveal it. */
 const needsNative = !isNative && 'libuv never closes descriptors 0, 1 and 2, and Node shows none';
 
 const running: Set<ChildProcess> = new Set();
@@ -22,7 +22,7 @@ after(() => {
   for (const one of running) one.kill('SIGKILL');
 });
 
-/** Runs the child with this as its standard input; answers its exit code. */
+/** Runs the child with this standard input, and returns its exit code. */
 async function run(kind: string, stdin: 'ignore' | number): Promise<number | null> {
   const program = spawn(process.execPath, tsArguments(child, kind), {
     cwd,
@@ -46,7 +46,7 @@ for (const [kind, what] of [
   ['socket', 'a socket that becomes a pipe'],
 ] as const) {
   test(
-    `${what} with the number of the standard input, which was closed, is closed as any other`,
+    `${what} with the number of the closed standard input is closed like any other`,
     { skip: needsNative, timeout: 120_000 },
     onNode(async () => {
       assert.equal(await run(kind, 'ignore'), 0);
@@ -55,7 +55,7 @@ for (const [kind, what] of [
 }
 
 test(
-  'a pipe by a FileHandle, opened anew with the number of the standard input, is closed as any other',
+  'a pipe by a FileHandle with the number of the closed standard input is closed like any other',
   { skip: noUnix },
   onNode(async () => {
     assert.equal(await run('file', 'ignore'), 0);
@@ -63,7 +63,7 @@ test(
 );
 
 test(
-  'a connection that was given in place of the standard input is closed with its transport',
+  'a connection in place of the standard input is closed with its transport',
   { skip: noUnix },
   onNode(async () => {
     const { server, port } = await listeningNodeServer();
@@ -82,7 +82,7 @@ test(
 );
 
 test(
-  'a listening socket that was given in place of the standard input is closed with its server',
+  'a listening socket in place of the standard input is closed with its server',
   { skip: noUnix },
   onNode(async () => {
     const { server } = await listeningNodeServer();

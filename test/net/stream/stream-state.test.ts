@@ -7,7 +7,7 @@ import { isEnding, mayRead, mayWrite, nextState, TRANSITIONS } from '../../../sr
 const STATES: StreamState[] = ['open', 'eofSent', 'eofReceived', 'closing', 'lost'];
 const EVENTS: StreamEvent[] = ['writeEof', 'eof', 'close', 'lost'];
 
-test('each state answers each event, and this is the whole table', () => {
+test('each stream state handles each event as in this table', () => {
   const table = Object.fromEntries(
     STATES.map((state) => [state, EVENTS.map((event) => nextState(state, event))]),
   );
@@ -22,7 +22,7 @@ test('each state answers each event, and this is the whole table', () => {
   assert.deepEqual(Object.keys(TRANSITIONS).sort(), [...STATES].sort());
 });
 
-test('what may be done in each state', () => {
+test('each stream state allows the actions of this table', () => {
   const permissions = STATES.map((state) => [state, mayRead(state), mayWrite(state), isEnding(state)]);
   assert.deepEqual(permissions, [
     ['open', true, true, false],
@@ -33,7 +33,7 @@ test('what may be done in each state', () => {
   ]);
 });
 
-test('no order of events gives a direction back, leaves the end, or needs more than three steps to reach it', () => {
+test('no order of events reopens a direction, leaves the end state, or needs more than three steps to reach it', () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...EVENTS), { maxLength: 20 }), (events) => {
       let state: StreamState = 'open';
@@ -47,7 +47,7 @@ test('no order of events gives a direction back, leaves the end, or needs more t
         state = next;
       }
       assert.ok(changes <= 3);
-      // Once neither direction is left there is nothing to wait for.
+      // Without an open direction there is nothing to wait for.
       assert.equal(isEnding(state), !mayRead(state) && !mayWrite(state));
     }),
   );

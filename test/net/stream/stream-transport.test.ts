@@ -11,7 +11,7 @@ import { withLoop } from '../../helpers/loop-fixture.ts';
 import { Recorder } from '../../helpers/pairs.ts';
 import { FakeStream, fakeNet } from '../fake-net.ts';
 
-// The transport alone, over a raw stream that the test plays: what it asks of the host, and when.
+// The transport alone, over a fake raw stream: the test checks its calls of the host.
 
 interface Wire {
   loop: BaseEventLoop;
@@ -21,11 +21,14 @@ interface Wire {
   transport: Transport;
   /** Runs `body` as a task, until the end of its last turn. */
   turn: (body?: () => unknown) => Promise<void>;
-  /** The host tells that the stream is closed, and the loop hears of it. */
+  /** The host reports that the stream is closed, and the loop processes that. */
   end: (error?: Error | null) => Promise<void>;
 }
 
-/** A transport over a fake stream, on a loop that runs only in `turn()`. Afterwards nothing may be left. */
+/**
+ * Makes a transport over a fake stream, on a loop that runs only in `turn()`, and checks that nothing is
+ * left.
+ */
 function wired(body: (wire: Wire) => Promise<void>): () => Promise<void> {
   return () =>
     withLoop(
@@ -54,7 +57,7 @@ const sent = (raw: FakeStream): string[] => raw.sent.map(String);
 // --- one system call a turn ---
 
 test(
-  'the writes of one turn reach the host in one call, in order',
+  'StreamTransport passes the writes of one turn to the host in one call, in order',
   wired(async ({ raw, transport, turn, end }) => {
     await turn(async () => {
       transport.write('one ');
@@ -73,7 +76,7 @@ test(
 );
 
 test(
-  'the writes of tasks that one turn resumed leave together, too',
+  'StreamTransport sends the writes of all tasks that one turn resumed together',
   wired(async ({ loop, raw, transport, turn, end }) => {
     await turn(async () => {
       const tasks = Array.from({ length: 10 }, (_, i) =>
@@ -91,7 +94,7 @@ test(
 );
 
 test(
-  'what the host calls between two turns writes together with the turn that follows',
+  'StreamTransport sends writes of a host event together with those of the turn that follows',
   wired(async ({ loop, raw, recorder, transport, turn, end }) => {
     recorder.dataReceived = (data) => transport.write(data);
     await turn(async () => {
@@ -116,7 +119,7 @@ test(
 );
 
 test(
-  'above the high-water mark the host is asked at once, before the protocol is paused',
+  'StreamTransport calls the host at once above the high-water mark, before it pauses the protocol',
   wired(async ({ raw, recorder, transport, turn, end }) => {
     transport.setWriteBufferLimits({ high: 10 });
     await turn(() => {
@@ -133,7 +136,7 @@ test(
 );
 
 test(
-  'what is written while the host is busy waits for it, and then leaves in one call',
+  'StreamTransport queues writes while the host is busy, and then sends them in one call',
   wired(async ({ raw, transport, turn, end }) => {
     raw.takesAll = false;
     await turn(() => transport.write('first'));
@@ -151,7 +154,7 @@ test(
 );
 
 test(
-  'empty data is no write',
+  'StreamTransport ignores empty data',
   wired(async ({ raw, transport, turn, end }) => {
     await turn(() => {
       transport.write('');
@@ -168,7 +171,7 @@ test(
 // --- ending ---
 
 test(
-  'close() waits until everything has left, and asks the host to close once',
+  'StreamTransport.close() waits until everything has left, and closes the host’s stream once',
   wired(async ({ raw, recorder, transport, turn, end }) => {
     raw.takesAll = false;
     await turn(() => {
@@ -189,7 +192,7 @@ test(
 );
 
 test(
-  'writeEof() sends the FIN behind what was written, and once',
+  'StreamTransport.writeEof() sends one FIN after the written data',
   wired(async ({ raw, transport, turn, end }) => {
     raw.takesAll = false;
     await turn(() => {
@@ -207,7 +210,7 @@ test(
 );
 
 test(
-  'abort() drops what is buffered, at once',
+  'StreamTransport.abort() drops buffered data at once',
   wired(async ({ raw, recorder, transport, turn, end }) => {
     raw.takesAll = false;
     await turn(() => {
@@ -229,7 +232,7 @@ test(
 );
 
 test(
-  'connectionLost comes once, and nothing after it, whatever the host still says',
+  'StreamTransport calls connectionLost() once, and nothing after it, for any later event of the host',
   wired(async ({ raw, recorder, transport, turn, end }) => {
     raw.takesAll = false;
     transport.setWriteBufferLimits({ high: 0 });
@@ -254,7 +257,7 @@ test(
 );
 
 test(
-  'a host that has written everything after abort() resumes nobody',
+  'StreamTransport resumes no protocol if the host completes a write after abort()',
   wired(async ({ raw, recorder, transport, turn, end }) => {
     raw.takesAll = false;
     transport.setWriteBufferLimits({ high: 0 });
@@ -270,7 +273,7 @@ test(
 // --- a loop that does not run ---
 
 test(
-  'a stopped loop tells its protocols nothing, and loses nothing',
+  'StreamTransport calls no protocol of a stopped loop, and loses nothing',
   wired(async ({ raw, recorder, turn, transport }) => {
     raw.takesAll = false;
     transport.setWriteBufferLimits({ high: 0 });
@@ -295,7 +298,7 @@ test(
 );
 
 test(
-  'data and an end that came while the loop was stopped wait for resumeReading(), if reading was paused meanwhile',
+  'StreamTransport holds data and an end of a stopped loop until resumeReading() if reading was paused meanwhile',
   wired(async ({ raw, recorder, turn, transport, end }) => {
     recorder.keepOpen = true;
     const events = raw.events as NonNullable<typeof raw.events>;
@@ -321,7 +324,7 @@ test(
 );
 
 test(
-  'writing to a transport of a stopped loop leaves at once, and pauses the protocol when the loop runs again',
+  'StreamTransport sends writes of a stopped loop at once, and pauses the protocol in the next run',
   wired(async ({ raw, recorder, turn, transport, end }) => {
     raw.takesAll = false;
     transport.setWriteBufferLimits({ high: 3 });
@@ -340,7 +343,7 @@ test(
 );
 
 test(
-  'a loop that is closed calls no protocol, whatever the host still says',
+  'StreamTransport calls no protocol of a closed loop, for any event of the host',
   wired(async ({ loop, reports, raw, recorder, transport, turn }) => {
     raw.takesAll = false;
     transport.setWriteBufferLimits({ high: 0 });
@@ -365,7 +368,7 @@ test(
 );
 
 test(
-  'closing the loop wakes whoever waits for the end of a transport outside of it',
+  'loop.close() wakes code outside of the loop that waits for the end of a transport',
   wired(async ({ loop, reports, transport }) => {
     const disposed = transport[Symbol.asyncDispose]();
     loop.close();
@@ -377,7 +380,7 @@ test(
 // --- reading ---
 
 test(
-  'pauseReading() and resumeReading() ask the host once each',
+  'StreamTransport passes pauseReading() and resumeReading() to the host once each',
   wired(async ({ raw, transport, turn, end }) => {
     await turn(() => {
       assert.equal(transport.isReading(), true);
@@ -395,7 +398,7 @@ test(
   }),
 );
 
-test('reading paused in connectionMade does not begin', () => {
+test('StreamTransport that is paused in connectionMade() does not start reading', () => {
   const { loop, close } = fakeNet();
   const raw = new FakeStream();
   const protocol: StreamProtocol = { connectionMade: (transport) => transport.pauseReading() };
@@ -410,7 +413,7 @@ test('reading paused in connectionMade does not begin', () => {
     .then(close);
 });
 
-/** Reads into buffers of `size` bytes, and does what `after` says with each that is filled. */
+/** Reads into buffers of `size` bytes, and calls `after` for each that is filled. */
 class Filler implements BufferedProtocol {
   readonly pieces: string[] = [];
   readonly hints: number[] = [];
@@ -436,7 +439,7 @@ class Filler implements BufferedProtocol {
 }
 
 test(
-  'a BufferedProtocol gets the data in the buffers that it provides',
+  'a BufferedProtocol gets data in the buffers that it provides',
   wired(async ({ raw, transport, turn, end }) => {
     const filler = new Filler(4);
     transport.setProtocol(filler);
@@ -452,7 +455,7 @@ test(
 );
 
 test(
-  'a BufferedProtocol that pauses in the middle of what was read gets the rest when it resumes',
+  'a BufferedProtocol that pauses in the middle of a read gets the rest after it resumes',
   wired(async ({ raw, transport, turn, end }) => {
     const filler = new Filler(4);
     transport.setProtocol(filler);
@@ -472,7 +475,7 @@ test(
 );
 
 test(
-  'a BufferedProtocol that closes in the middle of what was read gets no more of it',
+  'a BufferedProtocol that closes in the middle of a read gets no more of it',
   wired(async ({ raw, transport, turn, end }) => {
     const filler = new Filler(4);
     transport.setProtocol(filler);
@@ -484,7 +487,7 @@ test(
 );
 
 test(
-  'a BufferedProtocol that gives way to another protocol leaves it the rest of what was read',
+  'a BufferedProtocol that sets another protocol leaves that the rest of the read',
   wired(async ({ raw, recorder, transport, turn, end }) => {
     const filler = new Filler(4);
     transport.setProtocol(filler);
@@ -498,7 +501,7 @@ test(
 );
 
 test(
-  'a getBuffer() that provides nothing is reported, and its connection aborted',
+  'a getBuffer() that returns no buffer is reported, and its connection is aborted',
   wired(async ({ loop, reports, raw, transport, turn, end }) => {
     const filler = new Filler(0);
     transport.setProtocol(filler);
@@ -544,7 +547,7 @@ test(
 
 // --- flow ---
 
-test('however the host takes it, pause and resume alternate and everything written arrives in order', async () => {
+test('pause and resume alternate, and all data arrives in order, for any progress of the host', async () => {
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.integer({ min: 1, max: 40 }).map((write) => ({ write })) },
     { weight: 3, arbitrary: fc.constant('written' as const) },

@@ -1,6 +1,6 @@
 /**
- * Whose a descriptor is that was given as `sock`: what is refused at the call is still its owner's, what was
- * taken is closed once, and nobody else's with it.
+ * The owner of a descriptor that is given as `sock`. If the call throws, the caller still owns it. A
+ * descriptor that was taken over is closed once, and no other with it.
  */
 import assert from 'node:assert/strict';
 import { closeSync, fstatSync } from 'node:fs';
@@ -41,7 +41,7 @@ const PIPES: Record<string, Take> = {
   connectWritePipe: (loop, fd) => loop.connectWritePipe(factory, fd),
 };
 
-/** A socket that nobody has, by its descriptor. */
+/** Returns a socket without an owner, by its descriptor. */
 function raw(family: number, type: number, prepare: (socket: Socket) => void = () => {}): number {
   using loop = new UvEventLoop();
   const socket = new Socket(family, type, 0, { loop });
@@ -56,7 +56,7 @@ function listeningSocket(family: number): number {
   });
 }
 
-/** Both ends of a TCP connection, by their descriptors. */
+/** Returns both ends of a TCP connection, by their descriptors. */
 async function connectedDescriptors(): Promise<[number, number]> {
   const loop = new UvEventLoop();
   const [near, far] = await loop.runUntilComplete(() => connectedSockets(loop));
@@ -65,7 +65,7 @@ async function connectedDescriptors(): Promise<[number, number]> {
   return pair;
 }
 
-/** Which socket a descriptor is; null: it is not open. */
+/** Returns the identity of a descriptor's socket, or null if it is not open. */
 function inodeOf(fd: number): number | null {
   try {
     return fstatSync(fd).ino;
@@ -74,7 +74,7 @@ function inodeOf(fd: number): number | null {
   }
 }
 
-/** What a call of `take` made of the descriptor: how it ended, and whether the descriptor is still open. */
+/** Returns the outcome of a call of `take`, and whether the descriptor is still open. */
 async function outcome(
   loop: BaseEventLoop,
   take: Take,
@@ -100,9 +100,9 @@ async function outcome(
 
 const REFUSED = ['refused', 'ERR_INVALID_ARG_TYPE', 'open'];
 
-describe('a descriptor given as sock', { skip: noNative }, () => {
+describe('a descriptor as the sock of a connection or server', { skip: noNative }, () => {
   test(
-    'that is no stream socket is refused at the call, and stays open',
+    'a sock descriptor that is no stream socket is rejected at the call, and stays open',
     onNode(async (loop) => {
       for (const [name, take] of Object.entries({ ...CONNECTIONS, ...PIPES })) {
         for (const [family, type] of [
@@ -124,7 +124,7 @@ describe('a descriptor given as sock', { skip: noNative }, () => {
   );
 
   test(
-    'that is not connected is refused and stays open, or taken and closed',
+    'a sock descriptor that is not connected is rejected and stays open, or is taken over and closed',
     onNode(async (loop) => {
       const expected = isNative ? REFUSED : ['rejected', 'ENOTCONN', 'closed'];
       for (const [name, take] of Object.entries(CONNECTIONS)) {
@@ -135,7 +135,7 @@ describe('a descriptor given as sock', { skip: noNative }, () => {
   );
 
   test(
-    'that turns out to be no unix socket is closed',
+    'a sock descriptor that turns out to be no unix socket is closed',
     onNode(async (loop) => {
       const expected = ['rejected', 'ERR_INVALID_ARG_TYPE', 'closed'];
       const [near, far] = await connectedDescriptors();
@@ -148,7 +148,7 @@ describe('a descriptor given as sock', { skip: noNative }, () => {
   );
 
   test(
-    'that cannot listen is the system’s error',
+    'a sock descriptor that cannot listen fails with the system’s error',
     onNode(async (loop) => {
       for (const [name, take] of Object.entries(SERVERS)) {
         const { from, to } = socketPair();
@@ -160,7 +160,7 @@ describe('a descriptor given as sock', { skip: noNative }, () => {
   );
 
   test(
-    'that a transport has is refused, also while that reads nothing; its number can be taken again afterwards',
+    'a sock descriptor of a transport is rejected, even while that is paused, and its number can be used again later',
     onNode(async (loop) => {
       for (const paused of [false, true]) {
         const [fd, far] = await connectedDescriptors();
@@ -178,7 +178,7 @@ describe('a descriptor given as sock', { skip: noNative }, () => {
         await first.untilLost();
         assert.notEqual(inodeOf(fd), inode);
 
-        // The system gives the smallest number that is free.
+        // The system uses the smallest free number.
         const numbers: number[] = [];
         while (!numbers.includes(fd)) numbers.push(...(await connectedDescriptors()));
         const second = new Recorder();
@@ -191,7 +191,7 @@ describe('a descriptor given as sock', { skip: noNative }, () => {
   );
 
   test(
-    'that a server has is refused, and so is one that a pipe has',
+    'a sock descriptor of a server or a pipe is rejected',
     onNode(async (loop) => {
       const error = { code: 'ERR_INVALID_STATE', message: /belongs to a transport or server/ };
       const fd = listeningSocket(AF_INET);
@@ -215,7 +215,7 @@ describe('a descriptor given as sock', { skip: noNative }, () => {
   );
 
   test(
-    'that was taken is closed by whatever fails then, and by a cancel',
+    'a sock descriptor that was taken over is closed by every later failure, and by a cancel',
     onNode(async (loop) => {
       const thrower = (): never => {
         throw new Error('no protocol');

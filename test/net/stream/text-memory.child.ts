@@ -1,5 +1,5 @@
 /**
- * Sends text while another part of the program gives away a small Buffer of its own: see given-away.test.ts.
+ * Sends text while another part of the program transfers a small Buffer of its own: see given-away.test.ts.
  */
 import { writeSync } from 'node:fs';
 import { endpoint } from '../../helpers/datagrams.ts';
@@ -19,7 +19,7 @@ await loop.runUntilComplete(async () => {
   try {
     giveAway(Buffer.from('mine').buffer);
   } catch {
-    // Later versions of Node refuse it.
+    // Later versions of Node reject it.
   }
   await far.until(() => far.received >= 19);
   await to.untilReceived(1);

@@ -16,13 +16,13 @@ import {
   recorders,
 } from '../../helpers/pairs.ts';
 
-// A transport over real sockets; where it matters the other side is Node's own.
+// A transport over real sockets. If it matters, the other side is a socket of Node's own.
 
 // --- order ---
 
 for (const host of ['127.0.0.1', '::1']) {
   test(
-    `a protocol is told of its connection, the data, the peer's end and the end, in this order (${host})`,
+    `a protocol gets its connection, the data, the peer’s end and the end, in this order (${host})`,
     { skip: host === '::1' && noIPv6 },
     onNode(async (loop) => {
       const { near, far } = await recorders(loop, host);
@@ -42,7 +42,7 @@ for (const host of ['127.0.0.1', '::1']) {
 }
 
 test(
-  'connectionLost comes after close(), never from within it, and the transport is closing at once',
+  'connectionLost() comes after close(), never within it, and isClosing() is true at once',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     near.transport.close();
@@ -56,7 +56,7 @@ test(
 );
 
 test(
-  'close() and abort() from within each method of the protocol end it like from anywhere else',
+  'close() and abort() work in each method of the protocol',
   onNode(async (loop) => {
     for (const end of ['close', 'abort'] as const) {
       for (const method of ['connectionMade', 'dataReceived', 'eofReceived'] as const) {
@@ -81,7 +81,7 @@ test(
 );
 
 test(
-  'protocol methods are all optional',
+  'all methods of a protocol are optional',
   onNode(async (loop) => {
     const { near, far } = await connectedPair(loop, {}, {});
     near.write('nobody listens');
@@ -95,7 +95,7 @@ test(
 // --- half-close ---
 
 test(
-  'eofReceived() that answers true keeps the transport open for writing, and the peer gets what follows',
+  'eofReceived() that returns true keeps the transport open for writing, and the peer gets later data',
   onNode(async (loop) => {
     const near = new Recorder();
     near.keepOpen = true;
@@ -120,7 +120,7 @@ test(
 );
 
 test(
-  'eofReceived() that answers anything but true closes the transport, behind what was written',
+  'eofReceived() that returns anything but true closes the transport after the written data',
   onNode(async (loop) => {
     for (const answer of [undefined, false, 1, 'true', Promise.resolve(true)]) {
       const near = new Recorder();
@@ -140,7 +140,7 @@ test(
 );
 
 test(
-  'writeEof() ends the writing side behind what was written; reading goes on until the peer ends, too',
+  'writeEof() ends the writing side after the written data, and reading continues until the peer’s end',
   onNode(async (loop) => {
     const near = new Recorder();
     const { transport, socket } = await foreignClient(loop, near);
@@ -165,7 +165,7 @@ test(
 );
 
 test(
-  'write() after writeEof() throws, and what was written before still arrives',
+  'write() after writeEof() throws, and earlier data still arrives',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     near.transport.write('all');
@@ -187,7 +187,7 @@ test(
 // --- writing ---
 
 test(
-  'strings are UTF-8, every kind of Uint8Array is bytes, and empty data is nothing',
+  'write() sends strings as UTF-8, any Uint8Array as bytes, and ignores empty data',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     const bytes = new Uint8Array([0, 255, 128]);
@@ -208,7 +208,7 @@ test(
 );
 
 test(
-  'what is no data is refused at the call, on an open and on a closed transport, and nothing of it is sent',
+  'write() rejects other values at the call, on an open and on a closed transport, and sends nothing',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     const check = (): void => {
@@ -256,7 +256,7 @@ test(
   }),
 );
 
-test('writing after close() drops the data, and warns the fifth time and only then', async (context) => {
+test('write() after close() drops the data, and warns at the fifth time only', async (context) => {
   const warnings: unknown[][] = [];
   context.mock.method(process, 'emitWarning', (...args: unknown[]) => {
     warnings.push(args);
@@ -284,7 +284,7 @@ test('writing after close() drops the data, and warns the fifth time and only th
 // --- abort and reset ---
 
 test(
-  'abort() resets the connection: the peer sees ECONNRESET, the protocol a clean end',
+  'abort() resets the connection: the peer gets ECONNRESET, the protocol a clean end',
   onNode(async (loop) => {
     for (const open of [foreignClient, foreignServer]) {
       const near = new Recorder();
@@ -303,7 +303,7 @@ test(
 );
 
 test(
-  'abort() of a clogged connection drops what is buffered and does not wait for the peer',
+  'abort() of a clogged connection drops the buffer and does not wait for the peer',
   onNode(async (loop) => {
     const { near, far, written } = await cloggedPair(loop);
     assert.ok(near.transport.getWriteBufferSize() > 0);
@@ -319,7 +319,7 @@ test(
 );
 
 test(
-  'abort() after writeEof() and after close() ends it all the same, clogged or not',
+  'abort() after writeEof() and after close() ends the connection, clogged or not',
   onNode(async (loop) => {
     for (const first of ['writeEof', 'close'] as const) {
       for (const turns of [0, 1, 20]) {
@@ -356,7 +356,7 @@ test(
 );
 
 test(
-  'a reset by the peer is the error that the protocol is lost by',
+  'connectionLost() gets the error of a reset by the peer',
   onNode(async (loop) => {
     for (const open of [foreignClient, foreignServer]) {
       const near = new Recorder();
@@ -386,7 +386,7 @@ test(
 );
 
 test(
-  'a peer that goes away at once, before anything was read, is a connection like another',
+  'a peer that closes before anything was read makes an ordinary connection',
   onNode(async (loop) => {
     const near = new Recorder();
     const { socket } = await foreignClient(loop, near);
@@ -409,7 +409,7 @@ for (const method of [
 ] as const) {
   for (const how of ['throws', 'rejects'] as const) {
     test(
-      `a protocol whose ${method} ${how} is reported and its connection aborted; the others go on`,
+      `a protocol whose ${method} ${how} is reported and its connection is aborted, and others continue`,
       onNode(async (loop, reports) => {
         const bystanders = await recorders(loop);
         const bug = new Error(`bug in ${method}`);
@@ -454,7 +454,7 @@ for (const method of [
 }
 
 test(
-  'a protocol that throws something else than an error is lost by an error with that as cause',
+  'a protocol that throws a value that is no error is lost by an error with that value as cause',
   onNode(async (loop, reports) => {
     const near = new Recorder();
     near.dataReceived = () => {
@@ -471,7 +471,7 @@ test(
 );
 
 test(
-  'an exception handler that throws, too, does not stop the other connections',
+  'an exception handler that throws does not stop the other connections',
   onNode(async (loop, reports) => {
     loop.setExceptionHandler(() => {
       throw new Error('bug in the handler');
@@ -500,7 +500,7 @@ test(
 // --- reading ---
 
 test(
-  'pauseReading() inside dataReceived() holds the rest back until resumeReading()',
+  'pauseReading() in dataReceived() holds later data back until resumeReading()',
   onNode(async (loop) => {
     const near = new Recorder();
     let paused = 0;
@@ -530,7 +530,7 @@ test(
 );
 
 test(
-  "the peer's end waits for resumeReading(), too, also when the host has seen it long ago",
+  'the peer’s end waits for resumeReading(), even if the host has seen it long ago',
   onNode(async (loop) => {
     const near = new Recorder();
     near.keepOpen = true;
@@ -542,8 +542,8 @@ test(
     };
     socket.write('x');
     await near.untilTold('data');
-    // The other side's FIN has reached this one's kernel when its own socket says so; then the host is given
-    // time to see it.
+    // The peer's FIN has reached this kernel when the peer's socket says so. Then the host gets time to see
+    // it.
     await new Promise<void>((resolve) => {
       socket.end(resolve);
     });
@@ -559,7 +559,7 @@ test(
 );
 
 test(
-  'both ends over, one of them unread, is no lost connection until it is read',
+  'a connection whose both ends are over is lost only after its data was read',
   onNode(async (loop) => {
     const near = new Recorder();
     const { transport, socket } = await foreignServer(loop, near);
@@ -602,7 +602,7 @@ test(
 );
 
 test(
-  'reading while closing is over: no data after close(), and resumeReading() does nothing',
+  'close() ends reading: no data comes after it, and resumeReading() does nothing',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     near.transport.pauseReading();
@@ -619,7 +619,7 @@ test(
 );
 
 test(
-  'setProtocol() in the middle of the stream: what follows is told to the new one',
+  'setProtocol() in the middle of the stream gives later events to the new protocol',
   onNode(async (loop) => {
     const first = new Recorder();
     const second = new Recorder();
@@ -643,7 +643,7 @@ test(
 );
 
 test(
-  'a BufferedProtocol fills one buffer of its own over and over',
+  'a BufferedProtocol may return one buffer again and again',
   onNode(async (loop) => {
     const memory = new Uint8Array(1000);
     const hash = { bytes: 0, sum: 0 };
@@ -673,7 +673,7 @@ test(
 );
 
 test(
-  'the buffer given to dataReceived() belongs to the receiver: no later data overwrites it',
+  'the buffer of dataReceived() belongs to the protocol: later data does not overwrite it',
   onNode(async (loop) => {
     const near = new Recorder();
     const { socket } = await foreignServer(loop, near);
@@ -691,14 +691,14 @@ test(
   }),
 );
 
-// --- facts ---
+// --- extra info ---
 
 for (const [host, family] of [
   ['127.0.0.1', AF_INET],
   ['::1', AF_INET6],
 ] as const) {
   test(
-    `getExtraInfo() knows both addresses and the socket, also when the connection is lost (${host})`,
+    `getExtraInfo() returns both addresses and the socket, also after the connection was lost (${host})`,
     { skip: host === '::1' && noIPv6 },
     onNode(async (loop) => {
       const near = new Recorder();
@@ -734,7 +734,7 @@ for (const [host, family] of [
 }
 
 test(
-  'TransportSocket refuses what is no boolean and no number of seconds',
+  'TransportSocket rejects values that are no boolean or no number of seconds',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     const facts = near.transport.getExtraInfo('socket') as TransportSocket;
@@ -759,7 +759,7 @@ test(
 // --- water marks ---
 
 test(
-  'the write buffer limits are asyncio’s by default, and what setWriteBufferLimits() says afterwards',
+  'getWriteBufferLimits() returns asyncio’s defaults, or the limits of setWriteBufferLimits()',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     const { transport } = near;
@@ -778,7 +778,7 @@ test(
 
 for (const limits of [{}, { high: 1_000_000, low: 10 }, { high: 0 }]) {
   test(
-    `pauseWriting and resumeWriting come in turn, each once, with a slow reader and limits ${JSON.stringify(limits)}`,
+    `pauseWriting() and resumeWriting() alternate with a slow reader and limits ${JSON.stringify(limits)}`,
     onNode(async (loop) => {
       const { near, far } = await recorders(loop);
       const { transport } = near;
@@ -818,7 +818,7 @@ for (const limits of [{}, { high: 1_000_000, low: 10 }, { high: 0 }]) {
 }
 
 test(
-  'setWriteBufferLimits() takes effect at once on what is buffered already',
+  'setWriteBufferLimits() applies at once to buffered data',
   onNode(async (loop) => {
     const { near, far } = await cloggedPair(loop);
     const size = near.transport.getWriteBufferSize();
@@ -836,7 +836,7 @@ test(
 // --- context ---
 
 test(
-  'protocol methods are code of the loop and of no task, whoever made the connection',
+  'protocol methods run as code of the loop and of no task, for any creator of the connection',
   onNode(async (loop) => {
     const { currentTask, getRunningLoop } = await import('../../../src/index.ts');
     const seen: unknown[] = [];

@@ -1,6 +1,5 @@
 /**
- * As somebody without rights: listens on the path that it is given, and connects to a socket that is root's.
- * Prints the errors.
+ * Runs without root's rights: listens on the given path, and connects to a socket of root. Prints the errors.
  */
 import { createServer } from 'node:net';
 import { NodeEventLoop } from '../../../src/index.ts';

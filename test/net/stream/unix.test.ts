@@ -34,7 +34,7 @@ function withPath(body: (loop: NodeEventLoop, path: string) => Promise<void>): (
 
 const makeNothing = (): object => ({});
 
-/** A server of Node's own on a path. `ended` ends it and its connections. */
+/** Starts a server of Node's own on a path. `ended` ends it and its connections. */
 async function nodeServer(path: string): Promise<{ server: NodeServer; ended: () => Promise<void> }> {
   const sockets: Socket[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) =>
@@ -46,7 +46,7 @@ async function nodeServer(path: string): Promise<{ server: NodeServer; ended: ()
     server,
     ended: async () => {
       server.close();
-      // One that connects now was accepted by the system already.
+      // A client that connects now was already accepted by the system.
       server.on('connection', (socket) => socket.destroy());
       for (const socket of sockets) socket.destroy();
       await once(server, 'close');
@@ -54,7 +54,7 @@ async function nodeServer(path: string): Promise<{ server: NodeServer; ended: ()
   };
 }
 
-/** Leaves the file of a server behind that is gone: as a process that was killed does. */
+/** Leaves a stale socket file behind, as a killed process does. */
 async function leaveStale(path: string): Promise<void> {
   const killed = spawn(
     process.execPath,
@@ -68,7 +68,7 @@ async function leaveStale(path: string): Promise<void> {
   assert.equal(lstatSync(path).isSocket(), true);
 }
 
-/** Whether somebody answers at the path. */
+/** Tells whether a server answers at the path. */
 async function answers(path: string): Promise<boolean> {
   const socket = connect(path);
   const outcome = await new Promise<boolean>((resolve) => {
@@ -79,13 +79,13 @@ async function answers(path: string): Promise<boolean> {
   return outcome;
 }
 
-describe('a connection', { skip: noUnix }, () => {
+describe('a unix connection and its ends', { skip: noUnix }, () => {
   for (const [name, check] of Object.entries(streamTransportChecks(unixRecorders))) {
     test(name, onNode(check));
   }
 
   test(
-    'knows the path on the side that has one, and that the client has no name',
+    'a unix connection has the path as one address, and an empty client address',
     withPath(async (loop, path) => {
       const far = new Recorder();
       const server = await loop.createUnixServer(() => far, path);
@@ -108,7 +108,7 @@ describe('a connection', { skip: noUnix }, () => {
   );
 
   test(
-    'to a path without a server fails as the system says, and makes no protocol',
+    'createUnixConnection() to a path without a server fails with the system’s error, and makes no protocol',
     withPath(async (loop, path) => {
       const sockets = socketCount();
       const factory = (): never => assert.fail('made a protocol');
@@ -127,7 +127,7 @@ describe('a connection', { skip: noUnix }, () => {
   );
 
   test(
-    'to a peer that is no gyre, in both directions and half closed',
+    'a unix connection talks to a peer that does not use gyre, in both directions and half-closed',
     withPath(async (loop, path) => {
       const { server, ended } = await nodeServer(path);
       const accepted = once(server, 'connection');
@@ -148,7 +148,7 @@ describe('a connection', { skip: noUnix }, () => {
   );
 
   test(
-    'may be a connected socket that was given',
+    'createUnixConnection() accepts a connected socket as sock',
     withPath(async (loop, path) => {
       const { server, ended } = await nodeServer(path);
       server.on('connection', (socket) => socket.pipe(socket));
@@ -157,7 +157,7 @@ describe('a connection', { skip: noUnix }, () => {
       const near = new Recorder();
       const [transport] = await loop.createUnixConnection(() => near, null, { sock: socket });
       assert.equal(transport.getExtraInfo('socket')?.family, AF_UNIX);
-      // Node does not tell the names of a socket that somebody else has opened.
+      // Node does not reveal the names of a socket that it has not opened.
       assert.equal(transport.getExtraInfo('peername', 'unknown'), 'unknown');
       transport.write('echo');
       assert.equal(String(await near.untilReceived(4)), 'echo');
@@ -167,7 +167,7 @@ describe('a connection', { skip: noUnix }, () => {
   );
 
   test(
-    'of TCP is no unix socket',
+    'createUnixConnection() rejects a TCP socket',
     onNode(async (loop) => {
       const { server, port } = await listeningNodeServer();
       const socket = connect(port, '127.0.0.1');
@@ -176,7 +176,7 @@ describe('a connection', { skip: noUnix }, () => {
         code: 'ERR_INVALID_ARG_TYPE',
         message: /"sock".*unix socket/,
       });
-      // It is still its owner's.
+      // The socket still belongs to its owner.
       assert.equal(socket.destroyed, false);
       await closed(socket);
       await closed(server);
@@ -184,7 +184,7 @@ describe('a connection', { skip: noUnix }, () => {
   );
 
   test(
-    'that is cancelled at any moment leaves nothing',
+    'createUnixConnection() that is cancelled at any moment leaves nothing behind',
     withPath(async (loop, path) => {
       const { ended } = await nodeServer(path);
       const sockets = socketCount();
@@ -204,7 +204,7 @@ describe('a connection', { skip: noUnix }, () => {
   );
 
   test(
-    'with an aborted signal starts nothing, and a signal cancels',
+    'createUnixConnection() with an aborted signal starts nothing, and a later abort cancels it',
     withPath(async (loop, path) => {
       const { ended } = await nodeServer(path);
       const { connect: begin, listen } = loop._backend;
@@ -224,7 +224,7 @@ describe('a connection', { skip: noUnix }, () => {
   );
 
   test(
-    'whose factory throws is closed',
+    'createUnixConnection() whose factory throws closes its connection',
     withPath(async (loop, path) => {
       const { server, ended } = await nodeServer(path);
       const accepted = once(server, 'connection');
@@ -241,7 +241,7 @@ describe('a connection', { skip: noUnix }, () => {
   );
 
   test(
-    'of which the peer is gone with data unread is lost by that error',
+    'a unix connection whose peer closes with data unread is lost by that error',
     withPath(async (loop, path) => {
       const { server, ended } = await nodeServer(path);
       const accepted = once(server, 'connection');
@@ -260,9 +260,9 @@ describe('a connection', { skip: noUnix }, () => {
   );
 });
 
-describe('a server', { skip: noUnix }, () => {
+describe('a unix server and its file', { skip: noUnix }, () => {
   test(
-    'makes its file, says it in sockets, and removes it when it closes; its connections live on',
+    'createUnixServer() makes its file, lists it in sockets, and removes it on close, while connections continue',
     withPath(async (loop, path) => {
       const far = new Recorder();
       const server = await loop.createUnixServer(() => far, path);
@@ -281,7 +281,7 @@ describe('a server', { skip: noUnix }, () => {
   );
 
   test(
-    'replaces the file of a server that is gone',
+    'createUnixServer() replaces a stale socket file',
     withPath(async (loop, path) => {
       await leaveStale(path);
       const server = await loop.createUnixServer(makeNothing, path);
@@ -292,7 +292,7 @@ describe('a server', { skip: noUnix }, () => {
   );
 
   test(
-    'is refused the path of a server that lives, which notices nothing but a caller that hangs up',
+    'createUnixServer() at the path of a live server fails, and that server sees only a client that hangs up',
     withPath(async (loop, path) => {
       const first = await loop.createUnixServer(makeNothing, path);
       await assert.rejects(loop.createUnixServer(makeNothing, path), {
@@ -306,7 +306,7 @@ describe('a server', { skip: noUnix }, () => {
   );
 
   test(
-    'is refused the path of a server whose queue is full',
+    'createUnixServer() at the path of a server with a full queue fails',
     { skip: noPython },
     withPath(async (loop, path) => {
       const holder = spawn(
@@ -333,7 +333,7 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'leaves a file alone that is no socket',
+    'createUnixServer() leaves a file alone that is no socket',
     withPath(async (loop, path) => {
       writeFileSync(path, 'precious');
       await assert.rejects(loop.createUnixServer(makeNothing, path), { code: 'EADDRINUSE' });
@@ -346,7 +346,7 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'does not remove what somebody else has put in the place of its file',
+    'a unix server does not remove a file that replaced its own',
     withPath(async (loop, path) => {
       for (const replace of [
         async () => writeFileSync(path, 'precious'),
@@ -367,7 +367,7 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'gives its path to a successor that took it over, and does not take it back',
+    'a unix server leaves its path to a successor that took it over',
     withPath(async (loop, path) => {
       const old = await loop.createUnixServer(makeNothing, path);
       unlinkSync(path);
@@ -380,7 +380,7 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'has a path as seen from where the process was when it began to listen',
+    'a unix server resolves its path against the working directory at the time of listen',
     onNode((loop) =>
       inDirectory(async (directory) => {
         const home = process.cwd();
@@ -405,7 +405,7 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'may take a listening server or none',
+    'createUnixServer() accepts a listening server as sock, and rejects one that does not listen',
     withPath(async (loop, path) => {
       const { server: given } = await nodeServer(path);
       const far = new Recorder();
@@ -432,7 +432,7 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'that does not serve yet is bound to its path',
+    'createUnixServer() with startServing: false binds its path',
     withPath(async (loop, path) => {
       const server = await loop.createUnixServer(makeNothing, path, { startServing: false, backlog: 1 });
       assert.deepEqual([existsSync(path), server.sockets.length, server.isServing()], [true, 1, false]);
@@ -448,7 +448,7 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'that is cancelled while it starts leaves no file of its own, also where it had to look who is there',
+    'createUnixServer() that is cancelled while it starts leaves no file, even if it probed another server',
     withPath(async (loop, path) => {
       const sockets = socketCount();
       for (const stale of [false, true]) {
@@ -459,7 +459,7 @@ print('full',flush=True); sys.stdin.read()`,
           starting.cancel();
           const server = await starting.catch(() => null);
           await server?.[Symbol.asyncDispose]();
-          // Also not later: what was asked for has its answer by now.
+          // No later either: every request has its answer by now.
           for (let i = 0; i < 10; i++) await sleep(0);
           assert.ok(!existsSync(path) || (stale && !(await answers(path))), `after ${turns} turns`);
           if (turns === 0) assert.equal(existsSync(path), stale);
@@ -471,7 +471,7 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'is refused a directory that is missing, as the system says',
+    'createUnixServer() in a missing directory fails with the system’s error',
     withPath(async (loop, path) => {
       const missing = join(path, 'no', 'socket');
       await assert.rejects(
@@ -482,7 +482,7 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'is refused a directory that it may not write to',
+    'createUnixServer() in a directory without write permission fails',
     { skip: process.getuid?.() === 0 ? false : 'only root can become somebody who may not' },
     withPath(async (_loop, path) => {
       chmodSync(join(path, '..'), 0o755);
@@ -503,7 +503,7 @@ print('full',flush=True); sys.stdin.read()`,
   );
 
   test(
-    'serves a client of another language, and its clients one after the other',
+    'a unix server serves clients of another language one after the other',
     { skip: noPython },
     withPath(async (loop, path) => {
       const server = await loop.createUnixServer(() => {
@@ -531,9 +531,9 @@ print(n)`,
   );
 });
 
-describe('names', { skip: noUnix }, () => {
+describe('the paths of unix sockets', { skip: noUnix }, () => {
   test(
-    'a path that the system would cut off is refused, to the byte',
+    'createUnixServer() rejects a path that the system would cut off, to the byte',
     onNode((loop) =>
       inDirectory(async (directory) => {
         const limit = process.platform === 'linux' ? 107 : 103;
@@ -552,7 +552,7 @@ describe('names', { skip: noUnix }, () => {
   );
 
   test(
-    'of the abstract namespace are there where Node has them, and refused where it has not',
+    'paths of the abstract namespace work if Node has them, and are rejected otherwise',
     onNode(async (loop) => {
       const path = `\0gyre-test-${process.pid}`;
       const isNode = loop._backend.name === 'node';
@@ -580,7 +580,7 @@ describe('names', { skip: noUnix }, () => {
   );
 
   test(
-    'and other arguments that are wrong are named at the call',
+    'createUnixServer() and createUnixConnection() name other wrong arguments at the call',
     onNode(async (loop) => {
       const { createUnixConnection, createUnixServer } = wrongly(loop);
       for (const create of [createUnixConnection, createUnixServer]) {
@@ -608,13 +608,13 @@ describe('names', { skip: noUnix }, () => {
         code: 'ERR_OUT_OF_RANGE',
       });
       assert.throws(() => createUnixServer(makeNothing, '/gyre/x', { startServing: 1 }), /startServing/);
-      // Nobody could say what the certificate must name.
+      // No name is known that the certificate must have.
       assert.throws(() => createUnixConnection(makeNothing, '/gyre/x', { ssl: true }), /serverHostname/);
       assert.equal(existsSync('/gyre/x'), false);
     }),
   );
 
-  test('a loop without a network says so', () => {
+  test('createUnixServer() and createUnixConnection() of a loop without a network throw', () => {
     const loop = new SimulatedEventLoop();
     const wanted = { code: 'ERR_UNSUPPORTED', message: /unix sockets.*NodeEventLoop/ };
     assert.throws(() => loop.createUnixConnection(makeNothing, '/gyre/x'), wanted);
@@ -623,7 +623,7 @@ describe('names', { skip: noUnix }, () => {
   });
 });
 
-/** The two functions, for arguments that their types refuse. */
+/** The two functions, with types that accept wrong arguments. */
 function wrongly(
   loop: BaseEventLoop,
 ): Record<'createUnixConnection' | 'createUnixServer', (...args: unknown[]) => unknown> {
@@ -633,8 +633,8 @@ function wrongly(
   };
 }
 
-describe('a loop that closes', { skip: noUnix }, () => {
-  test('names what is left by its path, and removes the file', () =>
+describe('loop.close() with unix sockets', { skip: noUnix }, () => {
+  test('loop.close() names its unix sockets by their path, and removes the file', () =>
     inDirectory(async (directory) => {
       const path = join(directory, 'socket');
       const sockets = socketCount();
@@ -657,7 +657,7 @@ describe('a loop that closes', { skip: noUnix }, () => {
       await assertSockets(sockets, 'a closed loop left a socket');
     }));
 
-  test('ends what was under way', () =>
+  test('loop.close() ends pending operations of unix sockets', () =>
     inDirectory(async (directory) => {
       const path = join(directory, 'socket');
       await leaveStale(path);

@@ -5,7 +5,7 @@ import { WriteQueue } from '../../../src/net/stream/write-queue.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
-test('what is pushed is queued, then in flight, then gone', () => {
+test('WriteQueue queues a pushed chunk, then has it in flight, then drops it', () => {
   const queue = new WriteQueue();
   assert.deepEqual([queue.size, queue.sendable, queue.inFlight], [0, false, false]);
   queue.push(bytes('one'));
@@ -17,7 +17,7 @@ test('what is pushed is queued, then in flight, then gone', () => {
   assert.deepEqual([queue.size, queue.sendable, queue.inFlight], [0, false, false]);
 });
 
-test('what is pushed while something is in flight waits for it, and leaves together', () => {
+test('WriteQueue keeps chunks that are pushed during a flight, and gives them out together', () => {
   const queue = new WriteQueue();
   queue.push(bytes('first'));
   queue.take();
@@ -29,7 +29,7 @@ test('what is pushed while something is in flight waits for it, and leaves toget
   assert.equal(Buffer.concat(queue.take()).toString(), 'second');
 });
 
-test('clear() drops what is queued and what is in flight', () => {
+test('WriteQueue.clear() drops queued chunks and chunks in flight', () => {
   const queue = new WriteQueue();
   queue.push(bytes('a'));
   queue.take();
@@ -39,7 +39,7 @@ test('clear() drops what is queued and what is in flight', () => {
   assert.deepEqual(queue.take(), []);
 });
 
-test('the same objects leave as were pushed while nothing was in flight: nothing is copied', () => {
+test('WriteQueue gives out the same objects that were pushed while nothing was in flight', () => {
   const queue = new WriteQueue();
   const chunk = bytes('mine');
   queue.push(chunk);
@@ -54,7 +54,7 @@ function partOf(text: string): Uint8Array {
   return memory.subarray(0, length);
 }
 
-test('small parts of larger memory that wait are copied together, and other memory is not copied', () => {
+test('WriteQueue copies waiting small parts of larger memory together, and no other memory', () => {
   const queue = new WriteQueue();
   const memory = Buffer.alloc(100_000, 'abc');
   queue.push(bytes('first'));
@@ -76,7 +76,7 @@ test('small parts of larger memory that wait are copied together, and other memo
   assert.ok(kept < 150_000, `${kept} bytes are kept`);
 });
 
-test('in any order of pushes, takes and flushes nothing is lost, doubled or reordered, and the size is right', () => {
+test('WriteQueue loses, doubles and reorders nothing, and knows its size, for any order of calls', () => {
   const step = fc.oneof(
     fc.string({ minLength: 1, maxLength: 200 }).map((text) => ({ push: text })),
     fc.constant('take' as const),
