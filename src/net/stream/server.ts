@@ -3,7 +3,6 @@ import type { RawListener, RawStream } from '../../backend/backend.ts';
 import { formatAddress } from '../../base/address.ts';
 import { AF_UNSPEC } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
-import type { Linked } from '../../base/linked-list.ts';
 import { LinkedList } from '../../base/linked-list.ts';
 import type { CapturedContext } from '../../loop/context.ts';
 import { captureContext, runInLoop } from '../../loop/context.ts';
@@ -21,6 +20,9 @@ import { currentTransport } from '../tls/start-tls.ts';
 import type { TlsRole } from '../tls/tls-options.ts';
 import { handshake, isOwnFault, withPeer } from '../tls/tls-stream.ts';
 import { TransportSocket } from '../transport-socket.ts';
+import { AbstractServer } from './abstract-server.ts';
+import type { ConnectionOwner } from './served-connection.ts';
+import { ServedConnection } from './served-connection.ts';
 import type { TransportOwner } from './stream-transport.ts';
 import { StreamTransport } from './stream-transport.ts';
 
@@ -40,26 +42,6 @@ export interface ServerAddress {
 /** Seconds before the server accepts again, after the system has refused a connection. As in asyncio. */
 const ACCEPT_RETRY_SECONDS = 1;
 
-/** A connection that can be closed: its transport, or before that its TLS handshake. */
-interface Ending {
-  close(): void;
-  abort(): void;
-}
-
-/** A server, as asyncio's event loop reference describes it. */
-export abstract class AbstractServer implements AsyncDisposable {
-  /** Stops listening. Open connections stay open. Idempotent. */
-  abstract close(): void;
-  /** Waits until the server is closed and all of its connections are gone. */
-  abstract waitClosed(): Future<void>;
-
-  /** Closes the server, and waits as {@link waitClosed} does: `await using`. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-    await this.waitClosed();
-  }
-}
-
 /**
  * A TCP or unix server, from `createServer`, `startServer` and their unix counterparts.
  *
@@ -75,14 +57,14 @@ export abstract class AbstractServer implements AsyncDisposable {
  * });
  * ```
  */
-export class Server extends AbstractServer implements Resource {
+export class Server extends AbstractServer implements ConnectionOwner, Resource {
   readonly #loop: Loop;
   readonly #factory: () => StreamProtocol;
   readonly #context: CapturedContext;
   readonly #listen: Listen;
   readonly #prepare: (stream: RawStream) => void;
   readonly #tls: TlsRole | null;
-  readonly #connections: LinkedList<Connection> = new LinkedList();
+  readonly #connections: LinkedList<ServedConnection> = new LinkedList();
   /**
    * The listening sockets. `_start` appends each as soon as it is open, so that a close meanwhile finds it.
    */
@@ -277,7 +259,7 @@ export class Server extends AbstractServer implements Resource {
       this.#secure(stream, this.#tls);
       return;
     }
-    const connection = new Connection(this);
+    const connection = new ServedConnection(this);
     const transport = this.#serve(stream, connection);
     if (transport === null) return;
     connection.ending = transport;
@@ -300,7 +282,7 @@ export class Server extends AbstractServer implements Resource {
   }
 
   #secure(stream: RawStream, tls: TlsRole): void {
-    const connection = new Connection(this);
+    const connection = new ServedConnection(this);
     const request = handshake(this.#loop, tls, withPeer(stream.info().peername), (layer) => {
       new StreamTransport(this.#loop, stream, layer, this.#context, connection)._begin();
     });
@@ -357,7 +339,7 @@ export class Server extends AbstractServer implements Resource {
   }
 
   /** @internal */
-  _ended(connection: Connection): void {
+  _ended(connection: ServedConnection): void {
     this.#connections.delete(connection);
     this.#wakeIfGone();
   }
@@ -405,34 +387,6 @@ export class Server extends AbstractServer implements Resource {
     }
   }
 }
-
-/**
- * A connection that a server has accepted: from the TLS handshake, if any, until the socket's transport is
- * lost.
- */
-class Connection implements TransportOwner, Linked {
-  /** @internal */ _previous: Linked | null = null;
-  /** @internal */ _next: Linked | null = null;
-  /** The transport, or before that the handshake. */
-  ending: Ending = NOT_YET;
-  readonly #server: Server;
-  #gone: boolean = false;
-
-  constructor(server: Server) {
-    this.#server = server;
-  }
-
-  isGone(): boolean {
-    return this.#gone;
-  }
-
-  _detach(): void {
-    this.#gone = true;
-    this.#server._ended(this);
-  }
-}
-
-const NOT_YET: Ending = { close: () => {}, abort: () => {} };
 
 /** Returns a future that `wake` completes. A waiter that is cancelled removes itself. */
 function waitIn(loop: Loop, waiters: Set<Future<void>>): Future<void> {
