@@ -178,6 +178,8 @@ export function debugModeSuite(target: Target): void {
       );
       await loop.runUntilComplete(() => sleep(0));
       for (let i = 0; i < 50 && loop._owned.unretrieved.size > 0; i++) await collectGarbage();
+      // Deno's collector keeps the task. The report then comes after a second of the loop's time.
+      if (loop._owned.unretrieved.size > 0) await loop.runUntilComplete(() => sleep(1.1));
       assert.deepEqual(reports.take(), [
         { message: 'the exception of task forgotten was never retrieved', exception: bug },
       ]);
