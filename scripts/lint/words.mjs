@@ -53,6 +53,7 @@ const HELD = [
   'test/conformance',
   'test/executor',
   'test/loop',
+  'test/net',
   'test/process',
   'test/streams',
   'test/sync',

@@ -1,6 +1,6 @@
 /**
- * Under Node's permission model, without `--allow-net`: tries whatever reaches for the network, and prints
- * what it fails with.
+ * Runs under Node's permission model, without `--allow-net`: tries every function that needs the network, and
+ * prints its errors.
  */
 import type { Future } from '../../src/index.ts';
 import { NodeEventLoop, Protocol, STDOUT, SubprocessProtocol } from '../../src/index.ts';

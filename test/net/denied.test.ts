@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 const CHILD = fileURLToPath(new URL('./denied.child.ts', import.meta.url));
 const hasNetPermission = process.allowedNodeEnvironmentFlags.has('--allow-net');
 
-test('a program that may not use the network gets ERR_ACCESS_DENIED as a rejection, and lives on', {
+test('a program without permission for the network gets rejections with ERR_ACCESS_DENIED, and continues', {
   skip: hasNetPermission ? false : 'this Node has no permission for the network',
 }, () => {
-  // Without tsx, which needs a socket of its own: such a Node takes the types away itself.
+  // Without tsx, which needs a socket of its own: this version of Node strips types itself.
   const args = ['--permission', '--allow-fs-read=*', '--allow-child-process', '--no-warnings'];
   const { stdout, stderr } = spawnSync(process.execPath, [...args, CHILD], { encoding: 'utf8' });
   assert.equal(stderr, '');

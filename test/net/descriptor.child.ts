@@ -1,6 +1,6 @@
 /**
- * Takes the socket over that it inherited as descriptor 3: `node descriptor.child.ts connection|server`.
- * Answers everything in capitals; ends when a connection has ended.
+ * Takes over the socket of its descriptor 3: `node descriptor.child.ts connection|server`. Answers all data
+ * in capitals, and ends when a connection has ended.
  */
 import type { Protocol, Transport } from '../../src/index.ts';
 import { NodeEventLoop } from '../../src/index.ts';

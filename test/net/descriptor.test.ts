@@ -8,8 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { closed, listeningNodeServer } from '../helpers/pairs.ts';
 import { loader } from '../helpers/typescript.ts';
 
-// A descriptor that a process inherits, as from systemd or inetd: the one case in which a number is what one
-// has.
+// A descriptor that a process inherits, as from systemd or inetd: the program only knows its number.
 
 const child = fileURLToPath(new URL('./descriptor.child.ts', import.meta.url));
 const skip = process.platform === 'win32' ? 'Windows passes no sockets as descriptors' : false;
@@ -18,7 +17,7 @@ function descriptorOf(socket: Socket | NodeServer): number {
   return (socket as unknown as { _handle: { fd: number } })._handle.fd;
 }
 
-/** Runs the child with `descriptor` as its 3; answers what it printed, and when it ended, its exit code. */
+/** Runs the child with `descriptor` as its 3. Returns its output, and its exit code once it has ended. */
 function inherit(kind: string, descriptor: number): { printed: Promise<string>; exit: Promise<number> } {
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   const running = spawn(process.execPath, ['--import', loader, child, kind], {
@@ -37,7 +36,7 @@ async function conversation(client: Socket): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-test('sock may be the number of a connected descriptor', { skip }, async () => {
+test('createConnection() accepts the number of a connected descriptor as sock', { skip }, async () => {
   const { server, port } = await listeningNodeServer();
   const accepted = once(server, 'connection');
   const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
@@ -50,7 +49,7 @@ test('sock may be the number of a connected descriptor', { skip }, async () => {
   await closed(server);
 });
 
-test('sock may be the number of a listening descriptor', { skip }, async () => {
+test('createServer() accepts the number of a listening descriptor as sock', { skip }, async () => {
   const { server, port } = await listeningNodeServer();
   const { printed, exit } = inherit('server', descriptorOf(server));
   await closed(server);

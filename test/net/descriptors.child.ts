@@ -1,6 +1,6 @@
 /**
- * Has no descriptor left: `node descriptors.child.ts directory`, to be started with a low limit. Says what
- * connecting and taking over say then, serves on a unix socket meanwhile, and echoes once it has descriptors
+ * Has no descriptor left: `node descriptors.child.ts directory`, to be started with a low limit. Prints the
+ * errors of connecting and taking over, serves on a unix socket meanwhile, and echoes once it has descriptors
  * again. Each line of its standard input is a step.
  */
 import { closeSync } from 'node:fs';
@@ -31,7 +31,7 @@ await loop.runUntilComplete(async () => {
   }, path);
   const tcp = await loop.createServer(() => ({}), '127.0.0.1', 0);
   const port = tcp.sockets[0]?.getsockname()?.[1] as number;
-  // Whatever these need for themselves is opened now.
+  // Opens everything that these functions need for themselves.
   const [warm] = await loop.createConnection(() => ({}), '127.0.0.1', port);
 
   const held = await takeAllDescriptors();

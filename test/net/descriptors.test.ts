@@ -11,7 +11,7 @@ import { loader } from '../helpers/typescript.ts';
 import { inDirectory, noUnix } from '../helpers/unix-pairs.ts';
 
 test(
-  'without a descriptor left, connecting and listening say EMFILE, and a server outlives it',
+  'createConnection() and createServer() fail with EMFILE without a free descriptor, and a server survives that',
   { skip: noUnix },
   (context) =>
     inDirectory(async (directory) => {
@@ -24,11 +24,11 @@ test(
       const lines = createInterface(running.stdout)[Symbol.asyncIterator]();
       const line = async (): Promise<string> => String((await lines.next()).value);
       const exit = once(running, 'exit');
-      // It waits for its next step: a test that has failed must not wait for it.
+      // The child waits for its next step. A failed test must not wait for the child.
       context.after(() => running.kill('SIGKILL'));
       assert.deepEqual(JSON.parse(await line()), ['EMFILE', 'EMFILE', 'EMFILE', 'EMFILE']);
 
-      // Nobody can take this one: it waits, or is hung up on. The server must live.
+      // This client waits, or its connection is closed. The server must survive.
       const early = connect(join(directory, 'socket'));
       early.on('error', () => {});
       await once(early, 'connect');

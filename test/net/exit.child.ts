@@ -1,6 +1,6 @@
 /**
- * A process that leaves everything open, for stopped-and-closed.test.ts to see that it ends all the same:
- * `node exit.child.ts stop|close`.
+ * A process that leaves everything open: stopped-and-closed.test.ts checks that it ends. `node exit.child.ts
+ * stop|close`.
  */
 import { connect } from 'node:net';
 import { NodeEventLoop, Protocol, sleep } from '../../src/index.ts';
@@ -17,14 +17,14 @@ const pair = await loop.runUntilComplete(async () => {
   await loop.createServer(() => new Protocol(), '127.0.0.1', 0, { startServing: false });
   const [transport] = await loop.createConnection(() => new Protocol(), '127.0.0.1', portOf(server));
   transport.pauseReading();
-  // A foreign client that has been accepted by the system and not yet by us.
+  // A foreign client that the system has accepted and gyre has not.
   connect(portOf(server), '127.0.0.1')
     .on('error', () => {})
     .unref();
   if (ending === 'close') {
     await cloggedPair(loop);
-    // In flight when the loop is closed. Nobody answers at a documentation address, or the network says no at
-    // once.
+    // A connect in flight when the loop closes. A documentation address never answers, or the network refuses
+    // at once.
     loop.createConnection(() => new Protocol(), '192.0.2.1', 80).catch(() => {});
     loop.createConnection(() => new Protocol(), 'no-such-name.invalid', 80).catch(() => {});
     loop.createServer(() => new Protocol(), ['127.0.0.1', '::1'], 0).catch(() => {});

@@ -1,7 +1,7 @@
 /**
- * Crowds of connections and datagrams are always ready, and nobody else waits long for them: not for a reply,
- * a connection, a datagram or a timer. The waits are counted in passes of the host's loop, so that they are
- * the same on a machine of any speed.
+ * Crowds of connections and datagrams are always ready, and others still get their turn soon: a reply, a
+ * connection, a datagram and a timer. The test measures waits in passes of the host's loop, so that they are
+ * the same on machines of any speed.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -16,15 +16,15 @@ const CONNECTING = 4;
 const FLOODS = 3;
 const PASSES = 120;
 /**
- * Passes. A reply takes two turns, of the far side and of the near one, and in each everybody may stand
- * before it; some passes more are the steps that there are without any crowd.
+ * Passes. A reply takes two turns, of the far side and of the near one, and in each the whole crowd may come
+ * first. Some more passes are the steps without a crowd.
  */
 const MOST_PASSES = 2 * (BULK_SENDERS + CONNECTING + FLOODS) + 10;
 
 const BULK = Buffer.alloc(2 * 1024 * 1024);
 const LARGE_DATAGRAM = Buffer.alloc(50_000);
 
-/** Counts the host's passes, and for each kind of wait the longest. */
+/** Counts the host's passes, and the longest wait of each kind. */
 class Passes {
   count: number = 0;
   readonly longest: Record<string, number> = {};
@@ -62,7 +62,7 @@ class Passes {
   }
 }
 
-/** A connection whose far side has always more to read. */
+/** A connection whose far side always has more to read. */
 class Bulk extends Recorder {
   readonly #peer: Recorder;
 
@@ -76,7 +76,7 @@ class Bulk extends Recorder {
   }
 }
 
-/** It begins with the first that the near side writes. */
+/** Begins with the first write of the near side. */
 async function bulkSender(loop: BaseEventLoop): Promise<Recorder[]> {
   const near = new Recorder();
   const far = new Bulk(near);
@@ -90,7 +90,7 @@ class Flood extends DatagramRecorder {
   }
 }
 
-/** Two endpoints that send each other whatever they get. */
+/** Two endpoints that return to each other every datagram. */
 async function flood(loop: BaseEventLoop): Promise<DatagramRecorder[]> {
   const make = async (): Promise<Flood> => {
     const options = { localAddr: ['127.0.0.1', 0] as const };
@@ -109,7 +109,7 @@ async function connectOnce(loop: BaseEventLoop, server: Server): Promise<void> {
   await near.untilLost();
 }
 
-/** Says that it was accepted. */
+/** Reports that it was accepted. */
 class Greeter extends Recorder {
   override connectionMade(transport: Recorder['transport']): void {
     super.connectionMade(transport);
@@ -118,7 +118,7 @@ class Greeter extends Recorder {
 }
 
 test(
-  'whoever sends without end keeps nobody from a reply, a connection, a datagram or a timer',
+  'endless senders do not delay a reply, a connection, a datagram or a timer',
   onNode(async (loop) => {
     const passes = new Passes();
     const server = await loop.createServer(() => new Greeter(), '127.0.0.1', 0);
@@ -167,7 +167,7 @@ test(
     for (const { transport } of crowd) transport.abort();
     for (const one of crowd) await one.untilLost();
     await endAll(...floods);
-    // Now nobody stands before them.
+    // Now there is no crowd.
     for (const task of tasks) await task;
     for (const { transport } of [ping.near, ping.far]) transport.abort();
     for (const one of [ping.near, ping.far]) await one.untilLost();

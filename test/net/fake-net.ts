@@ -1,7 +1,4 @@
-/**
- * A loop with a virtual clock and a network that a test plays by hand: names, attempts to connect and streams
- * do what they are told, when they are told.
- */
+/** A loop with a virtual clock and a fake network: the test decides about names, connects and streams. */
 import type {
   BackendFeatures,
   ConnectEvents,
@@ -25,12 +22,12 @@ import { BaseEventLoop } from '../../src/index.ts';
 
 type Answer = (error: Error | null, found: AddressInfo[]) => void;
 
-/** A stream that sends nothing anywhere. */
+/** A stream without a peer. */
 export class FakeStream implements RawStream {
   /** `readStart`, `write 5`, `abort`, … */
   readonly calls: string[] = [];
   readonly sent: Buffer[] = [];
-  /** The host takes all of each write at once; else `onWritten` comes when a test calls it. */
+  /** True: the host accepts each write at once. False: `onWritten` comes when a test calls it. */
   takesAll: boolean = true;
   events: StreamEvents | null = null;
 
@@ -72,11 +69,11 @@ export class FakeStream implements RawStream {
   }
 }
 
-/** One attempt to connect, to be decided by the test. */
+/** An attempt to connect. The test decides its outcome. */
 export class FakeAttempt implements RawRequest {
   readonly host: string;
   readonly local: string | null;
-  /** When it was begun, on the loop's clock. */
+  /** The time of its start, on the loop's clock. */
   readonly at: number;
   readonly #net: FakeNet;
   readonly #events: ConnectEvents;
@@ -90,7 +87,7 @@ export class FakeAttempt implements RawRequest {
     this.#events = events;
   }
 
-  /** It is connected. */
+  /** Reports the connection. */
   connect(): FakeStream {
     const stream = new FakeStream();
     this.#net.note(`connected ${this.host}`);
@@ -110,7 +107,7 @@ export class FakeAttempt implements RawRequest {
   }
 }
 
-/** A listening socket, which accepts whom the test says. */
+/** A listening socket. The test decides about its clients. */
 export class FakeListener implements RawListener {
   readonly #address: SocketAddress;
   readonly #net: FakeNet;
@@ -147,15 +144,15 @@ export class FakeListener implements RawListener {
   }
 }
 
-/** The network, as the test sees it. */
+/** The network, from the test's side. */
 export class FakeNet {
   readonly log: string[] = [];
   readonly listeners: FakeListener[] = [];
   readonly queries: ResolveQuery[] = [];
   readonly attempts: FakeAttempt[] = [];
-  /** Called as each attempt begins: decides it, by the loop's clock. */
+  /** Called at the start of each attempt: decides its outcome, by the loop's clock. */
   onAttempt: (attempt: FakeAttempt) => void = () => {};
-  /** Whom each name stands for; a name that is not here is answered by `answer()`. */
+  /** The addresses of each name; a name that is not here is answered by `answer()`. */
   names: Record<string, string[]> = {};
   readonly #answers: Answer[] = [];
   #waiting: (() => void)[] = [];
@@ -164,7 +161,7 @@ export class FakeNet {
     this.log.push(word);
   }
 
-  /** Once `count` names were asked for. */
+  /** Waits until `count` names were requested. */
   async asked(count: number): Promise<void> {
     while (this.queries.length < count) {
       await new Promise<void>((resolve) => {
@@ -237,7 +234,7 @@ class FakeNetEventLoop extends BaseEventLoop {
   }
 }
 
-/** The loop, its network, and what closes both and fails if something is left. */
+/** Returns the loop, its network, and a function that closes both and fails if something is left. */
 export function fakeNet(): { loop: BaseEventLoop; net: FakeNet; close: () => void } {
   const loop = new FakeNetEventLoop();
   return {

@@ -1,30 +1,30 @@
 /**
- * A proxy that spoils what passes through it: it cuts, resets, falls silent or talks nonsense, after so many
+ * A proxy that spoils the data that passes: it cuts, resets, goes silent or sends garbage after a number of
  * bytes.
  */
 import type { Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 
-/** What it does: ends the connection (FIN), resets it, says no more, or says what is no TLS. */
+/** The fault: ends the connection (FIN), resets it, goes silent, or sends data that is no TLS. */
 export type Fault = 'end' | 'reset' | 'stall' | 'garbage';
 
 export const FAULTS: readonly Fault[] = ['end', 'reset', 'stall', 'garbage'];
 
-/** Whom it spoils: who connects to it, or whom it connects to. */
+/** The victim: the client of the proxy, or the server behind it. */
 export type Victim = 'client' | 'server';
 
 export interface FaultyProxy {
   port: number;
-  /** Bytes that went to the victim. */
+  /** The number of bytes that went to the victim. */
   passed: () => number;
-  /** Spoils the connection now, whatever has passed. */
+  /** Spoils the connection now, after any number of bytes. */
   spoil: (fault: Fault) => void;
   close: () => Promise<void>;
 }
 
 /**
  * @param target the port that it leads to
- * @param after so many bytes have passed to the victim, it spoils the rest
+ * @param after the number of bytes after which it spoils the rest
  */
 export async function faultyProxy(
   target: number,
@@ -41,7 +41,7 @@ export async function faultyProxy(
     let spoilt = false;
     for (const socket of [client, upstream]) {
       sockets.add(socket);
-      // A test that fails does not close it.
+      // A test that fails does not close the proxy.
       socket.unref();
       socket.on('error', () => {});
       socket.on('close', () => sockets.delete(socket));

@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { FlowControl } from '../../src/net/flow-control.ts';
 
-test('the limits are 64 KiB and a quarter of it by default', () => {
+test('FlowControl has limits of 64 KiB and a quarter of it by default', () => {
   const flow = new FlowControl();
   assert.deepEqual([flow.high, flow.low, flow.paused], [65_536, 16_384, false]);
 });
 
-test('setLimits() without one of them takes it from the other: a quarter below, four times above', () => {
+test('FlowControl.setLimits() with one limit derives the other: a quarter below, four times above', () => {
   const flow = new FlowControl();
   const limits = (given?: { high?: number; low?: number }): number[] => {
     flow.setLimits(given);
@@ -26,7 +26,7 @@ test('setLimits() without one of them takes it from the other: a quarter below, 
   assert.deepEqual(limits({}), [65_536, 16_384]);
 });
 
-test('setLimits() names what is wrong, and then changes nothing', () => {
+test('FlowControl.setLimits() names the wrong argument, and changes nothing then', () => {
   const flow = new FlowControl();
   const refused: [unknown, RegExp, string][] = [
     [{ high: -1 }, /"limits\.high".*from 0 .*got -1/, 'ERR_OUT_OF_RANGE'],
@@ -47,14 +47,14 @@ test('setLimits() names what is wrong, and then changes nothing', () => {
   assert.deepEqual([flow.high, flow.low], [65_536, 16_384]);
 });
 
-test('update() pauses above the high mark and resumes at or below the low mark, not a byte sooner', () => {
+test('FlowControl.update() pauses above the high-water mark and resumes at or below the low one, exact to the byte', () => {
   const flow = new FlowControl();
   flow.setLimits({ high: 100, low: 20 });
   const told = [100, 101, 101, 21, 20, 20, 21, 100, 101].map((bytes) => flow.update(bytes));
   assert.deepEqual(told, [null, 'pause', null, null, 'resume', null, null, null, 'pause']);
 });
 
-test('update() with both limits zero pauses for any byte and resumes when there is none', () => {
+test('FlowControl.update() with both limits zero pauses for any byte and resumes when there is none', () => {
   const flow = new FlowControl();
   flow.setLimits({ high: 0 });
   assert.deepEqual(
@@ -63,7 +63,7 @@ test('update() with both limits zero pauses for any byte and resumes when there 
   );
 });
 
-test('whatever the sizes and limits, pause and resume alternate, each only beyond its mark and none missed', () => {
+test('FlowControl pauses and resumes alternately, each only beyond its mark, for any sizes and limits', () => {
   const limits = fc
     .tuple(fc.nat({ max: 300 }), fc.nat({ max: 300 }))
     .map(([a, b]) => ({ high: Math.max(a, b), low: Math.min(a, b) }));

@@ -1,4 +1,4 @@
-/** What belongs to one loop, in the hands of another: refused at the call, and as it was afterwards. */
+/** Objects of one loop in a call of another loop: the call rejects them, and they stay usable. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ const error = (name: string) => ({
 });
 
 test(
-  'a transport of another loop is refused by sendfile, startTls and the adapters, and stays usable',
+  'sendfile(), startTls() and the adapters reject a transport of another loop, which stays usable',
   onNode((loop) =>
     inDirectory(async (directory) => {
       const path = join(directory, 'file');
@@ -49,14 +49,14 @@ test(
       assert.equal(String(await far.untilReceived(7)), 'content');
       transport.close();
       await Promise.all([near.untilLost(), far.untilLost()]);
-      // Neither that it is closed nor what it is doing is another loop's business.
+      // Another loop does not learn whether the transport is closed or busy.
       assert.throws(() => other.sendfile(transport, path), error('transport'));
     }),
   ),
 );
 
 test(
-  'a Socket of another loop is refused wherever one is taken over or watched, and stays open',
+  'every function with a Socket rejects one of another loop, which stays open',
   { skip: noNative },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -66,7 +66,7 @@ test(
     const datagrams = new Socket(AF_INET, SOCK_DGRAM);
     using other = new UvEventLoop();
     const factory = (): Protocol => new Protocol();
-    // Whose reads are under way has more to lose.
+    // A Socket with pending reads has more to lose.
     const receiving = loop.sockRecv(near, 100);
 
     const calls: Record<string, (() => unknown)[]> = {

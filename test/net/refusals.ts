@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-/** Asserts that a call refuses such arguments at once, and says what is accepted, and what it got. */
+/** Asserts that a call rejects wrong arguments at once, and names the accepted values and the value. */
 export type Refuse = (args: unknown[], code: string, message: RegExp) => void;
 
 export function refusalsOf(call: (...args: never[]) => unknown): Refuse {

@@ -1,12 +1,17 @@
-/** What this process has open, as the system sees it: sockets that nobody refers to are still there. */
+/**
+ * The open descriptors of this process from the system's view, which includes sockets without a reference.
+ */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { hostPass } from '../helpers/host-pass.ts';
 
-/** Where the system tells. Elsewhere the counts are not compared; what the loops own still is. */
+/**
+ * True where the system has such a list. Elsewhere the counts are not compared, but the loops' resources
+ * still are.
+ */
 export const canCount: boolean = existsSync('/proc/self/fd');
 
-/** Open sockets of this process. */
+/** Returns the number of open sockets of this process. */
 export function socketCount(): number {
   if (!canCount) return 0;
   let count = 0;
@@ -20,10 +25,7 @@ export function socketCount(): number {
   return count;
 }
 
-/**
- * The host's poll phases that a socket may need until it is closed; a name that is being looked up takes many
- * more.
- */
+/** The poll phases that a socket may need to close. A name that is being resolved takes many more. */
 const PASSES = 200;
 
 /**
@@ -36,8 +38,8 @@ export async function assertSockets(before: number, message: string): Promise<vo
 }
 
 /**
- * Names that are being looked up and connections that are being made. A look-up cannot be stopped, so it is
- * waited for.
+ * Returns the number of names and connections that are pending. A look-up cannot be stopped, so the test
+ * waits for it.
  */
 function requests(): number {
   return process.getActiveResourcesInfo().filter((type) => /GetAddrInfo|ConnectWrap/.test(type)).length;

@@ -25,7 +25,7 @@ import { assertSockets, socketCount } from './sockets.ts';
 
 // --- a stopped loop ---
 
-test('while the loop is stopped no protocol is called, and when it runs again nothing was lost', () =>
+test('a stopped loop calls no protocol, and loses nothing until its next run', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -55,7 +55,7 @@ test('while the loop is stopped no protocol is called, and when it runs again no
     },
   ));
 
-test('a reset while the loop is stopped is told when it runs again', () =>
+test('a reset while the loop is stopped is reported in its next run', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -71,7 +71,7 @@ test('a reset while the loop is stopped is told when it runs again', () =>
     },
   ));
 
-test('close() and abort() while the loop is stopped reach the peer at once, and the protocol when it runs again', () =>
+test('close() and abort() on a stopped loop reach the peer at once, and the protocol in the next run', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -94,7 +94,7 @@ test('close() and abort() while the loop is stopped reach the peer at once, and 
     },
   ));
 
-test('a clogged transport of a stopped loop sends the rest when it runs again', () =>
+test('a clogged transport of a stopped loop sends the rest in the next run', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -114,7 +114,7 @@ test('a clogged transport of a stopped loop sends the rest when it runs again', 
     },
   ));
 
-test('a loop that is stopped and run again for every few turns carries a conversation like any other', () =>
+test('connections converse over a loop that is stopped and run again every few turns', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -149,7 +149,7 @@ test('a loop that is stopped and run again for every few turns carries a convers
 // --- a closed loop ---
 
 test(
-  'closing the loop ends open transports and servers and names each; no protocol hears of it',
+  'loop.close() ends open transports and servers and names each, without a call of their protocols',
   { skip: noIPv6 },
   () =>
     withLoop(
@@ -191,7 +191,7 @@ test(
     ),
 );
 
-test('closing the loop names transports that were on their way to the end, too', () =>
+test('loop.close() names transports that were already closing', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop, reports) => {
@@ -209,7 +209,7 @@ test('closing the loop names transports that were on their way to the end, too',
     },
   ));
 
-test('closing the loop gives up what is being opened and names it; nothing opens afterwards', () =>
+test('loop.close() cancels pending connects and names each, and nothing opens later', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop, reports) => {
@@ -232,7 +232,7 @@ test('closing the loop gives up what is being opened and names it; nothing opens
           (error) => error.code,
         ),
       );
-      // Literal addresses are asked for a few microtasks later.
+      // Literal addresses are requested a few microtasks later.
       for (let i = 0; i < 20; i++) await null;
       loop.close();
       const messages = reports.takeMessages().join('\n');
@@ -248,7 +248,7 @@ test('closing the loop gives up what is being opened and names it; nothing opens
     },
   ));
 
-test('an operation that goes on after its loop was closed, between two awaits, opens nothing', async () => {
+test('an operation that continues after its loop was closed, between two awaits, opens nothing', async () => {
   const before = socketCount();
   await withLoop(
     () => new NodeEventLoop(),
@@ -273,7 +273,7 @@ test('an operation that goes on after its loop was closed, between two awaits, o
   await assertSockets(before, 'a socket was opened');
 });
 
-test('closing the loop after any number of turns of opening leaves no socket', async () => {
+test('loop.close() after any number of turns of a connect leaves no socket', async () => {
   const before = socketCount();
   const { server: foreign, port } = await listeningNodeServer();
   foreign.on('connection', (socket) => socket.on('end', () => socket.destroy()).resume());
@@ -298,7 +298,7 @@ test('closing the loop after any number of turns of opening leaves no socket', a
   await assertSockets(before, 'a socket is left');
 });
 
-test('in debug mode a leak is named with the place of its creation', () =>
+test('a leak report in debug mode names the place of creation', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop, reports) => {
@@ -326,7 +326,7 @@ for (const ending of ['stop', 'close']) {
     ),
     async () => {
       const cwd = fileURLToPath(new URL('../..', import.meta.url));
-      // Would it not exit, it would be killed after a minute, and `run` rejects.
+      // A process that does not exit is killed after a minute, and then `run` rejects.
       const { stdout } = await run(process.execPath, ['--import', loader, child, ending], {
         cwd,
         timeout: 60_000,

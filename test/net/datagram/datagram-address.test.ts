@@ -9,9 +9,9 @@ import { addressOf, closedSocket, endAll, endpoint, nodeSocket } from '../../hel
 import { noIPv6 } from '../../helpers/machine.ts';
 import { onNode } from '../../helpers/pairs.ts';
 
-// What is refused is tested by sendto(), in datagram-transport.test.ts.
+// sendto() tests the rejected addresses, in datagram-transport.test.ts.
 
-test('a destination is a literal address, with its scope where it has one', () => {
+test('checkDestination() accepts a literal address, with a scope if it has one', () => {
   assert.deepEqual(checkDestination('to', ['127.0.0.1', 1], AF_INET), ['127.0.0.1', 1]);
   assert.deepEqual(checkDestination('to', ['255.255.255.255', 65_535], AF_INET), ['255.255.255.255', 65_535]);
   assert.deepEqual(checkDestination('to', ['::1', 1], AF_INET6), ['::1', 1, 0, 0]);
@@ -20,7 +20,7 @@ test('a destination is a literal address, with its scope where it has one', () =
   assert.deepEqual(checkDestination('to', ['fe80::1%lo', 1], AF_INET6), ['fe80::1%lo', 1, 0, 0]);
 });
 
-test('addresses are the same where host, port and scope are', () => {
+test('isSameAddress() compares host, port and scope', () => {
   const same: [SocketAddress, SocketAddress, boolean][] = [
     [['127.0.0.1', 1], ['127.0.0.1', 1], true],
     [['127.0.0.1', 1], ['127.0.0.1', 2], false],
@@ -31,9 +31,9 @@ test('addresses are the same where host, port and scope are', () => {
   for (const [one, other, expected] of same) assert.equal(isSameAddress(one, other), expected);
 });
 
-// --- scopes, as Node writes them ---
+// --- scopes, in Node's spelling ---
 
-/** An address of a link, with its interface. */
+/** Returns an address of a link, with its interface. */
 function linkLocal(): { host: string; name: string; scope: number } | null {
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
     for (const { family, address, scopeid } of addresses ?? []) {
@@ -47,7 +47,7 @@ function linkLocal(): { host: string; name: string; scope: number } | null {
 const link = linkLocal();
 const skip = link === null ? 'no interface has a link-local IPv6 address' : false;
 
-test('an address without a scope is taken as it is', () => {
+test('an address without a scope is used as it is', () => {
   assert.deepEqual(toSocketAddress('127.0.0.1', 1), ['127.0.0.1', 1]);
   assert.deepEqual(toSocketAddress('::1', 1), ['::1', 1, 0, 0]);
   assert.equal(toHost(['127.0.0.1', 1]), '127.0.0.1');
@@ -55,13 +55,13 @@ test('an address without a scope is taken as it is', () => {
   assert.equal(toHost(['fe80::1%somewhere', 1, 0, 0]), 'fe80::1%somewhere');
 });
 
-test('a scope that is a number, or that no interface has', () => {
+test('an address may have a numeric scope, or one that no interface has', () => {
   assert.deepEqual(toSocketAddress('fe80::1%7', 1), ['fe80::1', 1, 0, 7]);
   assert.deepEqual(toSocketAddress('fe80::1%nowhere', 1), ['fe80::1%nowhere', 1, 0, 0]);
   assert.equal(toHost(['fe80::1', 1, 0, 4_000_000_000]), 'fe80::1%4000000000');
 });
 
-test('the name of an interface and its number stand for each other', { skip }, () => {
+test('an interface’s name and number are the same scope', { skip }, () => {
   const { host, name, scope } = link as NonNullable<typeof link>;
   for (let i = 0; i < 2; i++) {
     assert.deepEqual(toSocketAddress(`${host}%${name}`, 1), [host, 1, 0, scope]);
@@ -102,7 +102,7 @@ test(
 );
 
 test(
-  'a socket of Node’s own and an endpoint agree on who is who',
+  'a socket of Node’s own and an endpoint agree on each other’s addresses',
   { skip: noIPv6 },
   onNode(async (loop) => {
     for (const host of ['127.0.0.1', '::1']) {

@@ -24,7 +24,7 @@ import { assertSockets, socketCount } from '../sockets.ts';
 
 for (const ending of ['close', 'abort'] as const) {
   test(
-    `${ending}() ends it: connectionLost(null) comes once, on a later turn, and the port is free`,
+    `${ending}() calls connectionLost(null) once, on a later turn, and frees the port`,
     onNode(async (loop) => {
       const before = socketCount();
       const { near, far } = await endpointPair(loop);
@@ -50,7 +50,7 @@ for (const ending of ['close', 'abort'] as const) {
 }
 
 test(
-  'what was sent before close() arrives',
+  'datagrams that were sent before close() arrive',
   onNode(async (loop) => {
     const { near, far } = await endpointPair(loop);
     for (let i = 0; i < 50; i++) near.transport.sendto(`${i}`);
@@ -63,7 +63,7 @@ test(
 );
 
 test(
-  'await using closes it and waits until the protocol was told',
+  'await using closes an endpoint and waits for connectionLost()',
   onNode(async (loop) => {
     const recorder = new DatagramRecorder();
     {
@@ -76,7 +76,7 @@ test(
 );
 
 test(
-  'what is sent after the end is dropped, and the fifth time warned of',
+  'sendto() after the end drops the datagram, and warns at the fifth time',
   onNode(async (loop) => {
     const warnings: Error[] = [];
     const listener = (warning: Error): void => void warnings.push(warning);
@@ -103,7 +103,7 @@ test(
 );
 
 test(
-  'closing the raw socket ends the endpoint, too',
+  'closing the raw socket ends the endpoint',
   { skip: needsNodeSockets },
   onNode(async (loop) => {
     const { near, far } = await endpointPair(loop);
@@ -122,7 +122,7 @@ test(
 for (const method of ['datagramReceived', 'errorReceived'] as const) {
   for (const how of ['throws', 'rejects'] as const) {
     test(
-      `a protocol whose ${method}() ${how} is reported and its endpoint aborted; others go on`,
+      `a datagram protocol whose ${method}() ${how} is reported and its endpoint aborted, and others continue`,
       onNode(async (loop, reports) => {
         const bug = new Error('bug');
         const { near, far } = await endpointPair(loop);
@@ -148,7 +148,7 @@ for (const method of ['datagramReceived', 'errorReceived'] as const) {
 }
 
 test(
-  'a protocol that throws what is no error, or at the very end, is reported',
+  'a datagram protocol that throws no Error, or in connectionLost(), is reported',
   onNode(async (loop, reports) => {
     const { near, far } = await endpointPair(loop);
     far.datagramReceived = () => {
@@ -172,7 +172,7 @@ test(
 );
 
 test(
-  'a protocol that throws in connectionMade() fails the opening, and is told of the end',
+  'a datagram protocol that throws in connectionMade() fails the opening, and gets connectionLost()',
   onNode(async (loop, reports) => {
     const before = socketCount();
     const bug = new Error('bug');
@@ -194,7 +194,7 @@ test(
 );
 
 test(
-  'a protocol may send, close and abort in any of its methods',
+  'a datagram protocol may send, close and abort in any of its methods',
   onNode(async (loop) => {
     for (const ending of ['close', 'abort'] as const) {
       const { near, far } = await endpointPair(loop);
@@ -224,7 +224,7 @@ test(
 
 // --- a stopped loop ---
 
-test('while the loop is stopped no protocol is called; what came meanwhile waits, in order', () =>
+test('a stopped loop calls no datagram protocol, and delivers held datagrams in order in its next run', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -250,13 +250,13 @@ test('while the loop is stopped no protocol is called; what came meanwhile waits
     },
   ));
 
-test('a stopped loop holds so much and no more: what comes then is lost, as in a kernel', () =>
+test('a stopped loop holds datagrams up to a limit, and drops more, as a kernel does', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
       const { near, far } = await loop.runUntilComplete(() => endpointPair(loop));
       const piece = Buffer.alloc(10_000, 'x');
-      // 256 KiB, and the one that has met the stopped loop. Twice: what was handed over makes room again.
+      // 256 KiB, and the datagram that found the loop stopped. Twice: delivered datagrams make room again.
       const held = 1 + Math.floor((256 * 1024) / (10_000 + 512));
       for (const expected of [held, 2 * held]) {
         for (let round = 0; round < 20; round++) {
@@ -275,7 +275,7 @@ test('a stopped loop holds so much and no more: what comes then is lost, as in a
     },
   ));
 
-test('close() and abort() while the loop is stopped free the port at once; the protocol is told when it runs again', () =>
+test('close() and abort() of an endpoint on a stopped loop free the port at once, and connectionLost() comes in the next run', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -295,7 +295,7 @@ test('close() and abort() while the loop is stopped free the port at once; the p
     },
   ));
 
-test('a loop that is stopped and run again for every few turns carries a conversation like any other', () =>
+test('endpoints converse over a loop that is stopped and run again every few turns', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -322,7 +322,7 @@ test('a loop that is stopped and run again for every few turns carries a convers
 
 // --- a closed loop ---
 
-test('closing the loop ends open endpoints and names each; no protocol hears of it', () =>
+test('loop.close() ends open endpoints and names each, without a call of their protocols', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop, reports) => {
@@ -345,7 +345,7 @@ test('closing the loop ends open endpoints and names each; no protocol hears of 
     },
   ));
 
-test('closing the loop gives up what is being opened and names it; nothing opens afterwards', () =>
+test('loop.close() cancels endpoints that are being opened and names each, and nothing opens later', () =>
   withLoop(
     () => new NodeEventLoop(),
     async (loop, reports) => {
@@ -386,11 +386,11 @@ test('closing the loop gives up what is being opened and names it; nothing opens
     },
   ));
 
-test('a process can exit with endpoints open, when its loop is stopped or closed', async () => {
+test('a process exits with endpoints open when its loop is stopped or closed', async () => {
   const child = fileURLToPath(new URL('./datagram-exit.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../../..', import.meta.url));
   for (const ending of ['stop', 'close']) {
-    // Would it not exit, it would be killed after a minute, and this rejects.
+    // A process that does not exit is killed after a minute, and then this rejects.
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', loader, child, ending], {
       cwd,
       timeout: 60_000,
@@ -400,7 +400,7 @@ test('a process can exit with endpoints open, when its loop is stopped or closed
 });
 
 test(
-  'thousands of endpoints, opened and closed, leave nothing',
+  'thousands of endpoints that open and close leave nothing behind',
   onNode(async (loop) => {
     const before = socketCount();
     const far = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
@@ -429,7 +429,7 @@ test(
     let answering = true;
     let balls = 0;
     const echo = (recorder: DatagramRecorder) => (data: Buffer, address: SocketAddress) => {
-      // Far more than the callbacks below can take: if they starve, the game ends.
+      // Far more than the callbacks below can need: if they starve, the game ends.
       answering &&= ++balls < MOST_BALLS;
       if (answering) recorder.transport.sendto(data, address);
     };

@@ -15,12 +15,12 @@ import { loader } from '../../helpers/typescript.ts';
 import type { FakeDatagram } from './fake-datagrams.ts';
 import { FakeDatagramLoop, onFake } from './fake-datagrams.ts';
 
-/** Bytes that a datagram counts for beside its data. */
+/** The bytes that a datagram counts for in addition to its data. */
 const HEADER = 8;
 
-// --- the accounting, by itself ---
+// --- the queue alone ---
 
-test('what is pushed is queued, then with the host, then gone; the host has one at a time', () => {
+test('PendingDatagrams queues a datagram, then gives it to the host, one at a time', () => {
   const pending = new PendingDatagrams();
   assert.deepEqual([pending.size, pending.take()], [0, null]);
   const address = ['192.0.2.1', 1] as const;
@@ -40,7 +40,7 @@ test('what is pushed is queued, then with the host, then gone; the host has one 
   assert.deepEqual([pending.take(), pending.size], [null, 0]);
 });
 
-test('clear() drops what is queued and what the host has', () => {
+test('PendingDatagrams.clear() drops queued datagrams and the one at the host', () => {
   const pending = new PendingDatagrams();
   pending.push(Buffer.alloc(1), null);
   pending.push(Buffer.alloc(2), null);
@@ -52,7 +52,7 @@ test('clear() drops what is queued and what the host has', () => {
   assert.equal(pending.take()?.data.length, 3);
 });
 
-test('in any order of sends and departures nothing is lost, doubled or reordered, the size is right, and pause and resume alternate', () => {
+test('PendingDatagrams loses, doubles and reorders nothing, and pause and resume alternate, for any order of calls', () => {
   const step = fc.oneof(
     { weight: 3, arbitrary: fc.record({ send: fc.integer({ min: 0, max: 2000 }) }) },
     { weight: 3, arbitrary: fc.constantFrom('take' as const, 'left' as const) },
@@ -99,9 +99,9 @@ test('in any order of sends and departures nothing is lost, doubled or reordered
   );
 });
 
-// --- a host that is played by the test ---
+// --- a fake host ---
 
-/** A datagram that the host did not take. */
+/** A datagram that the host did not accept. */
 async function clogged(
   loop: FakeDatagramLoop,
 ): Promise<{ raw: FakeDatagram; recorder: DatagramRecorder; transport: DatagramRecorder['transport'] }> {
@@ -117,7 +117,7 @@ async function lose(raw: FakeDatagram, recorder: DatagramRecorder): Promise<void
 }
 
 test(
-  'what the kernel does not take pauses the protocol once, above the high mark, and resumes it once, at the low one',
+  'datagrams that the kernel does not accept pause the protocol once above the high-water mark, and resume it once at the low one',
   onFake(async (loop) => {
     const { raw, recorder, transport } = await clogged(loop);
     assert.deepEqual(transport.getWriteBufferLimits(), { low: 16_384, high: 65_536 });
@@ -145,7 +145,7 @@ test(
 );
 
 test(
-  'with both marks zero each datagram that waits pauses, an empty one too',
+  'each waiting datagram pauses the protocol when both marks are zero, even an empty one',
   onFake(async (loop) => {
     const { raw, recorder, transport } = await clogged(loop);
     transport.setWriteBufferLimits({ high: 0 });
@@ -160,7 +160,7 @@ test(
 );
 
 test(
-  'marks that are moved are looked at at once',
+  'setWriteBufferLimits() applies at once to waiting datagrams',
   onFake(async (loop) => {
     const { raw, recorder, transport } = await clogged(loop);
     transport.sendto(Buffer.alloc(1000));
@@ -174,7 +174,7 @@ test(
 );
 
 test(
-  'what waits leaves in order and one by one, as soon as the host takes more',
+  'waiting datagrams leave in order and one by one, as soon as the host accepts more',
   onFake(async (loop) => {
     const { raw, recorder, transport } = await clogged(loop);
     for (const length of [1, 2, 3, 4]) transport.sendto(Buffer.alloc(length));
@@ -192,7 +192,7 @@ test(
 );
 
 test(
-  'a datagram that was kept and cannot be sent is told, and counts no more',
+  'a waiting datagram that cannot be sent is reported, and no longer counts',
   onFake(async (loop) => {
     const { raw, recorder, transport } = await clogged(loop);
     transport.sendto('one');
@@ -206,7 +206,7 @@ test(
 );
 
 test(
-  'close() waits until all has left; abort() does not, also after close()',
+  'close() waits until all datagrams have left, and abort() does not, even after close()',
   onFake(async (loop) => {
     for (const gentle of [true, false]) {
       const { raw, recorder, transport } = await clogged(loop);
@@ -237,7 +237,7 @@ test(
 );
 
 test(
-  'pause and resume are told while it is closing, and nothing after abort()',
+  'an endpoint that closes still pauses and resumes its protocol, and calls nothing but the end after abort()',
   onFake(async (loop) => {
     for (const ending of ['close', 'abort'] as const) {
       const { raw, recorder, transport } = await clogged(loop);
@@ -262,7 +262,7 @@ test(
 );
 
 test(
-  'a protocol that throws when it is told of a failed send is aborted, and told nothing more but the end',
+  'a protocol that throws in errorReceived() is aborted, and gets nothing more but the end',
   onFake(async (loop, reports) => {
     const bug = new Error('bug');
     const recorder = new DatagramRecorder();
@@ -288,7 +288,7 @@ test(
 );
 
 test(
-  'it begins to receive once the protocol was told of it, unless that has closed it',
+  'an endpoint starts to receive after connectionMade(), unless that has closed it',
   onFake(async (loop) => {
     const open = await loop.openFake();
     assert.deepEqual(open.callsAtOpening, ['receiveStart']);
@@ -307,7 +307,7 @@ test(
 );
 
 test(
-  'a protocol that throws when it is paused is aborted',
+  'a protocol that throws in pauseWriting() is aborted',
   onFake(async (loop, reports) => {
     const bug = new Error('bug');
     const recorder = new DatagramRecorder();
@@ -329,7 +329,7 @@ test(
   }),
 );
 
-test('while the loop is stopped, departures and the end wait; a pause that is over by then is never told', async () => {
+test('a stopped loop delays resumes and the end, and skips a pause that is over by then', async () => {
   const loop = new FakeDatagramLoop();
   const { raw, recorder } = await loop.runUntilComplete(() => loop.openFake());
   const { transport } = recorder;
@@ -350,12 +350,9 @@ test('while the loop is stopped, departures and the end wait; a pause that is ov
   loop.close();
 });
 
-// --- a kernel that pushes back ---
+// --- a kernel with back-pressure ---
 
-/**
- * An address of a neighbour that is not there: the kernel keeps what goes there until it knows that, for
- * seconds.
- */
+/** The address of a missing neighbour: the kernel keeps datagrams to it for seconds, until it knows. */
 function nobody(): string | null {
   for (const addresses of Object.values(networkInterfaces())) {
     for (const { family, internal, address, netmask } of addresses ?? []) {
@@ -371,7 +368,7 @@ const neighbour = process.platform === 'linux' ? nobody() : null;
 const withoutNeighbour: string | false =
   neighbour === null && 'needs Linux and an interface in a network of 256 addresses';
 
-/** An endpoint that sends to it, and of whose datagrams the kernel keeps few. */
+/** Opens an endpoint that sends to it. The kernel keeps few of its datagrams. */
 async function toNeighbour(loop: BaseEventLoop): Promise<DatagramRecorder> {
   const remoteAddr: [string, number] = [neighbour as string, 9];
   if (!loop._backend.features.sockets) {
@@ -386,7 +383,7 @@ async function toNeighbour(loop: BaseEventLoop): Promise<DatagramRecorder> {
 }
 
 test(
-  'a kernel that takes no more is waited for: all has left or has failed before the end',
+  'close() waits for a kernel that accepts no more: all datagrams have left or failed before the end',
   { skip: withoutNeighbour },
   onNode(async (loop) => {
     const near = await toNeighbour(loop);
@@ -409,7 +406,7 @@ test(
 );
 
 test(
-  'abort() does not wait for a kernel that takes no more',
+  'abort() does not wait for a kernel that accepts no more',
   { skip: withoutNeighbour },
   onNode(async (loop) => {
     const near = await toNeighbour(loop);
@@ -428,7 +425,7 @@ test(
 
 // --- a host that never sends at once ---
 
-test('where the host queues every datagram, all is counted, told and flushed', async () => {
+test('an endpoint counts, reports and flushes all datagrams if the host queues each of them', async () => {
   const child = fileURLToPath(new URL('./datagram-queued.child.ts', import.meta.url));
   // Node's own switch: each send goes through libuv's queue, and is over a poll later.
   const args = ['--test-udp-no-try-send', '--import', loader, child];
@@ -437,7 +434,7 @@ test('where the host queues every datagram, all is counted, told and flushed', a
   assert.deepEqual(JSON.parse(stdout), {
     sizeAfterSending: 20 * (1000 + HEADER),
     toldAfterSending: ['made', 'pause'],
-    // The one that fails is above the high mark by itself.
+    // The datagram that fails is above the high-water mark by itself.
     near: ['made', 'pause', 'error', 'resume', 'lost'],
     codes: ['EMSGSIZE'],
     received: [...Array(20).fill(1000), 0],

@@ -1,4 +1,4 @@
-/** Has few descriptors, and then no rights: says how opening an endpoint fails. */
+/** Has few descriptors, and then no rights: prints how opening an endpoint fails. */
 import { closeSync, openSync } from 'node:fs';
 import { AF_INET, NodeEventLoop } from '../../../src/index.ts';
 import { endAll, endpoint } from '../../helpers/datagrams.ts';
@@ -15,13 +15,13 @@ async function outcome(options: Parameters<typeof endpoint>[1]): Promise<string 
 }
 
 const result = await loop.runUntilComplete(async () => {
-  // What is loaded at the first use must not be missing a descriptor.
+  // Modules that load at first use need a descriptor.
   await outcome({ family: AF_INET });
   const files: number[] = [];
   try {
     for (;;) files.push(openSync('/dev/null', 'r'));
   } catch {
-    // As many as there are.
+    // Uses up all descriptors.
   }
   const exhausted = await outcome({ family: AF_INET });
   for (const file of files) closeSync(file);

@@ -1,4 +1,4 @@
-/** Run with `--test-udp-no-try-send`: sends, and says what was told and what arrived. */
+/** Run with `--test-udp-no-try-send`: sends datagrams, and prints the events and the received data. */
 import { NodeEventLoop } from '../../../src/index.ts';
 import { endAll, endpointPair } from '../../helpers/datagrams.ts';
 
@@ -10,7 +10,7 @@ const result = await loop.runUntilComplete(async () => {
   for (let i = 0; i < 20; i++) transport.sendto(Buffer.alloc(1000));
   const sizeAfterSending = transport.getWriteBufferSize();
   const toldAfterSending = [...near.log];
-  // Those behind one that cannot be sent are sent.
+  // The datagrams after one that cannot be sent are sent.
   transport.sendto(Buffer.alloc(70_000));
   transport.sendto('');
   transport.close();

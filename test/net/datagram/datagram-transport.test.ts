@@ -25,7 +25,7 @@ import { hostPasses } from '../../helpers/host-pass.ts';
 import { noIPv6 } from '../../helpers/machine.ts';
 import { assertFileno, needsNodeSockets, onNode } from '../../helpers/pairs.ts';
 
-// --- what is sent arrives ---
+// --- datagrams that arrive ---
 
 for (const host of ['127.0.0.1', '::1']) {
   test(
@@ -55,7 +55,7 @@ for (const host of ['127.0.0.1', '::1']) {
     { skip: host === '::1' && noIPv6 },
     onNode(async (loop) => {
       const { near, far } = await endpointPair(loop, host);
-      // What an IPv4 packet can hold; IPv6 does not count its own header.
+      // The capacity of an IPv4 packet; IPv6 does not count its own header.
       const longest = host === '::1' ? 65_527 : 65_507;
       const big = Buffer.alloc(longest, 'gyre');
       near.transport.sendto('');
@@ -81,7 +81,7 @@ for (const host of ['127.0.0.1', '::1']) {
 }
 
 test(
-  'a datagram waits nowhere that anybody could see, and for no other socket',
+  'sendto() sends at once, without a wait for the end of the turn or for other sockets',
   onNode(async (loop) => {
     const socket = await nodeSocket();
     const near = await endpoint(loop, { remoteAddr: ['127.0.0.1', socket.address().port] });
@@ -101,7 +101,7 @@ test(
 );
 
 test(
-  'a connected endpoint hears nobody else',
+  'a connected endpoint gets datagrams of its peer only',
   onNode(async (loop) => {
     const { near, far } = await endpointPair(loop);
     const stranger = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
@@ -115,7 +115,7 @@ test(
 );
 
 test(
-  'an IPv6 endpoint of all interfaces hears IPv4, and answers it',
+  'an IPv6 endpoint of all interfaces gets IPv4 datagrams, and answers them',
   onNode(async (loop) => {
     const far = await endpoint(loop, { localAddr: ['::', 0] });
     const near = await endpoint(loop, { remoteAddr: ['127.0.0.1', addressOf(far)[1]] });
@@ -130,7 +130,7 @@ test(
 );
 
 test(
-  'what is received is the receiver’s own, and what was sent may be changed at once where the kernel took it',
+  'received data belongs to the receiver, and sent data may be changed once the kernel has accepted it',
   onNode(async (loop) => {
     const { near, far } = await endpointPair(loop);
     const data = Buffer.from('before');
@@ -147,7 +147,7 @@ test(
 // --- errors ---
 
 test(
-  'a port at which nobody receives is told to a connected endpoint, which stays open',
+  'a connected endpoint gets an error for a port without a receiver, and stays open',
   onNode(async (loop) => {
     const port = await freeUdpPort();
     const near = await endpoint(loop, { remoteAddr: ['127.0.0.1', port] });
@@ -176,7 +176,7 @@ test(
 );
 
 test(
-  'a port at which nobody receives is not told to an endpoint that is not connected: the kernel does not say',
+  'an endpoint that is not connected gets no error for a port without a receiver, because the kernel reports none',
   onNode(async (loop) => {
     const port = await freeUdpPort();
     const { near, far } = await endpointPair(loop);
@@ -190,7 +190,7 @@ test(
 );
 
 test(
-  'a datagram that is too long is told to errorReceived(), and nothing of it is sent',
+  'a datagram that is too long is reported to errorReceived(), and no part of it is sent',
   onNode(async (loop) => {
     const { near, far } = await endpointPair(loop);
     near.transport.sendto(Buffer.alloc(65_508));
@@ -211,7 +211,7 @@ test(
 );
 
 test(
-  'what had failed before close() is told, between the call and the end',
+  'errors of datagrams before close() are reported, after the call and before the end',
   onNode(async (loop) => {
     const { near, far } = await endpointPair(loop);
     near.transport.sendto(Buffer.alloc(65_508));
@@ -228,7 +228,7 @@ test(
 // --- wrong arguments ---
 
 test(
-  'sendto() refuses at the call what can never be sent',
+  'sendto() rejects at the call data and addresses that can never be sent',
   { skip: noIPv6 },
   onNode(async (loop) => {
     const four = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
@@ -284,7 +284,7 @@ test(
 );
 
 test(
-  'a connected endpoint sends to its own address and to no other',
+  'a connected endpoint sends to its own peer address and to no other',
   onNode(async (loop) => {
     const { near, far } = await endpointPair(loop);
     const [, port] = addressOf(far);
@@ -306,7 +306,7 @@ test(
 );
 
 test(
-  'an address may be given as it was to remoteAddr and as the kernel calls it',
+  'sendto() accepts the peer’s address as given to remoteAddr and as the kernel spells it',
   onNode(async (loop) => {
     const far = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
     const [, port] = addressOf(far);
@@ -320,7 +320,7 @@ test(
 );
 
 test(
-  'wrong limits, protocols and names are refused',
+  'an endpoint rejects wrong limits, protocols and names of extra info',
   onNode(async (loop) => {
     const near = await endpoint(loop, { family: AF_INET });
     const { transport } = near;
@@ -333,10 +333,10 @@ test(
   }),
 );
 
-// --- facts ---
+// --- extra info ---
 
 test(
-  'getExtraInfo() knows the addresses and the socket',
+  'getExtraInfo() of an endpoint returns its addresses and its socket',
   onNode(async (loop) => {
     const { near, far } = await endpointPair(loop);
     const socket = near.transport.getExtraInfo('socket');
@@ -361,7 +361,7 @@ test(
 );
 
 test(
-  'another protocol is told what follows',
+  'setProtocol() of an endpoint gives later events to the new protocol',
   onNode(async (loop) => {
     const { near, far } = await endpointPair(loop);
     const { transport } = far;
@@ -381,7 +381,7 @@ test(
 );
 
 test(
-  'every method of a protocol is optional, and the base class is empty',
+  'all methods of a datagram protocol are optional, and the base class is empty',
   onNode(async (loop, reports) => {
     for (const protocol of [{}, new DatagramProtocol()]) {
       const [transport] = await loop.createDatagramEndpoint(() => protocol, { localAddr: ['127.0.0.1', 0] });
@@ -396,7 +396,7 @@ test(
 );
 
 test(
-  'a protocol is called as code of the loop, in the context in which the endpoint was asked for, outside of any task',
+  'a datagram protocol is called as code of the loop, in the context of createDatagramEndpoint(), outside of any task',
   onNode(async (loop) => {
     const storage = new AsyncLocalStorage<string>();
     const seen: unknown[] = [];

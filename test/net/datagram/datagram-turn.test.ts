@@ -1,11 +1,11 @@
-/** Datagrams that are sent in one turn: some hosts send them together. Nobody can tell. */
+/** Datagrams that are sent in one turn. Some hosts send them together, without a visible difference. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addressOf, endAll, endpoint, endpointPair } from '../../helpers/datagrams.ts';
 import { makeLoop, onNode } from '../../helpers/pairs.ts';
 
 test(
-  'small and large ones of one turn arrive in the order in which they were sent, each where it should',
+  'small and large datagrams of one turn arrive in order, each at its address',
   onNode(async (loop) => {
     const one = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
     const other = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
@@ -28,7 +28,7 @@ test(
 );
 
 test(
-  'sockets that answer each other in one turn do not mix what they send',
+  'sockets that answer each other in one turn do not mix their datagrams',
   onNode(async (loop) => {
     const pairs = await Promise.all(Array.from({ length: 5 }, () => endpointPair(loop)));
     for (let round = 0; round < 20; round++) {
@@ -46,11 +46,11 @@ test(
 );
 
 test(
-  'more than the host has room for in one turn: all leave, in order, before the end',
+  'more datagrams than the host has room for in one turn all leave, in order, before the end',
   onNode(async (loop) => {
     const { near, far } = await endpointPair(loop);
     let taken = 0;
-    // So many at a time as the receiver has room for.
+    // As many at a time as the receiver has room for.
     for (let batch = 0; batch < 8; batch++) {
       for (let i = 0; i < 60; i++) near.transport.sendto(Buffer.alloc(1500, taken++ % 256));
       await far.untilReceived(taken);
@@ -68,12 +68,12 @@ test(
 );
 
 test(
-  'one that cannot be sent is told, and takes no other with it',
+  'a datagram that cannot be sent is reported, and the others of its turn leave',
   onNode(async (loop) => {
     const far = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
     const near = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
     near.transport.sendto('first', addressOf(far));
-    // To broadcast was not allowed.
+    // Broadcast was not allowed.
     near.transport.sendto('refused', ['255.255.255.255', 9]);
     near.transport.sendto('last', addressOf(far));
     await far.untilReceived(2);
@@ -84,7 +84,7 @@ test(
   }),
 );
 
-test('what is sent while the loop is stopped leaves all the same', async () => {
+test('datagrams that are sent while the loop is stopped leave at once', async () => {
   const loop = makeLoop();
   const { near, far } = await loop.runUntilComplete(() => endpointPair(loop));
   near.transport.sendto('meanwhile');

@@ -39,10 +39,10 @@ import { FakeDatagramLoop } from './fake-datagrams.ts';
 
 const factory = (): object => ({});
 
-// --- all forms ---
+// --- all combinations of addresses ---
 
 test(
-  'createDatagramEndpoint() makes the protocol without arguments, tells it, and answers the pair',
+  'createDatagramEndpoint() makes the protocol without arguments, calls connectionMade() and returns the pair',
   onNode(async (loop) => {
     const steps: string[] = [];
     const recorder = new DatagramRecorder();
@@ -79,7 +79,7 @@ test('createDatagramEndpoint() may be called before the loop runs', async () => 
 });
 
 test(
-  'local, remote, both, and neither but a family',
+  'createDatagramEndpoint() accepts a local address, a remote one, both, or only a family',
   onNode(async (loop) => {
     const port = await freeUdpPort();
     const far = await endpoint(loop, { localAddr: ['127.0.0.1', port], proto: IPPROTO_UDP });
@@ -112,7 +112,7 @@ test(
 );
 
 test(
-  'hosts may be names, or null for this machine',
+  'createDatagramEndpoint() accepts names as hosts, or null for this machine',
   { skip: noIPv6 },
   onNode(async (loop) => {
     for (const family of [AF_INET, AF_INET6]) {
@@ -135,7 +135,7 @@ test(
 );
 
 test(
-  'of a name, the addresses of the family that both sides have are taken',
+  'createDatagramEndpoint() uses the addresses of the family that both names have',
   onNode(async (loop) => {
     const far = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
     const near = await endpoint(loop, { localAddr: [null, 0], remoteAddr: addressOf(far) });
@@ -149,7 +149,7 @@ test(
   }),
 );
 
-test('each family is tried with its first address, in the resolver’s order; the first that opens is taken', async () => {
+test('createDatagramEndpoint() tries the first address of each family in the resolver’s order, until one opens', async () => {
   const loop = new FakeDatagramLoop();
   const { fake } = loop;
   fake.resolve = ((query: { host: string }, onDone: (error: null, found: object[]) => void) => {
@@ -192,7 +192,7 @@ test('each family is tried with its first address, in the resolver’s order; th
   loop.close();
 });
 
-test('a cancel while the first address is opened opens no other', async () => {
+test('createDatagramEndpoint() that is cancelled while it opens the first address opens no other', async () => {
   const loop = new FakeDatagramLoop();
   const { fake } = loop;
   await loop.runUntilComplete(async () => {
@@ -206,7 +206,7 @@ test('a cancel while the first address is opened opens no other', async () => {
 });
 
 test(
-  'addresses that nobody can hold or reach fail with the system’s error, and leave no socket',
+  'createDatagramEndpoint() fails with the system’s error for unusable addresses, and leaves no socket',
   onNode(async (loop) => {
     const before = socketCount();
     const taken = await nodeSocket();
@@ -242,7 +242,7 @@ test(
 );
 
 test(
-  'a protocol factory that fails closes the socket',
+  'createDatagramEndpoint() closes the socket if its protocol factory fails',
   onNode(async (loop) => {
     const before = socketCount();
     const bug = new Error('bug');
@@ -267,7 +267,7 @@ test(
 // --- wrong arguments ---
 
 test(
-  'wrong arguments are refused at the call',
+  'createDatagramEndpoint() rejects wrong arguments at the call',
   onNode(async (loop) => {
     const type = 'ERR_INVALID_ARG_TYPE';
     const range = 'ERR_OUT_OF_RANGE';
@@ -321,7 +321,7 @@ test(
   }),
 );
 
-test('a backend without UDP, and a closed loop, say so at the call', () => {
+test('createDatagramEndpoint() on a backend without UDP, and on a closed loop, throws at the call', () => {
   const sim = new SimulatedEventLoop();
   assert.throws(() => sim.createDatagramEndpoint(factory, { family: AF_INET }), {
     code: 'ERR_UNSUPPORTED',
@@ -333,10 +333,10 @@ test('a backend without UDP, and a closed loop, say so at the call', () => {
   assert.throws(() => loop.createDatagramEndpoint(factory, { family: AF_INET }), { code: 'ERR_LOOP_CLOSED' });
 });
 
-// --- sharing a port, broadcast ---
+// --- shared ports, broadcast ---
 
 test(
-  'reusePort lets endpoints share a port; where the host cannot, it says so at the call',
+  'reusePort lets endpoints share a port, or throws at the call on other hosts',
   onNode(async (loop) => {
     if (!loop._backend.features.reusePort) {
       assert.throws(
@@ -358,16 +358,16 @@ test(
     );
     for (const { transport } of senders) transport.sendto('x');
     while (one.datagrams.length + other.datagrams.length < 40) await sleep(0.001);
-    // The kernel chooses by the sender's address: all 40 at one is as good as impossible.
+    // The kernel selects by the sender's address: all 40 at one receiver is practically impossible.
     assert.ok(one.datagrams.length > 0 && other.datagrams.length > 0);
     await endAll(one, other, ...senders);
   }),
 );
 
 test(
-  'without allowBroadcast a broadcast address is refused by the system',
+  'sendto() to a broadcast address fails without allowBroadcast',
   onNode(async (loop) => {
-    // That of the loopback: a machine may have no other network.
+    // The broadcast address of the loopback: a machine may have no other network.
     const near = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
     near.transport.sendto('x', ['127.255.255.255', 9]);
     await near.untilTold('error');
@@ -380,14 +380,14 @@ test(
 );
 
 test(
-  'with allowBroadcast all of a network are reached, and anybody may answer',
+  'allowBroadcast reaches a whole network, and any peer may answer',
   onNode(async (loop) => {
-    // Linux takes the end of the loopback's own network for a broadcast address, too.
+    // Linux treats the end of the loopback's own network as a broadcast address, too.
     const broadcast = '127.255.255.255';
     const far = await endpoint(loop, { localAddr: ['0.0.0.0', 0], allowBroadcast: true });
     const remoteAddr = [broadcast, addressOf(far)[1]] as const;
     const near = await endpoint(loop, { remoteAddr, allowBroadcast: true });
-    // A connected socket would hear only the broadcast address, from which nothing ever comes.
+    // A connected socket would receive only from the broadcast address, which never sends.
     assert.equal(near.transport.getExtraInfo('peername'), null);
     near.transport.sendto('who is there?');
     near.transport.sendto('you?', remoteAddr);
@@ -401,10 +401,10 @@ test(
   }),
 );
 
-// --- a socket that is taken over ---
+// --- a given socket ---
 
 test(
-  'sock: a bound dgram.Socket becomes an endpoint, and is closed with it',
+  'createDatagramEndpoint() takes a bound dgram.Socket over as sock, and closes it with the endpoint',
   { skip: noIPv6 },
   onNode(async (loop) => {
     for (const host of ['127.0.0.1', '::1']) {
@@ -419,7 +419,7 @@ test(
       await far.untilReceived(2);
       far.transport.sendto('answer', far.senders[0]);
       far.transport.sendto('', far.senders[0]);
-      // Its own look-up takes a tick, even for a literal address: until then it counts.
+      // Node's own look-up takes a tick even for a literal address, and until then the socket counts.
       assert.ok(far.transport.getWriteBufferSize() > 0);
       far.transport.close();
       await near.untilReceived(2);
@@ -433,7 +433,7 @@ test(
 );
 
 test(
-  'sock: a connected one sends to its peer alone, and hears of refusals',
+  'an endpoint over a connected sock sends to its peer only, and gets refusals',
   onNode(async (loop) => {
     const port = await freeUdpPort();
     const sock = createSocket('udp4');
@@ -452,13 +452,13 @@ test(
 );
 
 test(
-  'sock: what came from others before it was connected is not from its peer, and is not told',
+  'an endpoint over a connected sock drops datagrams that others sent before it was connected',
   onNode(async (loop) => {
     const stranger = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
     const far = await endpoint(loop, { localAddr: ['127.0.0.1', 0] });
     const sock = await nodeSocket();
     const here = ['127.0.0.1', sock.address().port] as const;
-    // It is in the kernel now, and nobody polls before the socket is connected and taken over.
+    // The datagram is in the kernel now, and no poll comes before the socket is connected and taken over.
     stranger.transport.sendto('from a stranger', here);
     const connected = new Promise<void>((resolve) => {
       sock.connect(addressOf(far)[1], '127.0.0.1', resolve);
@@ -473,7 +473,7 @@ test(
 );
 
 test(
-  'sock: what is too long for a socket that was made elsewhere is told, too, and what is behind it leaves',
+  'an endpoint over a foreign sock reports a datagram that is too long, and sends the later ones',
   onNode(async (loop) => {
     const sock = await nodeSocket();
     const near = await endpoint(loop, { sock });
@@ -489,7 +489,7 @@ test(
 );
 
 test(
-  'sock: what is no bound socket is refused at the call, and so is one together with an address, or one that is taken',
+  'createDatagramEndpoint() rejects at the call a sock that is not bound, has an owner, or comes with an address',
   onNode(async (loop) => {
     const type = { code: 'ERR_INVALID_ARG_TYPE' };
     const unbound = createSocket('udp4');
@@ -525,7 +525,7 @@ test(
 );
 
 test(
-  'sock: one that its owner closes before the endpoint is made ends it',
+  'a sock that its owner closes before the endpoint is made ends the endpoint',
   onNode(async (loop) => {
     const sock = await nodeSocket();
     const recorder = new DatagramRecorder();
@@ -538,7 +538,7 @@ test(
 );
 
 test(
-  'what comes between binding and the endpoint’s protocol is not lost',
+  'datagrams between bind and connectionMade() are not lost',
   onNode(async (loop) => {
     const sock = await nodeSocket();
     const { port } = sock.address();
@@ -559,7 +559,7 @@ const GROUP = '239.192.7.7';
 
 for (const way of ['sock', 'rawSocket'] as const) {
   test(
-    `multicast, by ${way === 'sock' ? 'a socket of one’s own' : "getExtraInfo('rawSocket')"}`,
+    `multicast works by ${way === 'sock' ? 'a socket of one’s own' : "getExtraInfo('rawSocket')"}`,
     onNode(async (loop) => {
       const members: DatagramRecorder[] = [];
       for (let i = 0; i < 2; i++) {
@@ -591,7 +591,7 @@ for (const way of ['sock', 'rawSocket'] as const) {
 // --- cancellation ---
 
 test(
-  'an aborted signal starts nothing; one that aborts later gives the opening up; the listener goes',
+  'createDatagramEndpoint() with an aborted signal starts nothing, a later abort cancels it, and no listener stays',
   onNode(async (loop) => {
     const before = socketCount();
     let made = 0;
@@ -621,7 +621,7 @@ test(
 );
 
 test(
-  'a cancel at any moment closes what was opened, or comes too late',
+  'createDatagramEndpoint() that is cancelled at any moment closes its socket, or succeeds',
   onNode(async (loop) => {
     const before = socketCount();
     const port = await freeUdpPort();
@@ -658,14 +658,14 @@ test(
       }
     }
     assert.ok(opened > 0 && cancelled > 0, `${opened} opened, ${cancelled} cancelled`);
-    // Whatever was opened is gone: its port is free.
+    // Every socket was closed: its port is free.
     await endAll(await endpoint(loop, { localAddr: ['127.0.0.1', port] }));
     await assertSockets(before, 'a socket is left');
   }),
 );
 
 test(
-  'a task that waits for an endpoint and is cancelled leaves none',
+  'a task that is cancelled while it awaits an endpoint leaves none',
   onNode(async (loop) => {
     const before = socketCount();
     for (let turns = 0; turns < 6; turns++) {
@@ -685,9 +685,9 @@ test(
   }),
 );
 
-// --- the system says no ---
+// --- the system's errors ---
 
-test('no descriptors left, and no permission: the system’s error, and nothing is left', {
+test('createDatagramEndpoint() without descriptors or permission fails with the system’s error, and leaves nothing', {
   skip: process.platform === 'linux' ? false : 'looks into /proc, which only Linux has',
 }, async () => {
   const child = fileURLToPath(new URL('./datagram-limits.child.ts', import.meta.url));
@@ -697,22 +697,22 @@ test('no descriptors left, and no permission: the system’s error, and nothing 
   const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd });
   const { reserved, ...rest } = JSON.parse(stdout);
   assert.deepEqual(rest, { exhausted: 'EMFILE', afterwards: 'opened' });
-  // A machine may give its low ports to everybody.
+  // A machine may allow low ports for every user.
   const free = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'latin1')) <= 7;
   assert.equal(reserved, free ? 'opened' : 'EACCES');
 });
 
-// --- against a socket of Node's own ---
+// --- with a socket of Node's own ---
 
 test(
-  'it talks to a peer that is no gyre, in thousands of datagrams',
+  'an endpoint talks to a peer that does not use gyre, in thousands of datagrams',
   onNode(async (loop) => {
     const socket = await nodeSocket();
     socket.on('message', (data, { address, port }) => socket.send(data, port, address));
     const near = await endpoint(loop, { remoteAddr: ['127.0.0.1', socket.address().port] });
     for (let i = 0; i < 2000; i++) {
       near.transport.sendto(`${i}`);
-      // More on the way than a kernel keeps would be lost.
+      // A kernel would lose more datagrams on the way.
       if (i % 50 === 49) await near.untilReceived(i + 1);
     }
     assert.deepEqual(
@@ -725,7 +725,7 @@ test(
 );
 
 test(
-  'two loops in one thread talk to each other',
+  'two loops in one thread talk to each other by datagrams',
   onNode(async (loop) => {
     const other = new NodeEventLoop();
     const far = new DatagramRecorder();
@@ -747,7 +747,7 @@ test(
 );
 
 test(
-  'in debug mode a leak report says where the endpoint was opened',
+  'a leak report in debug mode says where the endpoint was opened',
   onNode(async (_loop) => {
     const other = new NodeEventLoop();
     other.debug = true;

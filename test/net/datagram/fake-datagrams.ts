@@ -1,7 +1,4 @@
-/**
- * A loop with a virtual clock and a socket for datagrams that a test plays by hand: it takes what it is told
- * to take.
- */
+/** A loop with a virtual clock and a fake datagram socket: the test decides which datagrams it accepts. */
 import type {
   BackendFeatures,
   DatagramEvents,
@@ -23,7 +20,7 @@ import { withLoop } from '../../helpers/loop-fixture.ts';
 export class FakeDatagram implements RawDatagram {
   /** `receiveStart`, `send 5`, `close`, … */
   readonly calls: string[] = [];
-  /** The host takes each datagram at once; else it waits for `left()`. */
+  /** True: the host accepts each datagram at once. False: it waits for `left()`. */
   takesAll: boolean = true;
   readonly #target: DatagramTarget;
   #events: DatagramEvents | null = null;
@@ -91,13 +88,13 @@ export class FakeDatagramLoop extends BaseEventLoop {
     this.fake = backend;
   }
 
-  /** An endpoint of which the test is the host. */
+  /** Opens an endpoint whose host is the test. */
   async openFake(
     options: DatagramOptions = { remoteAddr: ['192.0.2.2', 2] },
     recorder: DatagramRecorder = new DatagramRecorder(),
   ): Promise<{ raw: FakeDatagram; recorder: DatagramRecorder; callsAtOpening: string[] }> {
     const opening = this.createDatagramEndpoint(() => recorder, options);
-    // A literal address is asked for a few microtasks later.
+    // A literal address is requested a few microtasks later.
     while (this.fake.openings.length === 0) await null;
     const raw = new FakeDatagram(this.fake.targets.shift() as DatagramTarget);
     (this.fake.openings.shift() as DatagramOpenEvents).onOpen(raw);
@@ -106,7 +103,7 @@ export class FakeDatagramLoop extends BaseEventLoop {
   }
 }
 
-/** Runs `body` as a task; afterwards nothing may be left. */
+/** Runs `body` as a task, and checks that nothing is left. */
 export function onFake(
   body: (loop: FakeDatagramLoop, reports: Reports) => Promise<void>,
 ): () => Promise<void> {

@@ -1,4 +1,4 @@
-/** A name server for one test: answers from a table, and leaves some questions unanswered. */
+/** A name server for one test: answers from a table, and ignores some questions. */
 import type { Socket } from 'node:dgram';
 import { createSocket } from 'node:dgram';
 
@@ -9,8 +9,8 @@ const NO_SUCH_NAME = 0x8583;
 
 type Type = keyof typeof TYPES;
 /**
- * By lower-case name. `mute`: no answer ever, also to one type of question; `broken`: the server says that it
- * failed.
+ * The table, by lower-case name. `mute`: never answers, also for one type of question only. `broken`: answers
+ * that the server failed.
  */
 export type Names = Record<string, Partial<Record<Type, string>> | 'mute' | 'broken'>;
 
@@ -50,7 +50,7 @@ export class FakeDns {
       header.writeUInt16BE(flags, 2);
       header.writeUInt16BE(1, 4);
       header.writeUInt16BE(answers, 6);
-      // Also without the records of EDNS, which stand behind the question.
+      // Ends before the records of EDNS, which follow the question.
       header.writeUInt32BE(0, 8);
       return header;
     };
@@ -60,7 +60,7 @@ export class FakeDns {
     return Buffer.concat([head(OK, records.length), ...records]);
   }
 
-  /** As a real one that knows all names: aliases, and what stands at their end. */
+  /** Answers as a server that knows all names: aliases, and the records at their end. */
   #records(name: string, type: Type | undefined): Buffer[] {
     const entry = this.#names[name];
     if (type === undefined || typeof entry !== 'object') return [];
@@ -99,7 +99,7 @@ function encoded(type: Type, value: string): Buffer {
       return Buffer.from(value.split('.').map(Number));
     case 'AAAA': {
       const bytes = Buffer.alloc(16);
-      // All groups are written out in the tables of the tests.
+      // The tables of the tests write all groups out.
       for (const [i, group] of value.split(':').entries())
         bytes.writeUInt16BE(Number.parseInt(group, 16), i * 2);
       return bytes;

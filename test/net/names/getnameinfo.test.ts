@@ -8,7 +8,7 @@ import { fakeNet } from '../fake-net.ts';
 const NUMBERS = NI_NUMERICHOST | NI_NUMERICSERV;
 
 test(
-  'getnameinfo() without names writes the address and the port as the system does',
+  'getnameinfo() with numeric flags writes the address and the port as the system does',
   onNode(async (loop) => {
     const cases: [SocketAddress, string, string][] = [
       [['127.0.0.1', 80], '127.0.0.1', '80'],
@@ -28,7 +28,7 @@ test(
 );
 
 test(
-  'getnameinfo() answers a number where there is no name, or fails with NI_NAMEREQD',
+  'getnameinfo() returns a number if there is no name, or fails with NI_NAMEREQD',
   onNode(async (loop) => {
     // No service has this port.
     const [, service] = await loop.getnameinfo(['127.0.0.1', 49_150], NI_NUMERICHOST);
@@ -43,11 +43,11 @@ test(
   }),
 );
 
-test('getnameinfo() asks the system for no number', async () => {
+test('getnameinfo() answers numeric requests without the system', async () => {
   const { loop, net, close } = fakeNet();
   await loop.runUntilComplete(async () => {
     assert.deepEqual(await loop.getnameinfo(['::1', 80], NUMBERS), ['::1', '80']);
-    // What has a scope may have the name of an interface.
+    // An address with a scope may have the name of an interface.
     for (const [sockaddr, flags] of [
       [['fe80::1', 80, 0, 1], NUMBERS],
       [['127.0.0.1', 80], NI_NUMERICHOST],
@@ -62,7 +62,7 @@ test('getnameinfo() asks the system for no number', async () => {
   close();
 });
 
-test('getnameinfo() refuses wrong arguments at the call', () => {
+test('getnameinfo() rejects wrong arguments at the call', () => {
   const loop = new NodeEventLoop();
   // biome-ignore lint/suspicious/noExplicitAny: arguments that TypeScript would refuse.
   const call = loop.getnameinfo.bind(loop) as (...args: any[]) => unknown;

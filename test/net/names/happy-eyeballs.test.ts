@@ -9,18 +9,18 @@ import { interleaveFamilies, summary } from '../../../src/net/names/happy-eyebal
 import type { FakeAttempt, FakeNet, FakeStream } from '../fake-net.ts';
 import { fakeNet } from '../fake-net.ts';
 
-// The race is run by the virtual clock over a network that the test plays: times are exact.
+// The race runs by the virtual clock over a fake network, so times are exact.
 
 interface Race {
   loop: BaseEventLoop;
   net: FakeNet;
   streams: FakeStream[];
-  /** The network's own plans. */
+  /** The plans of the network, by host. */
   timers: TimerHandle[];
   connect: (host: string, options?: ConnectionOptions) => Future<[Transport, Protocol]>;
 }
 
-/** Runs `body` as a task; afterwards the loop must own nothing and no timer of the race may be left. */
+/** Runs `body` as a task, and checks that the loop owns nothing and no timer of the race is left. */
 function racing(body: (race: Race) => Promise<void>): () => Promise<void> {
   return async () => {
     const { loop, net, close } = fakeNet();
@@ -42,7 +42,9 @@ function racing(body: (race: Race) => Promise<void>): () => Promise<void> {
   };
 }
 
-/** The network of which each host does what the plan says, so many seconds after the attempt began. */
+/**
+ * Creates a network in which each host does what the plan says, a number of seconds after the attempt began.
+ */
 function plan(
   { loop, net, streams, timers }: Race,
   hosts: Record<string, [afterSeconds: number, what: string]>,
@@ -62,7 +64,7 @@ function plan(
 const begun = (attempts: FakeAttempt[]): [string, number][] => attempts.map(({ host, at }) => [host, at]);
 
 test(
-  'the next address joins after 0.25 s, and the first that answers wins: a blackhole first costs no more',
+  'createConnection() tries the next address after 0.25 s, and the first to answer wins',
   racing(async (race) => {
     plan(race, { '192.0.2.1': [0.01, 'connect'] });
     await race.connect('two');
@@ -76,7 +78,7 @@ test(
 );
 
 test(
-  'a slow address is not given up when the next one joins, and may still win',
+  'createConnection() keeps a slow attempt when the next one starts, and it may still win',
   racing(async (race) => {
     plan(race, { '2001:db8::1': [0.3, 'connect'], '192.0.2.1': [0.2, 'connect'] });
     const [transport] = await race.connect('two');
@@ -92,7 +94,7 @@ test(
 );
 
 test(
-  'of two that connect in the same moment one wins and the other is closed',
+  'createConnection() closes one of two streams that connect at the same moment',
   racing(async (race) => {
     const { loop, net, streams } = race;
     loop.callLater(0.26, () => {
@@ -109,7 +111,7 @@ test(
 );
 
 test(
-  'a failure lets the next address begin at once, and the delay counts from there',
+  'createConnection() tries the next address at once after a failure, and the delay counts from there',
   racing(async (race) => {
     plan(race, { '2001:db8::1': [0.1, 'ENETUNREACH'], '2001:db8::2': [0, 'connect'] });
     await race.connect('three');
@@ -122,7 +124,7 @@ test(
 );
 
 test(
-  'happyEyeballsDelay is exact to the clock',
+  'createConnection() keeps happyEyeballsDelay exactly',
   racing(async (race) => {
     plan(race, { '2001:db8::2': [0, 'connect'] });
     await race.connect('three', { happyEyeballsDelay: 0.125 });
@@ -134,7 +136,7 @@ test(
 );
 
 test(
-  'happyEyeballsDelay null tries one address after the other, however long one takes',
+  'createConnection() with happyEyeballsDelay null tries one address after the other',
   racing(async (race) => {
     plan(race, {
       '2001:db8::1': [100, 'ETIMEDOUT'],
@@ -151,7 +153,7 @@ test(
 );
 
 test(
-  'happyEyeballsDelay 0 begins with all addresses in the next turns',
+  'createConnection() with happyEyeballsDelay 0 starts all addresses in the next turns',
   racing(async (race) => {
     plan(race, { '2001:db8::2': [1, 'connect'] });
     await race.connect('three', { happyEyeballsDelay: 0 });
@@ -163,7 +165,7 @@ test(
 );
 
 test(
-  'all fail alike: their error alone',
+  'createConnection() throws a single error if all addresses fail alike',
   racing(async (race) => {
     plan(race, { '2001:db8::1': [0, 'ECONNREFUSED'], '192.0.2.1': [0, 'ECONNREFUSED'] });
     await assert.rejects(race.connect('two'), {
@@ -210,7 +212,7 @@ test(
 );
 
 test(
-  'cancelling in the moment of victory aborts the stream that was won',
+  'createConnection() that is cancelled at the moment of success aborts the stream',
   racing(async (race) => {
     const { loop, net, streams } = race;
     const connecting = race.connect('two');
@@ -224,7 +226,7 @@ test(
 );
 
 test(
-  'a signal in the middle of the race cancels it with the reason as cause',
+  'createConnection() is cancelled by its signal in the middle of the race, with the reason as cause',
   racing(async (race) => {
     const controller = new AbortController();
     const connecting = race.connect('two', { signal: controller.signal });
@@ -236,7 +238,7 @@ test(
 );
 
 test(
-  'families take turns, and interleave says how many of the first come first',
+  'createConnection() alternates families, and interleave is the number of first-family addresses at the start',
   racing(async (race) => {
     race.net.names = { many: ['2001:db8::1', '2001:db8::2', '2001:db8::3', '192.0.2.1', '192.0.2.2'] };
     const order = async (options: ConnectionOptions): Promise<string[]> => {
@@ -259,7 +261,7 @@ test(
 );
 
 test(
-  'localAddr gives each address a local one of its family, and leaves out those that have none',
+  'createConnection() with localAddr gives each address a local one of its family, and skips addresses without one',
   racing(async (race) => {
     race.net.names = { ...race.net.names, here: ['192.0.2.9'] };
     plan(race, { '192.0.2.1': [0, 'connect'] });
@@ -310,7 +312,7 @@ test('interleaveFamilies() loses no address, keeps the order within each family 
         const first = family(given[0] as SocketAddress);
         const ofFirst = given.filter((one) => family(one) === first).length;
         const others = given.length - ofFirst;
-        // As many of the first family as asked for; then in turn, for as long as both have some.
+        // As many of the first family as requested, and then alternately, while both have some.
         const head = Math.min(n, ofFirst);
         const turns = Math.min(ofFirst - head, others);
         const expected = [
@@ -323,7 +325,7 @@ test('interleaveFamilies() loses no address, keeps the order within each family 
   );
 });
 
-test('summary() answers one error for one kind, whatever the addresses', () => {
+test('summary() returns one error for errors of one kind, for any addresses', () => {
   const error = (code: string, address: string, syscall: string = 'connect'): Error =>
     Object.assign(new Error(`${syscall} ${code} ${address}`), { code, syscall });
   const first = error('ECONNREFUSED', '::1');

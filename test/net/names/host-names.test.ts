@@ -1,4 +1,7 @@
-/** Names beyond ASCII: whatever takes a host asks the system, and the certificate, for the name in ASCII. */
+/**
+ * Names beyond ASCII: every function with a host passes the name in ASCII to the system and the certificate
+ * check.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
@@ -10,11 +13,11 @@ import { onNode, portOf, Recorder } from '../../helpers/pairs.ts';
 import { fakeNet } from '../fake-net.ts';
 import { recordingServer } from '../tls/tls-peers.ts';
 
-/** `localhost` in full-width letters, which the hosts file has not. */
+/** `localhost` in full-width letters, which the hosts file does not have. */
 const LOCALHOST = 'ｌｏｃａｌｈｏｓｔ';
 const factory = (): Protocol => new Protocol();
 
-test('createConnection() looks names up in ASCII, its own and that of localAddr', async () => {
+test('createConnection() resolves its host and that of localAddr in ASCII', async () => {
   const { loop, net, close } = fakeNet();
   net.names = { 'xn--bcher-kva.example': ['192.0.2.1'], 'local.example': ['192.0.2.9'] };
   net.onAttempt = (attempt) => {
@@ -37,7 +40,7 @@ test('createConnection() looks names up in ASCII, its own and that of localAddr'
 });
 
 test(
-  'createServer() and createConnection() take a name in full-width letters for what it stands for',
+  'createServer() and createConnection() accept a name in full-width letters',
   onNode(async (loop) => {
     const server = await loop.createServer(factory, LOCALHOST, 0, { family: AF_INET });
     assert.equal(server.sockets[0]?.getsockname()?.[0], '127.0.0.1');
@@ -52,7 +55,7 @@ test(
 );
 
 test(
-  'createDatagramEndpoint() takes a name in full-width letters for what it stands for',
+  'createDatagramEndpoint() accepts a name in full-width letters',
   onNode(async (loop) => {
     const far = await endpoint(loop, { localAddr: [LOCALHOST, 0], family: AF_INET });
     const near = await endpoint(loop, { remoteAddr: [LOCALHOST, addressOf(far)[1]], family: AF_INET });
@@ -64,7 +67,7 @@ test(
 );
 
 test(
-  'getaddrinfo() asks for names in ASCII, and an address in full-width digits is one',
+  'getaddrinfo() resolves names in ASCII, and accepts an address in full-width digits',
   onNode(async (loop) => {
     for (const host of [LOCALHOST, '１２７．０．０．１']) {
       const found = await loop.getaddrinfo(host, 80, { family: AF_INET, type: SOCK_STREAM });
@@ -73,13 +76,13 @@ test(
         [['127.0.0.1', 80]],
       );
     }
-    // The error names what was looked up.
+    // The error names the name that was looked up.
     await assert.rejects(loop.getaddrinfo('bücher.invalid', 80), { hostname: 'xn--bcher-kva.invalid' });
   }),
 );
 
 test(
-  'sockConnect() looks names up in ASCII',
+  'sockConnect() resolves names in ASCII',
   { skip: noNative },
   onUv(async (loop) => {
     using listener = new Socket();
@@ -92,7 +95,7 @@ test(
 );
 
 test(
-  'with TLS the certificate must have the name in ASCII, and the server is told that one: of the host or of serverHostname',
+  'createConnection() with ssl sends and verifies the name in ASCII, of the host or of serverHostname',
   onNode(async (loop) => {
     const { server, port, next } = await recordingServer(loop, serverTls());
     for (const [host, options] of [
@@ -116,7 +119,7 @@ test(
     });
     near.transport.abort();
     await near.untilLost();
-    // A dot alone is a name that no certificate has, and not the wish for none.
+    // A single dot is a name that no certificate has, and not a request for none.
     await assert.rejects(
       loop.createConnection(factory, '127.0.0.1', port, { ssl: clientTls(), serverHostname: '.' }),
       { code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
@@ -128,7 +131,7 @@ test(
 );
 
 test(
-  'a name that has no form in ASCII is refused at the call, wherever it is given',
+  'every function with a host rejects at the call a name without an ASCII form',
   onNode(async (loop) => {
     const expected = { code: 'ERR_OUT_OF_RANGE', message: /must be a host name or an address/ };
     for (const host of ['bü/cher', 'ü@localhost', '\u00ad', 'bücher\0.example']) {

@@ -1,5 +1,4 @@
-// Runs in a network of its own, of which it is the only name server: asks gyre and CPython, and prints what
-// both say.
+// Runs in a network of its own, as its only name server. Asks gyre and CPython, and prints both answers.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import {
@@ -61,7 +60,7 @@ const openSockets = (): number =>
     try {
       return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
     } catch {
-      // That of the listing itself.
+      // The descriptor of the listing itself.
       return false;
     }
   }).length;
@@ -85,7 +84,7 @@ await loop.runUntilComplete(async () => {
     all.flatMap((host): InfoQuery[] => [
       { host, port: 80 },
       { ...stream, host, flags: canonname },
-      // Where a server fails, glibc says it with this flag only; and Node never passes the flag on.
+      // If a server fails, glibc reports that with this flag only, and Node never passes the flag on.
       ...(host === 'broken.example' ? [] : [{ ...stream, host, family: AF_INET, flags: canonname }]),
       { ...stream, host, family: AF_INET6, flags: AI_V4MAPPED },
       { ...stream, host, family: AF_INET6, flags: AI_V4MAPPED | AI_ALL },
@@ -93,7 +92,7 @@ await loop.runUntilComplete(async () => {
       { ...stream, host, family: AF_INET6, flags: AI_ADDRCONFIG },
     ]),
   );
-  // Only the loopback has addresses; then this machine has IPv4; then IPv6, too.
+  // First only the loopback has addresses; then this machine has IPv4; then IPv6, too.
   const configured = ['127.0.0.1', '::1', null].flatMap((host) =>
     [0, AF_INET, AF_INET6].flatMap((family) =>
       [0, AI_PASSIVE].map((flags): InfoQuery => ({ ...stream, host, family, flags: flags | AI_ADDRCONFIG })),

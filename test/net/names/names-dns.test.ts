@@ -8,8 +8,8 @@ import { loader } from '../../helpers/typescript.ts';
 import type { Outcome } from './python-names.ts';
 import { noPython } from './python-names.ts';
 
-// The system's own resolver, before a name server, a hosts file and interfaces that the test has made: what
-// it says then, CPython says, and gyre must say.
+// The system's own resolver, with a name server, a hosts file and interfaces of the test. CPython's answer is
+// the right one.
 
 const FILES = {
   'resolv.conf': ['nameserver 127.0.0.1', 'search search.test', 'options timeout:1 attempts:1'],
@@ -53,7 +53,7 @@ const noNetwork =
   });
 
 test(
-  'before a name server getaddrinfo() and getnameinfo() answer and fail like CPython; a mute one is given up at once',
+  'getaddrinfo() and getnameinfo() answer and fail like CPython before a name server, and can be cancelled if it is silent',
   { skip: noNetwork },
   () =>
     withFiles(async (folder) => {

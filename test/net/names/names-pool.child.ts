@@ -1,5 +1,5 @@
-// Holds every thread of libuv's pool in the opening of a FIFO that nobody writes to, then asks for names.
-// Prints what came.
+// Blocks every thread of libuv's pool by opening a FIFO without a writer, then resolves names, and prints the
+// answers.
 import { spawnSync } from 'node:child_process';
 import { open, openSync } from 'node:fs';
 import { AI_ADDRCONFIG, NI_NUMERICHOST, NI_NUMERICSERV, NodeEventLoop } from '../../../src/index.ts';
@@ -26,7 +26,7 @@ await loop.runUntilComplete(async () => {
   const literal = await hostOf('127.0.0.1', 80);
   const zone = await hostOf('fe80::1%1', 80);
   const none = await hostOf(null, 80);
-  // What asks the host, but no thread of it: its interfaces and its list of services.
+  // These ask the host, but need no thread: its interfaces and its list of services.
   const configured = typeof (await hostOf(null, 80, { flags: AI_ADDRCONFIG }));
   const service = await codeOf(loop.getaddrinfo('127.0.0.1', 'no-such-service'));
   const numeric = await loop.getnameinfo(['127.0.0.1', 80], NI_NUMERICHOST | NI_NUMERICSERV);
@@ -52,5 +52,5 @@ await loop.runUntilComplete(async () => {
   console.log(JSON.stringify({ ...answers, info, name, held }));
 });
 loop.close();
-// Lets the thread go: the process waits for it.
+// Releases the thread, because the process waits for it.
 openSync(fifo, 'w');

@@ -28,7 +28,7 @@ import { onNode } from '../../helpers/pairs.ts';
 import type { InfoQuery } from './python-names.ts';
 import { noPython, outcomeOf, pythonInfos, pythonNames } from './python-names.ts';
 
-// CPython on this machine is the reference; what it says today is what gyre must say.
+// CPython on this machine is the reference: gyre must give the same answers.
 
 const [first = 'lo'] = (() => {
   try {
@@ -74,7 +74,7 @@ function* queries(): Generator<InfoQuery> {
       for (const proto of [0, IPPROTO_TCP, IPPROTO_UDP]) yield { host: '127.0.0.1', port, type, proto };
     }
     yield { host: null, port, type: SOCK_STREAM };
-    // glibc takes a number below 0 for a number that no service has; to gyre it is none.
+    // glibc accepts a number below 0 as a number without a service; gyre rejects it.
     if (port !== '-1') yield { host: 'localhost', port, flags: AI_NUMERICSERV };
     yield { host: '127.0.0.1', port, family: AF_INET6 };
   }
@@ -113,7 +113,7 @@ test(
   }),
 );
 
-/** Each place and length of zeros: all that the spelling depends on. */
+/** Each place and length of zeros: the spelling depends on nothing else. */
 function* addresses(): Generator<string> {
   for (let bits = 0; bits < 256; bits++) {
     for (const group of ['1', 'ffff']) {
@@ -149,8 +149,8 @@ function* named(): Generator<[Inet4Address | Inet6Address, number]> {
     ['2001:db8::1', 80, 7, 1],
   ];
   for (const sockaddr of hosts) {
-    // Whether these have a name says a name server, which this machine may not have; so only this machine's
-    // own is asked.
+    // A name server, which this machine may lack, knows the names of other addresses, so the test uses this
+    // machine's own only.
     const mayAsk = sockaddr[0] === '127.0.0.1' ? [0, NI_NUMERICHOST] : [NI_NUMERICHOST];
     for (const host of mayAsk) {
       for (const serv of [0, NI_NUMERICSERV]) {

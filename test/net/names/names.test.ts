@@ -47,7 +47,7 @@ const tcp6 = (host: string, port: number, scopeId: number = 0): AddressInfo => (
 const udp = (info: AddressInfo): AddressInfo => ({ ...info, type: SOCK_DGRAM, proto: IPPROTO_UDP });
 
 test(
-  'getaddrinfo() lists TCP and UDP for each address, and only what type and proto leave',
+  'getaddrinfo() lists TCP and UDP for each address, filtered by type and proto',
   onNode(async (loop) => {
     const all = [tcp('127.0.0.1', 80), udp(tcp('127.0.0.1', 80))];
     const [stream, dgram] = all as [AddressInfo, AddressInfo];
@@ -72,7 +72,7 @@ test(
 );
 
 test(
-  'getaddrinfo() of no host is this machine, IPv6 first; with AI_PASSIVE every interface, IPv4 first',
+  'getaddrinfo() without a host returns this machine, IPv6 first, and with AI_PASSIVE every interface, IPv4 first',
   onNode(async (loop) => {
     for (const host of [null, '']) {
       assert.deepEqual(await loop.getaddrinfo(host, 80), [
@@ -98,7 +98,7 @@ test(
 );
 
 test(
-  'getaddrinfo() takes ports as numbers, digits, nothing, and names of services',
+  'getaddrinfo() accepts ports as numbers, digits, nothing, and names of services',
   onNode(async (loop) => {
     const ports: [number | string | null, number][] = [
       [80, 80],
@@ -126,7 +126,7 @@ test(
 );
 
 test(
-  'getaddrinfo() gives IPv6 addresses the one spelling of the system, and zones by number a scope id',
+  'getaddrinfo() spells IPv6 addresses as the system does, and returns numeric zones as scope ids',
   onNode(async (loop) => {
     const cases: [string, string, number][] = [
       ['0:0::1', '::1', 0],
@@ -144,7 +144,7 @@ test(
 );
 
 test(
-  'getaddrinfo() answers a literal of the other family mapped, or not at all',
+  'getaddrinfo() returns a literal of the other family mapped, or not at all',
   onNode(async (loop) => {
     const v6 = { ...STREAM, family: AF_INET6 };
     await assert.rejects(loop.getaddrinfo('127.0.0.1', 1, v6), {
@@ -168,7 +168,7 @@ test(
 );
 
 test(
-  'getaddrinfo() with AI_CANONNAME names the host in the first answer only: of a literal, the literal',
+  'getaddrinfo() with AI_CANONNAME names the host in the first answer only, and a literal as itself',
   onNode(async (loop) => {
     const first = { ...tcp('127.0.0.1', 1), canonname: '127.0.0.1' };
     assert.deepEqual(await loop.getaddrinfo('127.0.0.1', 1, { flags: AI_CANONNAME }), [
@@ -182,7 +182,7 @@ test(
 );
 
 test(
-  'getaddrinfo() with AI_NUMERICHOST looks no name up',
+  'getaddrinfo() with AI_NUMERICHOST resolves no name',
   onNode(async (loop) => {
     await assert.rejects(loop.getaddrinfo('localhost', 1, { flags: AI_NUMERICHOST }), {
       code: 'ENOTFOUND',
@@ -195,9 +195,9 @@ test(
 );
 
 test(
-  'getaddrinfo() fails like Node where a name does not exist',
+  'getaddrinfo() fails like Node if a name does not exist',
   onNode(async (loop) => {
-    // Of .invalid no name exists; a machine without a name server cannot say so for sure.
+    // No name of .invalid exists. A machine without a name server cannot say so for sure.
     await assert.rejects(loop.getaddrinfo('no-such-name.invalid', 80), (error: NodeJS.ErrnoException) => {
       assert.match(String(error.code), /^(ENOTFOUND|EAI_AGAIN)$/);
       assert.equal(error.syscall, 'getaddrinfo');
@@ -207,7 +207,7 @@ test(
   }),
 );
 
-test('getaddrinfo() refuses wrong arguments at the call', () => {
+test('getaddrinfo() rejects wrong arguments at the call', () => {
   const loop = new NodeEventLoop();
   // biome-ignore lint/suspicious/noExplicitAny: arguments that TypeScript would refuse.
   const call = loop.getaddrinfo.bind(loop) as (...args: any[]) => unknown;
@@ -240,7 +240,7 @@ test('getaddrinfo() refuses wrong arguments at the call', () => {
   assert.throws(() => loop.getaddrinfo('127.0.0.1', 1), { code: 'ERR_LOOP_CLOSED' });
 });
 
-test('getaddrinfo() and getnameinfo() on a loop without names say so at the call', () => {
+test('getaddrinfo() and getnameinfo() on a loop without names throw at the call', () => {
   const loop = new SimulatedEventLoop();
   assert.throws(() => loop.getaddrinfo('127.0.0.1', 1), {
     code: 'ERR_UNSUPPORTED',
@@ -250,7 +250,7 @@ test('getaddrinfo() and getnameinfo() on a loop without names say so at the call
   loop.close();
 });
 
-test('getaddrinfo() asks the system for no literal, and hands a name over with everything that was asked', async () => {
+test('getaddrinfo() answers literals without the system, and passes a name on with all arguments', async () => {
   const { loop, net, close } = fakeNet();
   const flags = AI_ADDRCONFIG | AI_V4MAPPED | AI_CANONNAME;
   const asked = loop.runUntilComplete(async () => {
@@ -272,7 +272,7 @@ test('getaddrinfo() asks the system for no literal, and hands a name over with e
   close();
 });
 
-test('getaddrinfo() of a literal answers by way of the ready queue: never within the call', async () => {
+test('getaddrinfo() of a literal answers through the ready queue, never within the call', async () => {
   const { loop, close } = fakeNet();
   await loop.runUntilComplete(async () => {
     const order: string[] = [];
@@ -295,7 +295,7 @@ for (const [name, begin, host] of [
     begin === 'getaddrinfo' ? loop.getaddrinfo(host, 1, options) : loop.getnameinfo([host, 1], 0, options);
   const words = begin === 'getaddrinfo' ? [`resolve ${host}`] : [`name ${host}`];
 
-  test(`${name}() that is cancelled ends at once, though the resolver never answers`, async () => {
+  test(`${name}() that is cancelled ends at once, although the resolver never answers`, async () => {
     const { loop, net, close } = fakeNet();
     await loop.runUntilComplete(async () => {
       const task = loop.createTask(async () => ask(loop as NodeEventLoop, {}));
@@ -308,7 +308,7 @@ for (const [name, begin, host] of [
     close();
   });
 
-  test(`${name}() with a signal is cancelled by it, and leaves no listener`, async () => {
+  test(`${name}() is cancelled by its signal, and leaves no listener`, async () => {
     const { loop, net, close } = fakeNet();
     await loop.runUntilComplete(async () => {
       const aborted = AbortSignal.abort(new Error('too late'));
@@ -329,7 +329,7 @@ for (const [name, begin, host] of [
     close();
   });
 
-  test(`${name}() under way when the loop closes is given up and named`, async () => {
+  test(`${name}() that is pending when the loop closes is cancelled and named`, async () => {
     const { loop, net } = fakeNet();
     const messages: string[] = [];
     loop.setExceptionHandler((_loop, { message }) => messages.push(message));
@@ -344,7 +344,7 @@ for (const [name, begin, host] of [
   });
 }
 
-test('literals and numbers take no thread: they are answered while the whole pool hangs, and a name is given up at once', {
+test('getaddrinfo() of literals and numbers needs no thread while the whole pool is blocked, and a name can be cancelled', {
   skip: process.platform === 'win32' ? 'a FIFO holds the threads' : false,
 }, () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'gyre-names-'));
@@ -372,7 +372,7 @@ test('literals and numbers take no thread: they are answered while the whole poo
   }
 });
 
-test('what the backend was asked and then told to forget is never answered', async () => {
+test('a resolve request that was cancelled never reports an answer', async () => {
   const backend = new NodeBackend();
   const answers: string[] = [];
   const query = { host: 'localhost', port: 0, family: 0, type: 0, proto: 0, flags: 0 };
@@ -386,7 +386,7 @@ test('what the backend was asked and then told to forget is never answered', asy
   assert.deepEqual(answers, []);
 });
 
-test('canonicalIPv6() is a spelling of the same address, and one only', () => {
+test('canonicalIPv6() returns the one spelling of an address', () => {
   const group = fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: 0, max: 0xffff }));
   fc.assert(
     fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), (groups) => {
@@ -394,7 +394,7 @@ test('canonicalIPv6() is a spelling of the same address, and one only', () => {
       const canonical = canonicalIPv6(full);
       assert.equal(literalFamily(canonical), 6);
       assert.equal(canonicalIPv6(canonical), canonical);
-      // The host's own judgement of which address it is.
+      // The host's own opinion of the address.
       const hostname = (text: string): string => new URL(`http://[${text}]/`).hostname;
       assert.equal(hostname(canonical), hostname(full));
     }),
@@ -402,7 +402,7 @@ test('canonicalIPv6() is a spelling of the same address, and one only', () => {
   );
 });
 
-test('mappedIPv4() and isLinkLocal() know their prefixes', () => {
+test('mappedIPv4() and isLinkLocal() recognize their prefixes', () => {
   assert.equal(mappedIPv4('::ffff:1.2.3.4'), '1.2.3.4');
   assert.equal(mappedIPv4('::ffff:fffe:1'), '255.254.0.1');
   for (const other of ['::1.2.3.4', '1::ffff:1.2.3.4', '::fffe:1.2.3.4', '::ffff:0:1.2.3.4']) {

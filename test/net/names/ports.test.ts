@@ -23,7 +23,7 @@ const here = '127.0.0.1';
 const factory = (): Protocol => new Protocol();
 
 test(
-  'connections, servers and endpoints for datagrams take a port in digits',
+  'createConnection(), createServer() and createDatagramEndpoint() accept a port in digits',
   onNode(async (loop) => {
     const server = await loop.createServer(factory, here, '0');
     const options = { localAddr: [here, '0'] } as const;
@@ -42,7 +42,7 @@ test(
 );
 
 test(
-  'a service that nobody knows is the resolver’s error',
+  'a service name that is unknown fails with the resolver’s error',
   onNode(async (loop) => {
     const unknown = 'gyre-knows-no-such-service';
     const expected = { code: 'EAI_SERVICE', syscall: 'getaddrinfo' };
@@ -60,7 +60,7 @@ test(
   }),
 );
 
-test('createConnection() asks the system for the port of a service of TCP, also with an address', async () => {
+test('createConnection() asks the system for the port of a TCP service, also with an address literal', async () => {
   const { loop, net, close } = fakeNet();
   const asked = loop.runUntilComplete(loop.createConnection(factory, here, 'http', { family: AF_INET }));
   await net.asked(1);
@@ -72,7 +72,7 @@ test('createConnection() asks the system for the port of a service of TCP, also 
   close();
 });
 
-test('createDatagramEndpoint() asks the system for the port of a service of UDP, and takes the port that it answers', async () => {
+test('createDatagramEndpoint() asks the system for the port of a UDP service, and uses the answer', async () => {
   const loop = new FakeDatagramLoop();
   const queries: unknown[] = [];
   loop._backend.resolve = (query, onDone) => {
@@ -95,7 +95,7 @@ test('createDatagramEndpoint() asks the system for the port of a service of UDP,
 });
 
 test(
-  'sockConnect() takes a port in digits, and the name of a service',
+  'sockConnect() accepts a port in digits, and the name of a service',
   { skip: noNative },
   onUv(async (loop) => {
     using listener = listening();
@@ -110,10 +110,10 @@ test(
   }),
 );
 
-// --- everybody ---
+// --- broadcast ---
 
 test(
-  'the host <broadcast> is 255.255.255.255: of remoteAddr, and of sendto()',
+  'remoteAddr and sendto() accept the host <broadcast> for 255.255.255.255',
   onNode(async (loop, reports) => {
     const to = await endpoint(loop, { remoteAddr: ['<broadcast>', 9], allowBroadcast: true });
     assert.equal(to.transport.getExtraInfo('sockname')?.length, 2);
@@ -121,7 +121,7 @@ test(
     to.transport.sendto('x', ['<broadcast>', 9]);
     to.transport.sendto('x', ['255.255.255.255', 9]);
     assert.throws(() => to.transport.sendto('x', [here, 9]), { message: /255\.255\.255\.255:9/ });
-    // Without the permission the system says what it was asked for.
+    // Without the permission the system's error names the address.
     await assert.rejects(
       loop.createDatagramEndpoint(() => ({}), { remoteAddr: ['<broadcast>', 9] }),
       { code: 'EACCES', address: '255.255.255.255' },
@@ -134,13 +134,13 @@ test(
 );
 
 test(
-  'sockSendto() takes the host <broadcast>',
+  'sockSendto() accepts the host <broadcast>',
   { skip: noNative },
   onUv(async (loop) => {
     using socket = new Socket(AF_INET, SOCK_DGRAM);
     await assert.rejects(loop.sockSendto(socket, 'x', ['<broadcast>', 9]), { code: 'EACCES' });
     socket.setsockopt(SOL_SOCKET, SO_BROADCAST, 1);
-    // A machine without a network has nobody to send to.
+    // A machine without a network has no route for it.
     const sent = await loop.sockSendto(socket, 'x', ['<broadcast>', 9]).catch((error) => error.code);
     assert.ok(sent === 1 || sent === 'ENETUNREACH', String(sent));
   }),

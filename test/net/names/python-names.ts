@@ -1,6 +1,6 @@
 /**
- * What CPython's `socket.getaddrinfo` and `getnameinfo`, which are glibc's, answer on this machine, in gyre's
- * words.
+ * The answers of CPython's `socket.getaddrinfo` and `getnameinfo` on this machine, in gyre's form. Both use
+ * glibc.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import type { AddressInfo } from '../../../src/index.ts';
@@ -15,10 +15,10 @@ export interface InfoQuery {
   flags?: number;
 }
 
-/** A call of either function: what it answered, or the code with which it failed. */
+/** A call of either function: its answer, or the code of its error. */
 export type Outcome = { found: unknown } | { code: string };
 
-/** Why nothing can be compared here; false where it can. */
+/** The reason why nothing can be compared here; false if it can. */
 export const noPython: string | false = whyNot();
 
 function whyNot(): string | false {
@@ -43,7 +43,7 @@ def call(function, args):
 print(json.dumps([call(*one) for one in json.load(sys.stdin)]))
 `;
 
-/** Asks in a process of its own, and without blocking this one: it may be the name server. */
+/** Asks in a process of its own, without blocking this one, which may be the name server. */
 async function ask(calls: [name: string, args: unknown[]][]): Promise<Outcome[]> {
   const child = spawn('python3', ['-c', PROGRAM], { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.end(JSON.stringify(calls));
@@ -52,7 +52,7 @@ async function ask(calls: [name: string, args: unknown[]][]): Promise<Outcome[]>
   return JSON.parse(text) as Outcome[];
 }
 
-/** Without the raw sockets, which gyre does not list. */
+/** Drops the raw sockets, which gyre does not list. */
 export async function pythonInfos(queries: readonly InfoQuery[]): Promise<Outcome[]> {
   const outcomes = await ask(
     queries.map(({ host, port, family = 0, type = 0, proto = 0, flags = 0 }) => [
@@ -77,7 +77,7 @@ export function pythonNames(
   return ask(queries.map((query) => ['getnameinfo', [...query]]));
 }
 
-/** The same picture of what gyre answers. */
+/** Returns gyre's answer in the same form. */
 export async function outcomeOf(
   answer: () => PromiseLike<AddressInfo[] | [string, string]>,
 ): Promise<Outcome> {

@@ -16,13 +16,13 @@ import { fakeNet } from '../fake-net.ts';
 
 const any = { family: AF_UNSPEC, flags: 0 };
 
-test('withoutAsking() answers a literal with itself', () => {
+test('withoutAsking() returns a literal as itself', () => {
   assert.deepEqual(withoutAsking('127.0.0.1', 80, any), [['127.0.0.1', 80]]);
   assert.deepEqual(withoutAsking('::1', 80, any), [['::1', 80, 0, 0]]);
   assert.deepEqual(withoutAsking('fe80::1%eth0', 80, any), [['fe80::1%eth0', 80, 0, 0]]);
 });
 
-test('withoutAsking() answers no host with this machine, and with every interface for a server', () => {
+test('withoutAsking() returns this machine for no host, and every interface for a server', () => {
   for (const host of [null, '']) {
     assert.deepEqual(withoutAsking(host, 80, any), [
       ['::1', 80, 0, 0],
@@ -35,7 +35,7 @@ test('withoutAsking() answers no host with this machine, and with every interfac
   }
 });
 
-test('withoutAsking() keeps to the family that is asked for', () => {
+test('withoutAsking() returns addresses of the given family only', () => {
   assert.deepEqual(withoutAsking(null, 80, { family: AF_INET, flags: 0 }), [['127.0.0.1', 80]]);
   assert.deepEqual(withoutAsking(null, 80, { family: AF_INET6, flags: 0 }), [['::1', 80, 0, 0]]);
   assert.deepEqual(withoutAsking(null, 80, { family: AF_INET, flags: AI_PASSIVE }), [['0.0.0.0', 80]]);
@@ -49,13 +49,13 @@ test('withoutAsking() keeps to the family that is asked for', () => {
   });
 });
 
-test('withoutAsking() knows nothing of names', () => {
+test('withoutAsking() returns null for names', () => {
   for (const host of ['localhost', 'example.org', '127.1', '[::1]', '256.1.1.1']) {
     assert.equal(withoutAsking(host, 80, any), null);
   }
 });
 
-test('resolve() asks for names only, and puts the port into each answer in the order of the resolver', async () => {
+test('resolve() asks for names only, and adds the port to each answer in the order of the resolver', async () => {
   const { loop, net, close } = fakeNet();
   const found = loop.runUntilComplete(async () => [
     await resolve(loop, '127.0.0.1', 1, any),
@@ -76,7 +76,7 @@ test('resolve() asks for names only, and puts the port into each answer in the o
   close();
 });
 
-test('resolve() passes the flags on, but never asks for a canonical name: nobody reads it', async () => {
+test('resolve() passes the flags on, but never asks for a canonical name', async () => {
   const { loop, net, close } = fakeNet();
   net.names = { 'two.example': ['192.0.2.2'] };
   const flags = AI_ADDRCONFIG | AI_CANONNAME;
@@ -94,7 +94,7 @@ test('resolve() passes the flags on, but never asks for a canonical name: nobody
   close();
 });
 
-test('resolve() fails like the resolver, also when that finds nothing or may not be asked', async () => {
+test('resolve() fails like the resolver, also for an empty answer and without permission', async () => {
   const { loop, net, close } = fakeNet();
   const failing = assert.rejects(
     loop.runUntilComplete(() => resolve(loop, 'none.example', 1, any)),
@@ -120,7 +120,7 @@ test('resolve() fails like the resolver, also when that finds nothing or may not
   close();
 });
 
-test('resolve() that is cancelled takes no notice of the answer', async () => {
+test('resolve() that is cancelled ignores the answer', async () => {
   const { loop, net, close } = fakeNet();
   const task = loop.createTask(() => resolve(loop, 'slow.example', 1, any));
   const done = assert.rejects(loop.runUntilComplete(task), { code: 'ERR_CANCELLED' });

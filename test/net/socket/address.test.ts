@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { formatAddress, literalFamily } from '../../../src/base/address.ts';
 
-// Node's own judgement is what a literal must agree with: the sockets below us go by it.
+// literalFamily() must agree with Node, because the sockets of the host use its rules.
 
-test('literalFamily() tells IPv4 and IPv6 literals from names', () => {
+test('literalFamily() distinguishes IPv4 and IPv6 literals from names', () => {
   const expected: [string, 0 | 4 | 6][] = [
     ['127.0.0.1', 4],
     ['0.0.0.0', 4],
@@ -49,7 +49,7 @@ test('literalFamily() tells IPv4 and IPv6 literals from names', () => {
   }
 });
 
-test('literalFamily() agrees with Node about whatever looks like an address', () => {
+test('literalFamily() agrees with Node about any text that looks like an address', () => {
   const group = fc.stringMatching(/^[0-9a-fA-F]{0,5}$/);
   const byte = fc.oneof(fc.integer({ min: 0, max: 300 }).map(String), fc.constantFrom('', '00', '01', '1a'));
   const dotted = fc.array(byte, { minLength: 3, maxLength: 5 }).map((parts) => parts.join('.'));

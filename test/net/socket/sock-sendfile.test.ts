@@ -19,7 +19,7 @@ import { inDirectory } from '../../helpers/unix-pairs.ts';
 
 const skip = noNative;
 
-/** Runs `body` with a connected pair of sockets and a file, of which no two pieces are alike. */
+/** Runs `body` with a connected pair of sockets and a file in which no two pieces are alike. */
 function withFile(
   size: number,
   body: (
@@ -67,7 +67,7 @@ async function receive(loop: UvEventLoop, socket: GyreSocket, bytes: number): Pr
 }
 
 test(
-  'a file that is larger than the kernel takes arrives whole, by path, by URL and by FileHandle, whose position stays',
+  'sockSendfile() sends a file beyond the kernel’s buffer whole, by path, by URL and by FileHandle, whose position stays',
   { skip },
   withFile(5_000_001, async (loop, { path, content }, near, far) => {
     const handle = await promises.open(path);
@@ -85,7 +85,7 @@ test(
 );
 
 test(
-  'a part of a file is sent from an offset; beyond its end there is nothing',
+  'sockSendfile() sends a part of a file from an offset, and nothing beyond its end',
   { skip },
   withFile(1000, async (loop, { path, content }, near, far) => {
     assert.equal(await loop.sockSendfile(near, path, { offset: 10, count: 20 }), 20);
@@ -99,7 +99,7 @@ test(
 );
 
 test(
-  'a file that grows is followed, one that shrinks ends early',
+  'sockSendfile() includes what a file grows meanwhile, and ends early for one that shrinks',
   { skip },
   withFile(8 << 20, async (loop, { path, content }, near, far) => {
     const sending = loop.sockSendfile(near, path);
@@ -121,7 +121,7 @@ test(
 );
 
 test(
-  'others have their turn while a file is sent',
+  'sockSendfile() lets other tasks run while it sends',
   { skip },
   withFile(8 << 20, async (loop, { path, content }, near, far) => {
     let turns = 0;
@@ -137,7 +137,7 @@ test(
 );
 
 test(
-  'a file that the system cannot send by itself is sent piece by piece, or refused without fallback; the errors of file and socket are no reason to',
+  'sockSendfile() sends piece by piece if the system cannot send the file, unless fallback is false or the error is another',
   { skip },
   withFile(10, async (loop, { path }, near, far) => {
     assert.equal(await loop.sockSendfile(near, '/proc/self/status', { count: 100 }), 100);
@@ -162,7 +162,7 @@ test(
 );
 
 test(
-  'a peer that goes is the error of the socket, and a cancel ends it where it is',
+  'sockSendfile() fails with the socket’s error if the peer closes, and a cancel ends it in the middle',
   { skip },
   withFile(32 << 20, async (loop, { path }, near, far) => {
     const sending = loop.sockSendfile(near, path);
@@ -182,7 +182,7 @@ test(
 );
 
 test(
-  'one that waits to write has the socket for itself, and closing the socket ends it',
+  'sockSendfile() that waits excludes other writers, and ends when the socket is closed',
   { skip },
   withFile(32 << 20, async (loop, { path }, near) => {
     const sending = loop.sockSendfile(near, path);
@@ -196,7 +196,7 @@ test(
 );
 
 test(
-  'wrong arguments are refused at the call',
+  'sockSendfile() rejects wrong arguments at the call',
   { skip },
   withFile(10, async (loop, { path }, near) => {
     const type = (name: string) => ({ code: 'ERR_INVALID_ARG_TYPE', message: new RegExp(`"${name}"`) });
@@ -214,7 +214,7 @@ test(
   }),
 );
 
-test('the portable loop has no sockets of its own, and says so', () => {
+test('sockSendfile() of the portable loop throws, because it has no sockets of its own', () => {
   const loop = new NodeEventLoop();
   assert.throws(() => loop.sockSendfile({} as GyreSocket, 'x'), {
     code: 'ERR_UNSUPPORTED',

@@ -35,7 +35,7 @@ import { closed, listeningNodeServer } from '../../helpers/pairs.ts';
 
 const skip = noNative;
 const FAMILIES = noIPv6 === false ? [AF_INET, AF_INET6, AF_UNIX] : [AF_INET, AF_UNIX];
-if (noIPv6 !== false) test('sockets of IPv6', { skip: noIPv6 }, () => {});
+if (noIPv6 !== false) test('sockets of IPv6 work', { skip: noIPv6 }, () => {});
 const SO_LINGER = 13;
 
 function datagrams(family: number = AF_INET): Socket {
@@ -44,7 +44,7 @@ function datagrams(family: number = AF_INET): Socket {
   return socket;
 }
 
-/** Bytes that differ from place to place. */
+/** Returns bytes that differ from place to place. */
 function pattern(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >> 8) * 7) & 255;
@@ -60,7 +60,7 @@ async function receiveAll(loop: BaseEventLoop, socket: Socket, size: number = 65
   }
 }
 
-/** Closes so that the other side is reset. */
+/** Closes the socket so that its peer is reset. */
 function reset(socket: Socket): void {
   const linger = Buffer.alloc(8);
   linger.writeInt32LE(1);
@@ -75,7 +75,7 @@ async function cancelled(future: Future<unknown>): Promise<void> {
 // --- receiving ---
 
 test(
-  'sockRecv() takes what is there at once, else waits for it; empty is the end',
+  'sockRecv() returns available data at once, or waits for it, and returns an empty buffer at the end',
   { skip },
   onUv(async (loop) => {
     for (const family of FAMILIES) {
@@ -99,7 +99,7 @@ test(
 );
 
 test(
-  'what sockRecv() answers is the caller’s: nothing writes to it later',
+  'sockRecv() returns memory of its own, which later data does not overwrite',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -115,7 +115,7 @@ test(
 );
 
 test(
-  'sockRecv() of any size takes no more memory than there is to receive',
+  'sockRecv() of any size uses no more memory than there is data',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop, AF_UNIX);
@@ -141,7 +141,7 @@ test(
 );
 
 test(
-  'sockRecvInto() fills the beginning of a buffer of one’s own',
+  'sockRecvInto() fills the beginning of the given buffer',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -152,7 +152,7 @@ test(
     assert.equal(String(buffer), '..abcd....');
     assert.equal(await loop.sockRecvInto(near, new Uint8Array(buffer.buffer, buffer.byteOffset + 8, 2)), 2);
     assert.equal(String(buffer), '..abcd..ef');
-    // Nothing is wanted, so nothing is waited for.
+    // A length of zero does not wait.
     assert.equal(await loop.sockRecvInto(near, new Uint8Array(0)), 0);
     assert.equal((await loop.sockRecv(near, 0)).length, 0);
     far.close();
@@ -163,7 +163,7 @@ test(
 );
 
 test(
-  'a buffer that was taken away meanwhile fails the call, and what has come is still there',
+  'sockRecvInto() fails if its buffer is transferred meanwhile, and the data stays in the socket',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -184,7 +184,7 @@ test(
 );
 
 test(
-  'a connection that was reset, or is none, fails with the system’s error',
+  'sockRecv() fails with the system’s error on a reset, and without a connection',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -207,7 +207,7 @@ test(
 // --- sending ---
 
 test(
-  'sockSendall() sends all, however slowly it is read, in both directions at once',
+  'sockSendall() sends everything to a slow reader, in both directions at once',
   { skip },
   onUv(async (loop) => {
     for (const family of FAMILIES) {
@@ -242,7 +242,7 @@ test(
 );
 
 test(
-  'sockSendall() takes text, bytes and nothing',
+  'sockSendall() accepts text, bytes and empty data',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -257,7 +257,7 @@ test(
 );
 
 test(
-  'the end of the other side ends a sockSendall() that waits',
+  'sockSendall() that waits fails when the peer closes',
   { skip },
   onUv(async (loop) => {
     for (const family of FAMILIES) {
@@ -279,7 +279,7 @@ test(
 );
 
 test(
-  'data that was taken away meanwhile fails the call',
+  'sockSendall() fails if its data is transferred meanwhile',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -298,7 +298,7 @@ test(
 // --- datagrams ---
 
 test(
-  'datagrams go and come whole, with where they are from',
+  'sockSendto() and sockRecvfrom() carry whole datagrams, with their senders',
   { skip },
   onUv(async (loop) => {
     for (const family of FAMILIES) {
@@ -310,7 +310,7 @@ test(
       assert.deepEqual([String(data), address], ['hello', addressOf(one)]);
       assert.equal(await loop.sockSendto(other, new Uint8Array(0), address as SocketAddress), 0);
       assert.deepEqual(await loop.sockRecvfrom(one, 1000), [Buffer.alloc(0), addressOf(other)]);
-      // What is longer than the room for it is cut.
+      // Data beyond the given length is cut off.
       await loop.sockSendto(one, 'abcdef', addressOf(other));
       await loop.sockSendto(one, 'ghi', addressOf(other));
       assert.equal(String((await loop.sockRecvfrom(other, 4))[0]), 'abcd');
@@ -327,7 +327,7 @@ test(
 );
 
 test(
-  'connected sockets for datagrams need no address',
+  'sockSendall() and sockRecv() carry datagrams over connected sockets',
   { skip },
   onUv(async (loop) => {
     for (const family of FAMILIES) {
@@ -335,7 +335,7 @@ test(
       const other = datagrams(family);
       await loop.sockConnect(one, addressOf(other));
       await loop.sockSendall(one, 'hello');
-      // An empty one is one, too.
+      // An empty datagram is a datagram, too.
       await loop.sockSendall(one, '');
       assert.equal(String(await loop.sockRecv(other, 10)), 'hello');
       assert.equal((await loop.sockRecv(other, 10)).length, 0);
@@ -346,7 +346,7 @@ test(
 );
 
 test(
-  'datagrams that cannot be sent fail with the system’s error',
+  'sockSendto() fails with the system’s error for datagrams that cannot be sent',
   { skip },
   onUv(async (loop) => {
     using udp = datagrams();
@@ -375,14 +375,14 @@ test(
 );
 
 test(
-  'many are sent to changing addresses, and each arrives where it should',
+  'sockSendto() to changing addresses sends each datagram to its own',
   { skip },
   onUv(async (loop) => {
     const sockets = [datagrams(), datagrams(), datagrams()];
     using sender = new Socket(AF_INET, SOCK_DGRAM);
     const address = ['127.0.0.1', 0] as [string, number];
     for (let i = 0; i < 60; i++) {
-      // The same array each time: what is sent to is what it holds now.
+      // The same array each time: sockSendto() uses its current values.
       address[1] = addressOf(sockets[i % 3] as Socket)[1] as number;
       await loop.sockSendto(sender, String(i), address);
     }
@@ -415,7 +415,7 @@ test(
 );
 
 test(
-  'a name is looked up; what is refused or unknown fails with the system’s error',
+  'sockConnect() resolves a name, and fails with the system’s error if it is refused or unknown',
   { skip },
   onUv(async (loop) => {
     using listener = listening();
@@ -444,7 +444,7 @@ test(
 );
 
 test(
-  'a unix socket’s server that is full is EAGAIN, and not taken for connected',
+  'sockConnect() to a unix socket with a full queue fails with EAGAIN',
   { skip },
   onUv(async (loop) => {
     using listener = new Socket(AF_UNIX);
@@ -464,14 +464,14 @@ test(
 );
 
 test(
-  'a connect that was cancelled goes on, and another call waits for it',
+  'sockConnect() that was cancelled continues in the kernel, and the next call waits for it',
   { skip },
   onUv(async (loop) => {
     using listener = new Socket();
     listener.bind(['127.0.0.1', 0]);
     listener.listen(0);
     const address = addressOf(listener);
-    // The queue is full: further connections wait for the kernel to ask again.
+    // The queue is full, so further connections wait until the kernel retries.
     const first = new Socket();
     await loop.sockConnect(first, address);
     const client = new Socket();
@@ -491,7 +491,7 @@ test(
 );
 
 test(
-  'a burst of connections is accepted one by one',
+  'sockAccept() accepts a burst of connections one by one',
   { skip },
   onUv(async (loop) => {
     using listener = listening();
@@ -511,7 +511,7 @@ test(
 // --- wrong arguments ---
 
 test(
-  'wrong arguments are refused at the call',
+  'socket calls reject wrong arguments at the call',
   { skip },
   onUv(async (loop) => {
     using tcp = new Socket();
@@ -565,7 +565,7 @@ test(
 // --- several waiters ---
 
 test(
-  'one may wait to read and one to write; a second of either is refused, and the first is not hurt',
+  'a socket has one waiting reader and one waiting writer, and a second one is rejected without harm',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -576,7 +576,7 @@ test(
     const sending = loop.sockSendall(near, Buffer.alloc(10_000_000));
     assert.equal(sending.done(), false);
     assert.throws(() => loop.sockSendall(near, 'x'), error);
-    // Also where there is something for it: that is the first one's.
+    // Even if there is data for it: that belongs to the first reader.
     await loop.sockSendall(far, 'hello');
     assert.throws(() => loop.sockRecv(near, 10), error);
     assert.equal(String(await receiving), 'hello');
@@ -591,7 +591,7 @@ test(
 // --- cancelling ---
 
 test(
-  'a sockRecv() that is cancelled has taken nothing, whenever that is',
+  'sockRecv() that is cancelled at any moment has received nothing',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -622,7 +622,7 @@ test(
 );
 
 test(
-  'a sockAccept() that is cancelled has accepted nothing',
+  'sockAccept() that is cancelled has accepted nothing',
   { skip },
   onUv(async (loop) => {
     using listener = listening();
@@ -653,7 +653,7 @@ test(
 );
 
 test(
-  'a sockSendall() that is cancelled leaves the socket to others',
+  'sockSendall() that is cancelled leaves the socket usable',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop, AF_UNIX);
@@ -671,7 +671,7 @@ test(
 );
 
 test(
-  'a signal cancels, with its reason; an aborted one starts nothing',
+  'socket calls are cancelled by their signal, with its reason, and start nothing if it is already aborted',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -709,7 +709,7 @@ test(
 // --- ends in the middle ---
 
 test(
-  'who waits for a socket that is closed learns that, in every way of waiting',
+  'every pending socket call fails when its socket is closed',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -731,7 +731,7 @@ test(
 );
 
 test(
-  'who waits to connect learns that the socket was closed',
+  'sockConnect() fails when its socket is closed',
   { skip },
   onUv(async (loop) => {
     using listener = new Socket();
@@ -747,7 +747,7 @@ test(
 );
 
 test(
-  'one that was closed and cancelled, in either order, ends once',
+  'a socket call whose socket is closed and which is cancelled, in either order, ends once',
   { skip },
   onUv(async (loop) => {
     for (const order of ['close first', 'cancel first']) {
@@ -764,7 +764,7 @@ test(
 );
 
 test(
-  'a number that is another socket’s by now gets nothing of the old one',
+  'a pending socket call gets nothing of another socket that reuses the number',
   { skip },
   onUv(async (loop) => {
     for (let round = 0; round < 30; round++) {
@@ -789,7 +789,7 @@ test(
   }),
 );
 
-test('close() of the loop names what is under way and ends it, without a second report', {
+test('loop.close() names pending socket calls and ends them, without a second report', {
   skip,
 }, async () => {
   await withLoop(
@@ -813,7 +813,7 @@ test('close() of the loop names what is under way and ends it, without a second 
   );
 });
 
-test('a stopped loop takes nothing from its sockets', { skip }, async () => {
+test('a stopped loop receives nothing from its sockets', { skip }, async () => {
   await withLoop(
     () => new UvEventLoop(),
     async (loop) => {
@@ -832,7 +832,7 @@ test('a stopped loop takes nothing from its sockets', { skip }, async () => {
 // --- fairness ---
 
 test(
-  'a peer that always has something keeps nobody else from their turn',
+  'a peer that always has data does not starve others',
   { skip },
   onUv(async (loop) => {
     const one = datagrams();
@@ -846,7 +846,7 @@ test(
     };
     loop.callSoon(tick);
     let exchanged = 0;
-    // Each awaits what is there at once: nothing here ever waits.
+    // Each call completes at once: nothing here ever waits.
     while (going && exchanged < 100_000) {
       await loop.sockSendto(one, 'x', addressOf(one));
       await loop.sockRecv(one, 10);
@@ -858,7 +858,7 @@ test(
 );
 
 test(
-  'Node’s own sockets are peers like any other',
+  'socket calls work with sockets of Node’s own',
   { skip },
   onUv(async (loop) => {
     const { server, port } = await listeningNodeServer();

@@ -1,4 +1,4 @@
-/** class Socket: what it is, its options and addresses, its end, and how a transport takes it over. */
+/** class Socket: its properties, options and addresses, its end, and transports that take it over. */
 import assert from 'node:assert/strict';
 import { constants, existsSync, fstatSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,9 +49,9 @@ import { Recorder } from '../../helpers/pairs.ts';
 
 const skip = noNative;
 const FAMILIES = noIPv6 === false ? [AF_INET, AF_INET6, AF_UNIX] : [AF_INET, AF_UNIX];
-if (noIPv6 !== false) test('sockets of IPv6', { skip: noIPv6 }, () => {});
+if (noIPv6 !== false) test('class Socket supports IPv6', { skip: noIPv6 }, () => {});
 
-/** As open() knows them. */
+/** The flags of open(). */
 function flagsOf(fd: number): number {
   const line = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'));
   return Number.parseInt(line?.[1] ?? '', 8);
@@ -67,7 +67,7 @@ function isOpen(fd: number): boolean {
 }
 
 test(
-  'by default it is TCP over IPv4; each family, type and protocol can be had',
+  'new Socket() is TCP over IPv4 by default, and accepts each family, type and protocol',
   { skip },
   onUv(async () => {
     const usual = new Socket();
@@ -86,7 +86,7 @@ test(
 );
 
 test(
-  'no socket blocks, and no child has it',
+  'new Socket() is non-blocking, and children do not inherit it',
   { skip },
   onUv(async (loop) => {
     const O_CLOEXEC = 0o2000000;
@@ -100,7 +100,7 @@ test(
 );
 
 test(
-  'the system says what it has not',
+  'new Socket() fails with the system’s error for an unsupported combination',
   { skip },
   onUv(async () => {
     assert.throws(() => new Socket(AF_INET, SOCK_DGRAM, IPPROTO_TCP), {
@@ -113,7 +113,7 @@ test(
 );
 
 test(
-  'wrong arguments are refused at the call',
+  'new Socket() rejects wrong arguments at the call',
   { skip },
   onUv(async (loop) => {
     for (const family of ['2', null, {}, true]) {
@@ -151,7 +151,7 @@ test(
 );
 
 test(
-  'addresses that are none are refused, each family for itself',
+  'class Socket rejects wrong addresses, by the rules of each family',
   { skip },
   onUv(async () => {
     const wrong: [number, unknown, string][] = [
@@ -181,7 +181,7 @@ test(
 );
 
 test(
-  'it has the address that it was bound to',
+  'getsockname() returns the address to which a Socket was bound',
   { skip: skip || noIPv6 },
   onUv(async () => {
     for (const family of FAMILIES) {
@@ -226,7 +226,7 @@ test(
 );
 
 test(
-  'options are numbers or bytes',
+  'setsockopt() and getsockopt() use numbers or bytes',
   { skip },
   onUv(async () => {
     using socket = new Socket();
@@ -242,7 +242,7 @@ test(
     const before = socket.getsockopt(SOL_SOCKET, SO_RCVBUF);
     socket.setsockopt(SOL_SOCKET, SO_RCVBUF, before / 4);
     socket.setsockopt(SOL_SOCKET, SO_SNDBUF, 10_000);
-    // The kernel keeps twice of it, for its own records.
+    // The kernel doubles the value, for its own records.
     assert.equal(socket.getsockopt(SOL_SOCKET, SO_RCVBUF), before / 2);
     assert.equal(socket.getsockopt(SOL_SOCKET, SO_SNDBUF), 20_000);
     assert.equal(socket.getsockopt(SOL_SOCKET, SO_ERROR), 0);
@@ -266,7 +266,7 @@ test(
 );
 
 test(
-  'shutdown() ends one direction or both',
+  'shutdown() ends one direction of a Socket or both',
   { skip },
   onUv(async (loop) => {
     for (const family of FAMILIES) {
@@ -287,7 +287,7 @@ test(
 );
 
 test(
-  'a descriptor can be taken over: it is known for what it is, and closed with the socket',
+  'new Socket() takes a descriptor over, detects its kind, and closes it',
   { skip },
   onUv(async (loop) => {
     const { from, to } = socketPair();
@@ -308,7 +308,7 @@ test(
 );
 
 test(
-  'a descriptor that cannot be taken over stays the caller’s',
+  'new Socket() leaves a descriptor open that it cannot take over',
   { skip },
   onUv(async (loop) => {
     const { from, close } = pipe();
@@ -332,7 +332,7 @@ test(
 );
 
 test(
-  'detach() gives the descriptor away, open; close() is idempotent',
+  'detach() returns the open descriptor, and close() is idempotent',
   { skip },
   onUv(async (loop) => {
     const socket = new Socket();
@@ -350,7 +350,7 @@ test(
 );
 
 test(
-  'who waits for a socket keeps it from being detached',
+  'detach() throws while a call waits for the Socket',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -365,7 +365,7 @@ test(
 );
 
 test(
-  'a closed socket answers EBADF to everything',
+  'every method of a closed Socket fails with EBADF',
   { skip },
   onUv(async (loop) => {
     const socket = new Socket();
@@ -391,7 +391,7 @@ test(
       ['connect', () => loop.sockConnect(socket, address)],
       ['accept', () => loop.sockAccept(socket)],
     ];
-    // More often than what may find something at once.
+    // More often than any call that may complete at once.
     for (let i = 0; i < 5; i++) {
       for (const [syscall, call] of waits) {
         await assert.rejects(async () => call(), { code: 'EBADF', errno: -9, syscall });
@@ -400,7 +400,7 @@ test(
   }),
 );
 
-test('it belongs to the running loop, or to the one that is named', { skip }, async () => {
+test('new Socket() belongs to the running loop, or to the given one', { skip }, async () => {
   assert.throws(() => new Socket(), { name: 'LoopError', code: 'ERR_NO_RUNNING_LOOP' });
   await withLoop(
     () => new UvEventLoop(),
@@ -417,14 +417,14 @@ test('it belongs to the running loop, or to the one that is named', { skip }, as
       ]);
       assert.deepEqual([socket.fileno(), isOpen(fd)], [-1, false]);
       assert.throws(() => new Socket(AF_INET, SOCK_STREAM, 0, { loop }), { code: 'ERR_LOOP_CLOSED' });
-      // What it says on a closed loop is not a matter of the loop.
+      // Its error on a closed loop does not depend on the loop.
       assert.throws(() => socket.getsockname(), { code: 'EBADF' });
       socket.close();
     },
   );
 });
 
-test('the other backends say that they have none, and who has', async () => {
+test('new Socket() of other backends throws, and names the backend with sockets', async () => {
   for (const makeLoop of [() => new NodeEventLoop(), () => new SimulatedEventLoop()]) {
     await withLoop<BaseEventLoop>(makeLoop, async (loop) => {
       const error = { name: 'LoopError', code: 'ERR_UNSUPPORTED', message: /UvEventLoop has it/ };
@@ -443,10 +443,10 @@ test('the other backends say that they have none, and who has', async () => {
   }
 });
 
-// --- taken over by transports ---
+// --- transports over a Socket ---
 
 test(
-  'a connected one becomes a transport’s',
+  'createConnection() takes a connected Socket over',
   { skip },
   onUv(async (loop) => {
     for (const family of FAMILIES) {
@@ -477,7 +477,7 @@ test(
 );
 
 test(
-  'a bound or listening one becomes a server’s',
+  'createServer() takes a bound or listening Socket over',
   { skip },
   onUv(async (loop) => {
     for (const family of FAMILIES) {
@@ -509,7 +509,7 @@ test(
 );
 
 test(
-  'a bound one for datagrams becomes an endpoint’s',
+  'createDatagramEndpoint() takes a bound datagram Socket over',
   { skip },
   onUv(async (loop) => {
     const socket = new Socket(AF_INET, SOCK_DGRAM);
@@ -531,7 +531,7 @@ test(
 );
 
 test(
-  'one that no transport can have stays open and its owner’s',
+  'a Socket that no transport can use stays open and belongs to its owner',
   { skip },
   onUv(async (loop) => {
     using stream = new Socket();
@@ -555,7 +555,7 @@ test(
 );
 
 test(
-  'one for which somebody waits is refused by every transport',
+  'every transport rejects a Socket with a pending call',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -587,7 +587,7 @@ test(
 );
 
 test(
-  'a transport that is cancelled before it was there closes the socket',
+  'a transport that is cancelled before it was made closes its Socket',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -600,7 +600,7 @@ test(
   }),
 );
 
-test('the Node backend takes none over', { skip }, async () => {
+test('a loop of the Node backend takes no Socket over', { skip }, async () => {
   await withLoop(
     () => new UvEventLoop(),
     async (loop) => {
@@ -615,7 +615,7 @@ test('the Node backend takes none over', { skip }, async () => {
 });
 
 test(
-  'a path’s file stays when the socket is closed, as the system has it',
+  'close() of a Socket leaves the file of its path, as the system does',
   { skip },
   onUv(async () => {
     const path = `${tmpdir()}/gyre-socket-${process.pid}`;

@@ -1,5 +1,5 @@
 /**
- * The end of a process or a worker with descriptors watched and sockets waited for: it ends well, and leaves
+ * The end of a process or a worker with watched descriptors and pending socket calls: it is clean, and leaves
  * no descriptor.
  */
 import assert from 'node:assert/strict';
@@ -11,7 +11,7 @@ import { loader } from '../../helpers/typescript.ts';
 const skip = noNative;
 const index = JSON.stringify(new URL('../../../src/index.ts', import.meta.url).href);
 
-/** Watches, waits in each way, and has more ready than is told at once. */
+/** Watches descriptors, waits in each way, and has more events ready than one poll returns. */
 const BUSY = `
   const { AF_INET, SOCK_DGRAM, Socket, UvEventLoop } = await import(${index});
   const loop = new UvEventLoop();
@@ -53,12 +53,16 @@ for (const how of [
   'process.reallyExit(0)',
   'loop.setExceptionHandler(() => {}); loop.close()',
 ]) {
-  test(`a process that ends while it waits for sockets (${how || 'by itself'}) ends well`, { skip }, () => {
+  test(`a process that ends while it waits for sockets exits cleanly (${how || 'by itself'})`, {
+    skip,
+  }, () => {
     assert.deepEqual(ended(`${BUSY}\n${how}`), { status: 0, signal: null, stdout: '', stderr: '' });
   });
 }
 
-test('a worker that is ended while it runs leaves no descriptor, and no process that spins', { skip }, () => {
+test('a worker that is terminated while its loop runs leaves no descriptor and no spinning thread', {
+  skip,
+}, () => {
   const worker = `
     import(${JSON.stringify(loader)}).then(async () => {
       ${BUSY}

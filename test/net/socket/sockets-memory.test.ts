@@ -1,6 +1,6 @@
 /**
- * No memory for a socket, or for the loop's set of descriptors: whoever asks is told, nothing is left open,
- * and the next one works.
+ * Without memory for a socket, or for the loop's epoll set, the call fails, nothing is left open, and the
+ * next call works.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -9,13 +9,13 @@ import { addon } from '../../../src/backend/uv/dispatch.ts';
 import type { Socket as SocketType, UvEventLoop } from '../../../src/index.ts';
 
 const skip = whyNotNative() ?? false;
-// Before the first loop is made, which loads it.
+// Before the first loop, which loads the addon.
 if (skip === false) process.env.GYRE_NATIVE ??= buildNative('faults');
 
 const { addressOf, listening, onUv, openEnds, passes, pipe } = await import('../../helpers/descriptors.ts');
 const { Socket } = await import('../../../src/index.ts');
 
-/** The n-th allocation from now on fails. */
+/** Makes the n-th allocation from now on fail. */
 function failAllocation(n: number): void {
   const faulty = addon() as unknown as { failAllocation?: (n: number) => number };
   faulty.failAllocation?.(n);
@@ -32,7 +32,7 @@ async function exchange(loop: UvEventLoop, listener: SocketType): Promise<void> 
   server.close();
 }
 
-test('a socket for which there is no memory is not opened', {
+test('new Socket() without memory fails, and leaves no descriptor open', {
   skip: skip || (process.env.GYRE_NATIVE?.includes('faults') === false && 'this build fails no allocation'),
 }, async () => {
   await onUv(async (loop) => {

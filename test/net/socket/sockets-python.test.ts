@@ -1,6 +1,4 @@
-/**
- * The same things done with asyncio's loop and with ours: what they answer, and with which errors they fail.
- */
+/** The same calls of asyncio's loop and of gyre's: their answers, and their errors. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
@@ -231,16 +229,16 @@ async function gyreLog(loop: BaseEventLoop): Promise<Record<string, unknown>> {
   return log;
 }
 
-/** Where we differ, each with the reason. */
+/** The differences, each with the reason. */
 const DIFFERENT: Record<string, [python: unknown, gyre: unknown]> = {
-  // CPython's sockets call connect() once and then ask for SO_ERROR, which leaves them connecting for the
-  // kernel.
+  // CPython's sockets call connect() once and then read SO_ERROR, so the kernel still regards them as
+  // connecting.
   'connecting twice': [null, 'EISCONN'],
   'connecting to nobody again': ['ECONNABORTED', 'ECONNREFUSED'],
 };
 
 test(
-  'asyncio and gyre answer and fail alike',
+  'asyncio and gyre answer and fail alike for the same socket calls',
   { skip: noNative || noPython },
   onUv(async (loop) => {
     const python = await pythonLog();

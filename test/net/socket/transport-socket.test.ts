@@ -51,7 +51,7 @@ async function withSockets(
 }
 
 test(
-  'getsockopt() and setsockopt() are the system’s own, of every transport and of a server',
+  'getsockopt() and setsockopt() reach the system for every transport and for a server',
   { skip: nativeOnly },
   onNode((loop) =>
     withSockets(loop, (what, socket) => {
@@ -81,7 +81,7 @@ test(
 );
 
 test(
-  'the options of a transport are those that its methods set',
+  'getsockopt() shows the options that the methods of a transport set',
   { skip: nativeOnly },
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
@@ -103,7 +103,7 @@ test(
 );
 
 test(
-  'dup() is another descriptor of the same socket, which outlives the transport and is its caller’s to close',
+  'dup() returns another descriptor of the same socket, which outlives the transport and which the caller closes',
   { skip: nativeOnly },
   onNode(async (loop) => {
     await withSockets(loop, (what, socket) => {
@@ -131,7 +131,7 @@ test(
 );
 
 test(
-  'where the backend shows no descriptor, options and copies are refused, and it says where they are',
+  'getsockopt(), setsockopt() and dup() throw if the backend reveals no descriptor, and name the backend that does',
   { skip: isNative && 'it shows them' },
   onNode((loop) =>
     withSockets(loop, (what, socket) => {
@@ -144,7 +144,7 @@ test(
 );
 
 test(
-  'so they are for a socket of Node’s own that was taken over',
+  'getsockopt(), setsockopt() and dup() throw for a socket of Node’s own that was taken over',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     const sock = connect(port, '127.0.0.1');
@@ -162,7 +162,7 @@ test(
 );
 
 test(
-  'the socket of a connection with TLS is that of the transport below',
+  'the socket of a TLS transport is that of the transport below',
   onNode(async (loop) => {
     const { near, far } = await tlsRecorders(loop);
     const socket = socketOf(near.transport);

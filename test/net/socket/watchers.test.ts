@@ -42,7 +42,7 @@ function read(fd: number, size: number = 100): string {
   return buffer.toString('utf8', 0, readSync(fd, buffer));
 }
 
-/** What a full pipe takes no more of. */
+/** Fills a pipe until it accepts no more. */
 function fill(fd: number): number {
   const piece = Buffer.alloc(4096);
   let written = 0;
@@ -62,7 +62,7 @@ function flags(fd: number): number {
 }
 
 test(
-  'a reader is called with its arguments, in a turn and in the async context of the add',
+  'addReader() calls back with its arguments, in a turn and in the async context of the call',
   { skip },
   onUv(async (loop) => {
     const storage = new AsyncLocalStorage<string>();
@@ -91,7 +91,7 @@ test(
 );
 
 test(
-  'a reader is called until all was read, and not once more',
+  'addReader() calls back until everything was read, and not once more',
   { skip },
   onUv(async (loop) => {
     const { from, write, close } = pipe();
@@ -106,7 +106,7 @@ test(
 );
 
 test(
-  'one that reads nothing is called in turn after turn, and others are, too',
+  'a reader that reads nothing is called in turn after turn, and so are others',
   { skip },
   onUv(async (loop) => {
     const { from, write, close } = pipe();
@@ -124,7 +124,7 @@ test(
 );
 
 test(
-  'a second add replaces the first',
+  'addReader() replaces the previous callback of the descriptor',
   { skip },
   onUv(async (loop) => {
     const { from, write, close } = pipe();
@@ -135,7 +135,7 @@ test(
     assert.deepEqual([first.cancelled(), second.cancelled()], [true, false]);
     await passes();
     assert.deepEqual(log, ['second x']);
-    // The one that was replaced has no part in it any more.
+    // The replaced callback is no longer called.
     first.cancel();
     write('y');
     await passes();
@@ -147,7 +147,7 @@ test(
 );
 
 test(
-  'removing answers whether there was one; to cancel the handle is to remove',
+  'removeReader() returns whether there was a callback, and cancelling the handle removes it, too',
   { skip },
   onUv(async (loop) => {
     const { from, to, write, close } = pipe();
@@ -173,7 +173,7 @@ test(
 );
 
 test(
-  'one that is removed in the same turn is not called, though it was about to be',
+  'a reader that is removed in the turn in which it is due is not called',
   { skip },
   onUv(async (loop) => {
     const pairs = [pipe(), pipe(), pipe()];
@@ -192,7 +192,7 @@ test(
 );
 
 test(
-  'a reader and a writer of one descriptor know nothing of each other',
+  'a reader and a writer of one descriptor are independent',
   { skip },
   onUv(async (loop) => {
     const { from, write, close } = socketPair();
@@ -222,7 +222,7 @@ test(
 );
 
 test(
-  'where both are ready, the reader comes first',
+  'a reader is called before the writer if both are ready',
   { skip },
   onUv(async (loop) => {
     const { from, write, close } = socketPair();
@@ -243,7 +243,7 @@ test(
 );
 
 test(
-  'a writer of what is full is called when there is room again',
+  'addWriter() calls back when a full pipe has room again',
   { skip },
   onUv(async (loop) => {
     const { from, to, close } = socketPair();
@@ -265,7 +265,7 @@ test(
 );
 
 test(
-  'the end and the error of the other side are told',
+  'addReader() and addWriter() call back at the end and at the error of the peer',
   { skip },
   onUv(async (loop) => {
     const ended = pipe();
@@ -295,7 +295,7 @@ test(
   }),
 );
 
-/** Fills a pipe by a second open file, whose flags are its own. */
+/** Fills a pipe by a second open file, which has flags of its own. */
 function fillPipe(fd: number): void {
   const again = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
   fill(again);
@@ -303,7 +303,7 @@ function fillPipe(fd: number): void {
 }
 
 test(
-  'all kinds of descriptors can be watched',
+  'addReader() accepts all kinds of descriptors',
   { skip: skip || (existsSync('/dev/ptmx') ? false : 'this system has no /dev/ptmx') },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -331,13 +331,13 @@ test(
 );
 
 test(
-  'what cannot be watched is refused with the system’s error, and nothing is left',
+  'addReader() fails with the system’s error for a descriptor that cannot be watched, and leaves nothing',
   { skip },
   onUv(async (loop) => {
     const file = openSync('/etc/passwd', 'r');
     const folder = openSync('/tmp', 'r');
     const { from, to, close } = pipe();
-    // The loop's own descriptor for this is there then, and takes no number that is free.
+    // The loop's own epoll set exists then, and takes no free number.
     loop.addReader(to, () => {}).cancel();
     close();
     for (const [fd, code, errno] of [
@@ -357,7 +357,7 @@ test(
 );
 
 test(
-  'a replacement that the system refuses leaves the first in place',
+  'addReader() that fails leaves the previous callback in place',
   { skip },
   onUv(async (loop) => {
     const { from, close } = pipe();
@@ -370,7 +370,7 @@ test(
 );
 
 test(
-  'wrong arguments are refused at the call',
+  'addReader() rejects wrong arguments at the call',
   { skip },
   onUv(async (loop) => {
     const noop = (): void => {};
@@ -399,7 +399,7 @@ test(
 );
 
 test(
-  'an object with fileno() stands for its descriptor',
+  'addReader() accepts an object with fileno()',
   { skip },
   onUv(async (loop) => {
     const { from, write, close } = pipe();
@@ -416,7 +416,7 @@ test(
 );
 
 test(
-  'the descriptor of a transport, a server or an endpoint is refused, also on another loop',
+  'addReader() rejects the descriptor of a transport, a server or an endpoint, also on another loop',
   { skip },
   onUv(async (loop) => {
     const server = await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
@@ -443,7 +443,7 @@ test(
 );
 
 test(
-  'hundreds are watched, all ready at once',
+  'hundreds of watched descriptors are all called when they are ready at once',
   { skip: skip || tooFewDescriptors(2000) },
   onUv(async (loop) => {
     const pipes: Ends[] = [];
@@ -473,7 +473,7 @@ test(
 );
 
 test(
-  'an exception is reported, and the watch goes on',
+  'a watcher that throws is reported, and is called again',
   { skip },
   onUv(async (loop, reports) => {
     const { from, write, close } = pipe();
@@ -496,7 +496,7 @@ test(
   }),
 );
 
-test('while the loop is stopped nothing is called and the host does not spin; then it is', {
+test('a stopped loop calls no watcher and does not make the host spin, and calls it in its next run', {
   skip,
 }, async () => {
   const { from, to, write, close } = socketPair();
@@ -518,7 +518,7 @@ test('while the loop is stopped nothing is called and the host does not spin; th
       assert.deepEqual(log, []);
       await loop.runForever();
       assert.deepEqual(log.sort(), ['read x', 'writable']);
-      // It is asked for again.
+      // The descriptor is polled again.
       write('y');
       await loop.runUntilComplete(() => passes());
       assert.deepEqual(log, ['read x', 'writable', 'read y']);
@@ -528,7 +528,7 @@ test('while the loop is stopped nothing is called and the host does not spin; th
   close();
 });
 
-test('a hang-up while the loop is stopped does not spin either', { skip }, async () => {
+test('a hang-up on a stopped loop does not make the host spin', { skip }, async () => {
   const { from, closeTo, close } = pipe();
   await withLoop(
     () => new UvEventLoop(),
@@ -549,7 +549,9 @@ test('a hang-up while the loop is stopped does not spin either', { skip }, async
   close();
 });
 
-test('close() names what is watched, with who has asked for it, and ends it', { skip }, async () => {
+test('loop.close() names watched descriptors with the task that added them, and ends the watch', {
+  skip,
+}, async () => {
   const { from, to, write, close } = socketPair();
   await withLoop(
     () => new UvEventLoop(),
@@ -583,7 +585,7 @@ test('close() names what is watched, with who has asked for it, and ends it', { 
   close();
 });
 
-test('debug mode says where a watcher was added', { skip }, async () => {
+test('a leak report in debug mode says where a watcher was added', { skip }, async () => {
   const { from, close } = pipe();
   await withLoop(
     () => new UvEventLoop(),
@@ -601,7 +603,7 @@ test('debug mode says where a watcher was added', { skip }, async () => {
 });
 
 test(
-  'a Socket that is closed is watched no more, and whoever gets its number is not',
+  'closing a watched Socket ends its watch, and does not affect the next owner of its number',
   { skip },
   onUv(async (loop) => {
     const [near, far] = await connectedSockets(loop);
@@ -626,7 +628,7 @@ test(
 );
 
 test(
-  'one that is closed while it is watched is told of no more; its number can be watched anew',
+  'a watched descriptor that is closed is no longer called, and its number can be watched again',
   { skip },
   onUv(async (loop) => {
     const first = pipe();
@@ -644,7 +646,7 @@ test(
     assert.equal(stale.cancelled(), true);
     await passes();
     assert.deepEqual(log, ['second x']);
-    // Nothing of it throws, though the kernel knows nothing of it.
+    // No call throws, although the kernel does not know the descriptor.
     assert.equal(loop.removeWriter(first.to), true);
     assert.equal(loop.removeReader(first.from), true);
     second.close();
@@ -652,7 +654,7 @@ test(
 );
 
 test(
-  'closing and reading of both directions of a closed descriptor is removed without an error',
+  'removing both watchers of a closed descriptor causes no error',
   { skip },
   onUv(async (loop) => {
     const { from, close } = socketPair();
@@ -665,7 +667,7 @@ test(
 );
 
 test(
-  'a closed descriptor that a child still has is told of no more once nobody waits',
+  'a closed descriptor that a child still has open is no longer called once its watchers are removed',
   { skip },
   onUv(async (loop) => {
     const { from, closeFrom, closeTo, write } = pipe();
@@ -681,7 +683,7 @@ test(
     await passes();
     const busy = await busyPart();
     assert.ok(busy < 0.5, `${busy} of the time`);
-    // The others are watched as before.
+    // The others are still watched.
     kept.write('still there');
     await passes();
     assert.deepEqual(log, ['still there']);
@@ -694,7 +696,7 @@ test(
 );
 
 test(
-  'a descriptor stays as blocking as it was',
+  'addReader() leaves the blocking mode of a descriptor unchanged',
   { skip },
   onUv(async (loop) => {
     const { from, close } = pipe();
@@ -710,7 +712,7 @@ test(
 );
 
 test(
-  'several loops watch one descriptor, each for itself',
+  'several loops can watch one descriptor independently',
   { skip },
   onUv(async (loop) => {
     const { from, write, close } = pipe();
@@ -735,7 +737,7 @@ test(
   }),
 );
 
-test('watchers keep no process alive', { skip }, () => {
+test('watchers do not keep the process alive', { skip }, () => {
   const program = `
     import { UvEventLoop } from ${JSON.stringify(new URL('../../../src/index.ts', import.meta.url).href)};
     const loop = new UvEventLoop();
@@ -750,7 +752,7 @@ test('watchers keep no process alive', { skip }, () => {
   assert.deepEqual([done.status, done.stdout], [0, 'ended']);
 });
 
-test('the other backends say that they cannot, and who can', async () => {
+test('addReader() of other backends throws, and names the backend that can watch', async () => {
   const message = /UvEventLoop has it/;
   for (const makeLoop of [() => new NodeEventLoop(), () => new SimulatedEventLoop()]) {
     await withLoop<BaseEventLoop>(makeLoop, (loop) => {
@@ -759,7 +761,7 @@ test('the other backends say that they cannot, and who can', async () => {
       assert.throws(() => loop.removeReader(0), error);
       assert.throws(() => loop.addWriter(1, () => {}), error);
       assert.throws(() => loop.removeWriter(1), error);
-      // A mistake of the caller's is one everywhere.
+      // A wrong argument gives the same error on every backend.
       assert.throws(() => loop.addReader('0' as unknown as number, () => {}), {
         code: 'ERR_INVALID_ARG_TYPE',
       });
@@ -768,7 +770,7 @@ test('the other backends say that they cannot, and who can', async () => {
 });
 
 test(
-  'who watches a socket by a callback has the place of one who waits for it',
+  'a watcher of a Socket counts as a pending call of its direction',
   { skip },
   onUv(async (loop) => {
     using socket = new Socket(AF_INET, SOCK_DGRAM);
@@ -781,7 +783,7 @@ test(
     assert.equal(String(await first), 'x');
     const second = loop.sockRecv(socket, 100);
     assert.throws(() => loop.addReader(socket, () => {}), { name: 'InvalidStateError' });
-    // It is no callback's, so there is none to remove.
+    // It belongs to no callback, so there is none to remove.
     assert.equal(loop.removeReader(socket), false);
     await loop.sockSendto(socket, 'y', addressOf(socket));
     assert.equal(String(await second), 'y');
@@ -789,11 +791,11 @@ test(
 );
 
 test(
-  'a number for which a watch was refused can be a transport’s later',
+  'a number whose watch was rejected can be used by a transport later',
   { skip },
   onUv(async (loop) => {
     const first = socketPair();
-    // The loop's own descriptor for this is there then, and takes no number that is free.
+    // The loop's own epoll set exists then, and takes no free number.
     loop.addReader(first.to, () => {}).cancel();
     first.close();
     assert.throws(() => loop.addReader(first.from, () => {}), { code: 'EBADF' });
@@ -809,7 +811,7 @@ test(
 );
 
 test(
-  'what was ready of one descriptor is not told of the next with its number',
+  'a ready event of one descriptor never reaches the next one with its number',
   { skip },
   onUv(async (loop) => {
     for (let round = 0; round < 20; round++) {
@@ -818,7 +820,7 @@ test(
       const made: Socket[] = [];
       let calls = 0;
       const told = loop.createFuture<void>();
-      // Called by the host, in the middle of what it has to tell.
+      // Called by the host, in the middle of its events.
       const dataReceived = (): void => {
         const fd = near.fileno();
         near.close();
@@ -842,7 +844,7 @@ test(
   }),
 );
 
-test('a number that is a file’s by the time its watcher has run does no harm', { skip }, async () => {
+test('a number that belongs to a file by the time its watcher runs does no harm', { skip }, async () => {
   const pair = socketPair();
   const opened: number[] = [];
   await withLoop(
@@ -856,7 +858,7 @@ test('a number that is a file’s by the time its watcher has run does no harm',
         loop.stop();
       });
       pair.write('x');
-      // Ready twice before the loop runs: it is not asked for any more.
+      // Ready twice before the loop runs: the descriptor is not polled any more.
       for (let i = 0; i < 10; i++) await hostPass();
       await loop.runForever();
       assert.equal(calls, 1);

@@ -1,4 +1,4 @@
-/** Peers that do not do what TLS says, and ends that come at the worst moment. */
+/** Peers that violate TLS, and ends at the worst moment. */
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
@@ -21,7 +21,7 @@ import {
 
 const VERSIONS: readonly SecureVersion[] = ['TLSv1.2', 'TLSv1.3'];
 /**
- * Before the first byte, within the first record's header, within the hello, behind it, and so on to the end
+ * Before the first byte, within the first record's header, within the hello, after it, and so on to the end
  * of the handshake.
  */
 const OFFSETS: readonly number[] = [
@@ -35,7 +35,7 @@ for (const version of VERSIONS) {
 
   for (const fault of FAULTS) {
     test(
-      `${version}: a client learns of a server that does this at any step of the handshake: ${fault}`,
+      `${version}: a client reports a server that fails at any step of the handshake (${fault})`,
       onNode(async (loop) => {
         const { server, port } = await nodeTlsServer({ ...serverTls(), ...versions }, (socket) =>
           socket.resume(),
@@ -48,7 +48,7 @@ for (const version of VERSIONS) {
           const options = { ssl: clientTls(), sslHandshakeTimeout: fault === 'stall' ? 0.15 : 30 };
           try {
             await loop.createConnection(() => client, '127.0.0.1', proxy.port, options);
-            // It was through when it began.
+            // The handshake was complete when the fault began.
             client.transport.abort();
             await client.untilLost();
           } catch (error) {
@@ -69,7 +69,7 @@ for (const version of VERSIONS) {
     );
 
     test(
-      `${version}: a server survives a client that does this at any step of the handshake: ${fault}`,
+      `${version}: a server survives a client that fails at any step of the handshake (${fault})`,
       onNode(async (loop, reports) => {
         const { server, port, made } = await recordingServer(loop, serverTls(), {
           sslHandshakeTimeout: fault === 'stall' ? 0.15 : 30,
@@ -78,13 +78,13 @@ for (const version of VERSIONS) {
         for (const after of OFFSETS) {
           const proxy = await faultyProxy(port, 'server', fault, after);
           const socket = await nodeTlsClient(proxy.port, versions).catch(() => null);
-          // One that was through sees the end of it here.
+          // A client with a complete handshake sees the end of it here.
           if (socket !== null) await closedSocket(socket);
           for (const recorder of made.splice(0)) {
             recorder.transport.abort();
             await recorder.untilLost();
           }
-          // What is still stalling is given up by the server.
+          // The server gives up the handshakes that still stall.
           await proxy.close();
           await assertSockets(before, `after ${after} bytes`);
           assert.equal(server.isServing(), true);
@@ -131,7 +131,7 @@ test(
 );
 
 test(
-  'what is no TLS at all is refused by both sides',
+  'both sides reject data that is no TLS',
   onNode(async (loop) => {
     const { server, port } = await recordingServer(loop);
     const socket = connect(port, '127.0.0.1');
@@ -159,11 +159,11 @@ test(
 
 for (const version of VERSIONS) {
   test(
-    `${version}: a connection that ends without the end of TLS was truncated: the data comes first, then the error`,
+    `${version}: a connection that ends without TLS’s end was truncated: data comes first, then the error`,
     onNode(async (loop) => {
       const versions = { minVersion: version, maxVersion: version };
       for (const paused of [false, true]) {
-        // The client is cheated.
+        // The client gets truncated data.
         const { server, port } = await nodeTlsServer({ ...serverTls(), ...versions }, (socket) => {
           socket.write('x'.repeat(100_000));
         });
@@ -186,7 +186,7 @@ for (const version of VERSIONS) {
         await proxy.close();
         await closedServer(server);
 
-        // The server is.
+        // The server gets truncated data.
         const own = await recordingServer(loop);
         const other = await faultyProxy(own.port, 'server');
         const socket = await nodeTlsClient(other.port, versions);
@@ -210,7 +210,7 @@ for (const version of VERSIONS) {
   );
 
   test(
-    `${version}: garbage and resets on an open connection are the error that it is lost by`,
+    `${version}: garbage and resets on an open connection end it with their error`,
     onNode(async (loop) => {
       for (const fault of ['garbage', 'reset'] as const) {
         const { server, port, next } = await recordingServer(loop, {
@@ -254,7 +254,7 @@ for (const version of VERSIONS) {
 // --- the end of a connection ---
 
 test(
-  'a peer that does not answer the end of TLS is left after the shutdown timeout, with a TimeoutError',
+  'a peer that does not answer the end of TLS is abandoned after the shutdown timeout, with a TimeoutError',
   onNode(async (loop) => {
     const { server, port, next } = await recordingServer(loop);
     const proxy = await faultyProxy(port, 'client');
@@ -278,7 +278,7 @@ test(
 );
 
 test(
-  'after our end of TLS the peer may just go: that is a clean end',
+  'a peer that disconnects after our end of TLS is a clean end',
   onNode(async (loop) => {
     for (const fault of ['end', 'reset'] as const) {
       const { server, port, next } = await recordingServer(loop);
@@ -306,7 +306,7 @@ test(
 );
 
 test(
-  'data that comes after close() is dropped, and the end of the peer is still seen',
+  'data after close() is dropped, and the end of the peer is still seen',
   onNode(async (loop) => {
     const { near, far } = await tlsRecorders(loop);
     far.transport.write(Buffer.alloc(500_000));
@@ -319,7 +319,7 @@ test(
 );
 
 test(
-  'a protocol that keeps the connection open after the end of the peer can still answer, and must close it itself',
+  'a protocol that keeps the connection open after the peer’s end can answer, and must close it itself',
   onNode(async (loop) => {
     const { near, far } = await tlsRecorders(loop);
     far.keepOpen = true;
@@ -337,7 +337,7 @@ test(
 );
 
 test(
-  'abort() during the shutdown, and both sides closing at once',
+  'abort() during the shutdown, and close() on both sides at once, end the connection',
   onNode(async (loop) => {
     const { near, far } = await tlsRecorders(loop);
     near.transport.close();
@@ -362,7 +362,7 @@ test(
 // --- the server's own ---
 
 test(
-  'close() of a server lets a handshake end well; closeClients() and abortClients() end it; waitClosed() waits for it',
+  'Server.close() lets a handshake finish, closeClients() and abortClients() end it, and waitClosed() waits for it',
   onNode(async (loop, reports) => {
     for (const how of ['close', 'closeClients', 'abortClients'] as const) {
       const { server, port, made } = await recordingServer(loop);
@@ -401,7 +401,7 @@ test(
 // --- cancelled, stopped, closed ---
 
 test(
-  'cancelled at any turn, a connection that is being secured leaves nothing on either side',
+  'a TLS connect that is cancelled at any turn leaves nothing on either side',
   onNode(async (loop, reports) => {
     const { server, port, made } = await recordingServer(loop);
     const before = socketCount();
@@ -434,7 +434,7 @@ test(
   }),
 );
 
-test('a loop that is closed in the middle of it leaves nothing', async () => {
+test('a loop that is closed in the middle of a handshake leaves nothing', async () => {
   for (let turns = 0; turns < 60; turns += 3) {
     const before = socketCount();
     const loop = new NodeEventLoop();
@@ -450,7 +450,7 @@ test('a loop that is closed in the middle of it leaves nothing', async () => {
   }
 });
 
-test('a loop that is stopped in the middle of it goes on when it runs again', async () => {
+test('a loop that is stopped in the middle of a handshake continues it in its next run', async () => {
   const loop = new NodeEventLoop();
   const near = new Recorder();
   let far: Recorder | null = null;
@@ -463,7 +463,7 @@ test('a loop that is stopped in the middle of it goes on when it runs again', as
   await loop.runUntilComplete(async () => {
     far = await next();
   });
-  // Written while it does not run.
+  // Written while the loop does not run.
   near.transport.write('outside');
   (far as unknown as Recorder).transport.write(Buffer.alloc(300_000));
   await hostPasses(50);

@@ -1,5 +1,5 @@
 /**
- * Who the peer is: verified at every handshake, for the name that was asked for, and also when a session is
+ * The identity of the peer: verified at every handshake, for the requested name, and also when a session is
  * resumed.
  */
 import assert from 'node:assert/strict';
@@ -25,7 +25,7 @@ import {
 const type = 'ERR_INVALID_ARG_TYPE';
 const here = '127.0.0.1';
 
-/** Options of a server that asks for a certificate by {@link certificates.ca}. */
+/** Options of a server that requests a certificate by {@link certificates.ca}. */
 const asking: TlsOptions = { ...serverTls(), requestCert: true, ca: certificates.ca };
 
 function sessionOf(transport: Transport): TLSSocket {
@@ -63,12 +63,12 @@ for (const [what, options] of [
 }
 
 test(
-  'a client of mutual TLS cannot change its identity: nothing that it sends with another certificate is received',
+  'a client of mutual TLS cannot change its identity: its data under another certificate is not received',
   onNode(async (loop, _reports) => {
     const { server, port, next } = await recordingServer(loop, { ...asking, maxVersion: 'TLSv1.2' });
     const socket: KeyCert = await nodeTlsClient(port, { ...certificates.client, maxVersion: 'TLSv1.2' });
     const far = await next();
-    // Without it the client shows the same certificate again, which is refused all the same.
+    // Without it the client presents the same certificate again, which is rejected all the same.
     socket.setKeyCert?.(createSecureContext(certificates.selfSigned));
     socket.renegotiate({}, () => {});
     socket.write('after');
@@ -82,10 +82,10 @@ test(
 );
 
 test(
-  'a client verifies a server that renegotiates again, and leaves one that has changed its identity',
+  'a client verifies a server that renegotiates, and disconnects from one that has changed its identity',
   { skip: !('setKeyCert' in NodeTlsSocket.prototype) && 'needs TLSSocket.setKeyCert() of Node 22.5' },
   onNode(async (loop) => {
-    // Else the session would be resumed, with its certificate.
+    // Otherwise the session would be resumed, with its certificate.
     const secureOptions = constants.SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION;
     const options: TlsOptions = { ...serverTls(), maxVersion: 'TLSv1.2', secureOptions };
     const { server, port } = await nodeTlsServer(options, (socket) => {
@@ -107,7 +107,7 @@ test(
 // --- names that no certificate has ---
 
 test(
-  'a certificate is never good for an address with a zone or of another spelling that it does not name',
+  'a certificate never matches an address with a zone or another spelling that it does not contain',
   onNode(async (loop) => {
     const { server, port } = await recordingServer(loop);
     const before = socketCount();
@@ -125,7 +125,7 @@ test(
 );
 
 test(
-  'the zone of an address is no part of the name that its certificate must have',
+  'the certificate check ignores the zone of an address',
   onNode(async (loop) => {
     const { server, port } = await recordingServer(loop);
     for (const serverHostname of ['::1%lo', '::1%1', '0:0::1']) {
@@ -144,7 +144,7 @@ for (const [host, what] of [
   ['localhost', 'a name'],
 ] as const) {
   test(
-    `a server that has shown no certificate, but a key that is shared, is no server with ${what}`,
+    `a client rejects a server that authenticates by a shared key instead of a certificate, for ${what}`,
     onNode(async (loop) => {
       const psk = randomBytes(16);
       const preShared = { ciphers: 'PSK', maxVersion: 'TLSv1.2' as SecureVersion };
@@ -158,7 +158,7 @@ for (const [host, what] of [
           ...options,
         });
       await assert.rejects(connect({ ssl }), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
-      // Who trusts the key says so.
+      // A program that trusts the key says so.
       const [transport] = await connect({ ssl: { ...ssl, checkServerIdentity: () => undefined } });
       await transport[Symbol.asyncDispose]();
       const [other] = await connect({ ssl, serverHostname: '' });
@@ -171,7 +171,7 @@ for (const [host, what] of [
 
 // --- sessions that are resumed ---
 
-/** Connects to a server with `options` and answers the session that another connection may resume. */
+/** Connects to a server with `options`, and returns the session for another connection. */
 async function sessionFrom(
   loop: NodeEventLoop,
   options: TlsOptions,
@@ -195,7 +195,7 @@ async function sessionFrom(
   return session;
 }
 
-/** How a server with `options` takes a client that resumes a session. */
+/** Returns how a server with `options` treats a client that resumes a session. */
 async function resume(
   loop: NodeEventLoop,
   options: TlsOptions,
@@ -227,24 +227,24 @@ async function resume(
 
 for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as SecureVersion[]) {
   test(
-    `servers that share the keys of their tickets resume each other's sessions, if they verify clients alike: ${maxVersion}`,
+    `servers with shared ticket keys resume each other’s sessions if they verify clients alike: ${maxVersion}`,
     onNode(async (loop) => {
       const shared = { ...asking, maxVersion, ticketKeys: randomBytes(48) };
       const client = { ...clientTls(), ...certificates.client };
       const session = await sessionFrom(loop, shared, client);
       assert.equal(await resume(loop, shared, { ...client, session }), 'resumed');
 
-      // Another authority: the certificate that the session stands for is none of its.
+      // Another authority: it has not issued the session's certificate.
       const others = { ...shared, ca: certificates.selfSigned.cert };
       assert.equal(await resume(loop, others, { ...client, session }), 'refused');
-      // Lists of authorities, one of them shared.
+      // Lists of authorities with one in common.
       const both = { ...shared, ca: [certificates.ca, certificates.selfSigned.cert] };
       assert.equal(await resume(loop, both, { ...client, session }), 'accepted anew');
     }),
   );
 
   test(
-    `a session of a server that asks for no certificate does not replace one: ${maxVersion}`,
+    `a session of a server without client certificates does not replace a certificate: ${maxVersion}`,
     onNode(async (loop) => {
       const lax = { ...serverTls(), ca: certificates.ca, maxVersion, ticketKeys: randomBytes(48) };
       const session = await sessionFrom(loop, lax, clientTls());
@@ -258,7 +258,7 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as SecureVersion[]) {
   );
 
   test(
-    `a session with one name of a server does not replace the certificate that another name asks for: ${maxVersion}`,
+    `a session for one name of a server does not replace the certificate for another name: ${maxVersion}`,
     onNode(async (loop) => {
       const contexts = {
         localhost: createSecureContext({ ...serverTls(), ca: certificates.ca }),
@@ -278,7 +278,7 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as SecureVersion[]) {
 // --- options ---
 
 test(
-  'a TLS option that is a boolean takes nothing else: 1 and "yes" would silently mean no',
+  'a boolean TLS option accepts nothing else: 1 and "yes" would silently mean no',
   onNode(async (loop) => {
     const factory = (): Protocol => new Protocol();
     for (const name of [
@@ -299,7 +299,7 @@ test(
           expected,
         );
       }
-      // As absent.
+      // The same as an absent option.
       const server = await loop.createServer(factory, here, 0, {
         ssl: { ...serverTls(), [name]: undefined },
       });
@@ -310,7 +310,7 @@ test(
 );
 
 test(
-  'ALPN protocols are names of 1 to 255 bytes, or the bytes of such a list; anything else is refused at the call',
+  'ALPNProtocols accepts names of 1 to 255 bytes, or the encoded list, and rejects anything else at the call',
   onNode(async (loop) => {
     const factory = (): Protocol => new Protocol();
     for (const ALPNProtocols of ['h2', 5, null, {}, ['h2', 5], [''], ['x'.repeat(256)], [null]]) {
@@ -328,7 +328,7 @@ test(
 );
 
 test(
-  'what the caller does to its TLS options after the call changes nothing',
+  'changes to TLS options after the call have no effect',
   onNode(async (loop) => {
     const names = ['first'];
     const bytes = Buffer.from('\x05first');

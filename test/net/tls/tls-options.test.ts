@@ -13,23 +13,23 @@ const type = 'ERR_INVALID_ARG_TYPE';
 const range = 'ERR_OUT_OF_RANGE';
 const factory = (): Protocol => new Protocol();
 
-test('createConnection() refuses TLS options that mean nothing, at the call, and starts nothing', async () => {
+test('createConnection() rejects meaningless TLS options at the call, and starts nothing', async () => {
   const { loop, net, close } = fakeNet();
-  // The fake network has no TLS: whatever comes after these checks says so.
+  // The fake network has no TLS, so an accepted option ends with that error.
   const cases: [unknown, string, RegExp][] = [
     // Without ssl.
     [{ serverHostname: 'localhost' }, type, /"options\.serverHostname".*without ssl.*"localhost"/],
     [{ ssl: false, serverHostname: '' }, type, /"options\.serverHostname".*without ssl/],
     [{ ssl: null, sslHandshakeTimeout: 1 }, type, /"options\.sslHandshakeTimeout".*without ssl/],
     [{ sslShutdownTimeout: 1 }, type, /"options\.sslShutdownTimeout".*without ssl/],
-    // What ssl may be.
+    // The values of ssl.
     [{ ssl: 1 }, type, /"options\.ssl".*true, tls\.ConnectionOptions or a tls\.SecureContext; got 1/],
     [{ ssl: 'yes' }, type, /"options\.ssl"/],
     [{ ssl: [] }, type, /"options\.ssl"/],
     [{ ssl: () => {} }, type, /"options\.ssl"/],
     [{ ssl: true, serverHostname: 5 }, type, /"options\.serverHostname".*a string/],
     [{ ssl: true, serverHostname: null }, type, /"options\.serverHostname".*a string/],
-    // The times.
+    // The timeouts.
     [{ ssl: true, sslHandshakeTimeout: 0 }, range, /"options\.sslHandshakeTimeout".*more than 0 seconds/],
     [{ ssl: true, sslHandshakeTimeout: -1 }, range, /"options\.sslHandshakeTimeout"/],
     [{ ssl: true, sslHandshakeTimeout: Number.NaN }, range, /"options\.sslHandshakeTimeout"/],
@@ -52,7 +52,7 @@ test('createConnection() refuses TLS options that mean nothing, at the call, and
 });
 
 test(
-  'with ssl the name is the host, and is asked for where there is none',
+  'createConnection() with ssl uses the host as name, and throws without one',
   onNode(async (loop) => {
     const { server, port } = await listeningNodeServer();
     const message = /"options\.serverHostname".*the name that the certificate must have.*'' for any/;
@@ -74,7 +74,7 @@ test(
 );
 
 test(
-  "the host's own options: those of a connection, and what is no function, are refused at the call",
+  'createConnection() rejects at the call Node’s connection options, and callbacks that are no function',
   onNode(async (loop) => {
     const before = socketCount();
     const connect = (ssl: object) => loop.createConnection(factory, '127.0.0.1', 9, { ssl });
@@ -107,7 +107,7 @@ test(
 );
 
 test(
-  'keys and certificates that cannot be used are an error at the call',
+  'createConnection() and createServer() reject unusable keys and certificates at the call',
   onNode(async (loop) => {
     const before = socketCount();
     const serve = (ssl: unknown) => loop.createServer(factory, '127.0.0.1', 0, { ssl });
@@ -132,7 +132,7 @@ test(
   }),
 );
 
-test("a server refuses what is a client's", () => {
+test('createServer() rejects TLS options of a client', () => {
   const loop = new NodeEventLoop();
   const options = { ssl: serverTls(), serverHostname: 'localhost' };
   assert.throws(() => loop.createServer(factory, '127.0.0.1', 0, options as object), {
@@ -146,7 +146,7 @@ test("a server refuses what is a client's", () => {
   loop.close();
 });
 
-test('the simulated loop has no TLS, and says so at the call', () => {
+test('the simulated loop has no TLS, and throws at the call', () => {
   const loop = new SimulatedEventLoop();
   assert.throws(() => loop.createServer(factory, '127.0.0.1', 0, { ssl: serverTls() }), {
     code: 'ERR_UNSUPPORTED',

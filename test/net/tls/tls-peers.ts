@@ -1,4 +1,4 @@
-/** What the tests of TLS share: connected pairs, peers that are no gyre, and programs of the machine. */
+/** Helpers of the tests of TLS: connected pairs, foreign peers, and programs of the machine. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn, spawnSync } from 'node:child_process';
 import type { Server as NodeServer, Socket } from 'node:net';
@@ -13,9 +13,7 @@ export interface PairOptions {
   client?: ConnectionOptions;
 }
 
-/**
- * A server with TLS whose protocols are recorders; each is told to `accepted` when its connection is made.
- */
+/** Starts a TLS server whose protocols are recorders. `accepted` gets each when its connection is made. */
 export async function recordingServer(
   loop: BaseEventLoop,
   ssl: unknown = serverTls(),
@@ -50,7 +48,7 @@ export async function recordingServer(
   return { server, port: portOf(server), next, made };
 }
 
-/** Two gyre transports with TLS between them. */
+/** Connects two gyre transports with TLS. */
 export async function tlsPair<N extends StreamProtocol>(
   loop: BaseEventLoop,
   near: N,
@@ -66,7 +64,7 @@ export async function tlsPair<N extends StreamProtocol>(
   return { near: transport, far };
 }
 
-/** Two recorders over a connection with TLS. */
+/** Connects two recorders with TLS. */
 export async function tlsRecorders(
   loop: BaseEventLoop,
   options: PairOptions = {},
@@ -84,7 +82,7 @@ export async function end(...recorders: Recorder[]): Promise<void> {
 
 // --- Node's own ---
 
-/** A server of `node:tls`. */
+/** Starts a server of `node:tls`. */
 export async function nodeTlsServer(
   options: TlsOptions,
   onConnection: (socket: TLSSocket) => void,
@@ -103,7 +101,7 @@ export async function nodeTlsServer(
   return { server, port: (server.address() as { port: number }).port };
 }
 
-/** A client of `node:tls`, connected. */
+/** Connects a client of `node:tls`. */
 export function nodeTlsClient(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connectTls({
@@ -123,7 +121,7 @@ export function nodeTlsClient(port: number, options: ConnectionOptions = {}): Pr
   });
 }
 
-/** Everything that a socket of Node's gives until its end. */
+/** Returns all data of a socket of Node's until its end. */
 export async function rest(socket: Socket): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of socket) chunks.push(chunk as Buffer);
@@ -151,13 +149,13 @@ function ignore(): void {}
 
 // --- programs ---
 
-/** False where the program is there; else the reason to skip. */
+/** Returns false if the program exists, else the reason to skip. */
 export function missing(program: string, argument: string = 'version'): string | false {
   const { error } = spawnSync(program, [argument], { stdio: 'ignore' });
   return error === undefined ? false : `there is no ${program} on this machine`;
 }
 
-/** A program of the machine that a test talks to by its standard streams. */
+/** A program of the machine. The test talks to it by its standard streams. */
 export class Program {
   readonly #child: ChildProcess;
   #output: string = '';
@@ -188,7 +186,7 @@ export class Program {
     });
   }
 
-  /** What it has said, on both streams. */
+  /** Its output, on both streams. */
   get output(): string {
     return this.#output;
   }
@@ -202,7 +200,7 @@ export class Program {
     this.#child.stdin?.end();
   }
 
-  /** Once it has said something that matches. Throws when it ends before. */
+  /** Waits until its output matches. Throws if it ends before. */
   async until(pattern: RegExp): Promise<RegExpMatchArray> {
     for (;;) {
       const match = this.#output.match(pattern);
@@ -212,7 +210,7 @@ export class Program {
     }
   }
 
-  /** Once it has ended: its return code. */
+  /** Waits until it has ended, and returns its return code. */
   async ended(): Promise<number | null> {
     while (!this.#ended) await this.#change();
     return this.#code;

@@ -4,7 +4,7 @@ import { PlainQueue } from '../../../src/net/tls/tls-plain-queue.ts';
 
 const SLICE = 128 * 1024;
 
-test('what is pushed comes out in order, in slices, uncopied', () => {
+test('PlainQueue returns pushed data in order, in slices, uncopied', () => {
   const queue = new PlainQueue();
   assert.equal(queue.empty, true);
   const big = Buffer.alloc(2 * SLICE + 5);
@@ -23,7 +23,7 @@ test('what is pushed comes out in order, in slices, uncopied', () => {
   assert.equal(slices[0]?.[2]?.buffer, big.buffer);
 });
 
-test('it can be cleared in the middle of a chunk, and filled again', () => {
+test('PlainQueue can be cleared in the middle of a chunk, and filled again', () => {
   const queue = new PlainQueue();
   queue.push([Buffer.alloc(SLICE + 1)]);
   queue.take();

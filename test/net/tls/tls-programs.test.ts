@@ -50,7 +50,7 @@ for (const version of VERSIONS) {
   const trust = ['-CAfile', certificatePath('ca'), '-verify_return_error', '-verify_hostname', 'localhost'];
 
   test(
-    `openssl s_client talks to our server: ${version}, ALPN, SNI, a client certificate`,
+    `openssl s_client talks to a gyre server: ${version}, ALPN, SNI, a client certificate`,
     { skip: skipOpenssl },
     onNode(async (loop) => {
       const asking = {
@@ -76,7 +76,7 @@ for (const version of VERSIONS) {
       far.transport.write('welcome\n');
       await program.until(/welcome/);
       assert.match(program.output, /Verify return code: 0|Verification: OK/);
-      // Its end of TLS, then its end.
+      // Its end of TLS, then its end of file.
       program.say('Q\n');
       await far.untilLost();
       assert.deepEqual([far.text, far.exception, far.log.at(-2)], ['hello\n', null, 'eof']);
@@ -86,7 +86,7 @@ for (const version of VERSIONS) {
   );
 
   test(
-    `openssl s_client and our server, new keys in the middle of it: ${version}`,
+    `openssl s_client updates keys in the middle of a connection to a gyre server: ${version}`,
     { skip: skipOpenssl },
     onNode(async (loop) => {
       const [server, port] = await capitals(loop);
@@ -95,7 +95,7 @@ for (const version of VERSIONS) {
       program.say('alpha\n');
       await program.until(/ALPHA/);
       if (version === 'TLSv1.3') {
-        // A KeyUpdate, and one that asks for ours.
+        // A KeyUpdate, and one that requests an update of the server's keys.
         program.say('k\n');
         await program.until(/KEYUPDATE/);
         program.say('beta\n');
@@ -105,8 +105,7 @@ for (const version of VERSIONS) {
         program.say('gamma\n');
         await program.until(/GAMMA/);
       } else {
-        // OpenSSL 3 does not let a client renegotiate unless it was allowed to; what matters is that the
-        // server lives.
+        // OpenSSL 3 forbids a client to renegotiate by default. The server must survive the attempt.
         program.say('R\n');
         await program.until(/RENEGOTIATING/);
       }
@@ -121,7 +120,7 @@ for (const version of VERSIONS) {
   );
 
   test(
-    `our client talks to openssl s_server: ${version}, new keys in the middle of it, and the end of either side`,
+    `a gyre client talks to openssl s_server, through new keys and the end of either side: ${version}`,
     { skip: skipOpenssl },
     onNode(async (loop) => {
       const program = new Program('openssl', [
@@ -142,7 +141,7 @@ for (const version of VERSIONS) {
       await program.until(/question/);
       program.say('answer\n');
       await near.untilReceived(7);
-      // For TLS 1.3 new keys of one side and of both, for TLS 1.2 a new handshake, while data goes on.
+      // For TLS 1.3 new keys of one side and of both, for TLS 1.2 a new handshake, while data flows.
       for (const command of version === 'TLSv1.3' ? ['k', 'K'] : ['r']) {
         program.say(`${command}\n`);
         await sleep(0.05);
@@ -161,7 +160,7 @@ for (const version of VERSIONS) {
   );
 
   test(
-    `much data from and to OpenSSL: ${version}`,
+    `much data flows from and to OpenSSL: ${version}`,
     { skip: skipOpenssl },
     onNode(async (loop) => {
       const program = new Program('openssl', [
@@ -171,7 +170,7 @@ for (const version of VERSIONS) {
       const [, port] = await program.until(/ACCEPT 127\.0\.0\.1:(\d+)/);
       const near = new Recorder();
       await loop.createConnection(() => near, '127.0.0.1', Number(port), { ssl: clientTls() });
-      // It sends each line back the other way round.
+      // It returns each line in reverse.
       const lines = Array.from({ length: 20_000 }, (_, i) => `${i}-`.repeat(10));
       const wanted = lines.map((line) => [...line].reverse().join('')).join('\n');
       near.transport.write(`${lines.join('\n')}\n`);
@@ -186,7 +185,7 @@ for (const version of VERSIONS) {
   );
 
   test(
-    `curl and our server: ${version}`,
+    `curl gets a page from a gyre server: ${version}`,
     { skip: skipCurl },
     onNode(async (loop) => {
       const body = 'x'.repeat(3_000_000);
@@ -220,14 +219,14 @@ for (const version of VERSIONS) {
       };
       const [code, output] = await curl('--cacert', certificatePath('ca'));
       assert.deepEqual([code, output.length], [0, body.length], output.slice(0, 300));
-      // curl's code for a certificate that nobody vouches for.
+      // curl's code for a certificate without a trusted issuer.
       assert.equal((await curl())[0], 60);
       await stop(server);
     }),
   );
 
   test(
-    `tls of Node as server and as client: ${version}`,
+    `node:tls talks to gyre as server and as client: ${version}`,
     onNode(async (loop) => {
       const versions = { minVersion: version, maxVersion: version };
       const { server, port } = await nodeTlsServer({ ...serverTls(), ...versions }, (socket) => {
@@ -253,7 +252,7 @@ for (const version of VERSIONS) {
 }
 
 test(
-  'openssl s_client is refused by a server that asks for a certificate, and the server goes on',
+  'a server that requests a certificate rejects openssl s_client without one, and continues',
   { skip: skipOpenssl },
   onNode(async (loop, reports) => {
     const asking = { ...serverTls(), requestCert: true, ca: certificates.ca };
@@ -270,7 +269,7 @@ test(
 );
 
 test(
-  'our client takes part in a renegotiation that a server of TLS 1.2 asks for',
+  'a gyre client takes part in a renegotiation of a TLS 1.2 server',
   onNode(async (loop) => {
     const { server, port } = await nodeTlsServer({ ...serverTls(), maxVersion: 'TLSv1.2' }, (socket) => {
       socket.on('data', (data: Buffer) => {

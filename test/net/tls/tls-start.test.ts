@@ -26,7 +26,7 @@ import { closedSocket, missing, Program } from './tls-peers.ts';
 const HOST = { serverHostname: 'localhost' };
 const SERVER = { serverSide: true };
 
-/** Both sides of a connection go on encrypted; each keeps its protocol unless it is given another. */
+/** Upgrades both sides of a connection. Each keeps its protocol unless it gets another one. */
 async function upgraded(
   loop: BaseEventLoop,
   near: Recorder,
@@ -41,7 +41,7 @@ async function upgraded(
 }
 
 test(
-  'startTls() answers a new transport; the protocol is told no connectionMade, and of everything else by it',
+  'startTls() returns a new transport, and the protocol gets all later events without another connectionMade()',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     near.transport.write('in clear');
@@ -67,7 +67,7 @@ test(
 );
 
 test(
-  'startTls() with another protocol: the old one is told nothing any more',
+  'startTls() with another protocol sends the old one no more events',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     const [nearAfter, farAfter] = [new Recorder(), new Recorder()];
@@ -83,7 +83,7 @@ test(
 );
 
 test(
-  'bytes of TLS that the old protocol has got belong to TLS: a PROXY header and a ClientHello in one segment',
+  'startTls() accepts TLS bytes that the old protocol has read: a PROXY header and a ClientHello in one segment',
   onNode(async (loop) => {
     const header = 'PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n';
     const secure = new Recorder();
@@ -128,7 +128,7 @@ test(
   }),
 );
 
-/** A client of Node's whose ClientHello leaves in one segment with `header`. */
+/** A client of Node's. Its ClientHello leaves in one segment with `header`. */
 async function clientHello(
   port: number,
   header: string,
@@ -137,7 +137,7 @@ async function clientHello(
   await new Promise((resolve) => socket.once('connect', resolve));
   socket.cork();
   socket.write(header);
-  // Over a stream of ours, so that it is corked together with the header.
+  // Over a gyre stream, so that it is corked together with the header.
   const { Duplex } = await import('node:stream');
   const wire = new Duplex({
     read() {},
@@ -151,7 +151,7 @@ async function clientHello(
   socket.on('close', () => wire.destroy());
   const tls = connectTls({ socket: wire, servername: 'localhost', ...clientTls() });
   tls.on('error', () => {});
-  // Over a stream that may end in one direction Node does not do so by itself.
+  // Node does not end a stream that may be half-closed by itself.
   tls.on('end', () => tls.end());
   tls.on('close', () => socket.destroy());
   const written = new Promise<void>((resolve) => {
@@ -164,10 +164,10 @@ async function clientHello(
 }
 
 test(
-  'STARTTLS of real programs, on our server and on our client',
+  'startTls() serves STARTTLS of real programs, on the server and on the client',
   { skip: missing('openssl') },
   onNode(async (loop) => {
-    // openssl s_client says EHLO and STARTTLS by itself.
+    // openssl s_client sends EHLO and STARTTLS by itself.
     const secure = new Recorder();
     class Mail extends Protocol {
       #transport!: Transport;
@@ -206,7 +206,7 @@ test(
 // --- wrong use ---
 
 test(
-  'startTls() refuses at the call what cannot be upgraded, and leaves the connection alone',
+  'startTls() rejects at the call transports that cannot be upgraded, and leaves the connection alone',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     const type = 'ERR_INVALID_ARG_TYPE';
@@ -250,7 +250,7 @@ test(
 );
 
 test(
-  'startTls() of a connection that TLS has already, or is about to have, is refused and does no harm',
+  'startTls() rejects a connection that has TLS, or that is being upgraded, without harm',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     const old = near.transport;
@@ -269,7 +269,7 @@ test(
   }),
 );
 
-test('startTls() on a loop that is closed, and on one without TLS, is an error at the call', async () => {
+test('startTls() on a closed loop, and on one without TLS, throws at the call', async () => {
   const loop = new NodeEventLoop();
   loop.close();
   assert.throws(() => loop.startTls(new FakeTransport(), {}, clientTls(), HOST), { code: 'ERR_LOOP_CLOSED' });
@@ -282,10 +282,10 @@ test('startTls() on a loop that is closed, and on one without TLS, is an error a
   simulated.close();
 });
 
-// --- what goes wrong ---
+// --- failures ---
 
 test(
-  'a handshake that fails rejects, aborts the connection, and tells the protocol of its end with the error',
+  'startTls() whose handshake fails rejects, aborts the connection, and passes the error to connectionLost()',
   onNode(async (loop, reports) => {
     for (const [ssl, host, code] of [
       [true, 'localhost', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
@@ -299,7 +299,7 @@ test(
       await far.untilLost();
       assert.equal((near.exception as { code?: string }).code, code);
       assert.deepEqual(near.log, ['made', 'lost']);
-      // Whether its side was done before the other one refused is TLS's business.
+      // TLS decides whether this side was done before the other one refused.
       assert.ok(far.exception instanceof Error);
       assert.equal(near.transport.isClosing(), true);
     }
@@ -308,7 +308,7 @@ test(
 );
 
 test(
-  'a handshake that takes too long, is cancelled or aborted by a signal aborts the connection',
+  'startTls() that times out, is cancelled or aborted by a signal aborts the connection',
   onNode(async (loop) => {
     for (const how of ['timeout', 'cancel', 'signal', 'transport'] as const) {
       const near = new Recorder();
@@ -323,7 +323,7 @@ test(
       await sleep(0.01);
       if (how === 'cancel') starting.cancel();
       if (how === 'signal') controller.abort();
-      // By somebody who still holds it.
+      // By another holder of the transport.
       if (how === 'transport') transport.abort();
       const kind = how === 'timeout' ? TimeoutError : how === 'transport' ? Error : CancelledError;
       await assert.rejects(starting, (error) => error instanceof kind);
@@ -337,7 +337,7 @@ test(
 );
 
 test(
-  'a peer that ends or resets the connection instead is an ECONNRESET, and garbage what OpenSSL says',
+  'startTls() fails with ECONNRESET if the peer ends or resets, and with OpenSSL’s error for garbage',
   onNode(async (loop) => {
     for (const how of ['end', 'reset', 'garbage'] as const) {
       const near = new Recorder();
@@ -358,7 +358,7 @@ test(
 );
 
 test(
-  'cancelled at any turn, it leaves nothing on either side',
+  'startTls() that is cancelled at any turn leaves nothing on either side',
   onNode(async (loop, reports) => {
     const before = socketCount();
     for (
@@ -387,13 +387,13 @@ test(
 );
 
 test(
-  'on a clogged connection what was written before leaves first, in clear, and its writer is woken',
+  'startTls() on a clogged connection sends earlier data first, in clear, and resumes the writer',
   onNode(async (loop) => {
     const { near, far, written } = await cloggedPair(loop);
     const connecting = loop.startTls(near.transport, near, clientTls(), HOST);
     far.transport.resumeReading();
     await far.untilReceived(written);
-    // Behind it comes the ClientHello, which this side has not been told to expect.
+    // The ClientHello follows, which this side does not expect yet.
     await far.until(() => far.received > written);
     const hello = Buffer.concat(far.chunks).subarray(written);
     const accepting = loop.startTls(far.transport, far, serverTls(), { ...SERVER, received: hello });
@@ -408,7 +408,7 @@ test(
 );
 
 test(
-  'a protocol that had paused the connection hears of TLS all the same',
+  'startTls() works for a protocol that had paused the connection',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     near.transport.pauseReading();
@@ -424,7 +424,7 @@ test(
 );
 
 test(
-  'what comes right behind the handshake waits until the caller has the new transport',
+  'startTls() holds data after the handshake until the caller has the new transport',
   onNode(async (loop) => {
     for (let i = 0; i < 20; i++) {
       const { near, far } = await recorders(loop);
@@ -450,7 +450,7 @@ test(
   }),
 );
 
-test('a loop that is closed in the middle of it leaves nothing', async () => {
+test('a loop that is closed in the middle of startTls() leaves nothing', async () => {
   for (let turns = 0; turns < 40; turns += 3) {
     const before = socketCount();
     const loop = new NodeEventLoop();
@@ -471,7 +471,7 @@ test('a loop that is closed in the middle of it leaves nothing', async () => {
 });
 
 test(
-  'a server ends an upgraded connection as one of TLS, and counts it once',
+  'a server closes an upgraded connection as TLS, and counts it once',
   onNode(async (loop) => {
     for (const how of ['closeClients', 'abortClients'] as const) {
       const far = new Recorder();
@@ -496,7 +496,7 @@ test(
 );
 
 test(
-  'truncation of an upgraded connection is told as such',
+  'an upgraded connection reports truncation',
   onNode(async (loop) => {
     const far = new Recorder();
     const server = await loop.createServer(() => far, '127.0.0.1', 0);

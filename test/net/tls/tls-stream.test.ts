@@ -1,4 +1,4 @@
-/** The layer itself, between a transport and an engine that a test plays by hand, on a virtual clock. */
+/** The TLS layer alone, between a fake transport and a fake engine, on a virtual clock. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type {
@@ -97,7 +97,7 @@ class FakeTlsLoop extends BaseEventLoop {
   }
 }
 
-/** The transport below. It tells its protocol of its loss in the turn after it was asked for it. */
+/** The transport below. It calls connectionLost() in the turn after it was closed. */
 class Lower extends FakeTransport {
   protocol: { connectionLost?(error: Error | null): void; [name: string]: unknown } = {};
   buffered: number = 0;
@@ -142,7 +142,7 @@ interface Parts {
   recorder: Recorder;
 }
 
-/** None of them is the default. */
+/** Times that differ from the defaults. */
 const OPTIONS = { serverHostname: 'x', sslHandshakeTimeout: 50, sslShutdownTimeout: 20 };
 
 function layer(body: (parts: Parts, starting: Future<Transport>) => Promise<void>): () => Promise<void> {
@@ -159,7 +159,7 @@ function layer(body: (parts: Parts, starting: Future<Transport>) => Promise<void
     );
 }
 
-/** As {@link layer}, after the handshake. */
+/** The same as {@link layer}, after the handshake. */
 function open(body: (parts: Parts & { transport: Transport }) => Promise<void>): () => Promise<void> {
   return layer(async (parts, starting) => {
     parts.engine.secure();
@@ -171,7 +171,7 @@ function open(body: (parts: Parts & { transport: Transport }) => Promise<void>):
 }
 
 test(
-  'the handshake has exactly its time, and leaves no timer when it is done',
+  'TlsStream limits the handshake exactly, and leaves no timer when it is done',
   layer(async ({ loop, lower }, starting) => {
     await assert.rejects(starting, (error) => error instanceof TimeoutError);
     assert.equal(loop.time(), 50);
@@ -180,7 +180,7 @@ test(
 );
 
 test(
-  'a handshake that is done in time is not timed any more',
+  'TlsStream stops the time of a handshake that is done',
   layer(async ({ loop, engine, lower, recorder }, starting) => {
     await sleep(49.9);
     engine.secure();
@@ -195,7 +195,7 @@ test(
 );
 
 test(
-  'nothing is read between the handshake and the first reader, and what was decrypted by then comes first',
+  'TlsStream reads nothing between the handshake and the first reader, who gets already decrypted data first',
   layer(async ({ lower, engine, recorder }, starting) => {
     engine.secure();
     assert.equal(lower.reading, false);
@@ -213,7 +213,7 @@ test(
 );
 
 test(
-  'a reader that pauses stops the transport below, and what is decrypted all the same waits, with the end behind it',
+  'TlsStream pauses the transport below with its reader, and holds decrypted data, and the end after it',
   open(async ({ lower, engine, recorder, transport }) => {
     transport.pauseReading();
     assert.equal(lower.reading, false);
@@ -231,7 +231,7 @@ test(
 );
 
 test(
-  'a slice is encrypted at a time, and none while the transport below is full',
+  'TlsStream encrypts one slice at a time, and none while the transport below is paused',
   open(async ({ lower, engine, recorder, transport }) => {
     const slice = 128 * 1024;
     transport.write(Buffer.alloc(3 * slice));
@@ -246,7 +246,7 @@ test(
     engine.events.onDrained();
     assert.equal(engine.calls.length, 3);
     assert.deepEqual(recorder.log, ['pause']);
-    // All is encrypted, but has not left.
+    // Everything is encrypted, but has not left.
     lower.tell('pauseWriting');
     engine.events.onDrained();
     assert.deepEqual(recorder.log, ['pause']);
@@ -259,7 +259,7 @@ test(
 );
 
 test(
-  "close: our end of TLS, then the peer's, then the transport below",
+  'TlsStream closes by its own end of TLS, then the peer’s, then the transport below',
   open(async ({ lower, engine, recorder, transport }) => {
     transport.write('the last');
     transport.close();
@@ -280,7 +280,7 @@ test(
 );
 
 test(
-  "close after the peer's end of TLS waits for our own only",
+  'TlsStream.close() after the peer’s end of TLS waits for its own only',
   open(async ({ lower, engine, recorder, transport }) => {
     recorder.keepOpen = true;
     engine.events.onEnd();
@@ -295,7 +295,7 @@ test(
 );
 
 test(
-  'the shutdown has exactly its time; a peer that takes what is still written is given it again',
+  'TlsStream limits the shutdown exactly, and extends it while the peer accepts data',
   open(async ({ loop, lower, engine, recorder, transport }) => {
     const before = loop.time();
     lower.buffered = 1000;
@@ -307,7 +307,7 @@ test(
     lower.buffered = 500;
     await sleep(20);
     assert.equal(recorder.lost, false);
-    // Nothing more is taken.
+    // Nothing more leaves.
     await recorder.untilLost();
     assert.equal(Math.round(loop.time() - before), 40);
     assert.ok(recorder.exception instanceof TimeoutError);
@@ -316,7 +316,7 @@ test(
 );
 
 test(
-  'while closing, a reset is an error as long as something has not left',
+  'TlsStream reports a reset during close() while unsent data is left',
   open(async ({ lower, engine, recorder, transport }) => {
     lower.buffered = 1000;
     transport.close();
@@ -330,7 +330,7 @@ test(
 );
 
 test(
-  'while closing, a reset is none once everything has left',
+  'TlsStream ignores a reset during close() once everything has left',
   open(async ({ lower, engine, recorder, transport }) => {
     lower.buffered = 1000;
     transport.close();
@@ -345,7 +345,7 @@ test(
 );
 
 test(
-  'what the engine has to say of its failure leaves, if the peer takes it in time',
+  'TlsStream sends the engine’s alert about a failure if the peer accepts it in time',
   open(async ({ loop, lower, engine, recorder }) => {
     const before = loop.time();
     const failure = new Error('bad record');
@@ -354,7 +354,7 @@ test(
     engine.events.onError(failure, false);
     assert.deepEqual(lower.calls, ['write alert', 'close']);
     assert.deepEqual(engine.calls, ['close']);
-    // The peer does not.
+    // The peer does not accept it.
     await recorder.untilLost();
     assert.equal(loop.time() - before, 20);
     assert.deepEqual(lower.calls, ['write alert', 'close', 'abort']);
@@ -363,7 +363,7 @@ test(
 );
 
 test(
-  'a failure with nothing to say ends the transport below at once',
+  'TlsStream ends the transport below at once for a failure without an alert',
   open(async ({ lower, engine, recorder }) => {
     const failure = new Error('bad record');
     engine.events.onError(failure, false);
@@ -374,11 +374,11 @@ test(
 );
 
 test(
-  'truncation is told once there is a reader, behind the data',
+  'TlsStream reports truncation once there is a reader, after the data',
   open(async ({ lower, engine, recorder, transport }) => {
     transport.pauseReading();
     engine.events.onDecrypted(Buffer.from('data'));
-    // The writing side stays open, whatever the reading side still has to tell.
+    // The writing side stays open while the reading side still has events.
     assert.equal(lower.tell('eofReceived'), true);
     assert.deepEqual(engine.calls, ['decryptEnd']);
     engine.events.onTruncated();
@@ -392,7 +392,7 @@ test(
 );
 
 test(
-  'while closing, the end of the connection is as good as the end of TLS',
+  'TlsStream accepts the end of the connection as the end of TLS during close()',
   open(async ({ lower, engine, recorder, transport }) => {
     transport.close();
     await sleep(0);
@@ -405,7 +405,7 @@ test(
 );
 
 test(
-  'a handshake without an end is given up',
+  'TlsStream abandons an endless handshake',
   layer(async ({ lower, engine }, starting) => {
     for (let i = 0; i < 16; i++) lower.tell('dataReceived', Buffer.alloc(65_536));
     assert.equal(engine.calls.length, 16);
@@ -416,18 +416,18 @@ test(
 );
 
 test(
-  'a peer that has TLS talk of itself without end, and reads none of it, is left; data may wait as long as it likes',
+  'TlsStream abandons a peer that causes TLS messages without end and reads none, but lets data wait',
   open(async ({ lower, engine, recorder, transport }) => {
     const record = Buffer.alloc(1024);
     const talk = (): void => {
       for (let i = 0; i < 256; i++) engine.events.onEncrypted(record);
     };
-    // It reads.
+    // This peer reads.
     for (let i = 0; i < 10; i++) talk();
     lower.tell('pauseWriting');
     talk();
     lower.tell('resumeWriting');
-    // This is data.
+    // This is application data.
     transport.write('data');
     await sleep(0);
     lower.tell('pauseWriting');
@@ -444,7 +444,7 @@ test(
 );
 
 test(
-  'a connection that is lost between the end of the handshake and the answer rejects, and is told to the protocol once',
+  'a connection lost between the handshake and the result of createConnection() rejects, and calls connectionLost() once',
   layer(async ({ lower, engine, recorder }, starting) => {
     engine.secure();
     const reset = new Error('reset');
@@ -455,7 +455,7 @@ test(
 );
 
 test(
-  'cancelled between the end of the handshake and the answer, it ends the connection and tells the protocol',
+  'a cancel between the handshake and the result of createConnection() ends the connection, and calls connectionLost()',
   layer(async ({ lower, engine, recorder }, starting) => {
     engine.secure();
     starting.cancel();
@@ -466,7 +466,7 @@ test(
   }),
 );
 
-test('createConnection() that is answered with a connection which was lost a moment ago: its protocol is told so', () =>
+test('a connection lost just before createConnection() returns calls connectionLost() of its protocol', () =>
   withLoop(
     () => new FakeTlsLoop(),
     (loop) =>
@@ -484,7 +484,7 @@ test('createConnection() that is answered with a connection which was lost a mom
       }),
   ));
 
-test('a server forgets a connection that is lost between the end of its handshake and its protocol', () =>
+test('a server drops a connection that is lost between its handshake and its protocol', () =>
   withLoop(
     () => new FakeTlsLoop(),
     (loop) =>
@@ -507,7 +507,7 @@ test('a server forgets a connection that is lost between the end of its handshak
   ));
 
 test(
-  'after the end nothing that the engine or the transport says has any effect',
+  'TlsStream ignores every event of engine and transport after the end',
   open(async ({ lower, engine, recorder, transport }) => {
     transport.abort();
     await recorder.untilLost();

@@ -13,19 +13,19 @@ import { onNode, portOf, Recorder } from '../../helpers/pairs.ts';
 import { assertSockets, socketCount } from '../sockets.ts';
 import { end, recordingServer, tlsPair, tlsRecorders } from './tls-peers.ts';
 
-// --- it is a transport like any other ---
+// --- checks for any transport ---
 
 for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   const versions = { minVersion: version, maxVersion: version };
   const pair = (loop: Parameters<typeof tlsRecorders>[0]) =>
     tlsRecorders(loop, { server: { ...serverTls(), ...versions } });
   for (const [name, check] of Object.entries(streamTransportChecks(pair))) {
-    test(`${version}: ${name}`, onNode(check));
+    test(`${version} transports: ${name}`, onNode(check));
   }
 }
 
 test(
-  'what is known of a connection: certificate, cipher, session, and what the transport below knows',
+  'getExtraInfo() of a TLS transport returns certificate, cipher, session, and the info of the transport below',
   onNode(async (loop) => {
     for (const version of ['TLSv1.2', 'TLSv1.3'] as SecureVersion[]) {
       const client = { ...clientTls(), minVersion: version, maxVersion: version };
@@ -42,7 +42,7 @@ test(
       );
       assert.notEqual(transport.getExtraInfo('sslContext'), null);
       assert.equal(transport.getExtraInfo('pipe', 'none'), 'none');
-      // A client that was not asked for a certificate has shown none.
+      // A client that got no request for a certificate has presented none.
       assert.equal(far.transport.getExtraInfo('peercert'), null);
       assert.equal((far.transport.getExtraInfo('sslObject') as TLSSocket).authorized, false);
 
@@ -54,14 +54,14 @@ test(
       socket.setNoDelay(false);
       socket.setKeepAlive(true, 10);
       await end(near, far);
-      // Also afterwards.
+      // The info is still there afterwards.
       assert.equal(transport.getExtraInfo('peercert')?.subject.CN, 'localhost');
     }
   }),
 );
 
 test(
-  'connectionMade comes after the handshake, and the protocol is made then: a peer that fails it costs none',
+  'connectionMade() comes after the handshake, with a new protocol, and a peer that fails it causes no protocol',
   onNode(async (loop) => {
     const made: string[] = [];
     const protocol = (name: string): StreamProtocol => {
@@ -85,7 +85,7 @@ test(
 );
 
 test(
-  'a protocol factory or a connectionMade that throws closes the connection',
+  'a protocol factory or a connectionMade() that throws closes the TLS connection',
   onNode(async (loop, reports) => {
     const { server, port } = await recordingServer(loop);
     const fail = (): never => {
@@ -118,7 +118,7 @@ test(
 );
 
 test(
-  'data that comes together with the end of the handshake is delivered, and first',
+  'data that arrives with the end of the handshake is delivered, and first',
   onNode(async (loop) => {
     // The server speaks first: its data may arrive with its last flight.
     const server = await loop.createServer(
@@ -139,10 +139,10 @@ test(
   }),
 );
 
-// --- who may talk to whom ---
+// --- authentication ---
 
 test(
-  'ALPN: the server chooses among what the client offers',
+  'ALPN lets the server select among the client’s protocols',
   onNode(async (loop) => {
     const server = { ...serverTls(), ALPNProtocols: ['h2', 'http/1.1'] };
     for (const [offered, chosen] of [
@@ -177,7 +177,7 @@ test(
 );
 
 test(
-  'client certificates: one that is asked for must be there and by the right authority, unless told otherwise',
+  'requestCert makes the server require a certificate of the right authority, unless told otherwise',
   onNode(async (loop) => {
     for (const version of ['TLSv1.2', 'TLSv1.3'] as SecureVersion[]) {
       const versions = { minVersion: version, maxVersion: version };
@@ -229,13 +229,13 @@ test(
 );
 
 test(
-  'SNI: the server chooses its certificate by the name that the client asks for',
+  'SNI lets the server select its certificate by the requested name',
   onNode(async (loop) => {
     const asked: string[] = [];
     const SNICallback = (name: string, done: (error: Error | null, context?: never) => void): void => {
       asked.push(name);
       const context = name === 'localhost' ? undefined : createSecureContext(certificates.other);
-      // Not at once: a context may have to be read from somewhere.
+      // Later, because a context may have to be loaded.
       setImmediate(() => done(null, context as never));
     };
     const { server, port } = await recordingServer(loop, { ...serverTls(), SNICallback });
@@ -249,7 +249,7 @@ test(
       transport.close();
       await transport[Symbol.asyncDispose]();
     }
-    // An address is no name: nothing is asked for, and the certificate is matched against it.
+    // An address is no SNI name, so none is sent, and the certificate is matched against the address.
     const [transport] = await loop.createConnection(() => new Protocol(), '127.0.0.1', port, {
       ssl: clientTls(),
     });
@@ -261,7 +261,7 @@ test(
 );
 
 test(
-  'an SNI callback that fails or throws is reported, and fails that handshake only',
+  'an SNI callback that fails or throws is reported, and fails its own handshake only',
   onNode(async (loop, reports) => {
     const SNICallback = (name: string, done: (error: Error | null) => void): void => {
       if (name === 'throws') throw new Error('SNI threw');
@@ -272,7 +272,7 @@ test(
       await assert.rejects(
         loop.createConnection(() => new Protocol(), '127.0.0.1', port, { ssl: clientTls(), serverHostname }),
       );
-      // The server's side may still be about to know.
+      // The server's side may not have finished yet.
       const told = async (): Promise<Error[]> => {
         for (;;) {
           const found = reports.take().map(({ exception }) => exception as Error);
@@ -296,7 +296,7 @@ test(
 );
 
 test(
-  'an ALPN callback that throws is reported, and fails that handshake only',
+  'an ALPN callback that throws is reported, and fails its own handshake only',
   onNode(async (loop, reports) => {
     const ALPNCallback = ({ protocols }: { protocols: string[] }): string | undefined => {
       if (protocols[0] === 'throws') throw new Error('ALPN threw');
@@ -308,7 +308,7 @@ test(
         ssl: { ...clientTls(), ALPNProtocols: [protocol] },
       });
     await assert.rejects(client('throws'));
-    // The server's side may still be about to know.
+    // The server's side may not have finished yet.
     let told: Error[] = [];
     while (told.length === 0) {
       await sleep(0.001);
@@ -331,7 +331,7 @@ type Done = (error: Error | null, context?: unknown) => void;
 const takesTheFirst: string | false =
   Number.parseInt(process.versions.node, 10) >= 26 && 'Node 26 takes the first answer and drops the second';
 
-/** Ciphers without certificates, which ask `pskCallback`. */
+/** Ciphers without certificates, which call `pskCallback`. */
 const preShared = { ciphers: 'PSK', maxVersion: 'TLSv1.2', pskIdentityHint: 'gyre' };
 
 for (const [what, code, callback] of [
@@ -369,7 +369,7 @@ for (const [what, code, callback] of [
 ] as const) {
   const [name] = Object.keys(callback).slice(-1);
   test(
-    `a server whose ${name} answers ${what} fails that handshake, and says so`,
+    `a server whose ${name} returns ${what} fails that handshake, and reports it`,
     { skip: what === 'twice' && takesTheFirst },
     onNode(async (loop, reports) => {
       const { server, port } = await recordingServer(loop, { ...serverTls(), ...callback } as TlsOptions);
@@ -384,7 +384,7 @@ for (const [what, code, callback] of [
         serverHostname: 'localhost',
       });
       await assert.rejects(connecting);
-      // The server's side may still be about to know.
+      // The server's side may not have finished yet.
       let told = reports.take();
       for (; told.length === 0; told = reports.take()) await sleep(0.001);
       assert.deepEqual(
@@ -400,7 +400,7 @@ for (const [what, code, callback] of [
 }
 
 test(
-  'an ALPN callback that answers undefined refuses the client, which is nobody’s fault',
+  'an ALPN callback that returns undefined rejects the client, and nothing is reported',
   onNode(async (loop) => {
     const { server, port } = await recordingServer(loop, { ...serverTls(), ALPNCallback: () => undefined });
     await assert.rejects(
@@ -415,7 +415,7 @@ test(
 );
 
 test(
-  'checkServerIdentity() may throw, or answer what is no Error: the handshake fails with it, and nothing else',
+  'checkServerIdentity() that throws, or returns a value that is no Error, fails its own handshake only',
   onNode(async (loop) => {
     const { server, port } = await recordingServer(loop, serverTls());
     const connect = (checkServerIdentity: () => unknown): Promise<[Transport, Protocol]> =>
@@ -444,7 +444,7 @@ test(
 );
 
 test(
-  'verification fails closed: whom nobody vouches for, who is too old, who has another name',
+  'a client rejects a certificate without trust, past its time, or for another name',
   onNode(async (loop, reports) => {
     const here = '127.0.0.1';
     const refused: [certificates.Pair, { ssl: unknown; serverHostname?: string }, string][] = [
@@ -513,7 +513,7 @@ test(
 );
 
 test(
-  'a server says in debug mode why a handshake failed, and is quiet otherwise',
+  'a server reports in debug mode why a handshake failed, and is silent otherwise',
   onNode(async (loop, reports) => {
     for (const debug of [false, true]) {
       loop.debug = debug;
@@ -539,7 +539,7 @@ test(
 );
 
 test(
-  'the peer of a failed handshake learns why: the alert still leaves',
+  'the peer of a failed handshake gets the alert',
   onNode(async (loop) => {
     const { server, port } = await recordingServer(loop, { ...serverTls(), minVersion: 'TLSv1.3' });
     await assert.rejects(
@@ -554,7 +554,7 @@ test(
 );
 
 test(
-  'a session is resumed, also one with a client certificate',
+  'a TLS session is resumed, also with a client certificate',
   onNode(async (loop) => {
     for (const version of ['TLSv1.2', 'TLSv1.3'] as SecureVersion[]) {
       const asking = { ...serverTls(), requestCert: true, ca: certificates.ca, maxVersion: version };
@@ -568,7 +568,7 @@ test(
       const far = await next();
       far.transport.write('hello');
       await first.untilReceived(5);
-      // By TLS 1.2 it was there with the handshake.
+      // By TLS 1.2 the session came with the handshake.
       const again =
         version === 'TLSv1.3'
           ? await session
@@ -591,7 +591,7 @@ test(
 
 // --- load ---
 
-/** Bytes that are nowhere alike. */
+/** Returns bytes without repetition. */
 function noise(length: number): Buffer {
   const bytes = Buffer.alloc(length);
   let x = 1;
@@ -603,7 +603,7 @@ function noise(length: number): Buffer {
 }
 
 test(
-  'much data in both directions at once arrives whole',
+  'much data in both directions at once arrives whole over TLS',
   onNode(async (loop) => {
     const piece = noise(1024 * 1024);
     const pieces = 48;
@@ -640,18 +640,18 @@ test(
 );
 
 test(
-  'a clogged connection keeps its data once: what waits is not encrypted',
+  'a clogged TLS connection keeps its data once: waiting data is not encrypted',
   onNode(async (loop) => {
     const { near, far } = await tlsRecorders(loop);
     far.transport.pauseReading();
     const piece = Buffer.alloc(1024 * 1024, 'clog');
-    // The kernel is full by now.
+    // The kernel's buffer is full by now.
     for (let i = 0; i < 64; i++) near.transport.write(piece);
     await sleep(0.2);
     await collectGarbage();
     const before = process.memoryUsage().arrayBuffers;
     const size = near.transport.getWriteBufferSize();
-    // The very same bytes, a thousand times.
+    // The same buffer, a thousand times.
     for (let i = 0; i < 1024; i++) near.transport.write(piece);
     await sleep(0.2);
     await collectGarbage();
@@ -666,13 +666,13 @@ test(
 );
 
 test(
-  'a reader that is paused stops the sender: what it has not asked for is not kept in memory',
+  'a paused TLS reader stops the sender, and unread data is not kept in memory',
   onNode(async (loop) => {
     const { near, far } = await tlsRecorders(loop);
     far.transport.pauseReading();
     const piece = Buffer.alloc(64 * 1024, 'x');
     let written = 0;
-    // Whoever minds the marks can write for as long as the kernel takes it, and then no more.
+    // A writer that respects the water marks can write until the kernel's buffer is full, and then no more.
     for (let idle = 0; idle < 500; idle++) {
       while (!near.paused) {
         near.transport.write(piece);
@@ -690,7 +690,7 @@ test(
 );
 
 test(
-  'a BufferedProtocol over TLS gets everything in its own memory, also when it pauses in the middle',
+  'a BufferedProtocol over TLS gets all data in its own memory, also when it pauses in the middle',
   onNode(async (loop) => {
     const buffer = Buffer.alloc(1000);
     const parts: Buffer[] = [];
@@ -723,7 +723,7 @@ test(
 );
 
 test(
-  'reading that is paused, resumed and paused again within one piece loses nothing and mixes nothing up',
+  'pauseReading() and resumeReading() within one piece lose nothing and keep the order',
   onNode(async (loop) => {
     const near = new Recorder();
     const { far } = await tlsPair(loop, near);
@@ -749,7 +749,7 @@ test(
 );
 
 test(
-  'TLS in TLS',
+  'TLS works inside TLS',
   onNode(async (loop) => {
     const { near, far } = await tlsRecorders(loop);
     const inner = new Recorder();
@@ -775,7 +775,7 @@ test(
   }),
 );
 
-test('thousands of handshakes leave nothing: no socket, no listener, no warning, no memory', async () => {
+test('thousands of handshakes leave no socket, listener, warning or memory behind', async () => {
   const warnings: string[] = [];
   const onWarning = (warning: Error): void => void warnings.push(String(warning));
   process.on('warning', onWarning);
@@ -825,7 +825,7 @@ test('thousands of handshakes leave nothing: no socket, no listener, no warning,
 
 // --- the loop ---
 
-test('a loop that is closed names a TLS connection once, and a handshake as what it is', async () => {
+test('loop.close() names a TLS connection once, and a handshake as such', async () => {
   const loop = new NodeEventLoop();
   const messages: string[] = [];
   loop.setExceptionHandler((_loop, { message }) => messages.push(message));
