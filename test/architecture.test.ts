@@ -26,13 +26,13 @@ function functionsOf(item: string): { file: string; name: string }[] {
   return named;
 }
 
-test('every path in docs/architecture.md is that of a file or folder of the repository', () => {
+test('every path in docs/architecture.md is a file or folder of the repository', () => {
   const paths = spansOf(page).filter(isPath);
   assert.ok(paths.length > 20);
   for (const path of paths) assert.ok(existsSync(new URL(path, root)), `there is no ${path}`);
 });
 
-test('every function that a numbered list of docs/architecture.md names is in the file named before it', () => {
+test('every function in a numbered list of docs/architecture.md is in the file named before it', () => {
   const items = page.split('\n').filter((line) => /^\d+\. /.test(line));
   const named = items.flatMap(functionsOf);
   assert.ok(named.length > 30);

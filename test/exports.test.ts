@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-// What is public is written down here, name by name: a name that comes or goes is a change of the contract,
-// and shows.
+// The public names, one by one: a name that comes or goes is a change of the contract, and shows here.
 
 const folder = new URL('../src/', import.meta.url);
 
@@ -275,7 +274,7 @@ const files: Record<string, string> = {
   './testing': 'entry/testing.ts',
 };
 
-/** Values are asked of the module; types, which leave no trace in it, are read from its text. */
+/** Reads values from the module; types leave no trace in it, so they are read from its text. */
 async function namesOf(file: string): Promise<Names> {
   const module = (await import(new URL(file, folder).href)) as Record<string, unknown>;
   const text = readFileSync(new URL(file, folder), 'utf8');
@@ -295,7 +294,7 @@ for (const [entry, file] of Object.entries(files)) {
   });
 }
 
-test('no name is exported by two entries, and nothing under two names', async () => {
+test('no name is exported by two entries, and no value under two names', async () => {
   const seenNames = new Map<string, string>();
   const seenValues = new Map<unknown, string>();
   for (const [entry, file] of Object.entries(files)) {
@@ -317,7 +316,7 @@ test('no name is exported by two entries, and nothing under two names', async ()
   }
 });
 
-test('nothing that is exported begins with an underscore', async () => {
+test('no exported name begins with an underscore', async () => {
   for (const file of Object.values(files)) {
     const { values, types } = await namesOf(file);
     assert.deepEqual(

@@ -7,12 +7,12 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-// The import table of docs/architecture.md is held by biome.json. A pattern that is misspelt there forbids
-// nothing and nobody notices, so every row is tried here on a tree of small files, in one run of Biome.
+// biome.json enforces the import table of docs/architecture.md. A misspelt pattern would silently forbid
+// nothing, so every row is tried here on a tree of small files, in one run of Biome.
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** For each file: what it may import, and what must be refused. */
+/** For each file: the accepted imports, and the rejected ones. */
 const table: Record<string, { may: string[]; mustNot: string[] }> = {
   'src/base/file.ts': {
     may: ['./errors.ts'],
@@ -235,7 +235,7 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
   },
 };
 
-/** For each file: code on a line of its own, and the rule that must refuse it (`null`: it is allowed). */
+/** For each file: code on a line of its own, and the rule that must reject it (`null`: accepted). */
 const code: Record<string, [line: string, rule: string | null][]> = {
   'src/net/clocks.ts': [
     ['Date.now();', 'lint/style/noRestrictedGlobals'],
@@ -264,7 +264,7 @@ const code: Record<string, [line: string, rule: string | null][]> = {
   'test/file.test.ts': [
     ['setTimeout(Object, 1);', 'lint/style/noRestrictedGlobals'],
     ["import { test } from 'node:test';", null],
-    // Text for the linter, which has to refuse it: nothing is skipped here.
+    // Text for the linter, which has to reject it: nothing is skipped here.
     ["test.skip('is skipped', () => {});", 'lint/suspicious/noSkippedTests'],
     ["test.only('is alone', () => {});", 'lint/suspicious/noFocusedTests'],
   ],
@@ -291,7 +291,7 @@ interface Report {
 }
 
 let folder = '';
-/** `path:line` of each complaint, with the names of the rules. */
+/** Returns `path:line` of each complaint, with the names of the rules. */
 const complaints = new Map<string, string[]>();
 
 function complaintsAt(file: string, index: number): string[] {
@@ -342,7 +342,7 @@ before(() => {
       { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
     );
   } catch (error) {
-    // Biome exits with 1 because of the complaints that are wanted here.
+    // Biome exits with 1 because of the expected complaints.
     output = (error as { stdout: string }).stdout;
   }
   for (const { category, location } of (JSON.parse(output) as Report).diagnostics) {

@@ -1,4 +1,4 @@
-/** What `npm run check:native` takes for ours, of what a memory checker reports. */
+/** The reports of a memory checker that `npm run check:native` attributes to gyre. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memcheckFindings, sanitizerFindings } from '../scripts/native-findings.mjs';
@@ -33,7 +33,7 @@ Direct leak of 32 byte(s) in 1 object(s) allocated from:
 SUMMARY: AddressSanitizer: 360 byte(s) leaked in 4 allocation(s).
 `;
 
-test('a leak is ours where we are nearer to it than V8, and JavaScript that we have called is not we', () => {
+test('a leak belongs to gyre if gyre is nearer to it than V8 and than JavaScript that gyre called', () => {
   const found = sanitizerFindings(LEAKS);
   assert.deepEqual(titles(found), [
     'Direct leak of 144 byte(s) in 1 object(s) allocated from:',
@@ -42,7 +42,7 @@ test('a leak is ours where we are nearer to it than V8, and JavaScript that we h
   assert.equal(found.theirs, 2);
 });
 
-test('an error of the sanitizers is ours wherever it is', () => {
+test('an error of the sanitizers belongs to gyre wherever it is', () => {
   const use = '==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x7f at pc 0x7f bp 0x7f sp 0x7f';
   const overflow = 'native/src/poll.c:4:2: runtime error: signed integer overflow';
   const log = `=====\n${use}\nREAD of size 9 at 0x7f thread T0\n    #0 0x7f in write\n    #1 0x18 in uv__writev\n\n${overflow}\n`;
@@ -98,7 +98,7 @@ const MEMCHECK = `==1== Memcheck, a memory error detector
 ==1==    definitely lost: 128 bytes in 2 blocks
 `;
 
-test('of memcheck’s reports those are ours that touch what is nobody’s outside of V8, or begin with us', () => {
+test('a report of memcheck belongs to gyre if it touches invalid memory outside of V8, or begins in gyre', () => {
   const found = memcheckFindings(MEMCHECK);
   assert.deepEqual(titles(found), [
     'Syscall param sendmsg(msg.msg_name) points to uninitialised byte(s)',

@@ -19,7 +19,7 @@ const result = (title: string, state: Result['state'], why: string = ''): Result
 });
 const expected: Expected[] = [{ reason: 'cannot be done', backends: ['node'], tests: ['listed'] }];
 
-test('a platform differs as expected only when what is listed fails, and nothing else', () => {
+test('differences() is empty only if exactly the listed tests fail', () => {
   const listed = result('listed', 'failed', 'no');
   assert.deepEqual(
     differences([listed, result('other', 'passed'), result('third', 'skipped')], expected),
@@ -38,7 +38,7 @@ test('a platform differs as expected only when what is listed fails, and nothing
   assert.equal(differences([listed, { ...listed, where: 'sim' }], expected).length, 1);
 });
 
-test('the page has a row for each platform, and each difference and each skipped test with its reason', () => {
+test('pageOf() has a row for each platform, and each difference and each skipped test with its reason', () => {
   const [runtime] = runtimes;
   assert.ok(runtime);
   const results = [
@@ -64,7 +64,7 @@ test('the page has a row for each platform, and each difference and each skipped
   );
 });
 
-test('the page says when each platform ran where they did not run on one day, and of which there is no report', () => {
+test('pageOf() tells the day of each platform if they differ, and the platforms without a report', () => {
   const [runtime, other] = runtimes;
   assert.ok(runtime && other);
   const report = { runtime, expected: [], results: [result('fine', 'passed')] };
@@ -85,7 +85,7 @@ test('the page says when each platform ran where they did not run on one day, an
   assert.doesNotMatch(page, /\| 22/);
 });
 
-test('a report is kept until the next of its platform', (t) => {
+test('keptReport() returns the last report of a platform', (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'gyre-reports-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const into = path.join(folder, 'made', 'when', 'needed');
@@ -104,7 +104,7 @@ test('a report is kept until the next of its platform', (t) => {
   assert.equal(keptReport('bun', into)?.version, '3.0.0');
 });
 
-test('what is listed as different has a reason, and is a test that a backend has', () => {
+test('each expected difference has a reason, and names a test of a backend', () => {
   for (const { name } of runtimes) {
     for (const { reason, backends, tests } of expectedOf(name)) {
       assert.notEqual(reason, '');

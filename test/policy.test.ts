@@ -22,7 +22,7 @@ import {
 import { whyNoNativeBackend } from '../src/loops/uv-event-loop.ts';
 import { loader } from './helpers/typescript.ts';
 
-// The functions as such are held by test/conformance/functions-and-policy.suite.ts.
+// test/conformance/functions-and-policy.suite.ts tests the functions themselves.
 
 const given = process.env.GYRE_BACKEND;
 
@@ -37,7 +37,7 @@ function choice(): { backend: string; reason: string } {
   return chosen;
 }
 
-test('backendInfo() says how the loops of this thread drain microtasks, once one has run', async () => {
+test('backendInfo() tells how the loops of this thread drain microtasks, once one has run', async () => {
   const program = `
     const { backendInfo, run, sleep } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).href)});
     const before = backendInfo().drain;
@@ -56,7 +56,7 @@ test('backendInfo() says how the loops of this thread drain microtasks, once one
   assert.equal(drainsWith({ GYRE_DRAIN: 'host' }), 'null host');
 });
 
-test('newEventLoop() is native where that is there, else portable, and backendInfo() says why', () => {
+test('newEventLoop() is native if possible, else portable, and backendInfo() tells the reason', () => {
   delete process.env.GYRE_BACKEND;
   const missing = whyNoNativeBackend();
   const loop = newEventLoop();
@@ -67,7 +67,7 @@ test('newEventLoop() is native where that is there, else portable, and backendIn
   else assert.deepEqual(choice(), { backend: 'node', reason: missing.reason });
 });
 
-/** What a program sees of a native build. */
+/** A native build, from a program's side. */
 function seen(native: string): { backend: string; reason: string; warnings: string[] } {
   const program = `
     const { backendInfo, newEventLoop } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).href)});
@@ -93,7 +93,7 @@ for (const [what, content, reason] of [
   ['finds no memory', 'exports.abi = ABI; exports.open = () => null;', /could not allocate its memory/],
   ['fails', 'throw new Error("a bug");', /cannot be loaded: a bug/],
 ] as const) {
-  test(`a native build that ${what} is told of once, and the portable backend taken`, () => {
+  test(`a native build that ${what} is reported once, and the portable backend is used`, () => {
     const folder = mkdtempSync(join(tmpdir(), 'gyre-policy-'));
     try {
       const file = join(
@@ -111,7 +111,7 @@ for (const [what, content, reason] of [
   });
 }
 
-test('GYRE_BACKEND forces the choice, and an unknown one is refused with what there is', () => {
+test('GYRE_BACKEND forces the choice, and an unknown value throws with the accepted ones', () => {
   process.env.GYRE_BACKEND = 'node';
   assert.deepEqual(choice(), { backend: 'node', reason: 'GYRE_BACKEND requests it' });
   process.env.GYRE_BACKEND = '';
@@ -145,7 +145,7 @@ test('DefaultEventLoopPolicy makes no second loop after setEventLoop(null)', () 
   });
 });
 
-test('DefaultEventLoopPolicy may be subclassed: its loops are then those of getEventLoop(), newEventLoop() and run()', async () => {
+test('a subclass of DefaultEventLoopPolicy makes the loops of getEventLoop(), newEventLoop() and run()', async () => {
   class VirtualTimePolicy extends DefaultEventLoopPolicy {
     override newEventLoop(): BaseEventLoop {
       return new SimulatedEventLoop();
@@ -170,7 +170,7 @@ test('each policy has a loop of its own', () => {
   second.close();
 });
 
-test('a policy that fails fails the caller, with its own error', () => {
+test('a policy that throws fails its caller with the same error', () => {
   const bug = new Error('no loop today');
   const fail = (): never => {
     throw bug;
@@ -181,7 +181,7 @@ test('a policy that fails fails the caller, with its own error', () => {
   assert.throws(() => setEventLoop(null), bug);
 });
 
-test('setEventLoop() takes an event loop or null and nothing else, and a refusal changes nothing', () => {
+test('setEventLoop() accepts an event loop or null only, and changes nothing otherwise', () => {
   const loop = getEventLoop();
   for (const value of [undefined, 5, 'loop', {}, { callSoon() {} }, NodeEventLoop]) {
     for (const set of [setEventLoop, (one: never) => getEventLoopPolicy().setEventLoop(one)]) {
@@ -196,7 +196,7 @@ test('setEventLoop() takes an event loop or null and nothing else, and a refusal
   loop.close();
 });
 
-test('setEventLoopPolicy() takes what has the three methods, and names the one that is missing', () => {
+test('setEventLoopPolicy() accepts an object with the three methods, and names a missing one', () => {
   const policy = getEventLoopPolicy();
   const methods = { getEventLoop() {}, setEventLoop() {}, newEventLoop() {} };
   for (const value of [undefined, 5, 'policy', () => {}]) {
@@ -216,7 +216,7 @@ test('setEventLoopPolicy() takes what has the three methods, and names the one t
   assert.equal(getEventLoopPolicy(), policy);
 });
 
-test('getEventLoop() on the main thread is made once, and is not running by itself', () => {
+test('getEventLoop() on the main thread makes a loop that does not run', () => {
   const loop = getEventLoop();
   assert.equal(loop.isRunning(), false);
   assert.equal(getEventLoopPolicy().getEventLoop(), loop);

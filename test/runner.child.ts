@@ -1,4 +1,6 @@
-/** A program for signals: `node runner.child.ts <scenario>`. Says "ready" when a signal may come. */
+/**
+ * A program for tests of signals: `node runner.child.ts <scenario>`. Prints "ready" when a signal may come.
+ */
 import { CancelledError, getRunningLoop, Protocol, Runner, run, sleep } from '../src/index.ts';
 
 const FOREVER = 3600;
@@ -26,7 +28,7 @@ function myOwnListener(): void {
   process.exit(3);
 }
 
-/** A task and a server that are left, and a cleanup that is not done when it is named. */
+/** Leaves a task and a server, and a cleanup that is not done when the report comes. */
 async function named(): Promise<void> {
   const loop = getRunningLoop();
   await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
@@ -95,7 +97,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
 
   'listener in main': () =>
     run(async () => {
-      // What a library does that kills if nobody else listens: it must not see us.
+      // A library that kills the process if no other code listens: it must not count gyre's listener.
       process.once('SIGINT', () => {
         setImmediate(() => console.log(`my own listener, one of ${seen}`));
       });

@@ -19,7 +19,7 @@ import { loader, tsWorker } from './helpers/typescript.ts';
 
 const simulated: RunnerOptions = { loopFactory: () => new SimulatedEventLoop() };
 
-/** Keeps the loop in reach, and what it reported. */
+/** Keeps the loop, and its reports. */
 class Watched {
   readonly loop: SimulatedEventLoop = new SimulatedEventLoop();
   readonly reports: string[] = [];
@@ -30,7 +30,7 @@ class Watched {
   }
 }
 
-test('run() answers what main returns, and rejects with what it throws', async () => {
+test('run() returns the result of main, and rejects with its error', async () => {
   assert.equal(await run(async () => 42, simulated), 42);
   const bug = new Error('bug');
   await assert.rejects(
@@ -48,11 +48,11 @@ test('run() makes its loop by newEventLoop() unless told otherwise', async () =>
   assert.equal(loop.isClosed(), true);
 });
 
-test('run() runs main as a task of the name main', async () => {
+test('run() runs main as a task with the name main', async () => {
   assert.equal(await run(async () => currentTask()?.name, simulated), 'main');
 });
 
-test('run() cancels what main left behind, waits for its cleanup, and closes the loop', async () => {
+test('run() cancels the tasks that main left behind, waits for their cleanup, and closes the loop', async () => {
   const { loop, options, reports } = new Watched();
   const log: string[] = [];
   await run(async () => {
@@ -76,7 +76,7 @@ test('run() cancels what main left behind, waits for its cleanup, and closes the
   assert.deepEqual(reports, []);
 });
 
-test('run() cleans up also when main fails, and main’s error is what comes out', async () => {
+test('run() cleans up also when main fails, and throws main’s error', async () => {
   const { loop, options } = new Watched();
   let cleaned = false;
   await assert.rejects(
@@ -115,7 +115,7 @@ test('run() reports a task that fails while it is cancelled', async () => {
   assert.deepEqual(reports, ['exception in task clumsy while the loop was shut down']);
 });
 
-test('run() names tasks that were made while the others were cancelled', async () => {
+test('run() names tasks that were created while the others were cancelled', async () => {
   const { loop, options, reports } = new Watched();
   await run(async () => {
     loop.createTask(async () => {
@@ -130,7 +130,7 @@ test('run() names tasks that were made while the others were cancelled', async (
   assert.deepEqual(reports, ['the event loop was closed, but task late was still pending']);
 });
 
-test('run() rejects when main stops the loop under itself, and main is cancelled', async () => {
+test('run() rejects when main stops its own loop, and cancels main', async () => {
   const { loop, options, reports } = new Watched();
   const log: string[] = [];
   await assert.rejects(
@@ -157,7 +157,7 @@ test('run() sets the debug mode of its loop', async () => {
   }
 });
 
-test('run() from the code of a running loop is refused at the call', async () => {
+test('run() in code of a running loop throws at the call', async () => {
   await run(async () => {
     const refused = { name: 'LoopError', code: 'ERR_LOOP_RUNNING' };
     assert.throws(() => run(async () => {}), refused);
@@ -192,7 +192,7 @@ test('Runner runs several main functions on one loop, one after the other', asyn
   assert.equal(loop.isClosed(), true);
 });
 
-test('Runner takes a promise and a task of its loop, too', async () => {
+test('Runner accepts a promise and a task of its loop', async () => {
   const runner = new Runner(simulated);
   assert.equal(await runner.run(Promise.resolve(1)), 1);
   const task = runner.getLoop().createTask(async () => 2);
@@ -200,7 +200,7 @@ test('Runner takes a promise and a task of its loop, too', async () => {
   await runner.close();
 });
 
-test('Runner makes its loop when it is first needed, and none when it is closed before', async () => {
+test('Runner makes its loop on first use, and none when it is closed before', async () => {
   let made = 0;
   const loopFactory = (): BaseEventLoop => {
     made++;
@@ -217,7 +217,7 @@ test('Runner makes its loop when it is first needed, and none when it is closed 
   await used.close();
 });
 
-test('Runner refuses a second run and a close while it runs, and the run goes on', async () => {
+test('Runner rejects a second run and a close while it runs, and the run continues', async () => {
   const runner = new Runner(simulated);
   const running = runner.run(async () => {
     await sleep(1);
@@ -240,7 +240,7 @@ test('Runner is closed by `await using`', async () => {
   assert.equal(loop.isClosed(), true);
 });
 
-test('Runner and run() refuse wrong options and a wrong main at the call, and leave nothing behind', async () => {
+test('Runner and run() reject wrong options and a wrong main at the call, and leave nothing behind', async () => {
   const wrongType = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
   for (const options of [
     null,
@@ -266,7 +266,7 @@ test('Runner and run() refuse wrong options and a wrong main at the call, and le
   });
 });
 
-test('run() refuses a future of another loop at the call, and closes the loop that it made', async () => {
+test('run() rejects a future of another loop at the call, and closes the loop that it made', async () => {
   const other = new SimulatedEventLoop();
   const foreign = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
   const { loop, options } = new Watched();
@@ -281,7 +281,7 @@ test('run() refuses a future of another loop at the call, and closes the loop th
   other.close();
 });
 
-test('run() refuses a loop that is closed or running, and leaves it alone', async () => {
+test('run() rejects a loop that is closed or running, and leaves it alone', async () => {
   const closed = new SimulatedEventLoop();
   closed.close();
   assert.throws(() => run(async () => {}, { loopFactory: () => closed }), {
@@ -302,7 +302,7 @@ test('run() refuses a loop that is closed or running, and leaves it alone', asyn
   running.close();
 });
 
-test('a cancelled main rejects with its CancelledError', async () => {
+test('run() rejects with the CancelledError of a cancelled main', async () => {
   await assert.rejects(
     run(async () => {
       currentTask()?.cancel('by itself');
@@ -335,7 +335,7 @@ test('run() listens for SIGINT and SIGTERM while main runs, and leaves no listen
   assert.deepEqual(listeners(), before);
 });
 
-test('a dozen runs at once share their listeners: no warning of a leak', async () => {
+test('a dozen runs at once share their signal listeners, without a warning of a leak', async () => {
   const before = listeners();
   const warnings: Error[] = [];
   const warned = (warning: Error): number => warnings.push(warning);
@@ -347,12 +347,12 @@ test('a dozen runs at once share their listeners: no warning of a leak', async (
   assert.deepEqual(listeners(), before);
 });
 
-test('run() on a loop without signals listens for none', async () => {
+test('run() on a loop without signals adds no signal listener', async () => {
   const before = listeners();
   await run(async () => assert.deepEqual(listeners(), before), simulated);
 });
 
-test('run() on a worker thread listens for none', async () => {
+test('run() on a worker thread adds no signal listener', async () => {
   const worker = tsWorker(new URL('./runner.worker.child.ts', import.meta.url));
   const [answer] = await once(worker, 'message');
   assert.deepEqual(answer, { result: 'done', added: 0 });
@@ -366,7 +366,7 @@ interface Ended {
   signal: string | null;
 }
 
-/** Runs the child; sends it a signal at each of its lines for which `signals` has one. */
+/** Runs the child, and sends it a signal at each of its lines for which `signals` has one. */
 async function interrupt(
   scenario: string,
   signals: Record<string, NodeJS.Signals | undefined>,
@@ -419,7 +419,7 @@ for (const signal of SIGNALS) {
   });
 }
 
-test('a second signal kills the process by its default action, whichever of the two came first', {
+test('a second signal kills the process by its default action, after either first one', {
   skip: noSignals,
 }, async () => {
   for (const [first, second] of [
@@ -433,7 +433,7 @@ test('a second signal kills the process by its default action, whichever of the 
   }
 });
 
-test('a cleanup that takes over a second is named once, with what is left in the loop', {
+test('run() reports a cleanup of more than a second once, with the open resources of the loop', {
   skip: noSignals,
 }, async () => {
   const { lines, errors, signal } = await interrupt('named cleanup', { ready: 'SIGTERM', enough: 'SIGTERM' });
@@ -453,7 +453,7 @@ test('a cleanup that takes over a second is named once, with what is left in the
   assert.equal(errors.match(/is not done/g)?.length, 1);
 });
 
-test('in debug mode the report of a slow cleanup says where the tasks were made', {
+test('run() reports the place of creation of tasks with a slow cleanup in debug mode', {
   skip: noSignals,
 }, async () => {
   const { errors, signal } = await interrupt('named cleanup, debug', {
@@ -467,7 +467,7 @@ test('in debug mode the report of a slow cleanup says where the tasks were made'
   );
 });
 
-test('the cleanup of what main left behind is waited for and named, too, and a signal then does not kill', {
+test('run() waits for the cleanup of main’s other tasks and reports it, and a signal does not kill then', {
   skip: noSignals,
 }, async () => {
   const { lines, errors, code } = await interrupt('slow rest', { 'rest cleans up': 'SIGINT' });
@@ -476,7 +476,7 @@ test('the cleanup of what main left behind is waited for and named, too, and a s
   assert.equal(code, 0);
 });
 
-test('the second signal kills also when main has ended and what it left behind cleans up', {
+test('a second signal kills the process while main’s other tasks clean up', {
   skip: noSignals,
 }, async () => {
   const { lines, signal } = await interrupt('endless rest', { ready: 'SIGINT', 'rest cleans up': 'SIGTERM' });
@@ -484,7 +484,7 @@ test('the second signal kills also when main has ended and what it left behind c
   assert.equal(signal, 'SIGTERM');
 });
 
-test('a signal stays with a program that listens for it itself, and the other one does not', {
+test('run() leaves a signal to a listener of the program, and handles the other signal', {
   skip: noSignals,
 }, async () => {
   const own = await interrupt('own listener', { ready: 'SIGINT' });
@@ -493,7 +493,7 @@ test('a signal stays with a program that listens for it itself, and the other on
   assert.equal(other.lines[1], 'cleaning up');
 });
 
-test('a signal stays with a listener that main adds, alone, and is run()’s again when that goes', {
+test('run() leaves a signal to a listener that main adds, until that is removed', {
   skip: noSignals,
 }, async () => {
   const { lines, signal } = await interrupt('listener in main', {
@@ -505,7 +505,7 @@ test('a signal stays with a listener that main adds, alone, and is run()’s aga
   assert.equal(signal, 'SIGINT');
 });
 
-test('a signal for which the loop has a handler is the handler’s, again and again; the other one cancels main', {
+test('run() leaves a signal to a handler of the loop, and the other signal cancels main', {
   skip: noSignals,
 }, async () => {
   const { lines, code } = await interrupt('handler', {
@@ -517,13 +517,13 @@ test('a signal for which the loop has a handler is the handler’s, again and ag
   assert.equal(code, 0);
 });
 
-test('main may swallow the cancel: run() answers its result', { skip: noSignals }, async () => {
+test('run() returns the result of a main that catches the cancel', { skip: noSignals }, async () => {
   const { lines, code } = await interrupt('swallow', { ready: 'SIGTERM' });
   assert.deepEqual(lines, ['ready', 'swallowed', 'result']);
   assert.equal(code, 0);
 });
 
-test('a program that leaves the error alone exits with 1; one that ends by the signal has its status', {
+test('a program exits with 1 if it ignores the error of run(), and with the signal’s status if it ends by the signal', {
   skip: noSignals,
 }, async () => {
   const alone = await interrupt('left alone', { ready: 'SIGINT' });
@@ -533,7 +533,7 @@ test('a program that leaves the error alone exits with 1; one that ends by the s
   assert.deepEqual([resent.code, resent.signal], [null, 'SIGTERM']);
 });
 
-test('Runner hears of a signal in each of its runs, and between them a signal kills', {
+test('Runner handles a signal in each of its runs, and between them a signal kills', {
   skip: noSignals,
 }, async () => {
   const { lines, signal } = await interrupt('two runs', {
@@ -545,9 +545,9 @@ test('Runner hears of a signal in each of its runs, and between them a signal ki
   assert.equal(signal, 'SIGINT');
 });
 
-test('two runs at once are both cancelled by one signal', { skip: noSignals }, async () => {
+test('one signal cancels two runs at once', { skip: noSignals }, async () => {
   const { lines, code } = await interrupt('two at once', { ready: 'SIGINT' });
-  // The host interleaves loops: which of them ends first is open.
+  // The host interleaves loops: either may end first.
   assert.deepEqual(lines.toSorted(), ['a CancelledError', 'b CancelledError', 'ready']);
   assert.equal(code, 0);
 });

@@ -1,4 +1,4 @@
-/** `npm start`, as a person runs it: a process of its own. */
+/** `npm start`, as a user runs it: a process of its own. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const script = fileURLToPath(new URL('../scripts/start.mjs', import.meta.url));
 
-test('npm start runs the tour: every part of it happens, and it exits with 0', async () => {
+test('npm start runs every part of the tour, and exits with 0', async () => {
   const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk) => {

@@ -1,4 +1,4 @@
-/** What `npm test` makes of test files that go wrong, each in a process of its own. */
+/** The behaviour of `npm test` for test files that go wrong, each in a process of its own. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,12 +12,12 @@ import { runFile } from '../scripts/test/process.mjs';
 import { Report } from '../scripts/test/report.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Milliseconds: longer than a process needs to start on a machine that is busy. */
+/** Milliseconds: longer than a process needs to start on a busy machine. */
 const LIMIT = 20_000;
 
 type Outcome = Awaited<ReturnType<typeof runFile>['outcome']>;
 
-/** Runs a file of this text. */
+/** Runs a test file with this text. */
 async function run(text: string, options: { timeout?: number; filtered?: boolean } = {}): Promise<Outcome> {
   const folder = mkdtempSync(path.join(tmpdir(), 'gyre-test-script-'));
   try {
@@ -31,7 +31,7 @@ async function run(text: string, options: { timeout?: number; filtered?: boolean
   }
 }
 
-/** What the failures say that are no test's own. */
+/** Returns the messages of failures that belong to no test. */
 function failures({ job, events }: Outcome): string[] {
   return events
     .filter(({ type, data }) => type === 'test:fail' && data.name === job.file)
@@ -45,12 +45,12 @@ function results({ job, events }: Outcome): string[] {
 }
 
 describe('npm test', { concurrency: 3 }, () => {
-  test('takes a file without a test for a failure, unless a name was asked for', async () => {
+  test('npm test reports a file without a test as a failure, unless a name pattern was given', async () => {
     assert.deepEqual(failures(await run('')), ['the file has no test']);
     assert.deepEqual(failures(await run('', { filtered: true })), []);
   });
 
-  test('names a test that hangs, and keeps what went before it', async () => {
+  test('npm test names a test that hangs, and keeps the results before it', async () => {
     const text = `
       test('passes', () => {});
       describe('a suite', () => {
@@ -63,14 +63,14 @@ describe('npm test', { concurrency: 3 }, () => {
     assert.deepEqual(results(outcome), ['pass passes']);
   });
 
-  test('names a test that blocks the thread', async () => {
+  test('npm test names a test that blocks the thread', async () => {
     const text = `test('blocks', () => { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); });`;
     assert.deepEqual(failures(await run(text, { timeout: LIMIT })), [
       'the test "blocks" did not end in 20 s: the rest of the file did not run',
     ]);
   });
 
-  test('takes a process that goes on after its tests for a failure', async () => {
+  test('npm test reports a process that continues after its tests as a failure', async () => {
     const outcome = await run(`test('leaves a timer', () => { setInterval(() => {}, 1000); });`, {
       timeout: LIMIT,
     });
@@ -80,32 +80,32 @@ describe('npm test', { concurrency: 3 }, () => {
     assert.deepEqual(results(outcome), ['pass leaves a timer']);
   });
 
-  test('names the test in which a process is killed', async () => {
+  test('npm test names the test in which a process is killed', async () => {
     const outcome = await run(`test('kills', () => { process.kill(process.pid, 'SIGSEGV'); });`);
     assert.deepEqual(failures(outcome), [
       'the process was ended by SIGSEGV, in the middle of the test "kills"',
     ]);
   });
 
-  test('takes an exit before the end of the tests for a failure, whatever the exit code', async () => {
+  test('npm test reports an exit before the end of the tests as a failure, for any exit code', async () => {
     const outcome = await run(`test('exits', async () => { await null; process.exit(0); });`);
     assert.deepEqual(failures(outcome), [
       'the process ended with exit code 0 before its tests did, in the middle of the test "exits"',
     ]);
   });
 
-  test('takes a file that cannot be loaded for a failure, and shows why', async () => {
+  test('npm test reports a file that cannot be loaded as a failure, and shows the reason', async () => {
     const outcome = await run(`import './nowhere.ts';`);
     assert.equal(failures(outcome).length, 1);
     assert.match(outcome.output, /Cannot find module .*nowhere\.ts/);
   });
 
-  test('takes an exit code for a failure, although no test failed', async () => {
+  test('npm test reports an exit code as a failure, although no test failed', async () => {
     const outcome = await run(`test('passes', () => { process.exitCode = 3; });`);
     assert.deepEqual(failures(outcome), ['the process ended with exit code 3, although no test failed']);
   });
 
-  test('shows failures with their place in the source, and their output', async () => {
+  test('npm test shows failures with their place in the source, and their output', async () => {
     const text = `
       interface Left { out: true }
 
@@ -123,7 +123,7 @@ describe('npm test', { concurrency: 3 }, () => {
   });
 });
 
-test('the closing lines count the tests of all processes, and the exit is that of the worst', async () => {
+test('npm test counts the tests of all processes at the end, and exits with the worst code', async () => {
   const outcomes = [
     await run(`test('passes', () => {}); test('is skipped', { skip: 'why' }, () => {});`),
     await run(`describe('suite', () => { test('fails', () => { throw new Error('no'); }); });`),
@@ -147,13 +147,13 @@ test('the closing lines count the tests of all processes, and the exit is that o
   assert.deepEqual(report.failed, [outcomes[1]?.job]);
 });
 
-test('a filter that matches no file is a failure', () => {
+test('npm test with a filter that matches no file fails', () => {
   const script = path.join(root, 'scripts', 'test.mjs');
   const { status, stderr } = spawnSync(process.execPath, [script, 'no-such-file'], { encoding: 'utf8' });
   assert.deepEqual([status, stderr], [1, 'No test file matches no-such-file.\n']);
 });
 
-test('each file runs once, and those of sockets, processes and programs once more on the other backend', () => {
+test('npm test runs each file once, and those of sockets, processes and programs again on the other backend', () => {
   const files = testFiles(['base/errors', 'net/stream/transport.test', 'executor/load']);
   assert.deepEqual(files, [
     'test/base/errors.test.ts',

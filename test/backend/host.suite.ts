@@ -1,14 +1,12 @@
-/**
- * The promises that the pump relies on, for each backend: when the host calls, and that it drains.
- */
+/** The promises of each backend to the pump: when the host calls, and that it drains. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Backend, Turns } from '../../src/backend/backend.ts';
 
-/** A backend that is started, and what it has called. */
+/** A started backend, and its calls. */
 class Started implements Turns {
   readonly backend: Backend;
-  /** Done in each call. */
+  /** Runs in each call. */
   work: () => void = () => {};
   calls = 0;
   deadline = Number.POSITIVE_INFINITY;
@@ -29,7 +27,7 @@ class Started implements Turns {
     return this.deadline;
   }
 
-  /** The earliest deadline is another one. */
+  /** Changes the earliest deadline. */
   setDeadline(when: number): void {
     this.deadline = when;
     this.backend.wakeAt(when);
@@ -43,12 +41,12 @@ class Started implements Turns {
   }
 }
 
-/** The host has nothing left that it could do at once. */
+/** Waits until the host has nothing left that it could do at once. */
 async function hostIsIdle(): Promise<void> {
   for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** @param skip why it cannot be had */
+/** @param skip the reason why the backend is not available */
 export function hostSuite(name: string, makeBackend: () => Backend, skip?: string): void {
   const hostTest = (title: string, body: (host: Started) => Promise<void>): void => {
     test(title, { skip: skip ?? false }, async () => {
@@ -65,7 +63,7 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
 
   describe(`host of the ${name} backend`, () => {
     hostTest(
-      'wake() brings one call, however often it is asked for, and not from within it',
+      'wake() causes one call, for any number of requests, and never within wake() itself',
       async (host) => {
         host.backend.wake();
         host.backend.wake();
@@ -76,12 +74,12 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       },
     );
 
-    hostTest('without a wish there is no call', async (host) => {
+    hostTest('a backend without a request makes no call', async (host) => {
       await hostIsIdle();
       assert.equal(host.calls, 0);
     });
 
-    hostTest('drain() runs microtasks and ticks with all that they bring about', async (host) => {
+    hostTest('drain() runs microtasks and ticks, and all that they add', async (host) => {
       const log: string[] = [];
       host.work = () => {
         if (host.calls > 1) return;
@@ -108,7 +106,7 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       );
     });
 
-    hostTest('wake() from within a call, and from a microtask of it, brings another one', async (host) => {
+    hostTest('wake() within a call, and in a microtask of it, causes another call', async (host) => {
       host.work = () => {
         if (host.calls === 1) host.backend.wake();
         if (host.calls === 2) void Promise.resolve().then(() => host.backend.wake());
@@ -119,7 +117,7 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       assert.equal(host.calls, 3);
     });
 
-    hostTest('many calls in a row let the host do its own work in between', async (host) => {
+    hostTest('many calls in a row let the host do its own work between them', async (host) => {
       let immediates = 0;
       const immediate = (): void => {
         immediates++;
@@ -134,7 +132,7 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       assert.equal(immediates, 10);
     });
 
-    hostTest('a deadline brings a call at its moment or after, never before', async (host) => {
+    hostTest('a deadline causes a call at its time or later, never before', async (host) => {
       for (const seconds of [0.0001, 0.0009, 0.001, 0.0021, 0.004]) {
         const when = host.backend.time() + seconds;
         let calledAt = 0;
@@ -148,7 +146,7 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       }
     });
 
-    hostTest('a deadline that has passed brings a call soon', async (host) => {
+    hostTest('a deadline in the past causes a call soon', async (host) => {
       for (const when of [host.backend.time() - 5, Number.NEGATIVE_INFINITY]) {
         host.work = () => {
           host.deadline = Number.POSITIVE_INFINITY;
@@ -159,7 +157,7 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       assert.equal(host.calls, 2);
     });
 
-    hostTest('an earlier and a later deadline replace the one before', async (host) => {
+    hostTest('an earlier or later deadline replaces the previous one', async (host) => {
       const now = host.backend.time();
       const times: number[] = [];
       host.work = () => {
@@ -175,7 +173,7 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       assert.ok((times[0] as number) >= now + 0.002 && (times[0] as number) < now + 3600);
     });
 
-    hostTest('a deadline that is taken back brings no call', async (host) => {
+    hostTest('a deadline that is removed causes no call', async (host) => {
       const began = performance.now();
       host.setDeadline(host.backend.time() + 0.002);
       host.deadline = Number.POSITIVE_INFINITY;
@@ -183,21 +181,18 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       assert.equal(host.calls, 0);
     });
 
-    hostTest(
-      'afterHostTimers() calls back behind the timers of the host that are due',
-      async ({ backend }) => {
-        const log: string[] = [];
-        // biome-ignore lint/style/noRestrictedGlobals: the order of the host's timers is the subject
-        setTimeout(() => log.push('timer'), 2);
-        for (const due = performance.now() + 2; performance.now() < due; );
-        backend.afterHostTimers(() => log.push('after'));
-        assert.deepEqual(log, []);
-        await new Promise<void>((resolve) => backend.afterHostTimers(resolve));
-        assert.deepEqual(log, name === 'sim' ? ['after'] : ['timer', 'after']);
-      },
-    );
+    hostTest('afterHostTimers() calls back after the due timers of the host', async ({ backend }) => {
+      const log: string[] = [];
+      // biome-ignore lint/style/noRestrictedGlobals: the order of the host's timers is the subject
+      setTimeout(() => log.push('timer'), 2);
+      for (const due = performance.now() + 2; performance.now() < due; );
+      backend.afterHostTimers(() => log.push('after'));
+      assert.deepEqual(log, []);
+      await new Promise<void>((resolve) => backend.afterHostTimers(resolve));
+      assert.deepEqual(log, name === 'sim' ? ['after'] : ['timer', 'after']);
+    });
 
-    hostTest('wake() comes before a deadline', async (host) => {
+    hostTest('wake() causes a call before a deadline does', async (host) => {
       const when = host.backend.time() + 3600;
       let calledAt = when;
       host.work = () => {
@@ -210,23 +205,20 @@ export function hostSuite(name: string, makeBackend: () => Backend, skip?: strin
       assert.ok(calledAt < when);
     });
 
-    hostTest(
-      'after stop() there is no call, though one was asked for; after start() there is',
-      async (host) => {
-        host.backend.wake();
-        host.setDeadline(host.backend.time());
-        host.backend.stop();
-        await hostIsIdle();
-        assert.equal(host.calls, 0);
-        host.deadline = Number.POSITIVE_INFINITY;
-        host.backend.start(host);
-        await hostIsIdle();
-        host.backend.wake();
-        await host.called(1);
-      },
-    );
+    hostTest('stop() cancels a requested call, and start() allows it again', async (host) => {
+      host.backend.wake();
+      host.setDeadline(host.backend.time());
+      host.backend.stop();
+      await hostIsIdle();
+      assert.equal(host.calls, 0);
+      host.deadline = Number.POSITIVE_INFINITY;
+      host.backend.start(host);
+      await hostIsIdle();
+      host.backend.wake();
+      await host.called(1);
+    });
 
-    hostTest('stop() from within a call ends it for good', async (host) => {
+    hostTest('stop() within a call ends all calls', async (host) => {
       host.work = () => {
         host.backend.wake();
         host.backend.stop();

@@ -9,7 +9,7 @@ import type { Runtimes } from '../../bench/runtimes.ts';
 
 const bench = fileURLToPath(new URL('../../bench', import.meta.url));
 
-/** Everything is there; the programs are looked for in the sources. */
+/** Claims that every program exists; the test looks for the programs in the sources. */
 const runtimes: Runtimes = {
   node: 'node',
   nodeVersion: 'v20.0.0',
@@ -21,19 +21,19 @@ const runtimes: Runtimes = {
   missing: [],
 };
 
-/** The file of which the last path in a command line was made. */
+/** Returns the file of the last path in a command line. */
 function sourceOf({ file, args }: { file: string; args: readonly string[] }): string {
   const program = [file, ...args].findLast((each) => path.isAbsolute(each)) as string;
   const [folder, name] = program.split(path.sep).slice(-2) as [string, string];
   return path.join(bench, folder, folder === 'libuv' ? `${name}.c` : name.replace(/\.js$/, '.ts'));
 }
 
-test('Every workload has a name of its own', () => {
+test('every workload has a name of its own', () => {
   const names = WORKLOADS.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
 });
 
-test('Every peer of every workload has its program', () => {
+test('every peer of every workload has its program', () => {
   for (const workload of WORKLOADS) {
     for (const peer of workload.peers) {
       const source = sourceOf(commandOf(workload, peer, [], runtimes));
@@ -42,7 +42,7 @@ test('Every peer of every workload has its program', () => {
   }
 });
 
-test('Every target names two peers of its workload, the first of them gyre', () => {
+test('every target names two peers of its workload, the first of them gyre', () => {
   for (const { name, peers, targets = [] } of WORKLOADS) {
     for (const { gyre, peer } of targets) {
       assert.ok(peers.includes(gyre) && peers.includes(peer), `${name}: ${gyre}, ${peer}`);
@@ -51,7 +51,7 @@ test('Every target names two peers of its workload, the first of them gyre', () 
   }
 });
 
-test('A backend of gyre is chosen by the environment of its program', () => {
+test('the environment of its program selects the backend of gyre', () => {
   const workload = WORKLOADS.find(({ name }) => name === 'echo-100')!;
   assert.deepEqual(commandOf(workload, 'gyre-uv', [], runtimes).env, { GYRE_BACKEND: 'uv' });
   assert.deepEqual(commandOf(workload, 'gyre-node', [], runtimes).env, { GYRE_BACKEND: 'node' });

@@ -13,16 +13,16 @@ function result(name: string, values: Record<string, number[]>): WorkloadResult 
   return { workload, peers };
 }
 
-test('A rate is better when it is higher, a cost when it is lower', () => {
+test('a rate is better when it is higher, and a cost when it is lower', () => {
   assert.equal(speedRatio(result('echo-100', { 'gyre-uv': [300], node: [200] }), 'gyre-uv', 'node'), 1.5);
   assert.equal(speedRatio(result('memory', { 'gyre-uv': [3], node: [6] }), 'gyre-uv', 'node'), 2);
 });
 
-test("Of the server's CPU, a ratio above 1 says that gyre takes less", () => {
+test('a ratio above 1 for the server’s CPU says that gyre needs less', () => {
   assert.equal(cpuRatio(result('echo-100', { 'gyre-uv': [400], node: [200] }), 'gyre-uv', 'node'), 2);
 });
 
-test('A verdict is by the medians, and tells how far the rounds lie apart', () => {
+test('a verdict uses the medians, and tells the spread of the rounds', () => {
   const target = { gyre: 'gyre-uv', peer: 'node', node20: 1.5, node26: 1.7 };
   const measured = result('echo-100', { 'gyre-uv': [100, 160, 200], node: [100, 100, 100] });
   const verdict = verdictOf(measured, target, 20);
@@ -30,7 +30,7 @@ test('A verdict is by the medians, and tells how far the rounds lie apart', () =
   assert.equal(verdictOf(measured, target, 26).reached, false);
 });
 
-test('Where a side was not measured there is no verdict', () => {
+test('a side without a measurement has no verdict', () => {
   const target = { gyre: 'gyre-uv', peer: 'node', node20: 1.5, node26: 1.5 };
   const verdict = verdictOf(result('echo-100', { 'gyre-uv': [100] }), target, 20);
   assert.deepEqual([verdict.ratio, verdict.range, verdict.reached], [null, null, null]);

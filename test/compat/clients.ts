@@ -1,4 +1,4 @@
-/** How a client reaches a server of its own kind over gyre: by TCP, and by a unix socket. */
+/** The ways of a client to a server of its own kind over gyre: TCP, and a unix socket. */
 import type { TransportDuplex } from '../../src/entry/node.ts';
 import { connectDuplex } from '../../src/entry/node.ts';
 import type { BaseEventLoop } from '../../src/index.ts';
@@ -7,9 +7,9 @@ import { onNode } from '../helpers/pairs.ts';
 import { leavingNoSocket } from './descriptors.ts';
 import type { RunningServer } from './servers.ts';
 
-/** Makes connections to a server, and knows those that are open. */
+/** Connects to a server, and knows the open connections. */
 export class Dialler {
-  /** How many were made. */
+  /** The number of connections so far. */
   dialled: number = 0;
   readonly open: Set<TransportDuplex> = new Set();
   readonly #loop: BaseEventLoop;
@@ -44,8 +44,8 @@ export class Dialler {
 }
 
 /**
- * A test body with a server that was started before; on a loop of which nothing may be left, nor any
- * connection.
+ * Makes a test body with a server that was started before. Its loop and its connections must all be closed at
+ * the end.
  */
 export function against(
   server: () => RunningServer,

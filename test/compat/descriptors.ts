@@ -4,20 +4,20 @@ import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 
 const FOLDER = '/proc/self/fd';
 
-/** What is open, by number. Nothing where the system does not say. */
+/** Returns the open descriptors, by number. Empty where the system has no list. */
 function open(): string[] {
   if (!existsSync(FOLDER)) return [];
   return readdirSync(FOLDER).flatMap((fd) => {
     try {
       return [`${fd} ${readlinkSync(`${FOLDER}/${fd}`)}`];
     } catch {
-      // It was the one by which the folder was read.
+      // The descriptor of the listing itself.
       return [];
     }
   });
 }
 
-/** Runs `body`, after which no socket may be open that was not before. */
+/** Runs `body`, and checks that it leaves no socket open. */
 export async function leavingNoSocket(body: () => Promise<void>): Promise<void> {
   const before = new Set(open());
   await body();

@@ -24,7 +24,7 @@ import { duplexPair } from './memory.ts';
 const MEBIBYTE = 1024 * 1024;
 const SIZE = 64 * MEBIBYTE;
 
-/** An agent of whose sockets each is a duplex over a gyre transport. */
+/** An agent whose sockets are duplexes over gyre transports. */
 class DoorAgent extends Agent {
   dialled: number = 0;
   readonly #door: Door;
@@ -40,7 +40,7 @@ class DoorAgent extends Agent {
   }
 }
 
-/** Sends a request and answers the response to it. */
+/** Sends a request and returns its response. */
 async function ask(
   agent: Agent,
   options: RequestOptions = {},
@@ -65,7 +65,7 @@ async function bytesOf(message: Readable): Promise<number> {
   return bytes;
 }
 
-/** So many bytes, made only as they are asked for. */
+/** Yields `bytes` bytes, made on demand. */
 function* pieces(bytes: number): Generator<Buffer> {
   const piece = Buffer.alloc(64 * 1024, 'x');
   for (let made = 0; made < bytes; made += piece.length) yield piece;
@@ -99,7 +99,7 @@ for (const line of lineNames) {
   const { accept } = makeServer();
 
   test(
-    `http over ${line}: a request and its response, and the connection is gone`,
+    `http over ${line}: a request gets its response, and the connection closes`,
     over(line, accept, async (door) => {
       const response = await ask(new DoorAgent(door), { path: '/here' });
       const address = line === 'TCP' || line === 'TLS' ? '127.0.0.1' : 'undefined';
@@ -110,7 +110,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `http over ${line}: a body there and back`,
+    `http over ${line}: a body goes there and back`,
     over(line, accept, async (door) => {
       const response = await ask(new DoorAgent(door), { path: '/echo', method: 'POST' }, (sent) =>
         sent.end('body'),
@@ -121,7 +121,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `http over ${line}: 100 requests, four at a time, over four connections that are kept alive`,
+    `http over ${line}: 100 requests, four at a time, share four connections`,
     over(line, accept, async (door) => {
       const agent = new DoorAgent(door, true);
       const bodies = await Promise.all(
@@ -141,10 +141,10 @@ for (const line of lineNames) {
   );
 
   test(
-    `http over ${line}: 64 MiB are downloaded, at the reader's pace`,
+    `http over ${line}: a download of 64 MiB keeps the reader’s pace`,
     over(line, accept, async (door) => {
       const response = await ask(new DoorAgent(door), { path: '/large' });
-      // Nobody reads: far less than all of it may be under way.
+      // The response is not read, so far less than all of it may be in flight.
       for (let i = 0; i < 100; i++) await sleep(0);
       const [connection] = door.open as Set<TransportDuplex>;
       assert.ok((connection as TransportDuplex).bytesWritten < SIZE, 'the server was not held up');
@@ -154,7 +154,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `http over ${line}: 64 MiB are uploaded`,
+    `http over ${line}: an upload of 64 MiB arrives whole`,
     over(line, accept, async (door) => {
       const response = await ask(new DoorAgent(door), { path: '/count', method: 'POST' }, (sent) =>
         pipeline(Readable.from(pieces(SIZE)), sent),
@@ -165,7 +165,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `http over ${line}: 100-continue`,
+    `http over ${line}: a client waits for 100-continue`,
     over(line, accept, async (door) => {
       let continued = false;
       const response = await ask(
@@ -184,7 +184,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `http over ${line}: requests that come in one piece are answered in order`,
+    `http over ${line}: requests in one piece are answered in order`,
     over(line, accept, async (door) => {
       const duplex = door.dial();
       const one = 'GET /1 HTTP/1.1\r\nHost: here\r\n\r\n';
@@ -200,7 +200,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `http over ${line}: what is no request is answered by 400, and the connection is closed`,
+    `http over ${line}: a malformed request gets status 400, and the connection is closed`,
     over(line, accept, async (door) => {
       const duplex = door.dial();
       duplex.write('this is no http\r\n\r\n');
@@ -210,7 +210,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `http over ${line}: a client that goes away in the middle is noticed by the server, and harms nobody`,
+    `http over ${line}: the server notices a client that closes in the middle, and serves others`,
     over(line, accept, async (door) => {
       const response = await ask(new DoorAgent(door), { path: '/large' });
       response.destroy();
@@ -223,7 +223,7 @@ for (const line of lineNames) {
   const idle = makeServer();
   idle.http.keepAliveTimeout = 20;
   test(
-    `http over ${line}: a server closes a connection that is idle for too long, by the loop's clock`,
+    `http over ${line}: the server closes an idle connection by the loop’s clock`,
     over(line, idle.accept, async (door) => {
       const agent = new DoorAgent(door, true);
       assert.match(await bodyOf(await ask(agent)), /^GET/);
@@ -234,10 +234,11 @@ for (const line of lineNames) {
   );
 
   test(
-    `http over ${line}: a client's timeout is emitted`,
+    `http over ${line}: a client emits its timeout`,
     over(
       line,
-      // It never answers, and ends with its client: that may have gone before the connection is accepted.
+      // The server never answers, and ends with its client, which may close before the connection is
+      // accepted.
       (duplex) => {
         duplex.on('error', () => {});
         duplex.on('end', () => duplex.end());
@@ -261,7 +262,7 @@ for (const line of lineNames) {
     socket.pipe(socket);
   });
   test(
-    `http over ${line}: an upgrade hands the connection over, with what came behind the request`,
+    `http over ${line}: an upgrade passes the connection on, with the data after the request`,
     over(line, upgrading.accept, async (door) => {
       const sent = request({
         host: 'here',
@@ -307,7 +308,7 @@ for (const line of lineNames) {
 
   const secured = makeServer();
   test(
-    `https over ${line}: requests go through node:tls through a gyre transport`,
+    `https over ${line}: requests pass node:tls and a gyre transport`,
     over(
       line,
       (duplex) => secured.http.emit('connection', new TlsSocket(duplex, { isServer: true, ...certificate })),
@@ -329,7 +330,7 @@ for (const line of lineNames) {
   );
 }
 
-test('http on a simulated loop: what is kept alive is closed by virtual time', async () => {
+test('http on a simulated loop: a kept-alive connection is closed by virtual time', async () => {
   await withLoop(
     () => new SimulatedEventLoop(),
     (loop) =>

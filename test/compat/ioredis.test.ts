@@ -17,7 +17,7 @@ before(async () => {
 });
 after(() => server?.stop());
 
-/** ioredis makes one for each client, and asks it for a stream at each attempt to connect. */
+/** A connector for each client: ioredis asks it for a stream at each attempt to connect. */
 function connectorOf(dialler: Dialler): RedisOptions['Connector'] {
   return class {
     #stream: TransportDuplex | null = null;
@@ -47,7 +47,7 @@ for (const way of ways) {
     against(() => server as RunningServer, way, body);
 
   test(
-    `ioredis over ${way}: commands, a pipeline of 10,000, a transaction`,
+    `ioredis over ${way}: commands, a pipeline of 10,000 and a transaction work`,
     options,
     over(async (dialler) => {
       const redis = client(dialler, { keepAlive: 1000, noDelay: true });
@@ -68,7 +68,7 @@ for (const way of ways) {
   );
 
   test(
-    `ioredis over ${way}: 64 MiB there and back`,
+    `ioredis over ${way}: 64 MiB go there and back`,
     options,
     over(async (dialler) => {
       const redis = client(dialler);
@@ -82,7 +82,7 @@ for (const way of ways) {
   );
 
   test(
-    `ioredis over ${way}: published messages come to who has subscribed`,
+    `ioredis over ${way}: subscribers get published messages`,
     options,
     over(async (dialler) => {
       const listener = client(dialler);
@@ -96,13 +96,13 @@ for (const way of ways) {
   );
 
   test(
-    `ioredis over ${way}: a connection that the server kills is made again`,
+    `ioredis over ${way}: a connection that the server kills is opened again`,
     options,
     over(async (dialler) => {
       const redis = client(dialler, { retryStrategy: () => 1 });
       const other = client(dialler);
       const id = await redis.client('ID');
-      // It may learn of its end before the answer to who has killed it comes.
+      // The client may see its end before the answer to the kill.
       const reconnecting = once(redis, 'reconnecting');
       await other.client('KILL', 'ID', id);
       await reconnecting;
@@ -115,7 +115,7 @@ for (const way of ways) {
   );
 
   test(
-    `ioredis over ${way}: a command that waits on the server fails when the client is ended`,
+    `ioredis over ${way}: a command that waits on the server fails when the client disconnects`,
     options,
     over(async (dialler) => {
       const redis = client(dialler);

@@ -10,13 +10,13 @@ import { inDirectory } from '../helpers/unix-pairs.ts';
 import { leavingNoSocket } from './descriptors.ts';
 import { duplexPair } from './memory.ts';
 
-/** Where a server of a test is reached. */
+/** A server's address for a test. */
 export interface Door {
-  /** A client's side of a new connection. */
+  /** Returns a client's side of a new connection. */
   dial(): TransportDuplex;
-  /** Connections that are open, on the server's side. */
+  /** The open connections on the server's side. */
   readonly open: Set<TransportDuplex>;
-  /** Once all connections have ended, on both sides. */
+  /** Waits until all connections have ended, on both sides. */
   allClosed(): Promise<void>;
 }
 
@@ -47,14 +47,14 @@ class Connections {
   }
 }
 
-/** Opens a door for `accept` and closes it after `body`, when no connection may be left. */
+/** Opens a door for `accept`, runs `body`, and checks that no connection is left. */
 type Line = (
   loop: NodeEventLoop,
   accept: (duplex: TransportDuplex) => void,
   body: (door: Door) => Promise<void>,
 ) => Promise<void>;
 
-/** Each connection as the duplex of a server. */
+/** Gives each connection as a duplex to a server. */
 class Accepting extends Protocol {
   readonly #accept: (duplex: TransportDuplex) => void;
   readonly #open: Set<TransportDuplex>;
@@ -73,7 +73,7 @@ class Accepting extends Protocol {
   }
 }
 
-/** @param server null: there is none to be closed */
+/** @param server null: there is no server to close */
 async function served(
   server: Server | null,
   door: Connections,
@@ -83,7 +83,7 @@ async function served(
     await body(door);
   } finally {
     server?.close();
-    // A test that failed must not hold the loop.
+    // A test that failed must not keep the loop running.
     door.destroyAll();
     await door.allClosed();
     await server?.waitClosed();
@@ -128,7 +128,7 @@ export const lines: Readonly<Record<'TCP' | 'unix' | 'TLS' | 'memory', Line>> = 
   },
 };
 
-/** A test body over one of the lines, on a loop of which nothing may be left. */
+/** Makes a test body over one of the lines, and checks that its loop is empty at the end. */
 export function over(
   name: keyof typeof lines,
   accept: (duplex: TransportDuplex) => void,

@@ -6,7 +6,7 @@ type Done = (error?: Error | null) => void;
 /** One side. A write is done once the other side has read it. */
 class Side extends Duplex {
   other!: Side;
-  /** Of the other side's write that has not been read. */
+  /** The callback of the other side's unread write. */
   #done: Done | null = null;
 
   override _read(): void {
@@ -20,7 +20,7 @@ class Side extends Duplex {
       done(brokenPipe());
       return;
     }
-    // From within the call, as such pairs do.
+    // Within the call, as such pairs do.
     this.other.#done = done;
     if (this.other.push(chunk)) this.other._read();
   }
@@ -38,7 +38,7 @@ class Side extends Duplex {
     done(error);
   }
 
-  /** The other side went without an end. */
+  /** The other side closed without an end. */
   #cutOff(): void {
     queueMicrotask(() => {
       if (!this.readableEnded) this.destroy();

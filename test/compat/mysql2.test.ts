@@ -34,7 +34,7 @@ for (const way of ways) {
     against(() => server as RunningServer, way, body);
 
   test(
-    `mysql2 over ${way}: queries with parameters, errors, many rows`,
+    `mysql2 over ${way}: queries with parameters, errors and many rows work`,
     options,
     over(async (dialler) => {
       const connection = await createConnection(config(dialler));
@@ -47,7 +47,7 @@ for (const way of ways) {
   );
 
   test(
-    `mysql2 over ${way}: 32 MiB there and back`,
+    `mysql2 over ${way}: 32 MiB go there and back`,
     options,
     over(async (dialler) => {
       const connection = await createConnection(config(dialler));
@@ -61,7 +61,7 @@ for (const way of ways) {
   );
 
   test(
-    `mysql2 over ${way}: a pool runs its queries side by side`,
+    `mysql2 over ${way}: a pool runs its queries concurrently`,
     options,
     over(async (dialler) => {
       const pool = createPool({ ...config(dialler), connectionLimit: 4 });
@@ -78,7 +78,7 @@ for (const way of ways) {
   );
 
   test(
-    `mysql2 over ${way}: a server that ends the connection is heard by the query that waits`,
+    `mysql2 over ${way}: a pending query fails when the server closes the connection`,
     options,
     over(async (dialler) => {
       const victim = await createConnection(config(dialler));

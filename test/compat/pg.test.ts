@@ -33,7 +33,7 @@ for (const way of ways) {
     against(() => server as RunningServer, way, body);
 
   test(
-    `pg over ${way}: queries with parameters, errors, a transaction`,
+    `pg over ${way}: queries with parameters, errors and a transaction work`,
     options,
     over(async (dialler) => {
       const client = await connected(dialler, { keepAlive: true });
@@ -52,7 +52,7 @@ for (const way of ways) {
   );
 
   test(
-    `pg over ${way}: 64 MiB there and back`,
+    `pg over ${way}: 64 MiB go there and back`,
     options,
     over(async (dialler) => {
       const client = await connected(dialler);
@@ -71,7 +71,7 @@ for (const way of ways) {
   );
 
   test(
-    `pg over ${way}: a pool runs its queries side by side`,
+    `pg over ${way}: a pool runs its queries concurrently`,
     options,
     over(async (dialler) => {
       const pool = new pg.Pool({ ...config(dialler), max: 4 });
@@ -88,7 +88,7 @@ for (const way of ways) {
   );
 
   test(
-    `pg over ${way}: notifications come when nothing was asked`,
+    `pg over ${way}: notifications come without a query`,
     options,
     over(async (dialler) => {
       const listener = await connected(dialler);
@@ -104,7 +104,7 @@ for (const way of ways) {
   );
 
   test(
-    `pg over ${way}: a server that ends the connection is heard, by the query that waits as well`,
+    `pg over ${way}: client and pending query report that the server closed the connection`,
     options,
     over(async (dialler) => {
       const victim = await connected(dialler);
@@ -119,7 +119,7 @@ for (const way of ways) {
   );
 
   test(
-    `pg over ${way}: a server that is not there`,
+    `pg over ${way}: a missing server is an error`,
     options,
     over(async (dialler) => {
       const client = new pg.Client({
@@ -136,7 +136,7 @@ for (const way of ways) {
 }
 
 test(
-  'pg over TCP: goes on by TLS in the middle of the connection',
+  'pg over TCP: the connection is upgraded to TLS',
   { skip: noPostgres },
   against(
     () => server as RunningServer,

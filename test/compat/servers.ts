@@ -1,6 +1,6 @@
 /**
- * Real servers for the compatibility suite: each a process of its own, on a free port and a unix socket, with
- * its data in a directory of its own. Where a machine has none, the tests are skipped, and say why.
+ * Real servers for the compatibility suite: each is a process of its own, on a free port and a unix socket,
+ * with its data in a directory of its own. If a machine lacks one, its tests are skipped, with the reason.
  */
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -22,24 +22,21 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { server as certificate } from '../helpers/certificates.ts';
 import { freePort } from '../helpers/pairs.ts';
 
-/** Milliseconds between two looks at a server that starts. */
+/** Milliseconds between two checks of a server that starts. */
 const LOOK_EVERY = 20;
-/** Looks. A machine that is busy may need half a minute for a new database. */
+/** The number of checks. A busy machine may need half a minute for a new database. */
 const MOST_LOOKS = 4500;
-/**
- * A port is free when it is picked; whoever takes it before the server does is not seen before that has
- * failed.
- */
+/** A port is free when it is picked. If another program takes it before the server does, the start fails. */
 const ATTEMPTS = 3;
 
 export interface RunningServer {
   port: number;
-  /** Of its unix socket. */
+  /** The path of its unix socket. */
   path: string;
   stop(): Promise<void>;
 }
 
-/** Who a server runs as: some refuse to be root. */
+/** The account of a server: some refuse to be root. */
 interface Identity {
   uid: number;
   gid: number;
@@ -47,21 +44,21 @@ interface Identity {
 
 interface Plan {
   name: string;
-  /** The account that it runs as if we are root; null: ours. */
+  /** The account for root; null: the current user. */
   account: string | null;
   /** Ends it at once. */
   deadly: 'SIGKILL' | 'SIGQUIT';
-  /** Makes the data, if anything has to be made. */
+  /** Creates the data, if it needs any. */
   prepare?(directory: string, run: (program: string, args: string[]) => void): void;
   command(directory: string, port: number): [program: string, args: string[]];
   socketPath(directory: string, port: number): string;
-  /** Whether one that listens also answers. Default: it does. */
+  /** Tells whether a listening server also answers. By default it does. */
   isReady?(directory: string): boolean;
 }
 
 /**
- * Starts what is planned; answers once it takes connections. Whatever becomes of this process, the server
- * ends with it.
+ * Starts the server, and returns once it accepts connections. The server ends with this process, however that
+ * ends.
  */
 async function start(plan: Plan): Promise<RunningServer> {
   for (let attempt = 1; ; attempt++) {
@@ -118,9 +115,7 @@ async function startOnce(plan: Plan): Promise<RunningServer> {
   }
 }
 
-/**
- * Calls back when this process ends by itself or by SIGTERM, which is what the test runner ends a file with.
- */
+/** Calls back when this process exits or gets SIGTERM, by which the test runner ends a file. */
 function onEndOfProcess(callback: () => void): () => void {
   const terminated = (): void => {
     callback();
@@ -134,7 +129,7 @@ function onEndOfProcess(callback: () => void): () => void {
   };
 }
 
-/** Linux can end a child with its parent, also where that is killed and runs no handler. */
+/** Linux can end a child with its parent, even if that is killed and runs no handler. */
 function mortal([program, args]: [string, string[]], signal: string): [string, string[]] {
   if (!hasProgram('setpriv')) return [program, args];
   return ['setpriv', ['--pdeathsig', signal.replace('SIG', ''), program, ...args]];
@@ -189,7 +184,7 @@ function postgresFolder(): string | null {
   return folders.find((folder) => existsSync(join(folder, 'initdb'))) ?? (hasProgram('initdb') ? '' : null);
 }
 
-/** Why there is no PostgreSQL; false: there is one. */
+/** The reason why there is no PostgreSQL; false if there is one. */
 export const noPostgres: string | false =
   postgresFolder() === null ? 'no PostgreSQL server is installed' : false;
 
@@ -199,7 +194,7 @@ export function startPostgres(): Promise<RunningServer> {
   return start({
     name: 'PostgreSQL',
     account: 'postgres',
-    // Killed it would leave shared memory behind.
+    // A killed server would leave shared memory behind.
     deadly: 'SIGQUIT',
     prepare(directory, run) {
       const options = ['--username=gyre', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
@@ -208,7 +203,7 @@ export function startPostgres(): Promise<RunningServer> {
         ['server.crt', certificate.cert],
         ['server.key', certificate.key],
       ] as const) {
-        // By the account that the server runs as, which must own it.
+        // By the account of the server, which must own the data.
         run('sh', ['-c', 'umask 077; printf %s "$1" >"$2"', 'sh', text, join(directory, 'data', file)]);
       }
     },
@@ -217,13 +212,13 @@ export function startPostgres(): Promise<RunningServer> {
       ['-D', join(directory, 'data'), '-p', String(port), '-k', directory, '-h', '127.0.0.1', '-F', '-l'],
     ],
     socketPath: (directory, port) => join(directory, `.s.PGSQL.${port}`),
-    // It listens while it still starts, and refuses whoever comes.
+    // It listens while it still starts, and refuses clients.
     isReady: (directory) =>
       /^ready\s*$/m.test(readFileSync(join(directory, 'data', 'postmaster.pid'), 'utf8')),
   });
 }
 
-/** Why there is no Redis; false: there is one. */
+/** The reason why there is no Redis; false if there is one. */
 export const noRedis: string | false = hasProgram('redis-server') ? false : 'no redis-server is installed';
 
 export function startRedis(): Promise<RunningServer> {
@@ -248,7 +243,7 @@ export function startRedis(): Promise<RunningServer> {
   });
 }
 
-/** Why there is no MariaDB; false: there is one. */
+/** The reason why there is no MariaDB; false if there is one. */
 export const noMariaDb: string | false =
   hasProgram('mariadbd') && existsSync('/usr/bin/mariadb-install-db')
     ? false

@@ -13,7 +13,7 @@ import { lineNames, over } from './lines.ts';
 
 const SIZE = 64 * 1024 * 1024;
 
-/** undici asks for a socket and is called back once it is connected. */
+/** undici requests a socket, and is called back once it is connected. */
 function connector(door: Door): buildConnector.connector {
   return (_options, callback) => {
     const duplex = door.dial();
@@ -52,7 +52,7 @@ for (const line of lineNames) {
   const origin = 'http://here';
 
   test(
-    `undici over ${line}: requests on one connection, pipelined`,
+    `undici over ${line}: requests are pipelined on one connection`,
     over(line, accept, async (door) => {
       const client = new Client(origin, { connect: connector(door), pipelining: 4 });
       const texts = await Promise.all(
@@ -72,7 +72,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `undici over ${line}: 64 MiB up and 64 MiB down`,
+    `undici over ${line}: 64 MiB go up and 64 MiB go down`,
     over(line, accept, async (door) => {
       const pool = new Pool(origin, { connect: connector(door), connections: 2 });
       const up = await pool.request({ path: '/', method: 'POST', body: Readable.from(pieces(SIZE)) });
@@ -86,7 +86,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `undici over ${line}: fetch()`,
+    `undici over ${line}: fetch() works`,
     over(line, accept, async (door) => {
       const dispatcher = new Agent({ connect: connector(door) });
       const response = await fetch(`${origin}/fetched`, { dispatcher, method: 'POST', body: 'body' });
@@ -97,7 +97,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `undici over ${line}: a request that is aborted closes its connection, and the next one opens another`,
+    `undici over ${line}: an aborted request closes its connection, and the next one opens another`,
     over(line, accept, async (door) => {
       const client = new Client(origin, { connect: connector(door) });
       const abort = new AbortController();
@@ -112,7 +112,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `undici over ${line}: a connection that is reset fails its request`,
+    `undici over ${line}: a reset connection fails its request`,
     over(
       line,
       (duplex) => {

@@ -1,4 +1,4 @@
-/** What the tests use of packages that bring no types. */
+/** The types that the tests need of packages without types. */
 
 declare module 'ws' {
   import type { EventEmitter } from 'node:events';
@@ -38,7 +38,7 @@ declare module 'pg' {
     port?: number;
     ssl?: unknown;
     keepAlive?: boolean;
-    /** A function that makes the socket; `connect()` is called on it. */
+    /** Makes the socket; the client then calls `connect()` on it. */
     stream?: () => Duplex;
   }
   export interface Result {

@@ -11,7 +11,7 @@ import { sleep } from '../../src/index.ts';
 import type { Door } from './lines.ts';
 import { lineNames, over } from './lines.ts';
 
-/** A server that sends everything back, as an upgrade of `node:http`. */
+/** A server that returns every message, as an upgrade of `node:http`. */
 function makeServer(perMessageDeflate: boolean): {
   sockets: WebSocketServer;
   accept: (duplex: TransportDuplex) => void;
@@ -67,7 +67,7 @@ for (const line of lineNames) {
   const { sockets, accept } = makeServer(false);
 
   test(
-    `ws over ${line}: 64 MiB through one socket`,
+    `ws over ${line}: 64 MiB pass one socket`,
     over(line, accept, async (door) => {
       const client = await dial(door);
       const piece = Buffer.alloc(256 * 1024, 'x');
@@ -87,7 +87,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `ws over ${line}: ping and pong; a server that closes is heard`,
+    `ws over ${line}: ping and pong work, and the client sees a server that closes`,
     over(line, accept, async (door) => {
       const client = await dial(door);
       client.ping('hello');
@@ -100,7 +100,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `ws over ${line}: a client that is terminated is noticed`,
+    `ws over ${line}: the server sees a client that is terminated`,
     over(line, accept, async (door) => {
       const client = await dial(door);
       const [other] = sockets.clients as Set<WebSocket>;
@@ -113,7 +113,7 @@ for (const line of lineNames) {
   );
 
   test(
-    `ws over ${line}: a server that refuses the upgrade`,
+    `ws over ${line}: a server can refuse the upgrade`,
     over(
       line,
       (duplex) => {

@@ -1,7 +1,4 @@
-/**
- * A transport of a user's own make, played by hand: what was called is written down, and what the peer does
- * is said by a test.
- */
+/** A transport of a user: it records its calls, and the test plays the peer. */
 import type { ExtraInfo, StreamProtocol, WriteBufferLimits } from '../../src/index.ts';
 import { Transport } from '../../src/index.ts';
 
@@ -18,9 +15,9 @@ export class ManualTransport extends Transport {
   readonly calls: string[] = [];
   readonly sent: Buffer[] = [];
   readonly info: Partial<ExtraInfo>;
-  /** Bytes that the host has not taken. */
+  /** Bytes that the host has not accepted. */
   unsent: number = 0;
-  /** False: what is written stays unsent until `flush()`. */
+  /** False: writes stay unsent until `flush()`. */
   takesAll: boolean = true;
   halfClose: boolean = true;
   reading: boolean = true;
@@ -34,7 +31,7 @@ export class ManualTransport extends Transport {
     this.info = info;
   }
 
-  // --- what the peer and the host do ---
+  // --- events of the peer and the host ---
 
   receive(data: string): void {
     this.#told.dataReceived(Buffer.from(data));

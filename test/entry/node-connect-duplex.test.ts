@@ -1,4 +1,4 @@
-/** `connectDuplex`: a duplex that is there before its connection. */
+/** `connectDuplex`: a duplex that exists before its connection. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
@@ -19,7 +19,7 @@ function logOf(stream: Duplex): string[] {
 }
 
 test(
-  'connectDuplex(): answers at once, keeps what is written until the connection is there, and reads what comes first',
+  'connectDuplex() returns at once, holds writes until the connection exists, and then reads',
   onNode(async (loop) => {
     const peer = new Recorder();
     const greeting = peer.connectionMade.bind(peer);
@@ -49,7 +49,7 @@ test(
 );
 
 test(
-  'connectDuplex(): a connection that cannot be made is an error, and what was written fails with it',
+  'connectDuplex() fails with its writes if no connection can be made',
   onNode(async (loop) => {
     const port = await freePort();
     const duplex = connectDuplex((factory) => loop.createConnection(factory, '127.0.0.1', port));
@@ -66,7 +66,7 @@ test(
 );
 
 test(
-  'connectDuplex(): destroy() gives the attempt up, and no connection stays',
+  'connectDuplex(): destroy() cancels the connect, and no connection stays',
   onNode(async (loop) => {
     const peer = new Recorder();
     const server = await loop.createServer(() => peer, '127.0.0.1', 0);
@@ -85,7 +85,7 @@ test(
 );
 
 test(
-  'connectDuplex(): destroy() cancels what it waits for',
+  'connectDuplex(): destroy() cancels the pending promise',
   onNode(async (loop) => {
     const connecting = loop.createFuture<unknown>();
     const duplex = connectDuplex(() => connecting);
@@ -95,7 +95,7 @@ test(
   }),
 );
 
-test('connectDuplex(): what was asked of the socket meanwhile is done once it is there', async () => {
+test('connectDuplex() applies socket methods to the connection once it exists', async () => {
   await withLoop(
     () => new SimulatedEventLoop(),
     (loop) =>
@@ -132,7 +132,7 @@ test('connectDuplex(): what was asked of the socket meanwhile is done once it is
   );
 });
 
-test('connectDuplex(): a connection that comes after all is aborted', async () => {
+test('connectDuplex() aborts a connection that comes after destroy()', async () => {
   await withLoop(
     () => new SimulatedEventLoop(),
     (loop) =>
@@ -153,7 +153,7 @@ test('connectDuplex(): a connection that comes after all is aborted', async () =
 });
 
 test(
-  'connectDuplex(): no delay of setKeepAlive() harms the connection, whether it is made or not',
+  'connectDuplex(): setKeepAlive() accepts any delay, before and after the connection',
   onNode(async (loop) => {
     const peer = new Recorder();
     const server = await loop.createServer(() => peer, '127.0.0.1', 0);
@@ -171,7 +171,7 @@ test(
 );
 
 test(
-  'connectDuplex(): a function that connects somebody else is an error, and no wait without end',
+  'connectDuplex() fails if its function connects something else',
   onNode(async (loop) => {
     const duplex = connectDuplex(async () => 'a connection');
     const log = logOf(duplex);
@@ -182,7 +182,7 @@ test(
 );
 
 test(
-  'connectDuplex(): clients that call connect() hear of the connection once',
+  'connectDuplex() emits the connection once for clients that call connect()',
   onNode(async (loop) => {
     const peer = new Recorder();
     const server = await loop.createServer(() => peer, '127.0.0.1', 0);
@@ -199,7 +199,7 @@ test(
   }),
 );
 
-test('connectDuplex(): works from outside of the loop that is named, and waits for it to run', async () => {
+test('connectDuplex() works outside of the given loop, and waits for it to run', async () => {
   await withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -224,7 +224,7 @@ test('connectDuplex(): works from outside of the loop that is named, and waits f
   );
 });
 
-test('connectDuplex(): a loop that is closed meanwhile ends it', async () => {
+test('connectDuplex() ends when its loop is closed meanwhile', async () => {
   const loop = new NodeEventLoop();
   loop.setExceptionHandler(() => {});
   const duplex = connectDuplex((factory) => loop.createConnection(factory, '127.0.0.1', 1), { loop });
@@ -235,7 +235,7 @@ test('connectDuplex(): a loop that is closed meanwhile ends it', async () => {
 });
 
 test(
-  'connectDuplex(): wrong arguments are refused at the call, and leave nothing',
+  'connectDuplex() rejects wrong arguments at the call, and leaves nothing',
   onNode(async (loop) => {
     assert.throws(() => connectDuplex(null as never), { code: 'ERR_INVALID_ARG_TYPE' });
     assert.throws(() => connectDuplex((() => 1) as never), { code: 'ERR_INVALID_ARG_TYPE' });

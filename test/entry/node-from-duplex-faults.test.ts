@@ -1,4 +1,4 @@
-/** `fromDuplex` over duplexes that throw, fail, or end without saying so. */
+/** `fromDuplex` over duplexes that throw, fail, or end without an event. */
 import assert from 'node:assert/strict';
 import type { DuplexOptions } from 'node:stream';
 import { Duplex } from 'node:stream';
@@ -18,7 +18,7 @@ function throwBug(): never {
   throw bug;
 }
 
-/** A duplex that takes everything and gives nothing. */
+/** A duplex that accepts all writes and has no data. */
 function silent(options: DuplexOptions = {}): Duplex {
   return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done(), ...options });
 }
@@ -30,7 +30,7 @@ async function over(duplex: Duplex): Promise<Recorder> {
 }
 
 /**
- * Joins a transport to the duplex, lets `act` bring its fault about, and expects the connection to be lost by
+ * Makes a transport over the duplex, lets `act` cause the fault, and expects the connection to be lost by
  * `bug`.
  */
 function lostByBug(
@@ -40,7 +40,7 @@ function lostByBug(
   return onNode(async (loop, reports) => {
     const duplex = makeDuplex();
     const recorder = await over(duplex);
-    // A neighbour that writes in the same turn, and behind it.
+    // A neighbour that writes in the same turn, after it.
     const neighbours = await recorders(loop);
     await act(recorder, duplex);
     neighbours.near.transport.write('hello');
@@ -65,7 +65,7 @@ async function endAll(loop: BaseEventLoop, near: Recorder, far: Recorder): Promi
 }
 
 test(
-  'fromDuplex(): a _write() that throws loses its connection alone, and the other writes of the turn leave',
+  'fromDuplex(): a _write() that throws loses its own connection, and other writes of the turn leave',
   lostByBug(
     () => silent({ write: throwBug }),
     ({ transport }) => transport.write('x'),
@@ -73,7 +73,7 @@ test(
 );
 
 test(
-  'fromDuplex(): the first of several _write() that throws loses its connection alone',
+  'fromDuplex(): the first of several _write() calls that throws loses its own connection',
   lostByBug(
     () => silent({ write: throwBug }),
     ({ transport }) => transport.writelines(['x', 'y']),
@@ -81,7 +81,7 @@ test(
 );
 
 test(
-  'fromDuplex(): a _writev() that throws loses its connection alone',
+  'fromDuplex(): a _writev() that throws loses its own connection',
   lostByBug(
     () => silent({ writev: throwBug }),
     ({ transport }) => transport.writelines(['x', 'y']),
@@ -89,7 +89,7 @@ test(
 );
 
 test(
-  'fromDuplex(): a _write() that throws within transport.write(), above the high-water mark, does not throw out of it',
+  'fromDuplex(): transport.write() above the high-water mark does not throw the error of _write()',
   lostByBug(
     () => silent({ write: throwBug }),
     ({ transport }) => {
@@ -142,7 +142,7 @@ test(
 );
 
 test(
-  'fromDuplex(): a destroy() that throws is reported, and the connection is lost all the same',
+  'fromDuplex(): a destroy() that throws is reported, and the connection is still lost',
   onNode(async (_loop, reports) => {
     for (const method of ['close', 'abort'] as const) {
       const recorder = await over(Object.assign(silent(), { destroy: throwBug }));
@@ -156,7 +156,7 @@ test(
 );
 
 test(
-  'fromDuplex(): a duplex that throws and is then never done with its _destroy() is lost all the same',
+  'fromDuplex(): a duplex that throws and never completes _destroy() is still lost',
   lostByBug(
     () => silent({ write: throwBug, destroy() {} }),
     ({ transport }) => transport.write('x'),
@@ -164,7 +164,7 @@ test(
 );
 
 test(
-  'fromDuplex(): what a duplex throws that is no error is the cause of the error that the connection is lost by',
+  'fromDuplex(): a thrown value that is no error is the cause of the connection’s error',
   onNode(async (_loop, reports) => {
     const recorder = await over(
       silent({
@@ -228,7 +228,7 @@ for (const options of [
   );
 
   test(
-    `fromDuplex(): a write that fails behind close() loses the connection of a duplex of ${name} by its error`,
+    `fromDuplex(): a write that fails after close() loses the connection of a duplex of ${name} by its error`,
     onNode(async () => {
       const recorder = await over(silent({ ...options, write: (_chunk, _encoding, done) => done(bug) }));
       recorder.transport.write('x');
@@ -249,7 +249,7 @@ for (const options of [
   );
 
   test(
-    `fromDuplex(): a duplex of ${name} that is destroyed by another is a lost connection`,
+    `fromDuplex(): a duplex of ${name} that other code destroys is a lost connection`,
     onNode(async () => {
       const cut = silent(options);
       const recorder = await over(cut);
@@ -267,7 +267,7 @@ for (const options of [
 }
 
 test(
-  'fromDuplex(): a duplex without a close event is lost only when its _destroy() is done',
+  'fromDuplex(): a duplex without a close event is lost once its _destroy() is done',
   onNode(async () => {
     let destroyed = (): void => {};
     const duplex = silent({
@@ -287,7 +287,7 @@ test(
 );
 
 test(
-  'fromDuplex(): a _destroy() that throws or fails, without a close event, is the error of the connection',
+  'fromDuplex(): a _destroy() that throws or fails, without a close event, fails the connection',
   onNode(async () => {
     for (const destroy of [throwBug, (_error: unknown, done: (error: Error) => void) => done(bug)]) {
       const duplex = silent({ emitClose: false, destroy });

@@ -1,4 +1,4 @@
-/** `fromDuplex`: that a transport over any duplex is a transport like all others. */
+/** `fromDuplex`: a transport over any duplex behaves like every other transport. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Duplex, PassThrough } from 'node:stream';
@@ -60,7 +60,7 @@ for (const [over, makePair] of Object.entries(makers)) {
 }
 
 test(
-  'fromDuplex(): many megabytes go through a pair in memory in both directions at once',
+  'fromDuplex() carries many megabytes through a pair in memory in both directions at once',
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     for (let i = 0; i < 32; i++) {
@@ -76,7 +76,7 @@ test(
   }),
 );
 
-test('fromDuplex(): works on a simulated loop', async () => {
+test('fromDuplex() works on a simulated loop', async () => {
   await withLoop(
     () => new SimulatedEventLoop(),
     (loop) =>
@@ -93,7 +93,7 @@ test('fromDuplex(): works on a simulated loop', async () => {
 });
 
 test(
-  'fromDuplex(): nothing is called from within a write, whatever the duplex does',
+  'fromDuplex() calls no protocol method within a write, for any duplex',
   onNode(async (loop) => {
     const echo = new PassThrough();
     const recorder = new Recorder();
@@ -110,7 +110,7 @@ test(
 );
 
 test(
-  'fromDuplex(): nothing is called from within resumeReading()',
+  'fromDuplex() calls no protocol method within resumeReading()',
   onNode(async () => {
     const [near, far] = duplexPair();
     const recorder = new Recorder();
@@ -127,7 +127,7 @@ test(
 );
 
 test(
-  'fromDuplex(): who pauses at the last data is told of the end only when it reads on, and of the loss behind it',
+  'fromDuplex(): a protocol that pauses at the last data gets the end, and then the loss, after it resumes',
   onNode(async () => {
     const [near, far] = duplexPair();
     far.end('all of it');
@@ -151,7 +151,7 @@ test(
 );
 
 test(
-  'fromDuplex(): the writes of a turn come in one piece, and a socket does not keep the process alive',
+  'fromDuplex() passes the writes of a turn in one piece, and a socket does not keep the process alive',
   onNode(async () => {
     const writes: number[] = [];
     let unrefs = 0;
@@ -179,7 +179,7 @@ test(
 );
 
 test(
-  "fromDuplex(): an error of the duplex is the protocol's",
+  'fromDuplex() passes an error of the duplex to connectionLost()',
   onNode(async () => {
     const [near] = duplexPair();
     const recorder = new Recorder();
@@ -192,7 +192,7 @@ test(
 );
 
 test(
-  'fromDuplex(): a duplex that goes without an end is a lost connection, not a clean end',
+  'fromDuplex() reports a duplex that closes without an end as a lost connection',
   onNode(async (loop) => {
     const { near, far, sides } = await recorders(loop);
     sides[1].destroy();
@@ -224,7 +224,7 @@ test(
 );
 
 test(
-  'fromDuplex(): knows the addresses of a socket, and TLS when it sees it',
+  'fromDuplex() returns the addresses of a socket, and TLS info of a TLS socket',
   onNode(async (loop) => {
     const { socket, transport: other } = await foreignServer(loop, new Protocol());
     const [transport] = await fromDuplex(socket, () => new Protocol());
@@ -247,7 +247,7 @@ test(
 );
 
 test(
-  'fromDuplex(): cancelling it destroys the duplex; a signal that is aborted already starts nothing',
+  'fromDuplex() that is cancelled destroys the duplex, and an aborted signal starts nothing',
   onNode(async () => {
     const [near] = duplexPair();
     const future = fromDuplex(near, () => new Protocol());
@@ -266,7 +266,7 @@ test(
 );
 
 test(
-  'fromDuplex(): a factory that throws leaves no duplex open',
+  'fromDuplex() whose factory throws leaves no duplex open',
   onNode(async () => {
     const [near] = duplexPair();
     await assert.rejects(
@@ -280,7 +280,7 @@ test(
   }),
 );
 
-test('fromDuplex(): a loop that is closed destroys the duplex, and names it', async () => {
+test('fromDuplex(): loop.close() destroys the duplex, and names it', async () => {
   const loop = new NodeEventLoop();
   const reports: string[] = [];
   loop.setExceptionHandler((_loop, { message }) => reports.push(message));
@@ -292,7 +292,7 @@ test('fromDuplex(): a loop that is closed destroys the duplex, and names it', as
 });
 
 test(
-  'fromDuplex(): what is no open duplex of bytes is refused at the call',
+  'fromDuplex() rejects at the call a value that is no open duplex of bytes',
   onNode(async () => {
     const factory = (): Protocol => new Protocol();
     const [encoded] = duplexPair();

@@ -1,4 +1,4 @@
-/** `trackHttpConnections`: that a fed `http.Server` has what one that listens has. */
+/** `trackHttpConnections`: an `http.Server` over gyre gets the methods of one that listens. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Server as HttpServer, RequestListener, ServerOptions } from 'node:http';
@@ -8,7 +8,7 @@ import { toDuplex, trackHttpConnections } from '../../src/entry/node.ts';
 import type { BaseEventLoop, Server } from '../../src/index.ts';
 import { onNode, portOf, Recorder } from '../helpers/pairs.ts';
 
-/** A gyre server that feeds `http`, and a client for it. */
+/** A gyre server that serves `http`, and a client for it. */
 async function fed(
   loop: BaseEventLoop,
   listener: RequestListener,
@@ -34,7 +34,7 @@ async function fed(
 const GET = 'GET / HTTP/1.1\r\nHost: here\r\n\r\n';
 
 test(
-  'trackHttpConnections(): closeIdleConnections() closes those without a request, closeAllConnections() the others',
+  'trackHttpConnections(): closeIdleConnections() closes connections without a request, closeAllConnections() the others',
   onNode(async (loop) => {
     let requests = 0;
     const { http, server, client } = await fed(loop, (_request, response) => {
@@ -61,7 +61,7 @@ test(
 );
 
 test(
-  'trackHttpConnections(): headersTimeout is watched',
+  'trackHttpConnections() enforces headersTimeout',
   onNode(async (loop) => {
     const { http, server, client } = await fed(loop, () => assert.fail('the request never ends'), {
       headersTimeout: 50,
@@ -78,7 +78,7 @@ test(
 );
 
 test(
-  'trackHttpConnections(): a server that listens is left as it is, and what is no server is refused',
+  'trackHttpConnections() leaves a listening server alone, and rejects values that are no server',
   onNode(async () => {
     const http = createServer();
     let listening = 0;

@@ -1,4 +1,4 @@
-/** Listeners of a duplex that throw: who hears of it? Prints what happened as JSON. */
+/** Listeners of a duplex that throw: prints as JSON which handlers get the error. */
 import { once } from 'node:events';
 import { connectDuplex, toDuplex } from '../../src/entry/node.ts';
 import { getRunningLoop, Protocol, run } from '../../src/index.ts';
@@ -9,7 +9,7 @@ const reported: string[] = [];
 const read: string[] = [];
 process.on('uncaughtException', (error) => uncaught.push(error.message));
 
-/** A write that waits for the connection is done when it is made, and `drain` is emitted. */
+/** A write that waits for the connection completes once it is made, and `drain` is emitted. */
 async function whileConnecting(): Promise<void> {
   const loop = getRunningLoop();
   const peer = new Recorder();

@@ -1,7 +1,4 @@
-/**
- * `toDuplex`: that it behaves as a socket of Node's own does, seen from its listeners, its peer and its
- * transport.
- */
+/** `toDuplex`: it behaves like a socket of Node's own, for its listeners, its peer and its transport. */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { spawnSync } from 'node:child_process';
@@ -55,7 +52,7 @@ function logOf(stream: Duplex): string[] {
   return log;
 }
 
-/** A duplex over a transport that is played by hand, on a simulated loop. */
+/** A duplex over a transport that the test controls, on a simulated loop. */
 function onManual(
   body: (transport: ManualTransport, duplex: TransportDuplex, loop: SimulatedEventLoop) => Promise<void>,
   options: Parameters<typeof toDuplex>[1] = {},
@@ -77,7 +74,7 @@ async function untilClosed(stream: Duplex): Promise<void> {
 }
 
 test(
-  'toDuplex(): data goes through in both directions, in order',
+  'toDuplex() carries data in both directions, in order',
   onNode(async (loop) => {
     const { duplex, peer } = await duplexAndPeer(loop);
     duplex.write('one ');
@@ -99,9 +96,7 @@ test(
   }),
 );
 
-/**
- * What one side of a connection may go through; the stream of each scenario reads unless it says otherwise.
- */
+/** The scenarios of one side of a connection. Each stream is read unless its scenario says otherwise. */
 const scenarios: Record<
   string,
   { halfOpen?: boolean; act(stream: Socket | TransportDuplex, peer: Socket): Promise<void> | void }
@@ -165,7 +160,7 @@ const scenarios: Record<
 
 for (const [title, { halfOpen = false, act }] of Object.entries(scenarios)) {
   test(
-    `toDuplex(): the events are a socket's own, in its order, when ${title}`,
+    `toDuplex() emits the events of a Node socket in the same order when ${title}`,
     onNode(async (loop) => {
       const logs: { stream: string[]; peer: string[] }[] = [];
       for (const kind of ['node', 'gyre']) {
@@ -197,7 +192,7 @@ for (const [title, { halfOpen = false, act }] of Object.entries(scenarios)) {
 }
 
 test(
-  'toDuplex(): what is not read pauses the transport, and nothing of it is lost',
+  'toDuplex() pauses the transport for unread data, and loses none of it',
   onNode(async (loop) => {
     const { duplex, peer } = await duplexAndPeer(loop);
     const piece = Buffer.alloc(MEBIBYTE, 'x');
@@ -215,7 +210,7 @@ test(
 );
 
 test(
-  'toDuplex(): a write above the high-water mark is not done before the peer has read',
+  'toDuplex(): a write above the high-water mark completes once the peer has read',
   onNode(async (loop) => {
     const { duplex, peer } = await duplexAndPeer(loop);
     peer.transport.pauseReading();
@@ -239,7 +234,7 @@ test(
 );
 
 test(
-  'toDuplex(): a pause stops what flows, and the same data goes on after it',
+  'toDuplex(): pause() stops flowing data, which continues after it',
   onNode(async (loop) => {
     const { duplex, peer } = await duplexAndPeer(loop);
     let text = '';
@@ -262,7 +257,7 @@ test(
 );
 
 test(
-  'toDuplex(): finish comes once everything has left, and not before',
+  'toDuplex() emits finish once everything has left, and not before',
   onManual(async (transport, duplex) => {
     transport.takesAll = false;
     const log = logOf(duplex);
@@ -283,7 +278,7 @@ test(
 );
 
 test(
-  'toDuplex(): end() closes a transport that has no half-close',
+  'toDuplex(): end() closes a transport without half-close',
   onManual(
     async (transport, duplex) => {
       const log = logOf(duplex);
@@ -301,7 +296,7 @@ test(
 );
 
 test(
-  'toDuplex(): destroy() drops what the host does not take, and aborts',
+  'toDuplex(): destroy() drops unsent data, and aborts',
   onManual(async (transport, duplex) => {
     transport.takesAll = false;
     duplex.write('hello');
@@ -319,7 +314,7 @@ test(
 );
 
 test(
-  'toDuplex(): what was written in the turn of destroy() still leaves',
+  'toDuplex(): writes of the turn of destroy() still leave',
   onNode(async (loop) => {
     const peer = new Recorder();
     const { near } = await connectedPair(loop, new Protocol(), peer);
@@ -334,7 +329,7 @@ test(
 );
 
 test(
-  'toDuplex(): destroy() in front of a peer that does not read ends all the same',
+  'toDuplex(): destroy() ends although the peer does not read',
   onNode(async (loop) => {
     const { duplex, peer } = await duplexAndPeer(loop);
     peer.transport.pauseReading();
@@ -354,7 +349,7 @@ test(
 );
 
 test(
-  'toDuplex(): resetAndDestroy() is abort()',
+  'toDuplex(): resetAndDestroy() calls abort()',
   onManual(async (transport, duplex) => {
     duplex.resetAndDestroy();
     assert.deepEqual(transport.calls, ['abort']);
@@ -365,7 +360,7 @@ test(
 );
 
 test(
-  'toDuplex(): an error is told to one who reads after the data that came before it',
+  'toDuplex() reports an error to a reader after the data that came before it',
   onManual(async (transport, duplex) => {
     const log = logOf(duplex);
     transport.receive('one ');
@@ -384,7 +379,7 @@ test(
 );
 
 test(
-  'toDuplex(): an error is told at once to one who writes',
+  'toDuplex() reports an error to a writer at once',
   onManual(async (transport, duplex) => {
     const log = logOf(duplex);
     transport.receive('unread');
@@ -399,7 +394,7 @@ test(
 );
 
 test(
-  'toDuplex(): a write that was waiting fails when the connection is lost',
+  'toDuplex(): a pending write fails when the connection is lost',
   onManual(async (transport, duplex) => {
     const log = logOf(duplex);
     transport.takesAll = false;
@@ -416,7 +411,7 @@ test(
 );
 
 test(
-  'toDuplex(): a write to a transport that somebody else closes fails, and is not dropped',
+  'toDuplex(): a write to a transport that other code closes fails',
   onManual(async (transport, duplex) => {
     const log = logOf(duplex);
     transport.close();
@@ -430,7 +425,7 @@ test(
 );
 
 test(
-  'toDuplex(): a transport that is closed by somebody else closes the duplex once everything was read, and that is no end',
+  'toDuplex(): a transport that other code closes closes the duplex after its data, without an end',
   onManual(
     async (transport, duplex) => {
       const log = logOf(duplex);
@@ -447,7 +442,7 @@ test(
 );
 
 test(
-  'toDuplex(): a transport that is gone behind the end of the peer ends the writing side, too',
+  'toDuplex(): a transport that is lost after the peer’s end ends the writing side, too',
   onManual(
     async (transport, duplex) => {
       const log = logOf(duplex);
@@ -465,7 +460,7 @@ test(
 );
 
 test(
-  'toDuplex(): destroy() gives a transport without half-close the time that it takes, unless it is clogged',
+  'toDuplex(): destroy() lets a transport without half-close finish, unless it is clogged',
   onManual(
     async (transport, duplex, loop) => {
       transport.takesAll = false;
@@ -488,7 +483,7 @@ test(
 );
 
 test(
-  'toDuplex(): bytes that an earlier protocol has received come first',
+  'toDuplex() reads the data first that an earlier protocol has received',
   onNode(async (loop) => {
     const peer = new Recorder();
     const { near } = await connectedPair(loop, new Protocol(), peer);
@@ -504,7 +499,7 @@ test(
 );
 
 test(
-  'toDuplex(): a transport that was paused reads again',
+  'toDuplex() resumes a transport that was paused',
   onNode(async (loop) => {
     const peer = new Recorder();
     const { near } = await connectedPair(loop, new Protocol(), peer);
@@ -520,7 +515,7 @@ test(
 );
 
 test(
-  'toDuplex(): what an earlier owner has written too much holds up the first write',
+  'toDuplex(): the first write waits for the full buffer of an earlier owner',
   onManual(
     async (transport, duplex) => {
       let done = false;
@@ -546,7 +541,7 @@ test(
 );
 
 test(
-  'toDuplex(): setTimeout() goes by the clock of the loop, and counts from the last byte in either direction',
+  'toDuplex(): setTimeout() uses the clock of the loop, and counts from the last byte in either direction',
   onManual(async (transport, duplex, loop) => {
     const times: number[] = [];
     duplex.on('timeout', () => times.push(loop.time()));
@@ -573,7 +568,7 @@ test(
 );
 
 test(
-  'toDuplex(): a peer that takes what was written long ago is not idle',
+  'toDuplex(): a peer that accepts earlier writes is not idle',
   onManual(async (transport, duplex, loop) => {
     transport.takesAll = false;
     let idleAt = 0;
@@ -593,12 +588,12 @@ test(
 );
 
 test(
-  'toDuplex(): setTimeout() lets a timer of the host that was set before, with the same length, come first',
+  'toDuplex(): setTimeout() fires after an earlier timer of the host with the same length',
   onNode(async (loop) => {
     const { duplex, peer } = await duplexAndPeer(loop);
     const log: string[] = [];
     let done = false;
-    // Turn after turn, so that one comes between the deadline and the host's timers.
+    // In turn after turn, so that one comes between the deadline and the host's timers.
     const turn = (): void => {
       for (const until = performance.now() + 0.2; performance.now() < until; );
       if (!done) loop.callSoon(turn);
@@ -620,14 +615,14 @@ test(
 );
 
 test(
-  'toDuplex(): setTimeout(0), and what is received, take back a timeout that is due already',
+  'toDuplex(): setTimeout(0), and received data, cancel a timeout that is due',
   onManual(async (transport, duplex) => {
     const idle: string[] = [];
     duplex.on('timeout', () => idle.push('timeout'));
     const loop = getRunningLoop();
     for (const act of [() => transport.receive('data'), () => duplex.setTimeout(0)]) {
       duplex.setTimeout(10_000);
-      // Both are due in one turn, this one behind the duplex's own.
+      // Both are due in one turn, this one after the duplex's own.
       loop.callLater(10, act);
       await sleep(15);
       assert.deepEqual(idle, []);
@@ -638,7 +633,7 @@ test(
 );
 
 test(
-  'toDuplex(): a duplex that is destroyed has no timer any more',
+  'toDuplex(): a destroyed duplex has no timer',
   onManual(async (transport, duplex) => {
     duplex.setTimeout(10_000, () => assert.fail('it is destroyed'));
     duplex.destroy();
@@ -650,7 +645,7 @@ test(
 );
 
 test(
-  'toDuplex(): wrong arguments of setTimeout() are refused',
+  'toDuplex(): setTimeout() rejects wrong arguments',
   onManual(async (transport, duplex) => {
     assert.throws(() => duplex.setTimeout('1' as never), { code: 'ERR_INVALID_ARG_TYPE' });
     assert.throws(() => duplex.setTimeout(-1), { code: 'ERR_OUT_OF_RANGE' });
@@ -662,7 +657,7 @@ test(
 );
 
 test(
-  'toDuplex(): close says whether there was an error, as of a socket of Node',
+  'toDuplex(): the close event says whether there was an error, as a Node socket’s does',
   onNode(async (loop) => {
     for (const error of [undefined, new Error('bug')]) {
       const { duplex, peer } = await duplexAndPeer(loop);
@@ -676,7 +671,7 @@ test(
 );
 
 test(
-  'toDuplex(): addresses and states are those of a socket',
+  'toDuplex() has the addresses and states of a socket',
   onNode(async (loop) => {
     const peer = new Recorder();
     const { transport, socket } = await foreignServer(loop, peer);
@@ -711,7 +706,7 @@ test(
 );
 
 test(
-  'toDuplex(): TLS shows by what a TLS socket of Node shows it by',
+  'toDuplex() shows TLS by the properties of a Node TLS socket',
   onManual(
     async (transport, duplex) => {
       assert.deepEqual([duplex.encrypted, duplex.authorized, duplex.alpnProtocol], [true, true, 'h2']);
@@ -733,7 +728,7 @@ test(
 );
 
 test(
-  'toDuplex(): over TLS of gyre, the session shows, and what the host has encrypted leaves before the close',
+  'toDuplex() over TLS of gyre shows the session, and sends encrypted data before it closes',
   onNode(async (loop) => {
     const accepted = loop.createFuture<TransportDuplex>();
     const server = await loop.createServer(
@@ -766,7 +761,7 @@ test(
 );
 
 test(
-  'toDuplex(): over TLS, which has no half-close, who ends and goes on reading is told that the rest was not read',
+  'toDuplex() over TLS without half-close tells a reader that ends that the rest was not read',
   onNode(async (loop) => {
     const http = createHttpServer((_request, response) => response.end());
     const server = await loop.createServer(
@@ -786,7 +781,7 @@ test(
 );
 
 test(
-  'toDuplex(): connect(), which some clients call on whatever they get, says that it is connected',
+  'toDuplex(): connect(), which some clients call, emits that it is connected',
   onManual(async (transport, duplex) => {
     const log: string[] = [];
     duplex.on('ready', () => log.push('ready'));
@@ -820,7 +815,7 @@ test(
   }),
 );
 
-test('toDuplex(): what a listener throws is the uncaught exception that it is with a socket, and harms no connection', () => {
+test('toDuplex(): a listener that throws causes an uncaught exception, as with a socket, and harms no connection', () => {
   const child = fileURLToPath(new URL('./node-throws.child.ts', import.meta.url));
   const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', loader, child], {
     encoding: 'utf8',
@@ -836,7 +831,7 @@ test('toDuplex(): what a listener throws is the uncaught exception that it is wi
   assert.equal(status, 0);
 });
 
-test('toDuplex(): while the loop does not run nothing moves; when it runs again all of it comes', async () => {
+test('toDuplex() moves no data while the loop is stopped, and all of it in the next run', async () => {
   await withLoop(
     () => new NodeEventLoop(),
     async (loop) => {
@@ -858,7 +853,7 @@ test('toDuplex(): while the loop does not run nothing moves; when it runs again 
   );
 });
 
-test('toDuplex(): a loop that is closed destroys the duplex', async () => {
+test('toDuplex(): loop.close() destroys the duplex', async () => {
   const loop = new NodeEventLoop();
   loop.setExceptionHandler(() => {});
   const { transport, socket } = await loop.runUntilComplete(() => foreignClient(loop, new Protocol()));
@@ -874,7 +869,7 @@ test('toDuplex(): a loop that is closed destroys the duplex', async () => {
 });
 
 test(
-  'toDuplex(): wrong arguments are refused at the call',
+  'toDuplex() rejects wrong arguments at the call',
   onNode(async (loop) => {
     const refused: [() => unknown, string][] = [
       [() => toDuplex(null as never), 'ERR_INVALID_ARG_TYPE'],
@@ -896,12 +891,12 @@ test(
   }),
 );
 
-test('toDuplex(): outside of a loop, the loop must be named', () => {
+test('toDuplex() outside of a loop needs the loop as an argument', () => {
   assert.throws(() => toDuplex(new ManualTransport()), { code: 'ERR_NO_RUNNING_LOOP' });
 });
 
 test(
-  'toDuplex(): a thousand connections leave no handle',
+  'toDuplex() of a thousand connections leaves no handle',
   onNode(async (loop) => {
     const server = createServer((socket) => socket.pipe(socket));
     await once(server.listen(0, '127.0.0.1'), 'listening');

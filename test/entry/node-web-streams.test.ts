@@ -48,7 +48,7 @@ async function textOf(readable: WebStreams['readable']): Promise<string> {
 }
 
 test(
-  'toWebStreams(): data goes through in both directions, and each ends on its own',
+  'toWebStreams() carries data in both directions, and each ends on its own',
   onNode(async (loop) => {
     const { readable, writable, peer, untilGone } = await streamsAndPeer(loop);
     peer.keepOpen = true;
@@ -67,7 +67,7 @@ test(
 );
 
 test(
-  'toWebStreams(): 64 MiB come back from an echo by pipeTo(), whole',
+  'toWebStreams() gets 64 MiB back from an echo by pipeTo(), whole',
   onNode(async (loop) => {
     const { readable, writable, peer, untilGone } = await streamsAndPeer(loop);
     const piping = readable.pipeTo(writable);
@@ -82,7 +82,7 @@ test(
 );
 
 test(
-  'toWebStreams(): what is not read pauses the transport',
+  'toWebStreams() pauses the transport for unread data',
   onManual(
     async (transport, { readable }) => {
       await hostPasses();
@@ -106,7 +106,7 @@ test(
 );
 
 test(
-  'toWebStreams(): a write is done once it has left, so that its buffer may be used again',
+  'toWebStreams(): a write completes once it has left, so that its buffer may be reused',
   onManual(async (transport, { writable }) => {
     transport.takesAll = false;
     const writer = writable.getWriter();
@@ -127,7 +127,7 @@ test(
 );
 
 test(
-  'toWebStreams(): a reader may lend its own buffer',
+  'toWebStreams() reads into a buffer of the reader',
   onNode(async (loop) => {
     const { readable, writable, peer, untilGone } = await streamsAndPeer(loop);
     const reader = readable.getReader({ mode: 'byob' });
@@ -145,7 +145,7 @@ test(
 );
 
 test(
-  'toWebStreams(): an end within an element of a reader of Uint32Array fails the readable, and the connection lives',
+  'toWebStreams(): an end within an element of a Uint32Array reader fails the readable, and the connection lives',
   onNode(async (loop) => {
     const { readable, writable, near, peer, untilGone } = await streamsAndPeer(loop);
     peer.keepOpen = true;
@@ -165,7 +165,7 @@ test(
 );
 
 test(
-  'toWebStreams(): data that is part of a larger buffer leaves that one alone',
+  'toWebStreams() leaves the rest of a larger buffer alone',
   onManual(async (transport, { readable }) => {
     const memory = Buffer.from('....shared....'.padEnd(200, '.'));
     transport.getProtocol() as Protocol;
@@ -179,7 +179,7 @@ test(
 );
 
 test(
-  'toWebStreams(): bytes that an earlier protocol has received come first',
+  'toWebStreams() reads the data first that an earlier protocol has received',
   onManual(
     async (transport, { readable }) => {
       transport.receive('late');
@@ -192,7 +192,7 @@ test(
 );
 
 test(
-  "toWebStreams(): `received` stays the caller's, also when it is the whole of its memory",
+  'toWebStreams() leaves `received` to the caller, also if it is all of its memory',
   onNode(async (loop) => {
     const received = new TextEncoder().encode('early ');
     assert.equal(received.byteLength, received.buffer.byteLength);
@@ -207,7 +207,7 @@ test(
 );
 
 test(
-  'toWebStreams(): cancel() drops what comes and lets the other direction be; then the connection is closed',
+  'toWebStreams(): cancel() drops later data and leaves the other direction open until that closes',
   onNode(async (loop) => {
     const { near, readable, writable, peer, untilGone } = await streamsAndPeer(loop);
     peer.keepOpen = true;
@@ -219,7 +219,7 @@ test(
       ended.setResult();
       return eofReceived?.();
     };
-    // More than the kernel holds: all of it goes only where somebody takes it.
+    // More than the kernel holds: all of it leaves only if the peer reads.
     const piece = Buffer.alloc(MEBIBYTE, 'x');
     for (let i = 0; i < 64; i++) peer.transport.write(piece);
     peer.transport.writeEof();
@@ -233,7 +233,7 @@ test(
 );
 
 test(
-  'toWebStreams(): cancel() reads on where the reader had been too slow',
+  'toWebStreams(): cancel() resumes reading for a reader that was too slow',
   onManual(
     async (transport, { readable }) => {
       transport.receive('too much');
@@ -249,7 +249,7 @@ test(
 );
 
 test(
-  'toWebStreams(): cancel() after the end of the writing side closes',
+  'toWebStreams(): cancel() after the end of the writing side closes the connection',
   onManual(async (transport, { readable, writable }) => {
     await writable.close();
     await readable.cancel();
@@ -259,7 +259,7 @@ test(
 );
 
 test(
-  'toWebStreams(): close() after cancel() closes, and so it does where there is no half-close',
+  'toWebStreams(): close() after cancel() closes the connection, also without half-close',
   onManual(async (transport, { readable, writable }) => {
     transport.halfClose = false;
     await readable.cancel();
@@ -270,7 +270,7 @@ test(
 );
 
 test(
-  'toWebStreams(): abort() aborts the connection, and the reader hears why',
+  'toWebStreams(): abort() aborts the connection, and the reader gets the reason',
   onNode(async (loop) => {
     const { readable, writable, peer, untilGone } = await streamsAndPeer(loop);
     const reason = new Error('enough');
@@ -282,7 +282,7 @@ test(
 );
 
 test(
-  'toWebStreams(): abort() while a write waits settles both at once, and resets the connection',
+  'toWebStreams(): abort() during a write settles both at once, and resets the connection',
   onNode(async (loop) => {
     const { writable, near, peer, untilGone } = await streamsAndPeer(loop);
     peer.transport.pauseReading();
@@ -303,14 +303,14 @@ test(
 );
 
 test(
-  'toWebStreams(): abort() while close() waits settles both, and tells the reader why',
+  'toWebStreams(): abort() during close() settles both, and the reader gets the reason',
   onManual(async (transport, { readable, writable }) => {
     transport.unsent = 10;
     const reason = new Error('enough');
     const writer = writable.getWriter();
     const outcomes = [writer.close(), writer.closed].map((promise) => assert.rejects(promise, reason));
     await hostPasses();
-    // The end was not sent: an abort that says so is the stream's own rule for an end that fails.
+    // The end was not sent: streams reject an abort for an end that fails.
     await assert.rejects(writer.abort(reason), reason);
     await Promise.all(outcomes);
     await assert.rejects(textOf(readable), reason);
@@ -329,7 +329,7 @@ test(
 );
 
 test(
-  'toWebStreams(): abort() with data that nobody has read: it can be read, then comes the reason',
+  'toWebStreams(): abort() lets unread data be read before the reason',
   onManual(async (transport, { readable, writable }) => {
     const reason = new Error('enough');
     transport.receive('unread');
@@ -342,7 +342,7 @@ test(
 );
 
 test(
-  'toWebStreams(): close() after cancel() closes where there is a half-close, too',
+  'toWebStreams(): close() after cancel() closes the connection with half-close, too',
   onManual(async (transport, { readable, writable }) => {
     await readable.cancel();
     await writable.close();
@@ -352,7 +352,7 @@ test(
 );
 
 test(
-  'toWebStreams(): close() waits until all has left; where the transport is closed for it, until that is done',
+  'toWebStreams(): close() waits until all data has left, and until a transport that closes for it is closed',
   onManual(async (transport, { readable, writable }) => {
     transport.halfClose = false;
     transport.unsent = 10;
@@ -369,7 +369,7 @@ test(
 );
 
 test(
-  'toWebStreams(): an error of the connection is told to a reader after the data that came before it, to a writer at once',
+  'toWebStreams() reports an error to a reader after earlier data, and to a writer at once',
   onManual(async (transport, { readable, writable }) => {
     transport.receive('one ');
     transport.receive('two');
@@ -386,7 +386,7 @@ test(
 );
 
 test(
-  'toWebStreams(): a write that was waiting fails with the connection',
+  'toWebStreams(): a pending write fails with the connection',
   onManual(async (transport, { readable, writable }) => {
     transport.takesAll = false;
     const writing = writable.getWriter().write('hello');
@@ -399,7 +399,7 @@ test(
 );
 
 test(
-  'toWebStreams(): a write to a transport that is closed elsewhere fails, and is not dropped',
+  'toWebStreams(): a write to a transport that other code closed fails',
   onManual(async (transport, { writable }) => {
     transport.close();
     await assert.rejects(writable.getWriter().write('hello'), { code: 'ERR_TRANSPORT_CLOSED' });
@@ -409,7 +409,7 @@ test(
 );
 
 test(
-  'toWebStreams(): what is no data fails the streams and the connection',
+  'toWebStreams(): a chunk that is no data fails the streams and the connection',
   onManual(async (transport, { readable, writable }) => {
     await assert.rejects(writable.getWriter().write(1 as never), { code: 'ERR_INVALID_ARG_TYPE' });
     assert.deepEqual(transport.calls, ['abort']);
@@ -418,7 +418,7 @@ test(
   }),
 );
 
-test('toWebStreams(): a loop that is closed ends both streams', async () => {
+test('toWebStreams(): loop.close() ends both streams', async () => {
   const loop = new NodeEventLoop();
   loop.setExceptionHandler(() => {});
   const { transport, socket } = await loop.runUntilComplete(() => foreignClient(loop, new Protocol()));
@@ -431,7 +431,7 @@ test('toWebStreams(): a loop that is closed ends both streams', async () => {
 });
 
 test(
-  'toWebStreams(): wrong arguments are refused at the call',
+  'toWebStreams() rejects wrong arguments at the call',
   onNode(async (loop) => {
     const transport = new ManualTransport();
     assert.throws(() => toWebStreams({} as never), { code: 'ERR_INVALID_ARG_TYPE' });

@@ -19,7 +19,7 @@ function quiet<L extends SimulatedEventLoop | NodeEventLoop>(loop: L): L {
   return loop;
 }
 
-test('withLoop() says what is wrong when it is called with the body alone, or with an async makeLoop', async () => {
+test('withLoop() throws when it gets the body alone, or an async makeLoop', async () => {
   const body = async (): Promise<void> => assert.fail('it is not called');
   await assert.rejects(withLoop(body as never, undefined as never), {
     code: 'ERR_INVALID_ARG_TYPE',
@@ -36,7 +36,7 @@ test('withLoop() says what is wrong when it is called with the body alone, or wi
   });
 });
 
-test('withLoop() takes a fresh loop only, and leaves another one alone', async () => {
+test('withLoop() accepts a fresh loop only, and leaves another one alone', async () => {
   const body = async (): Promise<void> => assert.fail('it is not called');
   for (const wrong of [undefined, null, {}, 5]) {
     await assert.rejects(
@@ -62,7 +62,7 @@ test('withLoop() takes a fresh loop only, and leaves another one alone', async (
   );
 });
 
-test('leaks() and checkLoopEmpty() take a loop only', () => {
+test('leaks() and checkLoopEmpty() accept a loop only', () => {
   for (const wrong of [undefined, null, {}, async () => {}]) {
     const expected = { code: 'ERR_INVALID_ARG_TYPE', message: /^The "loop" argument must be an event loop/ };
     assert.throws(() => leaks(wrong as never), expected);
@@ -70,14 +70,14 @@ test('leaks() and checkLoopEmpty() take a loop only', () => {
   }
 });
 
-test('checkStreamTransport() says so when makePair() makes no pair', async () => {
+test('checkStreamTransport() throws when makePair() returns no pair', async () => {
   await assert.rejects(checkStreamTransport((async () => undefined) as never), (error: Error) => {
     assert.match(String(error.cause), /The "makePair\(\)" argument must be an array of two transports/);
     return true;
   });
 });
 
-test('checkLoopEmpty() is content with a loop that owns nothing, new, used or closed', async () => {
+test('checkLoopEmpty() accepts a loop that owns nothing, new, used or closed', async () => {
   const loop = new SimulatedEventLoop();
   checkLoopEmpty(loop);
   await loop.runUntilComplete(() => sleep(1));
@@ -88,7 +88,7 @@ test('checkLoopEmpty() is content with a loop that owns nothing, new, used or cl
   checkLoopEmpty(loop);
 });
 
-test('checkLoopEmpty() names each task that is left', async () => {
+test('checkLoopEmpty() names each pending task', async () => {
   const loop = quiet(new SimulatedEventLoop());
   loop.createTask(() => sleep(3600), { name: 'asleep' });
   await loop.runUntilComplete(() => sleep(0));
@@ -100,7 +100,7 @@ test('checkLoopEmpty() names each task that is left', async () => {
   loop.close();
 });
 
-test('checkLoopEmpty() names an exception that nobody has looked at', () => {
+test('checkLoopEmpty() names an exception that was never retrieved', () => {
   const loop = quiet(new SimulatedEventLoop());
   const future = loop.createFuture();
   future.setException(new Error('bug'));
@@ -112,7 +112,7 @@ test('checkLoopEmpty() names an exception that nobody has looked at', () => {
   loop.close();
 });
 
-test('checkLoopEmpty() says that a loop still runs', async () => {
+test('checkLoopEmpty() reports a loop that still runs', async () => {
   const loop = new SimulatedEventLoop();
   const running = loop.runForever();
   assert.throws(() => checkLoopEmpty(loop), /the event loop is not empty:\n {2}it is still running/);
@@ -122,7 +122,7 @@ test('checkLoopEmpty() says that a loop still runs', async () => {
   loop.close();
 });
 
-test('checkLoopEmpty() names a server that is open, and is content once it is closed', async () => {
+test('checkLoopEmpty() names an open server, and accepts a closed one', async () => {
   const loop = quiet(new NodeEventLoop());
   await loop.runUntilComplete(async () => {
     const server = await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
@@ -137,7 +137,7 @@ test('checkLoopEmpty() names a server that is open, and is content once it is cl
   loop.close();
 });
 
-test('checkLoopEmpty() shows in debug mode where it was created', () => {
+test('checkLoopEmpty() shows in debug mode where a resource was created', () => {
   const loop = quiet(new SimulatedEventLoop());
   loop.debug = true;
   // A busy machine makes callbacks slow, which debug mode reports.
@@ -147,7 +147,7 @@ test('checkLoopEmpty() shows in debug mode where it was created', () => {
   loop.close();
 });
 
-test('leaks() answers each thing with its kind, what it is, whose and how old', async () => {
+test('leaks() returns kind, description, owner and age of each resource', async () => {
   const loop = quiet(new SimulatedEventLoop());
   loop.debug = true;
   // A busy machine makes callbacks slow, which debug mode reports.
@@ -191,7 +191,7 @@ test('leaks() answers each thing with its kind, what it is, whose and how old', 
   assert.deepEqual(leaks(loop), []);
 });
 
-test('leaks() names a server, and connections with both of their sides', () =>
+test('leaks() names a server, and both sides of its connections', () =>
   onNode(async (loop) => {
     const { near, far } = await recorders(loop);
     const server = await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
@@ -207,7 +207,7 @@ test('leaks() names a server, and connections with both of their sides', () =>
     await far.untilLost();
   })());
 
-test('withLoop() answers what its body answers', async () => {
+test('withLoop() returns the result of its body', async () => {
   assert.equal(
     await withLoop(
       () => new SimulatedEventLoop(),
@@ -224,7 +224,7 @@ test('withLoop() answers what its body answers', async () => {
   );
 });
 
-test('withLoop() refuses what is no function', async () => {
+test('withLoop() rejects arguments that are no function', async () => {
   const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
   await assert.rejects(
     withLoop(5 as never, () => {}),
@@ -240,10 +240,10 @@ test('withLoop() refuses what is no function', async () => {
 
 const tcp: MakeStreamPair = transportsOf((loop) => recorders(loop));
 
-test('checkStreamTransport() is content with TCP', () =>
+test('checkStreamTransport() passes for TCP', () =>
   checkStreamTransport(tcp, { makeLoop: () => new NodeEventLoop() }));
 
-/** TCP, of whose near transport some methods are others. */
+/** TCP with some methods of the near transport replaced. */
 function broken(change: (near: Transport, far: Transport, loop: BaseEventLoop) => object): MakeStreamPair {
   return async (loop) => {
     const [near, far] = await tcp(loop);
@@ -323,7 +323,7 @@ for (const [name, [fault, makePair]] of Object.entries(BROKEN)) {
   });
 }
 
-test('checkStreamTransport() says which check fails, and why', async () => {
+test('checkStreamTransport() names the check that fails, and the reason', async () => {
   const makePair = broken(() => ({ getWriteBufferSize: () => 1 }));
   await assert.rejects(
     checkStreamTransport(makePair, { makeLoop: () => new NodeEventLoop() }),
@@ -338,7 +338,7 @@ test('checkStreamTransport() says which check fails, and why', async () => {
   );
 });
 
-test('checkStreamTransport() fails when makePair leaves something in the loop, or fails itself', async () => {
+test('checkStreamTransport() fails when makePair() leaves something in the loop, or fails itself', async () => {
   const leaving: MakeStreamPair = async (loop) => {
     await loop.createServer(() => new Protocol(), '127.0.0.1', 0);
     return tcp(loop);
@@ -352,7 +352,7 @@ test('checkStreamTransport() fails when makePair leaves something in the loop, o
   );
 });
 
-test('checkStreamTransport() and streamTransportChecks() refuse what is no function, and unknown options', async () => {
+test('checkStreamTransport() and streamTransportChecks() reject arguments that are no function, and unknown options', async () => {
   const wrong = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
   assert.throws(() => streamTransportChecks(5 as never), wrong);
   await assert.rejects(checkStreamTransport(5 as never), wrong);

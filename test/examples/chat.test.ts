@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { withProgram } from './program.ts';
 
-/** What somebody in the room does and reads. */
+/** A person in the room, with lines to send and lines to read. */
 class Guest {
   heard: string = '';
   readonly #socket: Socket;
@@ -15,7 +15,7 @@ class Guest {
     this.#socket.on('data', (data) => {
       this.heard += String(data);
     });
-    // Whoever floods the room is thrown out.
+    // A person who floods the room is thrown out.
     this.#socket.on('error', () => {});
     this.#closed = new Promise((resolve) => this.#socket.once('close', () => resolve()));
   }
@@ -40,7 +40,7 @@ class Guest {
   }
 }
 
-test('examples/chat.ts, served by the tour: what somebody says, everybody else reads; Ctrl-C closes the room', () =>
+test('examples/chat.ts, served by the tour, sends each line to everybody else, and Ctrl-C closes the room', () =>
   withProgram(['tour.ts', '--serve'], async (program) => {
     const [, port] = await program.untilSaid(/chat on 127\.0\.0\.1:(\d+)/);
     const ada = new Guest(Number(port));

@@ -27,14 +27,14 @@ test('examples/cpu-work.ts counts the primes', async () => {
   assert.equal(lines.at(-1), '1229 primes below 10000');
 });
 
-test('examples/cpu-work.ts says how far it is, and ends by SIGINT with work left', async () => {
+test('examples/cpu-work.ts reports its progress, and ends by SIGINT with work left', async () => {
   const child = start(2_000_000_000);
   const closed = once(child, 'close');
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
     if (lines.push(line) === 1) child.kill('SIGINT');
   }
-  // Its processes have its output, too, so that this comes when they are gone.
+  // Its processes share its output, so this comes once they have ended.
   assert.deepEqual(await closed, [130, null]);
   assert.match(lines[0] ?? '', /^\d+ %$/);
   assert.equal(lines.at(-1), 'interrupted');

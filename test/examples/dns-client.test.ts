@@ -14,7 +14,7 @@ import { loader } from '../helpers/typescript.ts';
 
 const IS_RESPONSE = 0x8180;
 
-/** A name server on gyre: `answer` gives the datagrams that it answers a query with. */
+/** A name server on gyre: `answer` returns the datagrams for a query. */
 class NameServer extends DatagramProtocol {
   readonly queries: Message[] = [];
   readonly #answer: (query: Message, data: Buffer) => Buffer[];
@@ -44,7 +44,7 @@ class NameServer extends DatagramProtocol {
   }
 }
 
-/** Answers records behind the question, whose name they point to. */
+/** Returns an answer whose records point to the name in the question. */
 function response(
   data: Buffer,
   records: [type: number, bytes: Buffer][],
@@ -82,7 +82,7 @@ async function withServer(
 }
 
 test(
-  'records of all kinds',
+  'examples/dns-client.ts decodes records of all kinds',
   onNode(async (loop) => {
     const cname = Buffer.concat([Buffer.from([3]), Buffer.from('www'), Buffer.from([0xc0, 12])]);
     const records: [number, Buffer][] = [
@@ -120,7 +120,7 @@ test(
 );
 
 test(
-  'questions at once, whose answers come in another order',
+  'examples/dns-client.ts matches concurrent questions with answers in another order',
   onNode(async (loop) => {
     const held: Buffer[] = [];
     const answer = ({ host }: Message, data: Buffer): Buffer[] => {
@@ -138,7 +138,7 @@ test(
 );
 
 test(
-  'forgeries and nonsense are passed over: another id, another question, no answer, no message at all',
+  'examples/dns-client.ts ignores forged and malformed answers',
   onNode(async (loop) => {
     const wrong = (data: Buffer): Buffer[] => {
       const otherId = Buffer.from(data);
@@ -173,7 +173,7 @@ test(
 );
 
 test(
-  'a question that is lost is asked again, with another id; the late answer to the first is no matter',
+  'examples/dns-client.ts asks again with another id when a question is lost, and ignores the late answer',
   onNode(async (loop) => {
     let first: Buffer | null = null;
     const answer = (_query: Message, data: Buffer): Buffer[] => {
@@ -192,7 +192,7 @@ test(
 );
 
 test(
-  'a server that never answers is asked three times, and then it is a TimeoutError',
+  'examples/dns-client.ts asks a silent server three times, and then throws a TimeoutError',
   onNode(async (loop) => {
     await withServer(
       loop,
@@ -207,7 +207,7 @@ test(
 );
 
 test(
-  'no such name, a server that fails, an answer that was cut',
+  'examples/dns-client.ts reports a missing name, a server that fails, and a truncated answer',
   onNode(async (loop) => {
     const answer = ({ host }: Message, data: Buffer): Buffer[] => {
       if (host === 'cut.org') return [response(data, [address(1)], IS_RESPONSE | 0x0200)];
@@ -227,7 +227,7 @@ test(
 );
 
 test(
-  'a refused port, a client that is closed, a task that is cancelled',
+  'examples/dns-client.ts reports a refused port, a closed client and a cancelled task',
   onNode(async (loop) => {
     const client = await DnsClient.open('127.0.0.1', await freeUdpPort());
     await assert.rejects(client.resolve('example.org'), { code: 'ECONNREFUSED' });
@@ -249,14 +249,14 @@ test(
   }),
 );
 
-test('names that the DNS cannot have are refused', () => {
+test('examples/dns-client.ts rejects names that the DNS cannot have', () => {
   for (const host of ['', '.', 'a..b', '.org', 'x'.repeat(64), Array(5).fill('x'.repeat(60)).join('.')]) {
     assert.throws(() => encodeName(host), RangeError, host);
   }
   assert.equal(decode(encodeQuery(7, 'a.b.', 'TXT')).host, 'a.b');
 });
 
-test('whatever comes, decode() answers a message or throws, and never hangs', () => {
+test('decode() of examples/dns-client.ts returns a message or throws for any input, and never hangs', () => {
   const header = fc.uint8Array({ minLength: 0, maxLength: 60 }).map((rest) => {
     return Buffer.concat([Buffer.from([0, 1, 0x81, 0x80, 0, 1, 0, 3, 0, 0, 0, 0]), rest]);
   });
@@ -274,7 +274,7 @@ test('whatever comes, decode() answers a message or throws, and never hangs', ()
 });
 
 test(
-  'the program prints what it found',
+  'examples/dns-client.ts prints the records that it found',
   onNode(async (loop) => {
     const root = fileURLToPath(new URL('../..', import.meta.url));
     const flags = IS_RESPONSE | 0x0200;

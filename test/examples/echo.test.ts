@@ -12,7 +12,7 @@ test('examples/echo.ts has 25 lines', () => {
   assert.equal(text.trimEnd().split('\n').length, 25);
 });
 
-test('examples/echo.ts sends everything back, more than any buffer holds, and ends by SIGINT', () =>
+test('examples/echo.ts returns all data, more than any buffer holds, and ends by SIGINT', () =>
   withProgram(['echo.ts', '0'], async (program) => {
     const [, port] = await program.untilSaid(/echo on 127\.0\.0\.1,(\d+)/);
     const client = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withProgram } from './program.ts';
 
-test('examples/http-over-gyre.ts asks itself, and leaves nothing behind', () =>
+test('examples/http-over-gyre.ts requests its own page, and leaves nothing behind', () =>
   withProgram(['http-over-gyre.ts', '0', '--ask'], async (program) => {
     assert.equal(await program.ended(), 0, program.output);
     const lines = program.output.trim().split('\n').slice(1);
@@ -14,7 +14,7 @@ test('examples/http-over-gyre.ts asks itself, and leaves nothing behind', () =>
     ]);
   }));
 
-test('examples/http-over-gyre.ts serves fetch(), keeps connections, and closes them by SIGINT', () =>
+test('examples/http-over-gyre.ts serves fetch(), keeps connections open, and closes them by SIGINT', () =>
   withProgram(['http-over-gyre.ts', '0'], async (program) => {
     const [, origin] = await program.untilSaid(/(http:\/\/[\d.:]+)\/sleep/);
     const answers = await Promise.all(

@@ -1,4 +1,4 @@
-/** An example as a person runs it: a process of its own. */
+/** An example as a user runs it: a process of its own. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { loader } from '../helpers/typescript.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 export class Program {
-  /** What it has printed, errors included. */
+  /** Its output, including errors. */
   output: string = '';
   readonly #child: ChildProcess;
   readonly #closed: Promise<unknown[]>;
@@ -18,7 +18,7 @@ export class Program {
     this.#child = spawn(process.execPath, ['--import', loader, program, ...args], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      // A free one, for those that take it from there.
+      // A free port, for examples that read it from the environment.
       env: { ...process.env, PORT: '0' },
     });
     this.#closed = once(this.#child, 'close');
@@ -29,7 +29,7 @@ export class Program {
     }
   }
 
-  /** Once it has printed something like this. */
+  /** Waits until its output matches. */
   async untilSaid(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const match = pattern.exec(this.output);
@@ -48,19 +48,19 @@ export class Program {
     this.#child.kill('SIGINT');
   }
 
-  /** Once it has ended: its exit code, or the signal. */
+  /** Waits for its end, and returns its exit code or signal. */
   async ended(): Promise<unknown> {
     const [code, signal] = await this.#closed;
     return signal ?? code;
   }
 
-  /** Ends it whatever it does. */
+  /** Kills it. */
   kill(): void {
     this.#child.kill('SIGKILL');
   }
 }
 
-/** Runs `body` with the example, which is gone afterwards, however the test ended. */
+/** Runs `body` with the example, which is killed afterwards, however the test ended. */
 export async function withProgram(
   command: [name: string, ...args: string[]],
   body: (program: Program) => Promise<void>,

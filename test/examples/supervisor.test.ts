@@ -14,9 +14,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 interface Supervisor {
   process: ChildProcess;
   lines: string[];
-  /** Once a line matches. */
+  /** Waits until a line matches. */
   until(pattern: RegExp): Promise<void>;
-  /** Sends a signal, and waits for the end. Answers the exit code. */
+  /** Sends a signal, waits for the end, and returns the exit code. */
   end(signal: NodeJS.Signals): Promise<number>;
 }
 
@@ -52,12 +52,12 @@ function supervise(...args: string[]): Supervisor {
   };
 }
 
-/** The processes that it said it has started. */
+/** Returns the processes that it has reported to start. */
 function pidsIn(lines: readonly string[]): number[] {
   return lines.flatMap((line) => line.match(/runs as (\d+)/)?.slice(1) ?? []).map(Number);
 }
 
-test('examples/supervisor.ts starts what ends again, with longer and longer pauses', {
+test('examples/supervisor.ts restarts a program that exits, with growing pauses', {
   skip: skipNotLinux,
 }, async () => {
   const supervisor = supervise('echo word; echo failed >&2; exit 3', 'exec sleep 100');
@@ -79,7 +79,7 @@ test('examples/supervisor.ts starts what ends again, with longer and longer paus
 });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`examples/supervisor.ts passes the end on: ${signal}`, { skip: skipNotLinux }, async () => {
+  test(`examples/supervisor.ts passes ${signal} on to its programs`, { skip: skipNotLinux }, async () => {
     const polite = 'trap "echo goodbye; exit 0" TERM; echo ready; while :; do sleep 0.01; done';
     const supervisor = supervise(polite, polite);
     await supervisor.until(/^\[1\] ready/);
@@ -91,7 +91,9 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-test('examples/supervisor.ts kills what does not end, and its children', { skip: skipNotLinux }, async () => {
+test('examples/supervisor.ts kills a program that does not end, and its children', {
+  skip: skipNotLinux,
+}, async () => {
   const stubborn = 'trap "" TERM; sleep 100 & echo "child $!"; wait; wait';
   const supervisor = supervise('--grace', '0.05', stubborn);
   await supervisor.until(/child \d+/);

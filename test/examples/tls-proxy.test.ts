@@ -51,7 +51,7 @@ test('examples/tls-proxy.ts carries requests from https to http, and ends by SIG
   http.close();
 });
 
-test('examples/tls-proxy.ts reads no faster than the other side takes it', async () => {
+test('examples/tls-proxy.ts reads no faster than the other side accepts', async () => {
   const { server, port: backPort } = await listeningNodeServer();
   await proxyTo(backPort, async (_program, port) => {
     const accepted = once(server, 'connection');
@@ -70,7 +70,7 @@ test('examples/tls-proxy.ts reads no faster than the other side takes it', async
     };
     client.on('drain', write);
     write();
-    // Nobody reads behind: what the kernel and the proxy hold is far less than all.
+    // The server does not read: kernel and proxy hold far less than all data.
     let before = -1;
     while (written !== before) {
       before = written;
@@ -87,7 +87,7 @@ test('examples/tls-proxy.ts reads no faster than the other side takes it', async
   await closed(server);
 });
 
-test('examples/tls-proxy.ts passes an end on, and drops a client when nobody is behind', async () => {
+test('examples/tls-proxy.ts passes an end on, and drops a client when no server listens', async () => {
   const greeter = createServer((socket) => socket.end('bye\n'));
   greeter.listen(0, '127.0.0.1');
   await once(greeter, 'listening');
@@ -105,7 +105,7 @@ test('examples/tls-proxy.ts passes an end on, and drops a client when nobody is 
   });
 });
 
-test('examples/tls-proxy.ts says how it is to be called', () =>
+test('examples/tls-proxy.ts prints its usage', () =>
   withProgram(['tls-proxy.ts', 'cert.pem'], async (program) => {
     assert.equal(await program.ended(), 2);
     assert.match(program.output, /<certificate> <key>/);

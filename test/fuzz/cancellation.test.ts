@@ -1,6 +1,6 @@
 /**
- * Cancelled at every await, whatever opens something leaves the process as it was: no descriptor, no child, nothing in the loop.
- * The mistake that this looks for hands the answer of one user to another.
+ * An operation that is cancelled at any await leaves the process as it was: no descriptor, no child, nothing
+ * in the loop. The fault that this test looks for gives the answer of one user to another.
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -30,7 +30,7 @@ import { held } from './handles.ts';
 
 const skip = existsSync('/proc/self/fd') ? false : 'this system has no /proc';
 
-/** Turns of the loop that an operation is let go on for: each of the first, then ever wider apart. */
+/** The numbers of turns before the cancel: first each, then at growing distances. */
 function* steps(): Generator<number> {
   for (let turns = 0; turns < 24; turns++) yield turns;
   for (let turns = 24; turns < 100_000; turns = Math.ceil(turns * 1.5)) yield turns;
@@ -44,7 +44,10 @@ function everything(loop: BaseEventLoop): Everything {
   return { ...held(), resources: loop._owned.resources.size };
 }
 
-/** What is held once nothing moves any more: the other side of what was opened before may still be on its way out. */
+/**
+ * Counts resources once nothing changes any more: the other side of an earlier connection may still be
+ * closing.
+ */
 async function atRest(loop: BaseEventLoop): Promise<Everything> {
   let now = everything(loop);
   for (let quiet = 0; quiet < 50; quiet++) {
@@ -56,7 +59,7 @@ async function atRest(loop: BaseEventLoop): Promise<Everything> {
   return now;
 }
 
-/** Waits until as little is held as before: the system closes in its own time. */
+/** Waits until the process holds as little as before: the system closes in its own time. */
 async function untilAsBefore(loop: BaseEventLoop, before: Everything, what: string): Promise<void> {
   let now = everything(loop);
   for (let turns = 0; turns < 20_000; turns++) {
@@ -71,8 +74,8 @@ async function untilAsBefore(loop: BaseEventLoop, before: Everything, what: stri
 }
 
 /**
- * Starts `operation` again and again, each time cancelled some turns later than the last, until it ends by itself three times in a
- * row. Whatever it opened in the end is put away.
+ * Starts `operation` again and again, and cancels each some turns later than the last, until it completes
+ * three times in a row. Then disposes of its results.
  */
 async function cancelEverywhere<T>(
   loop: BaseEventLoop,
@@ -87,7 +90,7 @@ async function cancelEverywhere<T>(
     const future = operation(controller.signal);
     for (let turn = 0; turn < turns && !future.done(); turn++) await sleep(0);
     if (future.done()) ended++;
-    // By the future and by the signal in turn.
+    // By the future and by the signal alternately.
     if (turns % 2 === 0) future.cancel();
     else controller.abort();
     try {
@@ -109,11 +112,11 @@ const LOOPS: readonly [name: string, make: () => BaseEventLoop, skip: string | f
 
 function fuzz(title: string, body: (loop: BaseEventLoop) => Promise<void>): void {
   for (const [name, make, reason] of LOOPS) {
-    test(`${title} (${name})`, { skip: reason }, () =>
+    test(`${title} leaves nothing when it is cancelled at any await (${name})`, { skip: reason }, () =>
       withLoop(make, (loop, reports) =>
         loop.runUntilComplete(async () => {
           await body(loop);
-          // A client that is gone in the middle of a handshake is nothing to report.
+          // A client that closes in the middle of a handshake is nothing to report.
           assert.deepEqual(reports.takeMessages(), []);
         }),
       ),
@@ -179,7 +182,7 @@ fuzz('startTls()', async (loop) => {
         accepted.push(transport);
         const ready = loop.startTls(transport, new Protocol(), serverTls(), { serverSide: true });
         ready.addDoneCallback(() => {
-          // The client gives up at any moment: how that ends here is not of interest.
+          // The client disconnects at any moment, so its own outcome does not matter.
           if (!ready.cancelled()) ready.exception();
         });
       },

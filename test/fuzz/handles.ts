@@ -1,4 +1,4 @@
-/** What the process holds of the operating system: descriptors and children. Counted, not asked of gyre. */
+/** The process's descriptors and children, counted in the system and not by gyre. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Held {
@@ -7,7 +7,7 @@ export interface Held {
 }
 
 export function held(): Held {
-  // The listing itself has one descriptor open.
+  // The descriptor of the listing itself.
   return { descriptors: readdirSync('/proc/self/fd').length - 1, children: childPids().length };
 }
 

@@ -1,7 +1,7 @@
 /**
- * No byte reaches the wrong peer: thousands of short connections, some cut off at any moment by either side, so that descriptors and
- * ids are used again at once. Each client sends numbered records with its own signature, and gets them back; a record of anybody
- * else, a gap or a repetition is a failure.
+ * No byte reaches the wrong peer. Thousands of short connections, some cut off at any moment by either side,
+ * reuse descriptors and ids at once. Each client sends numbered records with its own signature, and gets them
+ * back. A foreign record, a gap or a repetition is a failure.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -71,7 +71,7 @@ class Client extends Protocol {
   }
 }
 
-/** Sends back what comes, and now and then hangs up in the middle of it. */
+/** Returns all data, and closes at random in the middle of it. */
 class Echo extends Protocol {
   readonly #hangUpAfter: number;
   #records: number = 0;

@@ -1,10 +1,9 @@
 import { performance } from 'node:perf_hooks';
 
-/** Which part of the time the host had something to do, where it should have had nothing. */
+/** Returns the part of the time in which the host was busy although it had nothing to do. */
 export async function busyPart(): Promise<number> {
   const before = performance.eventLoopUtilization();
-  // What the host does while nothing of ours runs is the subject.
-  // biome-ignore lint/style/noRestrictedGlobals: see above
+  // biome-ignore lint/style/noRestrictedGlobals: the subject is the host's work while gyre has nothing to do
   await new Promise((resolve) => setTimeout(resolve, 300));
   return performance.eventLoopUtilization(before).utilization;
 }

@@ -9,7 +9,7 @@ export interface Pair {
   key: string;
 }
 
-/** Where the files are, for programs that read them. */
+/** The folder of the files, for programs that read them. */
 export function certificatePath(name: string): string {
   return fileURLToPath(new URL(`./certificates/${name}.pem`, import.meta.url));
 }
@@ -32,7 +32,7 @@ export const other: Pair = pair('other');
 export const client: Pair = pair('client');
 /** For localhost, until 2021. */
 export const expired: Pair = pair('expired');
-/** For localhost, by an authority that nobody trusts. */
+/** For localhost, by an authority without trust. */
 export const untrusted: Pair = pair('untrusted');
 /** For localhost, by itself. */
 export const selfSigned: Pair = pair('self-signed');

@@ -4,15 +4,15 @@ import { streamTransportChecks as checksOf } from '../../src/entry/testing.ts';
 import type { BaseEventLoop } from '../../src/index.ts';
 import type { Recorder } from './pairs.ts';
 
-/** Connects two transports and tells the recorders. */
+/** Connects two transports, and calls connectionMade() of the recorders. */
 export type MakePair = (loop: BaseEventLoop) => Promise<{ near: Recorder; far: Recorder }>;
 
-/** Each check with its name, to be run as code of the loop. Afterwards the loop owns nothing. */
+/** Returns each check with its name. Run it as code of the loop, which owns nothing afterwards. */
 export function streamTransportChecks(makePair: MakePair): ReturnType<typeof checksOf> {
   return checksOf(transportsOf(makePair));
 }
 
-/** The recorders are not told of anything that follows. */
+/** The recorders get no later events. */
 export function transportsOf(makePair: MakePair): MakeStreamPair {
   return async (loop) => {
     const { near, far } = await makePair(loop);

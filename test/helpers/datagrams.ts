@@ -1,4 +1,4 @@
-/** Endpoints for datagrams over real sockets, and a protocol that remembers what it was told. */
+/** Datagram endpoints over real sockets, and a recording protocol. */
 import type { Socket } from 'node:dgram';
 import { createSocket } from 'node:dgram';
 import type {
@@ -10,13 +10,13 @@ import type {
 } from '../../src/index.ts';
 import { Recording } from './recording.ts';
 
-/** A protocol that remembers what it was told: `made`, `datagram`, `error`, `pause`, `resume`, `lost`. */
+/** A protocol that records its calls: `made`, `datagram`, `error`, `pause`, `resume`, `lost`. */
 export class DatagramRecorder extends Recording implements DatagramProtocol {
   readonly datagrams: Buffer[] = [];
-  /** From where each datagram came. */
+  /** The sender of each datagram. */
   readonly senders: SocketAddress[] = [];
   readonly errors: NodeJS.ErrnoException[] = [];
-  /** Of `connectionLost`; undefined before. */
+  /** The argument of `connectionLost`; undefined before. */
   exception: Error | null | undefined = undefined;
   #transport: DatagramTransport | null = null;
 
@@ -76,19 +76,19 @@ export class DatagramRecorder extends Recording implements DatagramProtocol {
   }
 }
 
-/** An endpoint with a recorder. */
+/** Opens an endpoint with a recorder. */
 export async function endpoint(loop: BaseEventLoop, options: DatagramOptions): Promise<DatagramRecorder> {
   const [, recorder] = await loop.createDatagramEndpoint(() => new DatagramRecorder(), options);
   return recorder;
 }
 
-/** Where an endpoint receives. */
+/** Returns the address of an endpoint. */
 export function addressOf({ transport }: DatagramRecorder): readonly [host: string, port: number] {
   const [host, port] = transport.getExtraInfo('sockname') as readonly [string, number];
   return [host, port];
 }
 
-/** One that listens at a free port, and one that is connected to it. */
+/** Opens an endpoint at a free port, and one that is connected to it. */
 export async function endpointPair(
   loop: BaseEventLoop,
   host: string = '127.0.0.1',
@@ -98,7 +98,7 @@ export async function endpointPair(
   return { near, far };
 }
 
-/** Closes them, and waits until their protocols were told. */
+/** Closes them, and waits for connectionLost(). */
 export async function endAll(...recorders: DatagramRecorder[]): Promise<void> {
   for (const recorder of recorders) {
     recorder.transport.close();
@@ -106,7 +106,7 @@ export async function endAll(...recorders: DatagramRecorder[]): Promise<void> {
   }
 }
 
-/** A socket of Node's own, bound to a free port. */
+/** Opens a socket of Node's own, bound to a free port. */
 export async function nodeSocket(
   host: string = '127.0.0.1',
   options: { reuseAddr?: boolean } = {},
@@ -122,7 +122,7 @@ export async function nodeSocket(
   return socket;
 }
 
-/** A port at which nothing receives: taken from the system, and given back. */
+/** Returns a port without a receiver: taken from the system, and given back. */
 export async function freeUdpPort(host: string = '127.0.0.1'): Promise<number> {
   const socket = await nodeSocket(host);
   const { port } = socket.address();

@@ -1,7 +1,4 @@
-/**
- * Descriptors for tests of what only the native backend has: pipes, sockets, and the proof that none is left
- * open.
- */
+/** Descriptors for tests of the native backend: pipes, sockets, and the check that none is left open. */
 import assert from 'node:assert/strict';
 import { closeSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { addon } from '../../src/backend/uv/dispatch.ts';
@@ -12,13 +9,13 @@ import { hostPass } from './host-pass.ts';
 import type { Reports } from './loop-fixture.ts';
 import { withLoop } from './loop-fixture.ts';
 
-/** For `skip`: why there is no native backend here. */
+/** For `skip`: the reason why there is no native backend here. */
 export const noNative: string | false = whyNoNativeBackend()?.reason ?? false;
 
-/** The host's poll phases that closing may need. */
+/** The poll phases of the host that a close may need. */
 const PASSES = 200;
 
-/** Runs `body` as a task on a native loop; afterwards nothing is left in the loop, and no descriptor is. */
+/** Runs `body` as a task on a native loop, and checks that nothing is left in the loop, and no descriptor. */
 export function onUv(body: (loop: UvEventLoop, reports: Reports) => Promise<void>): () => Promise<void> {
   return async () => {
     const before = openEnds();
@@ -31,22 +28,19 @@ export function onUv(body: (loop: UvEventLoop, reports: Reports) => Promise<void
   };
 }
 
-/**
- * Sockets, pipes and sets of epoll that this process has open. Other threads of it open files, whenever they
- * like.
- */
+/** Counts sockets, pipes and epoll sets of this process. Other threads open files at any time. */
 export function openEnds(): number {
   return readdirSync('/proc/self/fd').filter((fd) => {
     try {
       return /^(socket|pipe):|eventpoll/.test(readlinkSync(`/proc/self/fd/${fd}`));
     } catch {
-      // That of the listing itself.
+      // The descriptor of the listing itself.
       return false;
     }
   }).length;
 }
 
-/** Turns of the loop, with the host's poll between them: time for what is ready to be told. */
+/** Waits for turns of the loop, with a poll of the host between them, so that ready events are delivered. */
 export async function passes(count: number = 20): Promise<void> {
   for (let i = 0; i < count; i++) {
     await hostPass();
@@ -54,7 +48,7 @@ export async function passes(count: number = 20): Promise<void> {
   }
 }
 
-/** Ends to be read and written; `close()` closes what is still open of them. */
+/** A reading and a writing end; `close()` closes those that are still open. */
 export interface Ends {
   readonly from: number;
   readonly to: number;
@@ -68,7 +62,7 @@ export function pipe(): Ends {
   return ends(addon().pipe());
 }
 
-/** Both may be read and written. */
+/** Both ends can be read and written. */
 export function socketPair(): Ends {
   return ends(addon().socketPair());
 }
@@ -93,7 +87,7 @@ function ends(pair: readonly [number, number] | number): Ends {
   };
 }
 
-/** A listening socket on a free port, or in the abstract namespace. */
+/** Opens a listening socket on a free port, or in the abstract namespace. */
 export function listening(family: number = AF_INET): Socket {
   const listener = new Socket(family);
   listener.bind(freeAddress(family));
@@ -110,7 +104,7 @@ export function addressOf(socket: Socket): SocketAddress {
   return socket.getsockname() ?? assert.fail('the socket has no address');
 }
 
-/** Both sides of a connection. */
+/** Opens both sides of a connection. */
 export async function connectedSockets(
   loop: BaseEventLoop,
   family: number = AF_INET,

@@ -1,12 +1,10 @@
 import { openSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** In a row: then nobody has anything open for a moment only that he closes next. */
+/** Failures in a row: then no code has a descriptor open that it closes soon. */
 const REFUSALS = 50;
 
-/**
- * Takes every descriptor that the process may have, also those that Node or a loader lets go of meanwhile.
- */
+/** Takes every descriptor that the process may have, also those that Node or a loader frees meanwhile. */
 export async function takeAllDescriptors(): Promise<number[]> {
   const taken: number[] = [];
   for (let refusals = 0; refusals < REFUSALS; ) {

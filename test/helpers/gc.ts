@@ -1,4 +1,4 @@
-/** The garbage collector on demand, whether or not node was started with `--expose-gc`. */
+/** Garbage collection on demand, with or without `--expose-gc`. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -19,7 +19,7 @@ export async function collectGarbage(): Promise<void> {
   }
 }
 
-/** Bytes on the heap that are in use, after a collection. */
+/** Returns the used bytes of the heap, after a collection. */
 export async function heapUsed(): Promise<number> {
   await collectGarbage();
   return process.memoryUsage().heapUsed;

@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
 
-/**
- * Takes a buffer's memory from all that share it, in a way that nothing can refuse: as a stream of bytes does
- * with what it is given.
- */
+/** Detaches a buffer's memory in a way that nothing can refuse, as a byte stream does with its data. */
 export function giveAway(buffer: ArrayBufferLike): void {
   let controller: ReadableByteStreamController | undefined;
   new ReadableStream({

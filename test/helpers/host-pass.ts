@@ -5,8 +5,7 @@ import type { BaseEventLoop } from '../../src/index.ts';
 /**
  * Waits until the host has polled, and has delivered its events. Works without a loop that runs.
  *
- * @param count poll phases; the default is more than anything takes that comes over this machine's own
- *   addresses
+ * @param count poll phases; the default is more than any event over this machine's own addresses needs
  */
 export async function hostPasses(count: number = 30): Promise<void> {
   for (let i = 0; i < count; i++) await hostPass();

@@ -4,7 +4,7 @@ import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import { sleep } from '../../src/index.ts';
 import { withLoop } from './loop-fixture.ts';
 
-// The guard of nearly every test: it must see what a test leaves behind.
+// The guard of nearly every test: it must find what a test leaves behind.
 
 const made: SimulatedEventLoop[] = [];
 const makeLoop = (): SimulatedEventLoop => {
@@ -28,7 +28,7 @@ test('withLoop() fails when a task is left, and still closes the loop', async ()
   assert.equal(made.at(-1)?.isClosed(), true);
 });
 
-test('withLoop() fails when the loop has reported what the body did not take', async () => {
+test('withLoop() fails when the loop has reported something that the body did not take', async () => {
   await assert.rejects(
     withLoop(makeLoop, async (loop) => {
       loop.callSoon(() => {
@@ -57,7 +57,7 @@ test('withLoop() fails when an exception was not retrieved, or the loop still ru
   );
 });
 
-test('withLoop() gives the body’s own failure on', async () => {
+test('withLoop() throws the error of its body', async () => {
   await assert.rejects(
     withLoop(makeLoop, (loop) => {
       loop.createTask(() => sleep(1));

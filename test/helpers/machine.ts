@@ -1,4 +1,4 @@
-/** For the `skip` of a test: what this machine does not have. */
+/** For the `skip` of a test: the tools that this machine lacks. */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 
@@ -6,12 +6,12 @@ const addresses = Object.values(networkInterfaces()).flatMap((infos) =>
   (infos ?? []).map(({ address }) => address),
 );
 
-/** Why no test can use `::1`; false where it can. */
+/** The reason why no test can use `::1`; false if they can. */
 export const noIPv6: string | false = addresses.includes('::1')
   ? false
   : 'this machine has no IPv6 address of its own (::1)';
 
-/** Why no test can have so many descriptors open; false where it can. */
+/** The reason why no test can have that many descriptors open; false if it can. */
 export function tooFewDescriptors(count: number): string | false {
   if (process.platform !== 'linux') return false;
   const limits = readFileSync('/proc/self/limits', 'utf8');

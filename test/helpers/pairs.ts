@@ -1,7 +1,6 @@
 /**
- * Connected pairs over real sockets: two gyre transports, or one and a socket of Node's own. And the
- * *clogged* pair, of which one side has written more than the kernel takes: most mistakes of close and cancel
- * only show there.
+ * Connected pairs over real sockets: two gyre transports, or one and a socket of Node's own. In a *clogged*
+ * pair one side has written more than the kernel accepts: most faults of close and cancel only show there.
  */
 import assert from 'node:assert/strict';
 import type { Server as NodeServer, Socket } from 'node:net';
@@ -12,31 +11,31 @@ import type { Reports } from './loop-fixture.ts';
 import { withLoop } from './loop-fixture.ts';
 import { Recording } from './recording.ts';
 
-/** Whether `onNode()` gives the native loop: with GYRE_TEST_BACKEND=uv. */
+/** Whether `onNode()` uses the native loop: with GYRE_TEST_BACKEND=uv. */
 export const isNative: boolean = process.env.GYRE_TEST_BACKEND === 'uv';
 
-/** For the `skip` of a test that reaches into the sockets of Node's own. */
+/** For the `skip` of a test that accesses the sockets of Node's own. */
 export const needsNodeSockets: string | false =
   isNative && 'reaches into a socket of Node’s own, and the native backend has none';
 
-/** The loop of these tests. */
+/** Makes the loop of these tests. */
 export function makeLoop(): NodeEventLoop {
   return isNative ? new UvEventLoop() : new NodeEventLoop();
 }
 
-/** The backend says that it has descriptors and `fileno` is one, or it has none to show. */
+/** Asserts that `fileno` is a descriptor, if the backend reveals descriptors, and else -1. */
 export function assertFileno(loop: BaseEventLoop, fileno: number, isOpen: boolean = true): void {
   if (loop._backend.features.fileno && isOpen) assert.ok(fileno > 2, `descriptor ${fileno}`);
   else assert.equal(fileno, -1);
 }
 
-/** Runs `body` as a task on a real loop, of which nothing may be left afterwards. */
+/** Runs `body` as a task on a real loop, and checks that nothing is left afterwards. */
 export function onNode(body: (loop: NodeEventLoop, reports: Reports) => Promise<void>): () => Promise<void> {
   return async () => {
     try {
       await withLoop(makeLoop, (loop, reports) => loop.runUntilComplete(() => body(loop, reports)));
     } catch (error) {
-      // A test that failed in the middle must not keep the process, and so the report of its failure.
+      // A test that failed in the middle must not keep the process alive, and so delay the report.
       for (const handle of foreign) void closed(handle);
       throw error;
     }
@@ -53,15 +52,15 @@ function track<H extends Socket | NodeServer>(handle: H): H {
 }
 
 /**
- * A protocol that remembers what it was told: `made`, `data` (in several pieces: once), `eof`, `pause`,
- * `resume`, `lost`.
+ * A protocol that records its calls: `made`, `data` (in several pieces: once), `eof`, `pause`, `resume`,
+ * `lost`.
  */
 export class Recorder extends Recording implements Protocol {
   readonly chunks: Buffer[] = [];
   received: number = 0;
-  /** What `eofReceived` answers. */
+  /** The result of `eofReceived`. */
   keepOpen: boolean = false;
-  /** Of `connectionLost`; undefined before. */
+  /** The argument of `connectionLost`; undefined before. */
   exception: Error | null | undefined = undefined;
   paused: boolean = false;
   #transport: Transport | null = null;
@@ -71,7 +70,7 @@ export class Recorder extends Recording implements Protocol {
     return this.#transport;
   }
 
-  /** Everything that was received, as text. */
+  /** The received data as text. */
   get text(): string {
     return Buffer.concat(this.chunks).toString();
   }
@@ -112,7 +111,7 @@ export class Recorder extends Recording implements Protocol {
     this.note('lost');
   }
 
-  /** Once `bytes` were received; answers all that was. */
+  /** Waits until `bytes` were received, and returns all received data. */
   async untilReceived(bytes: number): Promise<Buffer> {
     await this.until(() => this.received >= bytes);
     return Buffer.concat(this.chunks);
@@ -123,14 +122,14 @@ export class Recorder extends Recording implements Protocol {
   }
 }
 
-/** The port of a server that listens on one. */
+/** Returns the port of a server with one socket. */
 export function portOf(server: Server): number {
   return server.sockets[0]?.getsockname()?.[1] as number;
 }
 
 /**
- * Two gyre transports, connected: the near one by `createConnection`, the far one accepted by a server that
- * is closed again.
+ * Connects two gyre transports: the near one by `createConnection`, the far one accepted by a server that is
+ * closed again.
  */
 export async function connectedPair<N extends StreamProtocol, F extends StreamProtocol>(
   loop: BaseEventLoop,
@@ -146,7 +145,7 @@ export async function connectedPair<N extends StreamProtocol, F extends StreamPr
   return { near: transport, far: other };
 }
 
-/** Two recorders over a connected pair. */
+/** Connects two recorders. */
 export async function recorders(
   loop: BaseEventLoop,
   host?: string,
@@ -157,12 +156,12 @@ export async function recorders(
   return { near, far };
 }
 
-/** More than the kernel takes for one connection on any machine that we know: Linux stops at 36 MiB. */
+/** More than the kernel accepts for one connection on any known machine: Linux stops at 36 MiB. */
 const CLOG_BYTES = 64 * 1024 * 1024;
 const CLOG_PIECE = Buffer.alloc(1024 * 1024, 'clog');
 
 /**
- * A connected pair of which the near side has written 64 MiB, and the far side reads nothing until
+ * Connects a pair whose near side has written 64 MiB, while the far side reads nothing until
  * `resumeReading()`.
  *
  * @returns `written`: the bytes that the far side will get if nothing is dropped
@@ -177,7 +176,7 @@ export async function cloggedPair(
   return { ...pair, written: CLOG_BYTES };
 }
 
-/** A gyre server's side of a connection whose other side is a socket of Node's own, half-open allowed. */
+/** Returns a gyre server's side of a connection to a half-open socket of Node's own. */
 export async function foreignClient<P extends StreamProtocol>(
   loop: BaseEventLoop,
   protocol: P,
@@ -192,7 +191,7 @@ export async function foreignClient<P extends StreamProtocol>(
   return { transport, socket };
 }
 
-/** A gyre client's side of a connection to a server of Node's own; the server takes just this one. */
+/** Returns a gyre client's side of a connection to a server of Node's own, which accepts only this one. */
 export async function foreignServer<P extends StreamProtocol>(
   loop: BaseEventLoop,
   protocol: P,
@@ -209,12 +208,12 @@ export async function foreignServer<P extends StreamProtocol>(
   return { transport, socket };
 }
 
-/** Node kills the process where nobody listens to an error; a test that wants to see it listens, too. */
+/** An 'error' event without a listener would end the process. A test that needs it adds its own listener. */
 function ignore(): void {}
 
 const connectionsOf: WeakMap<NodeServer, Set<Socket>> = new WeakMap();
 
-/** A server of Node's own. `closed(server)` ends its connections, too. */
+/** Starts a server of Node's own. `closed(server)` ends its connections, too. */
 export async function listeningNodeServer(
   host: string = '127.0.0.1',
   port: number = 0,
@@ -235,8 +234,8 @@ export async function listeningNodeServer(
 }
 
 /**
- * A port on which nobody listens. Taken from the system, and given back: nobody else gets it within a test's
- * time.
+ * Returns a port without a listener: taken from the system, and given back. No other program gets it within a
+ * test's time.
  */
 export async function freePort(host: string = '127.0.0.1'): Promise<number> {
   const { server, port } = await listeningNodeServer(host);
@@ -261,7 +260,7 @@ export function closed(handle: Socket | NodeServer): Promise<void> {
   });
 }
 
-/** `protocol` itself; its `connectionMade` also tells `accepted`. */
+/** Returns `protocol`; its `connectionMade` also completes `accepted`. */
 function tellingOf<P extends StreamProtocol>(
   protocol: P,
   accepted: { setResult(transport: Transport): void },

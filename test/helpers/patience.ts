@@ -1,2 +1,2 @@
-/** Longer than any single event takes on any machine, however loaded, and shorter than the limit of a test. */
+/** Longer than any event takes on any machine, however loaded, and shorter than the limit of a test. */
 export const PATIENCE_SECONDS = 60;

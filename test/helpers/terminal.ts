@@ -1,9 +1,9 @@
-/** A terminal for tests: its other side is a program's. */
+/** A terminal for tests: a program has its other side. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** A pseudoterminal that a helper in Python holds: our side is a path to open. */
+/** A pseudoterminal of a helper in Python; `path` opens this side. */
 export async function terminal(): Promise<{
   path: string;
   ask: (line: string) => Promise<string>;

@@ -1,4 +1,4 @@
-/** Programs and workers in TypeScript. Node needs a loader for them, Bun and Deno do not. */
+/** Programs and workers in TypeScript. Node needs a loader for them; Bun and Deno do not. */
 import { Worker } from 'node:worker_threads';
 
 /** The loader of the test processes, for `--import`, or for `import()` in a worker that has no file. */
@@ -7,12 +7,12 @@ export const loader: string = new URL('../../scripts/typescript/register.mjs', i
 /** Whether this is Node itself. */
 export const isNode: boolean = process.versions.bun === undefined && process.versions.deno === undefined;
 
-/** What to give `process.execPath` to run `file`. */
+/** Returns the arguments of `process.execPath` that run `file`. */
 export function tsArguments(file: string, ...args: string[]): string[] {
   return isNode ? ['--import', loader, file, ...args] : [file, ...args];
 }
 
-/** A worker that runs `file`. */
+/** Starts a worker that runs `file`. */
 export function tsWorker(file: URL, workerData?: unknown): Worker {
   return new Worker(file, { workerData, ...(isNode ? { execArgv: ['--import', loader] } : {}) });
 }

@@ -21,7 +21,7 @@ export async function inDirectory(body: (directory: string) => Promise<void>): P
   }
 }
 
-/** Two recorders over a unix socket. The server is closed again. */
+/** Connects two recorders by a unix socket. The server is closed again. */
 export async function unixRecorders(loop: BaseEventLoop): Promise<{ near: Recorder; far: Recorder }> {
   const near = new Recorder();
   const far = new Recorder();
@@ -36,8 +36,8 @@ export async function unixRecorders(loop: BaseEventLoop): Promise<{ near: Record
 }
 
 /**
- * Both ends of a new FIFO without a name, as descriptors that do not block. The reading end is opened first,
- * as there must be a reader.
+ * Returns both ends of a new FIFO without a name, as non-blocking descriptors. The reading end comes first,
+ * because a writer needs a reader.
  */
 export function pipeEnds(): { read: number; write: number } {
   const directory = mkdtempSync(join(tmpdir(), 'gyre-'));
@@ -49,7 +49,7 @@ export function pipeEnds(): { read: number; write: number } {
   return { read, write };
 }
 
-/** Whether the number is an open descriptor of this process. */
+/** Tells whether the number is an open descriptor of this process. */
 export function isOpen(fd: number): boolean {
   try {
     fstatSync(fd);

@@ -10,9 +10,9 @@ import { compareTraces, SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { ScenarioModule } from './scenario.ts';
 import { logOf, withDifferences } from './scenario.ts';
 
-// The same scenario in two languages: gyre's log must be the one that CPython's asyncio left. The logs are
-// recorded by `python3 test/parity/record.py`; where the machine has that Python, they are recorded once more
-// and compared.
+// The same scenario in two languages: gyre's log must equal that of CPython's asyncio. `python3
+// test/parity/record.py` records the logs. If the machine has that Python, the test records them once more
+// and compares.
 
 interface Recorded {
   scenario: string;
@@ -32,7 +32,7 @@ function recordedIn(folder: string, name: string): Recorded {
 }
 
 for (const name of names) {
-  test(`${name}: gyre does what asyncio did, in the same order`, async () => {
+  test(`${name}: gyre’s log equals that of asyncio, in the same order`, async () => {
     const { scenario, differences = [] } = (await import(`./scenarios/${name}.ts`)) as ScenarioModule;
     const recorded = recordedIn(path.join(here, 'logs'), name);
     assert.equal(recorded.scenario, name);
@@ -56,7 +56,7 @@ for (const name of names) {
   });
 }
 
-test('a difference that is not in the recorded log, or is there twice, is refused', () => {
+test('withDifferences() throws for a difference that is not in the recorded log, or is there twice', () => {
   const difference = { reason: 'because', recorded: ['b'], gyre: ['x', 'y'] };
   assert.deepEqual(withDifferences(['a', 'b', 'c'], [difference]), ['a', 'x', 'y', 'c']);
   assert.throws(() => withDifferences(['a', 'c'], [difference]), /has this 0 times, not once:\nb/);
@@ -88,10 +88,7 @@ const found = python(
   'import platform; print(platform.python_implementation(), platform.python_version())',
 );
 
-/**
- * Other versions of asyncio may do things in another order: then the recorded one is still what gyre is held
- * to.
- */
+/** Other versions of asyncio may use another order. Then gyre must still match the recorded one. */
 function whyNot(): string | false {
   if (found.status !== 0) return 'no python3 on this machine';
   const minor = (version: string): string => version.split('.').slice(0, 2).join('.');
@@ -100,7 +97,7 @@ function whyNot(): string | false {
   return `the logs are of CPython ${minor(recordedWith)}, this machine has ${found.output}`;
 }
 
-test('recorded once more, the logs are the same', { skip: whyNot() }, () => {
+test('the logs of asyncio are the same when they are recorded again', { skip: whyNot() }, () => {
   const { status, output } = python(path.join(here, 'record.py'), folder);
   assert.equal(status, 0, output);
   for (const name of names) {

@@ -11,8 +11,8 @@ import { shrink } from './random/shrink.ts';
 import { Summary } from './random/summary.ts';
 
 // Random programs, on gyre and on CPython's asyncio. `node --import tsx test/parity/random.ts` compares many,
-// and shows why one differs. The logs of asyncio are recorded as hashes; where the machine has a CPython,
-// fresh programs are compared, too.
+// and shows the reason for a difference. The logs of asyncio are recorded as hashes. If the machine has a
+// CPython, fresh programs are compared, too.
 
 /**
  * The part of the programs that must end with the same outcomes and times, and the part that must have the
@@ -32,7 +32,7 @@ const python = findPython();
 const noPython = python === null ? 'no CPython 3.13 or newer on this machine' : false;
 
 for (const family of FAMILIES) {
-  test(`random programs with ${family} deadlines go on gyre as they went on asyncio`, async () => {
+  test(`random programs with ${family} deadlines run on gyre as on asyncio`, async () => {
     const programs = recordedPrograms(family);
     const { programs: hash, runs } = recorded.families[family];
     assert.equal(hashOfPrograms(programs), hash, 'other programs than the recorded ones: random.ts --record');
@@ -53,7 +53,7 @@ for (const family of FAMILIES) {
 }
 
 for (const family of FAMILIES) {
-  test(`fresh random programs with ${family} deadlines go on gyre as on asyncio`, {
+  test(`fresh random programs with ${family} deadlines run on gyre as on asyncio`, {
     skip: noPython,
   }, async () => {
     const seed = 1_000_000 + (Date.now() % 1_000_000_000);
@@ -75,7 +75,7 @@ for (const family of FAMILIES) {
   });
 }
 
-test('the recorded programs go on asyncio again as they were recorded', { skip: whyNotAgain() }, async () => {
+test('the recorded programs run on asyncio as they were recorded', { skip: whyNotAgain() }, async () => {
   for (const family of FAMILIES) {
     const runs = await runAll(
       new Interpreter(asyncio(fileOfPython(), 'scheduled')),
@@ -85,7 +85,7 @@ test('the recorded programs go on asyncio again as they were recorded', { skip: 
   }
 });
 
-test('the recorded programs have every kind of statement, and each has its pseudo code', () => {
+test('the recorded programs have every kind of statement, and each kind has its pseudo code', () => {
   const programs = FAMILIES.flatMap(recordedPrograms);
   assert.equal(new Set(programs.flatMap(({ main }) => opsOf(main))).size, STATEMENTS);
   for (const program of programs) assert.doesNotMatch(pseudoCode(program), /undefined/);
@@ -97,7 +97,7 @@ test('the same seed gives the same program, and another one in each family', () 
   assert.notDeepEqual(generate(7, 'distinct').main, generate(7, 'coinciding').main);
 });
 
-test('a program that waits for what never comes is a deadlock, and its tasks are cancelled', async () => {
+test('a program that waits for ever is a deadlock, and its tasks are cancelled', async () => {
   const main: Step[] = [{ op: 'await', id: 1, what: { kind: 'event', index: 0 } }];
   const program: Program = { seed: 1, family: 'distinct', semaphores: [], queues: [], main };
   const [run] = await runAll(new Interpreter(gyre), [program]);
@@ -144,13 +144,13 @@ test('an interpreter that cannot be started names the program', async () => {
   assert.match((missing as { failure: string }).failure, /ENOENT/);
 });
 
-test('an interpreter that hangs is ended, and names the program', async () => {
+test('an interpreter that hangs is killed, and names the program', async () => {
   const [hung] = await runAll(interpreterThat('for (;;);', 5), [generate(1, 'distinct')]);
   assert.match((hung as { failure: string }).failure, /^no end after 5 seconds/);
   assert.equal(hung?.seed, 1);
 });
 
-test('shrinking leaves the statement that the difference needs, and the statements around it that cannot go', async () => {
+test('shrinking keeps the statement that the difference needs, and its indispensable blocks', async () => {
   const program = generate(3, 'coinciding');
   const needed = (candidate: Program): boolean => JSON.stringify(candidate).includes('"op":"gather"');
   assert.ok(needed(program));

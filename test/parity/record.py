@@ -1,9 +1,9 @@
-"""Records what CPython's asyncio does in each scenario, into logs/<scenario>.json or into the folder that is given.
+"""Records the logs of CPython's asyncio for each scenario, into logs/<scenario>.json or a given folder.
 
     python3 test/parity/record.py [folder]
 
-Time is virtual, as in gyre's simulated loop: it stands still while anything is ready, and jumps to the next deadline when
-nothing is. So the logs are the same on every machine.
+Time is virtual, as in gyre's simulated loop: it stands still while anything is ready, and jumps to the next
+deadline when nothing is. So the logs are the same on every machine.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-/** What a scenario is, and how its log is made. The same scenario stands in a Python file beside it. */
+/** The type of a scenario, and the making of its log. A Python file next to it has the same scenario. */
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 
 export type Log = (text: string) => void;
@@ -6,10 +6,10 @@ export type Log = (text: string) => void;
 /** Drives the loop itself, as its twin does. */
 export type Scenario = (loop: SimulatedEventLoop, log: Log) => Promise<void>;
 
-/** Where gyre does on purpose something else. */
+/** The intended differences of gyre. */
 export interface Difference {
   reason: string;
-  /** What the recorded log has there, in one piece, and what gyre's has instead. */
+  /** The text of the recorded log, in one piece, and gyre's instead. */
   recorded: readonly string[];
   gyre: readonly string[];
 }
@@ -34,7 +34,7 @@ export async function logOf(
   return lines;
 }
 
-/** The recorded log with the differences put in; each must be found, once. */
+/** Returns the recorded log with the differences applied. Each must occur exactly once. */
 export function withDifferences(recorded: readonly string[], differences: readonly Difference[]): string[] {
   let text = recorded.join('\n');
   for (const difference of differences) {
@@ -48,7 +48,7 @@ export function withDifferences(recorded: readonly string[], differences: readon
   return text.split('\n').filter((line) => line !== '');
 }
 
-/** A value in Python's words. */
+/** Returns a value in Python's words. */
 export function words(value: unknown): string {
   if (value === null || value === undefined) return 'None';
   if (typeof value === 'boolean') return value ? 'True' : 'False';

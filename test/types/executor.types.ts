@@ -12,7 +12,7 @@ import {
 import type { Equals } from './equals.ts';
 import { check } from './equals.ts';
 
-/** What a call gives, without calling it. */
+/** Returns the type of a call's result, without calling it. */
 type Of<F extends (...args: never[]) => unknown> = ReturnType<F>;
 
 interface Jobs {
@@ -46,7 +46,7 @@ check<Equals<Of<typeof submitted>, Promise<string>>>();
 const down = () => loop().shutdownDefaultExecutor();
 check<Equals<Of<typeof down>, Future<void>>>();
 
-// what one expects of progress is one's own affair
+// the type of a progress report is the caller's choice
 const withProgress = () =>
   pool.withOptions({ onProgress: (part: { done: number }) => console.log(part.done), transfer: [] });
 check<Equals<Of<typeof withProgress>, Executor>>();

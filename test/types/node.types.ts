@@ -22,7 +22,7 @@ const connecting = connectDuplex((factory) => getRunningLoop().createConnection(
 check<Equals<typeof over, TransportDuplex>>();
 check<Equals<typeof connecting, TransportDuplex>>();
 
-/** Whatever wants a socket takes one; with `exactOptionalPropertyTypes`, as here, it takes a cast. */
+/** Accepts a socket. With `exactOptionalPropertyTypes`, as here, a duplex needs a cast. */
 export const socket: Socket = over as Socket;
 check<Equals<Exclude<keyof Socket, keyof TransportDuplex>, never>>();
 export const stream: Duplex = over;

@@ -16,7 +16,7 @@ import {
 import type { Equals } from './equals.ts';
 import { check } from './equals.ts';
 
-/** What a call gives, without calling it. */
+/** Returns the type of a call's result, without calling it. */
 type Of<F extends (...args: never[]) => unknown> = ReturnType<F>;
 
 declare const text: Future<string>;
@@ -44,7 +44,7 @@ check<Equals<Of<typeof withSignal>, Future<[string]>>>();
 const undecided = (returnExceptions: boolean) => gather({ returnExceptions }, text);
 check<Equals<Of<typeof undecided>, Future<[string | Error]>>>();
 
-// wait gives back what it was given
+// wait returns the objects that it was given
 const waited = () => wait([text, text], { returnWhen: FIRST_COMPLETED, timeout: 5 });
 check<Equals<Of<typeof waited>, Future<[done: Set<Future<string>>, pending: Set<Future<string>>]>>>();
 const waitedMixed = () => wait(new Set([text, number]));

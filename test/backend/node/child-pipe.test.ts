@@ -26,7 +26,7 @@ class EventRecorder extends Recording implements StreamEvents {
   }
 }
 
-/** A host whose sockets have no handle that we could see: there a stdin is not watched. */
+/** A host that hides the handles of its sockets, so that a child's stdin cannot be watched. */
 class Unwatched extends Writable {
   readonly taken: string[] = [];
   #waiting: (() => void) | null = null;
@@ -43,7 +43,7 @@ class Unwatched extends Writable {
   }
 }
 
-test('where the reader cannot be watched, the end of the child is its end', async () => {
+test('ChildInput that cannot watch its reader ends with the child', async () => {
   for (const [written, code] of [
     ['fine', undefined],
     ['stuck', 'EPIPE'],
@@ -61,7 +61,7 @@ test('where the reader cannot be watched, the end of the child is its end', asyn
   }
 });
 
-test('onWritten comes when what was refused has left', async () => {
+test('ChildInput calls onWritten() when refused data has left', async () => {
   const socket = new Unwatched();
   const input = new ChildInput(socket as unknown as Socket);
   const log = new EventRecorder();
@@ -75,7 +75,7 @@ test('onWritten comes when what was refused has left', async () => {
   assert.deepEqual([log.log, log.error], [['written', 'close'], null]);
 });
 
-test('what has happened before open() is told after it', async () => {
+test('ChildInput reports events before open() after it', async () => {
   const child: ChildProcess = spawn('sh', ['-c', 'exec <&-; sleep 0.2'], {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
@@ -90,7 +90,7 @@ test('what has happened before open() is told after it', async () => {
   assert.deepEqual([log.log, log.error], [['close'], null]);
 });
 
-test('what the child writes to its stdin goes nowhere, and holds nobody up', async () => {
+test('ChildInput drops data that the child writes to its stdin', async () => {
   const command = 'head -c 1000000 /dev/zero >&0; read word; test "$word" = after';
   const child: ChildProcess = spawn('sh', ['-c', command], { stdio: ['pipe', 'ignore', 'ignore'] });
   const input = new ChildInput(child.stdin as Socket);

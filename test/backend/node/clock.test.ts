@@ -4,7 +4,7 @@ import { HostClock } from '../../../src/backend/node/clock.ts';
 
 // The host's own timers are the subject: they fire up to a millisecond early, and overflow after 24.8 days.
 
-/** The moment of the call that `wakeAt(when)` brings. */
+/** Returns the time of the call that `wakeAt(when)` causes. */
 function calledAt(clock: HostClock, when: number): Promise<number> {
   return new Promise((resolve) => {
     clock.start({
@@ -19,7 +19,7 @@ function calledAt(clock: HostClock, when: number): Promise<number> {
   });
 }
 
-test('HostClock never wakes early, though the host fires its timers up to a millisecond early', async () => {
+test('HostClock never wakes early, although the host fires its timers up to a millisecond early', async () => {
   const clock = new HostClock();
   const early: number[] = [];
   for (let i = 0; i < 40; i++) {
@@ -30,7 +30,7 @@ test('HostClock never wakes early, though the host fires its timers up to a mill
   assert.deepEqual(early, []);
 });
 
-test('HostClock waits for a moment beyond the longest timer of the host instead of waking at once', async () => {
+test('HostClock waits for a deadline beyond the longest timer of the host', async () => {
   const clock = new HostClock();
   const warnings: Error[] = [];
   const warn = (warning: Error): void => {
@@ -52,7 +52,7 @@ test('HostClock waits for a moment beyond the longest timer of the host instead 
   assert.deepEqual(warnings, []);
 });
 
-test('HostClock asks for the deadline when its timer fires, and not when it was set', async () => {
+test('HostClock reads the deadline when its timer fires, not when the timer was set', async () => {
   const clock = new HostClock();
   const now = clock.time();
   let when = now + 0.002;

@@ -19,7 +19,7 @@ function makePair(abstract: boolean): { pair: SocketPair; done: Promise<[near: S
   return { pair, done };
 }
 
-/** `body` with a directory for temporary files of its own. */
+/** Runs `body` with a directory for temporary files of its own. */
 async function withTemporary(body: (directory: string) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'gyre-test-'));
   const before = process.env.TMPDIR;
@@ -34,7 +34,7 @@ async function withTemporary(body: (directory: string) => Promise<void>): Promis
   }
 }
 
-/** The abstract names of pairs, of whatever process. */
+/** Returns the abstract names of pairs, of any process. */
 function listeningNames(): string[] {
   return readFileSync('/proc/net/unix', 'utf8').match(/@gyre-[0-9a-f]+/g) ?? [];
 }
@@ -51,7 +51,7 @@ async function converse(near: Socket, far: Socket): Promise<void> {
 }
 
 test(
-  'two ends of one pipe, by a name without a file',
+  'SocketPair connects two ends by a name without a file',
   { skip: skipAbstract },
   onNode(() =>
     withTemporary(async () => {
@@ -62,7 +62,7 @@ test(
 );
 
 test(
-  'two ends of one pipe, by a file that is gone as soon as they are there',
+  'SocketPair connects two ends by a file that is removed at once',
   onNode(() =>
     withTemporary(async (directory) => {
       const { done } = makePair(false);
@@ -75,7 +75,7 @@ test(
 );
 
 test(
-  'near is paused: what comes waits',
+  'SocketPair returns a paused near end, so that data waits',
   onNode(async () => {
     const [near, far] = await makePair(process.platform === 'linux').done;
     far.write('early');
@@ -89,14 +89,14 @@ test(
 );
 
 test(
-  'whoever else connects in between gets nothing, and is not taken for ours',
+  'SocketPair ignores another client that connects meanwhile',
   { skip: skipAbstract },
   onNode(async () => {
     for (const said of ['x', '', Buffer.alloc(64)]) {
       const others = listeningNames();
       const { done } = makePair(true);
       const [name] = listeningNames().filter((candidate) => !others.includes(candidate));
-      // It listens by now, and our own end has yet to connect.
+      // It listens by now, and its own client has yet to connect.
       const stranger = connect((name as string).replace('@', '\0'));
       stranger.on('error', () => {});
       stranger.write(said);
@@ -111,7 +111,7 @@ test(
 );
 
 test(
-  'a pair that is given up, whenever that is, leaves nothing',
+  'SocketPair that is cancelled at any moment leaves nothing',
   onNode(async () => {
     for (const abstract of process.platform === 'linux' ? [true, false] : [false]) {
       await withTemporary(async () => {
@@ -134,7 +134,7 @@ test(
 );
 
 test(
-  'a place where no file can be made is an error',
+  'SocketPair fails in a directory without write permission',
   onNode(async () => {
     const before = process.env.TMPDIR;
     process.env.TMPDIR = '/gyre/nowhere';

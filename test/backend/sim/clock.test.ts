@@ -6,14 +6,14 @@ import { withLoop } from '../../helpers/loop-fixture.ts';
 
 const makeLoop = (): SimulatedEventLoop => new SimulatedEventLoop();
 
-test('virtual time begins at zero, or where it is told to', async () => {
+test('virtual time begins at zero, or at the given time', async () => {
   assert.equal(new SimulatedEventLoop().time(), 0);
   const loop = new SimulatedEventLoop({ startTime: 1_000.5 });
   await loop.runUntilComplete(() => sleep(0.25));
   assert.equal(loop.time(), 1_000.75);
 });
 
-test('virtual time stands still while anything is ready, whatever real time does', () =>
+test('virtual time stands still while anything is ready, for any real time', () =>
   withLoop(makeLoop, async (loop) => {
     const times = new Set<number>();
     await loop.runUntilComplete(async () => {
@@ -66,7 +66,7 @@ test('virtual time does not go back for a deadline that has passed', () =>
     assert.deepEqual(times, [10]);
   }));
 
-test('virtual time does not go on while the loop does not run', () =>
+test('virtual time stands still while the loop does not run', () =>
   withLoop(makeLoop, async (loop) => {
     loop.callLater(10, () => {});
     await new Promise((resolve) => setImmediate(resolve));
@@ -81,7 +81,7 @@ test('virtual time passes over the deadline of a timer that was cancelled', () =
       const timer = loop.callLater(3600, () => {});
       await sleep(1);
       timer.cancel();
-      // Something of the host, which the loop cannot see: while it is under way, nothing is due.
+      // An operation of the host that the loop cannot see: while it is pending, nothing is due.
       await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
       await sleep(1);
     });
@@ -100,7 +100,7 @@ test('a busy task holds virtual time, so a deadline comes only when it pauses', 
     assert.deepEqual(log, ['busy until now', 'timer']);
   }));
 
-test('SimulatedEventLoop says that it has no network', () =>
+test('SimulatedEventLoop reports that it has no network', () =>
   withLoop(makeLoop, (loop) => {
     assert.equal(loop._backend.features.tcp, false);
     assert.throws(() => loop._backend.connect({} as never, {} as never), {
@@ -118,7 +118,7 @@ test('SimulatedEventLoop says that it has no network', () =>
     });
   }));
 
-test('SimulatedEventLoop refuses options that it does not know, and values that are none', () => {
+test('SimulatedEventLoop rejects unknown options and wrong values', () => {
   assert.throws(() => new SimulatedEventLoop({ startTime: Number.NaN }), {
     name: 'RangeError',
     code: 'ERR_OUT_OF_RANGE',

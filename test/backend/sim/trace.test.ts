@@ -11,7 +11,7 @@ function linesOf(trace: readonly TraceEntry[]): string[] {
   return trace.map(({ time, kind, label }) => `${time} ${kind} ${label}`);
 }
 
-test('the trace has callbacks, timers, wake-ups and the stop, each with its time and its name', () =>
+test('a trace has callbacks, timers, wake-ups and the stop, each with its time and its name', () =>
   withLoop(makeTracingLoop, async (loop) => {
     const future = loop.createFuture();
     loop.callSoon(function first() {});
@@ -39,7 +39,7 @@ test('the trace has callbacks, timers, wake-ups and the stop, each with its time
     ]);
   }));
 
-test('the trace is empty unless it is asked for', () =>
+test('a trace is empty unless it is requested', () =>
   withLoop(
     () => new SimulatedEventLoop(),
     async (loop) => {
@@ -48,7 +48,7 @@ test('the trace is empty unless it is asked for', () =>
     },
   ));
 
-test('unnamed tasks and futures have numbers that depend on the run alone', async () => {
+test('unnamed tasks and futures in a trace have numbers that depend on the run alone', async () => {
   const trace = async (): Promise<string[]> => {
     const loop = makeTracingLoop();
     await loop.runUntilComplete(async () => {
@@ -63,7 +63,7 @@ test('unnamed tasks and futures have numbers that depend on the run alone', asyn
   assert.ok(first.includes('0 callback runFirstStep of Task 2'), first.join('\n'));
 });
 
-test('compareTraces() answers the first difference with both lines, or null', () => {
+test('compareTraces() returns the first difference with both lines, or null', () => {
   const entry = (time: number, label: string): TraceEntry => ({ time, kind: 'timer', label });
   const trace = [entry(0, 'a'), entry(1, 'b')];
   assert.equal(compareTraces(trace, [entry(0, 'a'), entry(1, 'b')]), null);
@@ -96,7 +96,7 @@ test('compareTraces() answers the first difference with both lines, or null', ()
 });
 
 /**
- * A shop: producers, consumers, timeouts and cancellations over hours of virtual time, driven by a seeded
+ * A shop with producers, consumers, timeouts and cancellations over hours of virtual time, driven by a seeded
  * generator.
  */
 async function shop(loop: SimulatedEventLoop, random: () => number): Promise<number> {
@@ -129,13 +129,13 @@ function seeded(seed: number): () => number {
   };
 }
 
-test('checkDeterminism() answers the trace of a scenario whose two runs are the same', async () => {
+test('checkDeterminism() returns the trace of a scenario whose two runs are equal', async () => {
   const trace = await checkDeterminism((loop) => shop(loop, seeded(42)));
   assert.ok(trace.length > 400, `${trace.length} entries`);
   assert.ok((trace.at(-1)?.time ?? 0) > 3600);
 });
 
-test('checkDeterminism() fails where two runs first part, with both lines', async () => {
+test('checkDeterminism() fails at the first difference of two runs, with both lines', async () => {
   let run = 0;
   await assert.rejects(
     checkDeterminism(async (loop) => {
@@ -164,7 +164,7 @@ test('checkDeterminism() fails when one run is longer', async () => {
   );
 });
 
-test('checkDeterminism() gives on what the scenario throws', async () => {
+test('checkDeterminism() throws the error of its scenario', async () => {
   await assert.rejects(
     checkDeterminism(async () => {
       await sleep(1);

@@ -1,4 +1,4 @@
-/** Serves without a descriptor left, says what it was told of that, and echoes once it has some again. */
+/** Serves without a free descriptor, prints the errors, and echoes once it has descriptors again. */
 import { closeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Transport, TransportSocket } from '../../../src/index.ts';

@@ -1,4 +1,4 @@
-/** Descriptors of the native backend: what others do to them, and none left. */
+/** Descriptors of the native backend: closed by others, or none left. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -38,7 +38,9 @@ async function withPair(body: (accepted: Recorder, transport: Transport) => Prom
   loop.close();
 }
 
-test('both ends of a connection have no delay; the accepted one by its listener', { skip }, async () => {
+test('both ends of a native connection have no-delay, the accepted one from its listener', {
+  skip,
+}, async () => {
   await withPair(async (accepted, transport) => {
     for (const one of [accepted.transport, transport]) {
       const fd = (one.getExtraInfo('socket') as TransportSocket).fileno();
@@ -49,7 +51,9 @@ test('both ends of a connection have no delay; the accepted one by its listener'
   });
 });
 
-test('a descriptor that is closed under a connection ends that, and nothing else', { skip }, async () => {
+test('a descriptor that is closed under a native connection ends that connection, and nothing else', {
+  skip,
+}, async () => {
   await withPair(async (accepted, transport) => {
     closeSync((accepted.transport.getExtraInfo('socket') as TransportSocket).fileno());
     accepted.transport.write('to nobody');
@@ -59,7 +63,7 @@ test('a descriptor that is closed under a connection ends that, and nothing else
   });
 });
 
-test('without a descriptor left a server turns clients away and says so, and serves those that come later', {
+test('a native server without a free descriptor turns clients away, reports it, and serves later clients', {
   skip,
 }, async (context) => {
   const child = fileURLToPath(new URL('./descriptors.child.ts', import.meta.url));
@@ -90,7 +94,7 @@ test('without a descriptor left a server turns clients away and says so, and ser
   await closed(late);
 });
 
-test('a socket for datagrams that keeps its errors tells them, and then the loop rests', {
+test('a native datagram socket with a persistent error reports it, and then the loop rests', {
   skip,
 }, async () => {
   const IPPROTO_IP = 0;

@@ -1,5 +1,6 @@
 /**
- * How the native part calls JavaScript: once a poll phase, and once more for each turn that follows from it.
+ * The calls from the native part into JavaScript: one for each poll phase, and one for each turn that
+ * follows.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -10,7 +11,7 @@ import { loader } from '../../helpers/typescript.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
-test('ticks and microtasks that throw, in a program that lives on, cost no turn and no data', {
+test('ticks and microtasks that throw, in a program that continues, lose no turn and no data', {
   skip,
 }, () => {
   const child = fileURLToPath(new URL('throwing.child.ts', import.meta.url));

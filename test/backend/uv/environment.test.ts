@@ -1,6 +1,6 @@
 /**
  * The native part in worker threads, and at the end of an environment: nothing crashes, nothing is left,
- * others go on.
+ * others continue.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -23,7 +23,7 @@ const PATIENCE = 600_000;
 let workers = 0;
 
 function worker(name: string, end: string = 'terminated'): Worker {
-  // Its own: a server that is cut off leaves it behind.
+  // A path of its own, because a terminated server leaves its file behind.
   const path = join(tmpdir(), `gyre-worker-${process.pid}-${++workers}.sock`);
   const made = tsWorker(new URL(name, import.meta.url), { path, end });
   made.once('exit', () => rmSync(path, { force: true }));
@@ -36,7 +36,7 @@ async function untilDescriptors(before: number): Promise<void> {
 }
 
 for (const name of ['./worker.child.ts', './raw-worker.child.ts']) {
-  test(`workers that are ended in mid-transfer leave no descriptor, and the process lives (${name})`, {
+  test(`workers that are terminated in mid-transfer leave no descriptor, and the process lives (${name})`, {
     skip,
   }, async () => {
     const first = worker(name);
@@ -52,7 +52,7 @@ for (const name of ['./worker.child.ts', './raw-worker.child.ts']) {
   });
 }
 
-test('a worker that ends itself in the middle of what the native part calls', { skip }, async () => {
+test('a worker that exits within a call of the native part leaves nothing', { skip }, async () => {
   const before = held().descriptors;
   for (let round = 0; round < 2; round++) {
     const [code] = await once(worker('./worker.child.ts', 'exits'), 'exit');
@@ -61,7 +61,7 @@ test('a worker that ends itself in the middle of what the native part calls', { 
   await untilDescriptors(before);
 });
 
-test('a worker that fails with everything open', { skip }, async () => {
+test('a worker that throws with everything open leaves nothing', { skip }, async () => {
   const before = held().descriptors;
   const failing = worker('./worker.child.ts', 'throws');
   const exited = new Promise((resolve) => failing.once('exit', resolve));
@@ -79,7 +79,7 @@ const ENDS = {
 };
 
 for (const [how, end] of Object.entries(ENDS)) {
-  test(`a process that ends with everything open (${how}) ends well`, { skip }, () => {
+  test(`a process that ends with everything open exits cleanly (${how})`, { skip }, () => {
     const program = `
       import { createSubprocessExec, DatagramProtocol, PIPE, Protocol, UvEventLoop } from ${JSON.stringify(new URL('../../../src/index.ts', import.meta.url).href)};
       let dataReceived = () => {};
@@ -107,7 +107,7 @@ for (const [how, end] of Object.entries(ENDS)) {
   });
 }
 
-test('two copies of gyre in one thread have a native part each', { skip }, () => {
+test('two copies of gyre in one thread each have a native part', { skip }, () => {
   const program = `
     const [{ UvEventLoop, Protocol }, second] = await Promise.all(['', '?again'].map((copy) =>
       import(${JSON.stringify(new URL('../../../src/index.ts', import.meta.url).href)} + copy)));

@@ -1,7 +1,7 @@
 /**
  * Many handles are ready in every poll phase, more than one phase has room for. Each has its turn after a
- * bounded number of phases, whatever kind it is of and whoever stands before it. The bound counts phases, so
- * that it holds on a machine of any speed.
+ * bounded number of phases, for any kind of handle and any competitors. The bound counts phases, so that it
+ * holds on a machine of any speed.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -19,9 +19,9 @@ const EVENT_WORDS = 5;
 const AF_INET = 2;
 const SOCK_STREAM = 1;
 const READABLE = 1;
-/** As often as each of them could have its turn one after the other. */
+/** The number of phases in which each handle could have its turn, one after the other. */
 const ROUNDS = 3;
-/** Host passes without a poll phase of ours: then nothing is ready any more. */
+/** Passes of the host without a poll phase of gyre: then no handle is ready. */
 const PATIENCE = 1000;
 
 interface Told {
@@ -35,10 +35,10 @@ interface Told {
 abstract class Competitor {
   /** The id of its records. */
   id: Id = -1;
-  /** The phase in which it last had its turn. */
+  /** The phase of its last turn. */
   lastTurn: number = 0;
   turns: number = 0;
-  /** It is ready once, and then over. */
+  /** The handle is ready once, and then over. */
   readonly once: boolean = false;
   protected readonly addon: Addon;
 
@@ -62,7 +62,7 @@ abstract class Competitor {
 class Arena {
   readonly addon: Addon;
   phase: number = 0;
-  /** Phases: the longest wait, and whose it was. */
+  /** In phases: the longest wait, and its handle. */
   longestWait: number = 0;
   slowest: string = 'nobody';
   #competitors: Competitor[] = [];
@@ -75,7 +75,7 @@ class Arena {
     this.addon = addon;
   }
 
-  /** What the record of this kind says that comes before the arena runs. */
+  /** The content of the records before the arena runs. */
   async take(kind: number, id: Id): Promise<number> {
     for (;;) {
       const at = this.#early.findIndex((one) => one.kind === kind && one.id === id);
@@ -136,7 +136,7 @@ class Arena {
   }
 }
 
-// --- who competes ---
+// --- the competitors ---
 
 const BULK = Buffer.alloc(256 * 1024);
 const BYTE = Buffer.alloc(1);
@@ -272,7 +272,7 @@ class LargeDatagrams extends DatagramFlood {
   }
 }
 
-/** A socket of somebody else's that can always be read. */
+/** A foreign socket that can always be read. */
 class Polled extends Competitor {
   #ends: readonly [number, number] = [-1, -1];
 
@@ -290,7 +290,7 @@ class Polled extends Competitor {
   }
 }
 
-/** A write that the kernel had no room for, and has now. */
+/** A write that had to wait for the kernel, and can continue now. */
 class Writing extends Competitor {
   #reader: number = -1;
   readonly #room: Buffer = Buffer.alloc(BULK.length);
@@ -301,7 +301,7 @@ class Writing extends Competitor {
     this.#reader = theirs;
   }
 
-  /** What the empty buffer has no room for, the buffer has room for once it is empty again. */
+  /** Data that fits into the kernel's buffer only when that is empty again. */
   override refill(): void {
     const { addon } = this;
     this.#readAll();
@@ -355,7 +355,7 @@ interface Outcome {
   readonly competitors: readonly Competitor[];
 }
 
-/** Lets so many of each kind compete. */
+/** Lets `count` handles of each kind compete. */
 async function compete(counts: readonly number[], phases?: number): Promise<Outcome> {
   const arena = new Arena();
   const competitors = KINDS.flatMap((Kind, i) =>
@@ -372,7 +372,7 @@ function assertWait({ arena: { longestWait, slowest, phase } }: Outcome, most: n
   );
 }
 
-test('sixteen bulk senders and a ping all have their turns, and the senders as many turns', {
+test('sixteen bulk senders and a ping all have their turns, and the senders equally many', {
   skip,
 }, async () => {
   const outcome = await compete([16, 1]);
@@ -382,7 +382,10 @@ test('sixteen bulk senders and a ping all have their turns, and the senders as m
   assert.ok(Math.max(...turns) - Math.min(...turns) <= 2, turns.join(' '));
 });
 
-test('no crowd of handles keeps one of them from its turn', { skip, timeout: 600_000 }, async () => {
+test('a crowd of handles delays no other handle’s turn beyond the bound', {
+  skip,
+  timeout: 600_000,
+}, async () => {
   const hasPidfd = new Arena().addon.hasPidfd();
   const most = [10, 3, 3, 2, 3, 6, 2, 6, hasPidfd ? 2 : 0];
   const crowd = fc.tuple(...most.map((max) => fc.integer({ min: 0, max })));
@@ -395,7 +398,7 @@ test('no crowd of handles keeps one of them from its turn', { skip, timeout: 600
   await fc.assert(property, { numRuns: 10 });
 });
 
-test('more ready handles than one call of the kernel lists all have their turns', { skip }, async () => {
+test('more ready handles than one epoll call returns all have their turns', { skip }, async () => {
   // A round of them fits into two phases: the bulk senders fill one, and the others need few records.
   assertWait(await compete([6, 1200], 20), 6);
 });

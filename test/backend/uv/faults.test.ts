@@ -1,6 +1,6 @@
 /**
- * Every allocation of the native part fails once, one after the other: whoever asked for something is told,
- * and nothing is left open, crashes or waits for ever.
+ * Each allocation of the native part fails once, one after the other. The caller gets an error, and nothing
+ * is left open, crashes or waits for ever.
  */
 import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
@@ -36,24 +36,24 @@ if (skip === false) process.env.GYRE_NATIVE ??= buildNative('faults');
 const noPidfd =
   skip === false && !new RawAddon().addon.hasPidfd() && 'the kernel has no descriptors of processes';
 
-/** What only the build for tests has. */
+/** A function of the build for tests. */
 interface Faulty {
-  /** The n-th allocation from now on fails; negative: none. Answers how many were left before. */
+  /** Makes the n-th allocation from now on fail; negative: none. Returns the number that was left before. */
   failAllocation(n: number): number;
 }
 
-/** Longer takes nothing of this, however loaded the machine is. */
+/** Longer than any scenario takes, however loaded the machine is. */
 const PATIENCE_SECONDS = 20;
 
-/** How a scenario may fail: without memory, or by a peer that has none. */
+/** The errors that a scenario may end with: no memory, or a peer without memory. */
 const FAILURES = new Set(['ENOMEM', 'ENOBUFS', 'ECONNRESET', 'EPIPE', 'ENOTCONN', 'ECONNREFUSED', 'EBADF']);
 
 /**
- * Runs `scenario` on a loop of its own, its n-th allocation failing, for each n until none does. Answers how
- * many there were.
+ * Runs `scenario` on a loop of its own with its n-th allocation failing, for each n until none fails. Returns
+ * the number of allocations.
  */
 async function failEverywhere(scenario: (loop: UvEventLoop) => Promise<unknown>): Promise<number> {
-  // What is made once for all is made before.
+  // Allocations that happen once per process happen before.
   await runFailing(-1, scenario);
   await untilNothingIsOpen();
   const before = held();
@@ -75,7 +75,7 @@ function isMore(now: Held, before: Held): boolean {
   return now.descriptors > before.descriptors || now.children > before.children;
 }
 
-/** Whether an allocation failed. */
+/** Returns whether an allocation failed. */
 async function runFailing(n: number, scenario: (loop: UvEventLoop) => Promise<unknown>): Promise<boolean> {
   const loop = new UvEventLoop();
   loop.setExceptionHandler(() => {});
@@ -97,7 +97,7 @@ async function runFailing(n: number, scenario: (loop: UvEventLoop) => Promise<un
   }
 }
 
-/** Sends back what comes. */
+/** Returns all data to its sender. */
 class Echo extends Protocol {
   #transport: Transport | null = null;
   override connectionMade(transport: Transport): void {
@@ -108,7 +108,7 @@ class Echo extends Protocol {
   }
 }
 
-/** Asks, and ends with the answer or the error. */
+/** Sends a question, and ends with the answer or the error. */
 class Asker extends Protocol {
   readonly #size: number;
   readonly #done: (error: Error | null) => void;
@@ -132,7 +132,7 @@ class Asker extends Protocol {
   }
 
   override connectionLost(error: Error | null): void {
-    // The server has no memory for it, and hangs up.
+    // The server has no memory for the connection, and closes it.
     const unanswered = Object.assign(new Error('no answer'), { code: 'ECONNRESET' });
     this.#done(error ?? (this.#received === this.#size ? null : unanswered));
   }
@@ -147,7 +147,7 @@ function ask(size: number, connect: (factory: () => Asker) => PromiseLike<unknow
 
 const SIZE = 4_000_000;
 
-test('TCP', { skip }, async () => {
+test('TCP reports each failed allocation, and leaves nothing open', { skip }, async () => {
   const allocations = await failEverywhere(async (loop) => {
     const server = await loop.createServer(() => new Echo(), '127.0.0.1', 0);
     const [, port] = (server.sockets[0] as TransportSocket).getsockname() as [string, number];
@@ -158,11 +158,11 @@ test('TCP', { skip }, async () => {
       server.abortClients();
     }
   });
-  // A listener, a connection, what was accepted, and a write that waits; more where the answer waits, too.
+  // A listener, a connection, its accepted side, and a write that waits; more if the answer waits, too.
   assert.ok(allocations >= 4, `${allocations}`);
 });
 
-test('a server without memory turns clients away, and serves those that come later', { skip }, async () => {
+test('a server without memory turns clients away, and serves later ones', { skip }, async () => {
   let turnedAway = 0;
   await failEverywhere(async (loop) => {
     const server = await loop.createServer(() => new Echo(), '127.0.0.1', 0);
@@ -184,7 +184,7 @@ test('a server without memory turns clients away, and serves those that come lat
   assert.ok(turnedAway > 2, `${turnedAway}`);
 });
 
-test('the end of the writing side', { skip }, async () => {
+test('writeEof() reports each failed allocation, and leaves nothing open', { skip }, async () => {
   await failEverywhere(async (loop) => {
     class AtEnd extends Echo {
       override eofReceived(): boolean {
@@ -210,7 +210,7 @@ test('the end of the writing side', { skip }, async () => {
   });
 });
 
-test('unix sockets', { skip }, async () => {
+test('unix sockets report each failed allocation, and leave nothing open', { skip }, async () => {
   const path = join(tmpdir(), `gyre-faults-${process.pid}.sock`);
   const allocations = await failEverywhere(async (loop) => {
     const server = await loop.createUnixServer(() => new Echo(), path);
@@ -224,10 +224,10 @@ test('unix sockets', { skip }, async () => {
   assert.ok(allocations >= 4, `${allocations}`);
 });
 
-test('pipes', { skip }, async () => {
+test('pipes report each failed allocation, and leave nothing open', { skip }, async () => {
   const allocations = await failEverywhere(async (loop) => {
     const [from, to] = addon().pipe() as [number, number];
-    // What is not taken over is ours to close.
+    // If the take-over fails, the test closes the descriptors.
     const left = new Set([from, to]);
     try {
       await ask(SIZE, async (factory) => {
@@ -256,7 +256,7 @@ test('pipes', { skip }, async () => {
   assert.ok(allocations > 2, `${allocations}`);
 });
 
-test('datagrams', { skip }, async () => {
+test('datagrams report each failed allocation, and leave nothing open', { skip }, async () => {
   const allocations = await failEverywhere(async (loop) => {
     const answered = loop.createFuture<void>();
     class Far extends DatagramProtocol {
@@ -270,7 +270,7 @@ test('datagrams', { skip }, async () => {
     const [far] = await loop.createDatagramEndpoint(() => new Far(), { localAddr: ['127.0.0.1', 0] });
     const remoteAddr = far.getExtraInfo('sockname') as [string, number];
     const [near] = await loop.createDatagramEndpoint(() => new DatagramProtocol(), { remoteAddr });
-    // Without memory for it a datagram is lost, as datagrams may be.
+    // A datagram without memory for it is lost, as datagrams may be.
     const sending = loop.callLater(0, function again(): void {
       near.sendto('x');
       if (!answered.done()) loop.callLater(0.01, again);
@@ -286,7 +286,7 @@ test('datagrams', { skip }, async () => {
   assert.ok(allocations > 2, `${allocations}`);
 });
 
-test('names', { skip }, async () => {
+test('name look-ups report each failed allocation', { skip }, async () => {
   await failEverywhere(async (loop) => {
     const found = await loop.getaddrinfo('localhost', 'http', { family: AF_INET });
     assert.deepEqual(found[0]?.sockaddr, ['127.0.0.1', 80]);
@@ -294,7 +294,9 @@ test('names', { skip }, async () => {
   });
 });
 
-test('subprocesses', { skip: skip || noPidfd }, async () => {
+test('subprocesses report each failed allocation, and leave nothing open', {
+  skip: skip || noPidfd,
+}, async () => {
   const allocations = await failEverywhere(async () => {
     await using child = await createSubprocessExec('cat', [], { stdin: PIPE, stdout: PIPE });
     const [output] = await child.communicate(Buffer.alloc(300_000));
@@ -304,7 +306,9 @@ test('subprocesses', { skip: skip || noPidfd }, async () => {
   assert.ok(allocations > 8, `${allocations}`);
 });
 
-test('more handles than the table has room for', { skip: skip || tooFewDescriptors(600) }, async () => {
+test('a full table of handles fails the next handle, and works again later', {
+  skip: skip || tooFewDescriptors(600),
+}, async () => {
   const ROOM = 256;
   const open = ({ addon }: RawAddon): Id => addon.datagram(AF_INET, null, null, false, false);
   for (let n = 0; ; n++) {

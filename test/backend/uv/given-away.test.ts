@@ -1,7 +1,7 @@
 /**
- * JavaScript can give the memory of a buffer away at any time: by `structuredClone`, a stream of bytes,
- * `transfer()`. What the native part reads into, and what it has yet to send, is such memory. It must not be
- * touched when it is another's, or nobody's.
+ * JavaScript can transfer the memory of a buffer at any time: by `structuredClone`, a byte stream,
+ * `transfer()`. The native part reads into such memory and sends from it. It must not touch memory that was
+ * transferred or freed.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -19,7 +19,7 @@ const skip = whyNoNativeBackend()?.reason ?? false;
 const EFAULT = -14;
 const EMSGSIZE = -90;
 
-/** Overwrites what was freed, if it was. */
+/** Overwrites memory that was freed. */
 async function reuseMemory(bytes: number): Promise<void> {
   for (let i = 0; i < 3; i++) {
     await collectGarbage();
@@ -27,7 +27,7 @@ async function reuseMemory(bytes: number): Promise<void> {
   }
 }
 
-test('reads go on elsewhere when what was read into is given away, between any two of them', {
+test('reads continue in other memory when the slab is transferred between any two of them', {
   skip,
 }, async () => {
   const raw = new RawAddon();
@@ -43,14 +43,14 @@ test('reads go on elsewhere when what was read into is given away, between any t
     assert.ok(dataOf(record).equals(sent), `message ${i}`);
     assert.ok(!seen.has(slab));
     seen.add(slab);
-    // The next read would have come behind this one.
+    // The next read would have followed this one.
     giveAway(slab.buffer);
     if (i % 5 === 0) await reuseMemory(300_000);
   }
   await raw.end([listener, near, far]);
 });
 
-test('datagrams, too', { skip }, async () => {
+test('datagrams continue in other memory when the slab is transferred', { skip }, async () => {
   const raw = new RawAddon();
   const { addon } = raw;
   const { near, far, to } = datagramPair(raw);
@@ -64,7 +64,7 @@ test('datagrams, too', { skip }, async () => {
   await raw.end([near, far]);
 });
 
-test('what is being written is not read any more when it is given away: the write fails', {
+test('a write whose memory is transferred while it waits fails, and the memory is not read', {
   skip,
 }, async () => {
   const raw = new RawAddon();
@@ -93,7 +93,7 @@ test('what is being written is not read any more when it is given away: the writ
   await raw.end([listener, near, far]);
 });
 
-test('what is written in parts arrives whole, from any offset', { skip }, async () => {
+test('a write in parts arrives whole, from any offset', { skip }, async () => {
   const raw = new RawAddon();
   const { addon } = raw;
   const { listener, near, far } = await tcpPair(raw);
@@ -119,8 +119,8 @@ test('what is written in parts arrives whole, from any offset', { skip }, async 
   await raw.end([listener, near, far]);
 });
 
-// The system lets no datagram wait on this machine's own addresses, so this only shows what does not depend
-// on that.
+// The system lets no datagram wait on this machine's own addresses, so this test covers only the part that
+// does not depend on that.
 test('a datagram is copied before it may have to wait', { skip }, async () => {
   const raw = new RawAddon();
   const { addon } = raw;
@@ -131,12 +131,12 @@ test('a datagram is copied before it may have to wait', { skip }, async () => {
   await reuseMemory(2000);
   addon.receiveStart(far);
   assert.ok(dataOf(await raw.take(MESSAGE, far)).equals(Buffer.alloc(2000, 'z')));
-  // More goes into no datagram.
+  // A datagram cannot be larger.
   assert.equal(addon.send(near, Buffer.alloc(100_000), to), EMSGSIZE);
   await raw.end([near, far]);
 });
 
-/** Ends with the text that it was sent, or the error. */
+/** Ends with the received text, or the error. */
 class Reader extends Protocol {
   readonly #onData: (data: Buffer) => void;
   readonly done: Future<string>;
@@ -158,7 +158,7 @@ class Reader extends Protocol {
   }
 }
 
-/** Two connections, whose data comes in one poll phase; what they got. */
+/** Two connections whose data comes in one poll phase, and their received data. */
 async function both(loop: UvEventLoop, onData: (data: Buffer) => void): Promise<[string, string]> {
   const readers = [new Reader(loop, onData), new Reader(loop)];
   const waiting = [...readers];
@@ -183,7 +183,7 @@ test('a receiver that transfers the memory of its data takes nothing from others
   const texts = await loop.runUntilComplete(() =>
     both(loop, (data) => {
       try {
-        // Node 20 copies what may not be transferred, later ones refuse.
+        // Node 20 copies memory that may not be transferred; later versions throw.
         structuredClone(data.buffer, { transfer: [data.buffer as ArrayBuffer] });
       } catch {
         refused++;
@@ -195,7 +195,9 @@ test('a receiver that transfers the memory of its data takes nothing from others
   loop.close();
 });
 
-test('where it does take it, the others fail one by one, and the loop goes on', { skip }, async () => {
+test('a transfer that does take shared memory fails the others one by one, and the loop continues', {
+  skip,
+}, async () => {
   const loop = new UvEventLoop();
   const texts = await loop.runUntilComplete(() => both(loop, (data) => giveAway(data.buffer)));
   assert.equal(texts[0], 'data of 0');
@@ -205,7 +207,7 @@ test('where it does take it, the others fail one by one, and the loop goes on', 
   loop.close();
 });
 
-/** Writes more than the kernel takes, then this, of which one part goes away while it waits. */
+/** Writes more than the kernel accepts, then these parts, of which one is transferred while it waits. */
 async function writesWhatGoesAway(loop: UvEventLoop, sizes: readonly number[]): Promise<string> {
   let far: Transport | undefined;
   class Slow extends Protocol {
@@ -232,7 +234,7 @@ async function writesWhatGoesAway(loop: UvEventLoop, sizes: readonly number[]): 
 }
 
 for (const sizes of [[1000], [1000, 1000], [100_000, 100_000]]) {
-  test(`what waits behind others and is given away ends the connection (${sizes.join()})`, {
+  test(`a queued part that is transferred ends the connection (${sizes.join()})`, {
     skip,
   }, async () => {
     const loop = new UvEventLoop();

@@ -1,6 +1,6 @@
 /**
- * Arguments that no code of ours gives: wrong types, hostile sizes, ids of other kinds and of what is long
- * gone. Whatever a function of the native part answers then, the process lives, and goes on to serve.
+ * Arguments that gyre never passes: wrong types, hostile sizes, ids of other kinds and of closed handles. For
+ * any result of a native function, the process lives, and continues to serve.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -20,14 +20,14 @@ import { tcpPair } from './raw-pairs.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? tooFewDescriptors(600);
 
-// Where sockets may be made of any name.
+// A directory in which sockets may have any name.
 const folder = mkdtempSync(join(tmpdir(), 'gyre-hostile-'));
 process.chdir(folder);
 after(() => rmSync(folder, { recursive: true }));
 
 const NATIVE = fileURLToPath(new URL('../../../native/build/gyre.node', import.meta.url));
 
-/** What an argument should be. */
+/** The kinds of arguments. */
 type Kind =
   | 'id'
   | 'fd'
@@ -119,7 +119,7 @@ const SIGNATURES: Record<string, Kind[]> = {
   socketSetOption: ['fd', 'int', 'int', 'bytes'],
 };
 
-/** Of the functions that only the build for tests has. */
+/** Functions of the build for tests. */
 const TESTS_OWN = ['failAllocation'];
 
 function detached(): Uint8Array {
@@ -128,14 +128,14 @@ function detached(): Uint8Array {
   return bytes;
 }
 
-/** An array of which looking at it changes the world. */
+/** An array that changes the world when it is read. */
 function trapped(length: number, trap: () => unknown): unknown[] {
   const array: unknown[] = Array(length).fill(Buffer.from('x'));
   Object.defineProperty(array, length - 1, { get: trap });
   return array;
 }
 
-/** For every argument. */
+/** Values for every argument. */
 function anything(): unknown[] {
   return [
     ...[undefined, null, true, false, '', 'x', '\0', 'a\0b', 'x'.repeat(100_000), '\ud800'],
@@ -152,7 +152,7 @@ function anything(): unknown[] {
   ];
 }
 
-/** A set of handles of each kind, open, ended and gone. */
+/** A set of handles of each kind, open, ended and closed. */
 class World {
   readonly raw: RawAddon = new RawAddon();
   readonly ids: Id[] = [];
@@ -180,7 +180,7 @@ class World {
     const closing = addon.datagram(2, null, null, false, false);
     addon.close(closing);
     this.ids.push(listener, near, far, gone, connecting, datagram, lookup, answered, poll, closing);
-    // An old kernel has no descriptors of processes, and valgrind not always.
+    // An old kernel has no descriptors of processes, and neither has valgrind.
     if (addon.hasPidfd()) this.ids.push(this.#child());
     for (const id of this.ids) assert.ok(id >= 0, String(this.ids));
     this.#made = this.ids.length;
@@ -208,7 +208,7 @@ class World {
     );
   }
 
-  /** Closes all but what it had to begin with. */
+  /** Closes everything but the first handles. */
   closeSome(): void {
     for (const id of this.ids.splice(this.#made)) this.#close(id);
     for (const fd of this.fds.splice(0)) this.raw.addon.closeFd(fd);
@@ -216,7 +216,7 @@ class World {
     this.#openDescriptors();
   }
 
-  /** Closes all of it that is left. */
+  /** Closes everything that is left. */
   async end(): Promise<void> {
     for (const id of this.ids) this.#close(id);
     for (const fd of this.fds) this.raw.addon.closeFd(fd);
@@ -238,10 +238,7 @@ class World {
   }
 }
 
-/**
- * What a function may be given in place of `kind` without harm to who tests it: no descriptor of the process
- * itself.
- */
+/** Returns the values for `kind` that do no harm to the test: no descriptor of the process itself. */
 function values(kind: Kind, world: World): unknown[] {
   const { addon } = world.raw;
   switch (kind) {
@@ -259,7 +256,7 @@ function values(kind: Kind, world: World): unknown[] {
         addon.packAddress('127.0.0.1', 9, 0),
         addon.packAddress('::1', 9, 0),
         Buffer.alloc(32, 255),
-        // Of a unix socket, which would be longer.
+        // A path of a unix socket, which is longer.
         Buffer.alloc(32, 1).fill(0, 1, 2),
       ];
     case 'letters':
@@ -282,10 +279,7 @@ function values(kind: Kind, world: World): unknown[] {
   }
 }
 
-/**
- * Whole ones, cut ones, to everything that there is, of lengths that cannot be, in an outbox that is full of
- * them.
- */
+/** Datagrams, whole and cut, to every id, with impossible lengths, in an outbox that is full of them. */
 function writeLetters(outbox: Uint8Array, ids: readonly Id[]): void {
   const words = new Int32Array(outbox.buffer);
   const lengths = [8, 0, 32, -1, 2 ** 31 - 1, 70_000, 8, 8];
@@ -296,7 +290,7 @@ function writeLetters(outbox: Uint8Array, ids: readonly Id[]): void {
   }
 }
 
-/** Calls it, and keeps what it opened for the end of the world. */
+/** Calls the function, and keeps its results for the end of the world. */
 function call(world: World, name: string, args: unknown[]): void {
   const { addon } = world.raw;
   const fn = (addon as unknown as Record<string, (...args: unknown[]) => unknown>)[name];
@@ -304,13 +298,13 @@ function call(world: World, name: string, args: unknown[]): void {
   try {
     answer = fn?.(...args);
   } catch (error) {
-    // Only what the arguments themselves throw.
+    // Only an error that the arguments themselves throw.
     assert.match((error as Error).message, /looked at/);
     return;
   }
   if (OPENS_DESCRIPTORS.has(name)) world.fds.push(...[answer].flat().filter(isDescriptor));
   else if (OPENS.has(name) && (answer as number) >= 0) world.ids.push(answer as Id);
-  // It is a handle's now, or will be.
+  // It belongs to a handle now, or will.
   if (name === 'closeFd' || (TAKES_OVER.has(name) && (answer as number) >= 0)) {
     world.fds = world.fds.filter((fd) => fd !== args[0]);
   }
@@ -334,7 +328,7 @@ function isDescriptor(value: unknown): value is number {
   return typeof value === 'number' && value > 2;
 }
 
-/** Two ends of a new connection still reach each other. */
+/** Checks that two ends of a new connection still reach each other. */
 async function serves({ raw }: World): Promise<void> {
   const { addon } = raw;
   const { listener, near, far } = await tcpPair(raw);
@@ -354,13 +348,13 @@ async function inAWorld(body: (world: World) => Promise<void> | void): Promise<v
   await world.end();
 }
 
-test('every function of the native part is tested here', { skip }, () => {
+test('this file tests every function of the native part', { skip }, () => {
   const functions = Object.entries(new RawAddon().addon).filter(([, value]) => typeof value === 'function');
   const names = functions.map(([name]) => name).filter((name) => !TESTS_OWN.includes(name));
   assert.deepEqual(names.sort(), Object.keys(SIGNATURES).sort());
 });
 
-test('what no argument can be, in place of each', { skip }, async () => {
+test('every native function survives every wrong value in place of each argument', { skip }, async () => {
   for (const [name, kinds] of Object.entries(SIGNATURES)) {
     await inAWorld((world) => {
       call(world, name, []);
@@ -370,7 +364,7 @@ test('what no argument can be, in place of each', { skip }, async () => {
           args[at] = value;
           call(world, name, args);
         }
-        // Some of them are missing, others are too many.
+        // Some arguments are missing, others are too many.
         call(
           world,
           name,
@@ -382,7 +376,7 @@ test('what no argument can be, in place of each', { skip }, async () => {
   }
 });
 
-test('an id of each kind, open, closing and gone, for each function', { skip }, async () => {
+test('every native function survives ids of each kind, open, closing and closed', { skip }, async () => {
   for (const [name, kinds] of Object.entries(SIGNATURES)) {
     if (!kinds.includes('id')) continue;
     await inAWorld((world) => {
@@ -396,11 +390,13 @@ test('an id of each kind, open, closing and gone, for each function', { skip }, 
 /** `npm run fuzz` gives another seed each time. */
 const SEEDS = process.env.GYRE_HOSTILE_SEED ? [Number(process.env.GYRE_HOSTILE_SEED)] : [1, 2, 3];
 const CALLS = 20_000;
-/** Well below the number of descriptors that a process may have. */
+/** Well below the limit of descriptors of a process. */
 const MOST_OPEN = 200;
 
 for (const seed of SEEDS) {
-  test(`${CALLS} calls in any order, with whatever comes (seed ${seed})`, { skip }, async () => {
+  test(`the native part survives ${CALLS} calls in any order, with any arguments (seed ${seed})`, {
+    skip,
+  }, async () => {
     const chance = new Chance(seed);
     const names = Object.keys(SIGNATURES).filter((name) => name !== 'spawn');
     await inAWorld(async (world) => {
@@ -421,8 +417,8 @@ for (const seed of SEEDS) {
   });
 }
 
-test('a descriptor that was closed is not closed again with its thread', { skip }, async () => {
-  // A socket is closed by its number, which is then another's: that of a file, which must stay open.
+test('the native part does not close a descriptor again at the end of its thread', { skip }, async () => {
+  // The child closes a socket by its number. A file that reuses the number must stay open.
   const worker = new Worker(
     `const { workerData, parentPort } = require('node:worker_threads');
     const addon = require(workerData).open(() => {}, [], []);
@@ -441,7 +437,7 @@ test('a descriptor that was closed is not closed again with its thread', { skip 
   for (const one of opened) closeSync(one);
 });
 
-test('an array that ends its own connection, or takes its data away, while it is looked at', {
+test('the native part survives an array that closes its own connection, or detaches its data, while it is read', {
   skip,
 }, async () => {
   await inAWorld(({ raw: { addon }, ids }) => {
@@ -461,16 +457,18 @@ test('an array that ends its own connection, or takes its data away, while it is
   });
 });
 
-/** What a table has room for to begin with. */
+/** The initial size of a table. */
 const ROOM = 256;
 
-test('an id is used again after many others only, and an old one finds nobody', { skip }, async () => {
+test('the native part reuses an id only after many others, and an old id reaches no handle', {
+  skip,
+}, async () => {
   const raw = new RawAddon();
   const { addon } = raw;
   const seen = new Set<Id>();
-  /** Of each index: when it was used last. */
+  /** By index: the time of its last use. */
   const used = new Map<number, number>();
-  // There are 11 bits of generations: see gyre.h. One index alone would have had them all.
+  // Generations have 11 bits: see gyre.h. A single index would have used all of them.
   const OPENED = 2500;
   for (let i = 0; i < OPENED; i++) {
     const id = addon.datagram(2, null, null, false, false);
@@ -485,7 +483,7 @@ test('an id is used again after many others only, and an old one finds nobody', 
     const fd = addon.fileno(id);
     assert.ok(fd > 2);
     addon.close(id);
-    // At once: not even while it is being closed.
+    // Not even while it is being closed.
     assert.equal(addon.fileno(id), -1);
     assert.equal(addon.receiveStart(id), -9);
     await raw.untilOpen(0);
@@ -495,14 +493,14 @@ test('an id is used again after many others only, and an old one finds nobody', 
 
 const big = process.env.GYRE_NATIVE === undefined ? 2 ** 32 : 0;
 
-test('4 GiB in one piece', {
+test('the native part writes 4 GiB in one piece', {
   skip: skip || (big === 0 && 'shadow memory for 4 GiB is too much'),
 }, async () => {
   await inAWorld(async ({ raw, ids }) => {
     const { addon } = raw;
     const near = ids[1] as Id;
     const far = ids[2] as Id;
-    // Zeroes that nobody has touched cost nothing.
+    // Untouched zeroes cost no memory.
     const huge = new Uint8Array(big);
     const sent = addon.tryWrite(near, huge);
     assert.ok(sent > 0 && sent < big, `${sent}`);

@@ -1,6 +1,6 @@
 /**
- * Handles are closed and opened in the middle of the records of a poll phase, at random: no record is of an
- * id that was closed before and is another's by now, no id comes again soon, and an old one reaches nobody.
+ * Handles are closed and opened at random in the middle of the records of a poll phase. No record reaches a
+ * closed id or its successor, no id comes again soon, and an old id reaches no handle.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -22,7 +22,7 @@ const EBADF = -9;
 interface Peer {
   readonly side: 'client' | 'server';
   connected: boolean;
-  /** Of whom it must hear: the port of the client, which both sides know. */
+  /** The expected sender: the port of the client, which both sides know. */
   port: number;
   wrote: boolean;
   next: number;
@@ -72,7 +72,7 @@ class Storm {
     while (this.#addon.openCount() > 0) await hostPass();
   }
 
-  /** As a check of its own, so that the first one stays. */
+  /** In a check of its own, so that the first error stays. */
   #check(holds: boolean, what: string): void {
     if (!holds) this.wrong ??= what;
   }
@@ -114,7 +114,7 @@ class Storm {
     const [, port] = (this.#addon.peername(id) ?? ['', 0]) as [string, number];
     this.#add(id, { side: 'server', connected: true, port, wrote: false, next: 0, rest: Buffer.alloc(0) });
     this.#addon.readStart(id);
-    // It was reset while it waited.
+    // The connection was reset while it waited.
     if (port === 0) this.#end(id);
     this.#act(id);
   }
@@ -156,7 +156,7 @@ class Storm {
     peer.rest = Buffer.from(all.subarray(whole));
   }
 
-  /** Whoever is told of something writes, or ends itself or any other, and something new begins at once. */
+  /** At each event the test writes, or ends this or any other handle, and opens a new one at once. */
   #act(id: Id): void {
     const peer = this.#peers.get(id);
     if (peer === undefined) return;
@@ -187,10 +187,10 @@ class Storm {
     if (this.made < CONNECTIONS) this.#connect();
   }
 
-  /** Whose index somebody else may have by now. */
+  /** Ids whose index another handle may have by now. */
   #useOld(id: Id): void {
     const addon = this.#addon;
-    // Before these end somebody else.
+    // Before these handles end another one.
     const answers = [addon.fileno(id), addon.tryWrite(id, Buffer.from('!')), addon.shutdown(id)];
     this.#check(answers.join() === `-1,${EBADF},${EBADF}`, `id ${id} still finds somebody`);
     addon.readStop(id);
@@ -200,7 +200,7 @@ class Storm {
 }
 
 for (const seed of [1, 2, 3]) {
-  test(`no late record, no old id reaches a new connection (seed ${seed})`, { skip }, async () => {
+  test(`no late record and no old id reaches a new connection (seed ${seed})`, { skip }, async () => {
     const storm = new Storm(seed);
     await storm.run();
     assert.equal(storm.wrong, null);

@@ -7,7 +7,7 @@ import { endAll, endpointPair } from '../../helpers/datagrams.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
-test('the datagrams of a turn, of all sockets, leave in one call; a long one, or an end, takes those before it along', {
+test('the datagrams of a turn leave in one call for all sockets, and a long one, or an end, takes the earlier ones along', {
   skip,
 }, async () => {
   const loop = new UvEventLoop();

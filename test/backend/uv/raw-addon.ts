@@ -1,4 +1,4 @@
-/** The native part alone, as no code of ours calls it: what it answers is read from its records. */
+/** The native part alone, without gyre's wrapper: the test reads its records. */
 import type { Addon, Id } from '../../../src/backend/uv/addon.ts';
 import { loadAddon } from '../../../src/backend/uv/addon.ts';
 import { hostPass } from '../../helpers/host-pass.ts';
@@ -10,7 +10,7 @@ export interface Record_ {
   a: number;
   b: number;
   c: number;
-  /** That `a` names, if it is one of data: it is forgotten behind this poll phase. */
+  /** The id or slab that `a` names; a slab is dropped after this poll phase. */
   slab: Buffer;
 }
 
@@ -26,16 +26,16 @@ export const EXITED = 10;
 export const READ_INTO = 12;
 
 const EVENT_WORDS = 5;
-/** A datagram's data stands behind its sender's address. */
+/** A datagram's data follows its sender's address. */
 const ADDRESS_BYTES = 32;
 
-/** One copy of the native part, with a table of handles and records of its own. */
+/** A copy of the native part, with a table of handles and records of its own. */
 export class RawAddon {
   readonly addon: Addon;
   readonly #slabs: Buffer[] = [];
-  /** By index: what is to be read into. */
+  /** By index: the buffer to read into. */
   readonly buffers: (Uint8Array | undefined)[] = [];
-  /** All that came and was not yet taken. */
+  /** The records that came and were not yet taken. */
   readonly records: Record_[] = [];
 
   constructor() {
@@ -44,22 +44,22 @@ export class RawAddon {
     this.addon = addon;
   }
 
-  /** Waits for a record of this kind, of this id if it is given, and takes it. */
+  /** Waits for a record of this kind, and of this id if it is given, and takes it. */
   async take(kind: number, id?: Id): Promise<Record_> {
     for (;;) {
       const at = this.records.findIndex((one) => one.kind === kind && (id === undefined || one.id === id));
       if (at >= 0) return this.records.splice(at, 1)[0] as Record_;
-      // Nothing of the native part keeps a process alive, and nobody tells of records but they themselves.
+      // The native part does not keep the process alive, and only the records report events.
       await hostPass();
     }
   }
 
-  /** Waits until all that was closed is gone: as many handles are left. */
+  /** Waits until all closed handles are gone, so that `left` handles remain. */
   async untilOpen(count: number): Promise<void> {
     while (this.addon.openCount() > count) await hostPass();
   }
 
-  /** Closes these, and waits until nothing is open. */
+  /** Closes these handles, and waits until none is open. */
   end(ids: readonly Id[]): Promise<void> {
     for (const id of ids) this.addon.close(id);
     return this.untilOpen(0);
@@ -74,7 +74,7 @@ export class RawAddon {
   }
 }
 
-/** The data that a record names, one of READ or MESSAGE. */
+/** Returns the data of a READ or MESSAGE record. */
 export function dataOf({ kind, slab, b: offset, c: length }: Record_): Buffer {
   const start = kind === MESSAGE ? offset + ADDRESS_BYTES : offset;
   return slab.subarray(start, start + length);

@@ -5,7 +5,7 @@ import { ACCEPTED, CONNECTED } from './raw-addon.ts';
 
 const AF_INET = 2;
 
-/** A listener, a connection to it, and the end that it accepted. */
+/** Opens a listener, a connection to it, and the accepted side. */
 export async function tcpPair(raw: RawAddon): Promise<{ listener: Id; port: number; near: Id; far: Id }> {
   const { addon } = raw;
   const listener = addon.tcpListen('127.0.0.1', 0, 0, 16, true, false);
@@ -16,7 +16,7 @@ export async function tcpPair(raw: RawAddon): Promise<{ listener: Id; port: numb
   return { listener, port, near, far };
 }
 
-/** An endpoint, and another that may send to its address. */
+/** Opens an endpoint, and another that may send to its address. */
 export function datagramPair({ addon }: RawAddon): { near: Id; far: Id; to: Uint8Array } {
   const anyPort = addon.packAddress('127.0.0.1', 0, 0) as Uint8Array;
   const far = addon.datagram(AF_INET, anyPort, null, false, false);

@@ -1,4 +1,4 @@
-/** A worker that has opened everything by the native part alone, and takes nothing of what it answers. */
+/** A worker that has opened everything by the native part alone, and ignores its records. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import { hostPass } from '../../helpers/host-pass.ts';
@@ -17,7 +17,8 @@ addon.shutdown(near);
 addon.receiveStart(addon.datagram(2, any, null, false, false));
 addon.pollOpen();
 addon.spawn(['/bin/sleep'], ['sleep', '1'], [], null, new Int32Array(3).fill(-1), -1, -1, false);
-// Answered and not taken; answered, and its record not looked at; forgotten in time or too late; under way.
+// Records that were never taken, records that were never read, ids closed in time or too late, pending
+// operations.
 await raw.take(RESOLVED, addon.getnameinfo('127.0.0.1', 80, 0, 3));
 await raw.take(RESOLVED, addon.getaddrinfo('127.0.0.1', '80', 0, 0, 0, 4));
 for (let i = 0; i < 20; i++) {

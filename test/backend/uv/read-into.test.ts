@@ -1,6 +1,5 @@
 /**
- * The native part reads straight into memory of JavaScript's, which may be anything by the time at which
- * something comes.
+ * The native part reads straight into memory of JavaScript, which may have changed by the time data comes.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -32,7 +31,7 @@ test('readInto() reads once into the buffer, and then into a slab again', { skip
   await raw.end([near, far]);
 });
 
-/** What may stand there when something comes, and no byte of it is touched. */
+/** The states of the buffer in which no byte of it may be touched. */
 const GONE: Record<string, (raw: RawAddon, index: number) => void> = {
   nothing: (raw, index) => {
     delete raw.buffers[index];
@@ -63,7 +62,7 @@ const GONE: Record<string, (raw: RawAddon, index: number) => void> = {
 };
 
 for (const [what, change] of Object.entries(GONE)) {
-  test(`readInto() where there is ${what}: a slab is read into`, { skip }, async () => {
+  test(`readInto() of ${what} reads into a slab instead`, { skip }, async () => {
     const raw = new RawAddon();
     const [near, far] = pair(raw);
     raw.addon.readInto(near, true);
@@ -75,7 +74,7 @@ for (const [what, change] of Object.entries(GONE)) {
   });
 }
 
-test('readInto() into shared memory', { skip }, async () => {
+test('readInto() reads into shared memory', { skip }, async () => {
   const raw = new RawAddon();
   const [near, far] = pair(raw);
   const memory = new Uint8Array(new SharedArrayBuffer(100), 50);

@@ -6,7 +6,7 @@ import { tcpPair } from './raw-pairs.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
-test('a reset is one also after the end of the writing side', { skip }, async () => {
+test('a native connection reports a reset also after writeEof()', { skip }, async () => {
   const raw = new RawAddon();
   const { addon } = raw;
   const { listener, near, far } = await tcpPair(raw);
@@ -14,7 +14,7 @@ test('a reset is one also after the end of the writing side', { skip }, async ()
   assert.equal(addon.shutdown(near), 0);
   await raw.take(ENDED, far);
   addon.reset(near);
-  // After a mere end, what is written to nobody would still be taken.
+  // After a mere end the kernel would still accept writes.
   assert.ok(addon.tryWrite(far, Buffer.from('x')) < 0);
   await raw.end([listener, far]);
 });

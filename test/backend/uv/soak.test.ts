@@ -1,7 +1,7 @@
 /**
  * Everything that the native backend has at once, ended at any moment in any way, on a loop that is stopped
- * now and then: nothing crashes, hangs or is left. `GYRE_SOAK_SECONDS=600 GYRE_SOAK_SEED=7 npm test --
- * uv/soak` runs it for longer.
+ * repeatedly: nothing crashes, hangs or is left. `GYRE_SOAK_SECONDS=600 GYRE_SOAK_SEED=7 npm test -- uv/soak`
+ * runs it for longer.
  */
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
@@ -35,16 +35,16 @@ const skip = whyNoNativeBackend()?.reason ?? false;
 const SECONDS = Number(process.env.GYRE_SOAK_SECONDS ?? 3);
 const SEED = Number(process.env.GYRE_SOAK_SEED ?? 1);
 
-/** What comes within seconds, however loaded the machine is. */
+/** Events come within these seconds, however loaded the machine is. */
 const SOON = ['data', 'datagrams', 'names', 'children', 'sockets', 'pipes'];
 
-/** At once. */
+/** The number of actors at once. */
 const CLIENTS = 40;
 
 const DATA = Buffer.alloc(400_000, 'soak');
 const SIZES = [1, 10, 1000, 16_000, 17_000, 70_000, 300_000];
 
-/** Does whatever comes to its mind, whenever it is told something. */
+/** Does something at random at each of its events. */
 class Restless extends Protocol {
   readonly #chance: Chance;
   readonly #told: Record<string, number>;
@@ -135,7 +135,7 @@ class Restless extends Protocol {
   }
 }
 
-/** The same, and it is read into memory of its own, which goes away now and then, too. */
+/** Does the same with memory of its own, which is transferred repeatedly. */
 class RestlessBuffered extends BufferedProtocol {
   readonly #inner: Restless;
   readonly #chance: Chance;
@@ -228,7 +228,7 @@ class Soak {
     return this.#chance.of(3) === 0 ? new RestlessBuffered(inner, this.#chance) : inner;
   }
 
-  /** Cancels some of what `starting` is, a little later. */
+  /** Cancels some of the operations of `starting`, a little later. */
   async #maybeCancelled<T>(starting: Future<T>): Promise<T | null> {
     if (this.#chance.of(4) === 0) {
       const patience = this.#chance.of(3) === 0 ? 0 : this.#chance.of(2000) / 1e6;
@@ -238,7 +238,7 @@ class Soak {
       return await starting;
     } catch (error) {
       if (error instanceof CancelledError) return null;
-      // A unix server whose queue is full; one that hung up before it was asked.
+      // A unix server whose queue is full, and one that closed before the connect.
       const { code } = error as NodeJS.ErrnoException;
       if (['EAGAIN', 'ECONNRESET', 'ECONNREFUSED', 'EPIPE'].includes(String(code))) return null;
       throw error;
@@ -258,7 +258,7 @@ class Soak {
         await sleep(0);
         continue;
       }
-      // Nobody acts who is told nothing: both sides may have paused.
+      // An actor without events does not act: both sides may have paused.
       const patience = this.#chance.of(this.#chance.one([1000, 10_000, 200_000])) / 1e6;
       const end = this.#loop.callLater(patience, () => made[0].abort());
       await protocol.lost;
@@ -266,7 +266,7 @@ class Soak {
     }
   }
 
-  /** Makes somebody act who was told nothing. */
+  /** Makes an actor act that had no event. */
   async #prodder(): Promise<void> {
     while (!this.over) {
       await sleep(this.#chance.of(1000) / 1e6);
@@ -325,8 +325,8 @@ class Soak {
   }
 
   /**
-   * Sockets without buffers: calls are cancelled, and sockets closed while somebody waits, so that their
-   * numbers are others' at once.
+   * Socket calls: they are cancelled, and sockets are closed during a call, so that their numbers are reused
+   * at once.
    */
   async #sockets(): Promise<void> {
     const loop = this.#loop;
@@ -365,7 +365,7 @@ class Soak {
     if (!closesFirst) far.close();
   }
 
-  /** Pipes and socket pairs, watched, and closed while they are. */
+  /** Pipes and socket pairs, watched, and closed while they are watched. */
   async #watchers(): Promise<void> {
     const loop = this.#loop;
     while (!this.over) {
@@ -392,7 +392,7 @@ class Soak {
     while (!this.over) {
       const { from, to } = pipe();
       const [reader, writer] = [this.#restless(), this.#restless()];
-      // What they do is done here: neither end has both directions.
+      // Their actions are here, because neither end has both directions.
       for (const one of [reader, writer]) this.#live.delete(one);
       const [reading] = await loop.connectReadPipe(
         () => ({ connectionLost: () => reader.connectionLost() }),
@@ -428,7 +428,7 @@ class Soak {
   }
 }
 
-test(`${SECONDS} seconds of everything (seed ${SEED})`, {
+test(`the native backend survives ${SECONDS} seconds of everything (seed ${SEED})`, {
   skip,
   timeout: (SECONDS + 120) * 1000,
 }, async () => {
@@ -440,7 +440,7 @@ test(`${SECONDS} seconds of everything (seed ${SEED})`, {
   const soak = new Soak(loop, chance);
   const running = loop.createTask(() => soak.run());
   const end = loop.time() + SECONDS;
-  // Now and then it stops: what comes meanwhile waits.
+  // It stops repeatedly, and events wait meanwhile.
   while (loop.time() < end) {
     await loop.runUntilComplete(() => sleep(chance.of(20_000) / 1e6));
     for (let i = chance.of(4); i > 0; i--) await hostPass();
@@ -457,7 +457,7 @@ test(`${SECONDS} seconds of everything (seed ${SEED})`, {
   }
 });
 
-/** The system closes in its own time, and threads look names up that nobody waits for any more. */
+/** The system closes in its own time, and threads resolve names that were cancelled. */
 async function untilGone(before: Held): Promise<void> {
   let now = held();
   while (addon().openCount() > 0) await hostPass();

@@ -1,6 +1,5 @@
 /**
- * A hundred messages there and back, and with each of them a tick, a microtask and a tick of the turn behind
- * it that throw.
+ * A hundred messages there and back. With each of them a tick, a microtask and a tick of the next turn throw.
  */
 import type { Transport } from '../../../src/index.ts';
 import { getRunningLoop, Protocol, run, UvEventLoop } from '../../../src/index.ts';

@@ -4,12 +4,12 @@ import fc from 'fast-check';
 import type { NextCall } from '../../../src/backend/uv/unsent.ts';
 import { Unsent } from '../../../src/backend/uv/unsent.ts';
 
-/** A chunk that is said to be so long. */
+/** Makes a chunk that claims this length. */
 function chunk(length: number): Uint8Array {
   return { length } as Uint8Array;
 }
 
-test('a call has 64 chunks at most, and begins where the last one has ended', () => {
+test('Unsent gives a call 64 chunks at most, and continues where the last call ended', () => {
   const unsent = new Unsent(Array.from({ length: 100 }, () => chunk(10)));
   assert.deepEqual(unsent.next(), { first: 0, count: 64, offset: 0, bytes: 640 });
   unsent.sent(25);
@@ -22,17 +22,17 @@ test('a call has 64 chunks at most, and begins where the last one has ended', ()
   assert.equal(unsent.empty, true);
 });
 
-test('chunks and their sum may be longer than 4 GiB', () => {
+test('Unsent accepts chunks and sums beyond 4 GiB', () => {
   const unsent = new Unsent([chunk(5e9), chunk(3e9), chunk(1)]);
   assert.deepEqual(unsent.next(), { first: 0, count: 3, offset: 0, bytes: 8e9 + 1 });
-  // As much as Linux takes in one call.
+  // The most that Linux accepts in one call.
   unsent.sent(0x7ffff000);
   assert.deepEqual(unsent.next(), { first: 0, count: 3, offset: 0x7ffff000, bytes: 8e9 + 1 - 0x7ffff000 });
   unsent.firstSent();
   assert.deepEqual(unsent.next(), { first: 1, count: 2, offset: 0, bytes: 3e9 + 1 });
 });
 
-test('a chunk is not kept once it has left', () => {
+test('Unsent drops a chunk once it has left', () => {
   const chunks = [chunk(3), chunk(3)];
   const unsent = new Unsent(chunks);
   unsent.sent(4);
@@ -42,7 +42,7 @@ test('a chunk is not kept once it has left', () => {
   );
 });
 
-test('a chunk that is shorter or longer than it was ends it, before anything that stands behind it is sent', () => {
+test('Unsent ends at a chunk whose length has changed, before it sends anything behind that chunk', () => {
   for (const length of [0, 2, 4]) {
     const chunks = [chunk(3), ...Array.from({ length: 63 }, () => chunk(1)), chunk(3)];
     const last = chunks.at(-1) as { length: number };
@@ -57,7 +57,7 @@ test('a chunk that is shorter or longer than it was ends it, before anything tha
   }
 });
 
-test('whatever the kernel takes of each call, every byte is sent once and in order', () => {
+test('Unsent sends every byte once and in order, for any progress of the kernel', () => {
   const lengths = fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 150 });
   fc.assert(
     fc.property(lengths, fc.array(fc.nat(2000)), (sizes, takes) => {

@@ -1,6 +1,6 @@
 /**
- * A worker that has everything open and is in the middle of a transfer, until somebody ends it, or it ends
- * itself: in the middle of what the native part calls.
+ * A worker that has everything open and is in the middle of a transfer, until it is terminated, or exits in a
+ * call of the native part.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Transport } from '../../../src/index.ts';
@@ -28,7 +28,7 @@ class Flood extends Protocol {
   }
 }
 
-/** Reads nothing: what is written to it waits. */
+/** Reads nothing, so that writes to it wait. */
 class Clog extends Protocol {
   override connectionMade(transport: Transport): void {
     transport.pauseReading();
@@ -62,7 +62,7 @@ await loop.runUntilComplete(async () => {
   const remoteAddr = far.getExtraInfo('sockname') as [string, number];
   const [near] = await loop.createDatagramEndpoint(() => new DatagramProtocol(), { remoteAddr });
   for (let i = 0; i < 50; i++) near.sendto(piece.subarray(0, 50_000));
-  // Its stdin is a pipe of ours, so that it ends with us.
+  // Its stdin is a pipe of this worker, so it ends with it.
   const child = await createSubprocessExec('cat', [], { stdin: PIPE, stdout: DEVNULL });
   child.stdin?.write(piece);
   await loop.createUnixConnection(() => new Clog(), path);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the certificates of this folder anew: `sh test/helpers/certificates/make.sh`. They are for tests only, good for a century, and
-# their keys are no secret. Needs OpenSSL 1.1.1 or later.
+# Makes the certificates of this folder anew: `sh test/helpers/certificates/make.sh`. They are for tests only,
+# valid for a century, and their keys are no secret. Needs OpenSSL 1.1.1 or later.
 set -eu
 cd "$(dirname "$0")"
 work=$(mktemp -d)

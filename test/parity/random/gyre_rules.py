@@ -41,7 +41,7 @@ class TaskGroup(asyncio.TaskGroup):
     - A task of the group begins, even if the group is cancelled before its turn: see GroupMember.
     - The failures stand in the order in which they came, the body's among them, and each counts once.
     - A cancel is thrown again after the failures only if it came while the group was there: see Parent.
-    - Tasks are cancelled in the order of their creation. (asyncio keeps them in a set: their addresses decide.)
+    - Tasks are cancelled in the order of their creation. (asyncio keeps them in a set, ordered by address.)
     """
 
     def __init__(self):

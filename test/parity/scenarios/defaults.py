@@ -1,4 +1,4 @@
-"""What everything is when nobody has said anything."""
+"""The default values of everything."""
 
 import asyncio
 import inspect

@@ -21,7 +21,7 @@ import {
 import type { Scenario } from '../scenario.ts';
 import { words } from '../scenario.ts';
 
-/** What everything is when nobody has said anything. */
+/** The default values of everything. */
 export const scenario: Scenario = async (loop, log) => {
   log(`debug ${words(loop.debug)}`);
   log(`slow_callback_duration ${loop.slowCallbackDuration}`);

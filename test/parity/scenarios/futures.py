@@ -1,4 +1,4 @@
-"""Futures: the order of done callbacks, and what each state answers."""
+"""Futures: the order of done callbacks, and the results of each state."""
 
 import asyncio
 

@@ -3,7 +3,7 @@ import { CancelledError, InvalidStateError } from '../../../src/index.ts';
 import type { Scenario } from '../scenario.ts';
 import { cancelledError, words } from '../scenario.ts';
 
-/** Futures: the order of done callbacks, and what each state answers. */
+/** Futures: the order of done callbacks, and the results of each state. */
 export const scenario: Scenario = async (loop, log) => {
   const attempt = (name: string, call: () => unknown): void => {
     try {

@@ -1,4 +1,4 @@
-"""Lock, Semaphore, Event, Condition, Barrier: who goes on when, and what a cancel leaves behind."""
+"""Lock, Semaphore, Event, Condition, Barrier: the order of the waiters, and the effects of a cancel."""
 
 import asyncio
 

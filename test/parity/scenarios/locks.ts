@@ -13,7 +13,7 @@ import {
 import type { Scenario } from '../scenario.ts';
 import { words } from '../scenario.ts';
 
-/** Lock, Semaphore, Event, Condition, Barrier: who goes on when, and what a cancel leaves behind. */
+/** Lock, Semaphore, Event, Condition, Barrier: the order of the waiters, and the effects of a cancel. */
 export const scenario: Scenario = async (loop, log) => {
   const start = (fn: () => Promise<void>): Task<void> => loop.createTask(fn);
   const ended = async (...tasks: Task<void>[]): Promise<void> => {

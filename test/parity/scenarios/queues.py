@@ -1,4 +1,4 @@
-"""Queues: the order of items and of who waits for them, limits, join(), cancellation."""
+"""Queues: the order of items and of waiters, limits, join(), cancellation."""
 
 import asyncio
 

@@ -11,7 +11,7 @@ import {
 import type { Scenario } from '../scenario.ts';
 import { words } from '../scenario.ts';
 
-/** Queues: the order of items and of who waits for them, limits, join(), cancellation. */
+/** Queues: the order of items and of waiters, limits, join(), cancellation. */
 export const scenario: Scenario = async (loop, log) => {
   const gets = async (queue: Queue, name: string, count: number, pause = 0): Promise<void> => {
     for (let i = 0; i < count; i++) {

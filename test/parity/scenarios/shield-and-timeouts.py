@@ -1,4 +1,4 @@
-"""shield(), wait_for() and timeout(): what ends when, and what goes on."""
+"""shield(), wait_for() and timeout(): which future ends when, and which continues."""
 
 import asyncio
 

@@ -11,7 +11,7 @@ import {
 import type { Scenario } from '../scenario.ts';
 import { words } from '../scenario.ts';
 
-/** shield(), waitFor() and timeout(): what ends when, and what goes on. */
+/** shield(), waitFor() and timeout(): which future ends when, and which continues. */
 export const scenario: Scenario = async (loop, log) => {
   const job = async (name: string, delay: number, error?: string): Promise<string> => {
     try {

@@ -1,4 +1,4 @@
-"""What still runs after stop(), and what waits for the next run."""
+"""The callbacks that still run after stop(), and those that wait for the next run."""
 
 
 def scenario(loop, log):

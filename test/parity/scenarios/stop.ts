@@ -1,7 +1,7 @@
 import type { Difference, Scenario } from '../scenario.ts';
 import { words } from '../scenario.ts';
 
-/** What still runs after stop(), and what waits for the next run. */
+/** The callbacks that still run after stop(), and those that wait for the next run. */
 export const scenario: Scenario = async (loop, log) => {
   const run = async (title: string): Promise<void> => {
     log(`--- ${title}`);

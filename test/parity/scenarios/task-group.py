@@ -1,4 +1,4 @@
-"""TaskGroup: who is waited for, who is cancelled, and what comes out."""
+"""TaskGroup: the tasks that it waits for and cancels, and its errors."""
 
 import asyncio
 

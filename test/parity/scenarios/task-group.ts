@@ -3,7 +3,7 @@ import { CancelledError, sleep, taskGroup } from '../../../src/index.ts';
 import type { Difference, Scenario } from '../scenario.ts';
 import { words } from '../scenario.ts';
 
-/** taskGroup(): who is waited for, who is cancelled, and what comes out. */
+/** taskGroup(): the tasks that it waits for and cancels, and its errors. */
 export const scenario: Scenario = async (loop, log) => {
   const job = async (name: string, delay: number, error?: string): Promise<string> => {
     try {

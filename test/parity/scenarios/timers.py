@@ -1,4 +1,4 @@
-"""The order of timers among each other and among what is ready; cancelled ones; deadlines that have passed."""
+"""The order of timers among each other and among ready callbacks; cancelled timers; past deadlines."""
 
 
 def scenario(loop, log):
@@ -23,7 +23,7 @@ def scenario(loop, log):
     loop.call_soon(log, 'ready')
     loop.call_soon(loop.call_soon, log, 'scheduled by a callback')
 
-    # What becomes due in the same turn as something is ready.
+    # A timer that becomes due in the same turn in which another callback is ready.
     def at_four():
         log('at 4')
         loop.call_soon(log, 'soon, from a timer')

@@ -24,7 +24,7 @@ export const scenario: Scenario = async (loop, log) => {
   loop.callSoon(log, 'ready');
   loop.callSoon(() => loop.callSoon(log, 'scheduled by a callback'));
 
-  // What becomes due in the same turn as something is ready.
+  // A timer that becomes due in the same turn in which another callback is ready.
   loop.callLater(4, () => {
     log('at 4');
     loop.callSoon(log, 'soon, from a timer');

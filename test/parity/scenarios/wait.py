@@ -1,4 +1,4 @@
-"""wait() and as_completed(): what is done when they answer, and in which order."""
+"""wait() and as_completed(): the futures that are done when they return, and their order."""
 
 import asyncio
 

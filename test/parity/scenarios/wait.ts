@@ -11,7 +11,7 @@ import {
 import type { Scenario } from '../scenario.ts';
 import { words } from '../scenario.ts';
 
-/** wait() and asCompleted(): what is done when they answer, and in which order. */
+/** wait() and asCompleted(): the futures that are done when they return, and their order. */
 export const scenario: Scenario = async (loop, log) => {
   const job = async (name: string, delay: number, error?: string): Promise<string> => {
     try {
