@@ -97,7 +97,7 @@ describe('npm test', { concurrency: 3 }, () => {
   test('npm test reports a file that cannot be loaded as a failure, and shows the reason', async () => {
     const outcome = await run(`import './nowhere.ts';`);
     assert.equal(failures(outcome).length, 1);
-    assert.match(outcome.output, /Cannot find module .*nowhere\.ts/);
+    assert.match(outcome.output, /(?:Cannot find module|no such file) .*nowhere\.ts/);
   });
 
   test('npm test reports an exit code as a failure, although no test failed', async () => {
@@ -154,7 +154,7 @@ test('npm test with a filter that matches no file fails', () => {
 });
 
 test('npm test runs each file once, and those of sockets, processes and programs again on the other backend', () => {
-  const files = testFiles(['base/errors', 'net/stream/transport.test', 'executor/load']);
+  const files = testFiles(['base/errors', 'stream/transport.test', 'executor/load']);
   assert.deepEqual(files, [
     'test/base/errors.test.ts',
     'test/executor/load.test.ts',
