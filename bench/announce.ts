@@ -1,5 +1,5 @@
 /**
- * How a server of ours and run.ts talk: by lines on the server's standard output and input.
+ * The protocol between a server of gyre and run.ts: lines on the server's standard output and input.
  * `asyncio/measure.py` and `libuv/serve.h` do the same.
  */
 import { argv, exit, stdin } from 'node:process';
@@ -7,7 +7,7 @@ import { RUNTIME } from './measure.ts';
 
 /** The first line of a server, once it listens. */
 export interface Announcement {
-  /** Of the loopback address; 0 for a unix socket, whose path was given to the server. */
+  /** The port of the loopback address; 0 for a unix socket, whose path was given to the server. */
   port: number;
   runtime: string;
 }
@@ -19,8 +19,8 @@ export const BACKLOG = 1024;
 export const unixPath: string | undefined = argv[2];
 
 /**
- * Tells run.ts where the server listens. Each line that comes back asks to collect garbage; the end of input,
- * however that comes about, ends the process.
+ * Tells run.ts where the server listens. Each line that comes back requests a garbage collection. The end of
+ * the input ends the process.
  */
 export function announce(port: number): void {
   const announcement: Announcement = { port, runtime: RUNTIME };

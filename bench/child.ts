@@ -26,7 +26,7 @@ export class Child {
       timeout: TIME_LIMIT_SECONDS * 1000,
       killSignal: 'SIGKILL',
     });
-    // A program that ended has its reason on standard error; that nobody reads its input is no other one.
+    // A program that ended has its reason on standard error, so a closed input is not reported as well.
     this.#process.stdin?.on('error', () => {});
     this.ended = this.#waitForEnd();
     this.ended.catch(() => {}); // whoever waits for it hears of it
@@ -47,7 +47,7 @@ export class Child {
     this.#process.stdin?.write(`${line}\n`);
   }
 
-  /** To a server this means: go. */
+  /** Starts a server, which waits for a line. */
   endInput(): void {
     this.#process.stdin?.end();
   }

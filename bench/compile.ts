@@ -8,7 +8,7 @@ import { succeeds } from './succeeds.ts';
 const SOURCES = join(import.meta.dirname, '..', '..');
 const WARNINGS = ['-Wall', '-Wextra'];
 
-/** What came of compiling: a path, or the sentence that says why there is none. */
+/** The result of compiling: a path, or the sentence with the reason why there is none. */
 export type Compiled = { path: string } | { path: null; reason: string };
 
 /** The load generator. */

@@ -1,9 +1,10 @@
 /**
- * What a connection that does nothing costs its server. Rates do not matter here, so the clients are Node's
+ * Measures the cost of an idle connection for its server. Rates do not matter here, so the clients are Node's
  * and live in this process.
  *
- * What a runtime keeps for its garbage collector's comfort is no cost of a connection: each server is asked
- * to collect before its memory is read. (C has nothing to collect, and asyncio and uvloop hardly anything.)
+ * Memory that a runtime only keeps for its garbage collector is no cost of a connection: each server collects
+ * before its memory is read. (C has no garbage collector, and asyncio and uvloop hardly keep memory for
+ * theirs.)
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,16 +20,16 @@ import type { IdleWorkload } from './workload.ts';
 /** Below any server's backlog. */
 const AT_ONCE = 100;
 const ACCEPT_SECONDS = 30;
-/** A second collection frees what finalizers of the first let go of. */
+/** A second collection frees the objects that finalizers of the first have released. */
 const COLLECTIONS = 2;
 const SETTLE_MILLISECONDS = 100;
 
-/** What a server or this process has open besides. */
+/** Descriptors that a server or this process has open besides. */
 const OTHER_DESCRIPTORS = 100;
 
 /**
- * Null when it can be measured here. Node has raised the limit on open files as far as it may, for itself and
- * for its children.
+ * Returns null if it can be measured here, else the reason. Node has raised the limit of open files to the
+ * maximum, for itself and for its children.
  */
 export function whyNotIdle({ connections }: IdleWorkload): string | null {
   if (process.platform !== 'linux') return 'memory is read from /proc, which is only on Linux';
@@ -43,7 +44,7 @@ export async function measureIdle(workload: IdleWorkload, server: Child, port: n
   try {
     await prime(port, message);
     const before = await residentKibibytes(server);
-    const descriptors = countDescriptors(server.pid); // by now without that of the first connection
+    const descriptors = countDescriptors(server.pid); // without that of the first connection by now
 
     for (let i = 0; i < workload.connections; i += AT_ONCE) {
       const some = Array.from({ length: Math.min(AT_ONCE, workload.connections - i) }, () => open(port));
@@ -105,7 +106,7 @@ function pingPong(socket: Socket, message: Buffer): Promise<void> {
   });
 }
 
-/** A connection is there for its client before the server has taken it. */
+/** A client is connected before the server has accepted it. */
 async function accepted(pid: number, descriptors: number): Promise<void> {
   for (let waited = 0; countDescriptors(pid) < descriptors; waited += SETTLE_MILLISECONDS) {
     if (waited > ACCEPT_SECONDS * 1000) throw new Error('the server does not accept all connections');

@@ -1,6 +1,6 @@
 /**
- * Every workload, with its size, its unit and what is asked of it. The numbers live here and nowhere else:
- * programs are given theirs as an argument.
+ * Every workload, with its size, its unit and its targets. The numbers live here and nowhere else: programs
+ * get theirs as an argument.
  */
 import type { Target, Workload } from './workload.ts';
 
@@ -9,14 +9,14 @@ const EVERYBODY = ['gyre-uv', 'gyre-node', 'libuv', 'uvloop', 'asyncio', 'node',
 
 const MEBIBYTE = 2 ** 20;
 
-/** `gyre` is to be so many times as fast as `peer`. */
+/** A target: `gyre` should be `atLeast` times as fast as `peer`. */
 function asked(gyre: string, atLeast: number, peer: string, onNode26: number = atLeast): Target {
   return { gyre, peer, node20: atLeast, node26: onNode26 };
 }
 
-/** Whoever installs the native backend loses nothing by it, whatever the program does. */
+/** The native backend is at least as fast as the portable one for every program. */
 const NATIVE_PAYS = asked('gyre-uv', 1, 'gyre-node');
-/** What gyre adds to the socket that it runs on. */
+/** The most that gyre may cost on top of Node's socket. */
 const NEARLY_NET = asked('gyre-node', 0.95, 'node');
 
 const BY_PROTOCOL = [NATIVE_PAYS, NEARLY_NET] as const;

@@ -1,6 +1,6 @@
 /**
- * What the programs of `gyre/`, `node/` and `bun/` share, and the twin of `asyncio/measure.py`: each program
- * is started by run.ts with the size of its workload as argument, and prints one JSON line.
+ * Helpers of the programs of `gyre/`, `node/` and `bun/`, and the twin of `asyncio/measure.py`. run.ts starts
+ * each program with the size of its workload as argument, and the program prints one JSON line.
  */
 import { cpuUsage } from 'node:process';
 
@@ -13,11 +13,11 @@ export interface Figures {
 
 /** The line of a program that measures itself. */
 export interface Measurement extends Figures {
-  /** What ran: name and version. */
+  /** The runtime: name and version. */
   runtime: string;
 }
 
-/** Until the compiler has seen the code: its own work belongs to nobody's operation. */
+/** Waits until the compiler has seen the code, because its work is no cost of an operation. */
 const WARM_UPS = 2;
 const REPETITIONS = 5;
 
@@ -39,7 +39,7 @@ export function sizesAsked(): number[] {
  * Reports the CPU time of the whole process (collector and compiler threads included) per operation: the
  * median of several repetitions.
  *
- * @param body does so many operations and resolves to how many were done, counted where they end
+ * @param body does the given number of operations, and resolves to the number that it counted at their ends
  */
 export async function measureCpu(body: (operations: number) => Promise<number>): Promise<void> {
   const operations = operationsAsked();

@@ -1,4 +1,4 @@
-/** How the program of a peer is started. workload.ts has the peers' names. */
+/** Starts the program of a peer. workload.ts has the peers' names. */
 import { join } from 'node:path';
 import type { Runtimes } from './runtimes.ts';
 import type { Workload } from './workload.ts';
@@ -9,7 +9,7 @@ export interface Command {
   env: Readonly<Record<string, string>>;
 }
 
-/** Who runs what: what comes before the variant in the name of a peer. */
+/** The runtimes: the part of a peer's name before the variant. */
 interface Runner {
   folder: string;
   runtime: 'node' | 'bun' | 'libuv' | 'asyncio' | 'uvloop';
@@ -52,7 +52,7 @@ export function commandOf(
   if (file === null) throw new RangeError(`${peer} cannot be run here`);
   switch (runtime) {
     case 'node':
-      // Where memory is measured, garbage is not: each of our servers collects when it is asked to.
+      // Garbage does not count as memory: each gyre server collects on request.
       return { file, args: [...(workload.kind === 'idle' ? ['--expose-gc'] : []), script, ...args], env };
     case 'bun':
       return { file, args: ['run', '--no-install', script, ...args], env };
@@ -66,7 +66,7 @@ export function commandOf(
   }
 }
 
-/** The interpreter, or the folder of the programs; null where there is none. */
+/** Returns the interpreter, or the folder of the programs; null if there is none. */
 function fileOf({ runtime, backend }: Runner, runtimes: Runtimes): string | null {
   return backend === 'uv' && !runtimes.native ? null : runtimes[runtime];
 }

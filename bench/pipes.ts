@@ -1,5 +1,5 @@
 /**
- * What the programs `cat` of `gyre/`, `node/` and `bun/` share. The twins are in `asyncio/cat.py` and
+ * Helpers of the programs `cat` of `gyre/`, `node/` and `bun/`. The twins are in `asyncio/cat.py` and
  * `libuv/cat.c`.
  */
 import { median, operationsAsked, report, sizesAsked } from './measure.ts';
@@ -8,11 +8,11 @@ import { messageOf } from './message.ts';
 const REPETITIONS = 5;
 
 /**
- * Reports MB/s through a child: the median of several transfers. The first one is not timed, and of it every
- * byte is compared; of the others the bytes are counted.
+ * Reports MB/s through a child: the median of several transfers. The first one is not timed, and compares
+ * every byte. The others count the bytes.
  *
- * @param transfer starts the child, writes the message so many times, and hands over what comes back until
- *   its end
+ * @param transfer starts the child, writes the message the given number of times, and passes on what comes
+ * back until its end
  */
 export async function measureTransfers(
   transfer: (message: Buffer, writes: number, onData: (data: Uint8Array) => void) => PromiseLike<void>,

@@ -1,9 +1,9 @@
-/** Who is how many times as fast as whom, and whether that is what was asked. */
+/** The ratios between gyre and its peers, and the verdict on each target. */
 import type { Measurement } from './measure.ts';
 import { median } from './measure.ts';
 import type { Target, Workload } from './workload.ts';
 
-/** A peer's rounds of one workload, or why there are none. */
+/** A peer's rounds of one workload, or the reason why there are none. */
 export interface PeerResult {
   peer: string;
   rounds: Measurement[];
@@ -15,14 +15,14 @@ export interface WorkloadResult {
   peers: PeerResult[];
 }
 
-/** One asked ratio; null where a side was not measured. */
+/** The verdict on one target; `ratio` is null if a side was not measured. */
 export interface Verdict {
   workload: string;
   gyre: string;
   peer: string;
   asked: number;
   ratio: number | null;
-  /** Of the single rounds. */
+  /** The range of the single rounds. */
   range: readonly [lowest: number, highest: number] | null;
   reached: boolean | null;
 }
@@ -42,14 +42,14 @@ export function middle(result: PeerResult | undefined, detail?: string): number 
 }
 
 /**
- * How many times as fast as the peer gyre is; null where that has no meaning (a timer may be early) or is not
- * known.
+ * Returns gyre's speed as a multiple of the peer's; null if that has no meaning (a timer may be early) or is
+ * unknown.
  */
 export function speedRatio(result: WorkloadResult, gyre: string, peer: string): number | null {
   return ratioOf(result.workload, middle(find(result, gyre)), middle(find(result, peer)));
 }
 
-/** How many times as much of the server's CPU the peer takes. */
+/** Returns the server's CPU time of the peer as a multiple of gyre's. */
 export function cpuRatio(result: WorkloadResult, gyre: string, peer: string): number | null {
   const [ours, theirs] = [middle(find(result, gyre), SERVER_CPU), middle(find(result, peer), SERVER_CPU)];
   return ours > 0 && theirs > 0 ? theirs / ours : null;

@@ -1,4 +1,4 @@
-/** From figures to markdown. */
+/** Turns figures into Markdown. */
 import type { PeerResult, Verdict, WorkloadResult } from './ratios.ts';
 import { cpuRatio, isGyre, middle, SERVER_CPU, speedRatio, targetOf, verdictOf } from './ratios.ts';
 
@@ -6,7 +6,7 @@ import { cpuRatio, isGyre, middle, SERVER_CPU, speedRatio, targetOf, verdictOf }
 const NOISY_SPREAD = 0.25;
 /** Above this the generator may be what is measured. */
 const BUSY_GENERATOR = 97;
-/** Below this, with more than one connection to serve, something else took the server's core. */
+/** Below this, with more than one connection to serve, another program used the server's core. */
 const IDLE_SERVER = 90;
 
 /** Everything about one workload: a row a peer. */

@@ -1,9 +1,8 @@
 /**
  * `npm run bench`: every workload of list.ts, gyre and its peers in the same run.
  *
- * Rounds are interleaved (A B C A B C …), a process each, so that what the machine does meanwhile hits all
- * alike; a cell is the median over the rounds. Absolute figures are the machine's; the ratios are what
- * carries over.
+ * Rounds are interleaved (A B C A B C …), a process each, so that other load of the machine hits all alike. A
+ * cell is the median over the rounds. Absolute figures belong to the machine; the ratios carry over.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
@@ -42,7 +41,7 @@ const OPTIONS = {
   help: { type: 'boolean', default: false },
 } as const;
 
-/** A command line that makes no sense: the person is told in a sentence, not by a stack. */
+/** A wrong command line: the user gets a sentence, not a stack. */
 class UsageError extends Error {}
 
 async function main(): Promise<void> {
@@ -176,7 +175,7 @@ function environmentLine(rounds: number): string {
   );
 }
 
-/** A machine that does something else at the same time makes every figure here worthless. */
+/** Other programs that run at the same time make every figure here worthless. */
 function busyLine(): string {
   return `Load average: ${(loadavg()[0] as number).toFixed(2)}.`;
 }

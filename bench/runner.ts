@@ -59,7 +59,7 @@ async function measureProgram(
   return line;
 }
 
-/** @param unixPath where it listens; null: at a port of its own choice */
+/** @param unixPath the path to listen on; null: a port of its own choice */
 async function measureServer(
   workload: Workload,
   peer: string,
@@ -97,7 +97,9 @@ async function generate(
   return figures;
 }
 
-/** With a path for a socket where it is wanted, in a folder of its own that goes away with it. */
+/**
+ * Runs `body` with a path for a socket if it needs one, in a folder of its own that is removed afterwards.
+ */
 async function withUnixPath<T>(wanted: boolean, use: (path: string | null) => Promise<T>): Promise<T> {
   if (!wanted) return use(null);
   const folder = mkdtempSync(join(tmpdir(), 'gyre-bench-'));

@@ -1,4 +1,4 @@
-/** What can be run on this machine. */
+/** The runtimes of this machine. */
 import { execFileSync } from 'node:child_process';
 import { compileLibuv } from './compile.ts';
 
@@ -13,18 +13,18 @@ export interface Runtimes {
   bun: string | null;
   /** The folder of the programs. */
   libuv: string | null;
-  /** The sentences that say what cannot be run. */
+  /** The sentences about peers that cannot run. */
   missing: readonly string[];
 }
 
-/** What the command line says. */
+/** The options of the command line. */
 export interface Asked {
   node: string;
   python?: string;
   bun?: string;
 }
 
-/** Looks only for what the peers need. */
+/** Looks only for the runtimes that the peers need. */
 export function findRuntimes(asked: Asked, peers: readonly string[]): Runtimes {
   const wants = (name: string): boolean => peers.some((peer) => peer === name || peer.startsWith(`${name}-`));
   const nodeVersion = execFileSync(asked.node, ['--version'], { encoding: 'utf8' }).trim();

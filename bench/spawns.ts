@@ -1,5 +1,5 @@
 /**
- * What the programs `spawn` of `gyre/`, `node/` and `bun/` share. The twins are in `asyncio/spawn.py` and
+ * Helpers of the programs `spawn` of `gyre/`, `node/` and `bun/`. The twins are in `asyncio/spawn.py` and
  * `libuv/spawn.c`.
  */
 import { median, operationsAsked, report, sizesAsked } from './measure.ts';
@@ -8,8 +8,7 @@ const WARM_UPS = 20;
 const BLOCKED_SAMPLES = 30;
 
 /**
- * Reports the microseconds from a spawn to the next one, and for how long a spawn keeps the loop from doing
- * anything else.
+ * Reports the microseconds from a spawn to the next one, and the time for which a spawn blocks the loop.
  *
  * @param spawnOne runs a program to its end, and resolves to its exit code
  * @param concurrently runs functions at the same time, to their ends
@@ -52,9 +51,7 @@ export async function measureSpawns(
   report((milliseconds * 1000) / operations, { 'blocked ms': median(gaps) });
 }
 
-/**
- * Of a loop that is always busy: the longest time, in ms, in which it did nothing but what `body` had it do.
- */
+/** Returns the longest time, in ms, for which `body` blocked a loop that is always busy. */
 async function longestGap(body: () => Promise<void>): Promise<number> {
   let longest = 0;
   let last = 0;

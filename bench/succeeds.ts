@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 
-/** Whether a program can be run here and ends with status 0. */
+/** Tells whether a program can be run here and ends with status 0. */
 export function succeeds(file: string, args: readonly string[], input: string = ''): boolean {
   try {
     execFileSync(file, args, { input, stdio: ['pipe', 'ignore', 'ignore'] });

@@ -1,9 +1,9 @@
 /**
- * What a workload is. list.ts has them all.
+ * The type of a workload. list.ts has all workloads.
  *
- * A peer is who runs, and its name says how:
+ * A peer is a runtime, and its name selects the program:
  *
- * | peer | what runs |
+ * | peer | program |
  * | --- | --- |
  * | `gyre-uv`, `gyre-node` | `gyre/<program>.ts` on that backend |
  * | `gyre` | the same, where no socket and no process is opened, so that the backend makes no difference |
@@ -13,12 +13,12 @@
  * | `bun` | `bun/<program>.ts`: Bun's own API |
  * | `bun-node` | `node/<program>.ts`, run by Bun |
  *
- * What follows names a second way to write the same thing: `node-split` is `node/<program>-split.ts`.
+ * A suffix names a second way to write the same program: `node-split` is `node/<program>-split.ts`.
  */
 
 /**
- * One of gyre's peers is to be at least so many times as fast as the other. Node versions below 26 are held
- * to the first number.
+ * A target: one of gyre's peers should be at least this many times as fast as the other. Node versions below
+ * 26 must reach the first number.
  */
 export interface Target {
   gyre: string;
@@ -30,7 +30,7 @@ export interface Target {
 interface Listed {
   name: string;
   title: string;
-  /** Of the value that is compared. */
+  /** The unit of the compared value. */
   unit: string;
   better: 'lower' | 'higher';
   program: string;
@@ -58,7 +58,7 @@ export interface NetworkWorkload extends Listed {
   depth: number;
 }
 
-/** A server that sends as fast as it may, by writes of one size. */
+/** A server that sends as fast as it can, by writes of one size. */
 export interface BulkWorkload extends Listed {
   kind: 'bulk';
   writeBytes: number;

@@ -1,5 +1,5 @@
 /**
- * A line chat over TCP, by protocol: what somebody writes, everybody else reads. The first line is the name.
+ * A line chat over TCP, by protocol: each line goes to everybody else. The first line is the name.
  *
  *   $ npm start -- --serve
  *   $ nc 127.0.0.1 4000
@@ -8,13 +8,10 @@
 import type { Transport } from 'gyre';
 import { Protocol } from 'gyre';
 
-/**
- * Bytes. A line that grows longer than this without an end closes the connection: a peer must not fill our
- * memory.
- */
+/** Bytes. A line that grows beyond this closes the connection, because a peer must not fill our memory. */
 const LONGEST_LINE = 4096;
 
-/** Who is there. */
+/** The clients with a name. */
 export class ChatRoom {
   readonly #members: Set<ChatMember> = new Set();
   readonly #log: (line: string) => void;
@@ -36,7 +33,7 @@ export class ChatRoom {
     if (this.#members.delete(member)) this.say(`* ${member.name} went out`, member);
   }
 
-  /** To everybody but the one who said it. */
+  /** Sends a line to everybody but its author. */
   say(line: string, from: ChatMember | null): void {
     this.#log(line);
     for (const member of this.#members) if (member !== from) member.send(line);

@@ -1,6 +1,6 @@
 /**
- * CPU work in processes: counts the primes below a number, in parts, and says how far it is. The loop stays
- * free for other things; Ctrl-C ends it, processes included.
+ * CPU work in processes: counts the primes below a number, in parts, and prints its progress. The loop stays
+ * free for other work. Ctrl-C ends it, with its processes.
  *
  *   $ node --import tsx examples/cpu-work.ts 2000000
  */
@@ -9,8 +9,8 @@ import { CancelledError, currentJob, gather, getRunningLoop, ProcessPoolExecutor
 const PARTS = 8;
 
 /**
- * How many primes there are from `from` up to, but without, `to`. It crosses to its process as source, so it
- * uses nothing from outside.
+ * Returns the number of primes from `from` up to, but without, `to`. It crosses to its process as source, so
+ * it uses nothing from outside.
  */
 function countPrimes(from: number, to: number): number {
   const isPrime = (n: number): boolean => {

@@ -1,6 +1,6 @@
 /**
- * A DNS client over UDP: asks a name server, again where no answer comes, and believes only answers to its
- * own questions.
+ * A DNS client over UDP: asks a name server, again if no answer comes, and accepts only answers to its own
+ * questions.
  *
  *   $ node --import tsx examples/dns-client.ts example.org AAAA 9.9.9.9
  */
@@ -31,8 +31,9 @@ export interface DnsRecord {
 export interface DnsAnswer {
   records: DnsRecord[];
   /**
-   * The TC bit. A datagram of classic DNS has at most 512 bytes; what did not fit is missing here. Whoever
-   * needs the whole asks again over TCP: `openConnection()`, and each message behind its length in two bytes.
+   * The TC bit: the answer was truncated, because a datagram of classic DNS has at most 512 bytes. A client
+   * that needs the whole answer asks again over TCP, with `openConnection()` and a length of two bytes before
+   * each message.
    */
   truncated: boolean;
 }
@@ -51,13 +52,13 @@ export class DnsError extends Error {
 }
 
 export interface ResolveOptions {
-  /** How often the question is sent before it fails. Default: 3. */
+  /** The number of attempts before the question fails. Default: 3. */
   attempts?: number;
-  /** How long an answer is waited for, each time. Default: 2. */
+  /** The seconds to wait for an answer, for each attempt. Default: 2. */
   seconds?: number;
 }
 
-/** What was asked, for whoever looks whether an answer is one. */
+/** The question, to compare with that of an answer. */
 interface Question {
   host: string;
   type: RecordType;
@@ -68,7 +69,7 @@ export class DnsClient extends DatagramProtocol implements AsyncDisposable {
   #transport: DatagramTransport | null = null;
   readonly #questions = new Map<number, Question>();
 
-  /** The endpoint is connected: the kernel drops what others send, and tells when nobody serves there. */
+  /** The endpoint is connected: the kernel drops datagrams of others, and reports a port without a server. */
   static async open(server: string, port: number = 53): Promise<DnsClient> {
     const remoteAddr = [server, port] as const;
     const [, client] = await getRunningLoop().createDatagramEndpoint(() => new DnsClient(), { remoteAddr });
@@ -86,7 +87,7 @@ export class DnsClient extends DatagramProtocol implements AsyncDisposable {
         this.#transport?.sendto(encodeQuery(id, host, type));
         return await waitFor(question.answer, seconds);
       } catch (error) {
-        // Datagrams get lost, without a word: only asking again helps.
+        // Datagrams get lost silently, so the client asks again.
         if (!(error instanceof TimeoutError) || attempt >= attempts) throw error;
       } finally {
         this.#questions.delete(id);
@@ -107,7 +108,7 @@ export class DnsClient extends DatagramProtocol implements AsyncDisposable {
     try {
       message = decode(data);
     } catch {
-      // Nonsense, or a forgery: the true answer may still come.
+      // A malformed or forged answer: the true one may still come.
       return;
     }
     const question = this.#questions.get(message.id);
@@ -126,7 +127,7 @@ export class DnsClient extends DatagramProtocol implements AsyncDisposable {
     this.errorReceived(error ?? new Error('the DNS client was closed'));
   }
 
-  /** Not to be guessed: whoever knows the id and the port can forge an answer. */
+  /** A random id: with the id and the port an attacker could forge an answer. */
   #freeId(): number {
     for (;;) {
       const id = randomInt(0x10000);
@@ -168,7 +169,7 @@ export function encodeName(host: string): Buffer {
   return name;
 }
 
-/** @throws RangeError for what is no message with one question */
+/** @throws RangeError for anything but a message with one question */
 export function decode(data: Buffer): Message {
   if (data.readUInt16BE(4) !== 1) throw new RangeError('a message with one question was expected');
   const question = readName(data, HEADER_BYTES);
@@ -195,10 +196,7 @@ export function decode(data: Buffer): Message {
   return message;
 }
 
-/**
- * A name may end with a pointer to one that stands before it: each must go back, or they would lead around in
- * a circle.
- */
+/** A name may end with a pointer to an earlier one. Each pointer must go back, so that there is no cycle. */
 function readName(data: Buffer, offset: number): { name: string; end: number } {
   const labels: string[] = [];
   let end = -1;

@@ -1,4 +1,4 @@
-/** Echoes no faster than its peers read, in 25 lines: `node --import tsx examples/echo.ts 8888`. */
+/** An echo server in 25 lines, with back-pressure: `node --import tsx examples/echo.ts 8888`. */
 import type { Transport } from 'gyre';
 import { CancelledError, getRunningLoop, Protocol, run } from 'gyre';
 

@@ -1,10 +1,10 @@
 /**
  * `node:http`, unmodified, on both sides of gyre's transports. Its handlers are code of the loop: they sleep,
- * start tasks and are cancelled like any other. What comes of it: a web server whose idle connections close
- * by the loop's clock, and which leaves nothing behind when it ends.
+ * start tasks and are cancelled like any other. The result is a web server whose idle connections close by
+ * the loop's clock, and which leaves nothing behind when it ends.
  *
  *   $ node --import tsx examples/http-over-gyre.ts 8080         serves until Ctrl-C
- *   $ node --import tsx examples/http-over-gyre.ts 0 --ask      asks itself three times instead
+ *   $ node --import tsx examples/http-over-gyre.ts 0 --ask      sends itself three requests instead
  */
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -19,7 +19,7 @@ import { connectDuplex, toDuplex } from 'gyre/node';
 /** Seconds that a request may take. */
 const LONGEST = 0.5;
 
-/** `/sleep/0.1` answers after so many seconds. */
+/** `/sleep/0.1` answers after that many seconds. */
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [, seconds] = /^\/sleep\/([\d.]+)$/.exec(request.url ?? '') ?? [];
   if (seconds === undefined) {
@@ -39,7 +39,7 @@ const http = createServer((request, response) => {
   getRunningLoop().createTask(() => answer(request, response));
 });
 
-/** A connection that was accepted by gyre is `node:http`'s from its first byte on. */
+/** `node:http` gets a connection that gyre has accepted from its first byte on. */
 class Http extends Protocol {
   override connectionMade(transport: Transport): void {
     http.emit('connection', toDuplex(transport, { allowHalfOpen: true }));

@@ -1,8 +1,7 @@
 /**
- * A process supervisor: runs commands of the shell, passes on what they print, and starts one that ends
- * again, after a pause that doubles each time. SIGTERM and SIGINT end all of it: every command gets a
- * SIGTERM, and what is left after the grace period a SIGKILL. SIGHUP is passed on, to whoever makes something
- * of it.
+ * A process supervisor: runs commands of the shell, prints their output, and restarts a command that exits,
+ * after a pause that doubles each time. SIGTERM and SIGINT end everything: each command gets a SIGTERM, and
+ * after the grace period a SIGKILL. SIGHUP is passed on to the commands.
  *
  *   $ node --import tsx examples/supervisor.ts --grace 5 'node web.js' 'node worker.js'
  */
@@ -24,12 +23,12 @@ import {
 /** Seconds before the first restart, and the most before any. */
 const FIRST_PAUSE = 0.1;
 const LONGEST_PAUSE = 30;
-/** Seconds. A command that ran for so long has come up: the next pause is the first one again. */
+/** Seconds. A command that ran for this long counts as started, and its next pause is the first one again. */
 const STABLE_AFTER = 10;
-/** Bytes. A line that grows longer than this is no line: its command is started anew. */
+/** Bytes. A command that prints a longer line is restarted. */
 const LONGEST_LINE = 1024 * 1024;
 
-/** One command, and whichever process runs it now. */
+/** One command, and the process that runs it now. */
 class Service {
   readonly #name: string;
   readonly #command: string;
@@ -42,7 +41,7 @@ class Service {
     this.#grace = grace;
   }
 
-  /** Runs the command again and again, until the task is cancelled. Then nothing of it is left. */
+  /** Runs the command again and again, until the task is cancelled. Then none of its processes is left. */
   async run(): Promise<void> {
     const loop = getRunningLoop();
     for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
@@ -58,14 +57,14 @@ class Service {
     const child = this.#child;
     if (child === null || child.returncode !== null) return;
     try {
-      // The whole group: the shell, and what that has started.
+      // The whole group: the shell, and the processes that it has started.
       process.kill(-child.pid, signal);
     } catch {
-      // It has ended in this moment.
+      // It has just exited.
     }
   }
 
-  /** From start to end; answers in words what became of it. */
+  /** Runs the command once, and returns its end in words. */
   async #runOnce(): Promise<string> {
     try {
       const child = await createSubprocessShell(this.#command, {
@@ -84,13 +83,13 @@ class Service {
         await this.#end(child);
       }
     } catch (error) {
-      // Being cancelled is no failure, and must go on.
+      // A cancel is no failure, and must be thrown again.
       if (error instanceof Error && error.name !== 'CancelledError') return `failed: ${error.message}`;
       throw error;
     }
   }
 
-  /** Asks, waits, and then does not ask. */
+  /** Asks the group to end, waits, and then kills it. */
   async #end(child: Process): Promise<void> {
     this.forward('SIGTERM');
     try {

@@ -1,6 +1,6 @@
 /**
- * A proxy that ends TLS: clients come encrypted, the server behind it is spoken to in the clear. Neither side
- * is read faster than the other takes it, and whatever ends one side ends the other.
+ * A proxy that ends TLS: its clients use TLS, and the server behind it plain TCP. Neither side is read faster
+ * than the other accepts data, and the end of one side ends the other.
  *
  *   $ node --import tsx examples/tls-proxy.ts cert.pem key.pem 8443 127.0.0.1:8080
  */
@@ -8,9 +8,9 @@ import { readFileSync } from 'node:fs';
 import type { Task, Transport } from 'gyre';
 import { CancelledError, getRunningLoop, Protocol, run } from 'gyre';
 
-/** One side of a connection: what it receives is the other's. */
+/** One side of a connection. It sends its data to the other side. */
 class Side extends Protocol {
-  /** The other side, once both are there. */
+  /** The other side, once both are connected. */
   other: Side | null = null;
   transport!: Transport;
 
@@ -30,7 +30,7 @@ class Side extends Protocol {
     this.other?.transport.resumeReading();
   }
 
-  /** The end of one direction is passed on where that is possible: TLS ends in both directions at once. */
+  /** Passes the end of one direction on if possible: TLS ends both directions at once. */
   override eofReceived(): boolean {
     const transport = this.other?.transport;
     if (transport === undefined || !transport.canWriteEof()) return false;
@@ -44,7 +44,7 @@ class Side extends Protocol {
   }
 }
 
-/** The side of the server behind. The two know each other from the step in which it is connected. */
+/** The side of the server. It knows the client's side from connectionMade() on. */
 class Back extends Side {
   constructor(front: Front) {
     super();
@@ -57,7 +57,7 @@ class Back extends Side {
   }
 }
 
-/** A client's side. It reads nothing until the server behind is connected. */
+/** A client's side. It reads nothing until the server is connected. */
 class Front extends Side {
   readonly #host: string;
   readonly #port: number;

@@ -1,6 +1,6 @@
 /**
- * `npm start`: a tour of one loop, everything real. `npm start -- --serve` keeps the chat server up until
- * Ctrl-C.
+ * `npm start`: a tour of one loop with real sockets, timers and tasks. `npm start -- --serve` keeps the chat
+ * server up until Ctrl-C.
  */
 import { connect as netConnect } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -38,7 +38,7 @@ function portOf(server: Server): number {
 
 // --- 1. a chat server by protocol, three clients of three kinds ---
 
-/** A client by protocol: remembers what it reads, and lets others wait for a line. */
+/** A client by protocol: keeps the lines that it reads, and lets others wait for one. */
 class Listener extends Protocol {
   readonly heard: string[] = [];
   readonly #heardMore: Event = new Event();
@@ -83,7 +83,7 @@ async function chat(): Promise<void> {
 
   const [transport, ada] = await loop.createConnection(() => new Listener(), 'localhost', port);
   foreignClient(port, ['Linus', 'hello from net']);
-  // Whoever comes in later does not hear what was said before.
+  // A client that joins later does not get earlier lines.
   await timeout(5, () => ada.hears('Linus: hello from net'));
 
   const [reader, writer] = await openConnection('127.0.0.1', port);
@@ -164,7 +164,7 @@ async function tasks(): Promise<void> {
 
 // --- 4. back-pressure ---
 
-/** Writes without end while it may, and stops when it is told to. */
+/** Writes without end until its protocol is paused. */
 class Fountain extends Protocol {
   readonly pauses: number[] = [];
   resumes = 0;

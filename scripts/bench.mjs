@@ -1,5 +1,5 @@
-// npm run bench: builds the package, the native backend and the benchmarks, fetches Bun, then runs them. What
-// is measured is what people install.
+// npm run bench: builds the package, the native backend and the benchmarks, fetches Bun, then runs them. The
+// benchmarks use the package that users install.
 
 import { rmSync } from 'node:fs';
 import path from 'node:path';

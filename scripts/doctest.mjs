@@ -1,7 +1,8 @@
 // npm run docs:test: runs the examples that readers copy.
 //
-// Every ```ts fence of README.md, docs/*.md and the doc comments of src/ that begins with an import from 'gyre' is a
-// program: all are type checked together, then each is run against the built package and must exit with 0 in time.
+// Every ```ts fence of README.md, docs/*.md and the doc comments of src/ that begins with an import from
+// 'gyre' is a program: all are type checked together, then each is run against the built package and must
+// exit with 0 in time.
 // Words behind ts in the opening line:
 //   ignore         is not run, nor checked; counted and listed
 //   until-sigint   serves for ever: gets a SIGINT after its first output, and must then end by itself

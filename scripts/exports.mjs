@@ -90,7 +90,7 @@ function membersOf(lines, start) {
       );
     const name = found?.[1];
     if (name === undefined || name === 'constructor' || name.startsWith('_')) continue;
-    // Of overloads, and of a getter and its setter, one doc comment is enough.
+    // One doc comment is enough for several overloads, or a getter and its setter.
     const doc = docBefore(lines, i);
     const known = members.get(name);
     if (known === undefined) members.set(name, { name, doc });

@@ -1,5 +1,5 @@
-// npm run package:check: what a user would install is packed, examined, installed into an empty project, run
-// and type checked there. GYRE_NODE=/path/to/node runs the program under another node.
+// npm run package:check: packs, examines and installs the package into an empty project, and runs and type
+// checks it there. GYRE_NODE=/path/to/node runs the program under another node.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -91,7 +91,7 @@ const programs = {
       strict: true,
       exactOptionalPropertyTypes: true,
       noEmit: true,
-      // What is checked here is the package's own declarations, so they are not skipped.
+      // The package's own declarations are the subject, so they are not skipped.
       skipLibCheck: false,
     },
     files: ['consumer.mts'],
@@ -213,7 +213,7 @@ step(
   root,
 );
 
-// From what is installed here: whether npm has them in its cache is chance.
+// From the installed packages here: npm may not have them in its cache.
 const { dependencies: atRunTime = {} } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 const needed = Object.keys(atRunTime).map((name) => {
   const packed = step(
@@ -259,7 +259,7 @@ const manifest = JSON.parse(readFileSync(path.join(installed, 'package.json'), '
 for (const name of installScripts) {
   if (manifest.scripts?.[name] !== undefined) fail(`the package runs a script when it is installed: ${name}`);
 }
-// npm compiles whatever has a binding.gyp, with no script that says so.
+// npm compiles any package with a binding.gyp, even without a script for it.
 if (names.some((name) => name.endsWith('.gyp'))) fail('the package has a .gyp file');
 checkDependencies(manifest.dependencies ?? {});
 

@@ -97,6 +97,31 @@ test('the word lint refuses the old name of asyncio’s event loop reference', (
   assert.deepEqual(found('a.ts', `// As the Founding\n// document says.`), [['phrase', 1]]);
 });
 
+test('the word lint refuses a test title without a subject, or with less than three words', () => {
+  const source = [
+    "test('what a loop owns is closed', () => {});",
+    "  it('Queue: who waits is served', () => {});",
+    'describe("options", () => {});',
+    "test(\n  'Nobody is told',",
+  ];
+  const lines = [1, 2, 3, 5];
+  assert.deepEqual(
+    found('a.test.ts', source.join('\n')),
+    lines.map((line) => ['title', line]),
+  );
+});
+
+test('the word lint accepts a test title that names a function, and titles inside of a string', () => {
+  const source = [
+    "describe('run()', () => {});",
+    "test('Queue serves a task that waits, whoever it is', () => {});",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: this is source text
+    'test(`${name} (${backend})`, () => {});',
+    "const text = `test('passes', () => {});`;",
+  ];
+  assert.deepEqual(found('a.test.ts', source.join('\n')), []);
+});
+
 test('scripts/lint/words.mjs fails for a file with a finding and names its line, and passes for one without', (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'gyre-words-'));
   t.after(() => rmSync(folder, { recursive: true }));

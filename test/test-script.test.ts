@@ -44,7 +44,7 @@ function results({ job, events }: Outcome): string[] {
     .map(({ type, data }) => `${type.slice('test:'.length)} ${data.name}`);
 }
 
-describe('npm test', { concurrency: 3 }, () => {
+describe('npm test of a faulty file', { concurrency: 3 }, () => {
   test('npm test reports a file without a test as a failure, unless a name pattern was given', async () => {
     assert.deepEqual(failures(await run('')), ['the file has no test']);
     assert.deepEqual(failures(await run('', { filtered: true })), []);
@@ -52,15 +52,15 @@ describe('npm test', { concurrency: 3 }, () => {
 
   test('npm test names a test that hangs, and keeps the results before it', async () => {
     const text = `
-      test('passes', () => {});
-      describe('a suite', () => {
-        test('hangs', async () => { setInterval(() => {}, 1000); await new Promise(() => {}); });
+      test('this test passes', () => {});
+      describe('a suite of tests', () => {
+        test('this test hangs', async () => { setInterval(() => {}, 1000); await new Promise(() => {}); });
       });`;
     const outcome = await run(text, { timeout: LIMIT });
     assert.deepEqual(failures(outcome), [
-      'the test "a suite > hangs" did not end in 20 s: the rest of the file did not run',
+      'the test "a suite of tests > this test hangs" did not end in 20 s: the rest of the file did not run',
     ]);
-    assert.deepEqual(results(outcome), ['pass passes']);
+    assert.deepEqual(results(outcome), ['pass this test passes']);
   });
 
   test('npm test names a test that blocks the thread', async () => {
@@ -109,14 +109,14 @@ describe('npm test', { concurrency: 3 }, () => {
     const text = `
       interface Left { out: true }
 
-      test('fails', () => {
+      test('this test fails', () => {
         const left: Left = { out: true };
         console.log('it says', left);
         throw new Error('because');
       });`;
     const outcome = await run(text);
     const failed = outcome.events.find(({ type }) => type === 'test:fail');
-    assert.deepEqual([failed?.data.name, failed?.data.line], ['fails', 5]);
+    assert.deepEqual([failed?.data.name, failed?.data.line], ['this test fails', 5]);
     assert.match(String(failed?.data.details.error.cause.text), /^Error: because\n.*one\.test\.ts:8:15/);
     assert.equal(outcome.output, 'it says { out: true }\n');
     assert.deepEqual(failures(outcome), []);

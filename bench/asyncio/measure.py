@@ -1,7 +1,7 @@
-"""What the programs of this folder share, and the twin of ../measure.ts.
+"""Helpers of the programs of this folder, and the twin of ../measure.ts.
 
-Each program is started by run.ts with the loop to use (asyncio or uvloop) and the size of its workload, or for a server the
-unix socket to listen on, and prints one JSON line.
+run.ts starts each program with the loop to use (asyncio or uvloop) and the size of its workload, or for a
+server the unix socket to listen on. The program prints one JSON line.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ def sizes_asked():
 
 
 def measure_cpu(body):
-    """Reports CPU nanoseconds per operation of `body(operations)`, a coroutine function that returns how many it did."""
+    """Reports CPU nanoseconds per operation of the coroutine function `body`, which returns its count."""
 
     async def repeat():
         operations = operations_asked()
@@ -111,7 +111,10 @@ def serve_streams(on_connection):
 
 
 async def announce_and_wait(sockname):
-    """Tells run.ts where the server listens, and waits until it lets go of our standard input. Each line asks to collect garbage."""
+    """Tells run.ts where the server listens, and waits for the end of standard input.
+
+    Each line requests a garbage collection.
+    """
     ended = asyncio.Event()
 
     def on_input():

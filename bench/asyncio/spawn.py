@@ -35,7 +35,7 @@ async def spawn_many(count, at_once):
 
 
 async def longest_gap():
-    """Of a loop that is always busy: the longest time, in ms, in which it did nothing but what a spawn had it do."""
+    """Returns the longest time, in ms, for which a spawn blocked a loop that is always busy."""
     loop = asyncio.get_running_loop()
     longest = 0
     over = False

@@ -1,4 +1,4 @@
-"""Timers that are created, all of them, then cancelled; the turn in which the loop gets rid of them is included."""
+"""Timers that are all created, then cancelled; the turn in which the loop drops them is included."""
 
 import asyncio
 

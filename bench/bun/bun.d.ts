@@ -1,6 +1,6 @@
 /**
- * Of Bun's own API, what the programs of this folder use. Its package of types would redefine Node's for all
- * of the repository.
+ * The part of Bun's own API that the programs of this folder use. Bun's package of types would redefine
+ * Node's for the whole repository.
  */
 declare namespace Bun {
   interface Socket<Data> {

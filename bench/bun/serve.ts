@@ -1,4 +1,4 @@
-/** What the servers of this folder share. */
+/** Helpers of the servers of this folder. */
 import { announce, unixPath } from '../announce.ts';
 
 export function serve<Data>(handler: Bun.SocketHandler<Data>): void {

@@ -1,4 +1,7 @@
-/** Echo by a protocol that gives the memory: read into straight, and read into again once it has left. */
+/**
+ * Echo by a protocol that provides its memory: the data is read straight into it, and the next read reuses it
+ * once it has left.
+ */
 import type { Transport } from 'gyre';
 import { BufferedProtocol } from 'gyre';
 import { serveProtocol } from './serve.ts';
@@ -20,7 +23,7 @@ class Echo extends BufferedProtocol {
   override bufferUpdated(length: number): void {
     const transport = this.transport!;
     transport.write(this.buffer.subarray(0, length));
-    // It is the transport's until it has left.
+    // The transport owns it until it has left.
     if (transport.getWriteBufferSize() > 0) this.buffer = Buffer.allocUnsafeSlow(BYTES);
   }
 }

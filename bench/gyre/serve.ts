@@ -1,4 +1,4 @@
-/** What the servers of this folder share. */
+/** Helpers of the servers of this folder. */
 import type { Server, StreamProtocol, StreamReader, StreamWriter } from 'gyre';
 import { getRunningLoop, run, startServer, startUnixServer } from 'gyre';
 import { announce, BACKLOG, unixPath } from '../announce.ts';

@@ -1,6 +1,6 @@
 /*
- * One way: writes until the kernel takes no more, then what is left of that write, and goes on when it is
- * done. The messages of all writes are one and the same.
+ * One way: writes until the kernel accepts no more, then the rest of that write, and continues when it is
+ * done. All writes share the same messages.
  */
 #include "serve.h"
 

@@ -1,4 +1,4 @@
-/* What all the programs of this folder share. */
+/* Helpers of all programs of this folder. */
 #ifndef COMMON_H
 #define COMMON_H
 

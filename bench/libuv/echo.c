@@ -1,7 +1,7 @@
 /*
- * Echo over TCP or a unix socket. What arrives is written at once; what the kernel does not take is written
- * when it does, and until then that connection reads no more. Nothing is copied: such a write keeps the
- * buffer, and the next read gets another one.
+ * Echo over TCP or a unix socket. Received data is written at once. If the kernel does not accept all of it,
+ * the connection reads no more until the rest is written. Nothing is copied: such a write keeps the buffer,
+ * and the next read gets another one.
  */
 #include "serve.h"
 
@@ -10,7 +10,7 @@ typedef struct {
   char *buffer;
 } pending_t;
 
-/* Lent to whoever reads. */
+/* The buffer of the current read. */
 static char *buffer;
 
 static void lend(uv_handle_t *handle, size_t suggested, uv_buf_t *lent) {

@@ -1,7 +1,7 @@
 /*
- * Line echo. lines.c has one write a line; lines-cork.c, one write for all the lines of a read. What is read
- * goes behind what is left of the read before; a connection whose peer does not take the answers reads no
- * more until it does.
+ * Line echo. lines.c has one write a line; lines-cork.c, one write for all the lines of a read. A read
+ * appends to the unwritten rest of the read before. A connection whose peer does not accept the answers reads
+ * no more until it does.
  */
 #include <string.h>
 
@@ -11,11 +11,11 @@ typedef struct {
   connection_t connection;
   uv_write_t request;
   size_t used;    /* bytes in `buffer` */
-  size_t written; /* of them, those that were echoed */
+  size_t written; /* the part of them that was echoed */
   char buffer[READ_BYTES];
 } client_t;
 
-/* How many bytes of `text`, which ends with a newline, go out together. */
+/* Returns the number of bytes of `text`, which ends with a newline, for the next write. */
 static size_t next_write(const char *text, size_t length);
 
 static void lend(uv_handle_t *handle, size_t suggested, uv_buf_t *lent) {
@@ -28,7 +28,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *data);
 
 static void on_written(uv_write_t *request, int status);
 
-/* Echoes the whole lines that are there. */
+/* Echoes the complete lines in the buffer. */
 static void echo_lines(client_t *client) {
   uv_stream_t *stream = &client->connection.stream;
   const char *last = memrchr(client->buffer, '\n', client->used);

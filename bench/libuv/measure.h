@@ -1,4 +1,4 @@
-/* What the programs of this folder share that measure themselves: the twin of ../measure.ts. */
+/* Helpers of the programs of this folder that measure themselves: the twin of ../measure.ts. */
 #ifndef MEASURE_H
 #define MEASURE_H
 
@@ -15,7 +15,7 @@ static inline double median(double *values, size_t count) {
   return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-/* details: what stands between the braces. */
+/* details: the text between the braces */
 static inline void report(double value, const char *details) {
   printf("{\"value\":%.4f,\"details\":{%s},\"runtime\":\"libuv %s\"}\n", value, details, uv_version_string());
 }

@@ -1,4 +1,4 @@
-/* What the servers of this folder share. */
+/* Helpers of the servers of this folder. */
 #ifndef SERVE_H
 #define SERVE_H
 
@@ -6,7 +6,7 @@
 
 enum { READ_BYTES = 64 * 1024, BACKLOG = 1024 };
 
-/* A TCP or a unix connection, at the beginning of what a server keeps for it. */
+/* A TCP or a unix connection, at the beginning of the server's record of it. */
 typedef union {
   uv_stream_t stream;
   uv_tcp_t tcp;

@@ -7,7 +7,7 @@ enum { WARM_UPS = 20, BLOCKED_SAMPLES = 30 };
 
 static size_t to_start, ended;
 
-/* Of a loop that is always busy: the longest time, in ns, from one round of it to the next. */
+/* The longest round of a loop that is always busy, in ns. */
 static uint64_t longest_gap, last_tick;
 
 static void spawn_one(void);

@@ -1,6 +1,6 @@
 /*
- * One connection that only reads: asks the server for a number of writes of a size, by a line such as "32768
- * 65536", reads until the server closes, and compares every byte. The first request warms up and primes (see
+ * One connection that only reads: requests a number of writes of a size, by a line such as "32768 65536",
+ * reads until the server closes, and compares every byte. The first request warms up and primes (see
  * stream.c), the second is measured.
  */
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "load.h"
 
-/* Reads what was asked for, and fails when it is more, less or something else. */
+/* Reads the requested data, and fails if it is more, less or different. */
 static void transfer(size_t writes) {
   int fd = connect_blocking();
   char request[64];

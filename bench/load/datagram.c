@@ -1,6 +1,6 @@
 /*
- * Load by datagrams: each socket keeps `depth` of them in flight. A datagram names its place among them and
- * its number there, so that one that comes late, after it was given up, is not taken for its successor.
+ * Load by datagrams: each socket keeps `depth` of them in flight. A datagram has its place among them and its
+ * number there, so that a late one, which was given up, is not taken for its successor.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,7 +14,7 @@
 enum {
   MAX_BYTES = 2048,
   MAX_DEPTH = 64,
-  /* Far above what the slowest peer takes for all that is in flight. */
+  /* Far above the time that the slowest peer needs for everything in flight. */
   LOST_AFTER_NANOSECONDS = 200000000,
   PRIME_ATTEMPTS = 10
 };
@@ -58,7 +58,8 @@ static void prepare(size_t index, uint32_t place, uint32_t number) {
 }
 
 /*
- * Sends the first `count` messages. What the kernel does not take is as good as lost, and found out as that.
+ * Sends the first `count` messages. A message that the kernel does not accept counts as lost after the
+ * timeout.
  */
 static void send_prepared(client_t *client, size_t count) {
   for (size_t done = 0; done < count;) {
@@ -115,7 +116,7 @@ static void start(size_t count) {
   }
 }
 
-/* The place of a datagram that came back, or NULL when it had been given up. */
+/* Returns the place of a datagram that came back, or NULL if it had been given up. */
 static place_t *check(client_t *client, size_t index, size_t length, uint32_t *place) {
   header_t header;
   if (length != message_bytes) fail_because("a datagram came back with another length");
@@ -148,7 +149,7 @@ static void on_event(void *data, uint32_t events) {
       here->in_flight = 0;
       open_messages--;
     } else {
-      /* Never beyond what was looked at already: one datagram at most is sent for each that came. */
+      /* Never beyond the messages that were looked at already: each that came sends one datagram at most. */
       start_message(client, to_send++, place, now);
     }
   }

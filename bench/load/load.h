@@ -1,7 +1,7 @@
 /*
- * What the parts of the load generator share. load.c has the command line and the course of a measurement;
- * each way to make load is a file and a `kind_t`: stream.c (echo, connect) and datagram.c (udp). bulk.c
- * measures in its own way, and has its own command line.
+ * Declarations of the parts of the load generator. load.c has the command line and the course of a
+ * measurement. Each way to make load is a file and a `kind_t`: stream.c (echo, connect) and datagram.c (udp).
+ * bulk.c measures in its own way, and has its own command line.
  */
 #ifndef LOAD_H
 #define LOAD_H
@@ -19,12 +19,12 @@ typedef struct {
   const char *name;
   /* One whole exchange before anything is measured: see stream.c. */
   void (*prime)(void);
-  /* Starts so many clients, with `depth` messages in flight each. */
+  /* Starts `count` clients, with `depth` messages in flight each. */
   void (*start)(size_t clients);
   void (*on_event)(void *client, uint32_t events);
   /* Called some hundred times a second; may be NULL. */
   void (*on_tick)(uint64_t now);
-  /* Something of this kind may be lost, and the figures say how much. */
+  /* Datagrams of this kind may be lost, and the figures say how many. */
   int lossy;
 } kind_t;
 
@@ -40,9 +40,9 @@ extern size_t depth; /* messages that each client keeps in flight */
 extern size_t open_messages; /* in flight on all clients */
 extern uint64_t completed;
 extern uint64_t lost;
-extern int stopping; /* what is in flight is waited for, nothing new is sent */
+extern int stopping; /* waits for messages in flight, sends no new ones */
 
-extern char *pattern; /* the message, `depth` + 1 times: any window of what may be in flight is one slice of it */
+extern char *pattern; /* the message, `depth` + 1 times, so that any messages in flight are one slice of it */
 extern char receive_buffer[RECEIVE_BYTES];
 
 /* shared.c */

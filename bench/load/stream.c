@@ -29,7 +29,7 @@ typedef struct {
   uint64_t *sent_at;
 } client_t;
 
-/* Sends what is owed, as far as the kernel takes it. */
+/* Sends the waiting bytes, as many as the kernel accepts. */
 static void send_owed(client_t *client) {
   while (client->owed > 0) {
     ssize_t sent = send(client->fd, pattern + client->out_offset, client->owed, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -51,7 +51,7 @@ static void start_messages(client_t *client, size_t count) {
   send_owed(client);
 }
 
-/* Takes what has come, and returns how many messages it completed. */
+/* Reads the available data, and returns the number of messages that it completed. */
 static size_t receive_messages(client_t *client) {
   ssize_t received = recv(client->fd, receive_buffer, sizeof receive_buffer, MSG_DONTWAIT);
   if (received < 0) {

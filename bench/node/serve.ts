@@ -1,4 +1,4 @@
-/** What the servers of this folder share. */
+/** Helpers of the servers of this folder. */
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { announce, BACKLOG, unixPath } from '../announce.ts';
@@ -11,7 +11,7 @@ export function serve(onConnection: (socket: Socket) => void): void {
   });
 }
 
-/** A client that the load generator drops while the server writes to it: nothing that matters here. */
+/** The load generator may drop a client while the server writes to it, which does not matter here. */
 export function ignoreReset(error: unknown): void {
   const { code } = error as NodeJS.ErrnoException;
   if (code !== 'ECONNRESET' && code !== 'EPIPE' && code !== 'ABORT_ERR') throw error;

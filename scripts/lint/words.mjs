@@ -1,4 +1,4 @@
-// node scripts/lint/words.mjs [--all | path ...]: checks the words of comments and Markdown.
+// node scripts/lint/words.mjs [--all | path ...]: checks the words of comments, Markdown and test titles.
 //
 //   (nothing)   checks the paths of HELD, and fails on any finding
 //   path ...    checks these files and folders instead
@@ -9,21 +9,24 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from '../setup.mjs';
 import { proseOf } from './prose.mjs';
+import { titlesOf } from './titles.mjs';
 
 /** Files and folders that obey already. Add a folder once `--all` no longer lists it. */
 const HELD = [
   'README.md',
   'CHANGELOG.md',
   'CONTRIBUTING.md',
+  'bench',
   'docs',
+  'examples',
   'native',
-  'scripts/lint',
-  'scripts/test',
-  'scripts/typescript',
+  'scripts',
   'src',
   'test',
 ];
 
+/** @type {readonly Finding['rule'][]} */
+const RULES = ['sentence', 'column', 'phrase', 'title'];
 /** Everything that `--all` looks at. */
 const CHECKED = ['src', 'native', 'test', 'bench', 'scripts', 'examples', 'docs'];
 const GENERATED = /(?:^|\/)(?:node_modules|dist|build|reports|results|api)(?:\/|$)/;
@@ -48,13 +51,17 @@ const SENTENCE = new RegExp(
   `(?:^|[.!?:…][)"'”*]*\\s+|→\\s*|\\*\\*:?\\s+)["'(“*_]*(${FIRST_WORDS.join('|')})\\b`,
   'g',
 );
+/** A title may continue behind a colon, and need not begin with a capital. */
+const TITLE = new RegExp(`(?:^|[.:;]\\s+)(${FIRST_WORDS.join('|')})\\b`, 'i');
+const FUNCTION = /\w\(/;
+const FEWEST_WORDS = 3;
 const FOUNDING = /\bfounding\s+document\b/i;
 /** Instructions to tools, and addresses, cannot be wrapped. */
 const UNWRAPPABLE = /biome-ignore|@ts-|https?:\/\/\S{40}|@\w+ \{/;
 
 /**
  * @typedef {object} Finding
- * @property {'sentence' | 'column' | 'phrase'} rule
+ * @property {'sentence' | 'column' | 'phrase' | 'title'} rule
  * @property {number} line
  * @property {string} message
  */
@@ -86,7 +93,23 @@ export function findingsIn(file, text) {
     const message = `a comment of ${whole.length} columns: wrap at ${COLUMNS}`;
     findings.push({ rule: 'column', line, message });
   }
+  for (const title of titlesOf(file, text)) {
+    const message = faultOf(title.text);
+    if (message !== null) findings.push({ rule: 'title', line: title.line, message });
+  }
   return findings.sort((one, other) => one.line - other.line);
+}
+
+/**
+ * @param {string} title
+ * @returns {string | null}
+ */
+function faultOf(title) {
+  const first = TITLE.exec(title);
+  if (first !== null) return `a title says "${first[1]}": name the subject, then the verb`;
+  const isKnown = !title.includes('${');
+  if (!isKnown || title.split(/\s+/).length >= FEWEST_WORDS || FUNCTION.test(title)) return null;
+  return `"${title}": a title is a sentence that is understood alone, or names a function`;
 }
 
 /**
@@ -129,25 +152,24 @@ function countAll() {
   for (const file of [...CHECKED, ...markdown].flatMap(filesIn)) {
     for (const { rule } of findingsOf(file)) {
       const folder = path.dirname(file);
-      const count = counts.get(folder) ?? { sentence: 0, column: 0, phrase: 0 };
+      const count = counts.get(folder) ?? { sentence: 0, column: 0, phrase: 0, title: 0 };
       count[rule]++;
       counts.set(folder, count);
     }
   }
-  const total = { sentence: 0, column: 0, phrase: 0 };
-  console.log('sentences  long lines  phrases  folder');
-  for (const [folder, { sentence, column, phrase }] of counts) {
-    total.sentence += sentence;
-    total.column += column;
-    total.phrase += phrase;
-    console.log(row(sentence, column, phrase, folder));
+  const total = { sentence: 0, column: 0, phrase: 0, title: 0 };
+  console.log('sentences  long lines  phrases  titles  folder');
+  for (const [folder, count] of counts) {
+    for (const rule of RULES) total[rule] += count[rule];
+    console.log(row(count, folder));
   }
-  console.log(row(total.sentence, total.column, total.phrase, 'all'));
+  console.log(row(total, 'all'));
 }
 
-/** @param {number} sentence @param {number} column @param {number} phrase @param {string} folder */
-function row(sentence, column, phrase, folder) {
-  return `${String(sentence).padStart(9)}  ${String(column).padStart(10)}  ${String(phrase).padStart(7)}  ${folder}`;
+/** @param {Record<Finding['rule'], number>} count @param {string} folder */
+function row({ sentence, column, phrase, title }, folder) {
+  const columns = [String(sentence).padStart(9), String(column).padStart(10), String(phrase).padStart(7)];
+  return [...columns, String(title).padStart(6), folder].join('  ');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

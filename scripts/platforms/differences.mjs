@@ -24,8 +24,8 @@ export function expectedOf(name) {
 }
 
 /**
- * What is not as expected, a line each: a test that fails, one that does not fail any more, one that is not
- * there.
+ * Returns the differences from the expectation, a line each: a test that fails, one that no longer fails, one
+ * that does not exist.
  *
  * @param {readonly Result[]} results
  * @param {readonly Expected[]} expected

@@ -9,7 +9,7 @@ export default async function* report(source) {
   for await (const { type, data } of source) {
     if (type !== 'test:pass' && type !== 'test:fail') continue;
     const failed = type === 'test:fail';
-    // Of a suite its tests are told; of one that fails without a test that does, only this.
+    // A suite reports by its tests. A suite that fails without a failed test has only this event.
     const error = data.details?.error;
     if (data.details?.type === 'suite' && !(failed && error?.failureType !== 'subtestsFailed')) continue;
     if (failed && error?.failureType === 'subtestsFailed') continue;

@@ -202,7 +202,7 @@ for (const { kind, make } of kinds) {
   });
 }
 
-describe('transferring objects', () => {
+describe('the transfer of objects', () => {
   const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
   after(() => pool.shutdown());
 
