@@ -1,5 +1,5 @@
-// npm run fuzz [-- option ...]: hostile peers against programs of ours, at random. A fault ends it, with the seed
-// of its round and the command that runs that round again.
+// npm run fuzz [-- option ...]: hostile peers against programs of ours, at random. A fault ends it, with the
+// seed of its round and the command that runs that round again.
 //
 //   --seconds=30                 all together: the targets run at once
 //   --on=node,uv,sanitized       the targets: a backend, or the native one under the sanitizers

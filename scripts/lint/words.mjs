@@ -1,8 +1,5 @@
-// node scripts/lint/words.mjs [--all | path ...]: checks the words of comments, Markdown and test titles.
-//
-//   (nothing)   checks the paths of HELD, and fails on any finding
-//   path ...    checks these files and folders instead
-//   --all       counts what remains, folder by folder, and never fails
+// node scripts/lint/words.mjs [path ...]: checks the words of comments, Markdown and test titles, in all of
+// the repository or in these files and folders.
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -11,23 +8,6 @@ import { root } from '../setup.mjs';
 import { proseOf } from './prose.mjs';
 import { titlesOf } from './titles.mjs';
 
-/** Files and folders that obey already. Add a folder once `--all` no longer lists it. */
-const HELD = [
-  'README.md',
-  'CHANGELOG.md',
-  'CONTRIBUTING.md',
-  'bench',
-  'docs',
-  'examples',
-  'native',
-  'scripts',
-  'src',
-  'test',
-];
-
-/** @type {readonly Finding['rule'][]} */
-const RULES = ['sentence', 'column', 'phrase', 'title'];
-/** Everything that `--all` looks at. */
 const CHECKED = ['src', 'native', 'test', 'bench', 'scripts', 'examples', 'docs'];
 const GENERATED = /(?:^|\/)(?:node_modules|dist|build|reports|results|api)(?:\/|$)/;
 const PROSE = /\.(?:md|ts|mts|mjs|js|c|h|py|sh)$/;
@@ -145,35 +125,11 @@ function check(places) {
   process.exitCode = count > 0 ? 1 : 0;
 }
 
-function countAll() {
-  const markdown = readdirSync(root).filter((name) => name.endsWith('.md'));
-  /** @type {Map<string, Record<Finding['rule'], number>>} */
-  const counts = new Map();
-  for (const file of [...CHECKED, ...markdown].flatMap(filesIn)) {
-    for (const { rule } of findingsOf(file)) {
-      const folder = path.dirname(file);
-      const count = counts.get(folder) ?? { sentence: 0, column: 0, phrase: 0, title: 0 };
-      count[rule]++;
-      counts.set(folder, count);
-    }
-  }
-  const total = { sentence: 0, column: 0, phrase: 0, title: 0 };
-  console.log('sentences  long lines  phrases  titles  folder');
-  for (const [folder, count] of counts) {
-    for (const rule of RULES) total[rule] += count[rule];
-    console.log(row(count, folder));
-  }
-  console.log(row(total, 'all'));
-}
-
-/** @param {Record<Finding['rule'], number>} count @param {string} folder */
-function row({ sentence, column, phrase, title }, folder) {
-  const columns = [String(sentence).padStart(9), String(column).padStart(10), String(phrase).padStart(7)];
-  return [...columns, String(title).padStart(6), folder].join('  ');
+function all() {
+  return [...CHECKED, ...readdirSync(root).filter((name) => name.endsWith('.md'))];
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const args = process.argv.slice(2);
-  if (args.includes('--all')) countAll();
-  else check(args.length > 0 ? args : HELD);
+  const paths = process.argv.slice(2);
+  check(paths.length > 0 ? paths : all());
 }

@@ -1,6 +1,6 @@
 /**
- * Whoever holds a little data for long holds little memory, although the host reads into large buffers and Node takes small ones from a
- * pool. Between the data of one holder and that of the next so much else is received that no two share a buffer.
+ * A holder of little data holds little memory, although the host reads into large buffers and Node takes
+ * small ones from a pool. Between the data of two holders so much else is received that they share no buffer.
  */
 import assert from 'node:assert/strict';
 import { existsSync, openSync } from 'node:fs';
@@ -29,7 +29,9 @@ import { cloggedPair, closed, isNative, makeLoop, onNode, portOf, Recorder } fro
 const MESSAGES = '/dev/kmsg';
 
 const HOLDERS = 20;
-/** Bytes: a pool of Node's Buffers and some of gyre's may be under way, or just given up, whoever holds data. */
+/**
+ * Bytes: a pool of Node's Buffers and some of gyre's may be under way, or just given up, whoever holds data.
+ */
 const POOLS_BYTES: number = Buffer.poolSize + 16 * 1024;
 /** Bytes that a holder of a little data may keep beside an idle connection. */
 const MOST_BYTES = 2048;

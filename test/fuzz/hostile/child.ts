@@ -1,6 +1,6 @@
 /**
- * Children that exit early, close their pipes, kill themselves or read nothing. `cat` sends its input back, which is
- * then checked.
+ * Children that exit early, close their pipes, kill themselves or read nothing. `cat` sends its input back,
+ * which is then checked.
  */
 import type { SubprocessTransport, Transport } from '../../../src/index.ts';
 import { DEVNULL, PIPE, SubprocessProtocol, sleep } from '../../../src/index.ts';

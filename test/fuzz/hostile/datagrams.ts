@@ -1,4 +1,6 @@
-/** A datagram socket and hostile senders. Each datagram must be whole, and come from the sender that it names. */
+/**
+ * A datagram socket and hostile senders. Each datagram must be whole, and come from the sender that it names.
+ */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import type { DatagramTransport, SocketAddress } from '../../../src/index.ts';

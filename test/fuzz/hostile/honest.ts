@@ -1,4 +1,6 @@
-/** Two well-behaved ends beside all the others: each question must get its answer in time, whatever those do. */
+/**
+ * Two well-behaved ends beside all the others: each question must get its answer in time, whatever those do.
+ */
 import type { Server, Transport } from '../../../src/index.ts';
 import { Protocol, sleep } from '../../../src/index.ts';
 import { portOf } from '../../helpers/pairs.ts';

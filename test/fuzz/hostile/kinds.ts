@@ -1,6 +1,6 @@
 /**
- * The ways in which programs and hostile peers meet. Each opens a server or an endpoint, lets peers come and go, and
- * answers who took part.
+ * The ways in which programs and hostile peers meet. Each opens a server or an endpoint, lets peers come and
+ * go, and answers who took part.
  */
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';

@@ -1,6 +1,7 @@
 /**
- * Runs rounds of hostile peers against programs of ours, until the time is up or a fault was found. scripts/fuzz.mjs
- * starts and watches this process. It prints lines of JSON: the seed of each round, a sign of life, a fault.
+ * Runs rounds of hostile peers against programs of ours, until the time is up or a fault was found.
+ * scripts/fuzz.mjs starts and watches this process. It prints lines of JSON: the seed of each round, a sign
+ * of life, a fault.
  */
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';

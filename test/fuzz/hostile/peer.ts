@@ -1,6 +1,6 @@
 /**
- * A hostile peer: a socket of Node's that splits, stalls, floods, half-closes, resets and talks nonsense. It checks
- * the bytes that it receives.
+ * A hostile peer: a socket of Node's that splits, stalls, floods, half-closes, resets and talks nonsense. It
+ * checks the bytes that it receives.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -43,7 +43,9 @@ export class Peer {
   /** The other side's end came, behind all that it sent. */
   hadEnd: boolean = false;
   readonly closed: Promise<void>;
-  /** It has sent what is no TLS, renegotiated, or cut the connection beneath TLS: how much came is unknown. */
+  /**
+   * It has sent what is no TLS, renegotiated, or cut the connection beneath TLS: how much came is unknown.
+   */
   spoilt: boolean = false;
   readonly #mood: readonly Action[];
   #timer: NodeJS.Timeout | null = null;

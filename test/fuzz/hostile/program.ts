@@ -1,6 +1,6 @@
 /**
- * One connection of the program under test. It acts at random at each event, and checks each event against the
- * promises that gyre makes to protocols.
+ * One connection of the program under test. It acts at random at each event, and checks each event against
+ * the promises that gyre makes to protocols.
  */
 import type { BufferedProtocol, Future, Protocol, Transport } from '../../../src/index.ts';
 import { InvalidStateError } from '../../../src/index.ts';

@@ -1,4 +1,4 @@
-/** What all participants of a round share: the loop, chance, the file to send, and where faults are reported. */
+/** The world of a round, which its participants share: the loop, chance, the file to send, the faults. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ export class World {
   readonly seen: Map<string, number> = new Map();
   /** Memory that was transferred after write(). Node may still send from it, so nobody else may get it. */
   readonly givenAway: unknown[] = [];
-  /** Nobody begins anything new. */
+  /** The participants begin nothing new. */
   over: boolean = false;
   #serial: number = 0;
 
@@ -49,7 +49,9 @@ export class World {
     return ++this.#serial;
   }
 
-  /** Returns a generator for one participant: its decisions do not depend on the order in which others decide. */
+  /**
+   * Returns a generator for one participant: its decisions do not depend on the order in which others decide.
+   */
   chanceOf(serial: number): Chance {
     return new Chance(this.seed * 4099 + serial);
   }
