@@ -14,6 +14,27 @@ export interface CallerOwner {
 }
 
 /**
+ * Reports an exception of a protocol, and returns it as the error by which its transport ends.
+ *
+ * @param consequence for the message: `: its connection is aborted`
+ */
+export function reportProtocolFault(
+  loop: Loop,
+  transport: { getProtocol(): unknown },
+  thrown: unknown,
+  method: string,
+  consequence: string,
+): Error {
+  loop.callExceptionHandler({
+    message: `exception in protocol.${method}()${consequence}`,
+    exception: thrown,
+    transport,
+    protocol: transport.getProtocol(),
+  });
+  return thrown instanceof Error ? thrown : new Error('the protocol threw', { cause: thrown });
+}
+
+/**
  * Calls one method of a protocol if the protocol has it. The function's name is that of the method: see
  * `streamProtocolInvokers` in protocol.ts.
  */

@@ -13,7 +13,7 @@ import type { Loop } from '../loop/types.ts';
 import type { SubprocessProtocol } from '../net/protocol.ts';
 import { SUBPROCESS_PROTOCOL_METHODS, subprocessProtocolInvokers } from '../net/protocol.ts';
 import type { CallerOwner } from '../net/protocol-caller.ts';
-import { checkProtocol, ProtocolCaller } from '../net/protocol-caller.ts';
+import { checkProtocol, ProtocolCaller, reportProtocolFault } from '../net/protocol-caller.ts';
 import type { ExtraInfo, Transport } from '../net/transport.ts';
 import { SubprocessTransport } from '../net/transport.ts';
 import { Future } from '../tasks/future.ts';
@@ -231,13 +231,8 @@ export class ProcessTransport
 
   /** @internal */
   _protocolFailed(error: unknown, method: string): void {
-    this.#loop.callExceptionHandler({
-      message: `exception in protocol.${method}(), so its process was killed`,
-      exception: error,
-      transport: this,
-      protocol: this.getProtocol(),
-    });
-    this.#fault ??= error instanceof Error ? error : new Error('the protocol threw', { cause: error });
+    const fault = reportProtocolFault(this.#loop, this, error, method, ', so its process was killed');
+    this.#fault ??= fault;
     this.close();
   }
 }

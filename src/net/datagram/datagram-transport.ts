@@ -23,7 +23,7 @@ import { Future } from '../../tasks/future.ts';
 import { FlowControl } from '../flow-control.ts';
 import type { DatagramProtocol } from '../protocol.ts';
 import { DATAGRAM_PROTOCOL_METHODS, datagramProtocolInvokers } from '../protocol.ts';
-import { checkProtocol, ProtocolCaller } from '../protocol-caller.ts';
+import { checkProtocol, ProtocolCaller, reportProtocolFault } from '../protocol-caller.ts';
 import type { ExtraInfo, WriteBufferLimits } from '../transport.ts';
 import { DatagramTransport } from '../transport.ts';
 import { TransportSocket } from '../transport-socket.ts';
@@ -358,13 +358,8 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
 
   /** @internal */
   _protocolFailed(error: unknown, method: string): void {
-    this.#loop.callExceptionHandler({
-      message: `exception in protocol.${method}(): its endpoint is aborted`,
-      exception: error,
-      transport: this,
-      protocol: this.getProtocol(),
-    });
-    this.#fault ??= error instanceof Error ? error : new Error('the protocol threw', { cause: error });
+    const fault = reportProtocolFault(this.#loop, this, error, method, ': its endpoint is aborted');
+    this.#fault ??= fault;
     this.abort();
   }
 }

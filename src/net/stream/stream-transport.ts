@@ -22,7 +22,7 @@ import { Future } from '../../tasks/future.ts';
 import { FlowControl } from '../flow-control.ts';
 import type { BufferedProtocol, StreamProtocol } from '../protocol.ts';
 import { STREAM_PROTOCOL_METHODS, streamProtocolInvokers } from '../protocol.ts';
-import { checkProtocol, ProtocolCaller } from '../protocol-caller.ts';
+import { checkProtocol, ProtocolCaller, reportProtocolFault } from '../protocol-caller.ts';
 import type { ExtraInfo, WriteBufferLimits } from '../transport.ts';
 import { Transport } from '../transport.ts';
 import { TransportSocket } from '../transport-socket.ts';
@@ -560,13 +560,8 @@ export class StreamTransport
 
   /** @internal */
   _protocolFailed(error: unknown, method: string): void {
-    this.#loop.callExceptionHandler({
-      message: `exception in protocol.${method}(): its connection is aborted`,
-      exception: error,
-      transport: this,
-      protocol: this.getProtocol(),
-    });
-    this.#fault ??= error instanceof Error ? error : new Error('the protocol threw', { cause: error });
+    const fault = reportProtocolFault(this.#loop, this, error, method, ': its connection is aborted');
+    this.#fault ??= fault;
     this.#abort();
   }
 }
