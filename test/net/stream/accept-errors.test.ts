@@ -247,6 +247,7 @@ test(
         // A slow machine does not count.
         if ((await program.step<Summary>('summary')).codes.length === 0) left = [];
       }
+      // The race is the subject, and no test can make a thread win it.
       if (left.length === 0) {
         context.skip('no thread has taken the spare descriptor');
         return;
