@@ -1,4 +1,5 @@
 import { SimBackend } from '../backend/sim/index.ts';
+import { loneKernel } from '../backend/sim/kernel.ts';
 import type { TraceEntry } from '../backend/sim/trace.ts';
 import { Trace } from '../backend/sim/trace.ts';
 import { checkBoolean, checkOptions, checkSeconds } from '../base/validate.ts';
@@ -44,7 +45,7 @@ export class SimulatedEventLoop extends BaseEventLoop {
     checkOptions('options', options, ['startTime', 'trace']);
     if (options.startTime !== undefined) checkSeconds('options.startTime', options.startTime);
     if (options.trace !== undefined) checkBoolean('options.trace', options.trace);
-    const backend = new SimBackend(options.startTime ?? 0);
+    const backend = new SimBackend(loneKernel(options.startTime ?? 0));
     super(backend);
     const trace = new Trace();
     this.trace = trace.entries;

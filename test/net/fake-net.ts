@@ -14,6 +14,7 @@ import type {
   StreamInfo,
 } from '../../src/backend/backend.ts';
 import { SimBackend } from '../../src/backend/sim/index.ts';
+import { loneKernel } from '../../src/backend/sim/kernel.ts';
 import type { AddressInfo, SocketAddress } from '../../src/base/address.ts';
 import { literalFamily } from '../../src/base/address.ts';
 import { AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM } from '../../src/base/constants.ts';
@@ -189,7 +190,7 @@ export class FakeNet {
   }
 }
 
-const FEATURES: BackendFeatures = new SimBackend(0).features;
+const FEATURES: BackendFeatures = new SimBackend(loneKernel(0)).features;
 
 class FakeNetBackend extends SimBackend {
   override readonly features: BackendFeatures = { ...FEATURES, tcp: true, reusePort: true, names: true };
@@ -228,7 +229,7 @@ class FakeNetEventLoop extends BaseEventLoop {
   readonly net: FakeNet;
 
   constructor() {
-    const backend = new FakeNetBackend(0);
+    const backend = new FakeNetBackend(loneKernel(0));
     super(backend);
     this.net = backend.net;
   }

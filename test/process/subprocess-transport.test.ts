@@ -15,6 +15,7 @@ import type {
   SpawnTarget,
 } from '../../src/backend/backend.ts';
 import { SimBackend } from '../../src/backend/sim/index.ts';
+import { loneKernel } from '../../src/backend/sim/kernel.ts';
 import { BaseEventLoop, NodeEventLoop, STDOUT, SubprocessProtocol, sleep } from '../../src/index.ts';
 import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
@@ -672,7 +673,7 @@ class FakeProcess implements RawProcess {
 }
 
 class FakeProcesses extends SimBackend {
-  override readonly features = { ...new SimBackend(0).features, subprocesses: true };
+  override readonly features = { ...new SimBackend(loneKernel(0)).features, subprocesses: true };
   override readonly signals = { SIGKILL: 9, SIGTERM: 15 };
   readonly targets: SpawnTarget[] = [];
   readonly child: FakeProcess = new FakeProcess();
@@ -689,7 +690,7 @@ class FakeLoop extends BaseEventLoop {
   declare readonly _backend: FakeProcesses;
 
   constructor() {
-    super(new FakeProcesses(0));
+    super(new FakeProcesses(loneKernel(0)));
   }
 }
 

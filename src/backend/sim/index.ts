@@ -1,5 +1,4 @@
-/** The simulated backend: a virtual clock, and no operating system. */
-import { drain } from '../../base/drain.ts';
+/** The simulated backend: a loop on a simulated host, with no operating system. */
 import { LoopError } from '../../base/errors.ts';
 import { hostNow, hostQueueMicrotask } from '../../base/host.ts';
 import type {
@@ -14,7 +13,8 @@ import type {
   TlsContext,
   Turns,
 } from '../backend.ts';
-import { VirtualClock } from './clock.ts';
+import type { Kernel } from './kernel.ts';
+import { LoopClock } from './loop-clock.ts';
 
 export class SimBackend implements Backend {
   readonly name = 'sim';
@@ -37,10 +37,12 @@ export class SimBackend implements Backend {
   };
   readonly clockResolution: number;
   readonly signals: Readonly<Record<string, number>> = {};
-  readonly #clock: VirtualClock;
+  readonly #kernel: Kernel;
+  readonly #clock: LoopClock;
 
-  constructor(startTime: number) {
-    this.#clock = new VirtualClock(startTime);
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#clock = new LoopClock(kernel.host);
     this.clockResolution = this.#clock.resolution;
   }
 
@@ -69,7 +71,7 @@ export class SimBackend implements Backend {
   }
 
   drain(resume: () => void): boolean {
-    return drain(resume);
+    return this.#kernel.host.timeline.drain(resume);
   }
 
   /** Calls back before the pass in which the clock may jump. */

@@ -9,6 +9,7 @@ import type {
   StreamInfo,
 } from '../../../src/backend/backend.ts';
 import { SimBackend } from '../../../src/backend/sim/index.ts';
+import { loneKernel } from '../../../src/backend/sim/kernel.ts';
 import type { SocketAddress } from '../../../src/base/address.ts';
 import { AF_INET } from '../../../src/base/constants.ts';
 import type { DatagramOptions } from '../../../src/index.ts';
@@ -63,7 +64,7 @@ export class FakeDatagram implements RawDatagram {
   }
 }
 
-const FEATURES: BackendFeatures = new SimBackend(0).features;
+const FEATURES: BackendFeatures = new SimBackend(loneKernel(0)).features;
 
 class FakeDatagramBackend extends SimBackend {
   override readonly features: BackendFeatures = { ...FEATURES, datagrams: true };
@@ -83,7 +84,7 @@ export class FakeDatagramLoop extends BaseEventLoop {
   readonly fake: FakeDatagramBackend;
 
   constructor() {
-    const backend = new FakeDatagramBackend(0);
+    const backend = new FakeDatagramBackend(loneKernel(0));
     super(backend);
     this.fake = backend;
   }

@@ -15,6 +15,7 @@ import type {
   TlsTarget,
 } from '../../../src/backend/backend.ts';
 import { SimBackend } from '../../../src/backend/sim/index.ts';
+import { loneKernel } from '../../../src/backend/sim/kernel.ts';
 import type { Future, Transport } from '../../../src/index.ts';
 import { BaseEventLoop, CancelledError, sleep, TimeoutError } from '../../../src/index.ts';
 import { withLoop } from '../../helpers/loop-fixture.ts';
@@ -22,7 +23,7 @@ import { Recorder } from '../../helpers/pairs.ts';
 import { FakeTransport } from '../../streams/helpers.ts';
 import { FakeStream } from '../fake-net.ts';
 
-const FEATURES: BackendFeatures = new SimBackend(0).features;
+const FEATURES: BackendFeatures = new SimBackend(loneKernel(0)).features;
 
 class FakeEngine implements RawTls {
   readonly calls: string[] = [];
@@ -91,7 +92,7 @@ class FakeTlsBackend extends SimBackend {
 class FakeTlsLoop extends BaseEventLoop {
   readonly backend: FakeTlsBackend;
   constructor() {
-    const backend = new FakeTlsBackend(0);
+    const backend = new FakeTlsBackend(loneKernel(0));
     super(backend);
     this.backend = backend;
   }

@@ -1,0 +1,81 @@
+/**
+ * The clock of one loop on a simulated host: it turns the loop's wake-ups into callbacks of the timeline.
+ *
+ * As on a real host, a wake-up is only a hint. When it comes, the loop's own heap of deadlines decides.
+ */
+import type { Turns } from '../backend.ts';
+import type { SimHost } from './host.ts';
+import type { TimelineEvent } from './timeline.ts';
+
+export class LoopClock {
+  /** Seconds. A double can represent nanoseconds for the first three months. */
+  readonly resolution = 1e-9;
+  readonly #host: SimHost;
+  #turns: Turns | null = null;
+  #woken: boolean = false;
+  #armed: TimelineEvent | null = null;
+  /** The deadline of `#armed`, on the clock of `time()`. */
+  #armedFor: number = Number.POSITIVE_INFINITY;
+
+  constructor(host: SimHost) {
+    this.#host = host;
+  }
+
+  time(): number {
+    return this.#host.time();
+  }
+
+  start(turns: Turns): void {
+    this.#turns = turns;
+    this.#host.loopStarted(this);
+  }
+
+  stop(): void {
+    this.#turns = null;
+    this.#disarm();
+    this.#host.loopStopped(this);
+  }
+
+  wake(): void {
+    if (this.#woken) return;
+    this.#woken = true;
+    this.#host.soon(this.#run);
+  }
+
+  wakeAt(when: number): void {
+    if (when >= this.#armedFor) return;
+    this.#disarm();
+    this.#armedFor = when;
+    this.#armed = this.#host.at(when, this.#due);
+  }
+
+  /** The host's clock has changed, so the deadline is at another time of the world. */
+  rearm(): void {
+    const when = this.#armedFor;
+    if (when === Number.POSITIVE_INFINITY) return;
+    this.#disarm();
+    this.wakeAt(when);
+  }
+
+  #disarm(): void {
+    this.#armed?.cancel();
+    this.#armed = null;
+    this.#armedFor = Number.POSITIVE_INFINITY;
+  }
+
+  #run = (): void => {
+    this.#woken = false;
+    this.#turns?.run();
+  };
+
+  #due = (): void => {
+    this.#armed = null;
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    const turns = this.#turns;
+    if (turns === null) return;
+    const when = turns.nextWhen();
+    // A cancelled timer may have set this event. A wake-up that is on its way runs the due timers, too.
+    if (when <= this.time()) turns.run();
+    else if (when !== Number.POSITIVE_INFINITY) this.wakeAt(when);
+  };
+}

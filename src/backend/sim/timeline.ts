@@ -1,0 +1,225 @@
+/**
+ * The time of a world, and all that happens in it.
+ *
+ *   now ──┬─ callbacks of this moment, in order of request (`soon`): turns of loops, events of sockets
+ *         │      each is followed by all microtasks and ticks that it causes
+ *         └─ nothing is left: time jumps to the next event (`at`): a packet arrives, a timer is due
+ *
+ * One callback of the host runs many of these steps. Time does not jump while real work is in flight (`hold`).
+ * Before a jump to a timer, the host gets the thread once, for a pass through its check phase: so signals, and
+ * real work that a task awaits, are handled before time moves. Packets alone need no pass, which makes them
+ * cheap. Nothing here depends on the speed of the machine.
+ */
+
+import type { DeadlineEntry } from '../../base/deadline-heap.ts';
+import { DeadlineHeap } from '../../base/deadline-heap.ts';
+import { drain } from '../../base/drain.ts';
+import { checkHost, hostClearInterval, hostNow, hostSetImmediate, hostSetInterval } from '../../base/host.ts';
+import { RingQueue } from '../../base/ring-queue.ts';
+
+const HOUR_MS = 3_600_000;
+/**
+ * Milliseconds of the real clock after which the host gets the thread, so that its signals and a test runner's
+ * own time limit work.
+ */
+const REAL_MS_A_CALL = 10;
+/** How often the real clock is read. */
+const STEPS_A_READING = 32;
+
+/** A callback at a time of the world. */
+export class TimelineEvent implements DeadlineEntry {
+  /** @internal */ readonly _when: number;
+  /** @internal */ readonly _seq: number;
+  /** @internal */ readonly _pass: boolean;
+  /** null after it was called or cancelled. @internal */
+  _callback: (() => void) | null;
+  readonly #events: DeadlineHeap<TimelineEvent>;
+
+  /** @internal */
+  constructor(
+    when: number,
+    seq: number,
+    pass: boolean,
+    callback: () => void,
+    events: DeadlineHeap<TimelineEvent>,
+  ) {
+    this._when = when;
+    this._seq = seq;
+    this._pass = pass;
+    this._callback = callback;
+    this.#events = events;
+  }
+
+  /** Does nothing if the event has happened. */
+  cancel(): void {
+    if (this._callback === null) return;
+    this._callback = null;
+    this.#events.cancelled();
+  }
+
+  cancelled(): boolean {
+    return this._callback === null;
+  }
+}
+
+export class Timeline {
+  /** Called when nothing can happen any more by itself. */
+  onIdle: (() => void) | null = null;
+  #now: number;
+  readonly #events: DeadlineHeap<TimelineEvent> = new DeadlineHeap();
+  readonly #soon: RingQueue<() => void> = new RingQueue();
+  #seq: number = 0;
+  #holds: number = 0;
+  /** Loops that run. They keep the host alive. */
+  #running: number = 0;
+  #keepAlive: NodeJS.Timeout | null = null;
+  /** The host will call. */
+  #requested: boolean = false;
+  /** A call of the host is on the stack. */
+  #stepping: boolean = false;
+  /** The host has had a pass since the last callback. */
+  #passed: boolean = false;
+  /** Passes that the host must have before the next jump. */
+  #passesWanted: number = 0;
+  /** Callbacks whose microtasks the host runs later: see base/drain.ts. */
+  #draining: number = 0;
+
+  /**
+   * @throws LoopError `ERR_UNSUPPORTED` with fake timers, because a world needs the real host between two times
+   */
+  constructor(startTime: number) {
+    checkHost();
+    this.#now = startTime;
+  }
+
+  /** Returns the time in seconds. */
+  time(): number {
+    return this.#now;
+  }
+
+  /** Calls back at this moment, behind everything that was requested before. */
+  soon(callback: () => void): void {
+    this.#soon.push(callback);
+    this.#request();
+  }
+
+  /**
+   * Calls back at `when`, or at this moment if that has passed. Events of the same time happen in order of
+   * request.
+   *
+   * @param pass true for a timer of a program: the host gets a pass before time jumps to it
+   */
+  at(when: number, callback: () => void, pass: boolean = false): TimelineEvent {
+    const event = new TimelineEvent(Math.max(when, this.#now), this.#seq++, pass, callback, this.#events);
+    this.#events.push(event);
+    this.#request();
+    return event;
+  }
+
+  /** Keeps time from jumping until the returned function is called: real work is in flight. */
+  hold(): () => void {
+    this.#holds++;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      if (--this.#holds === 0) this.#request();
+    };
+  }
+
+  /** The number of holds. */
+  get held(): number {
+    return this.#holds;
+  }
+
+  /** Gives the host `count` passes before the next jump, for work that needs only its check phase. */
+  pass(count: number): void {
+    this.#passesWanted = Math.max(this.#passesWanted, count);
+    this.#request();
+  }
+
+  /** A loop runs from now on: the host is kept alive. */
+  enter(): void {
+    this.#running++;
+    this.#keepAlive ??= hostSetInterval(() => {}, HOUR_MS);
+    this.#request();
+  }
+
+  /** A loop has stopped. Without loops that run, time stands still. */
+  leave(): void {
+    if (--this.#running > 0) return;
+    if (this.#keepAlive !== null) hostClearInterval(this.#keepAlive);
+    this.#keepAlive = null;
+  }
+
+  /** Drains as base/drain.ts does. No other callback runs meanwhile. */
+  drain(resume: () => void): boolean {
+    const drained = drain(() => {
+      this.#draining--;
+      resume();
+    });
+    if (!drained) this.#draining++;
+    return drained;
+  }
+
+  #request(): void {
+    if (this.#requested || this.#stepping || this.#running === 0) return;
+    this.#requested = true;
+    hostSetImmediate(this.#call);
+  }
+
+  #call = (): void => {
+    this.#requested = false;
+    this.#passed = true;
+    if (this.#passesWanted > 0) this.#passesWanted--;
+    this.#stepping = true;
+    let again = true;
+    try {
+      again = this.#steps();
+    } finally {
+      this.#stepping = false;
+      // After an exception, too: it is the host's, and the world goes on.
+      if (again) this.#request();
+    }
+  };
+
+  /** Returns true if the host must call again. */
+  #steps(): boolean {
+    const until = hostNow() + REAL_MS_A_CALL;
+    for (let step = 1; this.#running > 0; step++) {
+      if (this.#draining > 0) return true;
+      const callback = this.#soon.shift() ?? this.#nextEvent();
+      if (typeof callback === 'boolean') return callback;
+      this.#passed = false;
+      callback();
+      if (this.#draining > 0 || !this.drain(nothing)) return true;
+      if (step % STEPS_A_READING === 0 && hostNow() > until) return true;
+    }
+    return false;
+  }
+
+  /** Takes the next event, if time may move to it. Otherwise returns whether the host must call again. */
+  #nextEvent(): (() => void) | boolean {
+    const when = this.#events.nextWhen();
+    if (when > this.#now) {
+      if (this.#passesWanted > 0) return true;
+      if (this.#holds > 0) return false;
+      if (when === Number.POSITIVE_INFINITY) {
+        this.onIdle?.();
+        return false;
+      }
+    }
+    const event = this.#events.popDue(when) as TimelineEvent;
+    if (when > this.#now && event._pass && !this.#passed) {
+      // Put it back, because the host may cancel it.
+      this.#events.push(event);
+      return true;
+    }
+    this.#now = Math.max(this.#now, when);
+    const callback = event._callback as () => void;
+    event._callback = null;
+    return callback;
+  }
+}
+
+function nothing(): void {}
