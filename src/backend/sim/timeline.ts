@@ -23,8 +23,8 @@ const HOUR_MS = 3_600_000;
  * own time limit work.
  */
 const REAL_MS_A_CALL = 10;
-/** How often the real clock is read. */
-const STEPS_A_READING = 32;
+/** Steps after which it gets the thread in any case. */
+const STEPS_A_CALL = 64;
 
 /** A callback at a time of the world. */
 export class TimelineEvent implements DeadlineEntry {
@@ -193,7 +193,7 @@ export class Timeline {
       this.#passed = false;
       callback();
       if (this.#draining > 0 || !this.drain(nothing)) return true;
-      if (step % STEPS_A_READING === 0 && hostNow() > until) return true;
+      if (step === STEPS_A_CALL || hostNow() > until) return true;
     }
     return false;
   }
