@@ -120,6 +120,11 @@ export abstract class BaseEventLoop implements Loop {
   /** @internal */ readonly _scheduler: Scheduler;
   /** @internal */ readonly _owned: Ownership = new Ownership(this);
   /** @internal */ readonly _context: ContextEntry = new Scope(this, null, null);
+  /**
+   * True for the loop on which a simulated host runs the main function of a program. It stands for the loop
+   * of Node itself, so the program may call `run()` there. @internal
+   */
+  _isProgramLoop: boolean = false;
   readonly #pump: Pump;
   readonly #slowWatch: SlowWatch;
   #closed: boolean = false;

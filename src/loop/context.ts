@@ -100,6 +100,23 @@ export function runInEntry<R>(entry: ContextEntry, fn: () => R): R {
 }
 
 /**
+ * Runs `fn`, and all code that continues it, as code of no loop. For the programs of a simulated host, which
+ * start outside of every loop, as a process does.
+ */
+export function runOutsideLoops<R>(fn: () => R): R {
+  const previousLoop = syncLoop;
+  const previousEntry = syncEntry;
+  syncLoop = null;
+  syncEntry = null;
+  try {
+    return storage.exit(fn);
+  } finally {
+    syncLoop = previousLoop;
+    syncEntry = previousEntry;
+  }
+}
+
+/**
  * Calls `fn(arg)` inside a captured context. A context that was captured outside of the loop names no loop,
  * or another loop; async code that `fn` starts must find this loop. Entering costs 200 ns on Node 24 and
  * later, so it is done only if necessary.

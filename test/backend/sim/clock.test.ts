@@ -123,7 +123,7 @@ test('SimulatedEventLoop rejects unknown options and wrong values', () => {
     name: 'RangeError',
     code: 'ERR_OUT_OF_RANGE',
   });
-  for (const options of [{ startTime: '0' }, { seed: 1 }, { trace: 1 }, null, 5]) {
+  for (const options of [{ startTime: '0' }, { seed: '1' }, { trace: 1 }, null, 5]) {
     assert.throws(() => new SimulatedEventLoop(options as never), {
       name: 'TypeError',
       code: 'ERR_INVALID_ARG_TYPE',
