@@ -21,6 +21,8 @@ export interface Place extends PolicyPlace, LoopPlace {
   readonly hostName: string;
   /** False after the end of the program: nothing of it runs again. */
   readonly alive: boolean;
+  /** Returns the milliseconds since 1970 on the clock of the host, with their fraction, for `Date`. */
+  wallTime(): number;
   /** Runs `fn`, and all code that continues it, as code of this program, outside of its loops. */
   run<R>(fn: () => R): R;
   /** Calls back at this moment of the world, as code of this program, if it is alive then. */

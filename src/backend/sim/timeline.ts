@@ -65,6 +65,8 @@ export class TimelineEvent implements DeadlineEntry {
 export class Timeline {
   /** Called when nothing can happen any more by itself. */
   onIdle: (() => void) | null = null;
+  /** Calls a function that asks the host for a call, outside of every program: the timer is a real one. */
+  outside: (ask: () => void) => void = (ask) => ask();
   #now: number;
   readonly #events: DeadlineHeap<TimelineEvent> = new DeadlineHeap();
   readonly #soon: RingQueue<() => void> = new RingQueue();
@@ -141,7 +143,7 @@ export class Timeline {
   /** A loop runs from now on: the host is kept alive. */
   enter(): void {
     this.#running++;
-    this.#keepAlive ??= hostSetInterval(() => {}, HOUR_MS);
+    this.outside(this.#askForLife);
     this.#request();
   }
 
@@ -165,8 +167,16 @@ export class Timeline {
   #request(): void {
     if (this.#requested || this.#stepping || this.#running === 0) return;
     this.#requested = true;
-    hostSetImmediate(this.#call);
+    this.outside(this.#askForCall);
   }
+
+  #askForCall = (): void => {
+    hostSetImmediate(this.#call);
+  };
+
+  #askForLife = (): void => {
+    this.#keepAlive ??= hostSetInterval(() => {}, HOUR_MS);
+  };
 
   #call = (): void => {
     this.#requested = false;
