@@ -233,6 +233,21 @@ export abstract class BaseEventLoop implements Loop {
     for (const leak of leaks) this.callExceptionHandler(leak);
   }
 
+  /**
+   * Ends the loop at once, as the death of a process does, also while it runs: none of its code runs again,
+   * and its `runForever()` never returns. Nothing is reported. @internal
+   */
+  _kill(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this._owned.killed = true;
+    this.#pump.abandon();
+    this.#slowWatch.stop(this._scheduler);
+    this._owned.abandonAll();
+    this._scheduler.clear();
+    this._backend.close();
+  }
+
   /** Closes the loop, as in `using loop = newEventLoop()`. */
   [Symbol.dispose](): void {
     this.close();
@@ -1705,6 +1720,7 @@ export abstract class BaseEventLoop implements Loop {
    * leaks are found late.
    */
   callExceptionHandler(context: ExceptionContext): void {
+    if (this._owned.killed) return;
     handleException(this, this.#exceptionHandler, (c) => this.defaultExceptionHandler(c), context);
   }
 

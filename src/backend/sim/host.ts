@@ -10,12 +10,23 @@ import type { Timeline, TimelineEvent } from './timeline.ts';
 
 export type HostState = 'up' | 'paused' | 'down';
 
+/** A part of the kernel that has a state. */
+export interface KernelPart {
+  /** The power is gone: drops the whole state at once, and sends nothing. */
+  crash(): void;
+}
+
 export class SimHost {
   readonly name: string;
   /** Canonical literals, without the loopback addresses that each host has. */
   readonly addresses: readonly string[];
   readonly timeline: Timeline;
   readonly random: Random;
+  /** Seconds since 1970 at time 0 of the world, by the right clock. */
+  epoch: number = 0;
+  /** Seconds by which the wall clock of this host is wrong, beside its drift. */
+  wallOffset: number = 0;
+  readonly #parts: KernelPart[] = [];
   #state: HostState = 'up';
   /** Increases with each crash, so that callbacks of an earlier life are dropped. */
   #life: number = 0;
@@ -46,6 +57,11 @@ export class SimHost {
     // Without a drift, deadlines must be exact.
     if (this.#rate === 1 && this.#base === this.#since) return now;
     return this.#base + (now - this.#since) * this.#rate;
+  }
+
+  /** Returns the seconds since 1970 on the wall clock of this host. */
+  wallTime(): number {
+    return this.epoch + this.wallOffset + this.time();
   }
 
   /** @param rate seconds that the clock of this host moves in a second of the world; more than 0 */
@@ -85,6 +101,11 @@ export class SimHost {
 
   // --- the kernel ---
 
+  /** Adds a part of the kernel, which forgets its state in a crash. */
+  addPart(part: KernelPart): void {
+    this.#parts.push(part);
+  }
+
   /** Calls code of the kernel after `seconds` of the world. A pause does not delay it. */
   kernelAfter(seconds: number, callback: () => void): TimelineEvent {
     const life = this.#life;
@@ -114,6 +135,7 @@ export class SimHost {
     this.#life++;
     this.#waiting = [];
     for (const loop of this.#loops) this.loopStopped(loop);
+    for (const part of this.#parts) part.crash();
   }
 
   /** Starts the host again, without programs. */

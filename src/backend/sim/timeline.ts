@@ -65,6 +65,16 @@ export class TimelineEvent implements DeadlineEntry {
 export class Timeline {
   /** Called when nothing can happen any more by itself. */
   onIdle: (() => void) | null = null;
+  /** Time does not move beyond this, in seconds. */
+  limit: number = Number.POSITIVE_INFINITY;
+  /** Called in place of a step beyond the limit. */
+  onLimit: (() => void) | null = null;
+  /** Called after each call of the host. */
+  onCall: (() => void) | null = null;
+  /** The number of callbacks so far. */
+  steps: number = 0;
+  /** Milliseconds of the real clock that the callbacks took. A stop in a debugger counts as one second. */
+  computedMs: number = 0;
   /** Calls a function that asks the host for a call, outside of every program: the timer is a real one. */
   outside: (ask: () => void) => void = (ask) => ask();
   #now: number;
@@ -188,6 +198,7 @@ export class Timeline {
       again = this.#steps();
     } finally {
       this.#stepping = false;
+      this.onCall?.();
       // After an exception, too: it is the host's, and the world goes on.
       if (again) this.#request();
     }
@@ -195,12 +206,21 @@ export class Timeline {
 
   /** Returns true if the host must call again. */
   #steps(): boolean {
-    const until = hostNow() + REAL_MS_A_CALL;
+    const begin = hostNow();
+    try {
+      return this.#stepUntil(begin + REAL_MS_A_CALL);
+    } finally {
+      this.computedMs += Math.min(hostNow() - begin, 1000);
+    }
+  }
+
+  #stepUntil(until: number): boolean {
     for (let step = 1; this.#running > 0; step++) {
       if (this.#draining > 0) return true;
       const callback = this.#soon.shift() ?? this.#nextEvent();
       if (typeof callback === 'boolean') return callback;
       this.#passed = false;
+      this.steps++;
       callback();
       if (this.#draining > 0 || !this.drain(nothing)) return true;
       if (step === STEPS_A_CALL || hostNow() > until) return true;
@@ -216,6 +236,10 @@ export class Timeline {
       if (this.#holds > 0) return false;
       if (when === Number.POSITIVE_INFINITY) {
         this.onIdle?.();
+        return false;
+      }
+      if (when > this.limit) {
+        this.onLimit?.();
         return false;
       }
     }
