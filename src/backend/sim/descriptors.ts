@@ -23,8 +23,10 @@ export interface Readiness {
   readonly writable: boolean;
   /** A hang-up or an error, which counts as both. */
   readonly failed: boolean;
-  /** Calls back, from the timeline, whenever one of these may have become true. */
+  /** Calls back, from the timeline, when one of these may have become true. */
   watch(listener: () => void): RawRequest;
+  /** Asks for the next call. Called when what the listener waits for is not true. */
+  listenAgain(): void;
 }
 
 interface Descriptor {
