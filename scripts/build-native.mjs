@@ -16,7 +16,8 @@ const folder = path.join(root, 'native', 'build');
 
 /** @type {Record<'release' | 'faults' | 'sanitize', { file: string, flags: string[] }>} */
 const builds = {
-  release: { file: 'gyre.node', flags: ['-O2', '-DNDEBUG'] },
+  // The published file does not name the folder in which it was built.
+  release: { file: 'gyre.node', flags: ['-O2', '-DNDEBUG', `-ffile-prefix-map=${root}=.`] },
   faults: { file: 'gyre-faults.node', flags: ['-O1', '-DGYRE_TEST_FAULTS'] },
   sanitize: {
     file: 'gyre-asan.node',

@@ -51,6 +51,7 @@ export function packNative(destination) {
     description: `The native backend of gyre for ${platform.os} ${platform.cpu} (${platform.libc})`,
     license: manifest.license,
     author: manifest.author,
+    ...addresses(),
     os: [platform.os],
     cpu: [platform.cpu],
     libc: [platform.libc],
@@ -58,7 +59,77 @@ export function packNative(destination) {
     main: 'gyre.node',
     files: ['gyre.node'],
   };
-  return pack(destination, published, ['LICENSE'], [buildNative()]);
+  return pack(destination, published, ['LICENSE'], [buildNative(), path.join(root, 'native', 'README.md')]);
+}
+
+/** Returns the fields of package.json that name the repository. Provenance needs them in each package. */
+function addresses() {
+  const { repository, bugs, homepage } = manifest;
+  const inFolder = repository && { ...repository, directory: 'native' };
+  return { repository: inFolder, bugs, homepage };
+}
+
+/**
+ * Compares the files of the package `gyre` with what they should be. Each file of `dist/` has a source map
+ * that leads to a file of `src/`, so that debuggers and "Go to definition" find the TypeScript sources.
+ *
+ * @param {string[]} names the paths in the tarball
+ * @returns {string[]} the faults
+ */
+export function faultsOfMain(names) {
+  const code = names.filter((name) => name.endsWith('.js'));
+  const needed = [
+    ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
+    ...Object.values(manifest.exports).flatMap(targetsOf),
+    ...code.flatMap((name) => {
+      const stem = name.replace(/\.js$/, '');
+      return [`${stem}.js.map`, `${stem}.d.ts`, `${stem}.d.ts.map`, `${stem}.ts`.replace(/^dist/, 'src')];
+    }),
+  ];
+  const allowed = /^(dist\/.+\.(js|d\.ts)(\.map)?|src\/.+\.ts|package\.json|(README|CHANGELOG)\.md|LICENSE)$/;
+  return faultsOf('gyre', names, needed, allowed);
+}
+
+/**
+ * @param {string | Record<string, string>} entry of `exports`
+ * @returns {string[]} the paths of its files
+ */
+function targetsOf(entry) {
+  const targets = typeof entry === 'string' ? [entry] : Object.values(entry);
+  return targets.map((target) => target.replace(/^\.\//, ''));
+}
+
+/**
+ * Compares the files of the native package with what they should be.
+ *
+ * @param {string[]} names the paths in the tarball
+ * @returns {string[]} the faults
+ */
+export function faultsOfNative(names) {
+  const needed = ['gyre.node', 'package.json', 'README.md', 'LICENSE'];
+  return faultsOf('the native package', names, needed, /^(gyre\.node|package\.json|README\.md|LICENSE)$/);
+}
+
+/**
+ * @param {string} title
+ * @param {string[]} names
+ * @param {string[]} needed
+ * @param {RegExp} allowed
+ * @returns {string[]}
+ */
+function faultsOf(title, names, needed, allowed) {
+  const missing = [...new Set(needed)].filter((name) => !names.includes(name));
+  const foreign = names.filter((name) => !allowed.test(name));
+  const faults = [];
+  if (missing.length > 0) faults.push(`${title} lacks ${listed(missing)}`);
+  if (foreign.length > 0) faults.push(`${title} has files that do not belong into it: ${listed(foreign)}`);
+  return faults;
+}
+
+/** @param {string[]} names */
+function listed(names) {
+  const rest = names.length - 5;
+  return names.slice(0, 5).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }
 
 /**

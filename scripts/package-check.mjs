@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { packMain, packNative } from './pack.mjs';
+import { faultsOfMain, faultsOfNative, packMain, packNative } from './pack.mjs';
 import { npmCommand, root } from './setup.mjs';
 
 /** @type {Record<string, string>} */
@@ -59,6 +59,23 @@ const programs = {
       { loopFactory: () => new UvEventLoop() },
     );
     console.log('an echo by UvEventLoop ok on node ' + process.version);
+  `,
+  // Runs with --enable-source-maps: debuggers read the same maps.
+  'mapped.mjs': `
+    import assert from 'node:assert/strict';
+    import { readFileSync } from 'node:fs';
+    import { run, sleep } from 'gyre';
+
+    const error = await run(() => sleep(NaN)).catch((reason) => reason);
+    const frames = [...error.stack.matchAll(/at (?:\\S+\\.)?(\\w+) \\((.+node_modules\\/gyre\\/.+):(\\d+):\\d+\\)/g)];
+    assert.ok(frames.some(([, name]) => name === 'sleep'), error.stack);
+    for (const [, , file, line] of frames) {
+      assert.match(file, /gyre\\/src\\/.+\\.ts$/);
+      assert.ok(readFileSync(file, 'utf8').split('\\n').length > Number(line), file + ' is too short');
+    }
+    const thrown = frames.find(([, name]) => name === 'sleep');
+    assert.match(readFileSync(thrown[2], 'utf8').split('\\n')[thrown[3] - 1], /checkSeconds\\(/);
+    console.log('a stack of ' + frames.length + ' frames in the sources of gyre');
   `,
   'consumer.mts': `
     import type { RemotePort } from 'gyre';
@@ -189,14 +206,7 @@ const tarball = await packMain(temporary);
 const native = packNative(temporary);
 const archive = path.join(temporary, tarball.filename);
 const names = tarball.files.map((file) => file.path);
-const allowed = /^(dist\/.+\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
-const foreign = names.filter((name) => !allowed.test(name));
-if (foreign.length > 0) fail(`files that do not belong into the package: ${foreign.join(', ')}`);
-for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md']) {
-  if (!names.includes(name)) fail(`the package has no ${name}`);
-}
-const untyped = names.filter((name) => /\.js$/.test(name) && !names.includes(name.replace(/\.js$/, '.d.ts')));
-if (untyped.length > 0) fail(`no declarations for ${untyped.join(', ')}`);
+for (const fault of faultsOfMain(names)) fail(fault);
 console.log(`ok    ${names.length} files, ${(tarball.size / 1024).toFixed(1)} KiB packed`);
 
 step('publint', [process.execPath, tool('publint'), 'run', archive, '--strict'], root);
@@ -265,6 +275,12 @@ checkDependencies(manifest.dependencies ?? {});
 
 const said = step(`a program that imports every entry, run by ${node}`, [node, 'program.mjs'], project);
 process.stdout.write(`      ${said}`);
+const mapped = step(
+  'an error is traced to the TypeScript sources',
+  [node, '--enable-source-maps', 'mapped.mjs'],
+  project,
+);
+process.stdout.write(`      ${mapped}`);
 
 for (const name of ['@types/node', 'undici-types']) {
   cpSync(path.join(root, 'node_modules', name), path.join(project, 'node_modules', name), {
@@ -276,9 +292,7 @@ step('a consumer type checked', [process.execPath, tool('typescript'), '-p', 'ts
 if (typeof native === 'string') {
   console.log(`skip  the native package: ${native}`);
 } else {
-  const extra = native.files.filter(({ path: name }) => !/^(gyre\.node|package\.json|LICENSE)$/.test(name));
-  if (extra.length > 0)
-    fail(`files that do not belong into the native package: ${extra.map((file) => file.path)}`);
+  for (const fault of faultsOfNative(native.files.map((file) => file.path))) fail(fault);
   const flags = ['--ignore-scripts', '--offline', '--no-audit', '--no-fund', '--no-save'];
   const archives = [...needed, archive, path.join(temporary, native.filename)];
   step(

@@ -181,17 +181,17 @@ class Ending {
 
   /** @param onSignal called as code of the loop, at most once */
   listen(onSignal: (signal: EndingSignal) => void): void {
-    const backend = this.#loop._backend;
-    if (!backend.features.signals) return;
+    const { signals } = this.#loop._backend;
+    if (signals === null) return;
     for (const signal of ENDING_SIGNALS) {
-      const signum = backend.signals[signal] as number;
+      const signum = signals.numbers[signal] as number;
       const onRequest = (): void => {
         if (this.#loop._hasSignalHandler(signum)) return;
         this.#unlisten();
         this.watch(signal);
         this.#loop.callSoonThreadsafe(onSignal, signal);
       };
-      this.#requests.push(backend.interrupt(signum, onRequest));
+      this.#requests.push(signals.interrupt(signum, onRequest));
     }
   }
 

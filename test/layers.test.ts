@@ -46,7 +46,7 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     mustNot: ['../net/server.ts', '../streams/reader.ts', '../event-loop.ts', '../index.ts', 'node:events'],
   },
   'src/backend/backend.ts': {
-    may: ['../base/address.ts'],
+    may: ['../base/address.ts', './streams.ts'],
     mustNot: ['./node/index.ts', '../loop/types.ts', '../tasks/future.ts', 'node:net'],
   },
   'src/backend/node/file.ts': {

@@ -105,13 +105,13 @@ class WebBridge implements Protocol {
   readonly #transport: Transport;
   readonly #highWaterMark: number;
   readonly #forgetLoop: () => void;
-  #reader!: ReadableByteStreamController;
-  #writer!: WritableStreamDefaultController;
+  #readableController!: ReadableByteStreamController;
+  #writableController!: WritableStreamDefaultController;
   #readingEnded: boolean = false;
   #writingEnded: boolean = false;
   #writingPaused: boolean = false;
   #lost: boolean = false;
-  /** The error that ended the connection. It is told once the received data was read. */
+  /** The error that ended the connection. `readable` fails with it once all received data was read. */
   #fault: unknown = undefined;
   /** The pending write or close. */
   #unfinished: { resolve(): void; reject(error: unknown): void } | null = null;
@@ -121,13 +121,13 @@ class WebBridge implements Protocol {
     this.#transport = transport;
     this.#highWaterMark = highWaterMark;
     this.#forgetLoop = whenLoopCloses(loop, () =>
-      this.#broken(new LoopError('ERR_LOOP_CLOSED', 'the event loop of this connection was closed')),
+      this.#fail(new LoopError('ERR_LOOP_CLOSED', 'the event loop of this connection was closed')),
     );
     this.readable = new ReadableStream(
       {
         type: 'bytes',
         start: (controller: ReadableByteStreamController) => {
-          this.#reader = controller;
+          this.#readableController = controller;
         },
         pull: () => this.#pull(),
         cancel: () => this.#cancel(),
@@ -137,7 +137,7 @@ class WebBridge implements Protocol {
     this.writable = new WritableStream<string | Uint8Array>(
       {
         start: (controller) => {
-          this.#writer = controller;
+          this.#writableController = controller;
           // Listen to the signal: the sink's `abort()` would wait for the pending write or close.
           const { signal } = controller as unknown as { signal: AbortSignal };
           signal.addEventListener('abort', () => this.#abort(signal.reason));
@@ -156,8 +156,8 @@ class WebBridge implements Protocol {
 
   dataReceived(data: Uint8Array): void {
     if (this.#readingEnded) return;
-    this.#reader.enqueue(ownedBytes(data));
-    if ((this.#reader.desiredSize ?? 0) <= 0) this.#transport.pauseReading();
+    this.#readableController.enqueue(ownedBytes(data));
+    if ((this.#readableController.desiredSize ?? 0) <= 0) this.#transport.pauseReading();
   }
 
   eofReceived(): boolean {
@@ -178,19 +178,19 @@ class WebBridge implements Protocol {
     // The streams know already: they have closed the connection, or the loop was closed.
     if (this.#lost) return;
     if (error !== null) {
-      this.#broken(error);
+      this.#fail(error);
       return;
     }
     // A pending close is done, because its data has left. The other direction was closed elsewhere, or there
     // is no half-close.
     if (this.#writingEnded) this.#finish(null);
-    this.#broken(closedError());
+    this.#fail(closedError());
   }
 
   // --- reading ---
 
   #pull(): void {
-    if (this.#fault !== undefined) this.#tellFault();
+    if (this.#fault !== undefined) this.#failReadable();
     else if (!this.#lost) this.#transport.resumeReading();
   }
 
@@ -206,9 +206,9 @@ class WebBridge implements Protocol {
     if (this.#readingEnded) return;
     this.#readingEnded = true;
     try {
-      this.#reader.close();
+      this.#readableController.close();
       // Gives a lent buffer back to the reader.
-      this.#reader.byobRequest?.respond(0);
+      this.#readableController.byobRequest?.respond(0);
     } catch {
       // The last bytes are less than an element of the reader's buffer. Only `readable` has failed, with this
       // error.
@@ -257,30 +257,33 @@ class WebBridge implements Protocol {
   #abort(reason: unknown): void {
     if (this.#lost) return;
     this.#transport.abort();
-    this.#lose(reason);
+    this.#end(reason);
   }
 
   // --- ending ---
 
-  #broken(error: unknown): void {
-    if (!this.#writingEnded || this.#unfinished !== null) this.#writer.error(error);
-    this.#lose(error);
+  /** Fails both streams, because the connection was lost or the loop was closed. */
+  #fail(error: unknown): void {
+    if (!this.#writingEnded || this.#unfinished !== null) this.#writableController.error(error);
+    this.#end(error);
   }
 
-  #tellFault(): void {
-    if (this.#readingEnded || this.#reader.desiredSize !== this.#highWaterMark) return;
+  /** Fails `readable` if it holds no data: then its desired size is the high-water mark. */
+  #failReadable(): void {
+    if (this.#readingEnded || this.#readableController.desiredSize !== this.#highWaterMark) return;
     this.#readingEnded = true;
-    this.#reader.error(this.#fault);
+    this.#readableController.error(this.#fault);
   }
 
-  #lose(error: unknown): void {
+  /** Marks the connection as lost. Fails the pending write or close now, and `readable` once it is empty. */
+  #end(error: unknown): void {
     this.#lost = true;
     this.#forgetLoop();
     this.#writingEnded = true;
     this.#finish(error);
     if (this.#readingEnded) return;
     this.#fault = error;
-    this.#tellFault();
+    this.#failReadable();
   }
 }
 

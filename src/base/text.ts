@@ -5,6 +5,7 @@
  * (`ReadableStream`) detaches the memory of each chunk that is enqueued. So if another part of the program
  * enqueues a small Buffer, Node 20 and 22 detach the memory of every other Buffer in the pool, too.
  */
+
 const POOL_BYTES = 8 * 1024;
 /** The maximal number of UTF-8 bytes for a UTF-16 code unit. */
 const MOST_BYTES = 3;

@@ -1,5 +1,6 @@
 /** A loop's default executor. It is made on first use, and ends with the loop. */
 import { BrokenExecutorError } from '../base/errors.ts';
+import { capability } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Executor } from './executor.ts';
 import { ThreadPoolExecutor } from './thread-pool.ts';
@@ -9,8 +10,8 @@ const defaults: WeakMap<Loop, DefaultExecutor> = new WeakMap();
 export class DefaultExecutor {
   readonly #loop: Loop;
   #executor: Executor | null = null;
-  /** Pools that were made here. No other code can end them. */
-  readonly #own: Set<ThreadPoolExecutor> = new Set();
+  /** Executors that were made here. No other code can end them. */
+  readonly #own: Set<Executor> = new Set();
   #shutDown: boolean = false;
 
   constructor(loop: Loop) {
@@ -36,16 +37,12 @@ export class DefaultExecutor {
   get(): Executor {
     if (this.#shutDown)
       throw new BrokenExecutorError('the default executor of this event loop was shut down');
-    if (this.#executor === null) {
-      const pool = new ThreadPoolExecutor();
-      this.#own.add(pool);
-      this.#executor = pool;
-    }
+    this.#executor ??= this.#make();
     return this.#executor;
   }
 
   set(executor: Executor): void {
-    for (const pool of this.#own) void pool.shutdown({ wait: false });
+    for (const own of this.#own) void own.shutdown({ wait: false });
     this.#executor = executor;
   }
 
@@ -56,11 +53,24 @@ export class DefaultExecutor {
 
   /** The loop was closed, so no code waits for the jobs any more. */
   _forceClose(): void {
-    const executor = this.#executor;
+    const ending = new Set(this.#own);
+    if (this.#executor !== null) ending.add(this.#executor);
     this.#shutDown = true;
     this.#executor = null;
-    for (const pool of this.#own) pool._kill();
-    if (executor === null || this.#own.has(executor as ThreadPoolExecutor)) return;
+    for (const executor of ending) {
+      if (executor instanceof ThreadPoolExecutor && this.#own.has(executor)) executor._kill();
+      else this.#end(executor);
+    }
+  }
+
+  #make(): Executor {
+    const made = capability(this.#loop, 'executors').makeDefault?.() as Executor | undefined;
+    const executor = made ?? new ThreadPoolExecutor();
+    this.#own.add(executor);
+    return executor;
+  }
+
+  #end(executor: Executor): void {
     const loop = this.#loop;
     const failed = (exception: unknown): void =>
       loop.callExceptionHandler({ message: 'the default executor could not be shut down', exception });

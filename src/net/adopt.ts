@@ -19,7 +19,7 @@ export function checkTakeable(loop: Loop, name: string, sock: unknown): void {
  * whatever descriptor had the number by then.
  */
 export function checkUnused(loop: Loop, fd: number): void {
-  if (loop._backend.usesDescriptor(fd)) {
+  if (loop._backend.descriptors?.isUsed(fd)) {
     throw new InvalidStateError(`descriptor ${fd} belongs to a transport or server`);
   }
 }

@@ -1,4 +1,4 @@
-/** Decides when the protocol is paused and resumed: always in alternation, each once. No I/O. */
+/** Decides when a transport pauses and resumes its protocol. The two always alternate. No I/O. */
 import { DEFAULT_HIGH_WATER_BYTES, LOW_WATER_DIVISOR } from '../base/constants.ts';
 import { checkInteger, checkOptions, outOfRange } from '../base/validate.ts';
 
@@ -20,7 +20,8 @@ export class FlowControl {
   }
 
   /**
-   * Sets the water marks in bytes. If one is missing, it follows from the other: low is a quarter of high.
+   * Sets the water marks in bytes. If one is missing, it follows from the other: low is a quarter of high. If
+   * both are missing, they get their defaults.
    */
   setLimits(limits: { high?: number; low?: number } = {}): void {
     checkOptions('limits', limits, ['high', 'low']);

@@ -1,5 +1,6 @@
 /** Opens the files that `sendfile()` and `sockSendfile()` send. */
-import { constants, promises } from 'node:fs';
+import type { promises } from 'node:fs';
+import type { Files, RawFile } from '../backend/backend.ts';
 import {
   checkBoolean,
   checkInteger,
@@ -10,7 +11,7 @@ import {
 } from '../base/validate.ts';
 import { rememberOrigin } from '../loop/creation.ts';
 import type { Resource } from '../loop/ownership.ts';
-import { checkSupports } from '../loop/supports.ts';
+import { capability } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { Future } from '../tasks/future.ts';
@@ -47,13 +48,12 @@ export function checkedPart(loop: Loop, source: unknown, options: SendfileOption
   if (count !== null) checkInteger('options.count', count, 1, Number.MAX_SAFE_INTEGER);
   checkBoolean('options.fallback', fallback);
   checkSignal('options.signal', signal);
-  checkSource(source);
-  checkSupports(loop, 'files');
+  checkSource(capability(loop, 'files'), source);
   return { offset, count: count ?? Number.POSITIVE_INFINITY, fallback };
 }
 
-function checkSource(source: unknown): void {
-  if (typeof source !== 'string' && !(source instanceof URL) && !isFileHandle(source)) {
+function checkSource(files: Files, source: unknown): void {
+  if (!isPath(source) && files.wrap(source) === null) {
     throw invalidArgType('file', source, 'a path or a FileHandle');
   }
   if (typeof source === 'string' && source.includes('\0')) {
@@ -66,61 +66,57 @@ function checkSource(source: unknown): void {
 
 /** Opens a path. A `FileHandle` still belongs to the caller. */
 export async function openFile(loop: Loop, source: SendfileSource): Promise<OpenFile> {
-  if (typeof source !== 'string' && !(source instanceof URL)) return new OpenFile(loop, source, null);
-  // `O_NONBLOCK`, because opening a FIFO that has no writer would block the thread.
-  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-  const handle = await HostOperation.begin<promises.FileHandle>(
+  const files = capability(loop, 'files');
+  if (!isPath(source)) return new OpenFile(loop, files.wrap(source) as RawFile, null);
+  const file = await HostOperation.begin<RawFile>(
     loop,
     `opening ${String(source)}`,
-    closeQuietly,
+    (opened) => opened.close(),
     (request) => {
-      promises.open(source, flags).then(
-        (opened) => request.succeed(opened),
-        (error) => request.fail(error),
-      );
+      files.open(source, (error, opened) => {
+        if (opened !== null) request.succeed(opened);
+        else request.fail(error);
+      });
       return () => {};
     },
   );
-  return new OpenFile(loop, handle, String(source));
+  return new OpenFile(loop, file, String(source));
 }
 
 /** A file, while it is being sent. */
 export class OpenFile implements Resource {
   readonly #loop: Loop;
-  readonly #handle: promises.FileHandle;
-  /** The path, or null if the caller owns the `FileHandle` and closes it. */
+  readonly #file: RawFile;
+  /** The path, or null if the caller owns the file and closes it. */
   readonly #name: string | null;
 
-  constructor(loop: Loop, handle: promises.FileHandle, name: string | null) {
+  constructor(loop: Loop, file: RawFile, name: string | null) {
     if (loop.debug) rememberOrigin(this, new.target);
     this.#loop = loop;
-    this.#handle = handle;
+    this.#file = file;
     this.#name = name;
     loop._owned.resources.add(this);
   }
 
   /** Returns the file descriptor. */
   get fd(): number {
-    return this.#handle.fd;
+    return this.#file.fd;
   }
 
   /** Reads at `position`, and leaves the position of the open file where it is. */
   read(buffer: Buffer, length: number, position: number): Future<number> {
     const reading = new Future<number>(this.#loop);
-    this.#handle.read(buffer, 0, length, position).then(
-      ({ bytesRead }) => {
-        if (!reading.done()) reading.setResult(bytesRead);
-      },
-      (error) => {
-        if (!reading.done() && !this.#loop.isClosed()) reading.setException(error);
-      },
-    );
+    this.#file.read(buffer, length, position, (error, bytesRead) => {
+      if (reading.done()) return;
+      if (error === null) reading.setResult(bytesRead);
+      else if (!this.#loop.isClosed()) reading.setException(error);
+    });
     return reading;
   }
 
   close(): void {
     this.#loop._owned.resources.delete(this);
-    if (this.#name !== null) closeQuietly(this.#handle);
+    if (this.#name !== null) this.#file.close();
   }
 
   /** @internal */
@@ -134,13 +130,6 @@ export class OpenFile implements Resource {
   }
 }
 
-/** Closes the file after a pending read. The file was only read, so a failure to close it loses nothing. */
-function closeQuietly(handle: promises.FileHandle): void {
-  handle.close().catch(() => {});
-}
-
-/** Recognizes a `FileHandle` by its members, because Node does not export the class. */
-function isFileHandle(source: unknown): boolean {
-  const { fd, datasync } = (source ?? {}) as { fd?: unknown; datasync?: unknown };
-  return typeof fd === 'number' && typeof datasync === 'function';
+function isPath(source: unknown): source is string | URL {
+  return typeof source === 'string' || source instanceof URL;
 }

@@ -11,7 +11,7 @@ import { rememberOrigin } from '../loop/creation.ts';
 import type { AnyCallback } from '../loop/handle.ts';
 import { Handle } from '../loop/handle.ts';
 import type { Unreported } from '../loop/ownership.ts';
-import { checkSupports } from '../loop/supports.ts';
+import { capability, checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 
 /** A loop's handler of one signal. It ends with the loop and is not a leak, as in asyncio. */
@@ -23,7 +23,7 @@ class SignalHandler implements Unreported {
   constructor(loop: Loop, signum: number, handle: Handle) {
     this.signum = signum;
     this.#handle = handle;
-    this.#request = loop._backend.signal(signum, () => loop._scheduler.push(this.#handle));
+    this.#request = capability(loop, 'signals').handle(signum, () => loop._scheduler.push(this.#handle));
   }
 
   /** Replaces the callback. A signal that has already come still calls the earlier callback. */
@@ -80,7 +80,7 @@ export function hasSignalHandler(loop: Loop, signum: number): boolean {
  * @throws TypeError for another type; RangeError if the platform has no such signal
  */
 export function signalNumber(loop: Loop, name: string, signal: unknown): number {
-  const { signals } = loop._backend;
+  const signals = loop._backend.signals?.numbers ?? {};
   if (typeof signal === 'string') {
     if (Object.hasOwn(signals, signal)) return signals[signal] as number;
     throw outOfRange(name, signal, 'the name of a signal, such as SIGTERM');

@@ -14,7 +14,7 @@ import {
 } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { captureContext } from '../loop/context.ts';
-import { checkSupports } from '../loop/supports.ts';
+import { capability, checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SubprocessProtocol } from '../net/protocol.ts';
 import { SUBPROCESS_PROTOCOL_METHODS } from '../net/protocol.ts';
@@ -124,7 +124,7 @@ function start<P extends SubprocessProtocol>(
   target: SpawnTarget,
   signal: AbortSignal | undefined,
 ): Future<[SubprocessTransport, P]> {
-  checkSupports(loop, 'subprocesses');
+  checkSupports(loop, 'processes');
   // Don't start anything if the signal is already aborted.
   if (signal?.aborted) return cancelOnAbort(new Future<[SubprocessTransport, P]>(loop), signal);
   const context = captureContext(loop);
@@ -140,7 +140,7 @@ function start<P extends SubprocessProtocol>(
 
 function spawn(loop: Loop, target: SpawnTarget, name: string): HostOperation<RawProcess> {
   return HostOperation.begin(loop, `the start of ${name}`, disposeChild, (request) => {
-    const raw = loop._backend.spawn(target, {
+    const raw = capability(loop, 'processes').spawn(target, {
       onSpawn: (child) => request.succeed(child),
       onError: (error) => request.fail(error),
     });

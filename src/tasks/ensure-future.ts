@@ -11,7 +11,7 @@ import { Future } from './future.ts';
  * each time with a timeout, therefore leaks nothing. The map contains only promises with such reactions: a
  * WeakMap of all promises would make waiting ten times slower.
  */
-const spare: WeakMap<PromiseLike<unknown>, Reaction[]> = new WeakMap();
+const spareReactions: WeakMap<PromiseLike<unknown>, Reaction[]> = new WeakMap();
 
 /**
  * Returns a {@link Future} for anything that can be awaited, so that the wait can be cancelled.
@@ -56,16 +56,14 @@ export function isAwaitable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function follow(future: Future<unknown>, aw: PromiseLike<unknown>): void {
-  const takenOver = spare.get(aw)?.pop();
+  const takenOver = spareReactions.get(aw)?.pop();
   const reaction = takenOver ?? new Reaction(aw);
   reaction.follower = future;
-  future._onSettled = () => reaction.giveUp();
+  future._onSettled = () => reaction.followerDone();
   if (takenOver === undefined) reaction.begin();
 }
 
-/**
- * The handlers that a promise's `then()` was called with. It knows the future that waits, if there is one.
- */
+/** The two handlers that were passed to `then()` of a promise, and the future that waits for it, if any. */
 class Reaction {
   follower: Future<unknown> | null = null;
   readonly #aw: PromiseLike<unknown>;
@@ -94,18 +92,18 @@ class Reaction {
   }
 
   /** The follower is done: the promise settled, or the follower was cancelled. */
-  giveUp(): void {
+  followerDone(): void {
     if (this.follower === null) return;
     this.follower = null;
-    const others = spare.get(this.#aw);
-    if (others === undefined) spare.set(this.#aw, [this]);
+    const others = spareReactions.get(this.#aw);
+    if (others === undefined) spareReactions.set(this.#aw, [this]);
     else others.push(this);
   }
 
   #promiseSettled(): Future<unknown> | null {
     const follower = this.follower;
     this.follower = null;
-    if (follower === null) spare.delete(this.#aw);
+    if (follower === null) spareReactions.delete(this.#aw);
     return follower;
   }
 }

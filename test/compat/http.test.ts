@@ -17,26 +17,26 @@ import { sleep, waitFor } from '../../src/index.ts';
 import { ca, server as certificate } from '../helpers/certificates.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { PATIENCE_SECONDS } from '../helpers/patience.ts';
-import type { Door } from './lines.ts';
-import { lineNames, over } from './lines.ts';
 import { duplexPair } from './memory.ts';
+import type { Connections } from './transport-kinds.ts';
+import { kindNames, over } from './transport-kinds.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const SIZE = 64 * MEBIBYTE;
 
 /** An agent whose sockets are duplexes over gyre transports. */
-class DoorAgent extends Agent {
+class GyreAgent extends Agent {
   dialled: number = 0;
-  readonly #door: Door;
+  readonly #connections: Connections;
 
-  constructor(door: Door, keepAlive: boolean = false) {
+  constructor(connections: Connections, keepAlive: boolean = false) {
     super(keepAlive ? { keepAlive, maxSockets: 4 } : {});
-    this.#door = door;
+    this.#connections = connections;
   }
 
   override createConnection(): Duplex {
     this.dialled++;
-    return this.#door.dial();
+    return this.#connections.dial();
   }
 }
 
@@ -95,35 +95,35 @@ function makeServer(): { http: ReturnType<typeof createServer>; accept: (duplex:
   return { http, accept: (duplex) => void http.emit('connection', duplex) };
 }
 
-for (const line of lineNames) {
+for (const kind of kindNames) {
   const { accept } = makeServer();
 
   test(
-    `http over ${line}: a request gets its response, and the connection closes`,
-    over(line, accept, async (door) => {
-      const response = await ask(new DoorAgent(door), { path: '/here' });
-      const address = line === 'TCP' || line === 'TLS' ? '127.0.0.1' : 'undefined';
+    `http over ${kind}: a request gets its response, and the connection closes`,
+    over(kind, accept, async (connections) => {
+      const response = await ask(new GyreAgent(connections), { path: '/here' });
+      const address = kind === 'TCP' || kind === 'TLS' ? '127.0.0.1' : 'undefined';
       assert.equal(await bodyOf(response), `GET /here from ${address}`);
       assert.equal(response.headers.connection, 'close');
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `http over ${line}: a body goes there and back`,
-    over(line, accept, async (door) => {
-      const response = await ask(new DoorAgent(door), { path: '/echo', method: 'POST' }, (sent) =>
+    `http over ${kind}: a body goes there and back`,
+    over(kind, accept, async (connections) => {
+      const response = await ask(new GyreAgent(connections), { path: '/echo', method: 'POST' }, (sent) =>
         sent.end('body'),
       );
       assert.equal(await bodyOf(response), 'body');
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `http over ${line}: 100 requests, four at a time, share four connections`,
-    over(line, accept, async (door) => {
-      const agent = new DoorAgent(door, true);
+    `http over ${kind}: 100 requests, four at a time, share four connections`,
+    over(kind, accept, async (connections) => {
+      const agent = new GyreAgent(connections, true);
       const bodies = await Promise.all(
         Array.from({ length: 100 }, async (_, i) =>
           bodyOf(await ask(agent, { path: '/echo', method: 'POST' }, (sent) => sent.end(`body ${i}`))),
@@ -134,42 +134,42 @@ for (const line of lineNames) {
         Array.from({ length: 100 }, (_, i) => `body ${i}`),
       );
       assert.equal(agent.dialled, 4);
-      assert.equal(door.open.size, 4);
+      assert.equal(connections.open.size, 4);
       agent.destroy();
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `http over ${line}: a download of 64 MiB keeps the reader’s pace`,
-    over(line, accept, async (door) => {
-      const response = await ask(new DoorAgent(door), { path: '/large' });
+    `http over ${kind}: a download of 64 MiB keeps the reader’s pace`,
+    over(kind, accept, async (connections) => {
+      const response = await ask(new GyreAgent(connections), { path: '/large' });
       // The response is not read, so far less than all of it may be in flight.
       for (let i = 0; i < 100; i++) await sleep(0);
-      const [connection] = door.open as Set<TransportDuplex>;
+      const [connection] = connections.open as Set<TransportDuplex>;
       assert.ok((connection as TransportDuplex).bytesWritten < SIZE, 'the server was not held up');
       assert.equal(await bytesOf(response), SIZE);
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `http over ${line}: an upload of 64 MiB arrives whole`,
-    over(line, accept, async (door) => {
-      const response = await ask(new DoorAgent(door), { path: '/count', method: 'POST' }, (sent) =>
+    `http over ${kind}: an upload of 64 MiB arrives whole`,
+    over(kind, accept, async (connections) => {
+      const response = await ask(new GyreAgent(connections), { path: '/count', method: 'POST' }, (sent) =>
         pipeline(Readable.from(pieces(SIZE)), sent),
       );
       assert.equal(await bodyOf(response), String(SIZE));
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `http over ${line}: a client waits for 100-continue`,
-    over(line, accept, async (door) => {
+    `http over ${kind}: a client waits for 100-continue`,
+    over(kind, accept, async (connections) => {
       let continued = false;
       const response = await ask(
-        new DoorAgent(door),
+        new GyreAgent(connections),
         { path: '/count', method: 'PUT', headers: { expect: '100-continue' } },
         async (sent) => {
           sent.flushHeaders();
@@ -179,14 +179,14 @@ for (const line of lineNames) {
         },
       );
       assert.deepEqual([continued, await bodyOf(response)], [true, '4']);
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `http over ${line}: requests in one piece are answered in order`,
-    over(line, accept, async (door) => {
-      const duplex = door.dial();
+    `http over ${kind}: requests in one piece are answered in order`,
+    over(kind, accept, async (connections) => {
+      const duplex = connections.dial();
       const one = 'GET /1 HTTP/1.1\r\nHost: here\r\n\r\n';
       duplex.write(
         one +
@@ -195,48 +195,48 @@ for (const line of lineNames) {
       );
       const text = await bodyOf(duplex);
       assert.deepEqual(text.match(/GET \/\d/g), ['GET /1', 'GET /2', 'GET /1']);
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `http over ${line}: a malformed request gets status 400, and the connection is closed`,
-    over(line, accept, async (door) => {
-      const duplex = door.dial();
+    `http over ${kind}: a malformed request gets status 400, and the connection is closed`,
+    over(kind, accept, async (connections) => {
+      const duplex = connections.dial();
       duplex.write('this is no http\r\n\r\n');
       assert.match(await bodyOf(duplex), /^HTTP\/1\.1 400 Bad Request/);
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `http over ${line}: the server notices a client that closes in the middle, and serves others`,
-    over(line, accept, async (door) => {
-      const response = await ask(new DoorAgent(door), { path: '/large' });
+    `http over ${kind}: the server notices a client that closes in the middle, and serves others`,
+    over(kind, accept, async (connections) => {
+      const response = await ask(new GyreAgent(connections), { path: '/large' });
       response.destroy();
-      await door.allClosed();
-      assert.match(await bodyOf(await ask(new DoorAgent(door), { path: '/next' })), /^GET \/next/);
-      await door.allClosed();
+      await connections.allClosed();
+      assert.match(await bodyOf(await ask(new GyreAgent(connections), { path: '/next' })), /^GET \/next/);
+      await connections.allClosed();
     }),
   );
 
   const idle = makeServer();
   idle.http.keepAliveTimeout = 20;
   test(
-    `http over ${line}: the server closes an idle connection by the loop’s clock`,
-    over(line, idle.accept, async (door) => {
-      const agent = new DoorAgent(door, true);
+    `http over ${kind}: the server closes an idle connection by the loop’s clock`,
+    over(kind, idle.accept, async (connections) => {
+      const agent = new GyreAgent(connections, true);
       assert.match(await bodyOf(await ask(agent)), /^GET/);
       // The agent keeps its connections: only the server closes them.
-      await waitFor(door.allClosed(), PATIENCE_SECONDS);
+      await waitFor(connections.allClosed(), PATIENCE_SECONDS);
       agent.destroy();
     }),
   );
 
   test(
-    `http over ${line}: a client emits its timeout`,
+    `http over ${kind}: a client emits its timeout`,
     over(
-      line,
+      kind,
       // The server never answers, and ends with its client, which may close before the connection is
       // accepted.
       (duplex) => {
@@ -244,13 +244,13 @@ for (const line of lineNames) {
         duplex.on('end', () => duplex.end());
         duplex.resume();
       },
-      async (door) => {
-        const sent = request({ host: 'here', agent: new DoorAgent(door), timeout: 20 });
+      async (connections) => {
+        const sent = request({ host: 'here', agent: new GyreAgent(connections), timeout: 20 });
         sent.on('error', () => {});
         sent.end();
         assert.deepEqual(await waitFor(once(sent, 'timeout'), PATIENCE_SECONDS), []);
         sent.destroy();
-        await door.allClosed();
+        await connections.allClosed();
       },
     ),
   );
@@ -262,11 +262,11 @@ for (const line of lineNames) {
     socket.pipe(socket);
   });
   test(
-    `http over ${line}: an upgrade passes the connection on, with the data after the request`,
-    over(line, upgrading.accept, async (door) => {
+    `http over ${kind}: an upgrade passes the connection on, with the data after the request`,
+    over(kind, upgrading.accept, async (connections) => {
       const sent = request({
         host: 'here',
-        agent: new DoorAgent(door),
+        agent: new GyreAgent(connections),
         headers: { connection: 'Upgrade', upgrade: 'echo' },
       });
       sent.end();
@@ -276,21 +276,21 @@ for (const line of lineNames) {
       const [data] = (await once(socket, 'data')) as [Buffer];
       assert.equal(data.toString(), 'and now for something else');
       socket.end();
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `tls.connect() and a TLSSocket run through duplexes over ${line}`,
+    `tls.connect() and a TLSSocket run through duplexes over ${kind}`,
     over(
-      line,
+      kind,
       (duplex) => {
         const secure = new TlsSocket(duplex, { isServer: true, ...certificate });
         secure.on('error', () => {});
         secure.pipe(secure);
       },
-      async (door) => {
-        const secure: TLSSocket = tlsConnect({ socket: door.dial(), ca, servername: 'localhost' });
+      async (connections) => {
+        const secure: TLSSocket = tlsConnect({ socket: connections.dial(), ca, servername: 'localhost' });
         await once(secure, 'secureConnect');
         assert.equal(secure.authorized, true);
         secure.write(Buffer.alloc(MEBIBYTE, 'x'));
@@ -301,30 +301,30 @@ for (const line of lineNames) {
         });
         await once(secure, 'close');
         assert.equal(bytes, MEBIBYTE);
-        await door.allClosed();
+        await connections.allClosed();
       },
     ),
   );
 
   const secured = makeServer();
   test(
-    `https over ${line}: requests pass node:tls and a gyre transport`,
+    `https over ${kind}: requests pass node:tls and a gyre transport`,
     over(
-      line,
+      kind,
       (duplex) => secured.http.emit('connection', new TlsSocket(duplex, { isServer: true, ...certificate })),
-      async (door) => {
+      async (connections) => {
         const sent = secureRequest({
           host: 'localhost',
           path: '/count',
           method: 'POST',
           ca,
           createConnection: (options) =>
-            tlsConnect({ ...(options as object), socket: door.dial(), servername: 'localhost' }),
+            tlsConnect({ ...(options as object), socket: connections.dial(), servername: 'localhost' }),
         });
         sent.end(Buffer.alloc(MEBIBYTE));
         const [response] = (await once(sent, 'response')) as [IncomingMessage];
         assert.equal(await bodyOf(response), String(MEBIBYTE));
-        await door.allClosed();
+        await connections.allClosed();
       },
     ),
   );

@@ -20,7 +20,7 @@ class Side extends Duplex {
       done(brokenPipe());
       return;
     }
-    // Within the call, as such pairs do.
+    // Push within the call, as Node's pair does.
     this.other.#done = done;
     if (this.other.push(chunk)) this.other._read();
   }

@@ -8,15 +8,15 @@ import { test } from 'node:test';
 import type { buildConnector } from 'undici';
 import { Agent, Client, fetch, Pool } from 'undici';
 import { sleep } from '../../src/index.ts';
-import type { Door } from './lines.ts';
-import { lineNames, over } from './lines.ts';
+import type { Connections } from './transport-kinds.ts';
+import { kindNames, over } from './transport-kinds.ts';
 
 const SIZE = 64 * 1024 * 1024;
 
 /** undici requests a socket, and is called back once it is connected. */
-function connector(door: Door): buildConnector.connector {
+function connector(connections: Connections): buildConnector.connector {
   return (_options, callback) => {
-    const duplex = door.dial();
+    const duplex = connections.dial();
     const failed = (error: Error): void => callback(error, null);
     duplex.once('error', failed);
     duplex.once('connect', () => {
@@ -48,13 +48,13 @@ async function count(body: AsyncIterable<Uint8Array>): Promise<number> {
   return bytes;
 }
 
-for (const line of lineNames) {
+for (const kind of kindNames) {
   const origin = 'http://here';
 
   test(
-    `undici over ${line}: requests are pipelined on one connection`,
-    over(line, accept, async (door) => {
-      const client = new Client(origin, { connect: connector(door), pipelining: 4 });
+    `undici over ${kind}: requests are pipelined on one connection`,
+    over(kind, accept, async (connections) => {
+      const client = new Client(origin, { connect: connector(connections), pipelining: 4 });
       const texts = await Promise.all(
         Array.from({ length: 20 }, async (_, i) => {
           const { body } = await client.request({ path: `/${i}`, method: 'GET' });
@@ -65,41 +65,41 @@ for (const line of lineNames) {
         texts,
         Array.from({ length: 20 }, (_, i) => `GET /${i} 0`),
       );
-      assert.equal(door.open.size, 1);
+      assert.equal(connections.open.size, 1);
       await client.close();
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `undici over ${line}: 64 MiB go up and 64 MiB go down`,
-    over(line, accept, async (door) => {
-      const pool = new Pool(origin, { connect: connector(door), connections: 2 });
+    `undici over ${kind}: 64 MiB go up and 64 MiB go down`,
+    over(kind, accept, async (connections) => {
+      const pool = new Pool(origin, { connect: connector(connections), connections: 2 });
       const up = await pool.request({ path: '/', method: 'POST', body: Readable.from(pieces(SIZE)) });
       assert.equal(await up.body.text(), `POST / ${SIZE}`);
       const down = await pool.request({ path: '/large', method: 'GET' });
       for (let i = 0; i < 100; i++) await sleep(0);
       assert.equal(await count(down.body), SIZE);
       await pool.close();
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `undici over ${line}: fetch() works`,
-    over(line, accept, async (door) => {
-      const dispatcher = new Agent({ connect: connector(door) });
+    `undici over ${kind}: fetch() works`,
+    over(kind, accept, async (connections) => {
+      const dispatcher = new Agent({ connect: connector(connections) });
       const response = await fetch(`${origin}/fetched`, { dispatcher, method: 'POST', body: 'body' });
       assert.equal(await response.text(), 'POST /fetched 4');
       await dispatcher.close();
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `undici over ${line}: an aborted request closes its connection, and the next one opens another`,
-    over(line, accept, async (door) => {
-      const client = new Client(origin, { connect: connector(door) });
+    `undici over ${kind}: an aborted request closes its connection, and the next one opens another`,
+    over(kind, accept, async (connections) => {
+      const client = new Client(origin, { connect: connector(connections) });
       const abort = new AbortController();
       const { body } = await client.request({ path: '/never', method: 'GET', signal: abort.signal });
       abort.abort();
@@ -107,22 +107,22 @@ for (const line of lineNames) {
       const next = await client.request({ path: '/next', method: 'GET' });
       assert.equal(await next.body.text(), 'GET /next 0');
       await client.close();
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `undici over ${line}: a reset connection fails its request`,
+    `undici over ${kind}: a reset connection fails its request`,
     over(
-      line,
+      kind,
       (duplex) => {
         duplex.once('data', () => duplex.resetAndDestroy());
       },
-      async (door) => {
-        const client = new Client(origin, { connect: connector(door) });
+      async (connections) => {
+        const client = new Client(origin, { connect: connector(connections) });
         await assert.rejects(client.request({ path: '/', method: 'POST', body: 'x' }));
         await client.destroy();
-        await door.allClosed();
+        await connections.allClosed();
       },
     ),
   );

@@ -8,8 +8,8 @@ import { test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { TransportDuplex } from '../../src/entry/node.ts';
 import { sleep } from '../../src/index.ts';
-import type { Door } from './lines.ts';
-import { lineNames, over } from './lines.ts';
+import type { Connections } from './transport-kinds.ts';
+import { kindNames, over } from './transport-kinds.ts';
 
 /** A server that returns every message, as an upgrade of `node:http`. */
 function makeServer(perMessageDeflate: boolean): {
@@ -27,8 +27,11 @@ function makeServer(perMessageDeflate: boolean): {
   return { sockets, accept: (duplex) => void http.emit('connection', duplex) };
 }
 
-async function dial(door: Door, perMessageDeflate: boolean = false): Promise<WebSocket> {
-  const client = new WebSocket('ws://here/', { createConnection: () => door.dial(), perMessageDeflate });
+async function dial(connections: Connections, perMessageDeflate: boolean = false): Promise<WebSocket> {
+  const client = new WebSocket('ws://here/', {
+    createConnection: () => connections.dial(),
+    perMessageDeflate,
+  });
   await once(client, 'open');
   return client;
 }
@@ -38,15 +41,15 @@ async function ended(client: WebSocket): Promise<number> {
   return code;
 }
 
-for (const line of lineNames) {
+for (const kind of kindNames) {
   for (const deflate of [false, true]) {
     const { accept } = makeServer(deflate);
     const how = deflate ? ', compressed' : '';
 
     test(
-      `ws over ${line}: messages of all sizes come back in order${how}`,
-      over(line, accept, async (door) => {
-        const client = await dial(door, deflate);
+      `ws over ${kind}: messages of all sizes come back in order${how}`,
+      over(kind, accept, async (connections) => {
+        const client = await dial(connections, deflate);
         const sent = [0, 1, 125, 126, 65_535, 65_536, 1024 * 1024].map((size) => Buffer.alloc(size, 'x'));
         const received: number[] = [];
         client.on('message', (data: Buffer) => {
@@ -59,7 +62,7 @@ for (const line of lineNames) {
           received,
           sent.map((data) => data.length),
         );
-        await door.allClosed();
+        await connections.allClosed();
       }),
     );
   }
@@ -67,9 +70,9 @@ for (const line of lineNames) {
   const { sockets, accept } = makeServer(false);
 
   test(
-    `ws over ${line}: 64 MiB pass one socket`,
-    over(line, accept, async (door) => {
-      const client = await dial(door);
+    `ws over ${kind}: 64 MiB pass one socket`,
+    over(kind, accept, async (connections) => {
+      const client = await dial(connections);
       const piece = Buffer.alloc(256 * 1024, 'x');
       let bytes = 0;
       client.on('message', (data: Buffer) => {
@@ -82,48 +85,48 @@ for (const line of lineNames) {
       }
       await ended(client);
       assert.equal(bytes, 256 * piece.length);
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `ws over ${line}: ping and pong work, and the client sees a server that closes`,
-    over(line, accept, async (door) => {
-      const client = await dial(door);
+    `ws over ${kind}: ping and pong work, and the client sees a server that closes`,
+    over(kind, accept, async (connections) => {
+      const client = await dial(connections);
       client.ping('hello');
       const [pong] = (await once(client, 'pong')) as [Buffer];
       assert.equal(pong.toString(), 'hello');
       for (const other of sockets.clients) other.close(4000, 'enough');
       assert.equal(await ended(client), 4000);
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `ws over ${line}: the server sees a client that is terminated`,
-    over(line, accept, async (door) => {
-      const client = await dial(door);
+    `ws over ${kind}: the server sees a client that is terminated`,
+    over(kind, accept, async (connections) => {
+      const client = await dial(connections);
       const [other] = sockets.clients as Set<WebSocket>;
       const gone = ended(other as WebSocket);
       client.terminate();
       assert.equal(await ended(client), 1006);
       assert.equal(await gone, 1006);
-      await door.allClosed();
+      await connections.allClosed();
     }),
   );
 
   test(
-    `ws over ${line}: a server can refuse the upgrade`,
+    `ws over ${kind}: a server can refuse the upgrade`,
     over(
-      line,
+      kind,
       (duplex) => {
         duplex.once('data', () => duplex.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n'));
       },
-      async (door) => {
-        const client = new WebSocket('ws://here/', { createConnection: () => door.dial() });
+      async (connections) => {
+        const client = new WebSocket('ws://here/', { createConnection: () => connections.dial() });
         const [error] = (await once(client, 'error')) as [Error];
         assert.match(error.message, /403/);
-        await door.allClosed();
+        await connections.allClosed();
       },
     ),
   );

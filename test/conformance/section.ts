@@ -6,8 +6,9 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { BackendFeatures } from '../../src/backend/backend.ts';
 import type { BaseEventLoop } from '../../src/index.ts';
+import type { Feature } from '../../src/loop/supports.ts';
+import { supports } from '../../src/loop/supports.ts';
 import type { Reports } from '../helpers/loop-fixture.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { functionsIn } from './functions.ts';
@@ -67,7 +68,7 @@ export function section(
   name: string,
   target: Target,
   body: (register: Register) => void,
-  needs?: keyof BackendFeatures,
+  needs?: Feature,
 ): void {
   const { backend, makeLoop, exact, record } = target;
   const unable = needs !== undefined && !hasFeature(makeLoop, needs) ? `the backend has no ${needs}` : null;
@@ -115,10 +116,10 @@ export async function runSkipped(title: string, run: () => Promise<void>, skip: 
   assert.fail(`"${title}" is on the skip list, but passes: take it off`);
 }
 
-function hasFeature(makeLoop: () => BaseEventLoop, feature: keyof BackendFeatures): boolean {
+function hasFeature(makeLoop: () => BaseEventLoop, feature: Feature): boolean {
   const loop = makeLoop();
   try {
-    return loop._backend.features[feature];
+    return supports(loop._backend, feature);
   } finally {
     loop.close();
   }

@@ -160,6 +160,6 @@ export function subprocessesSuite(target: Target): void {
           assert.deepEqual([recorder.transport.getReturncode(), recorder.exception], [-9, null]);
         }));
     },
-    'subprocesses',
+    'processes',
   );
 }

@@ -1,17 +1,17 @@
 /** A loop with a virtual clock and a fake network: the test decides about names, connects and streams. */
 import type {
-  BackendFeatures,
   ConnectEvents,
   ConnectTarget,
   ListenEvents,
   ListenTarget,
-  NameQuery,
+  Names,
   RawListener,
   RawRequest,
   RawStream,
   ResolveQuery,
   StreamEvents,
   StreamInfo,
+  StreamSockets,
 } from '../../src/backend/backend.ts';
 import { SimBackend } from '../../src/backend/sim/index.ts';
 import { loneKernel } from '../../src/backend/sim/kernel.ts';
@@ -190,39 +190,35 @@ export class FakeNet {
   }
 }
 
-const FEATURES: BackendFeatures = new SimBackend(loneKernel(0)).features;
-
 class FakeNetBackend extends SimBackend {
-  override readonly features: BackendFeatures = { ...FEATURES, tcp: true, reusePort: true, names: true };
+  override readonly reusePort = true;
   readonly net: FakeNet = new FakeNet();
-
-  override resolve(...args: [ResolveQuery, Answer] | []): RawRequest {
-    return this.net.resolve(...(args as [ResolveQuery, Answer]));
-  }
-
-  /** Never answers. */
-  override nameOf(...args: [NameQuery, unknown] | []): RawRequest {
-    const [{ address }] = args as [NameQuery, unknown];
-    this.net.note(`name ${address[0]}`);
-    return { cancel: () => this.net.note(`forget ${address[0]}`) };
-  }
-
-  override connect(...args: [ConnectTarget, ConnectEvents] | []): RawRequest {
-    const [target, events] = args as [ConnectTarget, ConnectEvents];
-    const attempt = new FakeAttempt(this.net, target, events, this.time());
-    this.net.attempts.push(attempt);
-    this.net.note(`connect ${attempt.host}`);
-    this.net.onAttempt(attempt);
-    return attempt;
-  }
-
-  override listen(...args: [ListenTarget, ListenEvents] | []): RawListener {
-    const [target, events] = args as [ListenTarget, ListenEvents];
-    const listener = new FakeListener(this.net, target, events);
-    this.net.listeners.push(listener);
-    setImmediate(() => events.onListening());
-    return listener;
-  }
+  override readonly names: Names = {
+    resolve: (query, onDone) => this.net.resolve(query, onDone),
+    /** Never answers. */
+    nameOf: ({ address }) => {
+      this.net.note(`name ${address[0]}`);
+      return { cancel: () => this.net.note(`forget ${address[0]}`) };
+    },
+  };
+  override readonly tcp: StreamSockets = {
+    connect: (target, events) => {
+      const attempt = new FakeAttempt(this.net, target, events, this.time());
+      this.net.attempts.push(attempt);
+      this.net.note(`connect ${attempt.host}`);
+      this.net.onAttempt(attempt);
+      return attempt;
+    },
+    listen: (target, events) => {
+      const listener = new FakeListener(this.net, target, events);
+      this.net.listeners.push(listener);
+      setImmediate(() => events.onListening());
+      return listener;
+    },
+    adopt: () => {
+      throw new Error('nothing here opens a socket');
+    },
+  };
 }
 
 class FakeNetEventLoop extends BaseEventLoop {

@@ -256,14 +256,15 @@ test('an operation that continues after its loop was closed, between two awaits,
       const port = await freePort();
       loop.createConnection(() => new Protocol(), '127.0.0.1', port).catch(() => {});
       loop.createServer(() => new Protocol(), ['127.0.0.1', '::1'], 0).catch(() => {});
-      const backend = loop._backend;
       const asked: string[] = [];
-      for (const method of ['connect', 'listen', 'resolve'] as const) {
-        backend[method] = () => {
-          asked.push(method);
-          return { cancel: () => {} } as never;
-        };
-      }
+      const ask = (method: string) => () => {
+        asked.push(method);
+        return { cancel: () => {} } as never;
+      };
+      Object.assign(loop._backend, {
+        tcp: { connect: ask('connect'), listen: ask('listen') },
+        names: { resolve: ask('resolve') },
+      });
       loop.close();
       await hostPasses();
       assert.deepEqual(asked, []);

@@ -9,9 +9,9 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type {
   ProcessEvents,
+  Processes,
   RawProcess,
-  RawRequest,
-  SpawnEvents,
+  Signals,
   SpawnTarget,
 } from '../../src/backend/backend.ts';
 import { SimBackend } from '../../src/backend/sim/index.ts';
@@ -673,17 +673,20 @@ class FakeProcess implements RawProcess {
 }
 
 class FakeProcesses extends SimBackend {
-  override readonly features = { ...new SimBackend(loneKernel(0)).features, subprocesses: true };
-  override readonly signals = { SIGKILL: 9, SIGTERM: 15 };
   readonly targets: SpawnTarget[] = [];
   readonly child: FakeProcess = new FakeProcess();
-
-  override spawn(...args: [SpawnTarget, SpawnEvents] | []): RawRequest {
-    const [target, events] = args as [SpawnTarget, SpawnEvents];
-    this.targets.push(target);
-    setImmediate(() => events.onSpawn(this.child));
-    return { cancel: () => {} };
-  }
+  override readonly signals: Signals = {
+    numbers: { SIGKILL: 9, SIGTERM: 15 },
+    handle: () => ({ cancel: () => {} }),
+    interrupt: () => ({ cancel: () => {} }),
+  };
+  override readonly processes: Processes = {
+    spawn: (target, events) => {
+      this.targets.push(target);
+      setImmediate(() => events.onSpawn(this.child));
+      return { cancel: () => {} };
+    },
+  };
 }
 
 class FakeLoop extends BaseEventLoop {

@@ -3,6 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
+import type { StreamSockets } from '../../src/backend/backend.ts';
 import type { BaseEventLoop, Server, StreamReader } from '../../src/index.ts';
 import {
   allTasks,
@@ -488,12 +489,12 @@ test(
   'openConnection() with a signal that is already aborted starts no connect',
   onNode(async (loop) => {
     let connects = 0;
-    const backend = loop._backend;
-    const real = backend.connect;
-    backend.connect = (target, events) => {
+    const tcp = loop._backend.tcp as StreamSockets;
+    const connect: StreamSockets['connect'] = (target, events) => {
       connects++;
-      return real.call(backend, target, events);
+      return tcp.connect(target, events);
     };
+    Object.assign(loop._backend, { tcp: { ...tcp, connect } });
     const opening = openConnection('127.0.0.1', 9, { signal: AbortSignal.abort('why') });
     await assert.rejects(opening, { code: 'ERR_CANCELLED', cause: 'why' });
     assert.equal(connects, 0);

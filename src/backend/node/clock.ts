@@ -1,5 +1,5 @@
 /**
- * Time and wake-ups on Node's own loop.
+ * The turn driver on Node's own loop: time and wake-ups.
  *
  * Node's timers use a clock of whole milliseconds, fire up to 0.94 ms early, and overflow at 2^31 ms. One
  * iteration of libuv's loop costs 1 µs, most of it for the poll.
@@ -11,6 +11,7 @@
  * has requested from the host.
  */
 
+import { drain } from '../../base/drain.ts';
 import {
   checkHost,
   hostClearInterval,
@@ -20,7 +21,7 @@ import {
   hostSetInterval,
   hostSetTimeout,
 } from '../../base/host.ts';
-import type { Turns } from '../backend.ts';
+import type { TurnDriver, Turns } from '../backend.ts';
 
 /**
  * Milliseconds. The last part of a deadline is spent in the check phase, because a host timer would be late
@@ -30,8 +31,8 @@ const SPIN_BELOW_MS = 0.5;
 /** Milliseconds. A longer host timer would overflow. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-export class HostClock {
-  readonly resolution = 1e-9;
+export class HostClock implements TurnDriver {
+  readonly clockResolution = 1e-9;
   /** Makes the host call back soon, but not from within this call. */
   readonly #soon: (callback: () => void) => void;
   #turns: Turns | null = null;
@@ -51,6 +52,10 @@ export class HostClock {
 
   time(): number {
     return hostNow() / 1000;
+  }
+
+  realTime(): number {
+    return this.time();
   }
 
   start(turns: Turns): void {
@@ -75,6 +80,17 @@ export class HostClock {
     // Keep an earlier host timer: one needless wake-up costs less than arming a timer for each change.
     if (when < this.#armed) this.#arm(when);
   }
+
+  drain(resume: () => void): boolean {
+    return drain(resume);
+  }
+
+  /** Between two check phases, the host runs its due timers, with a clock that it has just read. */
+  afterHostTimers(callback: () => void): void {
+    hostSetImmediate(() => hostSetImmediate(callback));
+  }
+
+  close(): void {}
 
   #call = (): void => {
     this.#called = false;

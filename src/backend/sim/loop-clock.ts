@@ -1,15 +1,16 @@
 /**
- * The clock of one loop on a simulated host: it turns the loop's wake-ups into callbacks of the timeline.
+ * The turn driver of one loop on a simulated host: it turns the loop's wake-ups into callbacks of the timeline.
  *
  * As on a real host, a wake-up is only a hint. When it comes, the loop's own heap of deadlines decides.
  */
-import type { Turns } from '../backend.ts';
+import { hostNow, hostQueueMicrotask } from '../../base/host.ts';
+import type { TurnDriver, Turns } from '../backend.ts';
 import type { SimHost } from './host.ts';
 import type { TimelineEvent } from './timeline.ts';
 
-export class LoopClock {
+export class LoopClock implements TurnDriver {
   /** Seconds. A double can represent nanoseconds for the first three months. */
-  readonly resolution = 1e-9;
+  readonly clockResolution = 1e-9;
   readonly #host: SimHost;
   #turns: Turns | null = null;
   #woken: boolean = false;
@@ -23,6 +24,10 @@ export class LoopClock {
 
   time(): number {
     return this.#host.time();
+  }
+
+  realTime(): number {
+    return hostNow() / 1000;
   }
 
   start(turns: Turns): void {
@@ -48,6 +53,17 @@ export class LoopClock {
     this.#armedFor = when;
     this.#armed = this.#host.at(when, this.#due);
   }
+
+  drain(resume: () => void): boolean {
+    return this.#host.timeline.drain(resume);
+  }
+
+  /** Calls back before the pass in which time may jump. */
+  afterHostTimers(callback: () => void): void {
+    hostQueueMicrotask(callback);
+  }
+
+  close(): void {}
 
   /** The host's clock has changed, so the deadline is at another time of the world. */
   rearm(): void {

@@ -5,31 +5,33 @@
  * The node backend provides the rest: time, TLS (there is no native TLS), signals, files, sockets and streams
  * of Node's own, and devices that only a thread can read.
  */
-import type { AddressInfo } from '../../base/address.ts';
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
 import { invalidArgType } from '../../base/validate.ts';
 import type {
-  BackendFeatures,
-  ConnectEvents,
-  ConnectTarget,
   DatagramOpenEvents,
+  Datagrams,
   DatagramTarget,
+  Descriptors,
   DetachableSocket,
   ListenEvents,
   ListenTarget,
-  NameQuery,
+  Names,
+  Pipes,
+  Polling,
+  Processes,
   RawListener,
-  RawPoll,
   RawRequest,
-  RawSocket,
   RawStream,
-  ResolveQuery,
-  SocketTarget,
+  Sockets,
   SpawnEvents,
   SpawnTarget,
+  StreamSockets,
 } from '../backend.ts';
-import { NODE_FEATURES, NodeBackend } from '../node/index.ts';
-import { isSocket } from '../node/stream.ts';
+import { openDatagram as openNodeDatagram } from '../node/datagram.ts';
+import { NodeBackend, nodeStreams } from '../node/index.ts';
+import { openPipe as openNodePipe } from '../node/pipe.ts';
+import { spawnProcess as spawnNodeProcess } from '../node/process.ts';
+import { adoptSocket, isSocket } from '../node/stream.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
 import { isDescriptor } from './descriptor.ts';
@@ -44,15 +46,25 @@ import { UvStream } from './stream.ts';
 
 export class UvBackend extends NodeBackend {
   override readonly name: string = 'uv';
-  override readonly features: BackendFeatures = {
-    ...NODE_FEATURES,
-    reusePort: true,
-    fileno: true,
-    abstractUnix: true,
-    polling: true,
-    sockets: true,
+  override readonly reusePort: boolean = true;
+  override readonly abstractUnix: boolean = true;
+  override readonly fileno: boolean = true;
+  override readonly tcp: StreamSockets = {
+    connect: connectSocket,
+    listen: (target, events) => this.#listen(target, events),
+    adopt: (socket) => this.#adopt(socket),
   };
+  override readonly unix: StreamSockets = this.tcp;
+  override readonly pipes: Pipes = { open: (pipe, direction) => this.#openPipe(pipe, direction) };
+  override readonly datagrams: Datagrams = {
+    open: (target, events) => this.#openDatagram(target, events),
+  };
+  override readonly names: Names = { resolve: resolveName, nameOf };
+  override readonly processes: Processes = { spawn };
+  override readonly descriptors: Descriptors = { isUsed: (fd) => addon().usesDescriptor(fd) };
   readonly #polls: UvPolls = new UvPolls();
+  override readonly polling: Polling = { poll: (fd, onReady) => this.#polls.add(fd, onReady) };
+  override readonly sockets: Sockets = { open: openSocket };
 
   constructor() {
     super(soon);
@@ -60,79 +72,45 @@ export class UvBackend extends NodeBackend {
     if (missing !== null) throw new LoopError('ERR_UNSUPPORTED', missing.reason);
   }
 
-  override connect(target: ConnectTarget, events: ConnectEvents): RawRequest {
-    return connectSocket(target, events);
+  override close(): void {
+    this.#polls.close();
+    super.close();
   }
 
-  override listen(target: ListenTarget, events: ListenEvents): RawListener {
+  #listen(target: ListenTarget, events: ListenEvents): RawListener {
     const { address } = target;
     const socket = address === null ? this.#descriptorOf(target.socket) : null;
     // The node backend serves a server object of Node's own.
-    if (address === null && !(isDescriptor(socket) && isSocket(socket))) return super.listen(target, events);
+    if (address === null && !(isDescriptor(socket) && isSocket(socket)))
+      return nodeStreams.listen(target, events);
     const listener = new UvListener({ ...target, socket }, events);
     if (address === null && listener.fileno() >= 0) detach(target.socket);
     return listener;
   }
 
-  override datagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest {
-    const socket = this.#descriptorOf(target.socket);
-    // The node backend serves a socket object of Node's own.
-    if (typeof socket === 'object' && socket !== null) return super.datagram(target, events);
-    const opened = openDatagram({ ...target, socket }, events);
-    detach(target.socket);
-    return opened;
-  }
-
-  override resolve(
-    query: ResolveQuery,
-    onDone: (error: Error | null, found: AddressInfo[]) => void,
-  ): RawRequest {
-    return resolveName(query, onDone);
-  }
-
-  override nameOf(
-    query: NameQuery,
-    onDone: (error: Error | null, host: string, service: string) => void,
-  ): RawRequest {
-    return nameOf(query, onDone);
-  }
-
-  override spawn(target: SpawnTarget, events: SpawnEvents): RawRequest {
-    const native = addon().hasPidfd() && !target.stdio.some(({ kind }) => kind === 'stream');
-    return native ? spawnProcess(target, events) : super.spawn(target, events);
-  }
-
-  override adopt(socket: unknown): RawStream {
+  #adopt(socket: unknown): RawStream {
     const fd = this.#descriptorOf(socket);
-    if (!isDescriptor(fd)) return super.adopt(fd);
+    if (!isDescriptor(fd)) return adoptSocket(fd);
     const id = addon().openConnected(fd);
     if (id < 0) throw invalidArgType('sock', socket, 'the descriptor of a connected stream socket');
     detach(socket);
     return new UvStream(id);
   }
 
-  override openPipe(pipe: unknown, direction: 'read' | 'write'): RawStream {
+  #openPipe(pipe: unknown, direction: 'read' | 'write'): RawStream {
     const opened = openPipe(pipe, this.#descriptorOf(pipe), direction);
-    if (opened === null) return super.openPipe(pipe, direction);
+    if (opened === null) return openNodePipe(pipe, direction);
     detach(pipe);
     return opened;
   }
 
-  override poll(fd: number, onReady: (readable: boolean, writable: boolean) => void): RawPoll {
-    return this.#polls.add(fd, onReady);
-  }
-
-  override usesDescriptor(fd: number): boolean {
-    return addon().usesDescriptor(fd);
-  }
-
-  override socket(target: SocketTarget): RawSocket {
-    return openSocket(target);
-  }
-
-  override close(): void {
-    this.#polls.close();
-    super.close();
+  #openDatagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest {
+    const socket = this.#descriptorOf(target.socket);
+    // The node backend serves a socket object of Node's own.
+    if (typeof socket === 'object' && socket !== null) return openNodeDatagram(target, events);
+    const opened = openDatagram({ ...target, socket }, events);
+    detach(target.socket);
+    return opened;
   }
 
   /** Returns the descriptor of a socket that gyre opened, and any other value as it is. */
@@ -143,6 +121,11 @@ export class UvBackend extends NodeBackend {
       `descriptor ${fd} is still watched: remove its reader and writer, and end its sock…() calls, before a transport takes it over`,
     );
   }
+}
+
+function spawn(target: SpawnTarget, events: SpawnEvents): RawRequest {
+  const native = addon().hasPidfd() && !target.stdio.some(({ kind }) => kind === 'stream');
+  return native ? spawnProcess(target, events) : spawnNodeProcess(target, events);
 }
 
 /**

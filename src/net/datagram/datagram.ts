@@ -15,7 +15,7 @@ import {
 } from '../../base/validate.ts';
 import type { CapturedContext } from '../../loop/context.ts';
 import { captureContext } from '../../loop/context.ts';
-import { checkSupports } from '../../loop/supports.ts';
+import { capability, checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { SignalOptions } from '../../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../../tasks/abort-signal.ts';
@@ -187,7 +187,7 @@ function familyOf(name: string, [host]: UnresolvedAddress, family: number): numb
 }
 
 function checkReusePort(loop: Loop, { reusePort }: DatagramOptions): void {
-  if (reusePort !== true || loop._backend.features.reusePort) return;
+  if (reusePort !== true || loop._backend.reusePort) return;
   throw new LoopError(
     'ERR_UNSUPPORTED',
     'reusePort: the node backend needs Linux and Node 22.12 or 23.1 for it',
@@ -279,7 +279,7 @@ function open(loop: Loop, wanted: DatagramTarget): HostOperation<RawDatagram> {
     `opening a datagram endpoint${where === null ? '' : ` ${local === null ? 'to' : 'on'} ${formatAddress(where)}`}`,
     (raw) => raw.close(),
     (request) => {
-      const raw = loop._backend.datagram(wanted, {
+      const raw = capability(loop, 'datagrams').open(wanted, {
         onOpen: (opened) => request.succeed(opened),
         onError: (error) => request.fail(error),
       });

@@ -12,6 +12,7 @@ import type { RawRequest, RawStream } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';
 import type { TimerHandle } from '../../loop/handle.ts';
+import { capability } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { Future } from '../../tasks/future.ts';
 import { HostOperation } from '../../tasks/host-operation.ts';
@@ -63,7 +64,7 @@ class Race {
     const candidate = this.#candidates[index];
     if (candidate === undefined) return;
     this.#started++;
-    const attempt = this.#loop._backend.connect(candidate, {
+    const attempt = capability(this.#loop, 'tcp').connect(candidate, {
       onConnect: (stream) => {
         this.#running.delete(attempt);
         this.end();

@@ -41,7 +41,7 @@ import {
   invalidArgType,
   outOfRange,
 } from '../../base/validate.ts';
-import { checkSupports } from '../../loop/supports.ts';
+import { capability, checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { SignalOptions } from '../../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../../tasks/abort-signal.ts';
@@ -82,7 +82,7 @@ export function getaddrinfo(
     if (query.host === null && port === null) throw nameError('getaddrinfo', 'ENOTFOUND', '');
     checkFlagsFit(query);
     const known = knownInfos(query);
-    if (known === null) return loop._backend.resolve(query, answering(request));
+    if (known === null) return capability(loop, 'names').resolve(query, answering(request));
     request.succeed(known);
     return null;
   });
@@ -105,7 +105,7 @@ export function getnameinfo(
       throw nameError('getnameinfo', 'ENOTFOUND', query.address[0] as string);
     }
     if (!isNumeric(query)) {
-      return loop._backend.nameOf(query, (error, host, service) =>
+      return capability(loop, 'names').nameOf(query, (error, host, service) =>
         answering(request)(error, [host, service]),
       );
     }

@@ -18,6 +18,7 @@ import {
 import { asciiHost } from '../../base/host-name.ts';
 import { nameError } from '../../base/name-error.ts';
 import { checkPort, checkString, invalidArgType, outOfRange } from '../../base/validate.ts';
+import { capability } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { Future } from '../../tasks/future.ts';
 import { HostOperation } from '../../tasks/host-operation.ts';
@@ -154,7 +155,7 @@ function lookUp(
     `looking up ${host || port}`,
     () => {},
     (request) => {
-      const raw = loop._backend.resolve(query, (error, found) => {
+      const raw = capability(loop, 'names').resolve(query, (error, found) => {
         if (error === null) request.succeed(found);
         else request.fail(error);
       });

@@ -7,7 +7,7 @@ import { checkInteger, checkOptions, invalidArgType, outOfRange } from '../../ba
 import { runningLoop } from '../../loop/context.ts';
 import { rememberOrigin } from '../../loop/creation.ts';
 import type { Resource } from '../../loop/ownership.ts';
-import { checkSupports } from '../../loop/supports.ts';
+import { capability, checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import { checkLoop } from '../../tasks/current.ts';
 import { checkUnused } from '../adopt.ts';
@@ -250,7 +250,7 @@ function open(loop: Loop, [family, type, proto]: Kind, fileno: number | null): R
   checkSupports(loop, 'sockets');
   if (fileno !== null) checkUnused(loop, fileno);
   const target = { family: family ?? AF_INET, type: type ?? SOCK_STREAM, proto: proto ?? 0, fileno };
-  const raw = loop._backend.socket(target);
+  const raw = capability(loop, 'sockets').open(target);
   if (fileno === null) return raw;
   try {
     checkFamily('family', raw.family);

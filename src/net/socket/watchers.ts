@@ -15,7 +15,7 @@ import { Handle } from '../../loop/handle.ts';
 import type { Resource } from '../../loop/ownership.ts';
 import { checkOwn } from '../../loop/ownership.ts';
 import type { Scheduler } from '../../loop/scheduler.ts';
-import { checkSupports } from '../../loop/supports.ts';
+import { capability, checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 
 /** A file descriptor, or an object that has one. */
@@ -49,7 +49,7 @@ export class Watch {
   constructor(loop: Loop, fd: number) {
     this.fd = fd;
     this.#loop = loop;
-    this.#raw = loop._backend.poll(fd, this.#onReady);
+    this.#raw = capability(loop, 'polling').poll(fd, this.#onReady);
   }
 
   get(direction: Direction): Watcher | null {
@@ -254,7 +254,7 @@ function checkFree(loop: Loop, fd: number, direction: Direction, present: Watche
   if (present instanceof WatchHandle) return;
   if (present !== null)
     throw new InvalidStateError(`socket ${fd}: another call already waits for ${direction}`);
-  if (watchOf(loop, fd) !== null || !loop._backend.usesDescriptor(fd)) return;
+  if (watchOf(loop, fd) !== null || loop._backend.descriptors?.isUsed(fd) !== true) return;
   throw new InvalidStateError(
     `descriptor ${fd} belongs to a transport or server, which alone may wait for ${direction}`,
   );

@@ -1,7 +1,7 @@
 /** `loop.connectAcceptedSocket`. */
 import { checkFunction, checkOptions, checkSignal } from '../../base/validate.ts';
 import { captureContext } from '../../loop/context.ts';
-import { checkSupports } from '../../loop/supports.ts';
+import { capability, checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { SignalOptions } from '../../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../../tasks/abort-signal.ts';
@@ -35,7 +35,7 @@ export function connectAcceptedSocket<P extends StreamProtocol>(
   // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
-  const adopted = adopt(loop, 'an accepted socket', () => loop._backend.adopt(sock));
+  const adopted = adopt(loop, 'an accepted socket', () => capability(loop, 'tcp').adopt(sock));
   return cancelOnAbort(
     operation(loop, 'connectAcceptedSocket', async () =>
       attach(loop, await adopted, factory, context, {}, tls),

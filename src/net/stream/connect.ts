@@ -18,7 +18,7 @@ import {
   outOfRange,
 } from '../../base/validate.ts';
 import { captureContext } from '../../loop/context.ts';
-import { checkSupports } from '../../loop/supports.ts';
+import { capability, checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { SignalOptions } from '../../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../../tasks/abort-signal.ts';
@@ -108,7 +108,7 @@ export function connect<P extends StreamProtocol>(
   // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
-  const adopted = wanted === null ? adopt(loop, 'a socket', () => loop._backend.adopt(sock)) : null;
+  const adopted = wanted === null ? adopt(loop, 'a socket', () => capability(loop, 'tcp').adopt(sock)) : null;
   return cancelOnAbort(
     operation(loop, 'createConnection', async () => {
       const stream = await (adopted ?? reach(loop, wanted as Wanted));

@@ -12,7 +12,7 @@ import {
   checkSignal,
   invalidArgType,
 } from '../../base/validate.ts';
-import { checkSupports } from '../../loop/supports.ts';
+import { capability, checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { SignalOptions } from '../../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../../tasks/abort-signal.ts';
@@ -151,7 +151,7 @@ function checkServerOptions(loop: Loop, options: ServerOptions): void {
   if (options.reuseAddress === false) {
     throw new LoopError('ERR_UNSUPPORTED', 'reuseAddress must be true: the host always sets SO_REUSEADDR');
   }
-  if (options.reusePort === true && !loop._backend.features.reusePort) {
+  if (options.reusePort === true && !loop._backend.reusePort) {
     throw new LoopError(
       'ERR_UNSUPPORTED',
       'reusePort: the node backend needs Linux and Node 22.12 or 23.1 for it',
@@ -249,7 +249,7 @@ function openListener(
     `opening a server on ${where}`,
     (listener) => listener.close(),
     (request) => {
-      const listener: RawListener = loop._backend.listen(
+      const listener: RawListener = capability(loop, 'tcp').listen(
         { address, socket: sock, backlog, reusePort, ipv6Only: true, serves },
         {
           onListening: () => request.succeed(listener),

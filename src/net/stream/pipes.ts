@@ -2,7 +2,7 @@
 import { checkFunction, checkOptions, checkSignal } from '../../base/validate.ts';
 import { captureContext } from '../../loop/context.ts';
 import { checkOwn } from '../../loop/ownership.ts';
-import { checkSupports } from '../../loop/supports.ts';
+import { capability, checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { SignalOptions } from '../../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../../tasks/abort-signal.ts';
@@ -49,7 +49,7 @@ function connectPipe<P extends StreamProtocol>(
   // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
-  const adopted = adopt(loop, 'a pipe', () => loop._backend.openPipe(pipe, direction));
+  const adopted = adopt(loop, 'a pipe', () => capability(loop, 'pipes').open(pipe, direction));
   const name = direction === 'read' ? 'connectReadPipe' : 'connectWritePipe';
   return cancelOnAbort(
     operation(loop, name, async () => attach(loop, await adopted, factory, context, {}, null)),

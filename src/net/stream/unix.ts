@@ -13,7 +13,7 @@ import {
   outOfRange,
 } from '../../base/validate.ts';
 import { captureContext } from '../../loop/context.ts';
-import { checkSupports } from '../../loop/supports.ts';
+import { capability, checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { SignalOptions } from '../../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../../tasks/abort-signal.ts';
@@ -74,7 +74,7 @@ export function createUnixConnection<P extends StreamProtocol>(
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
   const reached =
-    path === null ? adopt(loop, 'a socket', () => loop._backend.adopt(sock)) : reach(loop, path);
+    path === null ? adopt(loop, 'a socket', () => capability(loop, 'unix').adopt(sock)) : reach(loop, path);
   return cancelOnAbort(
     operation(loop, 'createUnixConnection', async () => {
       const stream = await reached;
@@ -143,7 +143,7 @@ function checkPathOrSock(loop: Loop, path: unknown, sock: unknown): void {
   }
   if (typeof path !== 'string') throw invalidArgType('path', path, 'a path, as no sock is given');
   const isAbstract = path.startsWith('\0');
-  if (isAbstract && !loop._backend.features.abstractUnix) {
+  if (isAbstract && !loop._backend.abstractUnix) {
     throw new LoopError(
       'ERR_UNSUPPORTED',
       'abstract names (a path that begins with "\\0") need Linux and Node 22 or later; use a path',
@@ -164,7 +164,7 @@ function reach(loop: Loop, path: string): HostOperation<RawStream> {
     `connecting to ${path}`,
     (stream) => stream.abort(),
     (request) => {
-      const attempt = loop._backend.connect(
+      const attempt = capability(loop, 'unix').connect(
         { address: path, local: null },
         {
           onConnect: (stream) => request.succeed(stream),
@@ -187,7 +187,7 @@ function openListener(
     `opening a server on ${path === null ? 'a socket' : formatAddress(path)}`,
     (listener) => listener.close(),
     (request) => {
-      const listener: RawListener = loop._backend.listen(
+      const listener: RawListener = capability(loop, 'unix').listen(
         { address: path, socket: sock, backlog, reusePort: false, ipv6Only: false, serves },
         {
           onListening: () => request.succeed(listener),

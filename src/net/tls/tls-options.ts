@@ -3,7 +3,7 @@ import type { TlsContext } from '../../backend/backend.ts';
 import { literalFamily, splitZone } from '../../base/address.ts';
 import { TLS_HANDSHAKE_TIMEOUT_SECONDS, TLS_SHUTDOWN_TIMEOUT_SECONDS } from '../../base/constants.ts';
 import { checkBoolean, checkSeconds, invalidArgType, outOfRange } from '../../base/validate.ts';
-import { checkSupports } from '../../loop/supports.ts';
+import { capability } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import { checkedHost } from '../names/resolve.ts';
 
@@ -141,9 +141,8 @@ function side(
   }
   checkTimeout('options.sslHandshakeTimeout', sslHandshakeTimeout);
   checkTimeout('options.sslShutdownTimeout', sslShutdownTimeout);
-  checkSupports(loop, 'tls');
   return {
-    context: loop._backend.tlsContext(ssl, serverSide),
+    context: capability(loop, 'tls').context(ssl, serverSide),
     serverSide,
     serverHostname,
     handshakeTimeout: sslHandshakeTimeout ?? TLS_HANDSHAKE_TIMEOUT_SECONDS,

@@ -31,6 +31,7 @@ import { AF_UNSPEC } from '../../base/constants.ts';
 import { TimeoutError } from '../../base/errors.ts';
 import type { TimerHandle } from '../../loop/handle.ts';
 import type { Resource } from '../../loop/ownership.ts';
+import { capability } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import { HostOperation } from '../../tasks/host-operation.ts';
 import type { Protocol, StreamProtocol } from '../protocol.ts';
@@ -148,7 +149,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     });
     const { context, serverHostname } = this.#side;
     try {
-      this.#tls = this.#loop._backend.wrapTls({ context, serverHostname }, this);
+      this.#tls = capability(this.#loop, 'tls').wrap({ context, serverHostname }, this);
     } catch (error) {
       const fault = error instanceof Error ? error : new Error('TLS could not start', { cause: error });
       ownFaults.add(fault);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import { sleep } from '../../../src/index.ts';
+import { supports } from '../../../src/loop/supports.ts';
 import { withLoop } from '../../helpers/loop-fixture.ts';
 
 const makeLoop = (): SimulatedEventLoop => new SimulatedEventLoop();
@@ -102,20 +103,17 @@ test('a busy task holds virtual time, so a deadline comes only when it pauses', 
 
 test('SimulatedEventLoop reports that it has no network', () =>
   withLoop(makeLoop, (loop) => {
-    assert.equal(loop._backend.features.tcp, false);
-    assert.throws(() => loop._backend.connect({} as never, {} as never), {
+    assert.equal(supports(loop._backend, 'tcp'), false);
+    const unsupported = {
       name: 'LoopError',
       code: 'ERR_UNSUPPORTED',
-    });
-    assert.throws(() => loop._backend.listen({} as never, {} as never), {
-      name: 'LoopError',
-      code: 'ERR_UNSUPPORTED',
-    });
-    assert.throws(() => loop._backend.adopt({}), { name: 'LoopError', code: 'ERR_UNSUPPORTED' });
-    assert.throws(() => loop._backend.resolve({} as never, () => {}), {
-      name: 'LoopError',
-      code: 'ERR_UNSUPPORTED',
-    });
+      message: /sim backend has no .*NodeEventLoop/,
+    };
+    const make = (): object => ({});
+    assert.throws(() => loop.createConnection(make, '127.0.0.1', 80), unsupported);
+    assert.throws(() => loop.createServer(make, '127.0.0.1', 0), unsupported);
+    assert.throws(() => loop.connectAcceptedSocket(make, {}), unsupported);
+    assert.throws(() => loop.getaddrinfo('localhost', 80), unsupported);
   }));
 
 test('SimulatedEventLoop rejects unknown options and wrong values', () => {

@@ -11,7 +11,7 @@ import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { collectGarbage } from '../../helpers/gc.ts';
 import { giveAway } from '../../helpers/give-away.ts';
 import { hostPass } from '../../helpers/host-pass.ts';
-import type { Record_ } from './raw-addon.ts';
+import type { EventRecord } from './raw-addon.ts';
 import { dataOf, MESSAGE, RawAddon, READ, WRITTEN } from './raw-addon.ts';
 import { datagramPair, tcpPair } from './raw-pairs.ts';
 
@@ -83,7 +83,7 @@ test('a write whose memory is transferred while it waits fails, and the memory i
   let received = 0;
   for (;;) {
     while (raw.records.length === 0) await hostPass();
-    const record = raw.records.shift() as Record_;
+    const record = raw.records.shift() as EventRecord;
     if (record.kind !== READ) break;
     const part = dataOf(record);
     assert.ok(part.every((byte) => byte === 120));
@@ -119,8 +119,8 @@ test('a write in parts arrives whole, from any offset', { skip }, async () => {
   await raw.end([listener, near, far]);
 });
 
-// The system lets no datagram wait on this machine's own addresses, so this test covers only the part that
-// does not depend on that.
+// On the loopback interface the kernel accepts each datagram at once. So this test covers only the copy, not
+// the wait.
 test('a datagram is copied before it may have to wait', { skip }, async () => {
   const raw = new RawAddon();
   const { addon } = raw;
@@ -131,12 +131,12 @@ test('a datagram is copied before it may have to wait', { skip }, async () => {
   await reuseMemory(2000);
   addon.receiveStart(far);
   assert.ok(dataOf(await raw.take(MESSAGE, far)).equals(Buffer.alloc(2000, 'z')));
-  // A datagram cannot be larger.
+  // Larger than a datagram can be.
   assert.equal(addon.send(near, Buffer.alloc(100_000), to), EMSGSIZE);
   await raw.end([near, far]);
 });
 
-/** Ends with the received text, or the error. */
+/** Collects the received text. `done` is this text, or the code of the error that ended the connection. */
 class Reader extends Protocol {
   readonly #onData: (data: Buffer) => void;
   readonly done: Future<string>;
@@ -158,7 +158,7 @@ class Reader extends Protocol {
   }
 }
 
-/** Two connections whose data comes in one poll phase, and their received data. */
+/** Sends data over two connections at once, and returns the received data of both. */
 async function both(loop: UvEventLoop, onData: (data: Buffer) => void): Promise<[string, string]> {
   const readers = [new Reader(loop, onData), new Reader(loop)];
   const waiting = [...readers];
@@ -201,14 +201,17 @@ test('a transfer that does take shared memory fails the others one by one, and t
   const loop = new UvEventLoop();
   const texts = await loop.runUntilComplete(() => both(loop, (data) => giveAway(data.buffer)));
   assert.equal(texts[0], 'data of 0');
-  // It came in the same poll phase, or in the next.
+  // The other data came in the same poll phase, whose slab was transferred, or in the next one.
   assert.ok(['EFAULT', 'data of 1'].includes(texts[1]), texts[1]);
   assert.deepEqual(await loop.runUntilComplete(() => both(loop, () => {})), ['data of 0', 'data of 1']);
   loop.close();
 });
 
-/** Writes more than the kernel accepts, then these parts, of which one is transferred while it waits. */
-async function writesWhatGoesAway(loop: UvEventLoop, sizes: readonly number[]): Promise<string> {
+/**
+ * Writes more than the kernel accepts, and then parts of these sizes. The last part is transferred while it
+ * waits. Returns how the connection ends.
+ */
+async function writeAndTransfer(loop: UvEventLoop, sizes: readonly number[]): Promise<string> {
   let far: Transport | undefined;
   class Slow extends Protocol {
     override connectionMade(transport: Transport): void {
@@ -238,7 +241,7 @@ for (const sizes of [[1000], [1000, 1000], [100_000, 100_000]]) {
     skip,
   }, async () => {
     const loop = new UvEventLoop();
-    assert.equal(await loop.runUntilComplete(() => writesWhatGoesAway(loop, sizes)), 'EFAULT');
+    assert.equal(await loop.runUntilComplete(() => writeAndTransfer(loop, sizes)), 'EFAULT');
     loop.close();
   });
 }

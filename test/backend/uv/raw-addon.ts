@@ -4,7 +4,7 @@ import { loadAddon } from '../../../src/backend/uv/addon.ts';
 import { hostPass } from '../../helpers/host-pass.ts';
 
 /** The words of a record (native/src/gyre.h). */
-export interface Record_ {
+export interface EventRecord {
   id: Id;
   kind: number;
   a: number;
@@ -36,7 +36,7 @@ export class RawAddon {
   /** By index: the buffer to read into. */
   readonly buffers: (Uint8Array | undefined)[] = [];
   /** The records that came and were not yet taken. */
-  readonly records: Record_[] = [];
+  readonly records: EventRecord[] = [];
 
   constructor() {
     const { addon } = loadAddon((count) => this.#dispatch(count), this.#slabs, this.buffers);
@@ -45,10 +45,10 @@ export class RawAddon {
   }
 
   /** Waits for a record of this kind, and of this id if it is given, and takes it. */
-  async take(kind: number, id?: Id): Promise<Record_> {
+  async take(kind: number, id?: Id): Promise<EventRecord> {
     for (;;) {
       const at = this.records.findIndex((one) => one.kind === kind && (id === undefined || one.id === id));
-      if (at >= 0) return this.records.splice(at, 1)[0] as Record_;
+      if (at >= 0) return this.records.splice(at, 1)[0] as EventRecord;
       // The native part does not keep the process alive, and only the records report events.
       await hostPass();
     }
@@ -69,13 +69,13 @@ export class RawAddon {
     const { events } = this.addon;
     for (let at = 0; at < count * EVENT_WORDS; at += EVENT_WORDS) {
       const [id, kind, a, b, c] = events.subarray(at, at + EVENT_WORDS) as unknown as number[];
-      this.records.push({ id, kind, a, b, c, slab: this.#slabs[a as number] } as Record_);
+      this.records.push({ id, kind, a, b, c, slab: this.#slabs[a as number] } as EventRecord);
     }
   }
 }
 
 /** Returns the data of a READ or MESSAGE record. */
-export function dataOf({ kind, slab, b: offset, c: length }: Record_): Buffer {
+export function dataOf({ kind, slab, b: offset, c: length }: EventRecord): Buffer {
   const start = kind === MESSAGE ? offset + ADDRESS_BYTES : offset;
   return slab.subarray(start, start + length);
 }

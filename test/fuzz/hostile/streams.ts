@@ -21,12 +21,12 @@ export async function converse(world: World, reader: StreamReader, writer: Strea
       if (incoming.fault !== null) throw new Fault(`streams ${outgoing.key}: ${incoming.fault}`);
       if (chance.of(2) === 0 || writer.isClosing()) continue;
       writer.write(outgoing.next(chance.one(SIZES)));
-      if (chance.of(2) === 0) await patient(chance, () => writer.drain());
+      if (chance.of(2) === 0) await limited(chance, () => writer.drain());
     }
     if (chance.once(10)) throw new Planned();
   } catch (error) {
     if (error instanceof Fault || error instanceof Planned) throw error;
-    // A peer that is gone.
+    // The peer has closed or reset the connection, as it may.
     world.saw('streams lost');
   } finally {
     if (chance.of(2) === 0) writer.close();
@@ -34,19 +34,19 @@ export async function converse(world: World, reader: StreamReader, writer: Strea
   }
 }
 
-/** Reads in one of the ways; answers null when the wait was given up. */
+/** Reads in a random way. Returns null after the time limit. */
 async function read(chance: Chance, reader: StreamReader): Promise<Buffer | null> {
-  if (chance.of(2) === 0) return patient(chance, () => reader.read(1 + chance.of(50_000)));
+  if (chance.of(2) === 0) return limited(chance, () => reader.read(1 + chance.of(50_000)));
   try {
-    return await patient(chance, () => reader.readexactly(1 + chance.of(5000)));
+    return await limited(chance, () => reader.readexactly(1 + chance.of(5000)));
   } catch (error) {
     if (error instanceof IncompleteReadError) return error.partial;
     throw error;
   }
 }
 
-/** Answers null when the wait was given up: no byte may be lost then. */
-async function patient<T>(chance: Chance, body: () => PromiseLike<T>): Promise<T | null> {
+/** Gives `body` a random time limit, and returns null after it. No byte may be lost then. */
+async function limited<T>(chance: Chance, body: () => PromiseLike<T>): Promise<T | null> {
   try {
     return await timeout(chance.of(20_000) / 1e6, async () => body());
   } catch (error) {

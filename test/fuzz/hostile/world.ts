@@ -16,7 +16,7 @@ export class Planned extends Error {
   }
 }
 
-/** The program under test did wrong: the first fault ends the run. */
+/** A wrong behaviour of gyre. The first fault ends the run. */
 export class Fault extends Error {
   override readonly name = 'Fault';
 }
@@ -29,7 +29,7 @@ export class World {
   readonly file: string = join(this.directory, 'file');
   /** How often each event happened, for the summary. */
   readonly seen: Map<string, number> = new Map();
-  /** Memory that was transferred after write(). Node may still send from it, so nobody else may get it. */
+  /** Memory that was transferred after write(). Node may still send from it, so nothing else may use it. */
   readonly givenAway: unknown[] = [];
   /** The participants begin nothing new. */
   over: boolean = false;
@@ -44,7 +44,7 @@ export class World {
     writeFileSync(this.file, fileContent(MOST_FILE_BYTES));
   }
 
-  /** Returns a number that nobody else has: a key. */
+  /** Returns a number that no other participant has. */
   serial(): number {
     return ++this.#serial;
   }

@@ -371,7 +371,7 @@ const withoutNeighbour: string | false =
 /** Opens an endpoint that sends to it. The kernel keeps few of its datagrams. */
 async function toNeighbour(loop: BaseEventLoop): Promise<DatagramRecorder> {
   const remoteAddr: [string, number] = [neighbour as string, 9];
-  if (!loop._backend.features.sockets) {
+  if (loop._backend.sockets === null) {
     const near = await endpoint(loop, { remoteAddr });
     near.transport.getExtraInfo('rawSocket')?.setSendBufferSize(4096);
     return near;

@@ -1,11 +1,10 @@
 /** A loop with a virtual clock and a fake datagram socket: the test decides which datagrams it accepts. */
 import type {
-  BackendFeatures,
   DatagramEvents,
   DatagramOpenEvents,
+  Datagrams,
   DatagramTarget,
   RawDatagram,
-  RawRequest,
   StreamInfo,
 } from '../../../src/backend/backend.ts';
 import { SimBackend } from '../../../src/backend/sim/index.ts';
@@ -64,20 +63,17 @@ export class FakeDatagram implements RawDatagram {
   }
 }
 
-const FEATURES: BackendFeatures = new SimBackend(loneKernel(0)).features;
-
 class FakeDatagramBackend extends SimBackend {
-  override readonly features: BackendFeatures = { ...FEATURES, datagrams: true };
   readonly targets: DatagramTarget[] = [];
   readonly openings: DatagramOpenEvents[] = [];
   readonly log: string[] = [];
-
-  override datagram(...args: [DatagramTarget, DatagramOpenEvents] | []): RawRequest {
-    const [target, events] = args as [DatagramTarget, DatagramOpenEvents];
-    this.targets.push(target);
-    this.openings.push(events);
-    return { cancel: () => this.log.push('cancel') };
-  }
+  override readonly datagrams: Datagrams = {
+    open: (target, events) => {
+      this.targets.push(target);
+      this.openings.push(events);
+      return { cancel: () => this.log.push('cancel') };
+    },
+  };
 }
 
 export class FakeDatagramLoop extends BaseEventLoop {

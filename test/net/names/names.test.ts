@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { Names } from '../../../src/backend/backend.ts';
 import { NodeBackend } from '../../../src/backend/node/index.ts';
 import { canonicalIPv6, isLinkLocal, literalFamily, mappedIPv4 } from '../../../src/base/address.ts';
 import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
@@ -373,15 +374,15 @@ test('getaddrinfo() of literals and numbers needs no thread while the whole pool
 });
 
 test('a resolve request that was cancelled never reports an answer', async () => {
-  const backend = new NodeBackend();
+  const { resolve, nameOf } = new NodeBackend().names as Names;
   const answers: string[] = [];
   const query = { host: 'localhost', port: 0, family: 0, type: 0, proto: 0, flags: 0 };
   const name = { address: ['127.0.0.1', 80], flags: 0 } as const;
-  backend.resolve(query, () => answers.push('resolve')).cancel();
-  backend.nameOf(name, () => answers.push('nameOf')).cancel();
+  resolve(query, () => answers.push('resolve')).cancel();
+  nameOf(name, () => answers.push('nameOf')).cancel();
   // Each waits for a thread behind the one before.
   await new Promise<void>((done) => {
-    backend.nameOf(name, () => backend.resolve(query, () => done()));
+    nameOf(name, () => resolve(query, () => done()));
   });
   assert.deepEqual(answers, []);
 });

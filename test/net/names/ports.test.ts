@@ -1,6 +1,7 @@
 /** Ports by number, in digits, and by the name of a service. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Names } from '../../../src/backend/backend.ts';
 import type { AddressInfo } from '../../../src/index.ts';
 import {
   AF_INET,
@@ -75,13 +76,14 @@ test('createConnection() asks the system for the port of a TCP service, also wit
 test('createDatagramEndpoint() asks the system for the port of a UDP service, and uses the answer', async () => {
   const loop = new FakeDatagramLoop();
   const queries: unknown[] = [];
-  loop._backend.resolve = (query, onDone) => {
+  const resolve: Names['resolve'] = (query, onDone) => {
     queries.push(query);
     const { type, proto } = query;
     const found: AddressInfo = { family: AF_INET, type, proto, canonname: '', sockaddr: [here, 123] };
     setImmediate(onDone, null, [found]);
     return { cancel: () => {} };
   };
+  Object.assign(loop._backend, { names: { resolve } });
   await loop.runUntilComplete(async () => {
     const opening = loop.createDatagramEndpoint(() => ({}), { remoteAddr: [here, 'ntp'] });
     while (loop.fake.targets.length === 0) await new Promise(setImmediate);

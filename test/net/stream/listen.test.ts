@@ -245,7 +245,7 @@ test(
 
 test('createServer() with reusePort lets two servers share a port, or is rejected on other platforms', async (context) => {
   await onNode(async (loop) => {
-    if (!loop._backend.features.reusePort) {
+    if (!loop._backend.reusePort) {
       assert.throws(
         () => loop.createServer(factory, '127.0.0.1', 0, { reusePort: true }),
         (error) =>
@@ -315,7 +315,7 @@ test(
     closeSync(file);
     for (const [name, value] of Object.entries({ family: AF_INET, flags: AI_PASSIVE, reusePort: true })) {
       const options = { sock: 3, [name]: value };
-      if (name === 'reusePort' && !loop._backend.features.reusePort) continue;
+      if (name === 'reusePort' && !loop._backend.reusePort) continue;
       assert.throws(() => loop.createServer(factory, null, null, options), {
         code: 'ERR_INVALID_ARG_TYPE',
         message: new RegExp(`options\\.${name}`),

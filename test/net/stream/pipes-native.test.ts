@@ -74,7 +74,7 @@ describe('a pipe by descriptor', { skip }, () => {
   test(
     'a pipe by descriptor is a handle of the native part, under its own number, until it is closed',
     onUv(async (loop) => {
-      const uses = (fd: number): boolean => loop._backend.usesDescriptor(fd);
+      const uses = (fd: number): boolean | undefined => loop._backend.descriptors?.isUsed(fd);
       const [tcp, tcpPeer] = await connectedSockets(loop);
       const anonymous = pipe();
       const fifo = pipeEnds();
@@ -106,7 +106,7 @@ describe('a pipe by descriptor', { skip }, () => {
     onUv(async (loop) => {
       const nothing = openSync(devNull, 'r+');
       const [nowhere, output] = await writer(loop, nothing);
-      assert.equal(loop._backend.usesDescriptor(nothing), false);
+      assert.equal(loop._backend.descriptors?.isUsed(nothing), false);
       output.close();
       await nowhere.untilLost();
       // The side of the terminal's creator: opening it anew would make another terminal.
@@ -114,7 +114,7 @@ describe('a pipe by descriptor', { skip }, () => {
       const facts = (): string[] => readFileSync(`/proc/self/fdinfo/${master}`, 'utf8').split('\n');
       const index = facts().find((line) => line.startsWith('tty-index'));
       const [typing, keyboard] = await writer(loop, master);
-      assert.equal(loop._backend.usesDescriptor(master), true);
+      assert.equal(loop._backend.descriptors?.isUsed(master), true);
       assert.ok(index !== undefined && facts().includes(index));
       keyboard.write('typed');
       keyboard.close();
@@ -235,7 +235,7 @@ describe('a pipe by descriptor', { skip }, () => {
       const [near, far] = await connectedSockets(loop, AF_UNIX);
       const fd = near.fileno();
       const [reading, input] = await reader(loop, near);
-      assert.deepEqual([near.fileno(), loop._backend.usesDescriptor(fd)], [-1, true]);
+      assert.deepEqual([near.fileno(), loop._backend.descriptors?.isUsed(fd)], [-1, true]);
       assert.equal(input.getExtraInfo('pipe'), near);
       await loop.sockSendall(far, Buffer.from('hello'));
       far.close();
@@ -310,7 +310,7 @@ describe('a pipe that other processes share', { skip }, () => {
         const other = sharing(fd);
         const [near, transport] = await use(fd);
         assert.deepEqual([blocks(fd), blocks(0, other.pid)], [false, true]);
-        assert.equal(loop._backend.usesDescriptor(fd), true);
+        assert.equal(loop._backend.descriptors?.isUsed(fd), true);
         transport.close();
         await near.untilLost();
         assert.deepEqual([isOpen(fd), blocks(0, other.pid)], [false, true]);

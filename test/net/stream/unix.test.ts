@@ -207,14 +207,14 @@ describe('a unix connection and its ends', { skip: noUnix }, () => {
     'createUnixConnection() with an aborted signal starts nothing, and a later abort cancels it',
     withPath(async (loop, path) => {
       const { ended } = await nodeServer(path);
-      const { connect: begin, listen } = loop._backend;
-      loop._backend.connect = () => assert.fail('connects');
-      loop._backend.listen = () => assert.fail('listens');
+      const { unix } = loop._backend;
+      const refuse = (): never => assert.fail('connects or listens');
+      Object.assign(loop._backend, { unix: { ...unix, connect: refuse, listen: refuse } });
       const connecting = loop.createUnixConnection(makeNothing, path, { signal: AbortSignal.abort('why') });
       await assert.rejects(connecting, { name: 'CancelledError', cause: 'why' });
       const serving = loop.createUnixServer(makeNothing, `${path}2`, { signal: AbortSignal.abort() });
       await assert.rejects(serving, CancelledError);
-      Object.assign(loop._backend, { connect: begin, listen });
+      Object.assign(loop._backend, { unix });
       const controller = new AbortController();
       const aborted = loop.createUnixConnection(makeNothing, path, { signal: controller.signal });
       controller.abort();
@@ -558,7 +558,7 @@ describe('the paths of unix sockets', { skip: noUnix }, () => {
       const isNode = loop._backend.name === 'node';
       const has =
         process.platform === 'linux' && (!isNode || Number.parseInt(process.versions.node, 10) >= 22);
-      assert.equal(loop._backend.features.abstractUnix, has);
+      assert.equal(loop._backend.abstractUnix, has);
       if (!has) {
         const wanted = { code: 'ERR_UNSUPPORTED', message: /abstract.*Node 22/ };
         assert.throws(() => loop.createUnixServer(makeNothing, path), wanted);

@@ -2,15 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type {
-  BackendFeatures,
-  ConnectEvents,
-  ConnectTarget,
   ListenEvents,
-  ListenTarget,
-  RawListener,
-  RawRequest,
   RawTls,
-  TlsContext,
+  StreamSockets,
+  Tls,
   TlsEvents,
   TlsTarget,
 } from '../../../src/backend/backend.ts';
@@ -22,8 +17,6 @@ import { withLoop } from '../../helpers/loop-fixture.ts';
 import { Recorder } from '../../helpers/pairs.ts';
 import { FakeTransport } from '../../streams/helpers.ts';
 import { FakeStream } from '../fake-net.ts';
-
-const FEATURES: BackendFeatures = new SimBackend(loneKernel(0)).features;
 
 class FakeEngine implements RawTls {
   readonly calls: string[] = [];
@@ -55,38 +48,36 @@ class FakeEngine implements RawTls {
 }
 
 class FakeTlsBackend extends SimBackend {
-  override readonly features: BackendFeatures = { ...FEATURES, tls: true, tcp: true };
   engine!: FakeEngine;
   listening!: ListenEvents;
   readonly stream: FakeStream = new FakeStream();
-
-  override connect(...args: [ConnectTarget, ConnectEvents] | []): RawRequest {
-    const [, events] = args as [ConnectTarget, ConnectEvents];
-    setImmediate(() => events.onConnect(this.stream));
-    return { cancel: () => {} };
-  }
-
-  override listen(...args: [ListenTarget, ListenEvents] | []): RawListener {
-    const [, events] = args as [ListenTarget, ListenEvents];
-    this.listening = events;
-    setImmediate(() => events.onListening());
-    return {
-      sockname: () => ['192.0.2.1', 443],
-      fileno: () => -1,
-      serve: () => {},
-      acceptStart: () => {},
-      close: () => {},
-    };
-  }
-
-  override tlsContext(): TlsContext {
-    return { serverSide: false };
-  }
-
-  override wrapTls(...args: [TlsTarget, TlsEvents] | []): RawTls {
-    this.engine = new FakeEngine(...(args as [TlsTarget, TlsEvents]));
-    return this.engine;
-  }
+  override readonly tcp: StreamSockets = {
+    connect: (_target, events) => {
+      setImmediate(() => events.onConnect(this.stream));
+      return { cancel: () => {} };
+    },
+    listen: (_target, events) => {
+      this.listening = events;
+      setImmediate(() => events.onListening());
+      return {
+        sockname: () => ['192.0.2.1', 443],
+        fileno: () => -1,
+        serve: () => {},
+        acceptStart: () => {},
+        close: () => {},
+      };
+    },
+    adopt: () => {
+      throw new Error('nothing here opens a socket');
+    },
+  };
+  override readonly tls: Tls = {
+    context: () => ({ serverSide: false }),
+    wrap: (target, events) => {
+      this.engine = new FakeEngine(target, events);
+      return this.engine;
+    },
+  };
 }
 
 class FakeTlsLoop extends BaseEventLoop {

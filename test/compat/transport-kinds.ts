@@ -10,18 +10,11 @@ import { inDirectory } from '../helpers/unix-pairs.ts';
 import { leavingNoSocket } from './descriptors.ts';
 import { duplexPair } from './memory.ts';
 
-/** A server's address for a test. */
-export interface Door {
-  /** Returns a client's side of a new connection. */
-  dial(): TransportDuplex;
-  /** The open connections on the server's side. */
-  readonly open: Set<TransportDuplex>;
-  /** Waits until all connections have ended, on both sides. */
-  allClosed(): Promise<void>;
-}
-
-class Connections {
+/** The connections of a test, from its clients to its server. */
+export class Connections {
+  /** The open connections, on the server's side. */
   readonly open: Set<TransportDuplex> = new Set();
+  /** The open connections, on the clients' side. */
   readonly #dialled: Set<TransportDuplex> = new Set();
   readonly #connect: (protocolFactory: () => Protocol) => PromiseLike<unknown>;
   readonly #loop: NodeEventLoop;
@@ -31,6 +24,7 @@ class Connections {
     this.#connect = connect;
   }
 
+  /** Opens a connection, and returns its client's side. */
   dial(): TransportDuplex {
     const duplex = connectDuplex(this.#connect, { loop: this.#loop });
     this.#dialled.add(duplex);
@@ -38,6 +32,7 @@ class Connections {
     return duplex;
   }
 
+  /** Waits until all connections have ended, on both sides. */
   async allClosed(): Promise<void> {
     while (this.open.size + this.#dialled.size > 0) await sleep(0.001);
   }
@@ -47,11 +42,11 @@ class Connections {
   }
 }
 
-/** Opens a door for `accept`, runs `body`, and checks that no connection is left. */
-type Line = (
+/** Starts a server that calls `accept`, runs `body`, and waits until no connection is left. */
+type TransportKind = (
   loop: NodeEventLoop,
   accept: (duplex: TransportDuplex) => void,
-  body: (door: Door) => Promise<void>,
+  body: (connections: Connections) => Promise<void>,
 ) => Promise<void>;
 
 /** Gives each connection as a duplex to a server. */
@@ -76,66 +71,68 @@ class Accepting extends Protocol {
 /** @param server null: there is no server to close */
 async function served(
   server: Server | null,
-  door: Connections,
-  body: (door: Door) => Promise<void>,
+  connections: Connections,
+  body: (connections: Connections) => Promise<void>,
 ): Promise<void> {
   try {
-    await body(door);
+    await body(connections);
   } finally {
     server?.close();
     // A test that failed must not keep the loop running.
-    door.destroyAll();
-    await door.allClosed();
+    connections.destroyAll();
+    await connections.allClosed();
     await server?.waitClosed();
   }
 }
 
-export const lines: Readonly<Record<'TCP' | 'unix' | 'TLS' | 'memory', Line>> = {
+export const transportKinds: Readonly<Record<'TCP' | 'unix' | 'TLS' | 'memory', TransportKind>> = {
   TCP: async (loop, accept, body) => {
-    const door = new Connections(loop, (factory) =>
+    const connections = new Connections(loop, (factory) =>
       loop.createConnection(factory, '127.0.0.1', portOf(server)),
     );
-    const server = await loop.createServer(() => new Accepting(accept, door.open), '127.0.0.1', 0);
-    await served(server, door, body);
+    const server = await loop.createServer(() => new Accepting(accept, connections.open), '127.0.0.1', 0);
+    await served(server, connections, body);
   },
 
   unix: (loop, accept, body) =>
     inDirectory(async (directory) => {
       const path = join(directory, 'socket');
-      const door = new Connections(loop, (factory) => loop.createUnixConnection(factory, path));
-      const server = await loop.createUnixServer(() => new Accepting(accept, door.open), path);
-      await served(server, door, body);
+      const connections = new Connections(loop, (factory) => loop.createUnixConnection(factory, path));
+      const server = await loop.createUnixServer(() => new Accepting(accept, connections.open), path);
+      await served(server, connections, body);
     }),
 
   TLS: async (loop, accept, body) => {
-    const door = new Connections(loop, (factory) =>
+    const connections = new Connections(loop, (factory) =>
       loop.createConnection(factory, '127.0.0.1', portOf(server), { ssl: { ca } }),
     );
-    const server = await loop.createServer(() => new Accepting(accept, door.open), '127.0.0.1', 0, {
+    const server = await loop.createServer(() => new Accepting(accept, connections.open), '127.0.0.1', 0, {
       ssl: certificate,
     });
-    await served(server, door, body);
+    await served(server, connections, body);
   },
 
   // Two transports over a pair in memory.
   memory: async (loop, accept, body) => {
-    const door = new Connections(loop, async (factory) => {
+    const connections = new Connections(loop, async (factory) => {
       const [near, far] = duplexPair();
-      await fromDuplex(far, () => new Accepting(accept, door.open), { loop });
+      await fromDuplex(far, () => new Accepting(accept, connections.open), { loop });
       await fromDuplex(near, factory, { loop });
     });
-    await served(null, door, body);
+    await served(null, connections, body);
   },
 };
 
-/** Makes a test body over one of the lines, and checks that its loop is empty at the end. */
+/** Makes a test body over one kind of transport, and checks that its loop is empty at the end. */
 export function over(
-  name: keyof typeof lines,
+  name: keyof typeof transportKinds,
   accept: (duplex: TransportDuplex) => void,
-  body: (door: Door, loop: NodeEventLoop) => Promise<void>,
+  body: (connections: Connections, loop: NodeEventLoop) => Promise<void>,
 ): () => Promise<void> {
-  const onLoop = onNode((loop) => lines[name](loop, accept, (door) => body(door, loop)));
+  const onLoop = onNode((loop) =>
+    transportKinds[name](loop, accept, (connections) => body(connections, loop)),
+  );
   return () => leavingNoSocket(onLoop);
 }
 
-export const lineNames = Object.keys(lines) as (keyof typeof lines)[];
+export const kindNames = Object.keys(transportKinds) as (keyof typeof transportKinds)[];

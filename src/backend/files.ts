@@ -1,0 +1,48 @@
+/** Files to send, and the threads that run functions. Types only. */
+
+export interface Files {
+  /**
+   * Opens a file for reading. Opening a FIFO that has no writer does not wait.
+   *
+   * @param onDone called once. The caller owns the file
+   */
+  open(path: string | URL, onDone: (error: Error | null, file: RawFile | null) => void): void;
+  /** Returns the open file behind a handle of the host, whose owner closes it; null for any other value. */
+  wrap(handle: unknown): RawFile | null;
+}
+
+/** A file that is open for reading. */
+export interface RawFile {
+  /** The file descriptor; -1 if the file has none. */
+  readonly fd: number;
+  /**
+   * Reads up to `length` bytes at `position`, and leaves the position of the open file where it is. Reports
+   * 0 bytes at the end of the file.
+   */
+  read(
+    buffer: Uint8Array,
+    length: number,
+    position: number,
+    onDone: (error: Error | null, bytesRead: number) => void,
+  ): void;
+  /** Closes the file after a pending read. The file was only read, so a failure to close it loses nothing. */
+  close(): void;
+}
+
+/** Functions outside of the loop's own code. */
+export interface Executors {
+  /** Makes the default executor of a loop. Absent: it is a pool of threads. */
+  makeDefault?(): RawExecutor;
+}
+
+/** Runs functions. Each executor of the layer above is one. */
+export interface RawExecutor {
+  /** Runs `fn(...args)` and returns its result. `signal` asks it to stop. */
+  submit(
+    fn: (...args: never[]) => unknown,
+    args: readonly unknown[],
+    options?: { signal?: AbortSignal },
+  ): Promise<unknown>;
+  /** Accepts no more jobs. `wait` (default: true): until the running jobs have ended. */
+  shutdown(options?: { wait?: boolean; cancelPending?: boolean }): Promise<void>;
+}
