@@ -86,11 +86,15 @@ function hostFor(target) {
  * @param {Record<string, string>} [env]
  */
 function start(host, args, env = {}) {
-  return spawn(host.node, ['--expose-gc', '--import', './scripts/typescript/register.mjs', ...args], {
-    cwd: root,
-    env: { ...process.env, ...host.env, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  return spawn(
+    host.node,
+    ['--expose-gc', '--expose-internals', '--import', './scripts/typescript/register.mjs', ...args],
+    {
+      cwd: root,
+      env: { ...process.env, ...host.env, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
 }
 
 /** @param {import('node:child_process').ChildProcess} child @returns {Promise<number | string | null>} */

@@ -20,7 +20,7 @@ import {
   UvEventLoop,
 } from '../src/index.ts';
 import { whyNoNativeBackend } from '../src/loops/uv-event-loop.ts';
-import { loader } from './helpers/typescript.ts';
+import { loaderOptions } from './helpers/typescript.ts';
 
 // test/conformance/functions-and-policy.suite.ts tests the functions themselves.
 
@@ -46,7 +46,7 @@ test('backendInfo() tells how the loops of this thread drain microtasks, once on
   const drainsWith = (env: Record<string, string>): string => {
     const { stdout, stderr } = spawnSync(
       process.execPath,
-      ['--no-warnings', '--import', loader, '--input-type=module', '--eval', program],
+      ['--no-warnings', ...loaderOptions, '--input-type=module', '--eval', program],
       { encoding: 'utf8', env: { ...process.env, ...env } },
     );
     assert.equal(stderr, '');
@@ -79,7 +79,7 @@ function seen(native: string): { backend: string; reason: string; warnings: stri
   const { GYRE_BACKEND: _, ...env } = process.env;
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
-    ['--no-warnings', '--import', loader, '--input-type=module', '--eval', program],
+    ['--no-warnings', ...loaderOptions, '--input-type=module', '--eval', program],
     { encoding: 'utf8', env: { ...env, GYRE_NATIVE: native } },
   );
   assert.deepEqual([status, stderr], [0, '']);

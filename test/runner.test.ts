@@ -15,7 +15,7 @@ import {
   run,
   sleep,
 } from '../src/index.ts';
-import { loader, tsWorker } from './helpers/typescript.ts';
+import { loaderOptions, tsWorker } from './helpers/typescript.ts';
 
 const simulated: RunnerOptions = { loopFactory: () => new SimulatedEventLoop() };
 
@@ -374,13 +374,7 @@ async function interrupt(
 ): Promise<Ended> {
   const child = spawn(
     process.execPath,
-    [
-      '--import',
-      loader,
-      ...nodeOptions,
-      fileURLToPath(new URL('runner.child.ts', import.meta.url)),
-      scenario,
-    ],
+    [...loaderOptions, ...nodeOptions, fileURLToPath(new URL('runner.child.ts', import.meta.url)), scenario],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const lines: string[] = [];

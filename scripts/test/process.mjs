@@ -92,7 +92,8 @@ export function runFile(job, settings) {
 /** @param {Settings} settings */
 function argumentsFor({ options }) {
   return [
-    ...['--expose-gc', '--import', here('../typescript/register.mjs'), '--import', here('child.mjs')],
+    ...['--expose-gc', '--expose-internals', '--import', here('../typescript/register.mjs')],
+    ...['--import', here('child.mjs')],
     ...[`--test-reporter=${here('reporter.mjs')}`, ...options],
   ];
 }

@@ -29,7 +29,7 @@ import {
   portOf,
   Recorder,
 } from '../helpers/pairs.ts';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 import { ManualTransport } from './manual-transport.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -817,7 +817,7 @@ test(
 
 test('toDuplex(): a listener that throws causes an uncaught exception, as with a socket, and harms no connection', () => {
   const child = fileURLToPath(new URL('./node-throws.child.ts', import.meta.url));
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', loader, child], {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...loaderOptions, child], {
     encoding: 'utf8',
     timeout: 60_000,
     killSignal: 'SIGKILL',

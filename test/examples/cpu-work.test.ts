@@ -5,13 +5,13 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 
 const program = fileURLToPath(new URL('../../examples/cpu-work.ts', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 function start(limit: number): ReturnType<typeof spawn> {
-  return spawn(process.execPath, ['--import', loader, program, String(limit)], {
+  return spawn(process.execPath, [...loaderOptions, program, String(limit)], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
     timeout: 50_000,

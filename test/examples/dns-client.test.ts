@@ -10,7 +10,7 @@ import type { BaseEventLoop, DatagramTransport, SocketAddress } from '../../src/
 import { DatagramProtocol, gather, sleep } from '../../src/index.ts';
 import { freeUdpPort } from '../helpers/datagrams.ts';
 import { onNode } from '../helpers/pairs.ts';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 
 const IS_RESPONSE = 0x8180;
 
@@ -283,8 +283,7 @@ test(
     ];
     await withServer(loop, answer, async (_client, server) => {
       const args = [
-        '--import',
-        loader,
+        ...loaderOptions,
         'examples/dns-client.ts',
         'example.org',
         'A',

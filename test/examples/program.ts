@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -15,7 +15,7 @@ export class Program {
 
   constructor(name: string, ...args: string[]) {
     const program = fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
-    this.#child = spawn(process.execPath, ['--import', loader, program, ...args], {
+    this.#child = spawn(process.execPath, [...loaderOptions, program, ...args], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       // A free port, for examples that read it from the environment.

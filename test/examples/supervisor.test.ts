@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 import { eventuallyWithoutLoop, skipNotLinux, stateOf } from '../process/children.ts';
 
 const program = fileURLToPath(new URL('../../examples/supervisor.ts', import.meta.url));
@@ -21,7 +21,7 @@ interface Supervisor {
 }
 
 function supervise(...args: string[]): Supervisor {
-  const child = spawn(process.execPath, ['--import', loader, program, ...args], {
+  const child = spawn(process.execPath, [...loaderOptions, program, ...args], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

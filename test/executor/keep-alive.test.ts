@@ -4,14 +4,14 @@ import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 import { eventuallyWithoutLoop } from '../process/children.ts';
 
 const child = fileURLToPath(new URL('./keep-alive.child.ts', import.meta.url));
 
 /** Runs one of the programs to its end, and returns its output and its exit code. */
 async function runProgram(name: string): Promise<{ lines: string[]; code: number | null; errors: string }> {
-  const program = spawn(process.execPath, ['--import', loader, child, name], {
+  const program = spawn(process.execPath, [...loaderOptions, child, name], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // A program that does not end is the fault that this test looks for, so it must not stay.
     timeout: 50_000,

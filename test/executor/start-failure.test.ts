@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ProcessPoolExecutor } from '../../src/index.ts';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 import { jobs } from './pools.ts';
 
 test('a pool fails each job while the system starts no process, and works when it does again', async (context) => {
@@ -34,7 +34,7 @@ for (const kind of ['thread', 'process']) {
     const program = fileURLToPath(new URL('./emfile.child.ts', import.meta.url));
     const cwd = fileURLToPath(new URL('../..', import.meta.url));
     // More than Node and the loader need to start.
-    const command = `ulimit -n 128; exec "${process.execPath}" --import "${loader}" "${program}" ${kind}`;
+    const command = `ulimit -n 128; exec "${process.execPath}" ${loaderOptions.join(' ')} "${program}" ${kind}`;
     const running = spawn('sh', ['-c', command], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
     const printed: Buffer[] = [];
     running.stdout.on('data', (data: Buffer) => printed.push(data));

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { closed, listeningNodeServer } from '../helpers/pairs.ts';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 
 // A descriptor that a process inherits, as from systemd or inetd: the program only knows its number.
 
@@ -20,7 +20,7 @@ function descriptorOf(socket: Socket | NodeServer): number {
 /** Runs the child with `descriptor` as its 3. Returns its output, and its exit code once it has ended. */
 function inherit(kind: string, descriptor: number): { printed: Promise<string>; exit: Promise<number> } {
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  const running = spawn(process.execPath, ['--import', loader, child, kind], {
+  const running = spawn(process.execPath, [...loaderOptions, child, kind], {
     cwd,
     stdio: ['ignore', 'pipe', 'inherit', descriptor],
   });

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { closed } from '../helpers/pairs.ts';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 import { inDirectory, noUnix } from '../helpers/unix-pairs.ts';
 
 test(
@@ -16,7 +16,7 @@ test(
   (context) =>
     inDirectory(async (directory) => {
       const child = fileURLToPath(new URL('./descriptors.child.ts', import.meta.url));
-      const command = `ulimit -n 80; exec '${process.execPath}' --import '${loader}' '${child}' '${directory}'`;
+      const command = `ulimit -n 80; exec '${process.execPath}' ${loaderOptions.join(' ')} '${child}' '${directory}'`;
       const running = spawn('sh', ['-c', command], {
         cwd: fileURLToPath(new URL('../..', import.meta.url)),
         stdio: ['pipe', 'pipe', 'inherit'],

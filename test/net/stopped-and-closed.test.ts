@@ -20,7 +20,7 @@ import {
   Recorder,
   recorders,
 } from '../helpers/pairs.ts';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 import { assertSockets, socketCount } from './sockets.ts';
 
 // --- a stopped loop ---
@@ -328,7 +328,7 @@ for (const ending of ['stop', 'close']) {
     async () => {
       const cwd = fileURLToPath(new URL('../..', import.meta.url));
       // A process that does not exit is killed after a minute, and then `run` rejects.
-      const { stdout } = await run(process.execPath, ['--import', loader, child, ending], {
+      const { stdout } = await run(process.execPath, [...loaderOptions, child, ending], {
         cwd,
         timeout: 60_000,
       });

@@ -13,7 +13,7 @@ import { signalNumber } from '../../src/process/signals.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
 import { PATIENCE_SECONDS } from '../helpers/patience.ts';
-import { loader, tsWorker } from '../helpers/typescript.ts';
+import { loaderOptions, tsWorker } from '../helpers/typescript.ts';
 
 const skip = process.platform === 'win32' ? 'Windows has no signals to send' : false;
 const linuxOnly = process.platform === 'linux' ? false : 'real-time signals are Linux’s';
@@ -421,7 +421,7 @@ interface Ended {
 /** Runs the child, and sends it the signals that it requests. */
 async function run(scenario: string, ...args: string[]): Promise<Ended> {
   const file = fileURLToPath(new URL('signals.child.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', loader, file, scenario, ...args], {
+  const child = spawn(process.execPath, [...loaderOptions, file, scenario, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines: string[] = [];

@@ -21,7 +21,7 @@ import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { SubprocessOptions } from '../../src/index.ts';
 import { DEVNULL, NodeEventLoop, PIPE, STDOUT } from '../../src/index.ts';
 import { onNode } from '../helpers/pairs.ts';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 import {
   ChildRecorder,
   eventually,
@@ -390,7 +390,7 @@ test(
 test("'inherit' passes the parent’s descriptor of the same number, and STDOUT with it the parent’s stdout", async () => {
   const program = fileURLToPath(new URL('./inherit.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  const running = spawn(process.execPath, ['--import', loader, program], { cwd, stdio: 'pipe' });
+  const running = spawn(process.execPath, [...loaderOptions, program], { cwd, stdio: 'pipe' });
   running.stdin.end('word');
   const read = async (stream: AsyncIterable<Buffer>): Promise<string> => {
     const chunks: Buffer[] = [];
@@ -530,7 +530,7 @@ test('a start without free descriptors fails with EMFILE, leaves nothing behind,
   const program = fileURLToPath(new URL('./emfile.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   // More than Node and the loader need to start.
-  const command = `ulimit -n 128; exec "${process.execPath}" --import "${loader}" "${program}"`;
+  const command = `ulimit -n 128; exec "${process.execPath}" ${loaderOptions.join(' ')} "${program}"`;
   const running = spawn('sh', ['-c', command], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';
   running.stdout.on('data', (data) => {

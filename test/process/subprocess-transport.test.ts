@@ -20,7 +20,7 @@ import { BaseEventLoop, NodeEventLoop, STDOUT, SubprocessProtocol, sleep } from 
 import { hostPasses } from '../helpers/host-pass.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 import {
   ChildRecorder,
   childrenOfOurs,
@@ -625,7 +625,7 @@ for (const how of ['close', 'run', 'idle'] as const) {
   }, async () => {
     const program = fileURLToPath(new URL('./leave.child.ts', import.meta.url));
     const cwd = fileURLToPath(new URL('../..', import.meta.url));
-    const running = spawn(process.execPath, ['--import', loader, program, how], {
+    const running = spawn(process.execPath, [...loaderOptions, program, how], {
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -20,7 +20,7 @@ import {
 } from '../../src/index.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
-import { loader } from '../helpers/typescript.ts';
+import { loaderOptions } from '../helpers/typescript.ts';
 import { eventually, leavingNothing, skipNotLinux, stateOf } from '../process/children.ts';
 
 const PIPES = { stdin: PIPE, stdout: PIPE, stderr: PIPE } as const;
@@ -77,7 +77,7 @@ test(
 test('a subprocess inherits stdin, stdout and stderr by default, as in asyncio', async () => {
   const program = fileURLToPath(new URL('./inherit.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
-  const running = spawn(process.execPath, ['--import', loader, program], {
+  const running = spawn(process.execPath, [...loaderOptions, program], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -14,7 +14,7 @@ import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { busyPart } from '../../helpers/busy-part.ts';
 import { endAll, endpoint, freeUdpPort } from '../../helpers/datagrams.ts';
 import { closed, Recorder } from '../../helpers/pairs.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
@@ -69,7 +69,7 @@ test('a native server without a free descriptor turns clients away, reports it, 
   const child = fileURLToPath(new URL('./descriptors.child.ts', import.meta.url));
   const running = spawn(
     'sh',
-    ['-c', `ulimit -n 80; exec '${process.execPath}' --import '${loader}' '${child}'`],
+    ['-c', `ulimit -n 80; exec '${process.execPath}' ${loaderOptions.join(' ')} '${child}'`],
     {
       cwd: fileURLToPath(new URL('../../..', import.meta.url)),
       stdio: ['pipe', 'pipe', 'inherit'],

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
@@ -15,7 +15,7 @@ test('ticks and microtasks that throw, in a program that continues, lose no turn
   skip,
 }, () => {
   const child = fileURLToPath(new URL('throwing.child.ts', import.meta.url));
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', loader, child], {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...loaderOptions, child], {
     encoding: 'utf8',
     timeout: 600_000,
   });

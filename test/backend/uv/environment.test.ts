@@ -13,7 +13,7 @@ import type { Worker } from 'node:worker_threads';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
 import { held } from '../../fuzz/handles.ts';
 import { hostPass } from '../../helpers/host-pass.ts';
-import { loader, tsWorker } from '../../helpers/typescript.ts';
+import { loaderOptions, tsWorker } from '../../helpers/typescript.ts';
 
 const skip = whyNoNativeBackend()?.reason ?? false;
 
@@ -99,7 +99,7 @@ for (const [how, end] of Object.entries(ENDS)) {
         void loop.createConnection(() => new Protocol(), '127.0.0.1', port).catch(() => {});
       });
       ${end}`;
-    const done = spawnSync(process.execPath, ['--import', loader, '--input-type=module', '--eval', program], {
+    const done = spawnSync(process.execPath, [...loaderOptions, '--input-type=module', '--eval', program], {
       encoding: 'utf8',
       timeout: PATIENCE,
     });
@@ -129,7 +129,7 @@ test('two copies of gyre in one thread each have a native part', { skip }, () =>
     });
     while (records === 0) await new Promise((resolve) => setImmediate(resolve));
     loop.close();`;
-  const done = spawnSync(process.execPath, ['--import', loader, '--input-type=module', '--eval', program], {
+  const done = spawnSync(process.execPath, [...loaderOptions, '--input-type=module', '--eval', program], {
     encoding: 'utf8',
     timeout: PATIENCE,
   });

@@ -17,7 +17,7 @@ import {
 import { hostPasses } from '../../helpers/host-pass.ts';
 import { withLoop } from '../../helpers/loop-fixture.ts';
 import { needsNodeSockets, onNode } from '../../helpers/pairs.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 import { assertSockets, socketCount } from '../sockets.ts';
 
 // --- the end ---
@@ -391,7 +391,7 @@ test('a process exits with endpoints open when its loop is stopped or closed', a
   const cwd = fileURLToPath(new URL('../../..', import.meta.url));
   for (const ending of ['stop', 'close']) {
     // A process that does not exit is killed after a minute, and then this rejects.
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', loader, child, ending], {
+    const { stdout } = await promisify(execFile)(process.execPath, [...loaderOptions, child, ending], {
       cwd,
       timeout: 60_000,
     });

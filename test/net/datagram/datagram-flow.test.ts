@@ -11,7 +11,7 @@ import { PendingDatagrams } from '../../../src/net/datagram/pending-datagrams.ts
 import { FlowControl } from '../../../src/net/flow-control.ts';
 import { DatagramRecorder, endpoint } from '../../helpers/datagrams.ts';
 import { onNode } from '../../helpers/pairs.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 import type { FakeDatagram } from './fake-datagrams.ts';
 import { FakeDatagramLoop, onFake } from './fake-datagrams.ts';
 
@@ -428,7 +428,7 @@ test(
 test('an endpoint counts, reports and flushes all datagrams if the host queues each of them', async () => {
   const child = fileURLToPath(new URL('./datagram-queued.child.ts', import.meta.url));
   // Node's own switch: each send goes through libuv's queue, and is over a poll later.
-  const args = ['--test-udp-no-try-send', '--import', loader, child];
+  const args = ['--test-udp-no-try-send', ...loaderOptions, child];
   const cwd = fileURLToPath(new URL('../../..', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd, timeout: 60_000 });
   assert.deepEqual(JSON.parse(stdout), {

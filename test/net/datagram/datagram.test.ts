@@ -33,7 +33,7 @@ import {
 import { hostPasses } from '../../helpers/host-pass.ts';
 import { noIPv6 } from '../../helpers/machine.ts';
 import { onNode } from '../../helpers/pairs.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 import { assertSockets, socketCount } from '../sockets.ts';
 import { FakeDatagramLoop } from './fake-datagrams.ts';
 
@@ -694,7 +694,7 @@ test('createDatagramEndpoint() without descriptors or permission fails with the 
   const child = fileURLToPath(new URL('./datagram-limits.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../../..', import.meta.url));
   // More than Node and the loader need to start.
-  const command = `ulimit -n 128; exec '${process.execPath}' --import '${loader}' '${child}'`;
+  const command = `ulimit -n 128; exec '${process.execPath}' ${loaderOptions.join(' ')} '${child}'`;
   const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd });
   const { reserved, ...rest } = JSON.parse(stdout);
   assert.deepEqual(rest, { exhausted: 'EMFILE', afterwards: 'opened' });

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 import type { Outcome } from './python-names.ts';
 import { noPython } from './python-names.ts';
 
@@ -58,7 +58,7 @@ test(
   () =>
     withFiles(async (folder) => {
       const script = path.join(import.meta.dirname, 'names-dns.child.ts');
-      const [command, args] = inOwnNetwork(folder, [process.execPath, '--import', loader, script]);
+      const [command, args] = inOwnNetwork(folder, [process.execPath, ...loaderOptions, script]);
       const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       let text = '';
       for await (const chunk of child.stdout) text += chunk;

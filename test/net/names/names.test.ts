@@ -29,7 +29,7 @@ import {
   SOCK_STREAM,
 } from '../../../src/index.ts';
 import { onNode } from '../../helpers/pairs.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 import { fakeNet } from '../fake-net.ts';
 
 const STREAM = { type: SOCK_STREAM };
@@ -352,7 +352,7 @@ test('getaddrinfo() of literals and numbers needs no thread while the whole pool
   try {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      ['--import', loader, path.join(import.meta.dirname, 'names-pool.child.ts'), path.join(folder, 'fifo')],
+      [...loaderOptions, path.join(import.meta.dirname, 'names-pool.child.ts'), path.join(folder, 'fifo')],
       { encoding: 'utf8', env: { ...process.env, UV_THREADPOOL_SIZE: '1' }, timeout: 60_000 },
     );
     assert.equal(status, 0, stderr);

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { noNative } from '../../helpers/descriptors.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loader, loaderOptions } from '../../helpers/typescript.ts';
 
 const skip = noNative;
 const index = JSON.stringify(new URL('../../../src/index.ts', import.meta.url).href);
@@ -41,7 +41,7 @@ function ended(program: string): {
 } {
   const { status, signal, stdout, stderr } = spawnSync(
     process.execPath,
-    ['--import', loader, '--input-type=module', '--eval', program],
+    [...loaderOptions, '--input-type=module', '--eval', program],
     { encoding: 'utf8', timeout: 60_000 },
   );
   return { status, signal, stdout, stderr };

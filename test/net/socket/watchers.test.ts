@@ -33,7 +33,7 @@ import { hostPass } from '../../helpers/host-pass.ts';
 import { withLoop } from '../../helpers/loop-fixture.ts';
 import { tooFewDescriptors } from '../../helpers/machine.ts';
 import { portOf } from '../../helpers/pairs.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 
 const skip = noNative;
 
@@ -744,7 +744,7 @@ test('watchers do not keep the process alive', { skip }, () => {
     loop.addReader(0, () => {});
     await loop.runUntilComplete(async () => {});
     process.stdout.write('ended');`;
-  const done = spawnSync(process.execPath, ['--import', loader, '--input-type=module', '--eval', program], {
+  const done = spawnSync(process.execPath, [...loaderOptions, '--input-type=module', '--eval', program], {
     stdio: ['pipe', 'pipe', 'inherit'],
     encoding: 'utf8',
     timeout: 60_000,

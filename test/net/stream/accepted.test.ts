@@ -12,7 +12,7 @@ import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import { AF_INET, AF_UNIX, CancelledError, NodeEventLoop, sleep } from '../../../src/index.ts';
 import { clientTls, serverTls } from '../../helpers/certificates.ts';
 import { closed, listeningNodeServer, onNode, Recorder } from '../../helpers/pairs.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 import { inDirectory, isOpen, noUnix, pipeEnds } from '../../helpers/unix-pairs.ts';
 import { assertSockets, socketCount } from '../sockets.ts';
 
@@ -205,7 +205,7 @@ describe('connectAcceptedSocket() of a foreign socket', () => {
     const { sock, client, done } = await accepted();
     const child = fileURLToPath(new URL('./accepted.child.ts', import.meta.url));
     const descriptor = (sock as unknown as { _handle: { fd: number } })._handle.fd;
-    const running = spawn(process.execPath, ['--import', loader, child], {
+    const running = spawn(process.execPath, [...loaderOptions, child], {
       cwd: fileURLToPath(new URL('../../..', import.meta.url)),
       // As inetd does, and with a socket pair of Node's, which is a unix socket.
       stdio: ['ignore', 'ignore', 'inherit', descriptor, 'pipe'],

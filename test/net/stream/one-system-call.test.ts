@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 
 // stream-transport.test.ts counts the transport's calls of the host. This test counts the system calls, by
 // strace.
@@ -21,7 +21,7 @@ test('the writes of one turn leave in one system call', {
   try {
     const log = path.join(folder, 'log');
     const calls = ['write', 'writev', 'sendto', 'sendmsg', 'sendmmsg'].join(',');
-    const node = [process.execPath, '--import', loader, child];
+    const node = [process.execPath, ...loaderOptions, child];
     const cwd = fileURLToPath(new URL('../../..', import.meta.url));
     execFileSync('strace', ['-f', '-e', `trace=${calls}`, '-o', log, ...node], { cwd, stdio: 'pipe' });
     const seen = readFileSync(log, 'utf8')

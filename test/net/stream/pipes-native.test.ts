@@ -26,7 +26,7 @@ import {
 } from '../../helpers/descriptors.ts';
 import { closed, Recorder } from '../../helpers/pairs.ts';
 import { terminal } from '../../helpers/terminal.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 import { inDirectory, isOpen, noPython, pipeEnds } from '../../helpers/unix-pairs.ts';
 
 const skip = noNative;
@@ -358,9 +358,7 @@ describe('a pipe that other processes share', { skip }, () => {
   const child = fileURLToPath(new URL('./pipes.child.ts', import.meta.url));
 
   test('standard streams as pipes stay blocking for other processes, during and after the transport', () => {
-    const command = [process.execPath, '--import', loader, child, 'flags']
-      .map((word) => `'${word}'`)
-      .join(' ');
+    const command = [process.execPath, ...loaderOptions, child, 'flags'].map((word) => `'${word}'`).join(' ');
     const { stdout, stderr } = spawnSync('sh', ['-c', `(printf hello; sleep 0.1) | ${command} | cat`], {
       cwd: fileURLToPath(new URL('../../..', import.meta.url)),
       env: { ...process.env, GYRE_TEST_BACKEND: 'uv' },

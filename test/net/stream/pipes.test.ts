@@ -26,7 +26,7 @@ import { CancelledError, sleep } from '../../../src/index.ts';
 import { hostPasses } from '../../helpers/host-pass.ts';
 import { makeLoop, onNode, Recorder } from '../../helpers/pairs.ts';
 import { terminal } from '../../helpers/terminal.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 import { inDirectory, isOpen, noPython, pipeEnds } from '../../helpers/unix-pairs.ts';
 
 const noPipes = process.platform === 'win32' ? 'Windows has no FIFOs' : false;
@@ -813,7 +813,7 @@ describe('a terminal as pipes', { skip: noPipes || noPython }, () => {
 describe('the standard streams of the process', { skip: noPipes }, () => {
   const child = fileURLToPath(new URL('./pipes.child.ts', import.meta.url));
   const cwd = fileURLToPath(new URL('../../..', import.meta.url));
-  const command = [process.execPath, '--import', loader, child];
+  const command = [process.execPath, ...loaderOptions, child];
 
   function start(scenario: string, stdio: StdioOptions = ['pipe', 'pipe', 'pipe']): ChildProcess {
     return spawn(command[0] as string, [...command.slice(1), scenario], { cwd, stdio });

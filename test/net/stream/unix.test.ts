@@ -21,7 +21,7 @@ import type { BaseEventLoop } from '../../../src/index.ts';
 import { AF_UNIX, CancelledError, NodeEventLoop, Protocol, SOCK_STREAM, sleep } from '../../../src/index.ts';
 import { streamTransportChecks } from '../../helpers/check-stream-transport.ts';
 import { closed, listeningNodeServer, onNode, Recorder } from '../../helpers/pairs.ts';
-import { loader } from '../../helpers/typescript.ts';
+import { loaderOptions } from '../../helpers/typescript.ts';
 import { inDirectory, noPython, noUnix, unixRecorders } from '../../helpers/unix-pairs.ts';
 import { assertSockets, socketCount } from '../sockets.ts';
 
@@ -488,7 +488,7 @@ print('full',flush=True); sys.stdin.read()`,
       chmodSync(join(path, '..'), 0o755);
       const child = fileURLToPath(new URL('./unix-permission.child.ts', import.meta.url));
       const cwd = fileURLToPath(new URL('../../..', import.meta.url));
-      const running = spawn(process.execPath, ['--import', loader, child, path], {
+      const running = spawn(process.execPath, [...loaderOptions, child, path], {
         cwd,
         stdio: ['ignore', 'pipe', 'inherit'],
       });
