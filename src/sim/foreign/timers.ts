@@ -1,0 +1,308 @@
+/**
+ * Node's timers inside a host: `setTimeout`, `setInterval`, `setImmediate`, their promises, `AbortSignal.timeout`,
+ * and those that Node's modules set themselves, for example for `socket.setTimeout()`.
+ *
+ * All of them are objects of two classes, `Timeout` and `Immediate`, and async hooks show each object when it
+ * is made. So nothing is replaced. Instead, a timer of a host is adopted:
+ *
+ *   made by Node ──▶ its deadline goes to the world ──▶ microtask: it leaves Node's own list
+ *                              │
+ *                              ▼
+ *                    the world calls it at its deadline, in the async context in which it was set
+ *
+ * It stays the same object for the program: `clearTimeout()` sets its `_onTimeout` to null, and `refresh()` is a
+ * method of it. So a library that stored `setTimeout` long ago has virtual timers, too.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { clearImmediate, clearTimeout } from 'node:timers';
+import { hostQueueMicrotask } from '../../base/host.ts';
+import type { Place } from '../place.ts';
+import { currentPlace } from '../place.ts';
+
+const realClearTimeout: (timer: unknown) => void = clearTimeout as never;
+const realClearImmediate: (immediate: unknown) => void = clearImmediate as never;
+
+/** A fixed trigger id, because looking it up is slow and nothing uses it. */
+const ROOT_TRIGGER = 1;
+/** Immediates of one moment of the world. A program that waits for time to pass by immediates needs more. */
+const IMMEDIATES_A_MOMENT = 100;
+/** Seconds between two immediates from then on. */
+const IMMEDIATE_SECONDS = 1e-5;
+
+type Callback = (...args: unknown[]) => void;
+
+/** The fields of Node's `Timeout`. */
+export interface NodeTimeout {
+  _idleTimeout: number;
+  _onTimeout: Callback | null | undefined;
+  _timerArgs: unknown[] | undefined;
+  _repeat: number | null;
+  readonly _destroyed: boolean;
+  hasRef(): boolean | null;
+  refresh(): this;
+}
+
+/** The fields of Node's `Immediate`. */
+export interface NodeImmediate {
+  _onImmediate: Callback | null | undefined;
+  _argv: unknown[] | undefined;
+  _destroyed: boolean;
+}
+
+const ADOPTION = Symbol('gyre.adoption');
+type Adopted = NodeTimeout & { [ADOPTION]?: AdoptedTimeout };
+
+/** Timers that must leave Node's lists as soon as Node has put them in. */
+let leaving: (() => void)[] = [];
+
+function leaveSoon(leave: () => void): void {
+  leaving.push(leave);
+  if (leaving.length === 1) hostQueueMicrotask(leaveNow);
+}
+
+function leaveNow(): void {
+  const timers = leaving;
+  leaving = [];
+  for (const leave of timers) leave();
+}
+
+/** Called with each new `Timeout` of a host, and when Node puts an old one into its lists again. */
+export function adoptTimeout(timer: Adopted, place: Place): void {
+  const adoption = timer[ADOPTION];
+  if (adoption !== undefined) adoption.start(place);
+  else if (typeof timer._onTimeout === 'function') new AdoptedTimeout(timer, place);
+}
+
+class AdoptedTimeout extends AsyncResource {
+  readonly #timer: Adopted;
+  #place: Place;
+  #callback: Callback | null | undefined;
+  /** On the clock of the host, in seconds. */
+  #due: number = 0;
+  /** The time for which the world has the timer; it may be earlier than the deadline after a refresh. */
+  #armed: number = Number.POSITIVE_INFINITY;
+  #disarm: (() => void) | null = null;
+  #referenced: boolean;
+  #letGo: (() => void) | null = null;
+  /** Node removes the timer from its list at this moment, so the changes of its fields count for nothing. */
+  #leaving: boolean = false;
+
+  constructor(timer: Adopted, place: Place) {
+    super('GYRE', ROOT_TRIGGER);
+    this.#timer = timer;
+    this.#place = place;
+    this.#callback = timer._onTimeout;
+    this.#referenced = timer.hasRef() === true;
+    Object.defineProperty(timer, '_onTimeout', {
+      configurable: true,
+      enumerable: true,
+      get: () => this.#callback,
+      set: (callback: Callback | null | undefined) => {
+        if (this.#leaving) return;
+        this.#callback = callback;
+        if (typeof callback !== 'function') this.#stop();
+      },
+    });
+    Object.defineProperty(timer, ADOPTION, { configurable: true, value: this });
+    Object.setPrototypeOf(timer, facesOf(timer));
+    this.start(place);
+  }
+
+  /** Counts the time from now on. */
+  start(place: Place | null): void {
+    if (place === null) {
+      this.#giveBack();
+      return;
+    }
+    if (place !== this.#place) this.#stop();
+    this.#place = place;
+    this.#arm(this.#timer._idleTimeout);
+    if (!this.#timer._destroyed) leaveSoon(() => this.#leave());
+  }
+
+  refresh(): void {
+    if (typeof this.#callback === 'function') this.start(currentPlace());
+  }
+
+  get referenced(): boolean {
+    return this.#referenced;
+  }
+
+  set referenced(on: boolean) {
+    this.#referenced = on;
+    this.#hold();
+  }
+
+  #arm(milliseconds: number): void {
+    const { host } = this.#place.kernel;
+    this.#due = host.time() + Math.trunc(milliseconds) / 1000;
+    if (this.#due < this.#armed) {
+      this.#disarm?.();
+      this.#wait();
+    }
+    this.#hold();
+  }
+
+  #wait(): void {
+    this.#armed = this.#due;
+    this.#disarm = this.#place.at(this.#due, this.#arrived);
+  }
+
+  /** A pending timer with a reference keeps the program alive. */
+  #hold(): void {
+    const holds = this.#referenced && this.#disarm !== null;
+    if (holds) this.#letGo ??= this.#place.keepAlive();
+    else {
+      this.#letGo?.();
+      this.#letGo = null;
+    }
+  }
+
+  #stop(): void {
+    this.#disarm?.();
+    this.#disarmed();
+    this.#hold();
+  }
+
+  #disarmed(): void {
+    this.#disarm = null;
+    this.#armed = Number.POSITIVE_INFINITY;
+  }
+
+  #arrived = (): void => {
+    this.#disarmed();
+    if (this.#place.kernel.host.time() < this.#due) this.#wait();
+    else this.runInAsyncScope(this.#run);
+  };
+
+  #run = (): void => {
+    const timer = this.#timer;
+    try {
+      const args = timer._timerArgs;
+      if (args === undefined) this.#callback?.call(timer);
+      else this.#callback?.apply(timer, args);
+    } finally {
+      // The callback may have stopped or refreshed it.
+      const again = timer._repeat !== null && typeof this.#callback === 'function' && this.#disarm === null;
+      if (again) this.#arm(timer._repeat as number);
+      else this.#hold();
+    }
+  };
+
+  /** Takes the timer out of Node's list. Node clears its fields then, and the program must not see that. */
+  #leave(): void {
+    const timer = this.#timer;
+    if (timer._destroyed) return;
+    const { _idleTimeout, _timerArgs } = timer;
+    this.#leaving = true;
+    realClearTimeout(timer);
+    this.#leaving = false;
+    timer._idleTimeout = _idleTimeout;
+    timer._timerArgs = _timerArgs;
+  }
+
+  /** Makes it one of Node's own timers again, because code outside of every host has refreshed it. */
+  #giveBack(): void {
+    this.#stop();
+    const timer = this.#timer;
+    const referenced = this.#referenced;
+    Object.setPrototypeOf(timer, Object.getPrototypeOf(Object.getPrototypeOf(timer) as object) as object);
+    delete timer[ADOPTION];
+    Object.defineProperty(timer, '_onTimeout', {
+      configurable: true,
+      enumerable: true,
+      writable: true,
+      value: this.#callback,
+    });
+    const real = timer as NodeTimeout & { ref(): void };
+    if (referenced) real.ref();
+    real.refresh();
+  }
+}
+
+let faces: object | null = null;
+
+/** Makes the methods of adopted timers once. Everything else stays that of Node's own class. */
+function facesOf(timer: NodeTimeout): object {
+  faces ??= Object.create(Object.getPrototypeOf(timer) as object, {
+    refresh: method(function (this: Adopted) {
+      this[ADOPTION]?.refresh();
+      return this;
+    }),
+    ref: method(function (this: Adopted) {
+      (this[ADOPTION] as AdoptedTimeout).referenced = true;
+      return this;
+    }),
+    unref: method(function (this: Adopted) {
+      (this[ADOPTION] as AdoptedTimeout).referenced = false;
+      return this;
+    }),
+    hasRef: method(function (this: Adopted) {
+      return (this[ADOPTION] as AdoptedTimeout).referenced;
+    }),
+  }) as object;
+  return faces;
+}
+
+function method(value: (this: Adopted) => unknown): PropertyDescriptor {
+  return { configurable: true, writable: true, value };
+}
+
+/** A moment of the world, and the number of immediates in it. */
+interface Moment {
+  time: number;
+  immediates: number;
+}
+
+const moments: WeakMap<object, Moment> = new WeakMap();
+
+/** Called with each new `Immediate` of a host. */
+export function adoptImmediate(immediate: NodeImmediate, place: Place): void {
+  const { _onImmediate: callback, _argv: args } = immediate;
+  if (typeof callback !== 'function') return;
+  const context = new AsyncResource('GYRE', ROOT_TRIGGER);
+  const letGo = place.keepAlive();
+  let cleared = false;
+  const run = (): void => {
+    letGo();
+    if (cleared) return;
+    cleared = true;
+    context.runInAsyncScope(callback, immediate, ...(args ?? []));
+  };
+  callAtCheck(place, run);
+  leaveSoon(() => {
+    if (immediate._destroyed) {
+      cleared = true;
+      return;
+    }
+    realClearImmediate(immediate);
+    immediate._onImmediate = callback;
+    immediate._argv = args;
+    // From now on only `clearImmediate()` reads this field.
+    Object.defineProperty(immediate, '_destroyed', {
+      get: () => {
+        cleared = true;
+        return true;
+      },
+    });
+  });
+}
+
+/** Calls back behind what happens at this moment, and moves time if a program does nothing else. */
+function callAtCheck(place: Place, callback: () => void): void {
+  const { host } = place.kernel;
+  const now = host.timeline.time();
+  let moment = moments.get(host.timeline);
+  if (moment?.time !== now) {
+    moment = { time: now, immediates: 0 };
+    moments.set(host.timeline, moment);
+  }
+  if (++moment.immediates <= IMMEDIATES_A_MOMENT) {
+    place.soon(callback);
+    return;
+  }
+  place.at(host.time() + IMMEDIATE_SECONDS, () => {
+    moment.time = host.timeline.time();
+    callback();
+  });
+}
