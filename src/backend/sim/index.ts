@@ -16,13 +16,14 @@ import type {
 } from '../backend.ts';
 import type { Kernel } from './kernel.ts';
 import { LoopClock } from './loop-clock.ts';
+import { SimTcp } from './tcp-handles.ts';
 
 export class SimBackend extends LoopClock implements Backend {
   readonly name = 'sim';
-  readonly reusePort: boolean = false;
+  readonly reusePort: boolean = true;
   readonly abstractUnix: boolean = false;
   readonly fileno: boolean = false;
-  readonly tcp: StreamSockets | null = null;
+  readonly tcp: StreamSockets;
   readonly unix: StreamSockets | null = null;
   readonly pipes: Pipes | null = null;
   readonly datagrams: Datagrams | null = null;
@@ -38,5 +39,6 @@ export class SimBackend extends LoopClock implements Backend {
 
   constructor(kernel: Kernel) {
     super(kernel.host);
+    this.tcp = new SimTcp(kernel);
   }
 }
