@@ -4,6 +4,7 @@ import type { ForeignWorld } from '../foreign-layer.ts';
 import { useForeignLayer } from '../foreign-layer.ts';
 import { runOutside } from '../place.ts';
 import { patchClocks } from './clocks.ts';
+import { patchNet } from './net.ts';
 import { Patches } from './patches.ts';
 import { patchRandomness } from './randomness.ts';
 import { watchResources } from './resources.ts';
@@ -19,6 +20,7 @@ export function patchNode(): () => void {
   if (users++ === 0) {
     patchClocks(patches);
     patchRandomness(patches);
+    patchNet(patches);
     syncBuiltinESMExports();
   }
   return () => {
