@@ -3,8 +3,10 @@ import type { Kernel } from '../backend/sim/kernel.ts';
 import { loneKernel } from '../backend/sim/kernel.ts';
 import type { TraceEntry } from '../backend/sim/trace.ts';
 import { Trace } from '../backend/sim/trace.ts';
+import { InvalidStateError } from '../base/errors.ts';
 import { checkBoolean, checkInteger, checkOptions, checkSeconds, outOfRange } from '../base/validate.ts';
 import { BaseEventLoop } from '../event-loop.ts';
+import type { ExceptionContext } from '../loop/types.ts';
 
 export interface SimulatedEventLoopOptions {
   /**
@@ -26,6 +28,10 @@ export interface LoopPlace {
   readonly kernel: Kernel;
   /** Takes the loop over: it ends with the program. */
   adopt(loop: SimulatedEventLoop): void;
+  /** The loop runs until `run` settles. */
+  running(loop: SimulatedEventLoop, run: Promise<void>): void;
+  /** Takes a report for which the loop has no handler. */
+  report(context: ExceptionContext): void;
 }
 
 let currentPlace: () => LoopPlace | null = () => null;
@@ -65,6 +71,7 @@ export class SimulatedEventLoop extends BaseEventLoop {
    * never cleared.
    */
   readonly trace: readonly TraceEntry[];
+  readonly #place: LoopPlace | null;
 
   /** @param options `startTime` in seconds; `trace`; `seed` */
   constructor(options: SimulatedEventLoopOptions = {}) {
@@ -84,7 +91,36 @@ export class SimulatedEventLoop extends BaseEventLoop {
     const trace = new Trace();
     this.trace = trace.entries;
     if (traces === true) this._scheduler.observer = (entry) => trace.add(backend.time(), entry);
+    this.#place = place;
     place?.adopt(this);
+  }
+
+  override runForever(): Promise<void> {
+    const run = super.runForever();
+    this.#place?.running(this, run);
+    return run;
+  }
+
+  override defaultExceptionHandler(context: ExceptionContext): void {
+    if (this.#place === null) super.defaultExceptionHandler(context);
+    else this.#place.report(context);
+  }
+
+  /**
+   * Closes the loop, as every loop.
+   *
+   * @throws LoopError `ERR_LOOP_RUNNING`; InvalidStateError for code of another host, because a machine cannot
+   *   close what is in the memory of another one
+   */
+  override close(): void {
+    const here = currentPlace();
+    if (here !== null && this.#place !== null && here.kernel !== this.#place.kernel) {
+      const owner = this.#place.kernel.host.name;
+      throw new InvalidStateError(
+        `this event loop belongs to host ${owner}, so code of host ${here.kernel.host.name} cannot close it`,
+      );
+    }
+    super.close();
   }
 }
 

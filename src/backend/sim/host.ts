@@ -129,12 +129,17 @@ export class SimHost {
     for (const callback of waiting) this.timeline.soon(callback);
   }
 
-  /** Drops all that the host does and has. Nothing of it runs again. */
-  crash(): void {
+  /**
+   * Drops all that the host does and has. Nothing of it runs again.
+   *
+   * @param endPrograms called when nothing can be sent any more
+   */
+  crash(endPrograms: () => void = () => {}): void {
     this.#state = 'down';
     this.#life++;
     this.#waiting = [];
     for (const loop of this.#loops) this.loopStopped(loop);
+    endPrograms();
     for (const part of this.#parts) part.crash();
   }
 

@@ -22,10 +22,17 @@ export interface Treatment {
 /** Seconds: a constant, or drawn anew for each packet. */
 export type Draw = () => number;
 
-/** Which packets a rule concerns: all from hosts of `from` to hosts of `to`; null: every host. */
+/** A choice of hosts. */
+export interface HostSet {
+  /** For the trace: `server, client`. */
+  readonly text: string;
+  has(host: SimHost): boolean;
+}
+
+/** Which packets a rule concerns: those from hosts of `from` to hosts of `to`. */
 export interface Route {
-  readonly from: ReadonlySet<SimHost> | null;
-  readonly to: ReadonlySet<SimHost> | null;
+  readonly from: HostSet;
+  readonly to: HostSet;
   /** Also the other direction. */
   readonly both: boolean;
   readonly protocol: 'tcp' | 'udp' | null;
@@ -48,15 +55,9 @@ export class Rule {
   matches(packet: Packet, from: SimHost, to: SimHost): boolean {
     const { route } = this;
     if (route.protocol !== null && packet.protocol !== route.protocol) return false;
-    if (within(route.from, from) && within(route.to, to) && hasPort(packet, route.port, false)) return true;
-    return (
-      route.both && within(route.from, to) && within(route.to, from) && hasPort(packet, route.port, true)
-    );
+    if (route.from.has(from) && route.to.has(to) && hasPort(packet, route.port, false)) return true;
+    return route.both && route.from.has(to) && route.to.has(from) && hasPort(packet, route.port, true);
   }
-}
-
-function within(hosts: ReadonlySet<SimHost> | null, host: SimHost): boolean {
-  return hosts === null || hosts.has(host);
 }
 
 function hasPort(packet: Packet, port: number | null, back: boolean): boolean {
@@ -67,12 +68,8 @@ function hasPort(packet: Packet, port: number | null, back: boolean): boolean {
 
 function describeRoute({ from, to, both, protocol, port }: Route): string {
   const what = protocol === null ? '' : `${protocol} `;
-  const where = `${what}${namesOf(from)} ${both ? '<->' : '->'} ${namesOf(to)}`;
+  const where = `${what}${from.text} ${both ? '<->' : '->'} ${to.text}`;
   return port === null ? where : `${where} port ${port}`;
-}
-
-function namesOf(hosts: ReadonlySet<SimHost> | null): string {
-  return hosts === null ? '*' : [...hosts].map(({ name }) => name).join(', ');
 }
 
 // --- treatments ---

@@ -69,7 +69,11 @@ export class WorldTrace {
   }
 
   readonly tap: Tap = (packet, from, to, verdict) => {
-    const entry = this.tell(from.name, kindOf(verdict, to), `${describePacket(packet)}${fateOf(verdict, to)}`);
+    const entry = this.tell(
+      from.name,
+      kindOf(verdict, to),
+      `${describePacket(packet)}${fateOf(verdict, to)}`,
+    );
     if (this.#hashes && packet.protocol !== 'icmp') this.contents.set(entry, hashOf(packet.data));
   };
 }

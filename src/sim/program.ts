@@ -1,0 +1,317 @@
+/**
+ * A program on a simulated host. It is for its code what a process is: it has loops, a policy, and an end.
+ *
+ *   start ─▶ main runs on the program's own loop ─▶ main has returned ─▶ nothing keeps it alive ─▶ ended
+ *                                                                        remaining tasks are cancelled
+ *   stop()  cancels main, and goes on as above
+ *   end()   from any state, at once: none of its code runs again, and its sockets are closed
+ */
+import type { Kernel } from '../backend/sim/kernel.ts';
+import { CancelledError } from '../base/errors.ts';
+import { printException } from '../loop/exception-handler.ts';
+import type { ExceptionContext, Loop } from '../loop/types.ts';
+import { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
+import type { EventLoopPolicy } from '../policy.ts';
+import { Runner } from '../runner.ts';
+import { cancelNow } from '../tasks/cancellation.ts';
+import type { Awaitable, Future } from '../tasks/future.ts';
+import type { Task } from '../tasks/task.ts';
+import { SimulationError } from './errors.ts';
+import type { Place } from './place.ts';
+import { placeLoop, runIn } from './place.ts';
+
+/** The host, as its programs see it. */
+export interface ProgramOwner {
+  readonly name: string;
+  readonly kernel: Kernel;
+  /** undefined: each loop's own setting. */
+  readonly debug: boolean | undefined;
+  tell(kind: string, label: string): void;
+  /** A loop of this host was made. */
+  loopMade(loop: SimulatedEventLoop): void;
+  /** A report of a loop that no handler of the user has taken. */
+  report(context: ExceptionContext): void;
+  fail(error: unknown): void;
+  programEnded(program: Program): void;
+}
+
+/** Thrown by `process.exit()` in a program, to leave the code that called it. */
+class ProgramExit extends Error {
+  override readonly name: string = 'ProgramExit';
+}
+
+/** The promises of programs, to name the program whose failure nobody handles. */
+const results: WeakMap<Promise<unknown>, Program> = new WeakMap();
+
+/** Returns the program of which `promise` is the result, or null. */
+export function programOf(promise: Promise<unknown>): Program | null {
+  return results.get(promise) ?? null;
+}
+
+export class Program implements Place {
+  readonly name: string;
+  readonly kernel: Kernel;
+  policy: EventLoopPolicy | null = null;
+  readonly #owner: ProgramOwner;
+  #alive: boolean = true;
+  #stopping: boolean = false;
+  /** The main function has ended, and the program ends with it if nothing keeps it alive. */
+  #mainEnded: boolean = false;
+  readonly #loops: Set<SimulatedEventLoop> = new Set();
+  readonly #closers: Set<(crashed: boolean) => void> = new Set();
+  #keepers: number = 0;
+  #task: Task | null = null;
+  /** Main waits for this after its function has returned. */
+  #unused: Future<void> | null = null;
+  #reject: (error: unknown) => void = () => {};
+  #resolve: (value: unknown) => void = () => {};
+  #onEnded: (() => void)[] = [];
+
+  constructor(owner: ProgramOwner, name: string) {
+    this.#owner = owner;
+    this.name = name;
+    this.kernel = owner.kernel;
+  }
+
+  // --- as a place ---
+
+  get hostName(): string {
+    return this.#owner.name;
+  }
+
+  get where(): string {
+    return `host ${this.#owner.name}`;
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** The loops that this program has made and not closed, in order. */
+  get loops(): readonly SimulatedEventLoop[] {
+    return [...this.#loops].filter((loop) => !loop.isClosed());
+  }
+
+  wallTime(): number {
+    return this.kernel.host.wallTime() * 1000;
+  }
+
+  run<R>(fn: () => R): R {
+    return runIn(this, fn);
+  }
+
+  soon(callback: () => void): void {
+    this.kernel.host.soon(() => this.#call(callback));
+  }
+
+  at(when: number, callback: () => void): () => void {
+    const event = this.kernel.host.at(when, () => this.#call(callback));
+    return () => event.cancel();
+  }
+
+  keepAlive(): () => void {
+    this.#keepers++;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#keepers--;
+      this.#checkUse();
+    };
+  }
+
+  onEnd(callback: (crashed: boolean) => void): () => void {
+    this.#closers.add(callback);
+    return () => {
+      this.#closers.delete(callback);
+    };
+  }
+
+  exit(code: number): never {
+    const text = `program ${this.name} of host ${this.hostName} has ended by process.exit(${code})`;
+    this.#owner.tell('program', `${this.name} exits with ${code}`);
+    if (code === 0) this.#resolve(undefined);
+    this.end(false, new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', text));
+    throw new ProgramExit(text);
+  }
+
+  fail(error: unknown, what: string): void {
+    if (!this.#alive || (this.#stopping && error instanceof CancelledError)) return;
+    const text = `${what} in program ${this.name} of host ${this.hostName}: ${String(error)}`;
+    this.#owner.tell('program', `${this.name} has failed: ${String(error)}`);
+    this.#owner.fail(new SimulationError('ERR_SIMULATION_UNHANDLED', text, { cause: error }));
+  }
+
+  newEventLoop(): SimulatedEventLoop {
+    return this.run(() => new SimulatedEventLoop());
+  }
+
+  adopt(loop: SimulatedEventLoop): void {
+    if (!this.#alive) {
+      loop._kill();
+      const text = `program ${this.name} of host ${this.hostName} has ended, so it can make no event loop`;
+      throw new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', text);
+    }
+    for (const other of this.#loops) if (other.isClosed()) this.#loops.delete(other);
+    this.#loops.add(loop);
+    placeLoop(loop as Loop, this);
+    if (this.#owner.debug !== undefined) loop.debug = this.#owner.debug;
+    this.#owner.loopMade(loop);
+  }
+
+  running(loop: SimulatedEventLoop, run: Promise<void>): void {
+    if (loop._isProgramLoop) return;
+    const release = this.keepAlive();
+    void run.then(release, release);
+  }
+
+  report(context: ExceptionContext): void {
+    if (this.#alive) this.#owner.report(context);
+    else printException(context);
+  }
+
+  // --- its life ---
+
+  /**
+   * Starts the program.
+   *
+   * @returns the result of `main`. It comes after the cleanup of the remaining tasks, or at once if something
+   *   keeps the program alive
+   */
+  start<T>(main: () => Awaitable<T>): Promise<T> {
+    const result = new Promise<T>((resolve, reject) => {
+      this.#resolve = resolve as (value: unknown) => void;
+      this.#reject = reject;
+    });
+    results.set(result, this);
+    this.#owner.tell('program', `${this.name} starts`);
+    void this.run(() => this.#live(main));
+    return result;
+  }
+
+  async #live<T>(main: () => Awaitable<T>): Promise<void> {
+    const loop = new SimulatedEventLoop();
+    loop._isProgramLoop = true;
+    const runner = new Runner({ loopFactory: () => loop });
+    const task = loop.createTask(() => this.#main(loop, main), { name: this.name });
+    this.#task = task as Task;
+    let outcome: { value: T } | { error: unknown };
+    try {
+      outcome = { value: await runner.run(task) };
+    } catch (error) {
+      outcome = { error };
+    }
+    await runner.close();
+    if (!this.#alive) return;
+    if ('value' in outcome) {
+      this.#owner.tell('program', `${this.name} ends`);
+      this.#resolve(outcome.value);
+    } else {
+      this.#owner.tell('program', `${this.name} ends by ${nameOf(outcome.error)}`);
+      this.#reject(outcome.error);
+    }
+    this.#finish(false);
+  }
+
+  async #main<T>(loop: SimulatedEventLoop, main: () => Awaitable<T>): Promise<T> {
+    const value = await main();
+    this.#mainEnded = true;
+    if (this.#keepers > 0) {
+      this.#resolve(value);
+      this.#owner.tell('program', `${this.name} goes on after its main function`);
+      this.#unused = loop.createFuture<void>();
+      await this.#unused;
+    }
+    return value;
+  }
+
+  /**
+   * Cancels the program, and waits for its end.
+   *
+   * @param seconds of the world, after which it is ended at once
+   * @param reason the message of the `CancelledError`
+   */
+  stop(seconds: number, reason: string): Promise<void> {
+    if (!this.#alive) return Promise.resolve();
+    if (this.#task === null) {
+      this.end(false, new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', reason));
+      return Promise.resolve();
+    }
+    const ended = new Promise<void>((resolve) => {
+      this.#onEnded.push(resolve);
+    });
+    if (this.#stopping) return ended;
+    this.#stopping = true;
+    const { timeline } = this.kernel.host;
+    const limit = timeline.at(timeline.time() + seconds, () => this.#giveUp(seconds));
+    this.#onEnded.push(() => limit.cancel());
+    this.run(() => this.#cancel(reason));
+    return ended;
+  }
+
+  /**
+   * Ends the program at once: none of its code runs again.
+   *
+   * @param crashed nothing may be sent any more
+   * @param error the rejection of its result, if it has none yet
+   */
+  end(crashed: boolean, error: Error): void {
+    if (!this.#alive) return;
+    this.#reject(error);
+    this.#finish(crashed);
+  }
+
+  /** The tasks that are left, for reports. */
+  get tasks(): Task[] {
+    return this.loops.flatMap((loop) => [...loop._owned.tasks] as unknown as Task[]);
+  }
+
+  #finish(crashed: boolean): void {
+    this.#alive = false;
+    for (const close of this.#closers) close(crashed);
+    this.#closers.clear();
+    for (const loop of this.#loops) loop._kill();
+    this.#loops.clear();
+    this.#owner.programEnded(this);
+    for (const callback of this.#onEnded.splice(0)) callback();
+  }
+
+  #cancel(reason: string): void {
+    for (const loop of this.loops) {
+      if (loop._isProgramLoop) continue;
+      for (const task of [...loop._owned.tasks] as unknown as Task[]) task.cancel(reason);
+    }
+    cancelNow(this.#task as Task, new CancelledError(reason));
+  }
+
+  #giveUp(seconds: number): void {
+    const left = this.loops.flatMap((loop) => loop._owned.lines());
+    this.#owner.report({
+      message: `program ${this.name} was cancelled ${seconds} seconds ago, and has not ended`,
+      left,
+    });
+    const text = `program ${this.name} of host ${this.hostName} did not end in time`;
+    this.end(false, new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', text));
+  }
+
+  #call(callback: () => void): void {
+    if (this.#alive) this.run(callback);
+  }
+
+  /** A loop that stops may run again in the same drain, so the decision waits for a turn. */
+  #checkUse(): void {
+    if (this.#unused === null || this.#keepers > 0) return;
+    this.soon(() => {
+      if (this.#keepers === 0 && this.#unused?.done() === false) this.#unused.setResult();
+    });
+  }
+
+  /** True after the main function has returned, while something keeps the program alive. */
+  get lingers(): boolean {
+    return this.#mainEnded && this.#alive;
+  }
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
