@@ -43,6 +43,7 @@ export class Fabric {
   stopped: number = 0;
   readonly #timeline: Timeline;
   readonly #hosts: Map<string, Attached> = new Map();
+  readonly #all: Attached[] = [];
   readonly #links: Map<SimHost, Map<SimHost, Link>> = new Map();
   readonly #verdict: Verdict = new Verdict();
 
@@ -52,7 +53,9 @@ export class Fabric {
 
   /** Connects a host. The caller has checked that nobody has its addresses. */
   attach(host: SimHost, receiver: PacketReceiver): void {
-    for (const address of host.addresses) this.#hosts.set(address, { host, receiver });
+    const attached: Attached = { host, receiver };
+    this.#all.push(attached);
+    for (const address of host.addresses) this.#hosts.set(address, attached);
   }
 
   /** Returns the host that has an address, or null. */
@@ -85,6 +88,17 @@ export class Fabric {
     const target = this.#hosts.get(packet.destination);
     if (target === undefined) this.#tell(packet, from, null, null);
     else this.#route(packet, from, target, local);
+  }
+
+  /** Sends a packet to all other hosts of its family. Each of their kernels decides whether it is for it. */
+  sendToAll(packet: Packet, from: SimHost, local: PacketReceiver): void {
+    if (from.state === 'down') return;
+    this.packets++;
+    const isIPv6 = packet.destination.includes(':');
+    for (const to of this.#all) {
+      const isReached = to.host !== from && to.host.addresses.some((one) => one.includes(':') === isIPv6);
+      if (isReached) this.#route(packet, from, to, local);
+    }
   }
 
   #route(packet: Packet, from: SimHost, to: Attached, local: PacketReceiver): void {

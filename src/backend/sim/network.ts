@@ -16,6 +16,7 @@ import type { InetAddress } from './inet.ts';
 import { isBroadcast, isMulticast, parseAddress } from './inet.ts';
 import type { IcmpMessage, Packet } from './packet.ts';
 import { TcpStack } from './tcp.ts';
+import { UdpStack } from './udp.ts';
 
 /** Seconds until a host gives up to ask for the link address of an unknown neighbour, as on Linux. */
 const NEIGHBOUR_SECONDS = 3;
@@ -28,6 +29,7 @@ export class Network implements PacketReceiver, KernelPart {
   readonly host: SimHost;
   readonly fabric: Fabric;
   readonly tcp: TcpStack;
+  readonly udp: UdpStack;
   readonly #own: ReadonlySet<string>;
 
   constructor(host: SimHost, fabric: Fabric) {
@@ -36,6 +38,7 @@ export class Network implements PacketReceiver, KernelPart {
     this.#own = new Set(host.addresses);
     const random = host.random.fork('network');
     this.tcp = new TcpStack(this, random.fork('tcp'));
+    this.udp = new UdpStack(this, random.fork('udp'));
     host.addPart(this);
   }
 
@@ -53,6 +56,13 @@ export class Network implements PacketReceiver, KernelPart {
   /** Whether the address is that of several hosts: a group, or all. */
   isGroup(address: string): boolean {
     return isMulticast(address) || isBroadcast(address);
+  }
+
+  /** Whether a broadcast address is that of a network of this host. A network has 256 addresses. */
+  hearsBroadcast(address: string): boolean {
+    if (address === '255.255.255.255') return true;
+    const network = address.slice(0, address.lastIndexOf('.') + 1);
+    return this.host.addresses.some((own) => own.startsWith(network));
   }
 
   /** Returns an address to bind to. Throws the system's error. */
@@ -112,6 +122,9 @@ export class Network implements PacketReceiver, KernelPart {
       case 'tcp':
         this.tcp.receive(packet);
         return;
+      case 'udp':
+        this.udp.receive(packet);
+        return;
       case 'icmp':
         this.#unreachable(packet);
     }
@@ -120,6 +133,7 @@ export class Network implements PacketReceiver, KernelPart {
   #unreachable(message: IcmpMessage): void {
     const code = UNREACHABLE[message.reason];
     if (message.about.protocol === 'tcp') this.tcp.unreachable(message, code);
+    else this.udp.unreachable(message, code);
   }
 
   // --- faults ---
@@ -127,11 +141,13 @@ export class Network implements PacketReceiver, KernelPart {
   /** Forgets all sockets, without a packet. */
   crash(): void {
     this.tcp.crash();
+    this.udp.crash();
   }
 
   /** The programs of the host have died: the kernel closes their sockets. */
   killPrograms(): void {
     this.tcp.closeAll();
+    this.udp.closeAll();
   }
 }
 

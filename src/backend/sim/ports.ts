@@ -104,3 +104,14 @@ export function fit(use: PortUse, destination: string): number {
   if (use.host !== '::') return 0;
   return use.ipv6Only && !destination.includes(':') ? 0 : 1;
 }
+
+/**
+ * Returns a number below `count`, always the same for one sender, so that its packets go to one socket. The
+ * n-th candidate replaces the one before with a probability of 1/n, so all are chosen equally often.
+ */
+export function flowHash(salt: number, source: string, port: number, count: number): number {
+  let hash = Math.imul(salt ^ port, 0x9e3779b1) ^ count;
+  for (let i = 0; i < source.length; i++) hash = Math.imul(hash ^ source.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
+  return ((hash ^ (hash >>> 13)) >>> 0) % count;
+}

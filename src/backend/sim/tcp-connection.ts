@@ -376,7 +376,7 @@ export class TcpConnection implements Channel {
       else this.#sendAck();
       return;
     }
-    if ((flags & SYN) !== 0) {
+    if ((flags & SYN) !== 0 && !this.#isCrossed(flags)) {
       if (this.state === 'SYN_RECV') this.#sendSyn();
       else this.#sendAck();
       return;
@@ -384,6 +384,11 @@ export class TcpConnection implements Channel {
     if ((flags & ACK) === 0 || !this.#acknowledge(segment)) return;
     if (end > start) this.#take(segment, start, end);
     if (!this.#sender.allSent) this.#send();
+  }
+
+  /** Both sides connect at once, and the peer answers our SYN. */
+  #isCrossed(flags: number): boolean {
+    return this.state === 'SYN_RECV' && this.#parent === null && (flags & ACK) !== 0;
   }
 
   #receiveSynSent(segment: TcpSegment): void {

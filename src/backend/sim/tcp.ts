@@ -11,7 +11,7 @@ import type { Network } from './network.ts';
 import type { IcmpMessage, TcpSegment } from './packet.ts';
 import { ACK, RST, SYN } from './packet.ts';
 import type { PortUse } from './ports.ts';
-import { fit, Ports } from './ports.ts';
+import { fit, flowHash, Ports } from './ports.ts';
 import type { Random } from './random.ts';
 import type { TcpEnds, TcpHome } from './tcp-connection.ts';
 import { TcpConnection } from './tcp-connection.ts';
@@ -292,15 +292,4 @@ function endsOf(
 /** A small integer, which V8 can use without memory. */
 function pairOf(localPort: number, remotePort: number): number {
   return (localPort << 16) | remotePort;
-}
-
-/**
- * Returns a number below `count`, always the same for one sender, so that its packets go to one socket. The
- * n-th candidate replaces the one before with a probability of 1/n, so all are chosen equally often.
- */
-export function flowHash(salt: number, source: string, port: number, count: number): number {
-  let hash = Math.imul(salt ^ port, 0x9e3779b1) ^ count;
-  for (let i = 0; i < source.length; i++) hash = Math.imul(hash ^ source.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
-  return ((hash ^ (hash >>> 13)) >>> 0) % count;
 }

@@ -3,8 +3,12 @@ import { Fabric } from '../../../src/backend/sim/fabric.ts';
 import { SimHost } from '../../../src/backend/sim/host.ts';
 import { SimBackend } from '../../../src/backend/sim/index.ts';
 import { Kernel } from '../../../src/backend/sim/kernel.ts';
+import type { Link } from '../../../src/backend/sim/link.ts';
+import type { Packet } from '../../../src/backend/sim/packet.ts';
 import { Random } from '../../../src/backend/sim/random.ts';
+import { Rule } from '../../../src/backend/sim/rules.ts';
 import { Timeline } from '../../../src/backend/sim/timeline.ts';
+import type { Verdict } from '../../../src/backend/sim/verdict.ts';
 import { BaseEventLoop } from '../../../src/event-loop.ts';
 
 export class Hosts {
@@ -25,6 +29,22 @@ export class Hosts {
   #nextAddresses(): string[] {
     this.#count++;
     return [`10.0.0.${this.#count}`, `fd00::${this.#count}`];
+  }
+
+  /** Loses the packets for which `stops` returns true. Returns a function that ends this. */
+  stop(stops: (packet: Packet) => boolean = () => true): () => void {
+    return this.shape((packet, verdict) => {
+      if (stops(packet)) verdict.drop('test');
+    });
+  }
+
+  /** Treats each packet between two hosts. Returns a function that ends this. */
+  shape(treat: (packet: Packet, verdict: Verdict) => void): () => void {
+    const all = { text: 'all', has: () => true };
+    const route = { from: all, to: all, both: false, protocol: null, port: null };
+    const apply = (packet: Packet, _link: Link, _now: number, verdict: Verdict): void =>
+      treat(packet, verdict);
+    return this.fabric.addRule(new Rule(route, { text: 'test', apply }));
   }
 
   /** Lets time pass until nothing is left to happen. */
