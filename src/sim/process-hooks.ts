@@ -48,14 +48,15 @@ function install(): () => void {
 
 /** Returns true if the event is an exception of a simulated host, which its world takes. */
 function isTaken(event: string | symbol, args: readonly unknown[]): boolean {
-  if (event === 'unhandledRejection') return failed(placeOf(args[1]), args[0], 'an unhandled rejection');
+  if (event === 'unhandledRejection') {
+    const program = programOf(args[1] as Promise<unknown>);
+    if (program === null) return failed(currentPlace(), args[0], 'an unhandled rejection');
+    program.resultLost(args[0]);
+    return true;
+  }
   if (event === 'uncaughtException') return failed(currentPlace(), args[0], 'an uncaught exception');
   // Node asks this one before the other.
   return event === 'uncaughtExceptionMonitor' && currentPlace() !== null;
-}
-
-function placeOf(promise: unknown): Place | null {
-  return programOf(promise as Promise<unknown>) ?? currentPlace();
 }
 
 function failed(place: Place | null, error: unknown, what: string): boolean {

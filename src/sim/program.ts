@@ -13,7 +13,7 @@ import type { ExceptionContext, Loop } from '../loop/types.ts';
 import { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
 import type { EventLoopPolicy } from '../policy.ts';
 import { Runner } from '../runner.ts';
-import { cancelNow } from '../tasks/cancellation.ts';
+import { asCancel, cancelNow } from '../tasks/cancellation.ts';
 import type { Awaitable, Future } from '../tasks/future.ts';
 import type { Task } from '../tasks/task.ts';
 import { SimulationError } from './errors.ts';
@@ -63,6 +63,7 @@ export class Program implements Place {
   #task: Task | null = null;
   /** Main waits for this after its function has returned. */
   #unused: Future<void> | null = null;
+  #result: Promise<unknown> | null = null;
   #reject: (error: unknown) => void = () => {};
   #resolve: (value: unknown) => void = () => {};
   #onEnded: (() => void)[] = [];
@@ -131,14 +132,21 @@ export class Program implements Place {
     const text = `program ${this.name} of host ${this.hostName} has ended by process.exit(${code})`;
     this.#owner.tell('program', `${this.name} exits with ${code}`);
     if (code === 0) this.#resolve(undefined);
-    this.end(false, new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', text));
+    this.#reject(new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', text));
+    this.#finish(false);
     throw new ProgramExit(text);
   }
 
   fail(error: unknown, what: string): void {
-    if (!this.#alive || (this.#stopping && error instanceof CancelledError)) return;
+    if (!this.#alive || (this.#stopping && asCancel(error) !== null)) return;
     const text = `${what} in program ${this.name} of host ${this.hostName}: ${String(error)}`;
     this.#owner.tell('program', `${this.name} has failed: ${String(error)}`);
+    this.#owner.fail(new SimulationError('ERR_SIMULATION_UNHANDLED', text, { cause: error }));
+  }
+
+  /** The result of this program has failed, and nothing awaits it. */
+  resultLost(error: unknown): void {
+    const text = `program ${this.name} of host ${this.hostName} failed, and nothing awaits its result: ${String(error)}`;
     this.#owner.fail(new SimulationError('ERR_SIMULATION_UNHANDLED', text, { cause: error }));
   }
 
@@ -184,6 +192,7 @@ export class Program implements Place {
       this.#reject = reject;
     });
     results.set(result, this);
+    this.#result = result;
     this.#owner.tell('program', `${this.name} starts`);
     void this.run(() => this.#live(main));
     return result;
@@ -207,10 +216,18 @@ export class Program implements Place {
       this.#owner.tell('program', `${this.name} ends`);
       this.#resolve(outcome.value);
     } else {
-      this.#owner.tell('program', `${this.name} ends by ${nameOf(outcome.error)}`);
-      this.#reject(outcome.error);
+      this.#failed(outcome.error);
     }
     this.#finish(false);
+  }
+
+  #failed(error: unknown): void {
+    this.#owner.tell('program', `${this.name} ends by ${nameOf(error)}`);
+    this.#reject(error);
+    if (this.#stopping && asCancel(error) === null) {
+      const message = `exception in program ${this.name} while it was stopped`;
+      this.#owner.report({ message, exception: error });
+    }
   }
 
   async #main<T>(loop: SimulatedEventLoop, main: () => Awaitable<T>): Promise<T> {
@@ -242,6 +259,7 @@ export class Program implements Place {
     });
     if (this.#stopping) return ended;
     this.#stopping = true;
+    this.#excuse();
     const { timeline } = this.kernel.host;
     const limit = timeline.at(timeline.time() + seconds, () => this.#giveUp(seconds));
     this.#onEnded.push(() => limit.cancel());
@@ -257,8 +275,14 @@ export class Program implements Place {
    */
   end(crashed: boolean, error: Error): void {
     if (!this.#alive) return;
+    this.#excuse();
     this.#reject(error);
     this.#finish(crashed);
+  }
+
+  /** The scenario ends the program, so nobody need handle that it has no result. */
+  #excuse(): void {
+    this.#result?.catch(() => {});
   }
 
   /** The tasks that are left, for reports. */

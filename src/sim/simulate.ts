@@ -1,5 +1,6 @@
 /** Runs a scenario in a simulated world. */
 import type { WorldTraceEntry } from '../backend/sim/world-trace.ts';
+import { hostSetImmediate } from '../base/host.ts';
 import {
   checkBoolean,
   checkFunction,
@@ -10,6 +11,7 @@ import {
 } from '../base/validate.ts';
 import { checkSeed } from '../loops/simulated-event-loop.ts';
 import { installForeignLayer } from './foreign-layer.ts';
+import { runOutside } from './place.ts';
 import { installProcessHooks } from './process-hooks.ts';
 import type { HostReport, Outcome, WorldSettings } from './world.ts';
 import { checkOutside, World } from './world.ts';
@@ -144,6 +146,8 @@ export async function start<T>(
   let outcome: Outcome<T>;
   try {
     outcome = await world._run(scenario);
+    // The host reports unhandled rejections after the microtasks in which they happen.
+    await new Promise<void>((resolve) => runOutside(() => hostSetImmediate(resolve)));
   } finally {
     uninstallForeign();
     uninstallHooks();

@@ -228,6 +228,7 @@ export class World extends NetworkFaults {
 
   /** Runs the scenario, and ends every host. @internal */
   async _run<T>(scenario: (world: World) => PromiseLike<T>): Promise<Outcome<T>> {
+    this._timeline.enter();
     const outcome = await new Promise<Outcome<T>>((resolve) => {
       this.#onFailure = (error) => resolve({ error });
       void this.#scenarioHost
@@ -237,7 +238,9 @@ export class World extends NetworkFaults {
           (error) => resolve({ error }),
         );
     });
+    await this.#nextStep();
     await this.#endHosts();
+    this._timeline.leave();
     return this.#failure === null || 'error' in outcome ? outcome : this.#failure;
   }
 
@@ -257,6 +260,11 @@ export class World extends NetworkFaults {
     return this.#ended;
   }
 
+  /** The host reports an unhandled rejection after the microtasks of the step in which it happens. */
+  #nextStep(): Promise<void> {
+    return new Promise((resolve) => this._timeline.soon(resolve));
+  }
+
   async #endHosts(): Promise<void> {
     this.#ending = true;
     this._timeline.limit = Number.POSITIVE_INFINITY;
@@ -266,6 +274,7 @@ export class World extends NetworkFaults {
     );
     const hosts = [this.#scenarioHost, ...this.#hosts.values()];
     await Promise.all(hosts.map((host) => host._stop('the simulation has ended')));
+    await this.#nextStep();
     this.#ended = true;
     for (const host of hosts) host._end();
     if (this.#grace !== null) hostClearTimeout(this.#grace);
