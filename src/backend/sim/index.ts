@@ -14,31 +14,40 @@ import type {
   StreamSockets,
   Tls,
 } from '../backend.ts';
+import { SimDatagrams } from './datagram.ts';
+import { Handles } from './handles.ts';
 import type { Kernel } from './kernel.ts';
 import { LoopClock } from './loop-clock.ts';
-import { SimTcp } from './tcp-handles.ts';
 
 export class SimBackend extends LoopClock implements Backend {
   readonly name = 'sim';
   readonly reusePort: boolean = true;
-  readonly abstractUnix: boolean = false;
-  readonly fileno: boolean = false;
+  readonly abstractUnix: boolean = true;
+  readonly fileno: boolean = true;
   readonly tcp: StreamSockets;
-  readonly unix: StreamSockets | null = null;
-  readonly pipes: Pipes | null = null;
-  readonly datagrams: Datagrams | null = null;
+  readonly unix: StreamSockets;
+  readonly pipes: Pipes;
+  readonly datagrams: Datagrams;
   readonly names: Names | null = null;
   readonly tls: Tls | null = null;
   readonly processes: Processes | null = null;
   readonly signals: Signals | null = null;
-  readonly descriptors: Descriptors | null = null;
-  readonly polling: Polling | null = null;
+  readonly descriptors: Descriptors;
+  readonly polling: Polling;
   readonly sockets: Sockets | null = null;
   readonly files: Files | null = null;
   readonly executors: Executors | null = null;
 
   constructor(kernel: Kernel) {
     super(kernel.host);
-    this.tcp = new SimTcp(kernel);
+    const { network, machine } = kernel;
+    const { descriptors } = machine;
+    const handles = new Handles(kernel.host, descriptors);
+    this.tcp = handles.streams(network.tcp);
+    this.datagrams = new SimDatagrams(kernel.host, network.udp, descriptors);
+    this.unix = handles.localStreams(machine.unix);
+    this.pipes = { open: (pipe, direction) => handles.openPipe(pipe, direction) };
+    this.descriptors = { isUsed: (fd) => descriptors.isUsed(fd) };
+    this.polling = { poll: (fd, onReady) => handles.poll(fd, onReady) };
   }
 }
