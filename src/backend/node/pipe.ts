@@ -8,7 +8,7 @@ import { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { isatty, ReadStream as Terminal } from 'node:tty';
 import { InvalidStateError } from '../../base/errors.ts';
-import { invalidArgType } from '../../base/validate.ts';
+import { UnusableError } from '../../base/unusable.ts';
 import type { RawStream } from '../backend.ts';
 import { isDescriptorTaken, takeDescriptor } from './descriptor-owners.ts';
 import { openDevice } from './device.ts';
@@ -48,12 +48,12 @@ export function openPipe(pipe: unknown, direction: Direction): RawStream {
   return raw;
 }
 
-export function notAPipe(pipe: unknown, direction: Direction): TypeError {
-  return invalidArgType('pipe', pipe, ACCEPTED[direction]);
+export function notAPipe(pipe: unknown, direction: Direction): UnusableError {
+  return new UnusableError(pipe, ACCEPTED[direction]);
 }
 
-export function takenAlready(pipe: unknown): TypeError {
-  return invalidArgType('pipe', pipe, 'a stream that no other transport uses');
+export function takenAlready(pipe: unknown): UnusableError {
+  return new UnusableError(pipe, 'a stream that no other transport uses');
 }
 
 /** Returns null for a value that cannot be used in this direction. */

@@ -13,6 +13,7 @@ import type {
   Sockets,
   StreamSockets,
   Tls,
+  UnixSockets,
 } from '../backend.ts';
 import type { Kernel } from './kernel.ts';
 import { LoopClock } from './loop-clock.ts';
@@ -23,7 +24,7 @@ export class SimBackend extends LoopClock implements Backend {
   readonly abstractUnix: boolean = false;
   readonly fileno: boolean = false;
   readonly tcp: StreamSockets | null = null;
-  readonly unix: StreamSockets | null = null;
+  readonly unix: UnixSockets | null = null;
   readonly pipes: Pipes | null = null;
   readonly datagrams: Datagrams | null = null;
   readonly names: Names | null = null;

@@ -1,9 +1,10 @@
 /** `loop.createServer`: opens sockets for all addresses of all hosts, or none. */
-import type { RawListener, RawStream } from '../../backend/backend.ts';
+import type { ListenEvents, RawListener, RawStream } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';
 import { AF_INET6, AF_UNSPEC, AI_PASSIVE, DEFAULT_BACKLOG } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
+import { namingArgument } from '../../base/unusable.ts';
 import {
   checkBoolean,
   checkFunction,
@@ -107,7 +108,7 @@ export function listen(
     }
   };
   const prepare = (stream: RawStream): void => {
-    if (wanted.keepAlive) stream.info().handle?.setKeepAlive(true, 0);
+    if (wanted.keepAlive) stream.info().handle?.setKeepAlive?.(true, 0);
   };
   const server = new Server(loop, factory, open, prepare, tls);
   // Open it now, so that a wrong `sock` throws at the call.
@@ -249,16 +250,17 @@ function openListener(
     `opening a server on ${where}`,
     (listener) => listener.close(),
     (request) => {
-      const listener: RawListener = capability(loop, 'tcp').listen(
-        { address, socket: sock, backlog, reusePort, ipv6Only: true, serves },
-        {
-          onListening: () => request.succeed(listener),
-          onConnection: (stream) => server._accept(stream),
-          onError: (error) => {
-            if (request.done()) server._cannotAccept(listener, error);
-            else request.fail(error);
-          },
+      const target = { address, socket: sock, backlog, reusePort, ipv6Only: true, serves };
+      const events: ListenEvents = {
+        onListening: () => request.succeed(listener),
+        onConnection: (stream) => server._accept(stream),
+        onError: (error) => {
+          if (request.done()) server._cannotAccept(listener, error);
+          else request.fail(error);
         },
+      };
+      const listener: RawListener = namingArgument('sock', () =>
+        capability(loop, 'tcp').listen(target, events),
       );
       return () => listener.close();
     },

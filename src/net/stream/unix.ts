@@ -1,8 +1,9 @@
 /** `loop.createUnixConnection` and `loop.createUnixServer`. */
-import type { RawListener, RawStream } from '../../backend/backend.ts';
+import type { ListenEvents, RawListener, RawRequest, RawStream } from '../../backend/backend.ts';
 import { formatAddress } from '../../base/address.ts';
 import { AF_UNIX, DEFAULT_BACKLOG } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
+import { namingArgument } from '../../base/unusable.ts';
 import {
   checkBoolean,
   checkFunction,
@@ -28,6 +29,7 @@ import { clientTls, serverTls, TLS_CLIENT_OPTIONS, TLS_SERVER_OPTIONS } from '..
 import type { Transport } from '../transport.ts';
 import { attach } from './attach.ts';
 import { Server } from './server.ts';
+import { removeStale } from './stale-socket.ts';
 
 export interface UnixConnectionOptions extends TlsClientOptions, SignalOptions {
   /**
@@ -74,7 +76,9 @@ export function createUnixConnection<P extends StreamProtocol>(
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
   const reached =
-    path === null ? adopt(loop, 'a socket', () => capability(loop, 'unix').adopt(sock)) : reach(loop, path);
+    path === null
+      ? adopt(loop, 'a socket', 'sock', () => capability(loop, 'unix').adopt(sock))
+      : reach(loop, path);
   return cancelOnAbort(
     operation(loop, 'createUnixConnection', async () => {
       const stream = await reached;
@@ -187,23 +191,39 @@ function openListener(
     `opening a server on ${path === null ? 'a socket' : formatAddress(path)}`,
     (listener) => listener.close(),
     (request) => {
-      const listener: RawListener = capability(loop, 'unix').listen(
-        { address: path, socket: sock, backlog, reusePort: false, ipv6Only: false, serves },
-        {
-          onListening: () => request.succeed(listener),
+      const unix = capability(loop, 'unix');
+      const target = { address: path, socket: sock, backlog, reusePort: false, ipv6Only: false, serves };
+      let probe: RawRequest | null = null;
+      const listen = (replacesStale: boolean): RawListener => {
+        const events: ListenEvents = {
+          onListening: () => request.succeed(made),
           onConnection: (stream) => server._accept(stream),
           onError: (error) => {
-            if (request.done()) server._cannotAccept(listener, error);
-            else request.fail(error);
+            if (request.done()) server._cannotAccept(made, error);
+            else if (path === null || !replacesStale || !isTaken(error)) request.fail(error);
+            else probe = removeStale(unix, path, (free) => (free ? again() : request.fail(error)));
           },
-        },
-      );
+        };
+        const made: RawListener = namingArgument('sock', () => unix.listen(target, events));
+        return made;
+      };
+      const again = (): void => {
+        listener = listen(false);
+      };
+      let listener = listen(path !== null && !path.startsWith('\0'));
       // A socket that cannot listen has no name yet; the host reports its error later.
       if (path === null && Array.isArray(listener.sockname())) {
         listener.close();
         request.fail(invalidArgType('sock', sock, 'a unix socket'));
       }
-      return () => listener.close();
+      return () => {
+        probe?.cancel();
+        listener.close();
+      };
     },
   );
+}
+
+function isTaken(error: Error): boolean {
+  return (error as { code?: string }).code === 'EADDRINUSE';
 }
