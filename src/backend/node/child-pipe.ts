@@ -9,8 +9,8 @@ import { AF_UNIX } from '../../base/constants.ts';
 import { givenAway } from '../../base/given-away.ts';
 import { hostNextTick } from '../../base/host.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
+import { keepNonBlocking, share, unshare } from '../shared/non-blocking.ts';
 import { HeldChunks } from './held-chunks.ts';
-import { keepNonBlocking, share, unshare } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
 
 const NOTHING = new Uint8Array(0);

@@ -15,20 +15,20 @@ import type {
   Tls,
   UnixSockets,
 } from '../backend.ts';
-import { HostClock } from './clock.ts';
+import { HostClock } from '../shared/clock.ts';
+import { nodeFiles } from '../shared/files.ts';
+import { onInterrupt, onSignal, SIGNALS } from '../shared/signal.ts';
+import { wrapTls } from '../shared/tls.ts';
+import { tlsContext } from '../shared/tls-context.ts';
+import { fileAt, removeFile } from '../shared/unix-path.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
 import { isDescriptorTaken } from './descriptor-owners.ts';
-import { nodeFiles } from './files.ts';
 import { NodeListener } from './listener.ts';
 import { openPipe } from './pipe.ts';
 import { spawnProcess } from './process.ts';
 import { nameOf, resolveName } from './resolver.ts';
-import { onInterrupt, onSignal, SIGNALS } from './signal.ts';
 import { adoptSocket } from './stream.ts';
-import { wrapTls } from './tls.ts';
-import { tlsContext } from './tls-context.ts';
-import { fileAt, removeFile } from './unix-path.ts';
 
 /**
  * `SO_REUSEPORT` was added in Node 22.12 and 23.1. Only since then does the kernel balance several listeners.

@@ -6,13 +6,13 @@ import type { SocketAddress } from '../../base/address.ts';
 import { hostNextTick } from '../../base/host.ts';
 import { UnusableError } from '../../base/unusable.ts';
 import type { ListenEvents, ListenTarget, RawListener } from '../backend.ts';
+import { share, unshare } from '../shared/non-blocking.ts';
+import { explainBind, isAbstract, SocketFile } from '../shared/unix-path.ts';
 import type { WatchedListener } from './accept-watch.ts';
 import { unwatchAccepts, watchAccepts } from './accept-watch.ts';
 import { takeSocket } from './descriptor-owners.ts';
-import { share, unshare } from './non-blocking.ts';
 import { deniedNetwork } from './permission.ts';
 import { inodeOf, isSocket, NodeStream, toAddress } from './stream.ts';
-import { explainBind, isAbstract, SocketFile } from './unix-path.ts';
 
 /** Servers that a listener owns. With two listeners, each connection would get two protocols. */
 const owned: WeakSet<Server> = new WeakSet();

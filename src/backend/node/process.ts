@@ -17,9 +17,9 @@ import type {
   SpawnStdio,
   SpawnTarget,
 } from '../backend.ts';
+import { Inherited, missingDescriptor } from '../shared/inherited.ts';
+import { keepAllNonBlocking } from '../shared/non-blocking.ts';
 import { ChildInput, ChildOutput } from './child-pipe.ts';
-import { Inherited, missingDescriptor } from './inherited.ts';
-import { keepAllNonBlocking } from './non-blocking.ts';
 import { SocketPair } from './socket-pair.ts';
 
 const STDIO_MEMBERS = ['.stdin', '.stdout', '.stderr'] as const;

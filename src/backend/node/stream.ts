@@ -8,9 +8,9 @@ import { InvalidStateError } from '../../base/errors.ts';
 import { givenAway } from '../../base/given-away.ts';
 import { UnusableError } from '../../base/unusable.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
+import { keepNonBlocking, share } from '../shared/non-blocking.ts';
 import { takeSocket } from './descriptor-owners.ts';
 import { HeldChunks } from './held-chunks.ts';
-import { keepNonBlocking, share } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
 
 const NOTHING = new Uint8Array(0);

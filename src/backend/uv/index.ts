@@ -33,7 +33,7 @@ import { NodeBackend, nodeStreams } from '../node/index.ts';
 import { openPipe as openNodePipe } from '../node/pipe.ts';
 import { spawnProcess as spawnNodeProcess } from '../node/process.ts';
 import { adoptSocket, isSocket } from '../node/stream.ts';
-import { fileAt, removeFile } from '../node/unix-path.ts';
+import { fileAt, removeFile } from '../shared/unix-path.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
 import { isDescriptor } from './descriptor.ts';

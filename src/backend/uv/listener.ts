@@ -3,7 +3,7 @@
 import type { SocketAddress } from '../../base/address.ts';
 import { hostNextTick } from '../../base/host.ts';
 import type { ListenEvents, ListenTarget, RawListener, SystemSocket } from '../backend.ts';
-import { isAbstract, SocketFile } from '../node/unix-path.ts';
+import { isAbstract, SocketFile } from '../shared/unix-path.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
 import { ACCEPTED, addon, register, unregister } from './dispatch.ts';

@@ -14,8 +14,8 @@ import type {
   SpawnStdio,
   SpawnTarget,
 } from '../backend.ts';
-import { Inherited, missingDescriptor } from '../node/inherited.ts';
-import { keepAllNonBlocking } from '../node/non-blocking.ts';
+import { Inherited, missingDescriptor } from '../shared/inherited.ts';
+import { keepAllNonBlocking } from '../shared/non-blocking.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
 import { addon, EXITED, register, unregister } from './dispatch.ts';
