@@ -6,7 +6,7 @@
 // The tests of real loops run twice: on the node backend, and on the native backend where that is built.
 // GYRE_TEST_BACKEND=node|uv chooses one of them. The programs among the tests get the same as GYRE_BACKEND.
 //
-// Each file has a process of its own, because many tests look at the descriptors and memory of their process.
+// Files that do not disturb each other share a process, one file after the other: scripts/test/jobs.mjs plans it.
 // --test-concurrency is the number of processes at a time, --test-timeout the milliseconds for one test;
 // --test-reporter and --test-reporter-destination are those of Node.
 
@@ -18,7 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { buildNative, whyNotNative } from './build-native.mjs';
 import { ensureDependencies } from './setup.mjs';
 import { jobsFor, testFiles } from './test/jobs.mjs';
-import { runFile } from './test/process.mjs';
+import { runFiles } from './test/process.mjs';
 import { Report, reportersFor } from './test/report.mjs';
 
 ensureDependencies();
@@ -72,8 +72,11 @@ else console.log(`The native backend is not built: ${reason}.`);
 
 /** The reason why nothing runs once more on the native backend; null: the files that have a choice do. */
 const once = process.env.GYRE_TEST_BACKEND === undefined ? reason : 'GYRE_TEST_BACKEND is set';
-const jobs = jobsFor(files, process.env.GYRE_TEST_BACKEND ?? 'node', once === null ? 'uv' : null);
-const again = jobs.length - files.length;
+// No more files share a process than keep all processors busy. A choice among the tests of a file is made for
+// files that have a process of their own.
+const most = settings.filtered ? 1 : Math.ceil(files.length / concurrency);
+const jobs = jobsFor(files, process.env.GYRE_TEST_BACKEND ?? 'node', once === null ? 'uv' : null, most);
+const again = jobs.flatMap((job) => (job.again ? job.files : [])).length;
 console.log(
   `${files.length} test file${files.length === 1 ? '' : 's'}` +
     `${once === null ? `, ${again} of them once more on the native backend` : ''}, run by ${settings.node}`,
@@ -103,10 +106,12 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
 /** Runs jobs one after the other until there are none. */
 async function work() {
   for (let job = jobs.shift(); job !== undefined && interrupted === null; job = jobs.shift()) {
-    const { outcome, stop } = runFile(job, settings);
+    const { run, stop } = runFiles(job, settings);
     running.add(stop);
-    report.add(await outcome);
+    const { outcomes, left } = await run;
     running.delete(stop);
+    for (const outcome of outcomes) report.add(outcome);
+    if (left.length > 0) jobs.unshift({ ...job, files: left });
   }
 }
 

@@ -209,7 +209,7 @@ const expected: Record<string, Names> = {
     ],
   },
   './lowlevel': {
-    values: [],
+    values: ['UnusableError'],
     types: [
       'Backend',
       'Capabilities',
@@ -245,6 +245,7 @@ const expected: Record<string, Names> = {
       'ResolveQuery',
       'Signals',
       'SocketControl',
+      'SocketFileFacts',
       'SocketTarget',
       'Sockets',
       'SpawnEvents',
@@ -260,6 +261,7 @@ const expected: Record<string, Names> = {
       'TlsTarget',
       'TurnDriver',
       'Turns',
+      'UnixSockets',
     ],
   },
   './node': {

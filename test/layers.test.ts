@@ -50,7 +50,7 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     mustNot: ['./node/index.ts', '../loop/types.ts', '../tasks/future.ts', 'node:net'],
   },
   'src/backend/node/file.ts': {
-    may: ['./clock.ts', '../backend.ts', '../../base/errors.ts', 'node:net'],
+    may: ['./stream.ts', '../backend.ts', '../shared/clock.ts', '../../base/errors.ts', 'node:net'],
     mustNot: [
       '../sim/index.ts',
       '../../loop/types.ts',
@@ -60,9 +60,26 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
       'some-package',
     ],
   },
-  'src/backend/uv/file.ts': {
-    may: ['./stream.ts', '../backend.ts', '../node/clock.ts', '../../base/errors.ts', 'node:os'],
+  'src/backend/shared/file.ts': {
+    may: ['./clock.ts', '../backend.ts', '../../base/errors.ts', 'node:net'],
     mustNot: [
+      '../node/index.ts',
+      '../uv/index.ts',
+      '../sim/index.ts',
+      '../../loop/types.ts',
+      '../../tasks/future.ts',
+      '../../net/transport.ts',
+      'some-package',
+    ],
+  },
+  'src/backend/uv/index.ts': {
+    may: ['./stream.ts', '../backend.ts', '../node/index.ts', '../shared/clock.ts', '../../base/errors.ts'],
+    mustNot: ['../sim/index.ts', '../../loop/types.ts', '../../net/transport.ts', 'some-package'],
+  },
+  'src/backend/uv/file.ts': {
+    may: ['./stream.ts', '../backend.ts', '../shared/clock.ts', '../../base/errors.ts', 'node:os'],
+    mustNot: [
+      '../node/index.ts',
       '../sim/index.ts',
       '../../loop/types.ts',
       '../../tasks/future.ts',

@@ -9,6 +9,21 @@ delete process.env.GYRE_TEST_EVENTS;
 
 const descriptor = file === undefined ? null : openSync(file, 'a');
 
+/** @type {() => void} */
+let onLast = () => {};
+
+/** @returns {Promise<void>} done when the reporter comes to the next test that is named `LAST` */
+export function lastReported() {
+  return new Promise((resolve) => {
+    onLast = resolve;
+  });
+}
+
+/** Says that such a test has passed, and that everything before it is told. */
+export function reportLast() {
+  onLast();
+}
+
 /** @param {object} event */
 export function tell(event) {
   if (descriptor !== null) writeSync(descriptor, `${JSON.stringify(event)}\n`);

@@ -1,20 +1,19 @@
-// Runs a test file in a process, and watches it. `node --test` would take a file without a test for a
-// success, would not name the test that hangs or kills the process, and on Node 24 waits for ever for a test
-// that hangs.
+// Runs test files in a process, and watches it. `node --test` would take a file without a test for a success,
+// would not name the test that hangs or kills the process, and on Node 24 waits for ever for a test that hangs.
 
 import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from '../setup.mjs';
+import { SEPARATOR } from './protocol.mjs';
+import { eventsOf, isFailure, partsOf } from './verdict.mjs';
 
 /**
- * @typedef {{ type: string, data: any }} TestEvent of node:test
- *
  * @typedef {object} Job
- * @property {string} file relative to the root
+ * @property {readonly string[]} files relative to the root
  * @property {string} backend for GYRE_TEST_BACKEND
- * @property {boolean} again the file runs on the other backend, too
+ * @property {boolean} again the files run on the other backend, too
  *
  * @typedef {object} Settings
  * @property {string} node its program
@@ -24,10 +23,17 @@ import { root } from '../setup.mjs';
  * @property {string} folder for temporary files
  *
  * @typedef {object} Outcome
- * @property {Job} job
- * @property {TestEvent[]} events of the tests, and at the end of the file itself if it failed
- * @property {string} output of the process, on both of its streams
+ * @property {string} file
+ * @property {string} backend
+ * @property {boolean} again
+ * @property {import('./verdict.mjs').TestEvent[]} events of the tests, and at the end of the file itself if it
+ *   failed
+ * @property {string} output of the process while it ran the file, on both of its streams
  * @property {number} milliseconds
+ *
+ * @typedef {object} Run
+ * @property {Outcome[]} outcomes
+ * @property {string[]} left the files that did not run, because the process ended before
  */
 
 /** @param {string} name */
@@ -46,23 +52,21 @@ const GRACE = 5000;
 const LAST_OUTPUT = 1000;
 
 /**
- * Starts the tests of a file.
+ * Starts the tests of some files.
  *
  * @param {Job} job
  * @param {Settings} settings
- * @returns {{ outcome: Promise<Outcome>, stop: () => void }}
+ * @returns {{ run: Promise<Run>, stop: () => void }}
  */
-export function runFile(job, settings) {
+export function runFiles(job, settings) {
   const began = performance.now();
-  const events = path.join(settings.folder, `${job.file.replaceAll('/', '~')}.${job.backend}.jsonl`);
-  const child = spawn(settings.node, [...argumentsFor(settings), path.join(root, job.file)], {
+  const events = path.join(settings.folder, `${job.files[0]?.replaceAll('/', '~')}.${job.backend}.jsonl`);
+  const child = spawn(settings.node, argumentsFor(job, settings), {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: environmentFor(job, events),
   });
-  /** @type {Buffer[]} */
-  const output = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk));
+  const output = outputByFile(job.files.length, [child.stdout, child.stderr]);
   /** @type {string | null} */
   let ended = null;
   const stop = (/** @type {string} */ why) => {
@@ -71,30 +75,41 @@ export function runFile(job, settings) {
     child.kill('SIGTERM');
     setTimeout(() => child.kill('SIGKILL'), GRACE).unref();
   };
-  const late = `did not end in ${settings.timeout / 1000} s: the rest of the file did not run`;
-  const watch = watchFile(events, settings.timeout, () => stop(late));
-  const outcome = endOf(child).then((end) => {
+  const watch = watchFile(events, settings.timeout, () =>
+    stop(`did not end in ${settings.timeout / 1000} s`),
+  );
+  const run = endOf(child).then((how) => {
     clearInterval(watch);
     const lines = linesOf(events);
     rmSync(events, { force: true });
-    const tests = lines.filter(({ type }) => type.startsWith('test:'));
-    const wrong = whatIsWrong(lines, ended ?? end, settings.filtered);
-    return {
-      job,
-      events: wrong === null ? tests : [...tests, failureOf(job.file, wrong)],
-      output: Buffer.concat(output).toString(),
-      milliseconds: performance.now() - began,
-    };
+    const parts = partsOf(job.files, lines);
+    const end = { how: ended ?? how, filtered: settings.filtered, failed: lines.some(isFailure) };
+    const ends = [...parts.slice(1).map(({ began }) => began), performance.now() - began];
+    const outcomes = parts.map((part, i) => ({
+      ...{ file: part.file, backend: job.backend, again: job.again },
+      events: eventsOf(part, i < parts.length - 1 ? null : end),
+      output: Buffer.concat(output[i] ?? []).toString(),
+      milliseconds: Number(ends[i]) - part.began,
+    }));
+    return { outcomes, left: job.files.slice(parts.length) };
   });
-  return { outcome, stop: () => stop('was interrupted') };
+  return { run, stop: () => stop('was interrupted') };
 }
 
-/** @param {Settings} settings */
-function argumentsFor({ options }) {
+/**
+ * A single file is the program of its process: some look at that, and options that choose among its tests leave
+ * out the test that `files.mjs` adds.
+ *
+ * @param {Job} job
+ * @param {Settings} settings
+ */
+function argumentsFor({ files }, { options }) {
   return [
     ...['--expose-gc', '--expose-internals', '--import', here('../typescript/register.mjs')],
     ...['--import', here('child.mjs')],
     ...[`--test-reporter=${here('reporter.mjs')}`, ...options],
+    ...(files.length === 1 ? [] : [here('files.mjs')]),
+    ...files.map((file) => path.join(root, file)),
   ];
 }
 
@@ -106,6 +121,28 @@ function argumentsFor({ options }) {
 function environmentFor({ backend }, events) {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   return { GYRE_BACKEND: backend, ...env, GYRE_TEST_BACKEND: backend, GYRE_TEST_EVENTS: events };
+}
+
+/**
+ * @param {number} files
+ * @param {readonly import('node:stream').Readable[]} streams
+ * @returns {Buffer[][]} the chunks of each file, which follow
+ */
+function outputByFile(files, streams) {
+  /** @type {Buffer[][]} */
+  const output = Array.from({ length: files }, () => []);
+  for (const stream of streams) {
+    let current = 0;
+    stream.on('data', (/** @type {Buffer} */ chunk) => {
+      let from = 0;
+      for (let to = chunk.indexOf(SEPARATOR); files > 1 && to >= 0; to = chunk.indexOf(SEPARATOR, from)) {
+        output[current++]?.push(chunk.subarray(from, to));
+        from = to + 1;
+      }
+      output[Math.min(current, files - 1)]?.push(chunk.subarray(from));
+    });
+  }
+  return output;
 }
 
 /**
@@ -151,54 +188,4 @@ function linesOf(file) {
   const lines = readFileSync(file, 'utf8').split('\n');
   // A process that was killed leaves its last line unfinished.
   return lines.slice(0, -1).map((line) => JSON.parse(line));
-}
-
-/**
- * @param {readonly any[]} lines all that the process has told
- * @param {string | number} end why it was ended, the signal that ended it, or its exit code
- * @param {boolean} filtered
- * @returns {string | null} null: nothing but what its tests say
- */
-function whatIsWrong(lines, end, filtered) {
-  const during = currentTest(lines);
-  const where = during === null ? '' : `, in the middle of the test "${during}"`;
-  if (typeof end === 'string' && end.startsWith('SIG')) return `the process was ended by ${end}${where}`;
-  if (typeof end === 'string') return `${during === null ? 'the process' : `the test "${during}"`} ${end}`;
-  const isFinished = lines.some(({ type, data }) => type === 'test:plan' && data.nesting === 0);
-  if (!isFinished) return `the process ended with exit code ${end} before its tests did${where}`;
-  const results = lines.filter(({ type }) => type === 'test:pass' || type === 'test:fail');
-  if (results.length === 0 && !filtered) return 'the file has no test';
-  if (end !== 0 && !results.some(({ type }) => type === 'test:fail'))
-    return `the process ended with exit code ${end}, although no test failed`;
-  return null;
-}
-
-/**
- * @param {readonly any[]} lines
- * @returns {string | null} the test that began last of those that have not ended
- */
-function currentTest(lines) {
-  /** @type {string[]} */
-  const running = [];
-  for (const { type, name } of lines) {
-    if (type === 'begin') running.push(name);
-    else if (type === 'end') running.splice(running.lastIndexOf(name), 1);
-  }
-  return running.at(-1) ?? null;
-}
-
-/**
- * @param {string} file
- * @param {string} message
- * @returns {TestEvent}
- */
-function failureOf(file, message) {
-  const error = { message, code: 'ERR_TEST_FAILURE', failureType: 'testCodeFailure', cause: message };
-  return {
-    type: 'test:fail',
-    data: {
-      ...{ name: file, file: path.join(root, file), line: 1, column: 1, nesting: 0, testNumber: 0 },
-      details: { duration_ms: 0, type: 'test', error },
-    },
-  };
 }

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import * as builtin from 'node:test/reporters';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
+import { isFailure } from './verdict.mjs';
 
 /** The closing lines of one process, which are left out: the report ends with those of all processes. */
 const CLOSING = /^(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
@@ -26,7 +27,7 @@ export class Report {
   #sinks;
   #counts = { tests: 0, suites: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0 };
   #outermost = 0;
-  /** @type {import('./process.mjs').Job[]} */
+  /** @type {import('./process.mjs').Outcome[]} */
   failed = [];
 
   /** @param {readonly Sink[]} sinks */
@@ -35,16 +36,17 @@ export class Report {
   }
 
   /** @param {import('./process.mjs').Outcome} outcome */
-  add({ job, events, output, milliseconds }) {
+  add(outcome) {
+    const { file, backend, events, output, milliseconds } = outcome;
     const seconds = (milliseconds / 1000).toFixed(1);
-    this.#tell({ type: 'test:stdout', data: { message: `\n${job.file} on ${job.backend}, ${seconds} s\n` } });
+    this.#tell({ type: 'test:stdout', data: { message: `\n${file} on ${backend}, ${seconds} s\n` } });
     if (output !== '') this.#tell({ type: 'test:stdout', data: { message: output } });
     for (const event of events) {
       if (isClosing(event)) continue;
       this.#count(event);
-      this.#tell(revived(this.#numbered(event), job));
+      this.#tell(revived(this.#numbered(event), outcome));
     }
-    if (events.some(({ type }) => type === 'test:fail')) this.failed.push(job);
+    if (events.some(isFailure)) this.failed.push(outcome);
   }
 
   /** @returns {Promise<void>} once the reporters have written everything */
@@ -61,19 +63,19 @@ export class Report {
   /**
    * Numbers the outermost tests of all files in a row, as TAP wants it.
    *
-   * @param {import('./process.mjs').TestEvent} event
+   * @param {import('./verdict.mjs').TestEvent} event
    */
   #numbered({ type, data }) {
     if (data.nesting !== 0 || (type !== 'test:pass' && type !== 'test:fail')) return { type, data };
     return { type, data: { ...data, testNumber: ++this.#outermost } };
   }
 
-  /** @param {import('./process.mjs').TestEvent} event */
+  /** @param {import('./verdict.mjs').TestEvent} event */
   #tell(event) {
     for (const { events } of this.#sinks) events.write(event);
   }
 
-  /** @param {import('./process.mjs').TestEvent} event */
+  /** @param {import('./verdict.mjs').TestEvent} event */
   #count({ type, data }) {
     if (type !== 'test:pass' && type !== 'test:fail') return;
     const counts = this.#counts;
@@ -90,16 +92,16 @@ export class Report {
   }
 }
 
-/** @param {import('./process.mjs').TestEvent} event */
+/** @param {import('./verdict.mjs').TestEvent} event */
 function isClosing({ type, data }) {
   if (data.nesting !== 0) return false;
   return type === 'test:plan' || (type === 'test:diagnostic' && CLOSING.test(data.message));
 }
 
 /**
- * @param {import('./process.mjs').TestEvent} event
- * @param {import('./process.mjs').Job} job
- * @returns {import('./process.mjs').TestEvent} with errors that are errors
+ * @param {import('./verdict.mjs').TestEvent} event
+ * @param {import('./process.mjs').Outcome} outcome
+ * @returns {import('./verdict.mjs').TestEvent} with errors that are errors
  */
 function revived({ type, data }, { backend, again }) {
   const { details } = data;

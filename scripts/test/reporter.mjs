@@ -4,7 +4,8 @@
 import { findSourceMap } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import { tell } from './child.mjs';
+import { reportLast, tell } from './child.mjs';
+import { LAST } from './protocol.mjs';
 
 const TYPES = ['test:start', 'test:pass', 'test:fail', 'test:plan', 'test:diagnostic'];
 
@@ -17,6 +18,10 @@ const TYPES = ['test:start', 'test:pass', 'test:fail', 'test:plan', 'test:diagno
 export default async function* report(source) {
   for await (const { type, data } of source) {
     if (!TYPES.includes(type)) continue;
+    if (data.name === LAST) {
+      if (type === 'test:pass') reportLast();
+      continue;
+    }
     const { error, ...details } = data.details ?? {};
     const told = error === undefined ? details : { ...details, error: plain(error) };
     tell({ type, data: { ...data, ...inSource(data), details: told } });

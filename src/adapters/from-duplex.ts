@@ -90,7 +90,7 @@ export function fromDuplex<P extends StreamProtocol>(
       exception,
       duplex,
     });
-  const adopted = adopt(loop, 'a duplex', () => {
+  const adopted = adopt(loop, 'a duplex', 'duplex', () => {
     const stream = new DuplexStream(duplex, report);
     taken.add(duplex);
     return stream;

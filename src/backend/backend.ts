@@ -5,6 +5,9 @@
  * protocols, water marks, close order or futures. Its interface is one of completion, not of readiness: the
  * caller asks it to read or write, and it reports when that is done.
  *
+ * For a value of the host that it cannot use, a backend throws an `UnusableError` (base/unusable.ts). The
+ * caller names the argument.
+ *
  * For every callback: the host calls it, never the method that requested it. After `close()` or `abort()`
  * only `onClose` is called, once, as the last callback.
  *
@@ -16,7 +19,7 @@ import type { Executors, Files } from './files.ts';
 import type { Names } from './names.ts';
 import type { Processes, Signals } from './processes.ts';
 import type { Descriptors, Polling, Sockets } from './sockets.ts';
-import type { Pipes, StreamSockets } from './streams.ts';
+import type { Pipes, StreamSockets, UnixSockets } from './streams.ts';
 import type { Tls } from './tls.ts';
 
 export type * from './datagrams.ts';
@@ -92,8 +95,7 @@ export interface PlatformFacts {
 /** One object for each capability; null where the backend lacks it. There are no silent fallbacks. */
 export interface Capabilities {
   readonly tcp: StreamSockets | null;
-  /** Unix sockets: the same as `tcp`, with paths as addresses. */
-  readonly unix: StreamSockets | null;
+  readonly unix: UnixSockets | null;
   readonly pipes: Pipes | null;
   readonly datagrams: Datagrams | null;
   readonly names: Names | null;

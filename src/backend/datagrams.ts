@@ -17,7 +17,7 @@ export interface DatagramTarget {
   remote: SocketAddress | null;
   /**
    * A bound socket of the host, whose ownership the backend takes; then there are no addresses. The call
-   * throws a TypeError for any other value.
+   * throws an UnusableError for any other value.
    */
   socket: unknown;
   reusePort: boolean;

@@ -3,7 +3,7 @@ import type { RawRequest } from './request.ts';
 import type { RawStream } from './streams.ts';
 
 export interface Processes {
-  /** Starts a child process. */
+  /** Starts a child process. Throws an UnusableError for a stream that a child cannot have. */
   spawn(target: SpawnTarget, events: SpawnEvents): RawRequest;
 }
 
@@ -17,7 +17,7 @@ export interface Signals {
    * Calls back at each signal, instead of the signal's default action, until the request is cancelled. It
    * does not keep the process alive.
    *
-   * @param signum one of {@link numbers}. Throws a RangeError for a signal that cannot be handled, and a
+   * @param signum one of {@link numbers}. Throws an UnusableError for a signal that cannot be handled, and a
    *   LoopError: `ERR_SIGNAL_SETUP` on a thread that receives no signals, `ERR_UNSUPPORTED` for a signal that
    *   the host cannot handle
    */
@@ -87,8 +87,8 @@ export interface RawProcess {
 
 export interface ProcessEvents {
   /**
-   * The child has exited and was reaped. Called once. All of its output was delivered from pipes that are
-   * being read. A pipe that is not read, or that a grandchild holds, may still have data.
+   * The child has exited and was reaped. Called once. Its output and the ends of its pipes may still be on
+   * their way.
    *
    * @param code the return code, or the negative number of the signal that ended the child
    */

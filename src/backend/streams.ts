@@ -9,15 +9,28 @@ export interface StreamSockets {
   connect(target: ConnectTarget, events: ConnectEvents): RawRequest;
   /** Binds and listens. */
   listen(target: ListenTarget, events: ListenEvents): RawListener;
-  /** Takes ownership of a connected socket of the host. Throws a TypeError for any other value. */
+  /** Takes ownership of a connected socket of the host. Throws an UnusableError for any other value. */
   adopt(socket: unknown): RawStream;
+}
+
+/** Unix sockets: the addresses are paths. */
+export interface UnixSockets extends StreamSockets {
+  /** Returns the kind of the file at `path`, and an identity that another file at the path does not have. */
+  fileAt(path: string): SocketFileFacts;
+  /** Removes the socket file with this identity. Returns false if another file is there, or it cannot. */
+  removeFile(path: string, identity: string): boolean;
+}
+
+export interface SocketFileFacts {
+  readonly kind: 'none' | 'socket' | 'other';
+  readonly identity: string;
 }
 
 /** Pipes, FIFOs, TTYs and character devices. */
 export interface Pipes {
   /**
-   * Takes ownership of one direction of a pipe, which is a file descriptor or an object of the host. Throws a
-   * TypeError for any other value.
+   * Takes ownership of one direction of a pipe, which is a file descriptor or an object of the host. Throws
+   * an UnusableError for any other value.
    */
   open(pipe: unknown, direction: 'read' | 'write'): RawStream;
 }
@@ -97,8 +110,9 @@ export interface StreamInfo {
 /** The methods behind a `TransportSocket`. */
 export interface SocketControl {
   fileno(): number;
-  setNoDelay(on: boolean): void;
-  setKeepAlive(on: boolean, delaySeconds: number): void;
+  /** Absent, as is `setKeepAlive`: it is no connection. */
+  setNoDelay?(on: boolean): void;
+  setKeepAlive?(on: boolean, delaySeconds: number): void;
   /** The options of the file descriptor. Absent if the host does not show descriptors. */
   readonly system?: SystemSocket;
 }
@@ -111,7 +125,10 @@ export interface SystemSocket extends SystemOptions {
 
 export interface ListenTarget {
   address: SocketAddress | null;
-  /** A listening socket of the host, whose ownership the backend takes; then there is no address. */
+  /**
+   * A listening socket of the host, whose ownership the backend takes; then there is no address. The call
+   * throws an UnusableError for any other value.
+   */
   socket: unknown;
   backlog: number;
   reusePort: boolean;

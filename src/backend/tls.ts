@@ -2,8 +2,8 @@
 
 export interface Tls {
   /**
-   * Makes a TLS context from the host's own TLS options. Throws a TypeError for an invalid value, and the
-   * host's error for an unusable key or certificate.
+   * Makes a TLS context from the host's own TLS options. Throws an UnusableError for an invalid value, and
+   * the host's error for an unusable key or certificate.
    *
    * @param ssl the host's options or secure context; true (only for a client): the default options
    */

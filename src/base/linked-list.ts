@@ -27,6 +27,15 @@ export class LinkedList<T extends Linked> {
     return this.#size;
   }
 
+  get first(): T | null {
+    return this.#memberAt(this.#end._next);
+  }
+
+  /** Returns the member behind one of the list; null if that is the last. */
+  after(member: T): T | null {
+    return this.#memberAt(member._next);
+  }
+
   /** Adds a member. Does nothing if it is in the list. A member can be in one list at a time. */
   add(member: T): void {
     if (member._next !== null) return;
@@ -54,6 +63,10 @@ export class LinkedList<T extends Linked> {
     member._next = null;
     this.#size--;
     return true;
+  }
+
+  #memberAt(node: Linked | null): T | null {
+    return node === this.#end ? null : (node as T);
   }
 
   clear(): void {

@@ -34,6 +34,7 @@ export type {
   ResolveQuery,
   Signals,
   SocketControl,
+  SocketFileFacts,
   Sockets,
   SocketTarget,
   SpawnEvents,
@@ -49,4 +50,6 @@ export type {
   TlsTarget,
   TurnDriver,
   Turns,
+  UnixSockets,
 } from '../backend/backend.ts';
+export { UnusableError } from '../base/unusable.ts';

@@ -55,6 +55,7 @@ export class TransportSocket {
   /** Sets `TCP_NODELAY`: true, the default of every transport, switches Nagle's algorithm off. */
   setNoDelay(on: boolean = true): void {
     checkBoolean('on', on);
+    if (this.#handle.setNoDelay === undefined) throw notConnected('setNoDelay');
     this.#handle.setNoDelay(on);
   }
 
@@ -68,6 +69,7 @@ export class TransportSocket {
     if (delaySeconds < 0 || delaySeconds > LONGEST_KEEP_ALIVE_SECONDS) {
       throw outOfRange('delaySeconds', delaySeconds, `from 0 to ${LONGEST_KEEP_ALIVE_SECONDS} seconds`);
     }
+    if (this.#handle.setKeepAlive === undefined) throw notConnected('setKeepAlive');
     this.#handle.setKeepAlive(on, delaySeconds);
   }
 
@@ -121,4 +123,11 @@ export class TransportSocket {
       `${method}(): this is a socket of Node’s own, which has no descriptor`,
     );
   }
+}
+
+function notConnected(method: string): LoopError {
+  return new LoopError(
+    'ERR_UNSUPPORTED',
+    `${method}(): only connections have this option, not listening sockets and datagram sockets`,
+  );
 }

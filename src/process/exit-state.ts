@@ -21,6 +21,10 @@ export class ExitState {
     return this.#exited;
   }
 
+  get pipesOpen(): boolean {
+    return this.#pipes.size > 0;
+  }
+
   /** True if no event can follow. */
   get over(): boolean {
     return this.#exited && this.#pipes.size === 0;

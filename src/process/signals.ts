@@ -6,6 +6,7 @@
  * runs again.
  */
 import type { RawRequest } from '../backend/backend.ts';
+import { namingArgument } from '../base/unusable.ts';
 import { checkFunction, invalidArgType, outOfRange } from '../base/validate.ts';
 import { rememberOrigin } from '../loop/creation.ts';
 import type { AnyCallback } from '../loop/handle.ts';
@@ -23,7 +24,9 @@ class SignalHandler implements Unreported {
   constructor(loop: Loop, signum: number, handle: Handle) {
     this.signum = signum;
     this.#handle = handle;
-    this.#request = capability(loop, 'signals').handle(signum, () => loop._scheduler.push(this.#handle));
+    const onSignal = (): void => loop._scheduler.push(this.#handle);
+    const ask = (): RawRequest => capability(loop, 'signals').handle(signum, onSignal);
+    this.#request = namingArgument('signum', ask, outOfRange);
   }
 
   /** Replaces the callback. A signal that has already come still calls the earlier callback. */

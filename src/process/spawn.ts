@@ -1,6 +1,7 @@
 /** `loop.subprocessExec` and `loop.subprocessShell`. */
 import type { RawProcess, SpawnStdio, SpawnTarget } from '../backend/backend.ts';
 import { DEVNULL, PIPE, STDOUT } from '../base/constants.ts';
+import { namingArgument } from '../base/unusable.ts';
 import {
   checkBoolean,
   checkFunction,
@@ -140,10 +141,12 @@ function start<P extends SubprocessProtocol>(
 
 function spawn(loop: Loop, target: SpawnTarget, name: string): HostOperation<RawProcess> {
   return HostOperation.begin(loop, `the start of ${name}`, disposeChild, (request) => {
-    const raw = capability(loop, 'processes').spawn(target, {
-      onSpawn: (child) => request.succeed(child),
-      onError: (error) => request.fail(error),
-    });
+    const raw = namingArgument('options', () =>
+      capability(loop, 'processes').spawn(target, {
+        onSpawn: (child) => request.succeed(child),
+        onError: (error) => request.fail(error),
+      }),
+    );
     return () => raw.cancel();
   });
 }

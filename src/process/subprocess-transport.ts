@@ -26,6 +26,12 @@ import { signalNumber } from './signals.ts';
 /** These numbers are the same on every platform. */
 const SIGKILL = 9;
 const SIGTERM = 15;
+/**
+ * How often the host may pass through its loop before the exit of a child with open pipes is reported. So the
+ * child's last data and the ends of its pipes, which have arrived by then, are reported first. After that,
+ * only a grandchild or a paused reader can keep a pipe open.
+ */
+const PASSES_AFTER_EXIT = 4;
 
 /**
  * Kills a child that is not needed any more. If the child runs as another user by now, the system may forbid
@@ -176,7 +182,16 @@ export class ProcessTransport
   }
 
   onExit(code: number): void {
+    this.#afterPipes(code, PASSES_AFTER_EXIT);
+  }
+
+  /** Reports the exit after the ends of the pipes, or after some passes of the host. */
+  #afterPipes(code: number, passes: number): void {
     if (this.#abandoned) return;
+    if (passes > 0 && this.#state.pipesOpen) {
+      this.#loop._backend.afterHostTimers(() => this.#afterPipes(code, passes - 1));
+      return;
+    }
     this.#returncode = code;
     if (this.#loop.isRunning()) this.#exited();
     else this.#loop._scheduler.callSoon(() => this.#exited(), []);

@@ -145,7 +145,7 @@ export class Barrier {
    */
   #trip(): void {
     let index = 0;
-    for (let party = this.#inside.first; party !== null; party = party.next as Party | null)
+    for (let party = this.#inside.first; party !== null; party = this.#inside.after(party))
       party.index = index++;
     if (index === 0) return;
     this.#state = 'draining';

@@ -13,6 +13,8 @@
  */
 
 import { InvalidStateError } from '../base/errors.ts';
+import type { Linked } from '../base/linked-list.ts';
+import { LinkedList } from '../base/linked-list.ts';
 import type { Loop } from '../loop/types.ts';
 import { Waiter } from '../tasks/waiter.ts';
 
@@ -20,11 +22,11 @@ import { Waiter } from '../tasks/waiter.ts';
  * A waiter of a primitive. During its turn it still counts as woken. If it keeps waiting, it is asleep again
  * afterwards.
  */
-export class QueuedWaiter<T> extends Waiter<T> {
+export class QueuedWaiter<T> extends Waiter<T> implements Linked {
   /** The queue that contains this waiter. {@link WaitQueue} manages the three fields. */
   line: WaitQueue<QueuedWaiter<T>> | null = null;
-  previous: QueuedWaiter<T> | null = null;
-  next: QueuedWaiter<T> | null = null;
+  _previous: Linked | null = null;
+  _next: Linked | null = null;
 
   protected override _turn(): void {
     this._owner._turnOf(this);
@@ -34,51 +36,49 @@ export class QueuedWaiter<T> extends Waiter<T> {
 
 /** A queue of waiters, first come, first served. */
 export class WaitQueue<P extends QueuedWaiter<unknown>> {
-  first: P | null = null;
-  #last: P | null = null;
+  readonly #waiters: LinkedList<P> = new LinkedList();
   /** No waiter before this one is asleep. null: no waiter is asleep. */
   #asleep: P | null = null;
-  length: number = 0;
   /** The number of waiters that are woken and have not had their turn. */
   woken: number = 0;
 
+  get first(): P | null {
+    return this.#waiters.first;
+  }
+
+  get length(): number {
+    return this.#waiters.size;
+  }
+
+  /** Returns the waiter behind this one; null if it is the last. */
+  after(waiter: P): P | null {
+    return this.#waiters.after(waiter);
+  }
+
   /** Appends a waiter. */
   push(waiter: P): void {
-    const last = this.#last;
-    waiter.line = this as WaitQueue<QueuedWaiter<unknown>>;
-    waiter.previous = last;
-    if (last === null) this.first = waiter;
-    else last.next = waiter;
-    this.#last = waiter;
-    this.length++;
+    waiter.line = this as unknown as WaitQueue<QueuedWaiter<unknown>>;
+    this.#waiters.add(waiter);
     if (waiter.woken) this.woken++;
     else this.#asleep ??= waiter;
   }
 
   remove(waiter: P): void {
-    const previous = waiter.previous as P | null;
-    const next = waiter.next as P | null;
-    if (previous === null) this.first = next;
-    else previous.next = next;
-    if (next === null) this.#last = previous;
-    else next.previous = previous;
-    if (this.#asleep === waiter) this.#asleep = next;
+    if (this.#asleep === waiter) this.#asleep = this.#waiters.after(waiter);
     if (waiter.woken) this.woken--;
-    this.length--;
+    this.#waiters.delete(waiter);
     waiter.line = null;
-    waiter.previous = null;
-    waiter.next = null;
   }
 
   /** Wakes the first sleeping waiter. Returns false if there is none. */
   wakeNext(): boolean {
     let waiter = this.#asleep;
-    while (waiter?.woken) waiter = waiter.next as P | null;
+    while (waiter?.woken) waiter = this.#waiters.after(waiter);
     if (waiter === null) {
       this.#asleep = null;
       return false;
     }
-    this.#asleep = waiter.next as P | null;
+    this.#asleep = this.#waiters.after(waiter);
     this.woken++;
     waiter.wake();
     return true;

@@ -8,15 +8,13 @@
  */
 import { CancelledError, LoopError } from '../base/errors.ts';
 import type { Runnable } from '../loop/handle.ts';
-import type { Resource } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
-import type { CancelReason, CancelWay } from './cancellation.ts';
-import { Future } from './future.ts';
+import { OwnedFuture } from './owned-future.ts';
 
 /** Cancels the operation at the host. */
 type CancelHost = (error: unknown) => void;
 
-export class HostOperation<T> extends Future<T> implements Runnable, Resource {
+export class HostOperation<T> extends OwnedFuture<T> implements Runnable {
   readonly #description: string;
   readonly #dispose: (value: T) => void;
   #cancelHost: CancelHost | null = null;
@@ -76,21 +74,8 @@ export class HostOperation<T> extends Future<T> implements Runnable, Resource {
     }
   }
 
-  override _cancel(reason: CancelReason, way: CancelWay): boolean {
-    if (!super._cancel(reason, way)) return false;
-    this._loop._owned.resources.delete(this);
-    this.#end();
-    return true;
-  }
-
   _describe(): string {
     return `${this.#description} was still under way`;
-  }
-
-  _forceClose(): void {
-    if (this._state !== 'pending') return;
-    this._end('cancelled', 'the event loop was closed');
-    this.#end();
   }
 
   #answered(answer: { value: T } | { error: unknown }): void {
@@ -98,7 +83,7 @@ export class HostOperation<T> extends Future<T> implements Runnable, Resource {
     this._loop._scheduler.push(this);
   }
 
-  #end(): void {
+  protected _abandon(): void {
     const answer = this.#answer;
     if (answer !== null && 'value' in answer) this.#dispose(answer.value);
     else this.#cancelHost?.(this._failure());

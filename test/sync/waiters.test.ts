@@ -21,7 +21,7 @@ const owner = { _turnOf(): void {}, _gaveUp(): void {} };
 
 function inOrder(line: WaitQueue<QueuedWaiter<unknown>>): QueuedWaiter<unknown>[] {
   const places: QueuedWaiter<unknown>[] = [];
-  for (let place = line.first; place !== null; place = place.next) places.push(place);
+  for (let place = line.first; place !== null; place = line.after(place)) places.push(place);
   return places;
 }
 

@@ -9,16 +9,14 @@ import { AF_UNIX } from '../../base/constants.ts';
 import { givenAway } from '../../base/given-away.ts';
 import { hostNextTick } from '../../base/host.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
+import { keepNonBlocking, share, unshare } from '../shared/non-blocking.ts';
 import { HeldChunks } from './held-chunks.ts';
-import { keepNonBlocking, share, unshare } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
 
 const NOTHING = new Uint8Array(0);
 
 /** An output pipe of the child, which the parent reads. */
 export class ChildOutput extends ReadSide implements RawStream {
-  /** The socket is closed, and its user was told. */
-  closed: boolean = false;
   readonly #socket: Socket;
 
   constructor(socket: Socket) {
@@ -26,9 +24,6 @@ export class ChildOutput extends ReadSide implements RawStream {
     this.#socket = socket;
     socket.unref?.();
     share(socket);
-    socket.on('close', () => {
-      this.closed = true;
-    });
   }
 
   /** Never called, because the pipe is only read. */
@@ -114,11 +109,6 @@ export class ChildInput implements RawStream {
 
   abort(): void {
     this.#socket.destroy();
-  }
-
-  /** True if the socket is closed, and its user was or will be told. */
-  get closed(): boolean {
-    return this.#close !== 'none';
   }
 
   info(): StreamInfo {

@@ -4,10 +4,9 @@ import type { RemoteInfo, SocketOptions } from 'node:dgram';
 import { createSocket, Socket } from 'node:dgram';
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6 } from '../../base/constants.ts';
-import { LoopError } from '../../base/errors.ts';
 import { hostNextTick } from '../../base/host.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
-import { invalidArgType } from '../../base/validate.ts';
+import { UnusableError } from '../../base/unusable.ts';
 import type {
   DatagramEvents,
   DatagramOpenEvents,
@@ -228,20 +227,6 @@ export class NodeDatagram implements RawDatagram, SocketControl {
     return -1;
   }
 
-  setNoDelay(): void {
-    throw new LoopError(
-      'ERR_UNSUPPORTED',
-      'setNoDelay(): only TCP sockets have this option; UDP sends every datagram at once',
-    );
-  }
-
-  setKeepAlive(): void {
-    throw new LoopError(
-      'ERR_UNSUPPORTED',
-      'setKeepAlive(): only TCP sockets have this option; UDP has no connection to probe',
-    );
-  }
-
   #onMessage = (data: Buffer, { address, port }: RemoteInfo): void => {
     const peer = this.#peer;
     if (peer !== null && (peer.port !== port || peer.address !== address)) return;
@@ -306,10 +291,10 @@ function costOf(received: Received): number {
 }
 
 function adoptSocket(socket: unknown): NodeDatagram {
-  if (!(socket instanceof Socket)) throw invalidArgType('sock', socket, 'a dgram.Socket');
-  if (owned.has(socket)) throw invalidArgType('sock', socket, 'a socket that no other endpoint uses');
+  if (!(socket instanceof Socket)) throw new UnusableError(socket, 'a dgram.Socket');
+  if (owned.has(socket)) throw new UnusableError(socket, 'a socket that no other endpoint uses');
   if (attempt(() => socket.address()) === null) {
-    throw invalidArgType('sock', socket, 'a socket that is bound and open');
+    throw new UnusableError(socket, 'a socket that is bound and open');
   }
   return new NodeDatagram(socket, false);
 }

@@ -6,7 +6,7 @@
 import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { Server } from 'node:net';
-import { LAST_STDIO } from './stdio.ts';
+import { LAST_STDIO } from '../shared/stdio.ts';
 
 const owners: Map<number, Socket | Server> = new Map();
 

@@ -13,9 +13,9 @@ import { closeSync, read, write } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { hostClearTimeout, hostSetTimeout } from '../../base/host.ts';
 import { keepable } from '../../base/own-memory.ts';
-import type { DescriptorHandle } from './pipe-descriptor.ts';
-import { openAsTcp } from './pipe-descriptor.ts';
-import { LAST_STDIO } from './stdio.ts';
+import type { DescriptorHandle } from '../shared/pipe-descriptor.ts';
+import { openAsTcp } from '../shared/pipe-descriptor.ts';
+import { LAST_STDIO } from '../shared/stdio.ts';
 
 /** Milliseconds until an operation is tried again. */
 const RETRY = 10;

@@ -13,20 +13,22 @@ import type {
   Sockets,
   StreamSockets,
   Tls,
+  UnixSockets,
 } from '../backend.ts';
-import { HostClock } from './clock.ts';
+import { HostClock } from '../shared/clock.ts';
+import { nodeFiles } from '../shared/files.ts';
+import { onInterrupt, onSignal, SIGNALS } from '../shared/signal.ts';
+import { wrapTls } from '../shared/tls.ts';
+import { tlsContext } from '../shared/tls-context.ts';
+import { fileAt, removeFile } from '../shared/unix-path.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
 import { isDescriptorTaken } from './descriptor-owners.ts';
-import { nodeFiles } from './files.ts';
 import { NodeListener } from './listener.ts';
 import { openPipe } from './pipe.ts';
 import { spawnProcess } from './process.ts';
 import { nameOf, resolveName } from './resolver.ts';
-import { onInterrupt, onSignal, SIGNALS } from './signal.ts';
 import { adoptSocket } from './stream.ts';
-import { wrapTls } from './tls.ts';
-import { tlsContext } from './tls-context.ts';
 
 /**
  * `SO_REUSEPORT` was added in Node 22.12 and 23.1. Only since then does the kernel balance several listeners.
@@ -44,7 +46,6 @@ function hasAbstractUnix(): boolean {
   return process.platform === 'linux' && Number.parseInt(process.versions.node, 10) >= 22;
 }
 
-/** TCP and unix sockets. */
 export const nodeStreams: StreamSockets = {
   connect: connectSocket,
   listen: (target, events) => new NodeListener(target, events),
@@ -58,7 +59,8 @@ export class NodeBackend extends HostClock implements Backend {
   readonly abstractUnix: boolean = hasAbstractUnix();
   readonly fileno: boolean = false;
   readonly tcp: StreamSockets | null = nodeStreams;
-  readonly unix: StreamSockets | null = process.platform === 'win32' ? null : nodeStreams;
+  readonly unix: UnixSockets | null =
+    process.platform === 'win32' ? null : { ...nodeStreams, fileAt, removeFile };
   readonly pipes: Pipes | null = { open: openPipe };
   readonly datagrams: Datagrams | null = { open: openDatagram };
   readonly names: Names | null = { resolve: resolveName, nameOf };

@@ -4,15 +4,15 @@ import type { ListenOptions, AddressInfo as NodeAddress, Socket } from 'node:net
 import { createServer, Server } from 'node:net';
 import type { SocketAddress } from '../../base/address.ts';
 import { hostNextTick } from '../../base/host.ts';
-import { invalidArgType } from '../../base/validate.ts';
-import type { ListenEvents, ListenTarget, RawListener, RawRequest } from '../backend.ts';
+import { UnusableError } from '../../base/unusable.ts';
+import type { ListenEvents, ListenTarget, RawListener } from '../backend.ts';
+import { share, unshare } from '../shared/non-blocking.ts';
+import { explainBind, isAbstract, SocketFile } from '../shared/unix-path.ts';
 import type { WatchedListener } from './accept-watch.ts';
 import { unwatchAccepts, watchAccepts } from './accept-watch.ts';
 import { takeSocket } from './descriptor-owners.ts';
-import { share, unshare } from './non-blocking.ts';
 import { deniedNetwork } from './permission.ts';
 import { inodeOf, isSocket, NodeStream, toAddress } from './stream.ts';
-import { explainBind, isAbstract, removeStale, SocketFile } from './unix-path.ts';
 
 /** Servers that a listener owns. With two listeners, each connection would get two protocols. */
 const owned: WeakSet<Server> = new WeakSet();
@@ -24,7 +24,6 @@ export class NodeListener implements RawListener, WatchedListener {
   #sockname: SocketAddress | null = null;
   /** The file of a unix socket that this listener has created. */
   #file: SocketFile | null = null;
-  #probe: RawRequest | null = null;
   #closed: boolean = false;
   /** The value of `maxConnections` that the server's owner has set. */
   readonly #most: number;
@@ -32,10 +31,9 @@ export class NodeListener implements RawListener, WatchedListener {
   constructor(target: ListenTarget, events: ListenEvents) {
     const adopted = target.socket instanceof Server ? target.socket : null;
     if (adopted !== null && !adopted.listening)
-      throw invalidArgType('sock', adopted, 'a server that is listening');
+      throw new UnusableError(adopted, 'a server that is listening');
     if (adopted !== null) {
-      if (owned.has(adopted))
-        throw invalidArgType('sock', adopted, 'a server that no other loop server uses');
+      if (owned.has(adopted)) throw new UnusableError(adopted, 'a server that no other loop server uses');
       owned.add(adopted);
     }
     const server = adopted ?? createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
@@ -84,7 +82,6 @@ export class NodeListener implements RawListener, WatchedListener {
   close(): void {
     this.#closed = true;
     unwatchAccepts(this);
-    this.#probe?.cancel();
     // The server may listen again later.
     owned.delete(this.#server);
     unshare(this.#server);
@@ -99,14 +96,7 @@ export class NodeListener implements RawListener, WatchedListener {
     const failed = (error: NodeJS.ErrnoException): void => {
       // Node reports the error later, and the listener may have been closed meanwhile.
       if (this.#closed) return;
-      if (path === null || isAbstract(path) || error.code !== 'EADDRINUSE' || this.#probe !== null) {
-        this.#events.onError(path === null || isAbstract(path) ? error : explainBind(error, path));
-        return;
-      }
-      this.#probe = removeStale(path, (free) => {
-        if (free) this.#tryToListen(options);
-        else this.#events.onError(error);
-      });
+      this.#events.onError(path === null || isAbstract(path) ? error : explainBind(error, path));
     };
     server.on('error', failed);
     server.once('listening', this.#listening);
@@ -160,9 +150,9 @@ function listenOptions(target: ListenTarget): ListenOptions & { fd?: number; reu
   const { address, backlog } = target;
   if (address === null) {
     if (typeof target.socket !== 'number' || !Number.isInteger(target.socket) || target.socket < 0) {
-      throw invalidArgType('sock', target.socket, 'a descriptor or a net.Server that is listening');
+      throw new UnusableError(target.socket, 'a descriptor or a net.Server that is listening');
     }
-    if (!isSocket(target.socket)) throw invalidArgType('sock', target.socket, 'the descriptor of a socket');
+    if (!isSocket(target.socket)) throw new UnusableError(target.socket, 'the descriptor of a socket');
     return { fd: target.socket, backlog };
   }
   if (typeof address === 'string') return { path: address, backlog, exclusive: true };

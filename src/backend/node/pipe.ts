@@ -8,22 +8,16 @@ import { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { isatty, ReadStream as Terminal } from 'node:tty';
 import { InvalidStateError } from '../../base/errors.ts';
-import { invalidArgType } from '../../base/validate.ts';
 import type { RawStream } from '../backend.ts';
+import { accessOf, openWatched } from '../shared/pipe-descriptor.ts';
+import { isFileHandle, notAPipe, takenAlready } from '../shared/pipe-value.ts';
+import { isStdioTaken, LAST_STDIO, releaseStdio, takeStdio } from '../shared/stdio.ts';
 import { isDescriptorTaken, takeDescriptor } from './descriptor-owners.ts';
 import { openDevice } from './device.ts';
-import { accessOf, openWatched } from './pipe-descriptor.ts';
 import { ReadPipe } from './read-pipe.ts';
-import { isStdioTaken, LAST_STDIO, releaseStdio, takeStdio } from './stdio.ts';
 import { WritePipe } from './write-pipe.ts';
 
 type Direction = 'read' | 'write';
-
-const ACCEPTED: Readonly<Record<Direction, string>> = {
-  read: 'a descriptor, a Readable or a FileHandle, open for reading, of a pipe, socket, terminal or character device',
-  write:
-    'a descriptor, a Writable or a FileHandle, open for writing, of a pipe, socket, terminal or character device',
-};
 
 /** Streams that a transport owns. A second transport would take its data. */
 const owned: WeakSet<object> = new WeakSet();
@@ -46,14 +40,6 @@ export function openPipe(pipe: unknown, direction: Direction): RawStream {
   owned.add(stream);
   if (stdio !== null) takeStdio(stdio, direction);
   return raw;
-}
-
-export function notAPipe(pipe: unknown, direction: Direction): TypeError {
-  return invalidArgType('pipe', pipe, ACCEPTED[direction]);
-}
-
-export function takenAlready(pipe: unknown): TypeError {
-  return invalidArgType('pipe', pipe, 'a stream that no other transport uses');
 }
 
 /** Returns null for a value that cannot be used in this direction. */
@@ -149,11 +135,6 @@ function openAboveStdio(path: string, flags: number): number {
   } finally {
     for (const fd of low) closeSync(fd);
   }
-}
-
-/** Checks for members, because the class is not exported. */
-export function isFileHandle(pipe: object): pipe is promises.FileHandle {
-  return pipe.constructor?.name === 'FileHandle' && 'fd' in pipe && 'datasync' in pipe;
 }
 
 /**

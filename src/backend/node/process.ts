@@ -6,8 +6,8 @@ import { accessSync, closeSync, constants as fileConstants, openSync, statSync }
 import { Socket } from 'node:net';
 import { constants, devNull } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { hostNextTick, hostSetImmediate } from '../../base/host.ts';
-import { invalidArgType } from '../../base/validate.ts';
+import { hostNextTick } from '../../base/host.ts';
+import { UnusableError } from '../../base/unusable.ts';
 import type {
   ProcessEvents,
   RawProcess,
@@ -17,12 +17,12 @@ import type {
   SpawnStdio,
   SpawnTarget,
 } from '../backend.ts';
+import { Inherited, missingDescriptor } from '../shared/inherited.ts';
+import { keepAllNonBlocking } from '../shared/non-blocking.ts';
 import { ChildInput, ChildOutput } from './child-pipe.ts';
-import { Inherited, missingDescriptor } from './inherited.ts';
-import { keepAllNonBlocking } from './non-blocking.ts';
 import { SocketPair } from './socket-pair.ts';
 
-const STDIO_NAMES = ['options.stdin', 'options.stdout', 'options.stderr'] as const;
+const STDIO_MEMBERS = ['.stdin', '.stdout', '.stderr'] as const;
 const SIGKILL = 9;
 
 /**
@@ -32,17 +32,10 @@ const SIGKILL = 9;
 export function spawnProcess(target: SpawnTarget, events: SpawnEvents): RawRequest {
   const cwd = target.cwd instanceof URL ? fileURLToPath(target.cwd) : target.cwd;
   for (const [index, kind] of target.stdio.entries()) {
-    if (kind.kind === 'stream') checkStream(STDIO_NAMES[index] as string, kind.stream);
+    if (kind.kind === 'stream') checkStream(STDIO_MEMBERS[index] as string, kind.stream);
   }
   return new Spawning({ ...target, cwd }, events);
 }
-
-/**
- * The number of polls before the exit of a child with open pipes is reported. The polls leave time to read
- * the end, close this side and see the close event, with a margin. After that, only a grandchild or a paused
- * reader can keep a pipe open.
- */
-const POLLS_AFTER_EXIT = 8;
 
 type Target = SpawnTarget & { cwd: string | null };
 
@@ -183,11 +176,8 @@ class NodeProcess implements RawProcess {
   readonly pipes: readonly (RawStream | null)[];
   readonly handle: ChildProcess;
   readonly #input: ChildInput | null;
-  readonly #outputs: readonly (ChildOutput | null)[];
   #events: ProcessEvents | null = null;
   #code: number | null = null;
-  /** The exit must be reported: now, or in `open()` if it was not called yet. */
-  #settled: boolean = false;
   #killError: Error | null = null;
 
   constructor(child: ChildProcess, pid: number, output: Socket | null) {
@@ -206,13 +196,13 @@ class NodeProcess implements RawProcess {
     }
     Object.assign(child, { stdio: [] });
     this.#input = stdin ? new ChildInput(stdin) : null;
-    this.#outputs = [output ?? stdout, stderr].map((socket) => (socket ? new ChildOutput(socket) : null));
-    this.pipes = [this.#input, ...this.#outputs];
+    const outputs = [output ?? stdout, stderr].map((socket) => (socket ? new ChildOutput(socket) : null));
+    this.pipes = [this.#input, ...outputs];
   }
 
   open(events: ProcessEvents): void {
     this.#events = events;
-    if (this.#settled) hostNextTick(() => this.#tell());
+    if (this.#code !== null) hostNextTick(() => this.#tell());
   }
 
   kill(signum: number): boolean {
@@ -238,25 +228,8 @@ class NodeProcess implements RawProcess {
   #onExit = (code: number | null, signal: NodeJS.Signals | null): void => {
     this.#code = code ?? -(constants.signals[signal as NodeJS.Signals] ?? 0);
     this.#input?.childEnded();
-    this.#settle(POLLS_AFTER_EXIT);
-  };
-
-  /**
-   * The output of the child and the end of its pipes have arrived by now. Wait for some polls, so that they
-   * are delivered before the exit.
-   */
-  #settle(polls: number): void {
-    if (polls > 0 && !this.#pipesClosed()) {
-      hostSetImmediate(() => this.#settle(polls - 1));
-      return;
-    }
-    this.#settled = true;
     this.#tell();
-  }
-
-  #pipesClosed(): boolean {
-    return [this.#input, ...this.#outputs].every((pipe) => pipe === null || pipe.closed);
-  }
+  };
 
   #tell(): void {
     this.#events?.onExit(this.#code as number);
@@ -266,11 +239,12 @@ class NodeProcess implements RawProcess {
 const NAMED_SIGNALS: ReadonlySet<number> = new Set(Object.values(constants.signals));
 
 /** Node accepts only its own streams with a descriptor, and FileHandles. */
-function checkStream(name: string, stream: unknown): void {
+function checkStream(member: string, stream: unknown): void {
   const fd = (stream as { fd?: unknown }).fd;
   if (typeof fd === 'number' && fd >= 0) return;
   if (stream instanceof Socket && !stream.destroyed && !stream.pending) return;
-  throw invalidArgType(name, stream, 'a stream of Node or a FileHandle that has a descriptor and is open');
+  const accepted = 'a stream of Node or a FileHandle that has a descriptor and is open';
+  throw new UnusableError(stream, accepted, member);
 }
 
 function discard(socket: Socket | null): void {

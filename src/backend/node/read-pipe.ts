@@ -2,10 +2,10 @@
 import { ReadStream } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { AF_UNSPEC } from '../../base/constants.ts';
 import { hostSetTimeout } from '../../base/host.ts';
 import type { RawStream, StreamInfo } from '../backend.ts';
-import { share } from './non-blocking.ts';
+import { share } from '../shared/non-blocking.ts';
+import { pipeInfo } from '../shared/pipe-value.ts';
 import { ReadSide } from './read-side.ts';
 
 /** Milliseconds. A stream over a file is closed by then, unless its thread waits. */
@@ -79,16 +79,3 @@ export class ReadPipe extends ReadSide implements RawStream {
 
 /** Ignores the errors of a stream that is no longer used. */
 export function ignore(): void {}
-
-export function pipeInfo(direction: 'read' | 'write', pipe: unknown): StreamInfo {
-  return {
-    family: AF_UNSPEC,
-    sockname: null,
-    peername: null,
-    handle: null,
-    direction,
-    // The write end of a pipe is ended by closing it.
-    halfClose: direction === 'write',
-    extra: { pipe },
-  };
-}

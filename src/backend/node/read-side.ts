@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream';
 import { hostNextTick } from '../../base/host.ts';
 import type { StreamEvents } from '../backend.ts';
-import { keepNonBlocking, unshare } from './non-blocking.ts';
+import { keepNonBlocking, unshare } from '../shared/non-blocking.ts';
 
 /** Bytes of a full read of libuv. After a full read, libuv reads again without polling. */
 const WHOLE_READ = 65_536;

@@ -29,8 +29,8 @@ import {
 } from '../../base/constants.ts';
 import { nameError } from '../../base/name-error.ts';
 import type { NameQuery, RawRequest, ResolveQuery } from '../backend.ts';
+import { configuredFamilies, scopeIdOf, zoneOf } from '../shared/network-interfaces.ts';
 import { canonicalName, hostsFileName } from './canonical-name.ts';
-import { configuredFamilies, scopeIdOf, zoneOf } from './network-interfaces.ts';
 import { portOf, serviceOf } from './services.ts';
 
 /**

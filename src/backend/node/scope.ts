@@ -3,7 +3,7 @@
  * address has its number as the last element. On Windows the name is the number.
  */
 import type { SocketAddress } from '../../base/address.ts';
-import { scopeIdOf, zoneOf } from './network-interfaces.ts';
+import { scopeIdOf, zoneOf } from '../shared/network-interfaces.ts';
 
 /** A cache of numbers by name, because asking the system costs more than sending a datagram. */
 const known: Map<string, number> = new Map();

@@ -6,11 +6,11 @@ import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
 import { InvalidStateError } from '../../base/errors.ts';
 import { givenAway } from '../../base/given-away.ts';
-import { invalidArgType } from '../../base/validate.ts';
+import { UnusableError } from '../../base/unusable.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
+import { keepNonBlocking, share } from '../shared/non-blocking.ts';
 import { takeSocket } from './descriptor-owners.ts';
 import { HeldChunks } from './held-chunks.ts';
-import { keepNonBlocking, share } from './non-blocking.ts';
 import { ReadSide } from './read-side.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -132,14 +132,14 @@ const owned: WeakSet<Socket> = new WeakSet();
 /** Takes ownership of a connected socket: a `net.Socket`, or a file descriptor. */
 export function adoptSocket(sock: unknown): NodeStream {
   const socket = typeof sock === 'number' ? fromDescriptor(sock) : sock;
-  if (!(socket instanceof Socket)) throw invalidArgType('sock', sock, 'a descriptor or a net.Socket');
+  if (!(socket instanceof Socket)) throw new UnusableError(sock, 'a descriptor or a net.Socket');
   if (socket.pending || socket.destroyed || socket.writableEnded) {
-    throw invalidArgType('sock', sock, 'a socket that is connected and open for writing');
+    throw new UnusableError(sock, 'a socket that is connected and open for writing');
   }
   if (socket.readableEncoding !== null) {
-    throw invalidArgType('sock', sock, 'a socket that reads bytes: it has a character encoding');
+    throw new UnusableError(sock, 'a socket that reads bytes: it has a character encoding');
   }
-  if (owned.has(socket)) throw invalidArgType('sock', sock, 'a socket that no other transport uses');
+  if (owned.has(socket)) throw new UnusableError(sock, 'a socket that no other transport uses');
   owned.add(socket);
   // The socket may be connected again later.
   socket.once('close', () => owned.delete(socket));
@@ -156,7 +156,7 @@ function isUnix(socket: Socket): boolean {
 
 function fromDescriptor(fd: number): Socket {
   if (!Number.isInteger(fd) || fd < 0 || !isSocket(fd))
-    throw invalidArgType('sock', fd, 'the descriptor of a socket');
+    throw new UnusableError(fd, 'the descriptor of a socket');
   const socket = open(fd);
   takeSocket(fd, socket);
   if (socket.remoteAddress === undefined && !isUnix(socket)) {
@@ -175,7 +175,7 @@ function open(fd: number): Socket {
     return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
   } catch (error) {
     // For example, a datagram socket.
-    if (error instanceof TypeError) throw invalidArgType('sock', fd, 'the descriptor of a stream socket');
+    if (error instanceof TypeError) throw new UnusableError(fd, 'the descriptor of a stream socket');
     if ((error as { code?: string }).code !== 'EEXIST') throw error;
     throw new InvalidStateError(`descriptor ${fd} already belongs to a socket of Node`);
   }

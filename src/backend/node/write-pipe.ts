@@ -8,9 +8,10 @@ import { ReadStream, WriteStream } from 'node:tty';
 import { givenAway } from '../../base/given-away.ts';
 import { hostNextTick, hostSetTimeout } from '../../base/host.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
+import { keepNonBlocking, share, unshare } from '../shared/non-blocking.ts';
+import { pipeInfo } from '../shared/pipe-value.ts';
 import { HeldChunks } from './held-chunks.ts';
-import { keepNonBlocking, share, unshare } from './non-blocking.ts';
-import { ignore, pipeInfo, THREAD_PATIENCE } from './read-pipe.ts';
+import { ignore, THREAD_PATIENCE } from './read-pipe.ts';
 
 /** The value on Linux and on macOS. */
 const EPIPE = -32;

@@ -13,6 +13,7 @@ import type {
   Sockets,
   StreamSockets,
   Tls,
+  UnixSockets,
 } from '../backend.ts';
 import { SimDatagrams } from './datagram.ts';
 import { Handles } from './handles.ts';
@@ -25,7 +26,7 @@ export class SimBackend extends LoopClock implements Backend {
   readonly abstractUnix: boolean = true;
   readonly fileno: boolean = true;
   readonly tcp: StreamSockets;
-  readonly unix: StreamSockets;
+  readonly unix: UnixSockets;
   readonly pipes: Pipes;
   readonly datagrams: Datagrams;
   readonly names: Names | null = null;

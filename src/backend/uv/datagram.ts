@@ -2,10 +2,9 @@
 
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
-import { LoopError } from '../../base/errors.ts';
 import { hostNextTick } from '../../base/host.ts';
 import { keepable } from '../../base/own-memory.ts';
-import { invalidArgType } from '../../base/validate.ts';
+import { UnusableError } from '../../base/unusable.ts';
 import type {
   Datagram,
   DatagramEvents,
@@ -58,7 +57,7 @@ function openError(errno: number, { local, remote }: DatagramTarget): Error {
 function open({ family, local, remote, socket, reusePort, broadcast }: DatagramTarget): Id {
   if (socket !== null && socket !== undefined) {
     const id = isDescriptor(socket) ? addon().datagramOpen(socket) : -1;
-    if (id < 0) throw invalidArgType('sock', socket, 'a dgram.Socket, or the descriptor of a UDP socket');
+    if (id < 0) throw new UnusableError(socket, 'a dgram.Socket, or the descriptor of a UDP socket');
     return id;
   }
   const from = packed(local ?? (family === AF_INET ? ['0.0.0.0', 0] : ['::', 0, 0, 0]));
@@ -176,14 +175,6 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
 
   get system(): SystemSocket {
     return new UvSystemSocket(this);
-  }
-
-  setNoDelay(): void {
-    throw new LoopError('ERR_UNSUPPORTED', 'setNoDelay() is for TCP only: UDP sends every datagram at once');
-  }
-
-  setKeepAlive(): void {
-    throw new LoopError('ERR_UNSUPPORTED', 'setKeepAlive() is for TCP only: UDP has no connection to probe');
   }
 
   onEvent(kind: number, a: number, b: number, c: number): void {

@@ -5,8 +5,8 @@
  * The node backend provides the rest: time, TLS (there is no native TLS), signals, files, sockets and streams
  * of Node's own, and devices that only a thread can read.
  */
-import { InvalidStateError, LoopError } from '../../base/errors.ts';
-import { invalidArgType } from '../../base/validate.ts';
+import { LoopError } from '../../base/errors.ts';
+import { UnusableError } from '../../base/unusable.ts';
 import type {
   DatagramOpenEvents,
   Datagrams,
@@ -26,12 +26,14 @@ import type {
   SpawnEvents,
   SpawnTarget,
   StreamSockets,
+  UnixSockets,
 } from '../backend.ts';
 import { openDatagram as openNodeDatagram } from '../node/datagram.ts';
 import { NodeBackend, nodeStreams } from '../node/index.ts';
 import { openPipe as openNodePipe } from '../node/pipe.ts';
 import { spawnProcess as spawnNodeProcess } from '../node/process.ts';
 import { adoptSocket, isSocket } from '../node/stream.ts';
+import { fileAt, removeFile } from '../shared/unix-path.ts';
 import { connectSocket } from './connect.ts';
 import { openDatagram } from './datagram.ts';
 import { isDescriptor } from './descriptor.ts';
@@ -51,14 +53,12 @@ export class UvBackend extends NodeBackend {
   override readonly fileno: boolean = true;
   override readonly tcp: StreamSockets = {
     connect: connectSocket,
-    listen: (target, events) => this.#listen(target, events),
-    adopt: (socket) => this.#adopt(socket),
+    listen,
+    adopt,
   };
-  override readonly unix: StreamSockets = this.tcp;
-  override readonly pipes: Pipes = { open: (pipe, direction) => this.#openPipe(pipe, direction) };
-  override readonly datagrams: Datagrams = {
-    open: (target, events) => this.#openDatagram(target, events),
-  };
+  override readonly unix: UnixSockets = { ...this.tcp, fileAt, removeFile };
+  override readonly pipes: Pipes = { open: takePipe };
+  override readonly datagrams: Datagrams = { open: takeDatagram };
   override readonly names: Names = { resolve: resolveName, nameOf };
   override readonly processes: Processes = { spawn };
   override readonly descriptors: Descriptors = { isUsed: (fd) => addon().usesDescriptor(fd) };
@@ -76,51 +76,42 @@ export class UvBackend extends NodeBackend {
     this.#polls.close();
     super.close();
   }
+}
 
-  #listen(target: ListenTarget, events: ListenEvents): RawListener {
-    const { address } = target;
-    const socket = address === null ? this.#descriptorOf(target.socket) : null;
-    // The node backend serves a server object of Node's own.
-    if (address === null && !(isDescriptor(socket) && isSocket(socket)))
-      return nodeStreams.listen(target, events);
-    const listener = new UvListener({ ...target, socket }, events);
-    if (address === null && listener.fileno() >= 0) detach(target.socket);
-    return listener;
-  }
+function listen(target: ListenTarget, events: ListenEvents): RawListener {
+  const { address } = target;
+  const socket = address === null ? descriptorOf(target.socket) : null;
+  // The node backend serves a server object of Node's own.
+  if (address === null && !(isDescriptor(socket) && isSocket(socket)))
+    return nodeStreams.listen(target, events);
+  const listener = new UvListener({ ...target, socket }, events);
+  if (address === null && listener.fileno() >= 0) detach(target.socket);
+  return listener;
+}
 
-  #adopt(socket: unknown): RawStream {
-    const fd = this.#descriptorOf(socket);
-    if (!isDescriptor(fd)) return adoptSocket(fd);
-    const id = addon().openConnected(fd);
-    if (id < 0) throw invalidArgType('sock', socket, 'the descriptor of a connected stream socket');
-    detach(socket);
-    return new UvStream(id);
-  }
+function adopt(socket: unknown): RawStream {
+  const fd = descriptorOf(socket);
+  if (!isDescriptor(fd)) return adoptSocket(fd);
+  const id = addon().openConnected(fd);
+  if (id < 0) throw new UnusableError(socket, 'the descriptor of a connected stream socket');
+  detach(socket);
+  return new UvStream(id);
+}
 
-  #openPipe(pipe: unknown, direction: 'read' | 'write'): RawStream {
-    const opened = openPipe(pipe, this.#descriptorOf(pipe), direction);
-    if (opened === null) return openNodePipe(pipe, direction);
-    detach(pipe);
-    return opened;
-  }
+function takePipe(pipe: unknown, direction: 'read' | 'write'): RawStream {
+  const opened = openPipe(pipe, descriptorOf(pipe), direction);
+  if (opened === null) return openNodePipe(pipe, direction);
+  detach(pipe);
+  return opened;
+}
 
-  #openDatagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest {
-    const socket = this.#descriptorOf(target.socket);
-    // The node backend serves a socket object of Node's own.
-    if (typeof socket === 'object' && socket !== null) return openNodeDatagram(target, events);
-    const opened = openDatagram({ ...target, socket }, events);
-    detach(target.socket);
-    return opened;
-  }
-
-  /** Returns the descriptor of a socket that gyre opened, and any other value as it is. */
-  #descriptorOf(socket: unknown): unknown {
-    const fd = isDetachable(socket) ? socket.fileno() : socket;
-    if (!isDescriptor(fd) || !this.#polls.has(fd)) return fd;
-    throw new InvalidStateError(
-      `descriptor ${fd} is still watched: remove its reader and writer, and end its sock…() calls, before a transport takes it over`,
-    );
-  }
+function takeDatagram(target: DatagramTarget, events: DatagramOpenEvents): RawRequest {
+  const socket = descriptorOf(target.socket);
+  // The node backend serves a socket object of Node's own.
+  if (typeof socket === 'object' && socket !== null) return openNodeDatagram(target, events);
+  const opened = openDatagram({ ...target, socket }, events);
+  detach(target.socket);
+  return opened;
 }
 
 function spawn(target: SpawnTarget, events: SpawnEvents): RawRequest {
@@ -133,6 +124,11 @@ function spawn(target: SpawnTarget, events: SpawnEvents): RawRequest {
  */
 export function whyNoNativeBackend(): { reason: string; broken: boolean } | null {
   return load();
+}
+
+/** Returns the descriptor of a socket that gyre opened, and any other value as it is. */
+function descriptorOf(socket: unknown): unknown {
+  return isDetachable(socket) ? socket.fileno() : socket;
 }
 
 function isDetachable(socket: unknown): socket is DetachableSocket {

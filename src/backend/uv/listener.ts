@@ -2,8 +2,8 @@
 
 import type { SocketAddress } from '../../base/address.ts';
 import { hostNextTick } from '../../base/host.ts';
-import type { ListenEvents, ListenTarget, RawListener, RawRequest, SystemSocket } from '../backend.ts';
-import { isAbstract, removeStale, SocketFile } from '../node/unix-path.ts';
+import type { ListenEvents, ListenTarget, RawListener, SystemSocket } from '../backend.ts';
+import { isAbstract, SocketFile } from '../shared/unix-path.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
 import { ACCEPTED, addon, register, unregister } from './dispatch.ts';
@@ -11,8 +11,6 @@ import { systemError } from './errors.ts';
 import { scopeOf } from './scope.ts';
 import { UvSystemSocket } from './sockets.ts';
 import { UvStream } from './stream.ts';
-
-const EADDRINUSE = -98;
 
 export class UvListener implements RawListener, Target {
   readonly #target: ListenTarget;
@@ -25,13 +23,12 @@ export class UvListener implements RawListener, Target {
   #reachedAt: SocketAddress | null = null;
   /** The socket file that this listener made. */
   #file: SocketFile | null = null;
-  #probe: RawRequest | null = null;
   #closed: boolean = false;
 
   constructor(target: ListenTarget, events: ListenEvents) {
     this.#target = target;
     this.#events = events;
-    this.#listen(true);
+    this.#listen();
   }
 
   get id(): Id {
@@ -65,7 +62,6 @@ export class UvListener implements RawListener, Target {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#probe?.cancel();
     if (this.#id < 0) return;
     unregister(this);
     // Remove the file while the socket is open: until the close, no other file can get its inode number.
@@ -88,8 +84,7 @@ export class UvListener implements RawListener, Target {
     if (!this.#closed) this.#events.onError(systemError(errno, 'accept'));
   }
 
-  /** @param replaces whether to replace a stale socket file */
-  #listen(replaces: boolean): void {
+  #listen(): void {
     const { address } = this.#target;
     const path = typeof address === 'string' && !isAbstract(address) ? address : null;
     const id = listen(this.#target);
@@ -107,15 +102,8 @@ export class UvListener implements RawListener, Target {
       return;
     }
     const error = systemError(id, 'listen', address);
-    if (path === null || id !== EADDRINUSE || !replaces) {
-      hostNextTick(() => {
-        if (!this.#closed) this.#events.onError(error);
-      });
-      return;
-    }
-    this.#probe = removeStale(path, (free) => {
-      if (free) this.#listen(false);
-      else this.#events.onError(error);
+    hostNextTick(() => {
+      if (!this.#closed) this.#events.onError(error);
     });
   }
 }

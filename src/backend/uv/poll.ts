@@ -28,11 +28,6 @@ export class UvPolls implements Target {
     return this.#id;
   }
 
-  /** Whether the descriptor is watched. */
-  has(fd: number): boolean {
-    return this.#polls.has(fd);
-  }
-
   add(fd: number, onReady: OnReady): RawPoll {
     if (this.#id < 0) this.#open();
     this.#lastToken = (this.#lastToken + 1) & TOKENS;

@@ -5,7 +5,7 @@
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hostNextTick, hostSetImmediate } from '../../base/host.ts';
+import { hostNextTick } from '../../base/host.ts';
 import type {
   ProcessEvents,
   RawProcess,
@@ -14,8 +14,8 @@ import type {
   SpawnStdio,
   SpawnTarget,
 } from '../backend.ts';
-import { Inherited, missingDescriptor } from '../node/inherited.ts';
-import { keepAllNonBlocking } from '../node/non-blocking.ts';
+import { Inherited, missingDescriptor } from '../shared/inherited.ts';
+import { keepAllNonBlocking } from '../shared/non-blocking.ts';
 import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
 import { addon, EXITED, register, unregister } from './dispatch.ts';
@@ -27,11 +27,6 @@ const KEEP_ID = -1;
 const FD_NULL = -1;
 const FD_CLOSED = -2;
 const SIGKILL = 9;
-/**
- * How often the host polls before the exit of a child with open pipes is reported, as in node/process.ts.
- * Pipes that are open for longer belong to a grandchild, or are not read.
- */
-const POLLS_AFTER_EXIT = 8;
 /** The steps in native/src/process.c that failed. */
 const AT_DIRECTORY = 2;
 const AT_USER = 3;
@@ -172,7 +167,6 @@ class UvProcess implements RawProcess, Target {
   readonly pipes: readonly (UvStream | null)[];
   #events: ProcessEvents | null = null;
   #code: number | null = null;
-  #settled: boolean = false;
 
   constructor(id: Id, pipes: readonly (UvStream | null)[]) {
     this.id = id;
@@ -184,7 +178,7 @@ class UvProcess implements RawProcess, Target {
 
   open(events: ProcessEvents): void {
     this.#events = events;
-    if (this.#settled) hostNextTick(() => this.#reportExit());
+    if (this.#code !== null) hostNextTick(() => this.#reportExit());
   }
 
   kill(signum: number): boolean {
@@ -210,19 +204,6 @@ class UvProcess implements RawProcess, Target {
     if (kind !== EXITED) return;
     unregister(this);
     this.#code = signum > 0 ? -signum : code;
-    this.#settle(POLLS_AFTER_EXIT);
-  }
-
-  /**
-   * Reports the exit after a few more polls of the host, so that the child's last data and the ends of its
-   * pipes are read first.
-   */
-  #settle(polls: number): void {
-    if (polls > 0 && this.pipes.some((pipe) => pipe !== null && !pipe.atEnd)) {
-      hostSetImmediate(() => this.#settle(polls - 1));
-      return;
-    }
-    this.#settled = true;
     this.#reportExit();
   }
 

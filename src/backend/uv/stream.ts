@@ -134,11 +134,6 @@ export class UvStream implements RawStream, SocketControl, Target {
     return this.#info;
   }
 
-  /** Whether the end was reported, or the stream is closed. */
-  get atEnd(): boolean {
-    return this.#end === 'told' || this.#ending;
-  }
-
   // Don't ask the native part after the close: another handle can get the same id after 2,048 uses of its
   // index.
   fileno(): number {

@@ -4,6 +4,7 @@ import type { Inet6Address, SocketAddress } from '../../base/address.ts';
 import { formatAddress, literalFamily } from '../../base/address.ts';
 import { AF_UNIX, AF_UNSPEC, IPPROTO_UDP, SOCK_DGRAM } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
+import { namingArgument } from '../../base/unusable.ts';
 import {
   checkBoolean,
   checkFunction,
@@ -279,10 +280,12 @@ function open(loop: Loop, wanted: DatagramTarget): HostOperation<RawDatagram> {
     `opening a datagram endpoint${where === null ? '' : ` ${local === null ? 'to' : 'on'} ${formatAddress(where)}`}`,
     (raw) => raw.close(),
     (request) => {
-      const raw = capability(loop, 'datagrams').open(wanted, {
-        onOpen: (opened) => request.succeed(opened),
-        onError: (error) => request.fail(error),
-      });
+      const raw = namingArgument('sock', () =>
+        capability(loop, 'datagrams').open(wanted, {
+          onOpen: (opened) => request.succeed(opened),
+          onError: (error) => request.fail(error),
+        }),
+      );
       return () => raw.cancel();
     },
   );

@@ -10,14 +10,13 @@ import type { SocketAddress } from '../../base/address.ts';
 import { InvalidStateError } from '../../base/errors.ts';
 import { encodeText } from '../../base/text.ts';
 import { checkData, checkInteger, invalidArgType, outOfRange } from '../../base/validate.ts';
-import type { Resource } from '../../loop/ownership.ts';
 import { checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { SignalOptions } from '../../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../../tasks/abort-signal.ts';
-import type { CancelReason, CancelWay } from '../../tasks/cancellation.ts';
-import { Future } from '../../tasks/future.ts';
+import type { Future } from '../../tasks/future.ts';
 import { operation } from '../../tasks/operation.ts';
+import { OwnedFuture } from '../../tasks/owned-future.ts';
 import { aborted, failed, signalOf, succeeded } from '../../tasks/settled.ts';
 import { resolve } from '../names/resolve.ts';
 import { Socket } from './socket.ts';
@@ -242,7 +241,7 @@ export function call<T>(
   return cancelOnAbort(waiting, signal);
 }
 
-class SockCall<T> extends Future<T> implements Watcher, Resource {
+class SockCall<T> extends OwnedFuture<T> implements Watcher {
   _queued: boolean = false;
   _paused: boolean = false;
   readonly #sock: Socket;
@@ -289,12 +288,6 @@ class SockCall<T> extends Future<T> implements Watcher, Resource {
     this._deliver('result', result);
   }
 
-  override _cancel(reason: CancelReason, way: CancelWay): boolean {
-    if (!super._cancel(reason, way)) return false;
-    this.#end();
-    return true;
-  }
-
   /** The socket was closed. Another attempt gives the system's error for that. */
   _closed(): void {
     this.#watch = null;
@@ -305,15 +298,14 @@ class SockCall<T> extends Future<T> implements Watcher, Resource {
     return `${this.#what} a socket was still under way`;
   }
 
-  _forceClose(): void {
-    if (this._state !== 'pending') return;
-    this._end('cancelled', 'the event loop was closed');
-    this.#end();
-  }
-
-  #end(): void {
+  protected _abandon(): void {
     this.#watch?.remove(this);
     this.#watch = null;
+  }
+
+  /** The call has succeeded or failed. */
+  #end(): void {
+    this._abandon();
     this._loop._owned.resources.delete(this);
   }
 }

@@ -35,7 +35,7 @@ export function connectAcceptedSocket<P extends StreamProtocol>(
   // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
-  const adopted = adopt(loop, 'an accepted socket', () => capability(loop, 'tcp').adopt(sock));
+  const adopted = adopt(loop, 'an accepted socket', 'sock', () => capability(loop, 'tcp').adopt(sock));
   return cancelOnAbort(
     operation(loop, 'connectAcceptedSocket', async () =>
       attach(loop, await adopted, factory, context, {}, tls),

@@ -36,7 +36,7 @@ export function attach<P extends StreamProtocol>(
   options: AttachOptions,
   tls: TlsRole | null,
 ): [Transport, P] | Promise<[Transport, P]> {
-  if (options.noDelay === false) stream.info().handle?.setNoDelay(false);
+  if (options.noDelay === false) stream.info().handle?.setNoDelay?.(false);
   if (tls === null) return connectProtocol(loop, stream, factory, context);
   return attachSecure(loop, stream, factory, context, tls);
 }

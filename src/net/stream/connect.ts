@@ -108,7 +108,8 @@ export function connect<P extends StreamProtocol>(
   // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
-  const adopted = wanted === null ? adopt(loop, 'a socket', () => capability(loop, 'tcp').adopt(sock)) : null;
+  const adopted =
+    wanted === null ? adopt(loop, 'a socket', 'sock', () => capability(loop, 'tcp').adopt(sock)) : null;
   return cancelOnAbort(
     operation(loop, 'createConnection', async () => {
       const stream = await (adopted ?? reach(loop, wanted as Wanted));

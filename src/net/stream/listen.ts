@@ -1,5 +1,5 @@
 /** `loop.createServer`: opens sockets for all addresses of all hosts, or none. */
-import type { RawListener, RawStream } from '../../backend/backend.ts';
+import type { RawListener } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';
 import { AF_INET6, AF_UNSPEC, AI_PASSIVE, DEFAULT_BACKLOG } from '../../base/constants.ts';
@@ -12,20 +12,18 @@ import {
   checkSignal,
   invalidArgType,
 } from '../../base/validate.ts';
-import { capability, checkSupports } from '../../loop/supports.ts';
+import { checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { SignalOptions } from '../../tasks/abort-signal.ts';
-import { cancelOnAbort } from '../../tasks/abort-signal.ts';
-import { Future } from '../../tasks/future.ts';
-import { HostOperation } from '../../tasks/host-operation.ts';
-import { operation } from '../../tasks/operation.ts';
+import type { Future } from '../../tasks/future.ts';
 import { checkTakeable } from '../adopt.ts';
 import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from '../names/resolve.ts';
 import type { StreamProtocol } from '../protocol.ts';
 import type { TlsServerOptions } from '../tls/tls-options.ts';
 import { serverTls, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
 import { checkFamily, checkFlags } from './connect.ts';
-import { Server } from './server.ts';
+import { openListener, openServer } from './open-server.ts';
+import type { Server } from './server.ts';
 
 export interface ServerOptions extends TlsServerOptions, SignalOptions {
   /** `AF_INET`, `AF_INET6`, or `AF_UNSPEC` (default) for both. */
@@ -95,31 +93,21 @@ export function listen(
   const wantedPort = sock === null ? checkedPort('port', port) : 0;
   const tls = serverTls(loop, options);
   const { signal, startServing = true } = options;
-  // If the signal is aborted already, nothing may start.
-  if (signal?.aborted) return cancelOnAbort(new Future<Server>(loop), signal);
-  let adopted: Future<RawListener> | null = null;
-  const open = async (opened: RawListener[], serves: boolean): Promise<void> => {
-    if (sock !== null) {
-      opened.push(await (adopted ?? openListener(loop, server, null, { ...wanted, serves })));
-    } else {
-      const addresses = await serverAddresses(loop, hosts, wantedPort, wanted);
-      await bindAll(loop, server, addresses, { ...wanted, serves }, opened);
-    }
-  };
-  const prepare = (stream: RawStream): void => {
-    if (wanted.keepAlive) stream.info().handle?.setKeepAlive(true, 0);
-  };
-  const server = new Server(loop, factory, open, prepare, tls);
-  // Open it now, so that a wrong `sock` throws at the call.
-  if (sock !== null) adopted = openListener(loop, server, null, { ...wanted, serves: startServing });
-  return cancelOnAbort(
-    operation(loop, 'createServer', async () => {
-      await server._start(startServing);
-      adopted = null;
-      return server;
-    }),
+  return openServer(loop, {
+    name: 'createServer',
+    factory,
+    tls,
+    startServing,
     signal,
-  );
+    prepare: (stream) => {
+      if (wanted.keepAlive) stream.info().handle?.setKeepAlive?.(true, 0);
+    },
+    takeOver: sock === null ? null : (server, serves) => listenOn(loop, server, null, wanted, serves),
+    bind: async (server, serves, opened) => {
+      const addresses = await serverAddresses(loop, hosts, wantedPort, wanted);
+      await bindAll(addresses, (address) => listenOn(loop, server, address, wanted, serves), opened);
+    },
+  });
 }
 
 /** A copy of the options, because the caller may change its object before the sockets are opened. */
@@ -195,10 +183,8 @@ async function serverAddresses(
 
 /** Opens a socket for each address into `opened`. If it fails, `opened` is empty. */
 async function bindAll(
-  loop: Loop,
-  server: Server,
   addresses: SocketAddress[],
-  wanted: Wanted & { serves: boolean },
+  bind: (address: SocketAddress) => Future<RawListener>,
   opened: RawListener[],
 ): Promise<void> {
   for (let tries = 1; ; tries++) {
@@ -208,7 +194,7 @@ async function bindAll(
         const first = opened[0]?.sockname() ?? null;
         const samePort = first === null ? address : withSamePort(address, first);
         try {
-          opened.push(await openListener(loop, server, samePort, wanted));
+          opened.push(await bind(samePort));
         } catch (error) {
           if (!isMissingFamily(address, error)) throw error;
           missing = error;
@@ -237,30 +223,19 @@ function isMissingFamily(address: SocketAddress, error: unknown): boolean {
   return addressFamily(address) === AF_INET6 && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL');
 }
 
-function openListener(
+function listenOn(
   loop: Loop,
   server: Server,
   address: SocketAddress | null,
-  { sock, backlog, reusePort, serves }: Wanted & { serves: boolean },
+  { sock, backlog, reusePort }: Wanted,
+  serves: boolean,
 ): Future<RawListener> {
-  const where = address === null ? 'a socket' : formatAddress(address);
-  return HostOperation.begin<RawListener>(
-    loop,
-    `opening a server on ${where}`,
-    (listener) => listener.close(),
-    (request) => {
-      const listener: RawListener = capability(loop, 'tcp').listen(
-        { address, socket: sock, backlog, reusePort, ipv6Only: true, serves },
-        {
-          onListening: () => request.succeed(listener),
-          onConnection: (stream) => server._accept(stream),
-          onError: (error) => {
-            if (request.done()) server._cannotAccept(listener, error);
-            else request.fail(error);
-          },
-        },
-      );
-      return () => listener.close();
-    },
-  );
+  return openListener(loop, server, 'tcp', {
+    address,
+    socket: sock,
+    backlog,
+    reusePort,
+    ipv6Only: true,
+    serves,
+  });
 }

@@ -8,7 +8,7 @@ import type { SignalOptions } from '../../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../../tasks/abort-signal.ts';
 import { Future } from '../../tasks/future.ts';
 import { operation } from '../../tasks/operation.ts';
-import { adopt } from '../adopt.ts';
+import { adopt, checkUnwatched } from '../adopt.ts';
 import type { StreamProtocol } from '../protocol.ts';
 import type { ReadTransport, Transport, WriteTransport } from '../transport.ts';
 import { attach } from './attach.ts';
@@ -46,10 +46,11 @@ function connectPipe<P extends StreamProtocol>(
   checkSignal('options.signal', signal);
   checkSupports(loop, 'pipes');
   checkOwn('pipe', pipe, loop);
+  checkUnwatched(loop, pipe);
   // If the signal is aborted already, nothing may start.
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
-  const adopted = adopt(loop, 'a pipe', () => capability(loop, 'pipes').open(pipe, direction));
+  const adopted = adopt(loop, 'a pipe', 'pipe', () => capability(loop, 'pipes').open(pipe, direction));
   const name = direction === 'read' ? 'connectReadPipe' : 'connectWritePipe';
   return cancelOnAbort(
     operation(loop, name, async () => attach(loop, await adopted, factory, context, {}, null)),

@@ -410,8 +410,6 @@ function listenerSocket(loop: Loop, listener: RawListener): TransportSocket {
   const { system } = listener;
   const handle = {
     fileno: () => listener.fileno(),
-    setNoDelay: notConnected,
-    setKeepAlive: notConnected,
     ...(system === undefined ? {} : { system }),
   };
   const family = sockname === null ? AF_UNSPEC : addressFamily(sockname);
@@ -420,8 +418,4 @@ function listenerSocket(loop: Loop, listener: RawListener): TransportSocket {
     { family, sockname, peername: null, handle, direction: 'both', halfClose: false, extra: {} },
     handle,
   );
-}
-
-function notConnected(): void {
-  throw new LoopError('ERR_UNSUPPORTED', 'a listening socket has no connection to set this for');
 }

@@ -1,6 +1,5 @@
 /** `loop.createUnixConnection` and `loop.createUnixServer`. */
 import type { RawListener, RawStream } from '../../backend/backend.ts';
-import { formatAddress } from '../../base/address.ts';
 import { AF_UNIX, DEFAULT_BACKLOG } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
 import {
@@ -27,7 +26,8 @@ import type { TlsClientOptions, TlsServerOptions } from '../tls/tls-options.ts';
 import { clientTls, serverTls, TLS_CLIENT_OPTIONS, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
 import type { Transport } from '../transport.ts';
 import { attach } from './attach.ts';
-import { Server } from './server.ts';
+import { openListener, openServer } from './open-server.ts';
+import type { Server } from './server.ts';
 
 export interface UnixConnectionOptions extends TlsClientOptions, SignalOptions {
   /**
@@ -74,7 +74,9 @@ export function createUnixConnection<P extends StreamProtocol>(
   if (signal?.aborted) return cancelOnAbort(new Future<[Transport, P]>(loop), signal);
   const context = captureContext(loop);
   const reached =
-    path === null ? adopt(loop, 'a socket', () => capability(loop, 'unix').adopt(sock)) : reach(loop, path);
+    path === null
+      ? adopt(loop, 'a socket', 'sock', () => capability(loop, 'unix').adopt(sock))
+      : reach(loop, path);
   return cancelOnAbort(
     operation(loop, 'createUnixConnection', async () => {
       const stream = await reached;
@@ -102,23 +104,27 @@ export function createUnixServer(
   checkSupports(loop, 'unix');
   checkPathOrSock(loop, path, options.sock);
   const tls = serverTls(loop, options);
-  // If the signal is aborted already, nothing may start.
-  if (signal?.aborted) return cancelOnAbort(new Future<Server>(loop), signal);
-  let adopted: Future<RawListener> | null = null;
-  const open = async (opened: RawListener[], serves: boolean): Promise<void> => {
-    opened.push(await (adopted ?? openListener(loop, server, path, { sock, backlog, serves })));
-  };
-  const server = new Server(loop, factory, open, () => {}, tls);
-  // Open it now, so that a wrong `sock` throws at the call.
-  if (path === null) adopted = openListener(loop, server, path, { sock, backlog, serves: startServing });
-  return cancelOnAbort(
-    operation(loop, 'createUnixServer', async () => {
-      await server._start(startServing);
-      adopted = null;
-      return server;
-    }),
+  const listenOn = (server: Server, serves: boolean): Future<RawListener> =>
+    openListener(loop, server, 'unix', {
+      address: path,
+      socket: sock,
+      backlog,
+      reusePort: false,
+      ipv6Only: false,
+      serves,
+    });
+  return openServer(loop, {
+    name: 'createUnixServer',
+    factory,
+    tls,
+    startServing,
     signal,
-  );
+    prepare: () => {},
+    takeOver: path === null ? listenOn : null,
+    bind: async (server, serves, opened) => {
+      opened.push(await listenOn(server, serves));
+    },
+  });
 }
 
 /**
@@ -172,38 +178,6 @@ function reach(loop: Loop, path: string): HostOperation<RawStream> {
         },
       );
       return () => attempt.cancel();
-    },
-  );
-}
-
-function openListener(
-  loop: Loop,
-  server: Server,
-  path: string | null,
-  { sock, backlog, serves }: { sock: unknown; backlog: number; serves: boolean },
-): Future<RawListener> {
-  return HostOperation.begin<RawListener>(
-    loop,
-    `opening a server on ${path === null ? 'a socket' : formatAddress(path)}`,
-    (listener) => listener.close(),
-    (request) => {
-      const listener: RawListener = capability(loop, 'unix').listen(
-        { address: path, socket: sock, backlog, reusePort: false, ipv6Only: false, serves },
-        {
-          onListening: () => request.succeed(listener),
-          onConnection: (stream) => server._accept(stream),
-          onError: (error) => {
-            if (request.done()) server._cannotAccept(listener, error);
-            else request.fail(error);
-          },
-        },
-      );
-      // A socket that cannot listen has no name yet; the host reports its error later.
-      if (path === null && Array.isArray(listener.sockname())) {
-        listener.close();
-        request.fail(invalidArgType('sock', sock, 'a unix socket'));
-      }
-      return () => listener.close();
     },
   );
 }

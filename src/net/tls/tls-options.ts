@@ -2,6 +2,7 @@
 import type { TlsContext } from '../../backend/backend.ts';
 import { literalFamily, splitZone } from '../../base/address.ts';
 import { TLS_HANDSHAKE_TIMEOUT_SECONDS, TLS_SHUTDOWN_TIMEOUT_SECONDS } from '../../base/constants.ts';
+import { namingArgument } from '../../base/unusable.ts';
 import { checkBoolean, checkSeconds, invalidArgType, outOfRange } from '../../base/validate.ts';
 import { capability } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
@@ -142,7 +143,7 @@ function side(
   checkTimeout('options.sslHandshakeTimeout', sslHandshakeTimeout);
   checkTimeout('options.sslShutdownTimeout', sslShutdownTimeout);
   return {
-    context: capability(loop, 'tls').context(ssl, serverSide),
+    context: namingArgument('ssl', () => capability(loop, 'tls').context(ssl, serverSide)),
     serverSide,
     serverHostname,
     handshakeTimeout: sslHandshakeTimeout ?? TLS_HANDSHAKE_TIMEOUT_SECONDS,

@@ -2,7 +2,8 @@
 import { constants, createHash } from 'node:crypto';
 import type { ConnectionOptions, SecureContext, TlsOptions } from 'node:tls';
 import { createSecureContext } from 'node:tls';
-import { checkBoolean, invalidArgType } from '../../base/validate.ts';
+import { UnusableError } from '../../base/unusable.ts';
+import { invalidArgType } from '../../base/validate.ts';
 import type { TlsContext } from '../backend.ts';
 
 export interface NodeTlsContext extends TlsContext {
@@ -75,30 +76,29 @@ function checkTlsOptions(options: ConnectionOptions & TlsOptions, serverSide: bo
   const all = options as Record<string, unknown>;
   for (const name of FOREIGN_OPTIONS) {
     if (all[name] === undefined) continue;
-    throw invalidArgType(`ssl.${name}`, all[name], 'absent: it is an option of the connection, not of TLS');
+    throw new UnusableError(all[name], 'absent: it is an option of the connection, not of TLS', `.${name}`);
   }
   for (const name of FUNCTIONS) {
     if (all[name] !== undefined && typeof all[name] !== 'function') {
-      throw invalidArgType(`ssl.${name}`, all[name], 'a function');
+      throw new UnusableError(all[name], 'a function', `.${name}`);
     }
   }
   for (const name of BOOLEANS) {
-    if (all[name] !== undefined) checkBoolean(`ssl.${name}`, all[name]);
+    if (all[name] !== undefined && typeof all[name] !== 'boolean') {
+      throw new UnusableError(all[name], 'a boolean', `.${name}`);
+    }
   }
   checkProtocols(all.ALPNProtocols);
   if (!serverSide) return;
   if (all.secureContext !== undefined) {
-    throw invalidArgType(
-      'ssl.secureContext',
-      all.secureContext,
-      'absent: pass the secure context itself as ssl',
-    );
+    const accepted = 'absent: pass the secure context itself as ssl';
+    throw new UnusableError(all.secureContext, accepted, '.secureContext');
   }
   if (options.ALPNCallback !== undefined && options.ALPNProtocols !== undefined) {
-    throw invalidArgType('ssl.ALPNCallback', options.ALPNCallback, 'absent, as there are ALPNProtocols');
+    throw new UnusableError(options.ALPNCallback, 'absent, as there are ALPNProtocols', '.ALPNCallback');
   }
   if (SERVER_PROOFS.every((name) => options[name] === undefined)) {
-    throw invalidArgType('ssl.cert', options.cert, 'the certificate of the server');
+    throw new UnusableError(options.cert, 'the certificate of the server', '.cert');
   }
 }
 
@@ -107,7 +107,7 @@ function checkProtocols(protocols: unknown): void {
   if (protocols === undefined || ArrayBuffer.isView(protocols)) return;
   if (Array.isArray(protocols) && protocols.every(isProtocol)) return;
   const accepted = `an array of names of 1 to ${LONGEST_PROTOCOL_BYTES} bytes, or the bytes of such a list`;
-  throw invalidArgType('ssl.ALPNProtocols', protocols, accepted);
+  throw new UnusableError(protocols, accepted, '.ALPNProtocols');
 }
 
 function isProtocol(name: unknown): boolean {

@@ -1,13 +1,11 @@
-/** The file of a unix socket: its creator, whether a server listens on it, and its removal. */
+/** The file of a unix socket: its creator, its identity, and its removal. */
 
 import type { BigIntStats } from 'node:fs';
 import { lstatSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
-import { connect } from 'node:net';
 import { constants } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { hostSetImmediate } from '../../base/host.ts';
-import type { RawRequest } from '../backend.ts';
+import type { SocketFileFacts } from '../backend.ts';
 
 /** Returns true for a name in Linux's abstract namespace, which has no file. */
 export function isAbstract(path: string): boolean {
@@ -76,37 +74,16 @@ function setAside(path: string): (() => void) | null {
   return () => attempt(() => renameSync(aside, path));
 }
 
-/**
- * Checks whether a server listens on `path`, and removes a stale socket file.
- *
- * @param onDone told whether the path is free now
- */
-export function removeStale(path: string, onDone: (free: boolean) => void): RawRequest {
-  const before = statOf(path);
-  if (!before?.isSocket()) {
-    // A file that is not a socket is not stale. A file that was removed meanwhile leaves the path free.
-    const answer = hostSetImmediate(() => onDone(before === null));
-    return { cancel: () => clearImmediate(answer) };
-  }
-  const probe = connect({ path });
-  const done = (free: boolean): void => {
-    probe.destroy();
-    onDone(free);
-  };
-  probe.once('connect', () => done(false));
-  probe.once('error', (error: NodeJS.ErrnoException) => {
-    // Only this code proves that no server listens. EAGAIN means that many clients wait, and EACCES proves
-    // nothing.
-    if (error.code !== 'ECONNREFUSED') done(error.code === 'ENOENT');
-    else done(isSame(before, statOf(path)) && attempt(() => unlinkSync(path)));
-  });
-  return {
-    cancel: () => {
-      probe.removeAllListeners();
-      probe.on('error', () => {});
-      probe.destroy();
-    },
-  };
+export function fileAt(path: string): SocketFileFacts {
+  const facts = statOf(path);
+  if (facts === null) return { kind: 'none', identity: '' };
+  // With the time, because a new file may get the inode of a deleted file.
+  const identity = `${facts.dev} ${facts.ino} ${facts.ctimeNs}`;
+  return { kind: facts.isSocket() ? 'socket' : 'other', identity };
+}
+
+export function removeFile(path: string, identity: string): boolean {
+  return fileAt(path).identity === identity && attempt(() => unlinkSync(path));
 }
 
 /** libuv reports EACCES for a missing directory, where the system says ENOENT. Returns the system's error. */
@@ -124,11 +101,6 @@ function isMissing(path: string): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT';
   }
-}
-
-/** Compares also the time, because a new file may get the inode of a deleted file. */
-function isSame(before: BigIntStats, now: BigIntStats | null): boolean {
-  return now !== null && now.ino === before.ino && now.dev === before.dev && now.ctimeNs === before.ctimeNs;
 }
 
 function statOf(path: string): BigIntStats | null {

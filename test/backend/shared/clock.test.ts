@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HostClock } from '../../../src/backend/node/clock.ts';
+import { HostClock } from '../../../src/backend/shared/clock.ts';
 
 // The host's own timers are the subject: they fire up to a millisecond early, and overflow after 24.8 days.
 

@@ -16,7 +16,7 @@ import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { LoopError } from '../../base/errors.ts';
 import { hostNextTick } from '../../base/host.ts';
-import { outOfRange } from '../../base/validate.ts';
+import { UnusableError } from '../../base/unusable.ts';
 import type { RawRequest } from '../backend.ts';
 
 type SignalName = keyof typeof constants.signals;
@@ -97,7 +97,7 @@ function watchOf(signum: number): Watch {
       `signal ${signum} is a real-time signal: Node can handle only signals that have a name`,
     );
   }
-  if (UNCATCHABLE.includes(name)) throw outOfRange('signum', name, 'a signal that can be handled');
+  if (UNCATCHABLE.includes(name)) throw new UnusableError(name, 'a signal that can be handled');
   let watch = watches.get(name);
   if (watch === undefined) {
     watch = new Watch(name);
