@@ -68,11 +68,16 @@ export class Descriptors {
     return fd;
   }
 
+  /** Returns the object of a descriptor, or null. */
+  find(fd: number): OpenObject | null {
+    return this.#open.get(fd)?.object ?? null;
+  }
+
   /** Returns the object of a descriptor. Throws the system's error: `EBADF`. */
   get(fd: number, syscall: string): OpenObject {
-    const found = this.#open.get(fd);
-    if (found === undefined) throw systemError('EBADF', syscall);
-    return found.object;
+    const found = this.find(fd);
+    if (found === null) throw systemError('EBADF', syscall);
+    return found;
   }
 
   /** Returns another descriptor of the same object, for the program. Throws the system's error. */

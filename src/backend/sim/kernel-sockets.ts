@@ -6,13 +6,14 @@
  */
 import type { SocketAddress } from '../../base/address.ts';
 import type { RawRequest } from '../backend.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, KernelOptions } from './channel.ts';
 
 /** A listening socket. */
 export interface Acceptor {
   readonly family: number;
   readonly sockname: SocketAddress;
-  /** Called when a connection waits, after an `accept()` that found none. */
+  readonly options: KernelOptions;
+  /** Called when a connection waits, after an `accept()` that has left none. */
   onAcceptable: (() => void) | null;
   /** Whether a connection waits. */
   readonly acceptable: boolean;
@@ -58,7 +59,7 @@ export interface StreamKernel {
 }
 
 export interface DatagramSocketEvents {
-  /** A datagram has arrived, after a `receive()` that found none. */
+  /** A datagram has arrived, after a `receive()` that has left none. */
   onReadable(): void;
   /** There is room again, after a `send()` that was not accepted. */
   onWritable(): void;
@@ -81,9 +82,9 @@ export interface DatagramSocket {
   events: DatagramSocketEvents | null;
   readonly readable: boolean;
   readonly writable: boolean;
+  readonly options: KernelOptions;
   bind(address: SocketAddress, options: BindOptions): void;
   connect(address: SocketAddress): void;
-  setBroadcast(on: boolean): void;
   receive(): ReceivedDatagram | null;
   /**
    * Returns false if there is no room. Throws the system's error. Binds the socket first, if it is not bound.

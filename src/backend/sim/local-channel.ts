@@ -6,6 +6,7 @@ import { systemError } from './errors.ts';
 import type { SimHost } from './host.ts';
 import type { BytesReader, BytesWriter } from './local-bytes.ts';
 import { LocalBytes } from './local-bytes.ts';
+import { LocalOptions } from './local-options.ts';
 
 /** Bytes, as on Linux. */
 const SOCKET_BUFFER = 212_992;
@@ -22,6 +23,8 @@ export class LocalChannel implements Channel, BytesReader, BytesWriter {
   readonly family: number;
   readonly sockname: SocketAddress | null;
   readonly peername: SocketAddress | null;
+  /** Absent for pipes. */
+  declare readonly options?: LocalOptions;
   events: ChannelEvents | null = null;
   error: Error | null = null;
   readonly #incoming: LocalBytes | null;
@@ -34,6 +37,7 @@ export class LocalChannel implements Channel, BytesReader, BytesWriter {
     this.peername = names.peername;
     this.#incoming = incoming;
     this.#outgoing = outgoing;
+    if (family === AF_UNIX) this.options = new LocalOptions();
     if (incoming !== null) incoming.reader = this;
     if (outgoing !== null) outgoing.writer = this;
   }

@@ -15,6 +15,7 @@ import type { SimHost } from './host.ts';
 import type { Acceptor, Binding, StreamKernel } from './kernel-sockets.ts';
 import type { LocalChannel } from './local-channel.ts';
 import { localConnection } from './local-channel.ts';
+import { LocalOptions } from './local-options.ts';
 
 type OnDone = (error: Error | null, channel: Channel | null) => void;
 
@@ -135,6 +136,7 @@ export class LocalAcceptor implements Acceptor {
   readonly sockname: string;
   onAcceptable: (() => void) | null = null;
   readonly binding: LocalBinding;
+  readonly options: LocalOptions = new LocalOptions();
   readonly #host: SimHost;
   readonly #waiting: RingQueue<LocalChannel> = new RingQueue();
   #backlog: number = 0;
@@ -144,6 +146,7 @@ export class LocalAcceptor implements Acceptor {
     this.#host = host;
     this.binding = binding;
     this.sockname = binding.address;
+    this.options.listens();
   }
 
   get acceptable(): boolean {
