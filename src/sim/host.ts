@@ -205,6 +205,7 @@ export class Host implements AsyncDisposable {
     this.#checkUp();
     this.#tell('kills its programs');
     this.#endAll(false, 'was killed');
+    this._kernel.network.killPrograms();
   }
 
   /**

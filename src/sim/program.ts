@@ -291,10 +291,16 @@ export class Program implements Place {
   }
 
   #finish(crashed: boolean): void {
+    const { host } = this.kernel;
     this.#alive = false;
-    for (const close of this.#closers) close(crashed);
+    host.programEnds = true;
+    try {
+      for (const close of this.#closers) close(crashed);
+      for (const loop of this.#loops) loop._kill();
+    } finally {
+      host.programEnds = false;
+    }
     this.#closers.clear();
-    for (const loop of this.#loops) loop._kill();
     this.#loops.clear();
     this.#owner.programEnded(this);
     for (const callback of this.#onEnded.splice(0)) callback();

@@ -26,6 +26,8 @@ export class SimHost {
   epoch: number = 0;
   /** Seconds by which the wall clock of this host is wrong, beside its drift. */
   wallOffset: number = 0;
+  /** A program is ending. The kernel closes its sockets by FIN then, where a transport would abort. */
+  programEnds: boolean = false;
   readonly #parts: KernelPart[] = [];
   #state: HostState = 'up';
   /** Increases with each crash, so that callbacks of an earlier life are dropped. */

@@ -205,7 +205,7 @@ export class SimStream implements RawStream, ChannelEvents {
     this.#unsent = null;
     const channel = this.#channel;
     channel.events = null;
-    if (reset) channel.reset();
+    if (reset && !this.#host.programEnds) channel.reset();
     else if (this.#facts.onReleased === undefined) channel.close();
     this.#facts.onReleased?.();
     this.#schedule();
