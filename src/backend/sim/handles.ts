@@ -4,7 +4,7 @@
  */
 import { IPPROTO_TCP, SO_KEEPALIVE, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY } from '../../base/constants.ts';
 import { InvalidStateError } from '../../base/errors.ts';
-import { invalidArgType } from '../../base/validate.ts';
+import { UnusableError } from '../../base/unusable.ts';
 import type {
   DetachableSocket,
   ListenEvents,
@@ -15,6 +15,7 @@ import type {
   SocketControl,
   StreamSockets,
   SystemSocket,
+  UnixSockets,
 } from '../backend.ts';
 import type { Channel } from './channel.ts';
 import { connectStream } from './connect.ts';
@@ -36,8 +37,6 @@ import { TcpOptions } from './tcp-options.ts';
 export class Handles {
   readonly #host: SimHost;
   readonly #descriptors: Descriptors;
-  /** The descriptors that the loop watches. */
-  readonly #polls: Map<number, SimPoll> = new Map();
 
   constructor(host: SimHost, descriptors: Descriptors) {
     this.#host = host;
@@ -58,9 +57,11 @@ export class Handles {
   }
 
   /** Unix sockets, whose listeners also care for their files. */
-  localStreams(kernel: LocalSockets): StreamSockets {
+  localStreams(kernel: LocalSockets): UnixSockets {
     return {
       ...this.streams(kernel),
+      fileAt: (path) => kernel.fileAt(path),
+      removeFile: (path, identity) => kernel.removeFile(path, identity),
       listen: (target, events) =>
         this.#listenTo(kernel, target, events) ??
         new LocalListener(this.#host, kernel, this.parts, target, events),
@@ -106,7 +107,7 @@ export class Handles {
     const object = fd === null ? null : this.#descriptors.find(fd);
     const isListener = object instanceof OpenSocket && object.type === SOCK_STREAM && object.channel === null;
     if (fd === null || !isListener) {
-      throw invalidArgType('sock', target.socket, 'the descriptor of a listening socket of this host');
+      throw new UnusableError(target.socket, 'the descriptor of a listening socket of this host');
     }
     object.listen(target.backlog);
     this.#take(fd, target.socket);
@@ -119,7 +120,7 @@ export class Handles {
     const object = fd === null ? null : this.#descriptors.find(fd);
     const channel = object instanceof OpenSocket ? object.channel : null;
     if (fd === null || channel === null) {
-      throw invalidArgType('sock', socket, 'the descriptor of a connected stream socket of this host');
+      throw new UnusableError(socket, 'the descriptor of a connected stream socket of this host');
     }
     this.#take(fd, socket);
     return this.#stream(channel, fd);
@@ -134,7 +135,7 @@ export class Handles {
     const fits =
       object instanceof OpenSocket || (object instanceof OpenPipe && object.direction === direction);
     if (fd === null || channel === null || !fits) {
-      throw invalidArgType('pipe', pipe, `the descriptor of a pipe of this host, to ${direction}`);
+      throw new UnusableError(pipe, `the descriptor of a pipe of this host, to ${direction}`);
     }
     if (this.#descriptors.isUsed(fd)) {
       throw new InvalidStateError(`descriptor ${fd} belongs to a transport or server`);
@@ -163,15 +164,7 @@ export class Handles {
   // --- readiness ---
 
   poll(fd: number, onReady: (readable: boolean, writable: boolean) => void): RawPoll {
-    const poll = new SimPoll(this.#host, this.#descriptors, fd, onReady);
-    this.#polls.set(fd, poll);
-    return {
-      want: (readable, writable) => poll.want(readable, writable),
-      close: () => {
-        poll.close();
-        if (this.#polls.get(fd) === poll) this.#polls.delete(fd);
-      },
-    };
+    return new SimPoll(this.#host, this.#descriptors, fd, onReady);
   }
 
   // --- internal steps ---
@@ -179,11 +172,7 @@ export class Handles {
   /** Returns the descriptor of a number or a `Socket`; null for any other value. */
   #descriptorOf(value: unknown): number | null {
     const fd = isDetachable(value) ? value.fileno() : value;
-    if (typeof fd !== 'number' || !Number.isInteger(fd) || fd < 0) return null;
-    if (!this.#polls.has(fd)) return fd;
-    throw new InvalidStateError(
-      `descriptor ${fd} is still watched: remove its reader and writer, and end its sock…() calls, before a transport takes it over`,
-    );
+    return typeof fd === 'number' && Number.isInteger(fd) && fd >= 0 ? fd : null;
   }
 
   #take(fd: number, given: unknown): void {

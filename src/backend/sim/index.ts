@@ -19,6 +19,7 @@ import { SimDatagrams } from './datagram.ts';
 import { Handles } from './handles.ts';
 import type { Kernel } from './kernel.ts';
 import { LoopClock } from './loop-clock.ts';
+import { openSocket } from './socket.ts';
 
 export class SimBackend extends LoopClock implements Backend {
   readonly name = 'sim';
@@ -29,13 +30,13 @@ export class SimBackend extends LoopClock implements Backend {
   readonly unix: UnixSockets;
   readonly pipes: Pipes;
   readonly datagrams: Datagrams;
-  readonly names: Names | null = null;
+  readonly names: Names;
   readonly tls: Tls | null = null;
   readonly processes: Processes | null = null;
-  readonly signals: Signals | null = null;
+  readonly signals: Signals;
   readonly descriptors: Descriptors;
   readonly polling: Polling;
-  readonly sockets: Sockets | null = null;
+  readonly sockets: Sockets;
   readonly files: Files | null = null;
   readonly executors: Executors | null = null;
 
@@ -50,5 +51,9 @@ export class SimBackend extends LoopClock implements Backend {
     this.pipes = { open: (pipe, direction) => handles.openPipe(pipe, direction) };
     this.descriptors = { isUsed: (fd) => descriptors.isUsed(fd) };
     this.polling = { poll: (fd, onReady) => handles.poll(fd, onReady) };
+    const sockets = { descriptors, tcp: network.tcp, unix: machine.unix, udp: network.udp };
+    this.sockets = { open: (target) => openSocket(sockets, target) };
+    this.names = machine.names;
+    this.signals = machine.signals;
   }
 }

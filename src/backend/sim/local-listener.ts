@@ -1,11 +1,10 @@
-/** A listening unix socket of a simulated host as a raw listener, which makes and removes its file. */
+/** A listening unix socket of a simulated host as a raw listener, which removes its file. */
 import type { ListenEvents, ListenTarget, RawRequest } from '../backend.ts';
 import type { SimHost } from './host.ts';
 import type { Acceptor, Binding, StreamKernel } from './kernel-sockets.ts';
 import type { ListenerParts } from './listener.ts';
 import { SimListener } from './listener.ts';
 import type { LocalBinding, LocalSockets } from './local-sockets.ts';
-import { isAbstract } from './local-sockets.ts';
 
 export class LocalListener extends SimListener {
   readonly #file: FileKeeper;
@@ -37,9 +36,7 @@ class FileKeeper implements StreamKernel {
     this.#sockets = sockets;
   }
 
-  /** Replaces a stale file, as the other backends do. */
   bind(path: string): LocalBinding {
-    if (!isAbstract(path)) this.#sockets.removeStale(path);
     this.#binding = this.#sockets.bind(path);
     return this.#binding;
   }
@@ -53,7 +50,8 @@ class FileKeeper implements StreamKernel {
   }
 
   remove(): void {
-    if (this.#binding !== null) this.#sockets.removeFile(this.#binding);
+    const binding = this.#binding;
     this.#binding = null;
+    if (binding !== null) this.#sockets.removeFile(binding.address, binding.identity);
   }
 }

@@ -6,7 +6,7 @@
  */
 import { AF_UNIX } from '../../base/constants.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
-import type { RawRequest } from '../backend.ts';
+import type { RawRequest, SocketFileFacts } from '../backend.ts';
 import type { Channel } from './channel.ts';
 import { systemError } from './errors.ts';
 import { LOOPBACK_SECONDS } from './fabric.ts';
@@ -65,18 +65,17 @@ export class LocalSockets implements StreamKernel {
     });
   }
 
-  /** Removes the file at a path, if it is that of a socket that does not listen. Returns true if it did. */
-  removeStale(path: string): boolean {
+  fileAt(path: string): SocketFileFacts {
     const file = this.#files.socketAt(path);
-    if (file === null || (this.#bound.get(file)?.acceptor ?? null) !== null) return false;
-    this.#files.unlinkSync(path);
-    return true;
+    if (file !== null) return { kind: 'socket', identity: String(file.ino) };
+    return { kind: this.#files.existsSync(path) ? 'other' : 'none', identity: '' };
   }
 
-  /** Removes the file of a socket, unless another file has replaced it. */
-  removeFile(binding: LocalBinding): void {
-    const { address, key } = binding;
-    if (typeof key !== 'string' && this.#files.socketAt(address) === key) this.#files.unlinkSync(address);
+  removeFile(path: string, identity: string): boolean {
+    const { kind, identity: found } = this.fileAt(path);
+    if (kind !== 'socket' || found !== identity) return false;
+    this.#files.unlinkSync(path);
+    return true;
   }
 
   /** Forgets all sockets: the host has crashed. Their files stay. */
@@ -123,6 +122,11 @@ export class LocalBinding implements Binding {
     this.address = address;
     this.key = key;
     this.#free = free;
+  }
+
+  /** The file's identity; empty for an abstract name. */
+  get identity(): string {
+    return typeof this.key === 'string' ? '' : String(this.key.ino);
   }
 
   release(): void {

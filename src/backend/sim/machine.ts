@@ -4,6 +4,8 @@ import type { HostFiles } from './files.ts';
 import { MemoryFiles } from './files.ts';
 import type { KernelPart, SimHost } from './host.ts';
 import { LocalSockets } from './local-sockets.ts';
+import { HostNames } from './names.ts';
+import { ProgramSignals } from './signals.ts';
 
 export class Machine implements KernelPart {
   readonly host: SimHost;
@@ -13,10 +15,15 @@ export class Machine implements KernelPart {
   /** The files that programs read: those in memory, or another file system with the same methods. */
   files: HostFiles = this.memory;
   readonly unix: LocalSockets;
+  readonly names: HostNames;
+  /** The handlers of code that belongs to no program of its own. */
+  readonly signals: ProgramSignals;
 
   constructor(host: SimHost) {
     this.host = host;
     this.unix = new LocalSockets(host, this.memory);
+    this.names = new HostNames(host);
+    this.signals = new ProgramSignals(host);
     host.addPart(this);
   }
 
@@ -24,5 +31,6 @@ export class Machine implements KernelPart {
   crash(): void {
     this.descriptors.clear();
     this.unix.clear();
+    this.signals.clear();
   }
 }

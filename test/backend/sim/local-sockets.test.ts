@@ -60,12 +60,18 @@ for (const name of ['/tmp/socket', '\0abstract']) {
 test('the file of a closed socket stays, and connects to it are refused', () =>
   onSockets(async ({ sockets, files, connect }) => {
     const acceptor = sockets.listen(sockets.bind('/tmp/socket'), 10);
-    assert.equal(sockets.removeStale('/tmp/socket'), false);
     acceptor.close();
     assert.equal(files.statSync('/tmp/socket').isSocket(), true);
     assert.equal(await connect('/tmp/socket'), 'connect ECONNREFUSED /tmp/socket');
     assert.throws(() => sockets.bind('/tmp/socket'), { code: 'EADDRINUSE' });
-    assert.deepEqual([sockets.removeStale('/tmp/socket'), sockets.removeStale('/tmp/socket')], [true, false]);
+    const { kind, identity } = sockets.fileAt('/tmp/socket');
+    assert.equal(kind, 'socket');
+    assert.equal(sockets.removeFile('/tmp/socket', `${identity}0`), false);
+    assert.deepEqual(
+      [sockets.removeFile('/tmp/socket', identity), sockets.removeFile('/tmp/socket', identity)],
+      [true, false],
+    );
+    assert.equal(sockets.fileAt('/tmp/socket').kind, 'none');
     assert.equal(await connect('/tmp/socket'), 'connect ENOENT /tmp/socket');
   }));
 
@@ -73,7 +79,7 @@ test('the path of a file that is no socket is in use, and refuses connects', () 
   onSockets(async ({ sockets, files, connect }) => {
     files.writeFileSync('/tmp/file', 'precious');
     assert.throws(() => sockets.bind('/tmp/file'), { code: 'EADDRINUSE' });
-    assert.equal(sockets.removeStale('/tmp/file'), false);
+    assert.equal(sockets.fileAt('/tmp/file').kind, 'other');
     assert.equal(await connect('/tmp/file'), 'connect ECONNREFUSED /tmp/file');
     assert.throws(() => sockets.bind('/missing/socket'), { code: 'ENOENT', syscall: 'bind' });
     assert.throws(() => sockets.bind('/tmp/file/socket'), { code: 'ENOTDIR' });
@@ -84,7 +90,7 @@ test('a socket whose file was replaced removes no other file', () =>
     const binding = sockets.bind('/tmp/socket');
     files.unlinkSync('/tmp/socket');
     files.writeFileSync('/tmp/socket', 'precious');
-    sockets.removeFile(binding);
+    assert.equal(sockets.removeFile('/tmp/socket', binding.identity), false);
     assert.equal(files.readFileSync('/tmp/socket', 'utf8'), 'precious');
   }));
 
