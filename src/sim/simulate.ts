@@ -6,6 +6,7 @@ import {
   checkFunction,
   checkOptions,
   checkSeconds,
+  checkString,
   invalidArgType,
   outOfRange,
 } from '../base/validate.ts';
@@ -27,6 +28,11 @@ export interface SimulateOptions {
    * each entry of each loop. Default: false.
    */
   trace?: boolean | 'loops';
+  /**
+   * The path of a capture file, which Wireshark opens: every packet at the moment when it is sent. Default: no
+   * file.
+   */
+  pcap?: string;
   /** The date at the beginning. Default: 2025-01-01, 00:00 UTC. */
   epoch?: Date;
   /** Seconds of the world after which the simulation fails. Default: no limit. */
@@ -69,6 +75,7 @@ export interface SimulationReport<T> {
 const OPTIONS = [
   'seed',
   'trace',
+  'pcap',
   'epoch',
   'timeLimit',
   'realTimeLimit',
@@ -149,6 +156,7 @@ export async function start<T>(
     // The host reports unhandled rejections after the microtasks in which they happen.
     await new Promise<void>((resolve) => runOutside(() => hostSetImmediate(resolve)));
   } finally {
+    world._closeCapture();
     uninstallForeign();
     uninstallHooks();
   }
@@ -167,7 +175,7 @@ export async function start<T>(
 /** Checks the options, and fills them up. */
 export function settingsOf(options: SimulateOptions): WorldSettings {
   checkOptions('options', options, OPTIONS);
-  const { seed, trace = false, epoch, node, debug, onReport } = options;
+  const { seed, trace = false, pcap, epoch, node, debug, onReport } = options;
   const {
     timeLimit = Number.POSITIVE_INFINITY,
     realTimeLimit = REAL_SECONDS,
@@ -175,6 +183,7 @@ export function settingsOf(options: SimulateOptions): WorldSettings {
   } = options;
   if (seed !== undefined) checkSeed('options.seed', seed);
   if (trace !== 'loops') checkBoolean('options.trace', trace);
+  if (pcap !== undefined) checkString('options.pcap', pcap);
   if (node !== undefined) checkBoolean('options.node', node);
   if (debug !== undefined) checkBoolean('options.debug', debug);
   if (onReport !== undefined) checkFunction('options.onReport', onReport);
@@ -185,6 +194,7 @@ export function settingsOf(options: SimulateOptions): WorldSettings {
   return {
     seed: seed ?? Math.floor(Math.random() * MAX_RANDOM_SEED),
     trace,
+    pcap: pcap ?? null,
     epoch: epochOf(epoch) / 1000,
     timeLimit,
     realTimeLimit,

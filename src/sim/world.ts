@@ -16,6 +16,7 @@ import { SimulationError } from './errors.ts';
 import { Fault, NetworkFaults } from './faults.ts';
 import type { HostWorld } from './host.ts';
 import { Host } from './host.ts';
+import { Capture } from './pcap.ts';
 import { currentPlace, runOutside } from './place.ts';
 import type { Program } from './program.ts';
 import { waitsOf } from './waits.ts';
@@ -39,6 +40,8 @@ export interface HostReport {
 export interface WorldSettings {
   readonly seed: number;
   readonly trace: boolean | 'loops';
+  /** The path of the capture file, or null. */
+  readonly pcap: string | null;
   /** Seconds since 1970. */
   readonly epoch: number;
   readonly timeLimit: number;
@@ -85,6 +88,7 @@ export class World extends NetworkFaults {
   #onFailure: (error: unknown) => void = () => {};
   #grace: NodeJS.Timeout | null = null;
   #computeLimitMs: number;
+  readonly #capture: Capture | null;
 
   /** Use `simulate()`. @internal */
   constructor(settings: WorldSettings) {
@@ -104,6 +108,10 @@ export class World extends NetworkFaults {
       fail: (error) => this.fail(error),
       checkOpen: () => this.#checkOpen(),
     };
+    const capture = settings.pcap === null ? null : new Capture(settings.pcap);
+    this.#capture = capture;
+    if (capture !== null)
+      this._fabric.taps.push((packet) => capture.add(settings.epoch, timeline.time(), packet));
     this.#scenarioHost = this.#newHost(SCENARIO, []);
     this.#computeLimitMs = settings.realTimeLimit * 1000;
     timeline.outside = runOutside;
@@ -278,6 +286,11 @@ export class World extends NetworkFaults {
     this.#ended = true;
     for (const host of hosts) host._end();
     if (this.#grace !== null) hostClearTimeout(this.#grace);
+  }
+
+  /** @internal */
+  _closeCapture(): void {
+    this.#capture?.close();
   }
 
   /** The state of the world, for the report of a failure. @internal */
