@@ -4,10 +4,14 @@ import type { ForeignWorld } from '../foreign-layer.ts';
 import { useForeignLayer } from '../foreign-layer.ts';
 import { runOutside } from '../place.ts';
 import { patchClocks } from './clocks.ts';
+import { patchFetch, restoreDispatchers } from './fetch.ts';
+import { patchHttp } from './http.ts';
 import { patchNet } from './net.ts';
 import { Patches } from './patches.ts';
 import { patchRandomness } from './randomness.ts';
+import { patchWebAssembly, watchWork } from './real-work.ts';
 import { watchResources } from './resources.ts';
+import { endTicks } from './timers.ts';
 
 const patches: Patches = new Patches();
 /** Simulations that run, and `gyre/sim/register`. */
@@ -21,10 +25,15 @@ export function patchNode(): () => void {
     patchClocks(patches);
     patchRandomness(patches);
     patchNet(patches);
+    patchHttp(patches);
+    patchFetch(patches);
+    patchWebAssembly(patches);
     syncBuiltinESMExports();
   }
   return () => {
-    if (--users === 0) patches.undo();
+    if (--users > 0) return;
+    patches.undo();
+    restoreDispatchers();
   };
 }
 
@@ -32,8 +41,14 @@ export function patchNode(): () => void {
 export function enterWorld(world: ForeignWorld): () => void {
   world.timeline.outside = runOutside;
   const unpatch = patchNode();
+  // Node opens them at their first use, which must not count as work of a host.
+  void process.stdout;
+  void process.stderr;
+  const endWork = watchWork(world.timeline, (error) => world.fail(error));
   if (worlds++ === 0) unwatch = watchResources();
   return () => {
+    endTicks(world.timeline);
+    endWork();
     if (--worlds === 0) unwatch?.();
     unpatch();
   };

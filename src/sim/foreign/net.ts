@@ -48,6 +48,7 @@ const pipeHandle = (place: Place): PipeHandle => new PipeHandle(place, unixOf(pl
 
 export function patchNet(patches: Patches): void {
   patchSocket(patches);
+  patchDestroy(patches);
   patchTls(patches);
   patches.method(net.Server.prototype, '_listen2', (original) => (place, args, self) => {
     prepareListen(place, self as Server, args);
@@ -73,6 +74,18 @@ function patchSocket(patches: Patches): void {
     if (socket.connecting) socket.once('connect', () => socket._reset());
     else socket._reset();
     return self;
+  });
+}
+
+/**
+ * A socket ends as code of the program that owns it. A library may have one timer for the sockets of several
+ * programs, as undici has.
+ */
+function patchDestroy(patches: Patches): void {
+  patches.inherited(net.Socket.prototype, 'destroy', (original) => (_place, args, self) => {
+    const bottom = bottomOf((self as Socket)._handle);
+    if (bottom instanceof StreamHandle) return bottom.run(() => original.apply(self, args));
+    return original.apply(self, args);
   });
 }
 

@@ -7,7 +7,7 @@ export type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 
 export class Patches {
   /** Each puts one property back. */
-  readonly #undo: (() => void)[] = [];
+  readonly #undo: (() => unknown)[] = [];
 
   /** Replaces a property, and keeps its flags. A property that cannot be changed stays as it is. */
   value(target: object, key: PropertyKey, value: unknown): void {
@@ -46,6 +46,18 @@ export class Patches {
       return Reflect.construct(original, args, new.target === replacement ? original : new.target);
     };
     this.value(target, key, disguise(replacement, original));
+  }
+
+  /** As {@link method}, for a function that `target` inherits. */
+  inherited(
+    target: object,
+    key: string,
+    make: (original: AnyFunction) => (place: Place, args: unknown[], self: unknown) => unknown,
+  ): void {
+    const value = (target as Record<string, unknown>)[key];
+    Object.defineProperty(target, key, { configurable: true, writable: true, value });
+    this.#undo.push(() => delete (target as Record<string, unknown>)[key]);
+    this.method(target, key, make);
   }
 
   undo(): void {

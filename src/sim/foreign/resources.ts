@@ -4,29 +4,27 @@
  * Timers are adopted by the world. Everything else that is real is watched: see real-work.ts.
  */
 import { createHook } from 'node:async_hooks';
-import type { Place } from '../place.ts';
 import { currentPlace } from '../place.ts';
-import type { NodeImmediate, NodeTimeout } from './timers.ts';
+import { resourceCalled, resourceDestroyed, watchResource } from './real-work.ts';
 import { adoptImmediate, adoptTimeout } from './timers.ts';
 
-type Adopt = (resource: never, place: Place, asyncId: number, type: string) => void;
-
-/** By type of resource. Promises, ticks and microtasks are the most frequent ones, and have no entry. */
-const kinds: Map<string, Adopt> = new Map<string, Adopt>([
-  ['Timeout', (timer: NodeTimeout, place) => adoptTimeout(timer, place)],
-  ['Immediate', (immediate: NodeImmediate, place) => adoptImmediate(immediate, place)],
-]);
+/** The most frequent types. They are part of JavaScript, and run in every drain. */
+const FREE: ReadonlySet<string> = new Set(['PROMISE', 'TickObject', 'Microtask', 'GYRE']);
 
 const hook = createHook({
   init(asyncId, type, _triggerId, resource) {
-    const adopt = kinds.get(type);
-    if (adopt === undefined) return;
+    if (FREE.has(type)) return;
     const place = currentPlace();
-    if (place !== null) adopt(resource as never, place, asyncId, type);
+    if (place === null) return;
+    if (type === 'Timeout') adoptTimeout(resource as never, place);
+    else if (type === 'Immediate') adoptImmediate(resource as never, place);
+    else watchResource(resource, place, asyncId, type);
   },
+  after: resourceCalled,
+  destroy: resourceDestroyed,
 });
 
-/** Begins to adopt resources. Returns a function that ends it. */
+/** Begins to look at resources. Returns a function that ends it. */
 export function watchResources(): () => void {
   hook.enable();
   return () => {

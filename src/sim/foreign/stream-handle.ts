@@ -72,6 +72,11 @@ export class StreamHandle extends JSStream {
     this.#kernel = kernel;
   }
 
+  /** Runs `fn` as code of the program that owns the handle. */
+  run<R>(fn: () => R): R {
+    return currentPlace() === this.place ? fn() : this.#context.runInAsyncScope(fn);
+  }
+
   // --- the connection ---
 
   protected startConnect(request: ConnectRequest, address: SocketAddress): number {

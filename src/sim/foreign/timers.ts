@@ -15,9 +15,10 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { clearImmediate, clearTimeout } from 'node:timers';
+import type { Timeline } from '../../backend/sim/timeline.ts';
 import { hostQueueMicrotask } from '../../base/host.ts';
 import type { Place } from '../place.ts';
-import { currentPlace } from '../place.ts';
+import { currentPlace, runIn } from '../place.ts';
 
 const realClearTimeout: (timer: unknown) => void = clearTimeout as never;
 const realClearImmediate: (immediate: unknown) => void = clearImmediate as never;
@@ -70,7 +71,9 @@ function leaveNow(): void {
 export function adoptTimeout(timer: Adopted, place: Place): void {
   const adoption = timer[ADOPTION];
   if (adoption !== undefined) adoption.start(place);
-  else if (typeof timer._onTimeout === 'function') new AdoptedTimeout(timer, place);
+  else if (typeof timer._onTimeout !== 'function') return;
+  else if (isSharedTick(timer)) new SharedTick(timer, tickPlace(place));
+  else new AdoptedTimeout(timer, place);
 }
 
 class AdoptedTimeout extends AsyncResource {
@@ -121,7 +124,27 @@ class AdoptedTimeout extends AsyncResource {
   }
 
   refresh(): void {
-    if (typeof this.#callback === 'function') this.start(currentPlace());
+    if (typeof this.#callback === 'function') this.start(this.placeFor(currentPlace()));
+  }
+
+  /** Returns the program to which the timer belongs if code of `place` refreshes it. */
+  protected placeFor(place: Place | null): Place | null {
+    return place;
+  }
+
+  protected invoke(_place: Place, run: () => void): void {
+    this.runInAsyncScope(run);
+  }
+
+  protected get pending(): boolean {
+    return this.#disarm !== null;
+  }
+
+  /** Fires now, whatever the time is. */
+  protected fire(): void {
+    this.#disarm?.();
+    this.#disarmed();
+    this.invoke(this.#place, this.#run);
   }
 
   get referenced(): boolean {
@@ -172,7 +195,7 @@ class AdoptedTimeout extends AsyncResource {
   #arrived = (): void => {
     this.#disarmed();
     if (this.#place.kernel.host.time() < this.#due) this.#wait();
-    else this.runInAsyncScope(this.#run);
+    else this.invoke(this.#place, this.#run);
   };
 
   #run = (): void => {
@@ -218,6 +241,72 @@ class AdoptedTimeout extends AsyncResource {
     if (referenced) real.ref();
     real.refresh();
   }
+}
+
+// --- the tick of undici ---
+
+/** undici has one timer of this length for all its timeouts, of all programs. */
+const TICK_MS = 499;
+/** More than the ticks of any timeout that undici sets by itself. */
+const MOST_TICKS = 10_000;
+
+function isSharedTick({ _onTimeout, _idleTimeout }: NodeTimeout): boolean {
+  return _idleTimeout === TICK_MS && _onTimeout?.name === 'onTick';
+}
+
+/** The ticks of a world, by its timeline. They belong to no program, so that none takes them to its grave. */
+const ticks: WeakMap<Timeline, { place: Place; pending: Set<SharedTick> }> = new WeakMap();
+
+function ticksOf(place: Place): { place: Place; pending: Set<SharedTick> } {
+  const { timeline } = place.kernel.host;
+  let found = ticks.get(timeline);
+  if (found === undefined) {
+    const own = Object.create(place, {
+      alive: { value: true },
+      soon: { value: (callback: () => void) => timeline.soon(() => runIn(own, callback)) },
+      at: {
+        value: (when: number, callback: () => void) => {
+          const event = timeline.at(when, () => runIn(own, callback), true);
+          return () => event.cancel();
+        },
+      },
+      keepAlive: { value: () => () => {} },
+      onEnd: { value: () => () => {} },
+    }) as Place;
+    found = { place: own, pending: new Set() };
+    ticks.set(timeline, found);
+  }
+  return found;
+}
+
+function tickPlace(place: Place): Place {
+  return ticksOf(place).place;
+}
+
+class SharedTick extends AdoptedTimeout {
+  override start(place: Place | null): void {
+    super.start(place);
+    if (place !== null) ticksOf(place).pending.add(this);
+  }
+
+  protected override placeFor(place: Place | null): Place | null {
+    return place === null ? null : tickPlace(place);
+  }
+
+  protected override invoke(place: Place, run: () => void): void {
+    runIn(place, run);
+  }
+
+  /** Ticks until all timeouts have passed, because undici begins no new tick while it waits for one. */
+  runOut(): void {
+    for (let count = 0; this.pending && count < MOST_TICKS; count++) this.fire();
+  }
+}
+
+/** The world ends: what its programs have left in undici must not wait for its time for ever. */
+export function endTicks(timeline: Timeline): void {
+  for (const tick of ticks.get(timeline)?.pending ?? []) tick.runOut();
+  ticks.delete(timeline);
 }
 
 let faces: object | null = null;

@@ -1,0 +1,193 @@
+/**
+ * Real work that the code of a host has begun: files, the thread pool, WebAssembly, threads, real sockets.
+ *
+ * While it is in flight, the time of the world stands still, because the program waits for it and no timer of
+ * the world may come first. If it takes too long, the simulation fails, and the error says who began it.
+ */
+
+import { hostClearInterval, hostNow, hostSetInterval } from '../../base/host.ts';
+import type { Place } from '../place.ts';
+import { runOutside } from '../place.ts';
+import type { Patches } from './patches.ts';
+
+/** Seconds of the real clock. */
+const LIMIT_SECONDS = 5;
+const CHECK_MS = 500;
+const FRAMES = 8;
+
+/** What kinds of resources do, for the error. */
+const WORDS: readonly (readonly [RegExp, string])[] = [
+  [/^FS|^FILEHANDLE/, 'a file operation'],
+  [/^GETADDRINFO|^GETNAMEINFO|^QUERYWRAP/, 'a name resolution'],
+  [/REQUEST$/, 'a computation of node:crypto'],
+  [/^ZLIB/, 'a computation of node:zlib'],
+  [/^WORKER/, 'a worker thread'],
+  [/^PROCESSWRAP/, 'a child process'],
+  [/^(TCP|PIPE|UDP|TTY)/, 'a socket, pipe or terminal of this machine'],
+  [/^(FSEVENT|STATWATCHER)/, 'a watcher of files'],
+  [/^WEBASSEMBLY/, 'a compilation of WebAssembly'],
+];
+
+/** The end of a world that waits too long. */
+type Fail = (error: unknown) => void;
+
+interface Work {
+  readonly place: Place;
+  readonly type: string;
+  readonly since: number;
+  readonly stack: Error;
+  readonly release: () => void;
+}
+
+const inFlight: Set<Work> = new Set();
+const worlds: Map<object, Fail> = new Map();
+let checking: NodeJS.Timeout | null = null;
+
+/** Real work of this world's programs is watched from now on. Returns a function that ends it. */
+export function watchWork(timeline: object, fail: Fail): () => void {
+  worlds.set(timeline, fail);
+  checking ??= runOutside(() => hostSetInterval(check, CHECK_MS).unref());
+  return () => {
+    worlds.delete(timeline);
+    for (const work of inFlight) if (work.place.kernel.host.timeline === timeline) end(work);
+    if (worlds.size > 0 || checking === null) return;
+    hostClearInterval(checking);
+    checking = null;
+  };
+}
+
+/** Begins work of a program. Returns a function that ends it. */
+export function beginWork(place: Place, type: string): () => void {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = FRAMES * 4;
+  const work: Work = {
+    place,
+    type,
+    since: hostNow(),
+    stack: new Error(type),
+    release: place.kernel.host.timeline.hold(),
+  };
+  Error.stackTraceLimit = stackTraceLimit;
+  inFlight.add(work);
+  return () => end(work);
+}
+
+function end(work: Work): void {
+  if (inFlight.delete(work)) work.release();
+}
+
+function check(): void {
+  const now = hostNow();
+  for (const work of inFlight) {
+    if (now - work.since < LIMIT_SECONDS * 1000) continue;
+    const fail = worlds.get(work.place.kernel.host.timeline);
+    end(work);
+    fail?.(errorOf(work));
+  }
+}
+
+function errorOf({ place, type, stack }: Work): Error {
+  const words = WORDS.find(([kind]) => kind.test(type))?.[1] ?? 'an operation';
+  const frames = (stack.stack ?? '')
+    .split('\n')
+    .slice(1)
+    .filter((line) => !/node:internal|\/foreign\/(real-work|resources)\./.test(line))
+    .slice(0, FRAMES);
+  const begun = frames.length === 0 ? '' : `, which began it at\n${frames.join('\n')}`;
+  return Object.assign(
+    new Error(
+      `the real world kept the simulation waiting for ${LIMIT_SECONDS} seconds: ${words} (${type}) ` +
+        `of host ${place.hostName}${begun}`,
+    ),
+    { code: 'ERR_SIMULATION_REAL_WORK' },
+  );
+}
+
+// --- what async hooks show ---
+
+const ONE_SHOT: ReadonlySet<string> = new Set([
+  'FSREQCALLBACK',
+  'FSREQPROMISE',
+  'FILEHANDLECLOSEREQ',
+  'GETADDRINFOREQWRAP',
+  'GETNAMEINFOREQWRAP',
+  'QUERYWRAP',
+]);
+/** They last until they are closed. */
+const LASTING: ReadonlySet<string> = new Set([
+  'TCPWRAP',
+  'TCPSERVERWRAP',
+  'PIPEWRAP',
+  'PIPESERVERWRAP',
+  'UDPWRAP',
+  'PROCESSWRAP',
+  'WORKER',
+  'FSEVENTWRAP',
+  'STATWATCHER',
+]);
+/** Objects that work at each call of a method. */
+const REPEATED: ReadonlyMap<string, string> = new Map([
+  ['ZLIB', 'write'],
+  ['BLOBREADER', 'pull'],
+]);
+
+/** The ends of work, by async id. */
+const ends: Map<number, () => void> = new Map();
+
+/** Looks at a new resource of a program. */
+export function watchResource(resource: object, place: Place, asyncId: number, type: string): void {
+  const method = REPEATED.get(type);
+  if (method !== undefined) watchCalls(resource as Record<string, unknown>, method, place, asyncId, type);
+  else if (isWork(type)) ends.set(asyncId, beginWork(place, type));
+}
+
+function isWork(type: string): boolean {
+  if (ONE_SHOT.has(type) || LASTING.has(type)) return true;
+  return type.endsWith('REQUEST') && type !== 'HTTPCLIENTREQUEST';
+}
+
+function watchCalls(
+  resource: Record<string, unknown>,
+  method: string,
+  place: Place,
+  asyncId: number,
+  type: string,
+): void {
+  const original = resource[method] as (...args: unknown[]) => unknown;
+  resource[method] = (...args: unknown[]) => {
+    if (!ends.has(asyncId)) ends.set(asyncId, beginWork(place, type));
+    return original.apply(resource, args);
+  };
+}
+
+/** The callback of a resource has run. */
+export function resourceCalled(asyncId: number): void {
+  if (ends.size > 0) finish(asyncId);
+}
+
+function finish(asyncId: number): void {
+  const done = ends.get(asyncId);
+  if (done === undefined) return;
+  ends.delete(asyncId);
+  done();
+}
+
+/** A resource exists no more. */
+export function resourceDestroyed(asyncId: number): void {
+  if (ends.size > 0) finish(asyncId);
+}
+
+// --- what they do not show ---
+
+/** V8 compiles WebAssembly in threads of its own. */
+export function patchWebAssembly(patches: Patches): void {
+  const { WebAssembly: engine } = globalThis as unknown as { WebAssembly: object };
+  for (const name of ['compile', 'instantiate', 'compileStreaming', 'instantiateStreaming'] as const) {
+    patches.method(engine, name, (original) => (place, args, self) => {
+      const done = beginWork(place, 'WEBASSEMBLY');
+      const promise = original.apply(self, args) as Promise<unknown>;
+      promise.then(done, done);
+      return promise;
+    });
+  }
+}
