@@ -753,7 +753,8 @@ export class TcpConnection implements Channel {
     const { keepIdle, keepInterval, keepCount } = this.options;
     // Data in flight finds out by itself.
     const since = this.#sender.inFlight ? now : this.#heardAt;
-    if (now - since < keepIdle) {
+    // Compare the sums: a difference may round to another result.
+    if (now < since + keepIdle) {
       this.#aliveAt = since + keepIdle;
       return;
     }

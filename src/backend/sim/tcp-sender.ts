@@ -128,8 +128,11 @@ export class TcpSender {
     const limit = Math.min(this.mss, this.edge - this.next);
     if (limit <= 0) return 0;
     const length = this.#lengthAt(this.next, limit);
-    const waits = nagle && length < this.mss && this.next + length === this.end && this.inFlight;
-    return waits && !this.finishes ? 0 : length;
+    if (length === this.mss || !this.inFlight) return length;
+    const isLast = this.next + length === this.end;
+    // A small rest of the window is not worth a segment.
+    const waits = isLast ? nagle && !this.finishes : length === limit;
+    return waits ? 0 : length;
   }
 
   /** Whether the FIN may be sent behind the next `length` bytes. */

@@ -29,7 +29,8 @@ export class Wire {
       this.segments.push(packet);
       const flow = `${packet.source}:${packet.sourcePort}`;
       if ((packet.flags & SYN) !== 0) first.set(flow, packet.seq);
-      const offset = (packet.seq - (first.get(flow) ?? packet.seq)) >>> 0;
+      else if (!first.has(flow)) first.set(flow, packet.seq - 1);
+      const offset = (packet.seq - (first.get(flow) as number)) >>> 0;
       const data = packet.data.length === 0 ? '' : ` ${offset}+${packet.data.length}`;
       this.lines.push(`${from.name} ${flagsOf(packet.flags)}${data}`);
     });
