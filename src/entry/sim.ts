@@ -11,6 +11,8 @@ export type { SimulatedEventLoopOptions } from '../loops/simulated-event-loop.ts
 export { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
 export { checkDeterminism } from '../sim/determinism.ts';
 export type { Seconds } from '../sim/distribution.ts';
+export type { DnsRecordOptions } from '../sim/dns.ts';
+export { Dns } from '../sim/dns.ts';
 export type { SimulationErrorCode } from '../sim/errors.ts';
 export { SimulationError } from '../sim/errors.ts';
 export type {
@@ -27,6 +29,9 @@ export type {
 export { Fault, NetworkFaults } from '../sim/faults.ts';
 export type { ProgramOptions, SkewOptions } from '../sim/host.ts';
 export { Host } from '../sim/host.ts';
+
+import '../sim/foreign/index.ts';
+
 export type { SimulateOptions, SimulationReport } from '../sim/simulate.ts';
 export { simulate } from '../sim/simulate.ts';
 export type { HostOptions, HostReport } from '../sim/world.ts';

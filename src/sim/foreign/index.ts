@@ -4,6 +4,7 @@ import type { ForeignWorld } from '../foreign-layer.ts';
 import { useForeignLayer } from '../foreign-layer.ts';
 import { runOutside } from '../place.ts';
 import { patchClocks } from './clocks.ts';
+import { patchDns } from './dns.ts';
 import { patchFetch, restoreDispatchers } from './fetch.ts';
 import { patchHttp } from './http.ts';
 import { patchNet } from './net.ts';
@@ -25,6 +26,7 @@ export function patchNode(): () => void {
     patchClocks(patches);
     patchRandomness(patches);
     patchNet(patches);
+    patchDns(patches);
     patchHttp(patches);
     patchFetch(patches);
     patchWebAssembly(patches);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { performance as imported } from 'node:perf_hooks';
 import { describe, test } from 'node:test';
 import promises from 'node:timers/promises';
-import { inHost } from './stub.ts';
+import { inHost } from './hosts.ts';
 
 const START = Date.UTC(2026, 0, 1);
 const MONTH = 24 * 24 * 3_600_000;

@@ -4,7 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import promises from 'node:timers/promises';
-import { inHosts } from './stub.ts';
+import { inHosts } from './hosts.ts';
 
 /** Runs an HTTP server until the client on the other host has ended. */
 async function withServer(

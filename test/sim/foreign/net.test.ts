@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { describe, test } from 'node:test';
 import promises from 'node:timers/promises';
-import { inHosts } from './stub.ts';
+import { inHosts } from './hosts.ts';
 
 /** Runs a server and a client on two hosts. The server's function gets a promise of the client's end. */
 async function pair(

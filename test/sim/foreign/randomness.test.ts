@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { getRandomValues, randomBytes, randomFill, randomFillSync, randomInt, randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { inHost } from './stub.ts';
+import { inHost } from './hosts.ts';
 
 async function draw(): Promise<unknown[]> {
   return [

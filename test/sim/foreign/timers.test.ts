@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import timers from 'node:timers';
 import promises from 'node:timers/promises';
-import { inHost } from './stub.ts';
+import { inHost } from './hosts.ts';
 
 const realNow = performance.now.bind(performance);
 
