@@ -277,6 +277,7 @@ const expected: Record<string, Names> = {
   },
   './sim': {
     values: [
+      'Dns',
       'Fault',
       'Host',
       'NetworkFaults',
@@ -291,6 +292,7 @@ const expected: Record<string, Names> = {
       'BandwidthOptions',
       'ComparableEntry',
       'CustomFate',
+      'DnsRecordOptions',
       'FaultOptions',
       'FirewallOptions',
       'FlapOptions',

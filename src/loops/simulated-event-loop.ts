@@ -1,6 +1,7 @@
 import { SimBackend } from '../backend/sim/index.ts';
 import type { Kernel } from '../backend/sim/kernel.ts';
 import { loneKernel } from '../backend/sim/kernel.ts';
+import type { ProgramSignals } from '../backend/sim/signals.ts';
 import type { TraceEntry } from '../backend/sim/trace.ts';
 import { Trace } from '../backend/sim/trace.ts';
 import { InvalidStateError } from '../base/errors.ts';
@@ -26,6 +27,8 @@ export interface SimulatedEventLoopOptions {
 /** The simulated program whose code makes a loop. */
 export interface LoopPlace {
   readonly kernel: Kernel;
+  /** The signal handlers of the program. */
+  readonly signals: ProgramSignals;
   /** Takes the loop over: it ends with the program. */
   adopt(loop: SimulatedEventLoop): void;
   /** The loop runs until `run` settles. */
@@ -86,7 +89,8 @@ export class SimulatedEventLoop extends BaseEventLoop {
       if (startTime !== undefined) throw outOfRange('options.startTime', startTime, accepted);
       if (seed !== undefined) throw outOfRange('options.seed', seed, accepted);
     }
-    const backend = new SimBackend(place?.kernel ?? loneKernel(startTime ?? 0, seed ?? 0));
+    const kernel = place?.kernel ?? loneKernel(startTime ?? 0, seed ?? 0);
+    const backend = new SimBackend(kernel, place?.signals);
     super(backend);
     const trace = new Trace();
     this.trace = trace.entries;

@@ -2,7 +2,15 @@
 
 import type { SimHost } from '../backend/sim/host.ts';
 import type { Kernel } from '../backend/sim/kernel.ts';
-import { checkFunction, checkOptions, checkSeconds, checkString, outOfRange } from '../base/validate.ts';
+import { SIGNALS } from '../backend/sim/signals.ts';
+import {
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkSeconds,
+  checkString,
+  outOfRange,
+} from '../base/validate.ts';
 import type { ExceptionContext } from '../loop/types.ts';
 import type { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
 import { isAwaitable } from '../tasks/ensure-future.ts';
@@ -41,6 +49,8 @@ interface Lost {
   readonly main: () => Awaitable<unknown>;
   readonly name: string;
 }
+
+const MAX_SIGNAL = 64;
 
 /**
  * A simulated machine. `world.host()` makes it.
@@ -133,6 +143,30 @@ export class Host implements AsyncDisposable {
     if (options.name !== undefined) checkString('options.name', options.name);
     this.#checkUp();
     return this.#start({ main, name: options.name ?? 'main' }) as Promise<T>;
+  }
+
+  /**
+   * Sends a signal to the programs of this host. As with a process, the first `SIGINT` or `SIGTERM` cancels the
+   * main task of `run()`; a program without a handler is ended at once.
+   *
+   * @param signal a name of Linux (`'SIGTERM'`) or a number
+   * @param program only to the program of this name. Default: to all
+   * @throws RangeError for an unknown signal or program, and for one that stops programs: see {@link pause}
+   */
+  signal(signal: string | number, program?: string): void {
+    const signum = typeof signal === 'string' ? SIGNALS[signal] : signal;
+    if (signum === undefined) throw outOfRange('signal', signal, "a signal of Linux, as 'SIGTERM'");
+    checkInteger('signal', signum, 1, MAX_SIGNAL);
+    if (program !== undefined) checkString('program', program);
+    this.#checkUp();
+    const programs = [...this.#programs.keys()].filter(
+      ({ name }) => program === undefined || name === program,
+    );
+    if (program !== undefined && programs.length === 0) {
+      const accepted = `a program of host ${this.name} that runs (${this.programs.join(', ') || 'none'})`;
+      throw outOfRange('program', program, accepted);
+    }
+    for (const one of programs) one.signal(signum);
   }
 
   /**

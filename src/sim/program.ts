@@ -7,7 +7,10 @@
  *   end()   from any state, at once: none of its code runs again, and its sockets are closed
  */
 import type { Kernel } from '../backend/sim/kernel.ts';
+import type { DefaultAction } from '../backend/sim/signals.ts';
+import { ProgramSignals, signalName } from '../backend/sim/signals.ts';
 import { CancelledError } from '../base/errors.ts';
+import { outOfRange } from '../base/validate.ts';
 import { printException } from '../loop/exception-handler.ts';
 import type { ExceptionContext, Loop } from '../loop/types.ts';
 import { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
@@ -51,12 +54,11 @@ export function programOf(promise: Promise<unknown>): Program | null {
 export class Program implements Place {
   readonly name: string;
   readonly kernel: Kernel;
+  readonly signals: ProgramSignals;
   policy: EventLoopPolicy | null = null;
   readonly #owner: ProgramOwner;
   #alive: boolean = true;
   #stopping: boolean = false;
-  /** The main function has ended, and the program ends with it if nothing keeps it alive. */
-  #mainEnded: boolean = false;
   readonly #loops: Set<SimulatedEventLoop> = new Set();
   readonly #closers: Set<(crashed: boolean) => void> = new Set();
   #keepers: number = 0;
@@ -72,6 +74,8 @@ export class Program implements Place {
     this.#owner = owner;
     this.name = name;
     this.kernel = owner.kernel;
+    this.signals = new ProgramSignals(owner.kernel.host);
+    this.signals.onDefault = (signum, action) => this.#defaultAction(signum, action);
   }
 
   // --- as a place ---
@@ -232,7 +236,6 @@ export class Program implements Place {
 
   async #main<T>(loop: SimulatedEventLoop, main: () => Awaitable<T>): Promise<T> {
     const value = await main();
-    this.#mainEnded = true;
     if (this.#keepers > 0) {
       this.#resolve(value);
       this.#owner.tell('program', `${this.name} goes on after its main function`);
@@ -285,9 +288,21 @@ export class Program implements Place {
     this.#result?.catch(() => {});
   }
 
-  /** The tasks that are left, for reports. */
-  get tasks(): Task[] {
-    return this.loops.flatMap((loop) => [...loop._owned.tasks] as unknown as Task[]);
+  /** Sends a signal: to the handlers of the program, or it has its default action. */
+  signal(signum: number): void {
+    if (!this.#alive) return;
+    this.#owner.tell('signal', `${signalName(signum)} to program ${this.name}`);
+    this.#excuse();
+    this.signals.deliver(signum);
+  }
+
+  #defaultAction(signum: number, action: DefaultAction): void {
+    const name = signalName(signum);
+    if (action === 'stop')
+      throw outOfRange('signal', name, 'a signal that does not stop a program: use pause()');
+    const text = `program ${this.name} of host ${this.hostName} was ended by ${name}`;
+    this.#owner.tell('program', `${this.name} is ended by ${name}`);
+    this.end(false, new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', text));
   }
 
   #finish(crashed: boolean): void {
@@ -300,6 +315,7 @@ export class Program implements Place {
     } finally {
       host.programEnds = false;
     }
+    this.signals.clear();
     this.#closers.clear();
     this.#loops.clear();
     this.#owner.programEnded(this);
@@ -334,11 +350,6 @@ export class Program implements Place {
     this.soon(() => {
       if (this.#keepers === 0 && this.#unused?.done() === false) this.#unused.setResult();
     });
-  }
-
-  /** True after the main function has returned, while something keeps the program alive. */
-  get lingers(): boolean {
-    return this.#mainEnded && this.#alive;
   }
 }
 

@@ -12,6 +12,8 @@ import { checkOptions, checkString, invalidArgType, outOfRange } from '../base/v
 import { printException } from '../loop/exception-handler.ts';
 import type { ExceptionContext } from '../loop/types.ts';
 import type { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
+import { drawOf } from './distribution.ts';
+import { Dns } from './dns.ts';
 import { SimulationError } from './errors.ts';
 import { Fault, NetworkFaults } from './faults.ts';
 import type { HostWorld } from './host.ts';
@@ -71,6 +73,8 @@ export type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 export class World extends NetworkFaults {
   /** The integer from which all randomness of the world comes. */
   readonly seed: number;
+  /** The name servers: names beside those of the hosts, and their failures. */
+  readonly dns: Dns;
   /** @internal */ readonly _timeline: Timeline = new Timeline(0);
   /** @internal */ readonly _fabric: Fabric = new Fabric(this._timeline);
   /** @internal */ readonly _trace: WorldTrace;
@@ -79,6 +83,8 @@ export class World extends NetworkFaults {
   readonly #random: Random;
   readonly #forks: Map<string, number> = new Map();
   readonly #hosts: Map<string, Host> = new Map();
+  /** By their names in lower case, because names are looked up so. */
+  readonly #names: Map<string, Host> = new Map();
   readonly #scenarioHost: Host;
   readonly #hostWorld: HostWorld;
   #ended: boolean = false;
@@ -108,6 +114,13 @@ export class World extends NetworkFaults {
       fail: (error) => this.fail(error),
       checkOpen: () => this.#checkOpen(),
     };
+    this.dns = new Dns({
+      addressesOf: (name) => this.#names.get(name)?.addresses ?? null,
+      nameOf: (address) => this._fabric.hostOf(address)?.name ?? null,
+      tell: (label) => this.#tellFault(label),
+      draw: (seconds) => drawOf('seconds', seconds, this._fork('dns')),
+      checkOpen: () => this.#checkOpen(),
+    });
     const capture = settings.pcap === null ? null : new Capture(settings.pcap);
     this.#capture = capture;
     if (capture !== null)
@@ -144,7 +157,7 @@ export class World extends NetworkFaults {
     checkOptions('options', options, ['addresses']);
     this.#checkOpen();
     if (name === '' || name === '*') throw outOfRange('name', name, 'the name of a host');
-    if (name === SCENARIO || this.#hosts.has(name))
+    if (name.toLowerCase() === SCENARIO || this.#names.has(name.toLowerCase()))
       throw outOfRange('name', name, 'a name that no other host of this world has');
     return this.#newHost(name, this.#addresses(options.addresses));
   }
@@ -157,8 +170,12 @@ export class World extends NetworkFaults {
   #newHost(name: string, addresses: readonly string[]): Host {
     const sim = new SimHost(name, addresses, this._timeline, this.#random.fork(`host ${name}`));
     sim.epoch = this.#settings.epoch;
-    const host = new Host(new Kernel(sim, this._fabric), this.#hostWorld);
-    if (name !== SCENARIO) this.#hosts.set(name, host);
+    const kernel = new Kernel(sim, this._fabric);
+    kernel.machine.names.world = this.dns._names;
+    const host = new Host(kernel, this.#hostWorld);
+    if (name === SCENARIO) return host;
+    this.#hosts.set(name, host);
+    this.#names.set(name.toLowerCase(), host);
     return host;
   }
 
@@ -218,11 +235,15 @@ export class World extends NetworkFaults {
   override _begin(rule: Rule): Fault {
     this.#checkOpen();
     const remove = this._fabric.addRule(rule);
-    this._trace.tell('', 'fault', `begins: ${rule.text}`);
+    this.#tellFault(`begins: ${rule.text}`);
     return new Fault(rule.text, () => {
       remove();
-      if (!this.#ended) this._trace.tell('', 'fault', `ends: ${rule.text}`);
+      this.#tellFault(`ends: ${rule.text}`);
     });
+  }
+
+  #tellFault(label: string): void {
+    if (!this.#ended) this._trace.tell('', 'fault', label);
   }
 
   /** @internal */

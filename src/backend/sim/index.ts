@@ -16,6 +16,7 @@ import type {
   UnixSockets,
 } from '../backend.ts';
 import { SimDatagrams } from './datagram.ts';
+import { filesOf } from './file-access.ts';
 import { Handles } from './handles.ts';
 import type { Kernel } from './kernel.ts';
 import { LoopClock } from './loop-clock.ts';
@@ -32,15 +33,16 @@ export class SimBackend extends LoopClock implements Backend {
   readonly datagrams: Datagrams;
   readonly names: Names;
   readonly tls: Tls | null = null;
-  readonly processes: Processes | null = null;
+  readonly processes: Processes;
   readonly signals: Signals;
   readonly descriptors: Descriptors;
   readonly polling: Polling;
   readonly sockets: Sockets;
-  readonly files: Files | null = null;
+  readonly files: Files;
   readonly executors: Executors | null = null;
 
-  constructor(kernel: Kernel) {
+  /** @param signals those of the program that makes the loop */
+  constructor(kernel: Kernel, signals: Signals = kernel.machine.signals) {
     super(kernel.host);
     const { network, machine } = kernel;
     const { descriptors } = machine;
@@ -53,7 +55,9 @@ export class SimBackend extends LoopClock implements Backend {
     this.polling = { poll: (fd, onReady) => handles.poll(fd, onReady) };
     const sockets = { descriptors, tcp: network.tcp, unix: machine.unix, udp: network.udp };
     this.sockets = { open: (target) => openSocket(sockets, target) };
+    this.files = filesOf(machine);
     this.names = machine.names;
-    this.signals = machine.signals;
+    this.processes = { spawn: (target, events) => machine.programs.spawn(target, handles, events) };
+    this.signals = signals;
   }
 }
