@@ -5,6 +5,7 @@ import { MemoryFiles } from './files.ts';
 import type { KernelPart, SimHost } from './host.ts';
 import { LocalSockets } from './local-sockets.ts';
 import { HostNames } from './names.ts';
+import { Programs } from './programs.ts';
 import { ProgramSignals } from './signals.ts';
 
 export class Machine implements KernelPart {
@@ -18,17 +19,20 @@ export class Machine implements KernelPart {
   readonly names: HostNames;
   /** The handlers of code that belongs to no program of its own. */
   readonly signals: ProgramSignals;
+  readonly programs: Programs;
 
   constructor(host: SimHost) {
     this.host = host;
     this.unix = new LocalSockets(host, this.memory);
     this.names = new HostNames(host);
     this.signals = new ProgramSignals(host);
+    this.programs = new Programs(host, this.descriptors, this.memory);
     host.addPart(this);
   }
 
   /** Forgets everything but the files. */
   crash(): void {
+    this.programs.crash();
     this.descriptors.clear();
     this.unix.clear();
     this.signals.clear();
