@@ -164,12 +164,15 @@ describe('TLS of Node between simulated hosts', () => {
           await promises.setTimeout(60_000);
           const streams = Array.from({ length: 5 }, async (_, i) => {
             const stream = session.request({ ':path': `/${i}`, ':method': 'POST' });
+            let text = '';
+            stream.setEncoding('utf8').on('data', (data) => {
+              text += data;
+            });
             stream.end(`body ${i}`);
             const [headers] = await once(stream, 'response');
             assert.equal(headers['x-path'], `/${i}`);
             assert.equal(headers.date, 'Wed, 01 Jan 2025 00:01:00 GMT');
-            let text = '';
-            for await (const chunk of stream.setEncoding('utf8')) text += chunk;
+            await once(stream, 'end');
             assert.equal(text, `body ${i}`);
           });
           await Promise.all(streams);
