@@ -107,8 +107,15 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     mustNot: ['../backend/node/index.ts', '../net/server.ts', '../event-loop.ts', 'node:net', 'some-package'],
   },
   'src/backend/sim/file.ts': {
-    may: ['./clock.ts', '../backend.ts', '../../base/errors.ts'],
-    mustNot: ['../node/index.ts', '../../loop/types.ts', '../../tasks/future.ts', 'node:net', 'node:timers'],
+    may: ['./clock.ts', '../backend.ts', '../shared/tls.ts', '../../base/errors.ts'],
+    mustNot: [
+      '../node/index.ts',
+      '../shared/clock.ts',
+      '../../loop/types.ts',
+      '../../tasks/future.ts',
+      'node:net',
+      'node:timers',
+    ],
   },
   'src/net/file.ts': {
     may: [

@@ -21,6 +21,7 @@ import { Handles } from './handles.ts';
 import type { Kernel } from './kernel.ts';
 import { LoopClock } from './loop-clock.ts';
 import { openSocket } from './socket.ts';
+import { tlsOf } from './tls.ts';
 
 export class SimBackend extends LoopClock implements Backend {
   readonly name = 'sim';
@@ -32,7 +33,7 @@ export class SimBackend extends LoopClock implements Backend {
   readonly pipes: Pipes;
   readonly datagrams: Datagrams;
   readonly names: Names;
-  readonly tls: Tls | null = null;
+  readonly tls: Tls;
   readonly processes: Processes;
   readonly signals: Signals;
   readonly descriptors: Descriptors;
@@ -56,6 +57,7 @@ export class SimBackend extends LoopClock implements Backend {
     const sockets = { descriptors, tcp: network.tcp, unix: machine.unix, udp: network.udp };
     this.sockets = { open: (target) => openSocket(sockets, target) };
     this.files = filesOf(machine);
+    this.tls = tlsOf(kernel.host);
     this.names = machine.names;
     this.processes = { spawn: (target, events) => machine.programs.spawn(target, handles, events) };
     this.signals = signals;
