@@ -169,10 +169,9 @@ describe('TLS of Node between simulated hosts', () => {
               text += data;
             });
             stream.end(`body ${i}`);
-            const [headers] = await once(stream, 'response');
+            const [[headers]] = await Promise.all([once(stream, 'response'), once(stream, 'end')]);
             assert.equal(headers['x-path'], `/${i}`);
             assert.equal(headers.date, 'Wed, 01 Jan 2025 00:01:00 GMT');
-            await once(stream, 'end');
             assert.equal(text, `body ${i}`);
           });
           await Promise.all(streams);
