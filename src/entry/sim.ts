@@ -2,7 +2,15 @@
  * `gyre/sim`: simulated worlds with hosts, a network and virtual time; the simulated loop; and a check that code
  * on them is deterministic.
  */
+
+export type { MemoryFiles } from '../backend/sim/files.ts';
 export type { IcmpMessage, Packet, TcpSegment, UdpDatagram } from '../backend/sim/packet.ts';
+export type {
+  ProgramInput,
+  ProgramMain,
+  ProgramOutput,
+  ProgramProcess,
+} from '../backend/sim/program.ts';
 export type { CustomFate } from '../backend/sim/rules.ts';
 export type { ComparableEntry, TraceDifference, TraceEntry } from '../backend/sim/trace.ts';
 export { compareTraces } from '../backend/sim/trace.ts';

@@ -1,7 +1,12 @@
 /** A simulated machine, as a scenario sees it. */
 
+import type { MemoryFiles } from '../backend/sim/files.ts';
 import type { SimHost } from '../backend/sim/host.ts';
 import type { Kernel } from '../backend/sim/kernel.ts';
+import { formatSockets, socketRows } from '../backend/sim/netstat.ts';
+import type { SimProcess } from '../backend/sim/process.ts';
+import type { ProgramMain, RunMain } from '../backend/sim/program.ts';
+import { programOf } from '../backend/sim/program.ts';
 import { SIGNALS } from '../backend/sim/signals.ts';
 import {
   checkFunction,
@@ -65,7 +70,8 @@ export class Host implements AsyncDisposable {
   /** @internal */ readonly _kernel: Kernel;
   readonly #world: HostWorld;
   readonly #owner: ProgramOwner;
-  readonly #programs: Map<Program, Lost> = new Map();
+  /** With null for processes, which their parent starts and not the scenario. */
+  readonly #programs: Map<Program, Lost | null> = new Map();
   #lost: Lost[] = [];
   /** For code that belongs to no program: see {@link enter}. */
   #shell: Program | null = null;
@@ -178,6 +184,60 @@ export class Host implements AsyncDisposable {
     this.#checkUp();
     if (this.#shell === null || !this.#shell.alive) this.#shell = new Program(this.#owner, 'shell');
     return this.#shell.run(fn);
+  }
+
+  /**
+   * Installs a program, which code of this host can start as a subprocess: `createSubprocessExec('worker')`.
+   * The processes that run it are programs of this host, each with a loop of its own.
+   *
+   * @param name a name without a directory, which is found in `/usr/bin` and the like; or a path
+   * @param main gets the process: its arguments, environment, standard streams and signals. Returns the exit
+   *   code; none is 0. If it throws, the error is printed to stderr, and the code is 1
+   *
+   * @example
+   * ```ts
+   * import { createSubprocessExec, PIPE } from 'gyre';
+   * import { simulate } from 'gyre/sim';
+   *
+   * await simulate({ seed: 1 }, async (world) => {
+   *   const host = world.host('server');
+   *   host.install('greet', async ({ argv, stdout }) => {
+   *     await stdout.write(`hello ${argv[1]}`);
+   *     return 3;
+   *   });
+   *   await host.run(async () => {
+   *     const child = await createSubprocessExec('greet', ['world'], { stdout: PIPE });
+   *     const [output] = await child.communicate();
+   *     console.log(String(output), child.returncode); // hello world 3
+   *   });
+   * });
+   * ```
+   */
+  install(name: string, main: ProgramMain): void {
+    checkString('name', name);
+    checkFunction('main', main);
+    this.#world.checkOpen();
+    const run: RunMain = (body, process) => this.#runProcess(body, process);
+    this._kernel.machine.programs.install(name, programOf(main, run));
+  }
+
+  /** Removes an installed program. Returns false if there is none. Processes that run it go on. */
+  uninstall(name: string): boolean {
+    this.#world.checkOpen();
+    return this._kernel.machine.programs.uninstall(name);
+  }
+
+  /**
+   * The files of this host, in memory, with the synchronous methods of `node:fs`. They survive a crash. Code of
+   * gyre on this host finds them by their paths; `node:fs` itself is that of the real machine.
+   */
+  get files(): MemoryFiles {
+    return this._kernel.machine.memory;
+  }
+
+  /** Returns the sockets of this host as text, in the columns of `netstat -an` of Linux. */
+  netstat(): string {
+    return formatSockets(socketRows(this._kernel.network));
   }
 
   /**
@@ -317,6 +377,17 @@ export class Host implements AsyncDisposable {
     });
   }
 
+  #runProcess(main: Parameters<RunMain>[0], process: SimProcess): Promise<number | void> {
+    const program = new Program(this.#owner, this.#freeName(process.facts.argv[0] as string), process);
+    this.#programs.set(program, null);
+    const result = program.start(async () => await main());
+    // A process that has ended prints nothing more.
+    return result.catch((error) => {
+      if (process.alive) throw error;
+      return new Promise(() => {});
+    });
+  }
+
   #freeName(name: string): string {
     const names = new Set(this.programs);
     for (let number = 1; ; number++) {
@@ -327,10 +398,10 @@ export class Host implements AsyncDisposable {
 
   #endAll(crashed: boolean, how: string): void {
     const programs = [...this.#programs];
-    this.#lost = programs.map(([, lost]) => lost);
+    this.#lost = programs.flatMap(([, lost]) => lost ?? []);
     for (const [program] of programs) {
       const text = `program ${program.name} has no result, because host ${this.name} ${how}`;
-      program.end(crashed, new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', text));
+      program.kill(crashed, new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', text));
     }
     this.#shell?.end(crashed, new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', how));
   }

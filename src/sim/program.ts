@@ -7,8 +7,9 @@
  *   end()   from any state, at once: none of its code runs again, and its sockets are closed
  */
 import type { Kernel } from '../backend/sim/kernel.ts';
+import type { SimProcess } from '../backend/sim/process.ts';
 import type { DefaultAction } from '../backend/sim/signals.ts';
-import { ProgramSignals, signalName } from '../backend/sim/signals.ts';
+import { ProgramSignals, SIGKILL, signalName } from '../backend/sim/signals.ts';
 import { CancelledError } from '../base/errors.ts';
 import { outOfRange } from '../base/validate.ts';
 import { printException } from '../loop/exception-handler.ts';
@@ -57,6 +58,7 @@ export class Program implements Place {
   readonly signals: ProgramSignals;
   policy: EventLoopPolicy | null = null;
   readonly #owner: ProgramOwner;
+  readonly #process: SimProcess | null;
   #alive: boolean = true;
   #stopping: boolean = false;
   readonly #loops: Set<SimulatedEventLoop> = new Set();
@@ -70,12 +72,19 @@ export class Program implements Place {
   #resolve: (value: unknown) => void = () => {};
   #onEnded: (() => void)[] = [];
 
-  constructor(owner: ProgramOwner, name: string) {
+  /** @param process the process that runs the program; null for a program that the scenario runs */
+  constructor(owner: ProgramOwner, name: string, process: SimProcess | null = null) {
     this.#owner = owner;
     this.name = name;
     this.kernel = owner.kernel;
-    this.signals = new ProgramSignals(owner.kernel.host);
-    this.signals.onDefault = (signum, action) => this.#defaultAction(signum, action);
+    this.#process = process;
+    if (process === null) {
+      this.signals = new ProgramSignals(owner.kernel.host);
+      this.signals.onDefault = (signum, action) => this.#defaultAction(signum, action);
+    } else {
+      this.signals = process.signals;
+      process.onEnd.push(() => this.#processEnded());
+    }
   }
 
   // --- as a place ---
@@ -135,6 +144,7 @@ export class Program implements Place {
   exit(code: number): never {
     const text = `program ${this.name} of host ${this.hostName} has ended by process.exit(${code})`;
     this.#owner.tell('program', `${this.name} exits with ${code}`);
+    this.#process?.exit(code);
     if (code === 0) this.#resolve(undefined);
     this.#reject(new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', text));
     this.#finish(false);
@@ -145,6 +155,12 @@ export class Program implements Place {
     if (!this.#alive || (this.#stopping && asCancel(error) !== null)) return;
     const text = `${what} in program ${this.name} of host ${this.hostName}: ${String(error)}`;
     this.#owner.tell('program', `${this.name} has failed: ${String(error)}`);
+    if (this.#process !== null) {
+      // Its parent learns of it, as of every process.
+      this.#owner.report({ message: `${what} in program ${this.name}`, exception: error });
+      this.#process.exit(1);
+      return;
+    }
     this.#owner.fail(new SimulationError('ERR_SIMULATION_UNHANDLED', text, { cause: error }));
   }
 
@@ -294,6 +310,17 @@ export class Program implements Place {
     this.#owner.tell('signal', `${signalName(signum)} to program ${this.name}`);
     this.#excuse();
     this.signals.deliver(signum);
+  }
+
+  /** Kills the program: none of its code runs again, and a parent gets the signal as its exit code. */
+  kill(crashed: boolean, error: Error): void {
+    if (this.#process !== null && !crashed) this.#process.kill(SIGKILL);
+    this.end(crashed, error);
+  }
+
+  #processEnded(): void {
+    const text = `process ${this.name} of host ${this.hostName} has ended`;
+    this.end(this.kernel.host.state === 'down', new SimulationError('ERR_SIMULATION_PROGRAM_ENDED', text));
   }
 
   #defaultAction(signum: number, action: DefaultAction): void {

@@ -215,6 +215,17 @@ function epochOf(epoch: Date | undefined): number {
   return time;
 }
 
+/** Lines of sockets in the report of a failure. */
+const MAX_SOCKET_LINES = 60;
+
+function socketsOf({ _netstat }: World): string[] {
+  if (_netstat === null) return [];
+  const lines = _netstat.split('\n');
+  const shown = lines.slice(0, MAX_SOCKET_LINES).map((line) => `    ${line}`);
+  if (lines.length > shown.length) shown.push(`    … ${lines.length - shown.length} more lines`);
+  return ['The sockets of its hosts:', ...shown];
+}
+
 /**
  * Adds to the stack of an error how to bring it back, and what the world looked like. The message stays as it
  * is, because tests compare it.
@@ -225,6 +236,7 @@ function explained(error: unknown, world: World): unknown {
   const lines = [
     `In a simulation with seed ${world.seed}, at ${world.time()} s of its clock.`,
     ...(events.length === 0 ? [] : ['Its last events:', ...events]),
+    ...socketsOf(world),
   ];
   try {
     error.stack = `${error.stack ?? String(error)}\n\n  ${lines.join('\n  ')}\n`;

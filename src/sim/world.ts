@@ -78,6 +78,7 @@ export class World extends NetworkFaults {
   /** @internal */ readonly _timeline: Timeline = new Timeline(0);
   /** @internal */ readonly _fabric: Fabric = new Fabric(this._timeline);
   /** @internal */ readonly _trace: WorldTrace;
+  /** The sockets when the scenario failed, or null. @internal */ _netstat: string | null = null;
   /** @internal */ readonly _reports: HostReport[] = [];
   readonly #settings: WorldSettings;
   readonly #random: Random;
@@ -209,6 +210,11 @@ export class World extends NetworkFaults {
     );
   }
 
+  /** Returns the sockets of all hosts as text, in the columns of `netstat -an` of Linux. */
+  netstat(): string {
+    return this.hosts.map((host) => `host ${host.name}\n${host.netstat()}`).join('\n\n');
+  }
+
   // --- faults ---
 
   /** @internal */
@@ -259,13 +265,14 @@ export class World extends NetworkFaults {
   async _run<T>(scenario: (world: World) => PromiseLike<T>): Promise<Outcome<T>> {
     this._timeline.enter();
     const outcome = await new Promise<Outcome<T>>((resolve) => {
-      this.#onFailure = (error) => resolve({ error });
+      const fail = (error: unknown): void => {
+        this._netstat ??= this.netstat();
+        resolve({ error });
+      };
+      this.#onFailure = fail;
       void this.#scenarioHost
         .run(() => scenario(this), { name: 'scenario' })
-        .then(
-          (value) => resolve({ value }),
-          (error) => resolve({ error }),
-        );
+        .then((value) => resolve({ value }), fail);
     });
     await this.#nextStep();
     await this.#endHosts();
