@@ -25,6 +25,7 @@ import { tlsOf } from './tls.ts';
 
 export class SimBackend extends LoopClock implements Backend {
   readonly name = 'sim';
+  readonly kernel: Kernel;
   readonly reusePort: boolean = true;
   readonly abstractUnix: boolean = true;
   readonly fileno: boolean = true;
@@ -45,6 +46,7 @@ export class SimBackend extends LoopClock implements Backend {
   /** @param signals those of the program that makes the loop */
   constructor(kernel: Kernel, signals: Signals = kernel.machine.signals) {
     super(kernel.host);
+    this.kernel = kernel;
     const { network, machine } = kernel;
     const { descriptors } = machine;
     const handles = new Handles(kernel.host, descriptors);
