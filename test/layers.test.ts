@@ -221,6 +221,30 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     may: ['./base/errors.ts', './loop/context.ts', './tasks/gather.ts', './policy.ts', './event-loop.ts'],
     mustNot: ['./backend/node/index.ts', './net/connect.ts', './streams/open.ts', './index.ts', 'node:net'],
   },
+  'src/sim/file.ts': {
+    may: [
+      './world.ts',
+      '../base/errors.ts',
+      '../loop/context.ts',
+      '../tasks/task.ts',
+      '../event-loop.ts',
+      '../loops/simulated-event-loop.ts',
+      '../policy.ts',
+      '../runner.ts',
+      '../backend/sim/fabric.ts',
+      'node:fs',
+    ],
+    mustNot: [
+      '../backend/node/index.ts',
+      '../backend/uv/index.ts',
+      '../loops/uv-event-loop.ts',
+      '../index.ts',
+    ],
+  },
+  'src/sim/foreign/file.ts': {
+    may: ['./clocks.ts', '../place.ts', '../../base/errors.ts', '../../backend/sim/host.ts', 'node:net'],
+    mustNot: ['../../backend/node/index.ts', '../../index.ts', 'some-package'],
+  },
   'src/testing/file.ts': {
     may: [
       './leaks.ts',

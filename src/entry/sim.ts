@@ -1,6 +1,6 @@
 /**
- * `gyre/sim`: simulated worlds with hosts, a network and virtual time; the simulated loop; and a check that code
- * on them is deterministic.
+ * `gyre/sim`: simulated worlds with hosts, a network and virtual time; the simulated loop; and a check that
+ * code on them is deterministic.
  */
 
 export type { MemoryFiles } from '../backend/sim/files.ts';

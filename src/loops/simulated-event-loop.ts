@@ -113,8 +113,8 @@ export class SimulatedEventLoop extends BaseEventLoop {
   /**
    * Closes the loop, as every loop.
    *
-   * @throws LoopError `ERR_LOOP_RUNNING`; InvalidStateError for code of another host, because a machine cannot
-   *   close what is in the memory of another one
+   * @throws LoopError `ERR_LOOP_RUNNING`; InvalidStateError for code of another host, because a machine
+   *   cannot close what is in the memory of another one
    */
   override close(): void {
     const here = currentPlace();

@@ -20,8 +20,8 @@ interface Run {
 const CONTEXT = 5;
 
 /**
- * Runs a scenario twice, and throws if the two runs differ. Without options it runs on a new simulated loop each
- * time; with options, in a world that `simulate()` makes.
+ * Runs a scenario twice, and throws if the two runs differ. Without options it runs on a new simulated loop
+ * each time; with options, in a world that `simulate()` makes.
  *
  * Runs differ if they depend on chance: the real time, an unseeded random number, or the order of events from
  * outside of the loop. In a world, the error names the host and the event of the first difference. If the

@@ -10,8 +10,8 @@ import { checkOptions, checkSeconds, invalidArgType, outOfRange } from '../base/
  * - `{ min, max }`: every value between the two is as probable.
  * - `{ mean, deviation }`: the normal distribution; the default deviation is a quarter of the mean.
  * - `{ mean, distribution: 'exponential' }`: many short ones and few long ones; `min` is added to each.
- * - `{ mean, deviation, distribution: 'lognormal' }`: as measured on the internet, with a long tail. The default
- *   deviation is the mean.
+ * - `{ mean, deviation, distribution: 'lognormal' }`: as measured on the internet, with a long tail. The
+ *   default deviation is the mean.
  */
 export type Seconds =
   | number

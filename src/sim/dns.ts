@@ -32,7 +32,8 @@ const CODES: readonly NameErrorCode[] = ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL'];
 const EVERY_NAME = '*';
 
 /**
- * The name servers of a world. Every host knows the names of all hosts without them; `set()` adds other names.
+ * The name servers of a world. Every host knows the names of all hosts without them; `set()` adds other
+ * names.
  *
  * @example
  * ```ts

@@ -14,13 +14,13 @@ export type SimulationErrorCode =
 /**
  * A simulation failed, or a call does not fit its state.
  *
- * - `ERR_SIMULATION_DEADLOCK`: nothing can ever run again, but the scenario waits. The message lists what each
- *   task waits for.
+ * - `ERR_SIMULATION_DEADLOCK`: nothing can ever run again, but the scenario waits. The message lists what
+ *   each task waits for.
  * - `ERR_SIMULATION_TIME_LIMIT`: the scenario was not done at `timeLimit`. The message has the same list.
  * - `ERR_SIMULATION_REAL_TIME`: the simulation computed for longer than `realTimeLimit`.
  * - `ERR_SIMULATION_UNHANDLED`: code of a host threw, and nothing caught it; `cause` is the exception.
- * - `ERR_SIMULATION_PROGRAM_ENDED`: a program ended by `process.exit()`, `kill()`, `crash()` or the end of the
- *   simulation, so it has no result.
+ * - `ERR_SIMULATION_PROGRAM_ENDED`: a program ended by `process.exit()`, `kill()`, `crash()` or the end of
+ *   the simulation, so it has no result.
  * - `ERR_SIMULATION_HOST_DOWN`: a program was started on a host that has crashed.
  * - `ERR_SIMULATION_ENDED`: a world was used after its simulation.
  * - `ERR_SIMULATION_NESTED`: code of a simulation called `simulate()`.

@@ -115,8 +115,8 @@ export class Fault implements Disposable {
  * The faults of a network. Each method begins one and returns it; it lasts until it is ended.
  *
  * A packet meets the faults from the newest to the oldest. A fault that drops it ends its way. Queues and
- * copies of several faults add up. Of several latencies, the newest counts: so a fault in a scope replaces
- * what is set around it, as a variable in a block does.
+ * copies of several faults add up. If several latencies concern a packet, the newest counts: so a fault in a
+ * scope replaces what is set around it, as a variable in a block does.
  *
  * The methods take the hosts first: none for every host, one for all packets from and to it, two for the
  * packets between them. The packets within one host are never concerned.

@@ -152,8 +152,8 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * Sends a signal to the programs of this host. As with a process, the first `SIGINT` or `SIGTERM` cancels the
-   * main task of `run()`; a program without a handler is ended at once.
+   * Sends a signal to the programs of this host. As with a process, the first `SIGINT` or `SIGTERM` cancels
+   * the main task of `run()`; a program without a handler is ended at once.
    *
    * @param signal a name of Linux (`'SIGTERM'`) or a number
    * @param program only to the program of this name. Default: to all
@@ -176,8 +176,8 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * Calls `fn` at once as code of this host, but of none of its programs. The loops that it makes end with the
-   * host.
+   * Calls `fn` at once as code of this host, but of none of its programs. The loops that it makes end with
+   * the host.
    */
   enter<R>(fn: () => R): R {
     checkFunction('fn', fn);
@@ -228,8 +228,8 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * The files of this host, in memory, with the synchronous methods of `node:fs`. They survive a crash. Code of
-   * gyre on this host finds them by their paths; `node:fs` itself is that of the real machine.
+   * The files of this host, in memory, with the synchronous methods of `node:fs`. They survive a crash. Code
+   * of gyre on this host finds them by their paths; `node:fs` itself is that of the real machine.
    */
   get files(): MemoryFiles {
     return this._kernel.machine.memory;
@@ -241,8 +241,8 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * Ends every program in good order: cancels it, and waits until it has cleaned up, or until the `cleanupLimit`
-   * of the world has passed. The host stays up.
+   * Ends every program in good order: cancels it, and waits until it has cleaned up, or until the
+   * `cleanupLimit` of the world has passed. The host stays up.
    */
   async shutdown(): Promise<void> {
     this.#world.checkOpen();
@@ -292,8 +292,8 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * Kills the programs, as `kill -9` does. The kernel lives, and closes their sockets by FIN, or by RST if data
-   * was not read.
+   * Kills the programs, as `kill -9` does. The kernel lives, and closes their sockets by FIN, or by RST if
+   * data was not read.
    */
   kill(): void {
     this.#checkUp();
@@ -324,8 +324,8 @@ export class Host implements AsyncDisposable {
   }
 
   /**
-   * Makes the clocks of this host wrong, as machines without a time server have them. The `rate` also concerns
-   * its timers.
+   * Makes the clocks of this host wrong, as machines without a time server have them. The `rate` also
+   * concerns its timers.
    */
   skew(options: SkewOptions): void {
     checkOptions('options', options, ['offset', 'rate']);

@@ -3,8 +3,9 @@
  *
  *   file header │ record header, IP header, TCP / UDP / ICMP header, data │ record header, …
  *
- * A packet is written when it is sent, also if a fault drops it then. The simulated TCP has windows of more than
- * 64 KiB, so the segments with SYN get the options that the real ones have: segment size and window scale.
+ * A packet is written when it is sent, also if a fault drops it then. The simulated TCP has windows of more
+ * than 64 KiB, so the segments with SYN get the options that the real ones have: segment size and window
+ * scale.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type { IcmpMessage, Packet, TcpSegment, UdpDatagram } from '../backend/sim/packet.ts';

@@ -3,7 +3,8 @@
  * catches. It is in force while a simulation runs. Code outside of every simulated host is not concerned.
  *
  * It replaces `process.emit` instead of adding listeners: a listener would turn off the default action for
- * exceptions of the machine's own code, and a test runner's listener would take those of the hosts for its own.
+ * exceptions of the machine's own code, and a test runner's listener would take those of the hosts for its
+ * own.
  */
 import { currentTaskOrNull } from '../loop/context.ts';
 import type { Place } from './place.ts';

@@ -19,18 +19,18 @@ import { checkOutside, World } from './world.ts';
 
 export interface SimulateOptions {
   /**
-   * The integer from which all randomness follows. Default: another one each time; the report and the error of
-   * a failure have it.
+   * The integer from which all randomness follows. Default: another one each time; the report and the error
+   * of a failure have it.
    */
   seed?: number;
   /**
-   * Records the events of the world for `report.trace`: packets, programs, signals and faults. `'loops'`: also
-   * each entry of each loop. Default: false.
+   * Records the events of the world for `report.trace`: packets, programs, signals and faults. `'loops'`:
+   * also each entry of each loop. Default: false.
    */
   trace?: boolean | 'loops';
   /**
-   * The path of a capture file, which Wireshark opens: every packet at the moment when it is sent. Default: no
-   * file.
+   * The path of a capture file, which Wireshark opens: every packet at the moment when it is sent. Default:
+   * no file.
    */
   pcap?: string;
   /** The date at the beginning. Default: 2025-01-01, 00:00 UTC. */
@@ -92,28 +92,42 @@ const MAX_RANDOM_SEED = 2 ** 31;
 /**
  * Runs a scenario in a simulated world: hosts, a network between them and one clock, all in this process.
  *
- * Time is virtual: it stands still while anything runs, and then jumps to the next event of the world. Everything
- * that happens follows from the seed, so the same seed gives the same run.
+ * Time is virtual: it stands still while anything runs, and then jumps to the next event of the world.
+ * Everything that happens follows from the seed, so the same seed gives the same run.
  *
- * The scenario runs as a task on a loop of the world. When it returns or throws, every program of every host is
- * cancelled and cleans up, and what is then left open is reported by host.
+ * The scenario runs as a task on a loop of the world. When it returns or throws, every program of every host
+ * is cancelled and cleans up, and what is then left open is reported by host.
  *
  * @param scenario makes hosts and runs programs on them
  * @returns a report with the result of the scenario
- * @throws the exception of the scenario; SimulationError if nothing can run any more, if a limit has passed, or
- *   if code of a host failed and nothing handled it. The stack of the error ends with the seed, the time, the
- *   last events and the sockets of the hosts
+ * @throws the exception of the scenario; SimulationError if nothing can run any more, if a limit has passed,
+ *   or if code of a host failed and nothing handled it. The stack of the error ends with the seed, the time,
+ *   the last events and the sockets of the hosts
  *
  * @example
  * ```ts
- * import { openConnection, sleep, startServer } from 'gyre';
+ * import { getRunningLoop, openConnection, startServer } from 'gyre';
  * import { simulate } from 'gyre/sim';
  *
  * const report = await simulate({ seed: 1 }, async (world) => {
- *   await sleep(86_400);
- *   return world.time();
+ *   const [server, client] = [world.host('server'), world.host('client')];
+ *   void server.run(async () => {
+ *     const hello = await startServer((_reader, writer) => {
+ *       writer.write('hello');
+ *       writer.close();
+ *     }, null, 80);
+ *     await hello.serveForever();
+ *   });
+ *   const cut = world.partition(server, client);
+ *   getRunningLoop().callLater(60, () => cut.end());
+ *   return await client.run(async () => {
+ *     const [reader, writer] = await openConnection('server', 80); // its SYN gets through after a minute
+ *     const text = String(await reader.read());
+ *     writer.close();
+ *     return text;
+ *   });
  * });
- * console.log(report.value); // 86400
+ * console.log(report.value, Math.round(report.time)); // hello 63
  * ```
  */
 export function simulate<T>(scenario: (world: World) => PromiseLike<T>): Promise<SimulationReport<T>>;

@@ -55,7 +55,9 @@ export interface WorldSettings {
 
 /** The host on which the scenario runs. */
 const SCENARIO = 'world';
-/** Milliseconds of the real clock that work of the real world has to wake a world in which nothing can run. */
+/**
+ * Milliseconds of the real clock that work of the real world has to wake a world in which nothing can run.
+ */
 const GRACE_MS = 250;
 /** Seconds of the real clock for the cleanup after the limit. */
 const REAL_CLEANUP_SECONDS = 10;

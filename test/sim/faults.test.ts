@@ -68,7 +68,9 @@ function roundTrips(client: Host, server: Host, lines: number): Promise<number[]
   });
 }
 
-/** Sends numbered datagrams every `gap` seconds, and returns the numbers that came back, in order of arrival. */
+/**
+ * Sends numbered datagrams every `gap` seconds, and returns the numbers that came back, in order of arrival.
+ */
 function datagrams(client: Host, server: Host, count: number, gap: number): Promise<number[]> {
   return client.run(async () => {
     const arrived: number[] = [];
@@ -169,7 +171,8 @@ test('a bandwidth makes a transfer take its time, in each direction by itself', 
       writer.close();
       return world.time() - begin;
     });
-    // 60 kB at 100 kB/s and the headers. The answer overlaps, because the echo begins with the whole line only.
+    // 60 kB at 100 kB/s and the headers. The answer overlaps, because the echo begins with the whole line
+    // only.
     assert.ok(seconds > 1.2 && seconds < 1.5, String(seconds));
   }));
 

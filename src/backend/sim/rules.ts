@@ -1,9 +1,9 @@
 /**
  * The rules by which the network of a world treats packets: delays, losses and cuts.
  *
- * A packet meets the rules first to last; the newest rule is the first. Each rule may stop the packet, and then
- * no later rule sees it; otherwise it adds its part. Delays in queues and copies add up. The latency is the
- * one of the first rule that has one, so a rule in a scope replaces the rules around it while it lasts.
+ * A packet meets the rules first to last; the newest rule is the first. Each rule may stop the packet, and
+ * then no later rule sees it; otherwise it adds its part. Delays in queues and copies add up. The latency is
+ * the one of the first rule that has one, so a rule in a scope replaces the rules around it while it lasts.
  */
 import type { SimHost } from './host.ts';
 import type { Link } from './link.ts';

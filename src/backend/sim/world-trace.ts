@@ -1,8 +1,8 @@
 /**
  * The log of a world: packets, programs, signals and faults, and if wanted each entry of each loop.
  *
- * Two runs with one seed give equal logs. So nothing in it depends on the process: no address of an object, no
- * number of a process, no real time, and no contents of packets.
+ * Two runs with one seed give equal logs. So nothing in it depends on the process: no address of an object,
+ * no number of a process, no real time, and no contents of packets.
  */
 import type { Tap } from './fabric.ts';
 import type { SimHost } from './host.ts';
@@ -19,9 +19,9 @@ export interface WorldTraceEntry {
   /** The name of the host; `''` for the network and the world itself. */
   readonly host: string;
   /**
-   * `packet`, `lost` or `refused`: what this host sent. `program`: one started, ended or failed. `host`: a pause,
-   * a crash, a start, a change of its clock. `signal`: a program got one. `fault`: a rule began or ended.
-   * `loop`: an entry of the ready queue of a loop. `real`: work of the real world has ended.
+   * `packet`, `lost` or `refused`: what this host sent. `program`: one started, ended or failed. `host`: a
+   * pause, a crash, a start, a change of its clock. `signal`: a program got one. `fault`: a rule began or
+   * ended. `loop`: an entry of the ready queue of a loop. `real`: work of the real world has ended.
    */
   readonly kind: string;
   readonly label: string;
