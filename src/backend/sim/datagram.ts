@@ -96,6 +96,7 @@ export class SimDatagram implements RawDatagram, SocketControl {
   readonly #descriptors: Descriptors;
   readonly #fd: number;
   readonly #info: StreamInfo;
+  readonly #guardedStep: () => void;
   #events: DatagramEvents | null = null;
   readonly #errors: Error[] = [];
   #receiving: boolean = false;
@@ -119,6 +120,7 @@ export class SimDatagram implements RawDatagram, SocketControl {
       halfClose: false,
       extra: {},
     };
+    this.#guardedStep = host.guarded(() => this.#step());
     socket.events = this;
   }
 
@@ -192,10 +194,10 @@ export class SimDatagram implements RawDatagram, SocketControl {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#host.soon(this.#step);
+    this.#host.timeline.soon(this.#guardedStep);
   }
 
-  #step = (): void => {
+  #step(): void {
     this.#scheduled = false;
     const events = this.#events;
     if (events === null) {
@@ -216,5 +218,5 @@ export class SimDatagram implements RawDatagram, SocketControl {
       if (this.socket.readable) this.#schedule();
       events.onMessage(datagram.data as Buffer, datagram.address);
     }
-  };
+  }
 }

@@ -28,9 +28,21 @@ export type Tap = (packet: Packet, from: SimHost, to: SimHost | null, verdict: V
 export const LOOPBACK_SECONDS = 0.00002;
 export const LINK_SECONDS = 0.0005;
 
-interface Attached {
+/** A host on the network. While it is down, its packets are lost. */
+class Attached implements PacketReceiver {
   readonly host: SimHost;
-  readonly receiver: PacketReceiver;
+  readonly #receiver: PacketReceiver;
+  /** The ways from other hosts. */
+  readonly links: Map<SimHost, Link> = new Map();
+
+  constructor(host: SimHost, receiver: PacketReceiver) {
+    this.host = host;
+    this.#receiver = receiver;
+  }
+
+  receive(packet: Packet): void {
+    if (this.host.state !== 'down') this.#receiver.receive(packet);
+  }
 }
 
 export class Fabric {
@@ -43,8 +55,7 @@ export class Fabric {
   stopped: number = 0;
   readonly #timeline: Timeline;
   readonly #hosts: Map<string, Attached> = new Map();
-  readonly #all: Attached[] = [];
-  readonly #links: Map<SimHost, Map<SimHost, Link>> = new Map();
+  readonly #all: Map<SimHost, Attached> = new Map();
   readonly #verdict: Verdict = new Verdict();
 
   constructor(timeline: Timeline) {
@@ -53,8 +64,8 @@ export class Fabric {
 
   /** Connects a host. The caller has checked that nobody has its addresses. */
   attach(host: SimHost, receiver: PacketReceiver): void {
-    const attached: Attached = { host, receiver };
-    this.#all.push(attached);
+    const attached = new Attached(host, receiver);
+    this.#all.set(host, attached);
     for (const address of host.addresses) this.#hosts.set(address, attached);
   }
 
@@ -75,49 +86,52 @@ export class Fabric {
   /**
    * Sends a packet. The sender's kernel has checked that the source address is its own.
    *
-   * @param local the sender's own kernel, for packets that do not leave the host
+   * @returns false if no host has the destination's address
    */
-  send(packet: Packet, from: SimHost, local: PacketReceiver): void {
-    if (from.state === 'down') return;
+  send(packet: Packet, from: SimHost): boolean {
+    if (from.state === 'down') return true;
     this.packets++;
-    if (isLoopback(packet.destination) || from.addresses.includes(packet.destination)) {
-      this.#tell(packet, from, from, null);
-      this.#deliver(packet, from, local, this.#timeline.time() + LOOPBACK_SECONDS);
-      return;
+    const { destination } = packet;
+    const target = this.#hosts.get(destination);
+    if (target !== undefined && target.host !== from) {
+      this.#route(packet, from, target);
+      return true;
     }
-    const target = this.#hosts.get(packet.destination);
-    if (target === undefined) this.#tell(packet, from, null, null);
-    else this.#route(packet, from, target, local);
+    const isLocal = target !== undefined || isLoopback(destination);
+    if (this.taps.length > 0) this.#tell(packet, from, isLocal ? from : null, null);
+    if (isLocal) this.#deliver(packet, from, this.#timeline.time() + LOOPBACK_SECONDS);
+    return isLocal;
   }
 
   /** Sends a packet to all other hosts of its family. Each of their kernels decides whether it is for it. */
-  sendToAll(packet: Packet, from: SimHost, local: PacketReceiver): void {
+  sendToAll(packet: Packet, from: SimHost): void {
     if (from.state === 'down') return;
     this.packets++;
     const isIPv6 = packet.destination.includes(':');
-    for (const to of this.#all) {
+    for (const to of this.#all.values()) {
       const isReached = to.host !== from && to.host.addresses.some((one) => one.includes(':') === isIPv6);
-      if (isReached) this.#route(packet, from, to, local);
+      if (isReached) this.#route(packet, from, to);
     }
   }
 
-  #route(packet: Packet, from: SimHost, to: Attached, local: PacketReceiver): void {
+  #route(packet: Packet, from: SimHost, to: Attached): void {
     const now = this.#timeline.time();
-    const link = this.#link(from, to.host);
+    const link = this.#link(from, to);
     const verdict = this.#judge(packet, from, to.host, link, now);
-    this.#tell(packet, from, to.host, verdict);
+    if (this.taps.length > 0) this.#tell(packet, from, to.host, verdict);
     if (verdict.stoppedBy !== null) {
       this.stopped++;
       const answer = verdict.refused ? refusal(packet) : null;
-      if (answer !== null) this.#deliver(answer, from, local, now + 2 * LINK_SECONDS);
+      if (answer !== null) this.#deliver(answer, from, now + 2 * LINK_SECONDS);
       return;
     }
+    const isUsual = verdict.latency < 0 && verdict.queued === 0;
     const wanted = now + (verdict.latency < 0 ? LINK_SECONDS : verdict.latency) + verdict.queued;
-    const arrival = verdict.reordered ? wanted : link.arrival(packet, wanted, now);
-    this.#deliver(packet, to.host, to.receiver, arrival);
+    const arrival = verdict.reordered ? wanted : link.arrival(packet, wanted, now, isUsual);
+    this.#timeline.deliver(arrival, to, packet);
     const { copies } = verdict;
     if (copies === null) return;
-    for (const delay of copies) this.#deliver(packet, to.host, to.receiver, arrival + delay);
+    for (const delay of copies) this.#timeline.deliver(arrival + delay, to, packet);
   }
 
   #judge(packet: Packet, from: SimHost, to: SimHost, link: Link, now: number): Verdict {
@@ -131,26 +145,19 @@ export class Fabric {
     return verdict;
   }
 
-  #deliver(packet: Packet, to: SimHost, receiver: PacketReceiver, when: number): void {
-    this.#timeline.at(when, () => {
-      if (to.state !== 'down') receiver.receive(packet);
-    });
+  #deliver(packet: Packet, to: SimHost, when: number): void {
+    this.#timeline.deliver(when, this.#all.get(to) as Attached, packet);
   }
 
   #tell(packet: Packet, from: SimHost, to: SimHost | null, verdict: Verdict | null): void {
     for (const tap of this.taps) tap(packet, from, to, verdict);
   }
 
-  #link(from: SimHost, to: SimHost): Link {
-    let links = this.#links.get(from);
-    if (links === undefined) {
-      links = new Map();
-      this.#links.set(from, links);
-    }
-    let link = links.get(to);
+  #link(from: SimHost, to: Attached): Link {
+    let link = to.links.get(from);
     if (link === undefined) {
       link = new Link();
-      links.set(to, link);
+      to.links.set(from, link);
     }
     return link;
   }

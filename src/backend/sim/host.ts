@@ -84,12 +84,26 @@ export class SimHost {
 
   /** Calls code of a program at this moment. */
   soon(callback: () => void): void {
-    this.timeline.soon(this.#guarded(callback));
+    this.timeline.soon(this.guarded(callback));
   }
 
   /** Calls code of a program at `when`, on the clock of {@link time}. */
   at(when: number, callback: () => void): TimelineEvent {
-    return this.timeline.at(this.#worldTime(when), this.#guarded(callback), true);
+    return this.timeline.at(this.#worldTime(when), this.guarded(callback), true);
+  }
+
+  /**
+   * Returns a callback for the timeline that calls code of a program: not while the host is paused, and never
+   * after a crash. A handle makes one for all its calls.
+   */
+  guarded(callback: () => void): () => void {
+    const life = this.#life;
+    const run = (): void => {
+      if (this.#life !== life) return;
+      if (this.#state === 'paused') this.#waiting.push(run);
+      else callback();
+    };
+    return run;
   }
 
   loopStarted(loop: LoopClock): void {
@@ -148,15 +162,5 @@ export class SimHost {
   /** Starts the host again, without programs. */
   boot(): void {
     if (this.#state === 'down') this.#state = 'up';
-  }
-
-  #guarded(callback: () => void): () => void {
-    const life = this.#life;
-    const run = (): void => {
-      if (this.#life !== life) return;
-      if (this.#state === 'paused') this.#waiting.push(run);
-      else callback();
-    };
-    return run;
   }
 }

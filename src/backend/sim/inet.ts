@@ -18,7 +18,27 @@ export function parseAddress(address: SocketAddress): InetAddress {
   return { host: packetHost(address[0]), port: address[1] };
 }
 
+/** The same text is always the same string, which makes comparisons cheap. */
+const KNOWN: Map<string, string> = new Map();
+const MOST_KNOWN = 10_000;
+
 function packetHost(host: string): string {
+  const known = KNOWN.get(host);
+  if (known !== undefined) return known;
+  const found = canonicalHost(host);
+  const same = KNOWN.get(found) ?? found;
+  if (KNOWN.size >= MOST_KNOWN) KNOWN.clear();
+  KNOWN.set(host, same);
+  KNOWN.set(same, same);
+  return same;
+}
+
+/** Returns the string by which packets name a host's own address. */
+export function internHost(host: string): string {
+  return packetHost(host);
+}
+
+function canonicalHost(host: string): string {
   if (!host.includes(':')) {
     if (literalFamily(host) === 4) return host;
     throw systemError('EINVAL', 'inet_pton');

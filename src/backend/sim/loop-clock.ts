@@ -12,6 +12,7 @@ export class LoopClock implements TurnDriver {
   /** Seconds. A double can represent nanoseconds for the first three months. */
   readonly clockResolution = 1e-9;
   readonly #host: SimHost;
+  readonly #step: () => void;
   #turns: Turns | null = null;
   #woken: boolean = false;
   #armed: TimelineEvent | null = null;
@@ -20,6 +21,7 @@ export class LoopClock implements TurnDriver {
 
   constructor(host: SimHost) {
     this.#host = host;
+    this.#step = host.guarded(this.#run);
   }
 
   time(): number {
@@ -44,7 +46,7 @@ export class LoopClock implements TurnDriver {
   wake(): void {
     if (this.#woken) return;
     this.#woken = true;
-    this.#host.soon(this.#run);
+    this.#host.timeline.soon(this.#step);
   }
 
   wakeAt(when: number): void {

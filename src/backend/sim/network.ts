@@ -13,7 +13,7 @@ import type { Fabric, PacketReceiver } from './fabric.ts';
 import { isLoopback } from './fabric.ts';
 import type { KernelPart, SimHost } from './host.ts';
 import type { InetAddress } from './inet.ts';
-import { isBroadcast, isMulticast, parseAddress } from './inet.ts';
+import { internHost, isBroadcast, isMulticast, parseAddress } from './inet.ts';
 import type { IcmpMessage, Packet } from './packet.ts';
 import { TcpStack } from './tcp.ts';
 import { UdpStack } from './udp.ts';
@@ -30,12 +30,14 @@ export class Network implements PacketReceiver, KernelPart {
   readonly fabric: Fabric;
   readonly tcp: TcpStack;
   readonly udp: UdpStack;
+  readonly #addresses: readonly string[];
   readonly #own: ReadonlySet<string>;
 
   constructor(host: SimHost, fabric: Fabric) {
     this.host = host;
     this.fabric = fabric;
-    this.#own = new Set(host.addresses);
+    this.#addresses = host.addresses.map(internHost);
+    this.#own = new Set(this.#addresses);
     const random = host.random.fork('network');
     this.tcp = new TcpStack(this, random.fork('tcp'));
     this.udp = new UdpStack(this, random.fork('udp'));
@@ -86,7 +88,7 @@ export class Network implements PacketReceiver, KernelPart {
     const isIPv6 = destination.includes(':');
     if (isLoopback(destination)) return isIPv6 ? '::1' : '127.0.0.1';
     if (this.#own.has(destination)) return destination;
-    return this.host.addresses.find((address) => address.includes(':') === isIPv6) ?? null;
+    return this.#addresses.find((address) => address.includes(':') === isIPv6) ?? null;
   }
 
   /** Returns the longest segment for a destination, in bytes of data. */
@@ -98,10 +100,10 @@ export class Network implements PacketReceiver, KernelPart {
   // --- packets ---
 
   transmit(packet: Packet): void {
-    this.fabric.send(packet, this.host, this);
-    if (packet.protocol === 'icmp' || this.#isReachable(packet.destination)) return;
+    if (this.fabric.send(packet, this.host) || packet.protocol === 'icmp') return;
+    // A neighbour that is added meanwhile gets a segment that is sent again.
     this.host.kernelAfter(NEIGHBOUR_SECONDS, () => {
-      if (this.#isReachable(packet.destination)) return;
+      if (this.fabric.hostOf(packet.destination) !== null) return;
       const { source } = packet;
       this.receive({
         protocol: 'icmp',
@@ -111,10 +113,6 @@ export class Network implements PacketReceiver, KernelPart {
         about: packet,
       });
     });
-  }
-
-  #isReachable(address: string): boolean {
-    return this.isOwn(address) || this.fabric.hostOf(address) !== null || this.isGroup(address);
   }
 
   receive(packet: Packet): void {

@@ -25,6 +25,7 @@ export class SimStream implements RawStream, ChannelEvents {
   readonly #host: SimHost;
   readonly #channel: Channel;
   readonly #facts: StreamFacts;
+  readonly #guardedStep: () => void;
   #events: StreamEvents | null = null;
   #reading: boolean = false;
   /** A step is on its way. */
@@ -44,6 +45,7 @@ export class SimStream implements RawStream, ChannelEvents {
     this.#host = host;
     this.#channel = channel;
     this.#facts = facts;
+    this.#guardedStep = host.guarded(() => this.#step());
     channel.events = this;
   }
 
@@ -111,17 +113,17 @@ export class SimStream implements RawStream, ChannelEvents {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#host.soon(this.#step);
+    this.#host.timeline.soon(this.#guardedStep);
   }
 
-  #step = (): void => {
+  #step(): void {
     this.#scheduled = false;
     if (this.#ending) this.#reportClose();
     else if (this.#unsent !== null && this.#channel.writable) this.#writeMore();
     else if (this.#facts.direction === 'write') this.#watchReader();
     else if (this.#reading) this.#read();
     else if (this.#unsent !== null && this.#channel.error !== null) this.#fail(this.#channel.error);
-  };
+  }
 
   #read(): void {
     const channel = this.#channel;

@@ -13,7 +13,7 @@
 
 import type { DeadlineEntry } from '../../base/deadline-heap.ts';
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
-import { drain } from '../../base/drain.ts';
+import { drain, drainNow } from '../../base/drain.ts';
 import { checkHost, hostClearInterval, hostNow, hostSetImmediate, hostSetInterval } from '../../base/host.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
 
@@ -25,6 +25,38 @@ const HOUR_MS = 3_600_000;
 const REAL_MS_A_CALL = 10;
 /** Steps after which it gets the thread in any case. */
 const STEPS_A_CALL = 64;
+/** Steps between two looks at the real clock. */
+const STEPS_A_LOOK = 8;
+
+/** The kernel of a host gets what the timeline delivers. */
+export interface Receiver<T> {
+  receive(thing: T): void;
+}
+
+/** Something on its way to a kernel: no object for a callback is needed. */
+class Delivery<T> implements DeadlineEntry {
+  readonly _when: number;
+  readonly _seq: number;
+  readonly _pass: boolean = false;
+  readonly #receiver: Receiver<T>;
+  readonly #thing: T;
+
+  constructor(when: number, seq: number, receiver: Receiver<T>, thing: T) {
+    this._when = when;
+    this._seq = seq;
+    this.#receiver = receiver;
+    this.#thing = thing;
+  }
+
+  /** Calls the kernel. @internal */
+  _happen(): void {
+    this.#receiver.receive(this.#thing);
+  }
+
+  cancelled(): boolean {
+    return false;
+  }
+}
 
 /** A callback at a time of the world. */
 export class TimelineEvent implements DeadlineEntry {
@@ -33,16 +65,10 @@ export class TimelineEvent implements DeadlineEntry {
   /** @internal */ readonly _pass: boolean;
   /** null after it was called or cancelled. @internal */
   _callback: (() => void) | null;
-  readonly #events: DeadlineHeap<TimelineEvent>;
+  readonly #events: DeadlineHeap<Entry>;
 
   /** @internal */
-  constructor(
-    when: number,
-    seq: number,
-    pass: boolean,
-    callback: () => void,
-    events: DeadlineHeap<TimelineEvent>,
-  ) {
+  constructor(when: number, seq: number, pass: boolean, callback: () => void, events: DeadlineHeap<Entry>) {
     this._when = when;
     this._seq = seq;
     this._pass = pass;
@@ -60,7 +86,16 @@ export class TimelineEvent implements DeadlineEntry {
   cancelled(): boolean {
     return this._callback === null;
   }
+
+  /** @internal */
+  _happen(): void {
+    const callback = this._callback as () => void;
+    this._callback = null;
+    callback();
+  }
 }
+
+type Entry = TimelineEvent | Delivery<never>;
 
 export class Timeline {
   /** Called when nothing can happen any more by itself. */
@@ -75,10 +110,15 @@ export class Timeline {
   steps: number = 0;
   /** Milliseconds of the real clock that the callbacks took. A stop in a debugger counts as one second. */
   computedMs: number = 0;
+  /**
+   * Passes that the host has after each callback, before time jumps. More than 0 if a program uses native code
+   * that goes on in the host's check phase, as HTTP/2 and TLS of Node do.
+   */
+  passesAfterCode: number = 0;
   /** Calls a function that asks the host for a call, outside of every program: the timer is a real one. */
   outside: (ask: () => void) => void = (ask) => ask();
   #now: number;
-  readonly #events: DeadlineHeap<TimelineEvent> = new DeadlineHeap();
+  readonly #events: DeadlineHeap<Entry> = new DeadlineHeap();
   readonly #soon: RingQueue<() => void> = new RingQueue();
   #seq: number = 0;
   #holds: number = 0;
@@ -128,6 +168,16 @@ export class Timeline {
     return event;
   }
 
+  /**
+   * Gives `thing` to a kernel at `when`. The receiver resumes no code of a program by itself, so the microtasks
+   * need not run behind it.
+   */
+  deliver<T>(when: number, receiver: Receiver<T>, thing: T): void {
+    const delivery = new Delivery(Math.max(when, this.#now), this.#seq++, receiver, thing);
+    this.#events.push(delivery as unknown as Delivery<never>);
+    this.#request();
+  }
+
   /** Keeps time from jumping until the returned function is called: real work is in flight. */
   hold(): () => void {
     this.#holds++;
@@ -166,6 +216,7 @@ export class Timeline {
 
   /** Drains as base/drain.ts does. No other callback runs meanwhile. */
   drain(resume: () => void): boolean {
+    if (drainNow()) return true;
     const drained = drain(() => {
       this.#draining--;
       resume();
@@ -217,19 +268,28 @@ export class Timeline {
   #stepUntil(until: number): boolean {
     for (let step = 1; this.#running > 0; step++) {
       if (this.#draining > 0) return true;
-      const callback = this.#soon.shift() ?? this.#nextEvent();
-      if (typeof callback === 'boolean') return callback;
+      const callback = this.#soon.shift();
+      const event = callback === undefined ? this.#nextEvent() : null;
+      if (typeof event === 'boolean') return event;
       this.#passed = false;
       this.steps++;
-      callback();
-      if (this.#draining > 0 || !this.drain(nothing)) return true;
-      if (step === STEPS_A_CALL || hostNow() > until) return true;
+      if (event === null) (callback as () => void)();
+      else event._happen();
+      const resumes = !(event instanceof Delivery);
+      if (resumes && (this.#draining > 0 || !this.drain(nothing))) return true;
+      if (resumes && this.passesAfterCode > 0) {
+        // At once, so that the order of its callbacks does not depend on the speed of the machine.
+        this.#passesWanted = Math.max(this.#passesWanted, this.passesAfterCode);
+        return true;
+      }
+      if (step === STEPS_A_CALL) return true;
+      if (step % STEPS_A_LOOK === 0 && hostNow() > until) return true;
     }
     return false;
   }
 
   /** Takes the next event, if time may move to it. Otherwise returns whether the host must call again. */
-  #nextEvent(): (() => void) | boolean {
+  #nextEvent(): Entry | boolean {
     const when = this.#events.nextWhen();
     if (when > this.#now) {
       if (this.#passesWanted > 0) return true;
@@ -243,16 +303,14 @@ export class Timeline {
         return false;
       }
     }
-    const event = this.#events.popDue(when) as TimelineEvent;
+    const event = this.#events.popDue(when) as Entry;
     if (when > this.#now && event._pass && !this.#passed) {
       // Put it back, because the host may cancel it.
       this.#events.push(event);
       return true;
     }
     this.#now = Math.max(this.#now, when);
-    const callback = event._callback as () => void;
-    event._callback = null;
-    return callback;
+    return event;
   }
 }
 

@@ -111,7 +111,7 @@ export class UdpStack implements DatagramKernel, UdpHome {
 
   sendToGroup(datagram: UdpDatagram, loops: boolean, leaves: boolean): void {
     const { host, fabric } = this.network;
-    if (leaves) fabric.sendToAll(datagram, host, this.network);
+    if (leaves) fabric.sendToAll(datagram, host);
     if (loops) host.kernelAfter(LOOPBACK_SECONDS, () => this.receive(datagram));
   }
 

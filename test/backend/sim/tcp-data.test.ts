@@ -354,15 +354,16 @@ test('any schedule of losses, copies and delays delivers exactly the bytes that 
         Buffer.from(Array.from({ length }, (_, j) => (j * (i + 3)) % 251)),
       );
       const peers = [writeAll(near, sent[0] as Buffer), writeAll(far, sent[1] as Buffer)];
-      await hosts.after(3000);
+      // Each segment has 15 tries, which take a quarter of an hour.
+      await hosts.after(200_000);
       for (const [i, peer] of peers.entries()) {
         const written = sent[1 - i] as Buffer;
         const got = peer.received;
-        // It gives up only after 15 times.
         assert.ok(got.equals(written.subarray(0, got.length)), 'wrong bytes');
-        if (peer.error === null)
-          assert.ok(got.length === written.length && peer.ended, `${got.length} of ${written.length}`);
-        else assert.equal(peer.error, 'ETIMEDOUT');
+        assert.ok(peer.error === null || peer.error === 'ETIMEDOUT', `${peer.error}`);
+        // A side that only receives does not learn that the other has given up.
+        if (peers.some(({ error }) => error !== null)) continue;
+        assert.ok(got.length === written.length && peer.ended, `${got.length} of ${written.length} bytes`);
       }
     },
   );
@@ -383,7 +384,7 @@ test('the memory of written data can be reused at once, and received data belong
   const [chunk] = peer.chunks as [Buffer];
   assert.equal(chunk.toString(), 'a'.repeat(1000));
   assert.equal(chunk.buffer.byteLength, 1000, 'no other data is in the memory');
-  structuredClone(chunk.buffer, { transfer: [chunk.buffer] });
+  structuredClone(chunk.buffer, { transfer: [chunk.buffer as ArrayBuffer] });
   lost = false;
   near.write(Buffer.from('next'));
   await hosts.after(3);
