@@ -45,7 +45,7 @@ export class ListenHandle {
       return errnoOf(error);
     }
     this.#acceptor.onAcceptable = this.#acceptSoon;
-    this.#forgetEnd = this.#place.onEnd(() => this.#drop());
+    this.#forgetEnd = this.#place.onEnd((crashed) => this.#end(crashed));
     this.#hold();
     this.#acceptSoon();
     return 0;
@@ -53,13 +53,7 @@ export class ListenHandle {
 
   close(callback?: () => void): void {
     if (this.#closed) return;
-    const acceptor = this.#acceptor;
-    this.#drop();
-    if (acceptor === null) this.#binding.release();
-    else {
-      acceptor.onAcceptable = null;
-      acceptor.close();
-    }
+    this.#end(false);
     if (callback !== undefined) soonIn(this.#place, this.#context, callback);
   }
 
@@ -93,9 +87,15 @@ export class ListenHandle {
     this.onconnection?.(0, this.#makeClient().attach(channel));
   };
 
-  #drop(): void {
+  #end(crashed: boolean): void {
+    const acceptor = this.#acceptor;
     this.#closed = true;
     this.#acceptor = null;
+    if (acceptor !== null) acceptor.onAcceptable = null;
+    if (!crashed) {
+      if (acceptor === null) this.#binding.release();
+      else acceptor.close();
+    }
     this.#forgetEnd?.();
     this.#forgetEnd = null;
     this.#hold();

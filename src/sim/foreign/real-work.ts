@@ -136,27 +136,28 @@ const ends: Map<number, () => void> = new Map();
 
 /** Looks at a new resource of a program. */
 export function watchResource(resource: object, place: Place, asyncId: number, type: string): void {
-  const method = REPEATED.get(type);
-  if (method !== undefined) watchCalls(resource as Record<string, unknown>, method, place, asyncId, type);
-  else if (isWork(type)) ends.set(asyncId, beginWork(place, type));
+  const begin = (): void => {
+    if (!ends.has(asyncId)) ends.set(asyncId, beginWork(place, type));
+  };
+  const method = isCryptoJob(type) ? 'run' : REPEATED.get(type);
+  if (method !== undefined) watchCalls(resource as Methods, method, begin);
+  else if (ONE_SHOT.has(type) || LASTING.has(type)) begin();
 }
 
-function isWork(type: string): boolean {
-  if (ONE_SHOT.has(type) || LASTING.has(type)) return true;
+function isCryptoJob(type: string): boolean {
   return type.endsWith('REQUEST') && type !== 'HTTPCLIENTREQUEST';
 }
 
-function watchCalls(
-  resource: Record<string, unknown>,
-  method: string,
-  place: Place,
-  asyncId: number,
-  type: string,
-): void {
-  const original = resource[method] as (...args: unknown[]) => unknown;
+type Methods = Record<string, unknown>;
+
+/** A method that returns something has done its work at once. */
+function watchCalls(resource: Methods, method: string, begin: () => void): void {
+  const original = resource[method] as ((...args: unknown[]) => unknown) | undefined;
+  if (typeof original !== 'function') return;
   resource[method] = (...args: unknown[]) => {
-    if (!ends.has(asyncId)) ends.set(asyncId, beginWork(place, type));
-    return original.apply(resource, args);
+    const result = original.apply(resource, args);
+    if (result === undefined) begin();
+    return result;
   };
 }
 

@@ -11,6 +11,11 @@ import { adoptImmediate, adoptTimeout } from './timers.ts';
 /** The most frequent types. They are part of JavaScript, and run in every drain. */
 const FREE: ReadonlySet<string> = new Set(['PROMISE', 'TickObject', 'Microtask', 'GYRE']);
 
+/** Native code that goes on in the host's check phase, after each call. */
+const NATIVE: ReadonlySet<string> = new Set(['TLSWRAP', 'HTTP2SESSION']);
+/** HTTP/2 sends in one check phase, what TLS encrypts in the next one. */
+const PASSES = 3;
+
 const hook = createHook({
   init(asyncId, type, _triggerId, resource) {
     if (FREE.has(type)) return;
@@ -18,7 +23,10 @@ const hook = createHook({
     if (place === null) return;
     if (type === 'Timeout') adoptTimeout(resource as never, place);
     else if (type === 'Immediate') adoptImmediate(resource as never, place);
-    else watchResource(resource, place, asyncId, type);
+    else {
+      if (NATIVE.has(type)) place.kernel.host.timeline.passesAfterCode = PASSES;
+      watchResource(resource, place, asyncId, type);
+    }
   },
   after: resourceCalled,
   destroy: resourceDestroyed,

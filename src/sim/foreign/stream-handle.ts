@@ -124,7 +124,11 @@ export class StreamHandle extends JSStream {
       onWritable: () => soonIn(this.place, this.#context, () => this.#flush()),
       onError: () => soonIn(this.place, this.#context, () => this.#failed()),
     };
-    this.#forgetEnd = this.place.onEnd(() => this.#drop());
+    this.#forgetEnd = this.place.onEnd((crashed) => {
+      this.#drop();
+      channel.events = null;
+      if (!crashed) channel.close();
+    });
     this.#hold();
     this.#pumpSoon();
     return this;
