@@ -223,6 +223,7 @@ const expected: Record<string, Names> = {
       'DetachableSocket',
       'Executors',
       'Files',
+      'InThreadJobs',
       'ListenEvents',
       'ListenTarget',
       'NameQuery',

@@ -103,7 +103,14 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     mustNot: ['../backend/node/index.ts', '../streams/reader.ts', '../event-loop.ts', 'node:child_process'],
   },
   'src/executor/file.ts': {
-    may: ['./executor.ts', '../base/errors.ts', '../tasks/future.ts', 'node:worker_threads', 'workerpool'],
+    may: [
+      './executor.ts',
+      '../base/errors.ts',
+      '../tasks/future.ts',
+      '../backend/backend.ts',
+      'node:worker_threads',
+      'workerpool',
+    ],
     mustNot: ['../backend/node/index.ts', '../net/server.ts', '../event-loop.ts', 'node:net', 'some-package'],
   },
   'src/backend/sim/file.ts': {

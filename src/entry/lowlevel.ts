@@ -12,6 +12,7 @@ export type {
   DetachableSocket,
   Executors,
   Files,
+  InThreadJobs,
   ListenEvents,
   ListenTarget,
   NameQuery,

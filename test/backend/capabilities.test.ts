@@ -21,6 +21,7 @@ test('the default executor of a loop is the one that its backend makes, and ends
     },
   };
   const loop = new SimulatedEventLoop();
+  Object.assign(loop._backend, { executors: null });
   assert.equal(supports(loop._backend, 'executors'), false);
   Object.assign(loop._backend, { executors: { makeDefault: () => executor } });
   assert.equal(supports(loop._backend, 'executors'), true);

@@ -24,6 +24,12 @@ export const targets: readonly Target[] = [
     begin: simulatedMachine,
     exact: true,
     skip: [
+      {
+        reason: 'the backend has no threads',
+        tests: [
+          'run_in_executor() calls a function with its arguments in a thread, and returns a future with the result',
+        ],
+      },
       // They would connect through the real network.
       {
         reason: 'the backend has no peers of node:tls',

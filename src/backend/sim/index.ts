@@ -41,7 +41,7 @@ export class SimBackend extends LoopClock implements Backend {
   readonly polling: Polling;
   readonly sockets: Sockets;
   readonly files: Files;
-  readonly executors: Executors | null = null;
+  readonly executors: Executors;
 
   /** @param signals those of the program that makes the loop */
   constructor(kernel: Kernel, signals: Signals = kernel.machine.signals) {
@@ -60,6 +60,7 @@ export class SimBackend extends LoopClock implements Backend {
     this.sockets = { open: (target) => openSocket(sockets, target) };
     this.files = filesOf(machine);
     this.tls = tlsOf(kernel.host);
+    this.executors = machine.jobs.executors;
     this.names = machine.names;
     this.processes = { spawn: (target, events) => machine.programs.spawn(target, handles, events) };
     this.signals = signals;

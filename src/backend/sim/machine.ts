@@ -1,5 +1,6 @@
 /** What stays within a simulated host: unix sockets, pipes, descriptors, names, signals, programs and files. */
 import { Descriptors } from './descriptors.ts';
+import { SimJobs } from './executor.ts';
 import type { HostFiles } from './files.ts';
 import { MemoryFiles } from './files.ts';
 import type { KernelPart, SimHost } from './host.ts';
@@ -20,6 +21,7 @@ export class Machine implements KernelPart {
   /** The handlers of code that belongs to no program of its own. */
   readonly signals: ProgramSignals;
   readonly programs: Programs;
+  readonly jobs: SimJobs;
 
   constructor(host: SimHost) {
     this.host = host;
@@ -27,6 +29,7 @@ export class Machine implements KernelPart {
     this.names = new HostNames(host);
     this.signals = new ProgramSignals(host);
     this.programs = new Programs(host, this.descriptors, this.memory);
+    this.jobs = new SimJobs(host);
     host.addPart(this);
   }
 
