@@ -132,9 +132,6 @@ function hints(first: Run, second: Run, index: number): string[] {
       `    ${lineOf(packet)}`,
     );
   }
-  const real = first.trace.slice(0, index + 1).findLast(({ kind }) => kind === 'real');
-  if (real !== undefined)
-    lines.push('  Work of the real world ended before, at a moment of its own:', `    ${lineOf(real)}`);
   const before = first.trace.slice(Math.max(0, index - CONTEXT), index);
   if (before.length > 0) lines.push('  The entries before:', ...before.map((one) => `    ${lineOf(one)}`));
   return lines;

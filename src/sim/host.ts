@@ -91,6 +91,7 @@ export class Host implements AsyncDisposable {
       loopMade: (loop) => world.loopMade(name, loop),
       report: (context) => world.report(name, context),
       fail: (error) => world.fail(error),
+      programOfPid: (pid) => this._programs.find((program) => program.pid === pid) ?? null,
       programEnded: (program) => this.#programs.delete(program),
     };
   }

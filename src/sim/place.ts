@@ -13,12 +13,17 @@ import type { LoopPlace } from '../loops/simulated-event-loop.ts';
 import { useLoopPlaces } from '../loops/simulated-event-loop.ts';
 import type { PolicyPlace } from '../policy.ts';
 import { usePlaces } from '../policy.ts';
+import type { ProgramEvents } from './program-events.ts';
 
 /** A program on a simulated host, as code in it sees it. It is what a process is to the system. */
 export interface Place extends PolicyPlace, LoopPlace {
   readonly kernel: Kernel;
   /** The name of the host. */
   readonly hostName: string;
+  /** The number of the process, on its host. */
+  readonly pid: number;
+  /** The listeners of `process.on()`. */
+  readonly events: ProgramEvents;
   /** False after the end of the program: nothing of it runs again. */
   readonly alive: boolean;
   /** Returns the milliseconds since 1970 on the clock of the host, with their fraction, for `Date`. */
@@ -45,6 +50,12 @@ export interface Place extends PolicyPlace, LoopPlace {
   onEnd(callback: (crashed: boolean) => void): () => void;
   /** Ends the program at once, as `process.exit` does. Never returns. */
   exit(code: number): never;
+  /**
+   * Sends a signal to a process of the same host, as `process.kill` does; 0 sends none.
+   *
+   * @throws Error `ESRCH` if there is no such process
+   */
+  killProcess(pid: number, signum: number): true;
   /** Code of this program has thrown, and nothing caught it. The simulation fails. */
   fail(error: unknown, what: string): void;
 }

@@ -6,6 +6,8 @@
  *   stop()  cancels main, and goes on as above
  *   end()   from any state, at once: none of its code runs again, and its sockets are closed
  */
+
+import { systemError } from '../backend/sim/errors.ts';
 import type { Kernel } from '../backend/sim/kernel.ts';
 import type { SimProcess } from '../backend/sim/process.ts';
 import type { DefaultAction } from '../backend/sim/signals.ts';
@@ -23,6 +25,7 @@ import type { Task } from '../tasks/task.ts';
 import { SimulationError } from './errors.ts';
 import type { Place } from './place.ts';
 import { placeLoop, runIn } from './place.ts';
+import { ProgramEvents } from './program-events.ts';
 
 /** The host, as its programs see it. */
 export interface ProgramOwner {
@@ -36,6 +39,8 @@ export interface ProgramOwner {
   /** A report of a loop that no handler of the user has taken. */
   report(context: ExceptionContext): void;
   fail(error: unknown): void;
+  /** Returns a program of the host that runs, by its number. */
+  programOfPid(pid: number): Program | null;
   programEnded(program: Program): void;
 }
 
@@ -56,11 +61,14 @@ export class Program implements Place {
   readonly name: string;
   readonly kernel: Kernel;
   readonly signals: ProgramSignals;
+  readonly pid: number;
+  readonly events: ProgramEvents;
   policy: EventLoopPolicy | null = null;
   readonly #owner: ProgramOwner;
   readonly #process: SimProcess | null;
   #alive: boolean = true;
   #stopping: boolean = false;
+  #exiting: boolean = false;
   readonly #loops: Set<SimulatedEventLoop> = new Set();
   readonly #closers: Set<(crashed: boolean) => void> = new Set();
   #keepers: number = 0;
@@ -78,6 +86,7 @@ export class Program implements Place {
     this.name = name;
     this.kernel = owner.kernel;
     this.#process = process;
+    this.pid = process?.facts.pid ?? owner.kernel.machine.programs.newPid();
     if (process === null) {
       this.signals = new ProgramSignals(owner.kernel.host);
       this.signals.onDefault = (signum, action) => this.#defaultAction(signum, action);
@@ -85,6 +94,7 @@ export class Program implements Place {
       this.signals = process.signals;
       process.onEnd.push(() => this.#processEnded());
     }
+    this.events = new ProgramEvents(this.signals, (callback) => this.#call(callback));
   }
 
   // --- as a place ---
@@ -142,6 +152,7 @@ export class Program implements Place {
   }
 
   exit(code: number): never {
+    this.#emitExit(code);
     const text = `program ${this.name} of host ${this.hostName} has ended by process.exit(${code})`;
     this.#owner.tell('program', `${this.name} exits with ${code}`);
     this.#process?.exit(code);
@@ -232,6 +243,8 @@ export class Program implements Place {
     }
     await runner.close();
     if (!this.#alive) return;
+    this.#emitExit('value' in outcome ? 0 : 1);
+    if (!this.#alive) return;
     if ('value' in outcome) {
       this.#owner.tell('program', `${this.name} ends`);
       this.#resolve(outcome.value);
@@ -304,6 +317,20 @@ export class Program implements Place {
     this.#result?.catch(() => {});
   }
 
+  killProcess(pid: number, signum: number): true {
+    const program = this.#owner.programOfPid(Math.abs(pid));
+    if (program === null) throw systemError('ESRCH', 'kill');
+    if (signum > 0) program.signal(signum);
+    return true;
+  }
+
+  /** Calls the listeners of `process.on('exit')`, once. */
+  #emitExit(code: number): void {
+    if (!this.#alive || this.#exiting) return;
+    this.#exiting = true;
+    this.run(() => this.events.emit('exit', code));
+  }
+
   /** Sends a signal: to the handlers of the program, or it has its default action. */
   signal(signum: number): void {
     if (!this.#alive) return;
@@ -343,6 +370,7 @@ export class Program implements Place {
       host.programEnds = false;
     }
     this.signals.clear();
+    this.events.removeAllListeners();
     this.#closers.clear();
     this.#loops.clear();
     this.#owner.programEnded(this);

@@ -124,6 +124,7 @@ const MAX_RANDOM_SEED = 2 ** 31;
  *     const [reader, writer] = await openConnection('server', 80); // its SYN gets through after a minute
  *     const text = String(await reader.read());
  *     writer.close();
+ *     await writer.waitClosed();
  *     return text;
  *   });
  * });

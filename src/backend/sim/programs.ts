@@ -65,6 +65,11 @@ export class Programs {
     return this.#running;
   }
 
+  /** Returns the number of a new process. */
+  newPid(): number {
+    return ++this.#lastPid;
+  }
+
   /** Starts a process for a loop. */
   spawn(target: SpawnTarget, handles: Handles, events: SpawnEvents): RawRequest {
     const event = this.#host.kernelAfter(START_SECONDS, () => {
@@ -117,7 +122,7 @@ export class Programs {
     const cwd = this.#cwdOf(target);
     const streams = new StandardStreams(this.#host, this.#descriptors, handles, this.console);
     const stdio = streams.open(target);
-    const pid = ++this.#lastPid;
+    const pid = this.newPid();
     const argv = shell ? [argv0 ?? SHELL, '-c', program] : [argv0 ?? program, ...args];
     const facts = {
       pid,

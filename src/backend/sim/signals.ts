@@ -73,6 +73,8 @@ export class ProgramSignals implements Signals {
   readonly #host: SimHost;
   readonly #handlers: Map<number, Set<() => void>> = new Map();
   readonly #interrupts: Map<number, Set<() => void>> = new Map();
+  /** Those of `process.on()`. */
+  readonly #listeners: Map<number, Set<() => void>> = new Map();
 
   constructor(host: SimHost) {
     this.#host = host;
@@ -89,6 +91,11 @@ export class ProgramSignals implements Signals {
     return add(this.#interrupts, signum, callback);
   }
 
+  /** Adds a listener of the program itself. While there is one, interrupts are not called. */
+  listen(signum: number, callback: () => void): RawRequest {
+    return add(this.#listeners, signum, callback);
+  }
+
   /** Returns true if a loop of the program has a handler. */
   handles(signum: number): boolean {
     return (this.#handlers.get(signum)?.size ?? 0) > 0;
@@ -96,7 +103,9 @@ export class ProgramSignals implements Signals {
 
   /** Sends a signal to the program. A handler of a paused host is called when the host resumes. */
   deliver(signum: number): void {
-    const handlers = [...(this.#handlers.get(signum) ?? []), ...(this.#interrupts.get(signum) ?? [])];
+    const listeners = this.#listeners.get(signum) ?? [];
+    const others = [...listeners].length > 0 ? listeners : (this.#interrupts.get(signum) ?? []);
+    const handlers = [...(this.#handlers.get(signum) ?? []), ...others];
     const action = defaultActionOf(signum);
     if (handlers.length === 0 && action !== 'ignore') this.onDefault(signum, action);
     for (const handler of handlers) {
@@ -109,6 +118,7 @@ export class ProgramSignals implements Signals {
   clear(): void {
     this.#handlers.clear();
     this.#interrupts.clear();
+    this.#listeners.clear();
   }
 }
 

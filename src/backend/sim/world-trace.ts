@@ -21,7 +21,7 @@ export interface WorldTraceEntry {
   /**
    * `packet`, `lost` or `refused`: what this host sent. `program`: one started, ended or failed. `host`: a
    * pause, a crash, a start, a change of its clock. `signal`: a program got one. `fault`: a rule began or
-   * ended. `loop`: an entry of the ready queue of a loop. `real`: work of the real world has ended.
+   * ended. `report`: a leak or an exception of a loop. `loop`: an entry of the ready queue of a loop.
    */
   readonly kind: string;
   readonly label: string;
