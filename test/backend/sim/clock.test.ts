@@ -101,21 +101,6 @@ test('a busy task holds virtual time, so a deadline comes only when it pauses', 
     assert.deepEqual(log, ['busy until now', 'timer']);
   }));
 
-test('SimulatedEventLoop reports that it has no network', () =>
-  withLoop(makeLoop, (loop) => {
-    assert.equal(supports(loop._backend, 'tcp'), false);
-    const unsupported = {
-      name: 'LoopError',
-      code: 'ERR_UNSUPPORTED',
-      message: /sim backend has no .*NodeEventLoop/,
-    };
-    const make = (): object => ({});
-    assert.throws(() => loop.createConnection(make, '127.0.0.1', 80), unsupported);
-    assert.throws(() => loop.createServer(make, '127.0.0.1', 0), unsupported);
-    assert.throws(() => loop.connectAcceptedSocket(make, {}), unsupported);
-    assert.throws(() => loop.getaddrinfo('localhost', 80), unsupported);
-  }));
-
 test('SimulatedEventLoop rejects unknown options and wrong values', () => {
   assert.throws(() => new SimulatedEventLoop({ startTime: Number.NaN }), {
     name: 'RangeError',
