@@ -119,7 +119,6 @@ const LASTING: ReadonlySet<string> = new Set([
   'TCPSERVERWRAP',
   'PIPEWRAP',
   'PIPESERVERWRAP',
-  'UDPWRAP',
   'PROCESSWRAP',
   'WORKER',
   'FSEVENTWRAP',

@@ -1,10 +1,11 @@
 /**
  * The async hook that shows what the code of hosts asks of the real machine.
  *
- * Timers are adopted by the world. Everything else that is real is watched: see real-work.ts.
+ * Timers and datagram sockets are adopted by the world. Everything else that is real is watched: see real-work.ts.
  */
 import { createHook } from 'node:async_hooks';
 import { currentPlace } from '../place.ts';
+import { adoptUdp } from './dgram.ts';
 import { resourceCalled, resourceDestroyed, watchResource } from './real-work.ts';
 import { adoptImmediate, adoptTimeout } from './timers.ts';
 
@@ -22,6 +23,7 @@ const hook = createHook({
     const place = currentPlace();
     if (place === null) return;
     if (type === 'Timeout') adoptTimeout(resource as never, place);
+    else if (type === 'UDPWRAP') adoptUdp(resource as never, place);
     else if (type === 'Immediate') adoptImmediate(resource as never, place);
     else {
       if (NATIVE.has(type)) place.kernel.host.timeline.passesAfterCode = PASSES;
