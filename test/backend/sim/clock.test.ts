@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import { sleep } from '../../../src/index.ts';
-import { supports } from '../../../src/loop/supports.ts';
 import { withLoop } from '../../helpers/loop-fixture.ts';
 
 const makeLoop = (): SimulatedEventLoop => new SimulatedEventLoop();
