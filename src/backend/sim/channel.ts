@@ -1,6 +1,6 @@
 /**
- * One end of a byte stream in the kernel of a simulated host, as the system calls show it: a TCP socket, a unix
- * socket, or the end of a pipe. Raw streams (stream.ts) and plain sockets (socket.ts) are faces of it.
+ * One end of a byte stream in the kernel of a simulated host, as the system calls show it: a TCP socket, a
+ * unix socket, or the end of a pipe. Raw streams (stream.ts) and plain sockets (socket.ts) are faces of it.
  *
  * It never calls back from within a method. Its events come from the timeline.
  */
@@ -11,7 +11,10 @@ export interface ChannelEvents {
   onReadable(): void;
   /** There is room again, after a write that was not accepted as a whole. */
   onWritable(): void;
-  /** The connection has failed: a reset, a timeout, a reader that is gone. Data that arrived before can be read. */
+  /**
+   * The connection has failed: a reset, a timeout, a reader that is gone. Data that arrived before can be
+   * read.
+   */
   onError(error: Error): void;
 }
 
@@ -35,11 +38,14 @@ export interface Channel {
    * memory.
    */
   read(length: number): Uint8Array | null;
-  /** Copies the data. Returns the number of bytes that were accepted. Throws the system's error, for example `EPIPE`. */
+  /**
+   * Copies the data. Returns the number of bytes that were accepted. Throws the system's error, for example
+   * `EPIPE`.
+   */
   write(data: Uint8Array): number;
   /**
-   * Writes all chunks but their first `skip` bytes in one system call, as {@link write}. Absent: each chunk is
-   * a write of its own.
+   * Writes all chunks but their first `skip` bytes in one system call, as {@link write}. Absent: each chunk
+   * is a write of its own.
    */
   writeMany?(chunks: readonly Uint8Array[], skip: number): number;
   /** Sends FIN after the accepted bytes. */

@@ -88,7 +88,9 @@ function isDetachable(value: unknown): value is DetachableSocket {
 const ANY_IPV4: SocketAddress = ['0.0.0.0', 0];
 const ANY_IPV6: SocketAddress = ['::', 0, 0, 0];
 
-/** It delivers one datagram or error in each step, because the code that it resumes must run before the next. */
+/**
+ * It delivers one datagram or error in each step, because the code that it resumes must run before the next.
+ */
 export class SimDatagram implements RawDatagram, SocketControl {
   readonly system: SystemSocket;
   readonly socket: DatagramSocket;

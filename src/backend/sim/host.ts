@@ -1,8 +1,8 @@
 /**
  * A simulated machine: its name and addresses, its clock, and the parts of its kernel.
  *
- * All that happens on a host goes through it, so that a host can be paused (its programs do nothing, its kernel
- * goes on) and can crash (all that was on its way is dropped).
+ * All that happens on a host goes through it, so that a host can be paused (its programs do nothing, its
+ * kernel goes on) and can crash (all that was on its way is dropped).
  */
 import type { LoopClock } from './loop-clock.ts';
 import type { Random } from './random.ts';

@@ -50,11 +50,13 @@ export interface StreamKernel {
    * Starts to connect. The handshake ends later, with one call of `onDone`.
    *
    * @param binding the local address, which the connection takes over; null: the kernel chooses one
+   * @param options those that the program has set before; the connection takes them over
    */
   connect(
     address: SocketAddress,
     binding: Binding | null,
     onDone: (error: Error | null, channel: Channel | null) => void,
+    options?: KernelOptions | null,
   ): RawRequest;
 }
 

@@ -5,7 +5,7 @@ import type { Channel } from './channel.ts';
 import type { SimHost } from './host.ts';
 import type { Acceptor, Binding, StreamKernel } from './kernel-sockets.ts';
 
-/** What the kernel's part of the descriptors gives to a listener. */
+/** The streams and descriptors of the sockets of a listener. */
 export interface ListenerParts {
   /** Makes the raw stream of a connection. Throws the system's error if it cannot: `EMFILE`. */
   wrap(channel: Channel): RawStream;
@@ -20,7 +20,9 @@ export interface ListenerDescriptor {
   close(): void;
 }
 
-/** It accepts one connection in each step, because the code that a connection starts must run before the next. */
+/**
+ * It accepts one connection in each step, because the code that a connection starts must run before the next.
+ */
 export class SimListener implements RawListener {
   system?: SystemSocket;
   readonly #host: SimHost;

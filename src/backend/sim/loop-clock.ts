@@ -1,5 +1,6 @@
 /**
- * The turn driver of one loop on a simulated host: it turns the loop's wake-ups into callbacks of the timeline.
+ * The turn driver of one loop on a simulated host: it turns the loop's wake-ups into callbacks of the
+ * timeline.
  *
  * As on a real host, a wake-up is only a hint. When it comes, the loop's own heap of deadlines decides.
  */

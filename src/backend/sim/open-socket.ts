@@ -188,13 +188,15 @@ export class OpenSocket implements OpenObject, Readiness, ChannelEvents {
     }
     const binding = this.#binding;
     this.#binding = null;
-    this.#connecting = this.#kernel.connect(address, binding, (error, channel) => {
+    const onDone = (error: Error | null, channel: Channel | null): void => {
       this.#connecting = null;
       this.channel = channel;
       if (channel !== null) this.#passOptions();
       this.#outcome = { error };
       this.#tell();
-    });
+    };
+    // The window that SYN announces depends on them.
+    this.#connecting = this.#kernel.connect(address, binding, onDone, this.#ownOptions);
     return false;
   }
 

@@ -1,9 +1,10 @@
 /**
  * A TCP connection of a simulated kernel: the states of RFC 9293, with the habits of Linux.
  *
- *   tcp-sender.ts      what was written: segments, the peer's window, the time to send again
- *   tcp-receiver.ts    what has arrived: order, the own window
- *   this file          states, acknowledgements, timers
+ *   tcp-sender.ts      written data: segments, the peer's window, the time to send again
+ *   tcp-receiver.ts    arrived data: order, the own window
+ *   tcp-output.ts      segments to the peer: data, acknowledgements, lost data
+ *   this file          states, and the face for programs
  *
  * There is no congestion control: a sender sends as much as the peer's window permits.
  */
@@ -12,71 +13,21 @@ import type { Channel, ChannelEvents } from './channel.ts';
 import type { ErrorCode } from './errors.ts';
 import { systemError } from './errors.ts';
 import type { TcpSegment } from './packet.ts';
-import { ACK, FIN, PSH, RST, SYN } from './packet.ts';
+import { ACK, FIN, RST, SYN } from './packet.ts';
 import type { TcpOptions } from './tcp-options.ts';
-import { TcpReceiver } from './tcp-receiver.ts';
-import { TcpSender } from './tcp-sender.ts';
-import type { Timeline, TimelineEvent } from './timeline.ts';
-
-/** The names of netstat. */
-export type TcpState =
-  | 'SYN_SENT'
-  | 'SYN_RECV'
-  | 'ESTABLISHED'
-  | 'FIN_WAIT1'
-  | 'FIN_WAIT2'
-  | 'TIME_WAIT'
-  | 'CLOSE'
-  | 'CLOSE_WAIT'
-  | 'LAST_ACK'
-  | 'CLOSING';
+import { TcpOutput } from './tcp-output.ts';
+import type { TcpReceiver } from './tcp-receiver.ts';
+import type { TcpSender } from './tcp-sender.ts';
+import { NEVER, TcpTimers } from './tcp-timers.ts';
+import type { TcpEnds, TcpHome, TcpParent, TcpState } from './tcp-types.ts';
 
 /** Numbers of Linux. */
-const SYN_RETRIES = 6;
-const SYN_ACK_RETRIES = 5;
+const MOST_RETRIES: Readonly<Partial<Record<TcpState, number>>> = { SYN_SENT: 6, SYN_RECV: 5 };
 const RETRIES = 15;
 const ORPHAN_RETRIES = 8;
-const DUPLICATES_BEFORE_RESEND = 3;
 /** Seconds. */
-const DELAYED_ACK = 0.04;
 const FIN_WAIT = 60;
 const TIME_WAIT = 60;
-/** Segments at the start of a connection that are acknowledged at once. */
-const QUICK_ACKS = 16;
-
-const NEVER = Number.POSITIVE_INFINITY;
-const NO_DATA = new Uint8Array(0);
-
-/** The part of the kernel that has the connection. */
-export interface TcpHome {
-  readonly timeline: Timeline;
-  transmit(segment: TcpSegment): void;
-  /** The connection is over, and its port is free. */
-  forget(connection: TcpConnection): void;
-  /** Answers a segment by RST. */
-  refuse(segment: TcpSegment): void;
-}
-
-/** A listening socket, as its connections see it. */
-export interface TcpParent {
-  /** No more connections can wait. */
-  readonly full: boolean;
-  /** The handshake is complete. */
-  completed(connection: TcpConnection): void;
-  /** The handshake has failed. */
-  failed(connection: TcpConnection): void;
-}
-
-export interface TcpEnds {
-  /** `AF_INET` or `AF_INET6`: of the socket. The addresses of its packets may be IPv4 in both cases. */
-  readonly family: number;
-  readonly local: string;
-  readonly localPort: number;
-  readonly remote: string;
-  readonly remotePort: number;
-  readonly sockname: SocketAddress;
-  readonly peername: SocketAddress;
-}
 
 export class TcpConnection implements Channel {
   readonly family: number;
@@ -89,47 +40,28 @@ export class TcpConnection implements Channel {
   onOpened: ((error: Error | null) => void) | null = null;
   /** The next connection with the same pair of ports. */
   nextOfPorts: TcpConnection | null = null;
-  readonly #home: TcpHome;
+  readonly #home: TcpHome<TcpConnection>;
   readonly #sender: TcpSender;
   readonly #receiver: TcpReceiver;
-  readonly #firstSequence: number;
-  #peerSequence: number = 0;
-  #parent: TcpParent | null = null;
+  readonly #timers: TcpTimers;
+  readonly #output: TcpOutput;
+  #parent: TcpParent<TcpConnection> | null = null;
   #failure: ErrorCode | null = null;
   /** The last report of the network, which explains a timeout. */
   #report: ErrorCode | null = null;
   /** No program has it any more. */
   #orphan: boolean = false;
-  /** Nobody reads any more: data is answered by RST after the own FIN. */
+  /** The program reads no more: data is answered by RST after the own FIN. */
   #readingEnded: boolean = false;
   #starved: boolean = true;
   #blocked: boolean = false;
-  // --- acknowledgements ---
-  #acknowledged: number = 0;
-  #quickAcks: number = QUICK_ACKS;
-  /** Sends soon after it receives, so acknowledgements travel with data. */
-  #interactive: boolean = false;
-  #duplicates: number = 0;
-  /** While lost segments are sent again: the end of what was in flight. */
-  #recoverUntil: number = -1;
-  /** Everything in flight is taken for lost. */
-  #resendAll: boolean = false;
-  /** Probes without an answer. */
-  #tries: number = 0;
-  // --- timers: each has a time, and one event serves all ---
-  #resendAt: number = NEVER;
-  #ackAt: number = NEVER;
-  #aliveAt: number = NEVER;
-  #overAt: number = NEVER;
+  /** The time of the last segment of the peer. */
   #heardAt: number;
-  #armed: TimelineEvent | null = null;
-  #armedFor: number = NEVER;
 
   constructor(
-    home: TcpHome,
+    home: TcpHome<TcpConnection>,
     ends: TcpEnds,
     use: { release(): void },
-    mss: number,
     sequence: number,
     options: TcpOptions,
   ) {
@@ -138,9 +70,10 @@ export class TcpConnection implements Channel {
     this.family = ends.family;
     this.use = use;
     this.options = options;
-    this.#firstSequence = sequence;
-    this.#sender = new TcpSender(mss, options.sendBuffer);
-    this.#receiver = new TcpReceiver(mss, options.receiveBuffer);
+    this.#timers = new TcpTimers(home.timeline, this.#onTimer);
+    this.#output = new TcpOutput(home, ends, this.#timers, options, sequence);
+    this.#sender = this.#output.sender;
+    this.#receiver = this.#output.receiver;
     this.#heardAt = home.timeline.time();
     options.onChange = this.#optionsChanged;
     options.takeError = this.#takeError;
@@ -163,29 +96,26 @@ export class TcpConnection implements Channel {
   }
 
   /** Answers a SYN. */
-  accept(syn: TcpSegment, parent: TcpParent): void {
+  accept(syn: TcpSegment, parent: TcpParent<TcpConnection>): void {
     this.#parent = parent;
     this.#answerSyn(syn);
   }
 
   #answerSyn(syn: TcpSegment): void {
     this.state = 'SYN_RECV';
-    this.#peerSequence = syn.seq;
+    this.#output.peerSequence = syn.seq;
     this.#receiver.next = 1;
     this.#sender.setWindow(0, syn.window);
     this.#sendSyn();
   }
 
   #sendSyn(): void {
-    if (this.#sender.next > 0) this.#sender.sentAgain();
-    this.#sender.sent(1, this.#home.timeline.time());
-    this.#transmit(0, this.state === 'SYN_SENT' ? SYN : SYN | ACK, NO_DATA);
-    this.#startResendTimer();
+    this.#output.sendSyn(this.state === 'SYN_SENT' ? 0 : ACK);
   }
 
   #opened(): void {
     this.state = 'ESTABLISHED';
-    this.#resendAt = NEVER;
+    this.#timers.resendAt = NEVER;
     this.#startKeepAlive();
     const parent = this.#parent;
     this.#parent = null;
@@ -211,7 +141,7 @@ export class TcpConnection implements Channel {
     const receiver = this.#receiver;
     const data = receiver.read(length);
     if (receiver.readable === 0) this.#starved = true;
-    if (data !== null && receiver.shouldTell && this.#isOpen) this.#sendAck();
+    if (data !== null && receiver.shouldTell && this.#isOpen) this.#output.sendAck();
     return data;
   }
 
@@ -259,7 +189,7 @@ export class TcpConnection implements Channel {
     if (count < length) this.#blocked = true;
     if (count <= 0) return 0;
     sender.append(chunks, skip, count);
-    this.#interactive = true;
+    this.#output.interactive = true;
     this.#send();
     return count;
   }
@@ -281,13 +211,14 @@ export class TcpConnection implements Channel {
     this.#leave();
     switch (this.state) {
       case 'CLOSE':
+      case 'TIME_WAIT':
         return;
       case 'SYN_SENT':
         this.#over();
         return;
       case 'FIN_WAIT2':
-        this.#overAt = this.#home.timeline.time() + FIN_WAIT;
-        this.#arm();
+        this.#timers.overAt = this.#timers.now + FIN_WAIT;
+        this.#timers.arm();
     }
     if (unread > 0 || this.state === 'SYN_RECV' || this.options.linger === 0) this.#abort();
     else this.shutdownWrite();
@@ -305,16 +236,17 @@ export class TcpConnection implements Channel {
     this.#readingEnded = true;
     this.events = null;
     this.onOpened = null;
-    this.#aliveAt = NEVER;
+    this.#timers.aliveAt = NEVER;
     this.#receiver.clear();
   }
 
   #abort(): void {
     const { state } = this;
-    const isConnected = state !== 'CLOSE' && state !== 'SYN_SENT' && state !== 'TIME_WAIT';
+    if (state === 'TIME_WAIT') return;
+    const isConnected = state !== 'CLOSE' && state !== 'SYN_SENT';
     // Linux sends no RST where the peer has sent FIN, and has got everything or will get it.
     const isEnding = (state === 'LAST_ACK' || state === 'CLOSING') && this.#sender.allSent;
-    if (isConnected && !isEnding) this.#transmit(this.#sender.next, RST | ACK, NO_DATA);
+    if (isConnected && !isEnding) this.#output.transmit(this.#sender.next, RST | ACK);
     this.#over();
   }
 
@@ -326,13 +258,7 @@ export class TcpConnection implements Channel {
 
   #over(): void {
     this.state = 'CLOSE';
-    this.#armed?.cancel();
-    this.#armed = null;
-    this.#armedFor = NEVER;
-    this.#resendAt = NEVER;
-    this.#ackAt = NEVER;
-    this.#aliveAt = NEVER;
-    this.#overAt = NEVER;
+    this.#timers.stop();
     this.#sender.clear();
     this.#home.forget(this);
     this.#parent?.failed(this);
@@ -362,23 +288,23 @@ export class TcpConnection implements Channel {
         this.#receiveTimeWait(segment);
         return;
     }
-    this.#heardAt = this.#home.timeline.time();
+    this.#heardAt = this.#timers.now;
     const { flags, data } = segment;
     const receiver = this.#receiver;
-    const start = receiver.next + ((segment.seq - this.#peerSequence - receiver.next) | 0);
+    const start = this.#output.startOf(segment);
     const end = start + data.length + (flags & SYN) / SYN + (flags & FIN);
     if (end < receiver.next || start > receiver.edge) {
-      if ((flags & RST) === 0) this.#sendAck();
+      if ((flags & RST) === 0) this.#output.sendAck();
       return;
     }
     if ((flags & RST) !== 0) {
       if (start === receiver.next) this.#wasReset();
-      else this.#sendAck();
+      else this.#output.sendAck();
       return;
     }
     if ((flags & SYN) !== 0 && !this.#isCrossed(flags)) {
       if (this.state === 'SYN_RECV') this.#sendSyn();
-      else this.#sendAck();
+      else this.#output.sendAck();
       return;
     }
     if ((flags & ACK) === 0 || !this.#acknowledge(segment)) return;
@@ -394,7 +320,7 @@ export class TcpConnection implements Channel {
   #receiveSynSent(segment: TcpSegment): void {
     const { flags } = segment;
     const acknowledges = (flags & ACK) !== 0;
-    if (acknowledges && segment.ack !== this.#wire(1)) {
+    if (acknowledges && this.#output.acknowledgedBy(segment) !== 1) {
       if ((flags & RST) === 0) this.#home.refuse(segment);
       return;
     }
@@ -408,25 +334,23 @@ export class TcpConnection implements Channel {
       this.#answerSyn(segment);
       return;
     }
-    this.#peerSequence = segment.seq;
+    this.#output.peerSequence = segment.seq;
     this.#receiver.next = 1;
-    this.#sender.acknowledge(1, this.#home.timeline.time());
-    this.#sender.setWindow(1, segment.window);
-    this.#heardAt = this.#home.timeline.time();
-    this.#sendAck();
+    this.#output.acknowledge(1, segment);
+    this.#heardAt = this.#timers.now;
+    this.#output.sendAck();
     this.#opened();
   }
 
   #receiveTimeWait(segment: TcpSegment): void {
     const { flags } = segment;
     if ((flags & RST) !== 0) {
-      if (segment.seq === (this.#peerSequence + this.#receiver.next) >>> 0) this.#over();
+      if (this.#output.startOf(segment) === this.#receiver.next) this.#over();
       return;
     }
     if ((flags & FIN) === 0 && segment.data.length === 0 && (flags & SYN) === 0) return;
-    if ((flags & FIN) !== 0) this.#overAt = this.#home.timeline.time() + TIME_WAIT;
-    this.#transmit(this.#sender.next, ACK, NO_DATA);
-    this.#arm();
+    if ((flags & FIN) !== 0) this.#timers.overAt = this.#timers.now + TIME_WAIT;
+    this.#output.sendAck();
   }
 
   #wasReset(): void {
@@ -437,8 +361,7 @@ export class TcpConnection implements Channel {
 
   /** Handles the acknowledgement and the window. Returns false if the segment must be dropped. */
   #acknowledge(segment: TcpSegment): boolean {
-    const sender = this.#sender;
-    const offset = sender.una + ((segment.ack - this.#firstSequence - sender.una) | 0);
+    const offset = this.#output.acknowledgedBy(segment);
     if (this.state === 'SYN_RECV') {
       if (offset !== 1) {
         this.#home.refuse(segment);
@@ -447,44 +370,29 @@ export class TcpConnection implements Channel {
       // The peer sends it again, and the kernel its SYN.
       if (this.#parent?.full === true) return false;
     }
-    if (offset > sender.next) {
-      this.#sendAck();
+    if (offset > this.#sender.next) {
+      this.#output.sendAck();
       return false;
     }
-    const now = this.#home.timeline.time();
-    const { edge } = sender;
-    sender.setWindow(offset, segment.window);
-    if (!sender.inFlight) {
-      this.#tries = 0;
-      if (sender.edge > edge) this.#windowOpened();
-    }
-    if (sender.acknowledge(offset, now)) this.#progressed(now);
-    else if (offset === sender.una && sender.edge === edge && segment.data.length === 0)
-      this.#duplicate(segment);
+    if (this.#output.acknowledge(offset, segment)) this.#progressed();
     return true;
   }
 
-  #progressed(now: number): void {
-    const sender = this.#sender;
-    this.#duplicates = 0;
-    this.#tries = 0;
-    this.#resendAt = sender.inFlight ? now + sender.timeout : NEVER;
-    if (sender.inFlight && this.#recoverUntil >= 0) this.#recover();
-    if (sender.una >= this.#recoverUntil) this.#recoverUntil = -1;
+  #progressed(): void {
     if (this.state === 'SYN_RECV') this.#opened();
     if (this.#blocked && this.#hasRoom) {
       this.#blocked = false;
       this.events?.onWritable();
     }
-    if (sender.finishes && sender.allAcknowledged) this.#finAcknowledged(now);
+    if (this.#sender.finishes && this.#sender.allAcknowledged) this.#finAcknowledged();
   }
 
-  #finAcknowledged(now: number): void {
+  #finAcknowledged(): void {
     switch (this.state) {
       case 'FIN_WAIT1':
         this.state = 'FIN_WAIT2';
-        if (this.#orphan) this.#overAt = now + FIN_WAIT;
-        this.#arm();
+        if (this.#orphan) this.#timers.overAt = this.#timers.now + FIN_WAIT;
+        this.#timers.arm();
         return;
       case 'CLOSING':
         this.#wait();
@@ -499,7 +407,7 @@ export class TcpConnection implements Channel {
     const receiver = this.#receiver;
     const fin = (segment.flags & FIN) !== 0;
     if (this.#readingEnded && end - (fin ? 1 : 0) > receiver.next && this.#isFinishing) {
-      // Nobody will read it.
+      // No program will read it.
       this.#home.refuse(segment);
       this.#fail('ECONNRESET');
       return;
@@ -507,8 +415,8 @@ export class TcpConnection implements Channel {
     const wasFinished = receiver.finished;
     const hadGap = receiver.hasGap;
     const isNew = receiver.receive(start, segment.data, fin);
-    if (isNew && !hadGap) this.#delayAck(receiver.next);
-    else this.#sendAck();
+    if (isNew && !hadGap) this.#output.delayAck();
+    else this.#output.sendAck();
     if (!isNew) return;
     if (receiver.finished && !wasFinished) this.#peerFinished();
     if (this.#orphan) receiver.clear();
@@ -533,22 +441,20 @@ export class TcpConnection implements Channel {
         return;
       case 'FIN_WAIT1':
         this.state = 'CLOSING';
-        this.#ackNow();
+        this.#output.ackNow();
         return;
       case 'FIN_WAIT2':
-        this.#ackNow();
+        this.#output.ackNow();
         this.#wait();
     }
   }
 
   #wait(): void {
     this.state = 'TIME_WAIT';
-    this.#resendAt = NEVER;
-    this.#ackAt = NEVER;
-    this.#aliveAt = NEVER;
-    this.#overAt = this.#home.timeline.time() + TIME_WAIT;
     this.#sender.clear();
-    this.#arm();
+    this.#timers.stop();
+    this.#timers.overAt = this.#timers.now + TIME_WAIT;
+    this.#timers.arm();
   }
 
   /** The network could not deliver a segment. */
@@ -557,151 +463,31 @@ export class TcpConnection implements Channel {
     if (this.state === 'SYN_SENT') this.#fail(code);
   }
 
-  // --- sending ---
-
-  #wire(offset: number): number {
-    return (this.#firstSequence + offset) >>> 0;
-  }
-
-  /** Sends everything that may be sent. */
-  #send(): void {
-    if (this.state === 'SYN_SENT' || this.state === 'SYN_RECV' || this.state === 'TIME_WAIT') return;
-    const sender = this.#sender;
-    const nagle = !this.options.noDelay;
-    for (;;) {
-      const length = sender.nextLength(nagle);
-      const fin = sender.mayFinish(length);
-      if (length === 0 && !fin) break;
-      const { next } = sender;
-      if (!sender.inFlight) this.#resendAt = this.#home.timeline.time() + sender.timeout;
-      this.#sendPiece(next, length, fin);
-      sender.sent(next + length + (fin ? 1 : 0), this.#home.timeline.time());
-    }
-    // The peer's window is closed, so ask for it.
-    if (!sender.allSent && !sender.inFlight && this.#resendAt === NEVER) this.#startResendTimer();
-    this.#arm();
-  }
-
-  #sendPiece(offset: number, length: number, fin: boolean): void {
-    const data = length === 0 ? NO_DATA : this.#sender.read(offset, length);
-    const isLast = offset + length === this.#sender.end;
-    this.#transmit(offset, ACK | (isLast && length > 0 ? PSH : 0) | (fin ? FIN : 0), data);
-  }
-
-  #transmit(offset: number, flags: number, data: Uint8Array): void {
-    const { local, localPort, remote, remotePort } = this.ends;
-    const receiver = this.#receiver;
-    this.#acknowledged = receiver.next;
-    this.#ackAt = NEVER;
-    this.#home.transmit({
-      protocol: 'tcp',
-      source: local,
-      sourcePort: localPort,
-      destination: remote,
-      destinationPort: remotePort,
-      flags,
-      seq: this.#wire(offset),
-      ack: (flags & ACK) === 0 ? 0 : (this.#peerSequence + receiver.next) >>> 0,
-      window: receiver.window(),
-      data,
-    });
-  }
-
-  #sendAck(): void {
-    this.#transmit(this.#sender.next, ACK, NO_DATA);
-  }
-
-  #ackNow(): void {
-    if (this.#acknowledged < this.#receiver.next) this.#sendAck();
-  }
-
-  /** Acknowledges every second segment at once, others soon, or with data that is sent meanwhile. */
-  #delayAck(next: number): void {
-    const isQuick = this.#quickAcks > 0 && !this.#interactive;
-    if (isQuick) this.#quickAcks--;
-    if (isQuick || next - this.#acknowledged > this.#sender.mss) {
-      this.#sendAck();
-      return;
-    }
-    if (this.#ackAt !== NEVER) return;
-    this.#ackAt = this.#home.timeline.time() + DELAYED_ACK;
-    this.#arm();
-  }
-
-  // --- sending again ---
-
-  #startResendTimer(): void {
-    this.#resendAt = this.#home.timeline.time() + this.#sender.timeout;
-    this.#arm();
-  }
-
-  #windowOpened(): void {
-    this.#sender.retries = 0;
-    this.#resendAt = NEVER;
-  }
-
-  /** The third repeated acknowledgement tells of a lost segment. */
-  #duplicate(segment: TcpSegment): void {
-    const sender = this.#sender;
-    if (!sender.inFlight || (segment.flags & FIN) !== 0) return;
-    if (++this.#duplicates !== DUPLICATES_BEFORE_RESEND || this.#recoverUntil >= 0) return;
-    this.#recoverUntil = sender.next;
-    this.#resendAll = false;
-    this.#sendAgain(sender.una);
-  }
-
-  /** An acknowledgement has come while lost segments are sent again. */
-  #recover(): void {
-    const sender = this.#sender;
-    if (sender.una >= this.#recoverUntil) return;
-    if (!this.#resendAll) {
-      this.#sendAgain(sender.una);
-      return;
-    }
-    this.#resendAll = false;
-    for (let offset = sender.una; offset < sender.next; ) offset += this.#sendAgain(offset);
-  }
-
-  /** Sends the segment at `offset` again, and returns its length. */
-  #sendAgain(offset: number): number {
-    const sender = this.#sender;
-    sender.sentAgain();
-    const length = sender.lengthAgain(offset);
-    const fin = sender.finFollows(offset, length);
-    this.#sendPiece(offset, length, fin);
-    return length + (fin ? 1 : 0);
-  }
+  // --- timers ---
 
   #timedOut(): void {
-    const sender = this.#sender;
-    if (this.state === 'SYN_SENT' || this.state === 'SYN_RECV') {
-      const most = this.state === 'SYN_SENT' ? SYN_RETRIES : SYN_ACK_RETRIES;
-      if (sender.retries >= most) this.#giveUp();
-      else {
-        sender.retries++;
-        this.#sendSyn();
-      }
-      return;
-    }
-    if (this.#tries++ >= (this.#orphan ? ORPHAN_RETRIES : RETRIES)) {
-      this.#giveUp();
-      return;
-    }
-    sender.retries++;
-    if (sender.inFlight) {
-      this.#recoverUntil = sender.next;
-      this.#resendAll = true;
-      this.#duplicates = 0;
-      this.#sendAgain(sender.una);
+    const { sender } = this.#output;
+    const most = MOST_RETRIES[this.state];
+    if (most !== undefined) {
+      if (sender.retries++ < most) this.#sendSyn();
+      else this.#giveUp();
+    } else if (this.#output.tries++ < (this.#orphan ? ORPHAN_RETRIES : RETRIES)) {
+      this.#output.resend();
     } else {
-      this.#probe();
+      this.#giveUp();
     }
-    this.#startResendTimer();
   }
 
-  /** Sends a segment outside of the peer's window, which the peer must answer. */
-  #probe(): void {
-    this.#transmit(this.#sender.una - 1, ACK, NO_DATA);
+  /** Sends what may be sent, in the states with data. */
+  #send(): void {
+    switch (this.state) {
+      case 'ESTABLISHED':
+      case 'CLOSE_WAIT':
+      case 'FIN_WAIT1':
+      case 'CLOSING':
+      case 'LAST_ACK':
+        this.#output.send();
+    }
   }
 
   #giveUp(): void {
@@ -709,44 +495,31 @@ export class TcpConnection implements Channel {
     else this.#fail(this.#report ?? 'ETIMEDOUT');
   }
 
-  // --- timers ---
-
-  #arm(): void {
-    const at = Math.min(this.#resendAt, this.#ackAt, this.#aliveAt, this.#overAt);
-    if (at >= this.#armedFor || at === NEVER) return;
-    this.#armed?.cancel();
-    this.#armedFor = at;
-    this.#armed = this.#home.timeline.at(at, this.#onTimer);
-  }
-
-  /** Times that have moved meanwhile cost nothing until now. */
   #onTimer = (): void => {
-    this.#armed = null;
-    this.#armedFor = NEVER;
-    const now = this.#home.timeline.time();
-    if (this.#overAt <= now) {
+    const timers = this.#timers;
+    const { now } = timers;
+    if (timers.overAt <= now) {
       this.#over();
       return;
     }
-    if (this.#ackAt <= now) this.#sendAck();
-    if (this.#resendAt <= now) this.#timedOut();
-    if (this.#aliveAt <= now) this.#checkAlive(now);
-    if (this.state !== 'CLOSE') this.#arm();
+    if (timers.ackAt <= now) this.#output.sendAck();
+    if (timers.resendAt <= now) this.#timedOut();
+    if (timers.aliveAt <= now) this.#checkAlive(now);
   };
 
   #optionsChanged = (): void => {
     this.#sender.capacity = this.options.sendBuffer;
     this.#receiver.capacity = this.options.receiveBuffer;
     this.#startKeepAlive();
-    // What Nagle's algorithm has kept back.
-    if (this.options.noDelay && this.state !== 'CLOSE') this.#send();
+    // Nagle's algorithm may have kept something back.
+    if (this.options.noDelay) this.#send();
   };
 
   #startKeepAlive(): void {
     const isOn =
       this.options.keepAlive && !this.#orphan && this.state !== 'CLOSE' && this.state !== 'SYN_SENT';
-    this.#aliveAt = isOn ? this.#heardAt + this.options.keepIdle : NEVER;
-    if (isOn) this.#arm();
+    this.#timers.aliveAt = isOn ? this.#heardAt + this.options.keepIdle : NEVER;
+    this.#timers.arm();
   }
 
   #checkAlive(now: number): void {
@@ -755,17 +528,15 @@ export class TcpConnection implements Channel {
     const since = this.#sender.inFlight ? now : this.#heardAt;
     // Compare the sums: a difference may round to another result.
     if (now < since + keepIdle) {
-      this.#aliveAt = since + keepIdle;
-      return;
-    }
-    if (this.#tries >= keepCount) {
-      this.#transmit(this.#sender.next, RST | ACK, NO_DATA);
+      this.#timers.aliveAt = since + keepIdle;
+    } else if (this.#output.tries >= keepCount) {
+      this.#output.transmit(this.#sender.next, RST | ACK);
       this.#giveUp();
-      return;
+    } else {
+      this.#output.tries++;
+      this.#output.probe();
+      this.#timers.aliveAt = now + keepInterval;
     }
-    this.#tries++;
-    this.#probe();
-    this.#aliveAt = now + keepInterval;
   }
 
   // --- facts ---

@@ -3,23 +3,27 @@ import type { SocketAddress } from '../../base/address.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
 import type { Acceptor } from './kernel-sockets.ts';
 import type { TcpBinding } from './tcp.ts';
-import type { TcpConnection, TcpParent } from './tcp-connection.ts';
+import type { TcpConnection } from './tcp-connection.ts';
 import type { TcpOptions } from './tcp-options.ts';
+import type { TcpParent } from './tcp-types.ts';
 
 /** The longest queue, as on Linux. */
 const MOST_WAITING = 4096;
 
-export class TcpListener implements Acceptor, TcpParent {
+export class TcpListener implements Acceptor, TcpParent<TcpConnection> {
   readonly binding: TcpBinding;
   onAcceptable: (() => void) | null = null;
+  readonly #onClosed: () => void;
   #backlog: number;
   #starved: boolean = true;
   /** Handshakes under way. */
   readonly #opening: Set<TcpConnection> = new Set();
   readonly #queue: RingQueue<TcpConnection> = new RingQueue();
 
-  constructor(binding: TcpBinding, backlog: number) {
+  /** @param onClosed frees the address */
+  constructor(binding: TcpBinding, backlog: number, onClosed: () => void) {
     this.binding = binding;
+    this.#onClosed = onClosed;
     this.#backlog = clamped(backlog);
     binding.options.listening = true;
   }
@@ -78,7 +82,7 @@ export class TcpListener implements Acceptor, TcpParent {
 
   close(): void {
     this.onAcceptable = null;
-    this.binding.release();
+    this.#onClosed();
     for (const connection of this.#opening) connection.drop();
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) next.reset();
   }

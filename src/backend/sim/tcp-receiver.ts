@@ -1,5 +1,6 @@
 /**
- * The receiving half of a TCP connection, without I/O: it puts segments in order, and accounts for the window.
+ * The receiving half of a TCP connection, without I/O: it puts segments in order, and accounts for the
+ * window.
  *
  *              read         next                       edge
  *   ────────────┼────────────┼───────────[out of order]─┼────

@@ -1,7 +1,7 @@
 /** TCP of a simulated host: its ports, its listening sockets and its connections. */
 import type { SocketAddress } from '../../base/address.ts';
 import type { RawRequest } from '../backend.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, KernelOptions } from './channel.ts';
 import type { ErrorCode } from './errors.ts';
 import { systemError } from './errors.ts';
 import { resetOf } from './fabric.ts';
@@ -13,10 +13,10 @@ import { ACK, RST, SYN } from './packet.ts';
 import type { PortUse } from './ports.ts';
 import { fit, flowHash, Ports } from './ports.ts';
 import type { Random } from './random.ts';
-import type { TcpEnds, TcpHome } from './tcp-connection.ts';
 import { TcpConnection } from './tcp-connection.ts';
 import { TcpListener } from './tcp-listener.ts';
 import { TcpOptions } from './tcp-options.ts';
+import type { TcpEnds, TcpHome } from './tcp-types.ts';
 import type { Timeline } from './timeline.ts';
 
 const TWO_TO_32 = 2 ** 32;
@@ -68,16 +68,17 @@ export class TcpBinding implements Binding, PortUse {
   }
 
   release(): void {
-    this.listener = null;
     this.#ports.release(this);
   }
 }
 
-export class TcpStack implements StreamKernel, TcpHome {
+export class TcpStack implements StreamKernel, TcpHome<TcpConnection> {
   readonly timeline: Timeline;
   readonly #network: Network;
   readonly #random: Random;
   readonly #ports: Ports<TcpBinding>;
+  /** The sockets that listen, by port. */
+  readonly #listeners: Ports<TcpBinding>;
   /** The first connection of each pair of ports. */
   readonly #connections: Map<number, TcpConnection> = new Map();
   /** Chooses among sockets that share a port. */
@@ -89,6 +90,7 @@ export class TcpStack implements StreamKernel, TcpHome {
     this.#random = random;
     this.#salt = random.integer(TWO_TO_32);
     this.#ports = new Ports(random);
+    this.#listeners = new Ports(random);
   }
 
   // --- bound and listening sockets ---
@@ -113,8 +115,15 @@ export class TcpStack implements StreamKernel, TcpHome {
   listen(binding: Binding, backlog: number): TcpListener {
     const own = binding as TcpBinding;
     if (this.#ports.conflicts(own)) throw systemError('EADDRINUSE', 'listen', own.address);
-    own.listener = new TcpListener(own, backlog);
+    own.listener = new TcpListener(own, backlog, () => this.#closed(own));
+    this.#listeners.claim(own);
     return own.listener;
+  }
+
+  #closed(binding: TcpBinding): void {
+    binding.listener = null;
+    this.#listeners.release(binding);
+    binding.release();
   }
 
   // --- connections ---
@@ -123,9 +132,10 @@ export class TcpStack implements StreamKernel, TcpHome {
     address: SocketAddress,
     binding: Binding | null,
     onDone: (error: Error | null, channel: Channel | null) => void,
+    options: KernelOptions | null = null,
   ): RawRequest {
     const own = binding as TcpBinding | null;
-    const opened = this.#open(address, own);
+    const opened = this.#open(address, own, options as TcpOptions | null);
     if (typeof opened === 'string') {
       own?.release();
       const error = systemError(opened, 'connect', address);
@@ -138,7 +148,11 @@ export class TcpStack implements StreamKernel, TcpHome {
   }
 
   /** Returns a connection that has sent nothing, or the error that prevents it. */
-  #open(address: SocketAddress, binding: TcpBinding | null): TcpConnection | ErrorCode {
+  #open(
+    address: SocketAddress,
+    binding: TcpBinding | null,
+    given: TcpOptions | null,
+  ): TcpConnection | ErrorCode {
     const family = binding?.family ?? familyOf(address);
     if (familyOf(address) !== family) return 'EAFNOSUPPORT';
     const target = this.#network.target(parseAddress(address));
@@ -152,16 +166,15 @@ export class TcpStack implements StreamKernel, TcpHome {
     if (binding !== null && !isFree(binding.port)) return 'EADDRNOTAVAIL';
     const port = binding?.port ?? this.#ports.choose((one) => this.#ports.isUnbound(one) && isFree(one));
     if (port === 0) return 'EADDRNOTAVAIL';
-    const options = binding?.options ?? new TcpOptions(family);
+    const options = given ?? binding?.options ?? new TcpOptions(family);
     binding?.release();
     return this.#add(endsOf(family, local, port, target.host, target.port), options, binding !== null);
   }
 
   #add(ends: TcpEnds, options: TcpOptions, bound: boolean): TcpConnection {
-    const mss = this.#network.segmentSize(ends.remote);
-    options.mss = mss;
+    options.mss = this.#network.segmentSize(ends.remote);
     const use = new TcpBinding(this.#ports, ends.family, ends.local, ends.localPort, bound, options);
-    const connection = new TcpConnection(this, ends, use, mss, this.#random.integer(TWO_TO_32), options);
+    const connection = new TcpConnection(this, ends, use, this.#random.integer(TWO_TO_32), options);
     this.#ports.claim(use);
     const key = pairOf(ends.localPort, ends.remotePort);
     connection.nextOfPorts = this.#connections.get(key) ?? null;
@@ -222,8 +235,7 @@ export class TcpStack implements StreamKernel, TcpHome {
     let best: TcpListener | null = null;
     let bestFit = 0;
     let equals = 0;
-    for (const binding of this.#ports.at(destinationPort)) {
-      if (binding.listener === null) continue;
+    for (const binding of this.#listeners.at(destinationPort)) {
       const fits = fit(binding, destination);
       if (fits === 0 || fits < bestFit) continue;
       if (fits > bestFit) {
@@ -260,7 +272,7 @@ export class TcpStack implements StreamKernel, TcpHome {
   }
 
   get listeners(): TcpListener[] {
-    return [...this.#ports].flatMap(({ listener }) => (listener === null ? [] : [listener]));
+    return [...this.#listeners].flatMap(({ listener }) => listener ?? []);
   }
 
   crash(): void {
@@ -268,6 +280,7 @@ export class TcpStack implements StreamKernel, TcpHome {
     for (const connection of this.connections) connection.drop();
     this.#connections.clear();
     this.#ports.clear();
+    this.#listeners.clear();
   }
 
   /** Closes all sockets: their process has ended. */

@@ -5,10 +5,10 @@
  *         │      each is followed by all microtasks and ticks that it causes
  *         └─ nothing is left: time jumps to the next event (`at`): a packet arrives, a timer is due
  *
- * One callback of the host runs many of these steps. Time does not jump while real work is in flight (`hold`).
- * Before a jump to a timer, the host gets the thread once, for a pass through its check phase: so signals, and
- * real work that a task awaits, are handled before time moves. Packets alone need no pass, which makes them
- * cheap. Nothing here depends on the speed of the machine.
+ * One callback of the host runs many of these steps. Time does not jump while real work is in flight
+ * (`hold`). Before a jump to a timer, the host gets the thread once, for a pass through its check phase: so
+ * signals, and real work that a task awaits, are handled before time moves. Packets alone need no pass, which
+ * makes them cheap. Nothing here depends on the speed of the machine.
  */
 
 import type { DeadlineEntry } from '../../base/deadline-heap.ts';
@@ -19,8 +19,8 @@ import { RingQueue } from '../../base/ring-queue.ts';
 
 const HOUR_MS = 3_600_000;
 /**
- * Milliseconds of the real clock after which the host gets the thread, so that its signals and a test runner's
- * own time limit work.
+ * Milliseconds of the real clock after which the host gets the thread, so that its signals and a test
+ * runner's own time limit work.
  */
 const REAL_MS_A_CALL = 10;
 /** Steps after which it gets the thread in any case. */
@@ -111,8 +111,8 @@ export class Timeline {
   /** Milliseconds of the real clock that the callbacks took. A stop in a debugger counts as one second. */
   computedMs: number = 0;
   /**
-   * Passes that the host has after each callback, before time jumps. More than 0 if a program uses native code
-   * that goes on in the host's check phase, as HTTP/2 and TLS of Node do.
+   * Passes that the host has after each callback, before time jumps. More than 0 if a program uses native
+   * code that goes on in the host's check phase, as HTTP/2 and TLS of Node do.
    */
   passesAfterCode: number = 0;
   /** Calls a function that asks the host for a call, outside of every program: the timer is a real one. */
@@ -137,7 +137,8 @@ export class Timeline {
   #draining: number = 0;
 
   /**
-   * @throws LoopError `ERR_UNSUPPORTED` with fake timers, because a world needs the real host between two times
+   * @throws LoopError `ERR_UNSUPPORTED` with fake timers, because a world needs the real host between two
+   *   times
    */
   constructor(startTime: number) {
     checkHost();
@@ -169,8 +170,8 @@ export class Timeline {
   }
 
   /**
-   * Gives `thing` to a kernel at `when`. The receiver resumes no code of a program by itself, so the microtasks
-   * need not run behind it.
+   * Gives `thing` to a kernel at `when`. The receiver resumes no code of a program by itself, so the
+   * microtasks need not run behind it.
    */
   deliver<T>(when: number, receiver: Receiver<T>, thing: T): void {
     const delivery = new Delivery(Math.max(when, this.#now), this.#seq++, receiver, thing);

@@ -90,7 +90,9 @@ export class UdpStack implements DatagramKernel, UdpHome {
     return false;
   }
 
-  /** A connected socket is better than others; of equal ones, the newest is best, or with `SO_REUSEPORT` any. */
+  /**
+   * A connected socket is better than others; of equal ones, the newest is best, or with `SO_REUSEPORT` any.
+   */
   #socketFor(datagram: UdpDatagram): UdpSocket | null {
     const { source, sourcePort, destination, destinationPort } = datagram;
     let best: UdpSocket | null = null;

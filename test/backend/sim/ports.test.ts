@@ -16,7 +16,9 @@ const own4: SocketAddress = ['10.0.0.1', 80];
 const own6: SocketAddress = ['fd00::1', 80, 0, 0];
 const loop4: SocketAddress = ['127.0.0.1', 80];
 
-/** Two binds, and whether the second fails: on Linux for TCP without and with a listening first, and for UDP. */
+/**
+ * Two binds, and whether the second fails: on Linux for TCP without and with a listening first, and for UDP.
+ */
 const TABLE: [title: string, first: Bind, second: Bind, bound: boolean, listening: boolean, udp: boolean][] =
   [
     ['one address twice', [own4, PLAIN], [own4, PLAIN], true, true, true],
@@ -70,7 +72,7 @@ for (const [title, first, second, bound, listening, udp] of TABLE) {
   });
 }
 
-test('of two bound sockets that share a port by SO_REUSEADDR only the first can listen', () => {
+test('the first of two sockets that share a port by SO_REUSEADDR can listen, and the second cannot', () => {
   const { tcp } = new Hosts().add('host').network;
   const [first, second] = [tcp.bind(own4, REUSE), tcp.bind(own4, REUSE)];
   tcp.listen(first, 1);

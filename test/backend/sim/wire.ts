@@ -12,7 +12,9 @@ export const OPTIONS = { reuseAddress: true, reusePort: false, ipv6Only: true };
 
 export const codeOf = (error: unknown): string | undefined => (error as { code?: string } | null)?.code;
 
-/** One line for each packet that is sent: the sender, flags, offset and length of the data, and the window. */
+/**
+ * One line for each packet that is sent: the sender, flags, offset and length of the data, and the window.
+ */
 export class Wire {
   readonly lines: string[] = [];
   readonly times: number[] = [];
