@@ -27,8 +27,8 @@ export class Hosts {
   }
 
   #nextAddresses(): string[] {
-    this.#count++;
-    return [`10.0.0.${this.#count}`, `fd00::${this.#count}`];
+    const index = this.#count++;
+    return [`10.0.${Math.floor(index / 250)}.${(index % 250) + 1}`, `fd00::${(index + 1).toString(16)}`];
   }
 
   /** Loses the packets for which `stops` returns true. Returns a function that ends this. */
