@@ -125,3 +125,20 @@ test('fifty hosts exchange messages', async () => {
   });
   assert.equal(report.value, 1000);
 });
+
+test('a program that closes its connection and returns leaves nothing open', async () => {
+  const { reports } = await simulate({ seed: 1 }, async (world) => {
+    const server = world.host('server');
+    void server.run(async () => {
+      const listener = await startServer((_reader, writer) => writer.close(), null, 80);
+      await listener.serveForever();
+    });
+    await sleep(1);
+    await world.host('client').run(async () => {
+      const [, writer] = await openConnection('server', 80);
+      writer.write('hello');
+      writer.close();
+    });
+  });
+  assert.deepEqual(reports, []);
+});

@@ -1,5 +1,6 @@
 /** A byte stream of a simulated host as a raw stream: TCP, a unix socket, or the end of a pipe. */
 import { givenAway } from '../../base/given-away.ts';
+import { hostNextTick } from '../../base/host.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
 import type { Channel, ChannelEvents } from './channel.ts';
 import type { SimHost } from './host.ts';
@@ -210,16 +211,17 @@ export class SimStream implements RawStream, ChannelEvents {
     if (reset && !this.#host.programEnds) channel.reset();
     else if (this.#facts.onReleased === undefined) channel.close();
     this.#facts.onReleased?.();
-    this.#schedule();
+    // In the same step, as Node does: a program that closes its connections and ends leaves none open.
+    hostNextTick(this.#reportClose);
   }
 
-  #reportClose(): void {
+  #reportClose = (): void => {
     // `open()` may not have been called yet; it will report the close then.
     this.#closed = true;
     const events = this.#events;
     this.#events = null;
     events?.onClose(this.#error);
-  }
+  };
 }
 
 function lengthOf(chunks: readonly Uint8Array[]): number {
