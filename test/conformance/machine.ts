@@ -1,6 +1,6 @@
 /**
- * What a test does beside the loop: with files, descriptors, signals, and peers that do not use gyre. The real
- * machine here; simulated-machine.ts has that of a simulated host.
+ * The machine under the loops of a test, with files, descriptors, signals, and peers that do not use gyre.
+ * This file has the real machine, and simulated-machine.ts that of a simulated host.
  */
 import {
   closeSync,

@@ -1,4 +1,4 @@
-/** The jobs of the default executors on a simulated host. Each takes a virtual time, by the host's randomness. */
+/** The jobs of the default executors on a simulated host. Each takes a virtual time, which is random. */
 import type { Executors, InThreadJobs, RawRequest } from '../backend.ts';
 import type { SimHost } from './host.ts';
 import type { Random } from './random.ts';

@@ -1,6 +1,6 @@
 /**
- * The kernel's side of sockets that are no byte streams: listening sockets, datagram sockets, and the parts of
- * the kernel that open them. Types only. channel.ts has the byte stream.
+ * The kernel's side of sockets that are no byte streams: listening sockets, datagram sockets, and the parts
+ * of the kernel that open them. Types only. channel.ts has the byte stream.
  *
  * As a channel, none of them calls back from within a method. Events come from the timeline.
  */

@@ -2,7 +2,7 @@
  * The kernel of a simulated host: the parts that the loops of the host share.
  *
  *   network.ts   TCP and UDP, over the fabric
- *   machine.ts   what stays within the host: unix sockets, pipes, descriptors, names, signals, programs, files
+ *   machine.ts   what stays within the host: unix sockets, pipes, descriptors, names, signals, programs…
  */
 import { Fabric } from './fabric.ts';
 import { SimHost } from './host.ts';

@@ -78,7 +78,7 @@ export class LocalBytes {
 
   // --- the writer's side ---
 
-  /** Copies bytes. Returns the number of bytes that were accepted. Only if it is neither ended nor abandoned. */
+  /** Copies bytes, and returns how many were accepted. Only if it is neither ended nor abandoned. */
   write(data: Uint8Array): number {
     const room = this.#capacity - this.#used;
     const count = data.length <= room ? data.length : data.length <= this.#atomic ? 0 : room;

@@ -88,7 +88,7 @@ export class LocalChannel implements Channel, BytesReader, BytesWriter {
     this.#incoming?.abandon();
   }
 
-  /** The peer reads everything that was written, and then its end. With unread data it is reset, as on Linux. */
+  /** The peer reads what was written, and then the end. With unread data it is reset, as on Linux. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

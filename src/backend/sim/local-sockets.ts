@@ -1,8 +1,8 @@
 /**
  * The unix sockets of a host: their paths and abstract names, and the connections that wait to be accepted.
  *
- * A path is a file of the host. The file stays when its socket is closed, and is then stale: a connect to it is
- * refused.
+ * A path is a file of the host. The file stays when its socket is closed, and is then stale: a connect to it
+ * is refused.
  */
 import { AF_UNIX } from '../../base/constants.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
@@ -167,7 +167,7 @@ export class LocalAcceptor implements Acceptor {
     this.#backlog = backlog;
   }
 
-  /** Queues one end of a new connection, and returns the other. Throws `EAGAIN` if too many wait, as Linux. */
+  /** Queues one end of a new connection, and returns the other. Throws `EAGAIN` if too many wait. */
   connect(path: string, from: unknown): LocalChannel {
     // Linux counts one more than the backlog.
     if (this.#waiting.length > this.#backlog) throw systemError('EAGAIN', 'connect', path);

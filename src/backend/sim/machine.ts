@@ -1,4 +1,7 @@
-/** What stays within a simulated host: unix sockets, pipes, descriptors, names, signals, programs and files. */
+/**
+ * The part of a kernel that stays within its host: unix sockets, pipes, descriptors, names, signals, programs
+ * and files.
+ */
 import { Descriptors } from './descriptors.ts';
 import { SimJobs } from './executor.ts';
 import type { HostFiles } from './files.ts';

@@ -45,7 +45,7 @@ export class OpenSocket implements OpenObject, Readiness, ChannelEvents {
   #binding: Binding | null = null;
   /** A connect that is in progress. */
   #connecting: RawRequest | null = null;
-  /** The connect has ended, and nobody was told. */
+  /** The connect has ended, and no call has reported it. */
   #outcome: { error: Error | null } | null = null;
   /** An error that the next call reports. */
   #pending: Error | null = null;

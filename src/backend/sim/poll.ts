@@ -1,6 +1,7 @@
 /**
  * Readiness of descriptors on a simulated host, level-triggered: while a wanted event lasts, it is reported
- * again and again. Each further report comes a little later, so that code that does not read cannot stop time.
+ * again and again. Each further report comes a little later, so that code which does not read cannot stop
+ * time.
  */
 import type { RawPoll, RawRequest } from '../backend.ts';
 import type { Descriptors, OpenObject, Readiness } from './descriptors.ts';

@@ -77,7 +77,7 @@ export class SimProcess {
     return true;
   }
 
-  /** Ends the process with its host: nobody learns of it. */
+  /** Ends the process with its host, without a report. */
   vanish(): void {
     if (this.#code !== null) return;
     this.#code = -SIGKILL;

@@ -38,7 +38,7 @@ async function live(process: SimProcess, main: ProgramMain, run: RunMain): Promi
     code = returned;
   } catch (error) {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    // If nobody reads it, it is lost.
+    // Without a reader it is lost.
     face.stderr.write(`${text}\n`).catch(() => {});
   }
   await face._flushed();

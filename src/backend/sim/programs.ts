@@ -86,7 +86,7 @@ export class Programs {
     };
   }
 
-  /** Ends all processes, because the host has crashed. Nobody learns of it. */
+  /** Ends all processes without a report, because the host has crashed. */
   crash(): void {
     const running = [...this.#running.values()];
     this.#running.clear();

@@ -27,7 +27,7 @@ export interface SocketHost {
   readonly udp: DatagramKernel;
 }
 
-/** Opens a socket, or takes over a descriptor. Throws the system's error, and then the caller still owns it. */
+/** Opens a socket, or takes over a descriptor. If it throws, the caller still owns the descriptor. */
 export function openSocket(host: SocketHost, { family, type, proto, fileno }: SocketTarget): RawSocket {
   const { descriptors } = host;
   const fd = fileno ?? descriptors.open(newSocket(host, family, type, proto), 'socket');
