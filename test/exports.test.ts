@@ -325,6 +325,7 @@ const expected: Record<string, Names> = {
       'WorldTraceEntry',
     ],
   },
+  './sim/register': { values: [], types: [] },
   './testing': {
     values: ['checkLoopEmpty', 'checkStreamTransport', 'leaks', 'streamTransportChecks', 'withLoop'],
     types: ['CheckStreamTransportOptions', 'Leak', 'MakeStreamPair', 'Reports'],
@@ -336,6 +337,7 @@ const files: Record<string, string> = {
   './lowlevel': 'entry/lowlevel.ts',
   './node': 'entry/node.ts',
   './sim': 'entry/sim.ts',
+  './sim/register': 'entry/sim-register.ts',
   './testing': 'entry/testing.ts',
 };
 

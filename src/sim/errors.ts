@@ -8,6 +8,7 @@ export type SimulationErrorCode =
   | 'ERR_SIMULATION_NESTED'
   | 'ERR_SIMULATION_PROGRAM_ENDED'
   | 'ERR_SIMULATION_REAL_TIME'
+  | 'ERR_SIMULATION_REAL_WORK'
   | 'ERR_SIMULATION_TIME_LIMIT'
   | 'ERR_SIMULATION_UNHANDLED';
 
@@ -18,6 +19,8 @@ export type SimulationErrorCode =
  *   each task waits for.
  * - `ERR_SIMULATION_TIME_LIMIT`: the scenario was not done at `timeLimit`. The message has the same list.
  * - `ERR_SIMULATION_REAL_TIME`: the simulation computed for longer than `realTimeLimit`.
+ * - `ERR_SIMULATION_REAL_WORK`: real work of a host, for example a file or a thread, took longer than
+ *   `realWorkLimit`. The message says who began it.
  * - `ERR_SIMULATION_UNHANDLED`: code of a host threw, and nothing caught it; `cause` is the exception.
  * - `ERR_SIMULATION_PROGRAM_ENDED`: a program ended by `process.exit()`, `kill()`, `crash()` or the end of
  *   the simulation, so it has no result.

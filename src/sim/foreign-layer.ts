@@ -4,6 +4,8 @@ import type { Timeline } from '../backend/sim/timeline.ts';
 /** The facts of a world that the layer needs. */
 export interface ForeignWorld {
   readonly timeline: Timeline;
+  /** Seconds of the real clock. */
+  readonly realWorkLimit: number;
   /** Real work that keeps the world waiting was found: the simulation fails with this error. */
   fail(error: unknown): void;
   /** Adds a line to the trace of the world. */

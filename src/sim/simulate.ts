@@ -42,6 +42,12 @@ export interface SimulateOptions {
    * Default: 60.
    */
   realTimeLimit?: number;
+  /**
+   * Seconds of the real clock that real work of a host may take: a file, a worker thread, a computation of
+   * `node:crypto`. Time stands still meanwhile. Then the simulation fails, and says who began the work.
+   * Default: 10.
+   */
+  realWorkLimit?: number;
   /** Seconds of the world that cancelled programs have to clean up at the end. Default: 60. */
   cleanupLimit?: number;
   /**
@@ -79,6 +85,7 @@ const OPTIONS = [
   'epoch',
   'timeLimit',
   'realTimeLimit',
+  'realWorkLimit',
   'cleanupLimit',
   'node',
   'debug',
@@ -86,6 +93,7 @@ const OPTIONS = [
 ];
 const EPOCH_MS = Date.UTC(2025, 0, 1);
 const REAL_SECONDS = 60;
+const REAL_WORK_SECONDS = 10;
 const CLEANUP_SECONDS = 60;
 const MAX_RANDOM_SEED = 2 ** 31;
 
@@ -161,6 +169,7 @@ export async function start<T>(
   const uninstallForeign = node
     ? installForeignLayer({
         timeline: world._timeline,
+        realWorkLimit: settings.realWorkLimit,
         fail: (error) => world.fail(error),
         tell: (host, kind, label) => world._trace.tell(host, kind, label),
       })
@@ -194,6 +203,7 @@ export function settingsOf(options: SimulateOptions): WorldSettings {
   const {
     timeLimit = Number.POSITIVE_INFINITY,
     realTimeLimit = REAL_SECONDS,
+    realWorkLimit = REAL_WORK_SECONDS,
     cleanupLimit = CLEANUP_SECONDS,
   } = options;
   if (seed !== undefined) checkSeed('options.seed', seed);
@@ -202,7 +212,7 @@ export function settingsOf(options: SimulateOptions): WorldSettings {
   if (node !== undefined) checkBoolean('options.node', node);
   if (debug !== undefined) checkBoolean('options.debug', debug);
   if (onReport !== undefined) checkFunction('options.onReport', onReport);
-  for (const [name, value] of Object.entries({ timeLimit, realTimeLimit, cleanupLimit })) {
+  for (const [name, value] of Object.entries({ timeLimit, realTimeLimit, realWorkLimit, cleanupLimit })) {
     checkSeconds(`options.${name}`, value);
     if (value < 0) throw outOfRange(`options.${name}`, value, 'not negative');
   }
@@ -213,6 +223,7 @@ export function settingsOf(options: SimulateOptions): WorldSettings {
     epoch: epochOf(epoch) / 1000,
     timeLimit,
     realTimeLimit,
+    realWorkLimit,
     cleanupLimit,
     debug,
     onReport: onReport ?? null,

@@ -48,6 +48,7 @@ export interface WorldSettings {
   readonly epoch: number;
   readonly timeLimit: number;
   readonly realTimeLimit: number;
+  readonly realWorkLimit: number;
   readonly cleanupLimit: number;
   readonly debug: boolean | undefined;
   readonly onReport: ((report: HostReport) => void) | null;

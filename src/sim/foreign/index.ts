@@ -46,7 +46,7 @@ export function enterWorld(world: ForeignWorld): () => void {
   // Node opens them at their first use, which must not count as work of a host.
   void process.stdout;
   void process.stderr;
-  const endWork = watchWork(world.timeline, (error) => world.fail(error));
+  const endWork = watchWork(world);
   if (worlds++ === 0) unwatch = watchResources();
   return () => {
     endTicks(world.timeline);

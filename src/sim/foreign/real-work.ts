@@ -5,19 +5,19 @@
  * the world may come first. If it takes too long, the simulation fails, and the error says who began it.
  */
 
+import type { Timeline } from '../../backend/sim/timeline.ts';
 import { hostClearInterval, hostNow, hostSetInterval } from '../../base/host.ts';
+import { SimulationError } from '../errors.ts';
+import type { ForeignWorld } from '../foreign-layer.ts';
 import type { Place } from '../place.ts';
 import { runOutside } from '../place.ts';
 import type { Patches } from './patches.ts';
 
-/** Seconds of the real clock. */
-const LIMIT_SECONDS = 5;
-const CHECK_MS = 500;
+const CHECK_MS = 200;
 const FRAMES = 8;
 
 /** What kinds of resources do, for the error. */
 const WORDS: readonly (readonly [RegExp, string])[] = [
-  [/^FS|^FILEHANDLE/, 'a file operation'],
   [/^GETADDRINFO|^GETNAMEINFO|^QUERYWRAP/, 'a name resolution'],
   [/REQUEST$/, 'a computation of node:crypto'],
   [/^ZLIB/, 'a computation of node:zlib'],
@@ -25,11 +25,12 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/^PROCESSWRAP/, 'a child process'],
   [/^(TCP|PIPE|UDP|TTY)/, 'a socket, pipe or terminal of this machine'],
   [/^(FSEVENT|STATWATCHER)/, 'a watcher of files'],
+  [/^FS|^FILEHANDLE/, 'a file operation'],
   [/^WEBASSEMBLY/, 'a compilation of WebAssembly'],
 ];
 
-/** The end of a world that waits too long. */
-type Fail = (error: unknown) => void;
+/** A world that may wait too long. */
+type Waiting = Pick<ForeignWorld, 'timeline' | 'realWorkLimit' | 'fail'>;
 
 interface Work {
   readonly place: Place;
@@ -40,12 +41,13 @@ interface Work {
 }
 
 const inFlight: Set<Work> = new Set();
-const worlds: Map<object, Fail> = new Map();
+const worlds: Map<Timeline, Waiting> = new Map();
 let checking: NodeJS.Timeout | null = null;
 
 /** Real work of this world's programs is watched from now on. Returns a function that ends it. */
-export function watchWork(timeline: object, fail: Fail): () => void {
-  worlds.set(timeline, fail);
+export function watchWork(world: Waiting): () => void {
+  const { timeline } = world;
+  worlds.set(timeline, world);
   checking ??= runOutside(() => hostSetInterval(check, CHECK_MS).unref());
   return () => {
     worlds.delete(timeline);
@@ -79,27 +81,25 @@ function end(work: Work): void {
 function check(): void {
   const now = hostNow();
   for (const work of inFlight) {
-    if (now - work.since < LIMIT_SECONDS * 1000) continue;
-    const fail = worlds.get(work.place.kernel.host.timeline);
+    const world = worlds.get(work.place.kernel.host.timeline);
+    if (world === undefined || now - work.since < world.realWorkLimit * 1000) continue;
     end(work);
-    fail?.(errorOf(work));
+    world.fail(errorOf(work, world.realWorkLimit));
   }
 }
 
-function errorOf({ place, type, stack }: Work): Error {
+function errorOf({ place, type, stack }: Work, seconds: number): SimulationError {
   const words = WORDS.find(([kind]) => kind.test(type))?.[1] ?? 'an operation';
   const frames = (stack.stack ?? '')
     .split('\n')
     .slice(1)
-    .filter((line) => !/node:internal|\/foreign\/(real-work|resources)\./.test(line))
+    .filter((line) => !/node:internal|\/sim\/foreign\/(real-work|resources)\.[jt]s/.test(line))
     .slice(0, FRAMES);
-  const begun = frames.length === 0 ? '' : `, which began it at\n${frames.join('\n')}`;
-  return Object.assign(
-    new Error(
-      `the real world kept the simulation waiting for ${LIMIT_SECONDS} seconds: ${words} (${type}) ` +
-        `of host ${place.hostName}${begun}`,
-    ),
-    { code: 'ERR_SIMULATION_REAL_WORK' },
+  const begun = frames.length === 0 ? '' : `. It was begun at\n${frames.join('\n')}`;
+  return new SimulationError(
+    'ERR_SIMULATION_REAL_WORK',
+    `real work has kept the simulation waiting for ${seconds} s: ${words} (${type}) of host ${place.hostName}. ` +
+      `Close it, do it outside of the hosts, or raise realWorkLimit${begun}`,
   );
 }
 
@@ -112,15 +112,16 @@ const ONE_SHOT: ReadonlySet<string> = new Set([
   'GETADDRINFOREQWRAP',
   'GETNAMEINFOREQWRAP',
   'QUERYWRAP',
+  // Their callback is their end.
+  'PROCESSWRAP',
+  'WORKER',
 ]);
-/** They last until they are closed. */
+/** They last until they are closed, however often they call back. */
 const LASTING: ReadonlySet<string> = new Set([
   'TCPWRAP',
   'TCPSERVERWRAP',
   'PIPEWRAP',
   'PIPESERVERWRAP',
-  'PROCESSWRAP',
-  'WORKER',
   'FSEVENTWRAP',
   'STATWATCHER',
 ]);
@@ -130,17 +131,21 @@ const REPEATED: ReadonlyMap<string, string> = new Map([
   ['BLOBREADER', 'pull'],
 ]);
 
-/** The ends of work, by async id. */
-const ends: Map<number, () => void> = new Map();
+/** The ends of work, by async id. A resource that works again from within its callback has two. */
+const ends: Map<number, (() => void)[]> = new Map();
+const lasting: Map<number, () => void> = new Map();
 
 /** Looks at a new resource of a program. */
 export function watchResource(resource: object, place: Place, asyncId: number, type: string): void {
   const begin = (): void => {
-    if (!ends.has(asyncId)) ends.set(asyncId, beginWork(place, type));
+    const pending = ends.get(asyncId);
+    if (pending === undefined) ends.set(asyncId, [beginWork(place, type)]);
+    else pending.push(beginWork(place, type));
   };
   const method = isCryptoJob(type) ? 'run' : REPEATED.get(type);
   if (method !== undefined) watchCalls(resource as Methods, method, begin);
-  else if (ONE_SHOT.has(type) || LASTING.has(type)) begin();
+  else if (ONE_SHOT.has(type)) begin();
+  else if (LASTING.has(type)) lasting.set(asyncId, beginWork(place, type));
 }
 
 function isCryptoJob(type: string): boolean {
@@ -162,19 +167,18 @@ function watchCalls(resource: Methods, method: string, begin: () => void): void 
 
 /** The callback of a resource has run. */
 export function resourceCalled(asyncId: number): void {
-  if (ends.size > 0) finish(asyncId);
-}
-
-function finish(asyncId: number): void {
-  const done = ends.get(asyncId);
-  if (done === undefined) return;
-  ends.delete(asyncId);
-  done();
+  if (ends.size === 0) return;
+  const pending = ends.get(asyncId);
+  pending?.shift()?.();
+  if (pending?.length === 0) ends.delete(asyncId);
 }
 
 /** A resource exists no more. */
 export function resourceDestroyed(asyncId: number): void {
-  if (ends.size > 0) finish(asyncId);
+  lasting.get(asyncId)?.();
+  lasting.delete(asyncId);
+  for (const done of ends.get(asyncId) ?? []) done();
+  ends.delete(asyncId);
 }
 
 // --- what they do not show ---
