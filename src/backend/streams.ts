@@ -50,6 +50,7 @@ export interface RawStream {
   /** Sets the receiver of the events. Called once, before any other method. */
   open(events: StreamEvents): void;
   readStart(): void;
+  /** Stops reading. Data and an end in flight may still come; the transport holds them. */
   readStop(): void;
   /**
    * Reads the next data into `buffer`, once, and reports it with `onReadInto`. null takes the buffer back.
