@@ -3,7 +3,7 @@ import type { SocketAddress } from '../base/address.ts';
 import type { RawRequest } from './request.ts';
 import type { RawSocket, SystemOptions } from './sockets.ts';
 
-/** The sockets of TCP, or of unix. */
+/** The sockets of TCP, or of unix. A TCP stream begins with Nagle's algorithm switched off. */
 export interface StreamSockets {
   /** Starts to connect. */
   connect(target: ConnectTarget, events: ConnectEvents): RawRequest;
