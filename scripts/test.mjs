@@ -6,9 +6,9 @@
 // The tests of real loops run twice: on the node backend, and on the native backend where that is built.
 // GYRE_TEST_BACKEND=node|uv chooses one of them. The programs among the tests get the same as GYRE_BACKEND.
 //
-// Files that do not disturb each other share a process, one file after the other: scripts/test/jobs.mjs plans it.
-// --test-concurrency is the number of processes at a time, --test-timeout the milliseconds for one test;
-// --test-reporter and --test-reporter-destination are those of Node.
+// Files that do not disturb each other share a process, and run one after the other in it:
+// scripts/test/jobs.mjs has the rule. --test-concurrency is the number of processes at a time, --test-timeout
+// the milliseconds for one test; --test-reporter and --test-reporter-destination are those of Node.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -41,8 +41,8 @@ async function runAll() {
   for (const file of process.argv.slice(2)) await run(file);
 }
 
-// No top-level await: if a test waits for ever and nothing keeps the process alive, node:test says so, and the
-// process ends.
+// No top-level await: if a test waits for ever and nothing keeps the process alive, node:test says so, and
+// the process ends.
 runAll().catch((error) => {
   console.error(error);
   process.exit(1);

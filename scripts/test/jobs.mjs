@@ -40,15 +40,16 @@ export function testFiles(filters, folder = 'test') {
 }
 
 /**
- * The text of a file that needs a process of its own: it changes or measures what the whole process has. These
- * are hooks around all tests, the process object, its descriptors, memory and time, globals and threads.
+ * The text of a file that needs a process of its own, because it changes or measures what the whole process
+ * has: hooks around all tests, the process object, descriptors, memory, time, globals and threads. Any other
+ * file gets one with a comment that it "needs a process of its own".
  */
 const OWN_PROCESS = new RegExp(
   [
     '^(before|after)(Each)?\\(',
     'process\\.(on|once|off|emit|exit|reallyExit|chdir|umask|report|std(in|out|err)|nextTick|hrtime)\\b',
     'process\\.(getActive|listener|remove|memoryUsage|cpuUsage|resourceUsage|exitCode|execArgv)',
-    'process\\.env(\\.\\w+|\\[\\w+\\]) =|delete process\\.env',
+    'process\\.env(\\.\\w+|\\[\\w+\\]) (\\?\\?)?=[^=]|delete process\\.env',
     '/proc/self|heapUsed|busyPart|takeAllDescriptors|setEventLoop|globalThis|node:worker_threads|tsWorker',
     'mock\\.(module|method\\(globalThis|timers)',
     'needs a process of its own',
@@ -104,7 +105,7 @@ function grouped(files, most) {
   const groups = files.filter((file) => !shares(file)).map((file) => [file]);
   const sharing = files.filter(shares);
   const count = Math.ceil(sharing.length / Math.min(most, MOST));
-  // Of equal size: a short last group would save nothing.
+  // Groups of equal size: a short last group would save nothing.
   for (let i = 0; i < count; i++)
     groups.push(sharing.slice((sharing.length * i) / count, (sharing.length * (i + 1)) / count));
   return groups;

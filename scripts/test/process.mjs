@@ -1,5 +1,6 @@
-// Runs test files in a process, and watches it. `node --test` would take a file without a test for a success,
-// would not name the test that hangs or kills the process, and on Node 24 waits for ever for a test that hangs.
+// Runs test files in a process, and watches it. `node --test` would take a file without a test for a
+// success, would not name the test that hangs or kills the process, and on Node 24 waits for ever for a test
+// that hangs.
 
 import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, statSync } from 'node:fs';
@@ -97,8 +98,8 @@ export function runFiles(job, settings) {
 }
 
 /**
- * A single file is the program of its process: some look at that, and options that choose among its tests leave
- * out the test that `files.mjs` adds.
+ * A single file is the program of its process. Options that choose among its tests would leave out the test
+ * that `files.mjs` adds.
  *
  * @param {Job} job
  * @param {Settings} settings

@@ -41,8 +41,8 @@ export interface RawDatagram {
   open(events: DatagramEvents): void;
   receiveStart(): void;
   /**
-   * Stops delivering. The host queues datagrams that arrive from now on, as long as it has room; later ones
-   * are lost, as UDP permits.
+   * Stops receiving. Datagrams in flight may still come; the transport holds them. The host queues those that
+   * arrive from now on, as long as it has room; later ones are lost, as UDP permits.
    */
   receiveStop(): void;
   /**

@@ -3,7 +3,7 @@ import type { SocketAddress } from '../base/address.ts';
 import type { RawRequest } from './request.ts';
 import type { RawSocket, SystemOptions } from './sockets.ts';
 
-/** The sockets of TCP, or of unix. */
+/** The sockets of TCP, or of unix. A TCP stream begins with Nagle's algorithm switched off. */
 export interface StreamSockets {
   /** Starts to connect. */
   connect(target: ConnectTarget, events: ConnectEvents): RawRequest;
@@ -50,6 +50,7 @@ export interface RawStream {
   /** Sets the receiver of the events. Called once, before any other method. */
   open(events: StreamEvents): void;
   readStart(): void;
+  /** Stops reading. Data and an end in flight may still come; the transport holds them. */
   readStop(): void;
   /**
    * Reads the next data into `buffer`, once, and reports it with `onReadInto`. null takes the buffer back.

@@ -4,8 +4,11 @@
  */
 import { invalidArgType } from './validate.ts';
 
+/** A value that a backend was given, and cannot use. */
 export class UnusableError extends Error {
+  /** The value, or the part of it that is wrong. */
   readonly value: unknown;
+  /** The values that it accepts, in words: `a descriptor or a net.Socket`. */
   readonly accepted: string;
   /** The part of the argument that is wrong, such as `.cert`; empty for the whole argument. */
   readonly member: string;

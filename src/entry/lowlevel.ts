@@ -2,55 +2,72 @@
 export type {
   Backend,
   Capabilities,
-  ConnectEvents,
-  ConnectTarget,
+  PlatformFacts,
+  TurnDriver,
+  Turns,
+} from '../backend/backend.ts';
+export type {
+  Datagram,
   DatagramEvents,
   DatagramOpenEvents,
   Datagrams,
   DatagramTarget,
-  Descriptors,
-  DetachableSocket,
+  RawDatagram,
+} from '../backend/datagrams.ts';
+export type {
   Executors,
   Files,
   InThreadJobs,
-  ListenEvents,
-  ListenTarget,
-  NameQuery,
-  Names,
-  Pipes,
-  PlatformFacts,
-  Polling,
-  ProcessEvents,
-  Processes,
-  RawDatagram,
   RawExecutor,
   RawFile,
-  RawListener,
-  RawPoll,
-  RawProcess,
-  RawRequest,
-  RawSocket,
-  RawStream,
-  RawTls,
+} from '../backend/files.ts';
+export type {
+  NameQuery,
+  Names,
   ResolveQuery,
+} from '../backend/names.ts';
+export type {
+  ProcessEvents,
+  Processes,
+  RawProcess,
   Signals,
-  SocketControl,
-  SocketFileFacts,
-  Sockets,
-  SocketTarget,
   SpawnEvents,
   SpawnStdio,
   SpawnTarget,
+} from '../backend/processes.ts';
+export type { RawRequest } from '../backend/request.ts';
+export type {
+  Descriptors,
+  DetachableSocket,
+  Polling,
+  RawPoll,
+  RawSocket,
+  Sockets,
+  SocketTarget,
+  SystemOptions,
+} from '../backend/sockets.ts';
+export type {
+  ConnectEvents,
+  ConnectTarget,
+  ListenEvents,
+  ListenTarget,
+  Pipes,
+  RawListener,
+  RawStream,
+  SocketControl,
+  SocketFileFacts,
   StreamEvents,
   StreamInfo,
   StreamSockets,
+  SystemSocket,
+  UnixSockets,
+} from '../backend/streams.ts';
+export type {
+  RawTls,
   Tls,
   TlsContext,
   TlsEvents,
   TlsInfo,
   TlsTarget,
-  TurnDriver,
-  Turns,
-  UnixSockets,
-} from '../backend/backend.ts';
+} from '../backend/tls.ts';
 export { UnusableError } from '../base/unusable.ts';

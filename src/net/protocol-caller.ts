@@ -44,7 +44,7 @@ export class ProtocolCaller<P extends object> {
   protocol: P;
   /** The result of the last call. */
   result: unknown = undefined;
-  readonly #loop: Loop;
+  readonly loop: Loop;
   readonly #context: CapturedContext;
   readonly #owner: CallerOwner;
   /** The current call. These are fields and not a closure, because there is a call for each piece of data. */
@@ -53,7 +53,7 @@ export class ProtocolCaller<P extends object> {
   #second: unknown = undefined;
 
   constructor(loop: Loop, context: CapturedContext, protocol: P, owner: CallerOwner) {
-    this.#loop = loop;
+    this.loop = loop;
     this.#context = context;
     this.protocol = protocol;
     this.#owner = owner;
@@ -65,7 +65,7 @@ export class ProtocolCaller<P extends object> {
     this.#first = first;
     this.#second = second;
     try {
-      runInLoop(this.#loop, ProtocolCaller.#enterContext, this as unknown as ProtocolCaller<object>);
+      runInLoop(this.loop, ProtocolCaller.#enterContext, this as unknown as ProtocolCaller<object>);
       return true;
     } catch (error) {
       this.#owner._protocolFailed(error, method.name);

@@ -55,6 +55,20 @@ export interface BufferedProtocol extends BaseProtocol {
 /** A protocol for a stream transport. */
 export type StreamProtocol = Protocol | BufferedProtocol;
 
+type BaseMethods = Pick<BaseProtocol, 'connectionLost' | 'pauseWriting' | 'resumeWriting'>;
+
+/** The methods of every protocol, in the form of `streamProtocolInvokers`. */
+export const baseProtocolInvokers = {
+  connectionLost: (protocol: BaseMethods, exception: Error | null): unknown =>
+    protocol.connectionLost?.(exception),
+  pauseWriting: (protocol: BaseMethods): unknown => protocol.pauseWriting?.(),
+  resumeWriting: (protocol: BaseMethods): unknown => protocol.resumeWriting?.(),
+} as const;
+
+function methodsOf(invokers: object): readonly string[] {
+  return [...Object.keys(invokers), ...Object.keys(baseProtocolInvokers)];
+}
+
 /**
  * Calls each method of a stream protocol, by name. One function for each method: the engine then finds the
  * method faster than by a computed name.
@@ -62,10 +76,6 @@ export type StreamProtocol = Protocol | BufferedProtocol;
 export const streamProtocolInvokers = {
   connectionMade: (protocol: StreamProtocol, transport: Transport): unknown =>
     protocol.connectionMade?.(transport),
-  connectionLost: (protocol: StreamProtocol, exception: Error | null): unknown =>
-    protocol.connectionLost?.(exception),
-  pauseWriting: (protocol: StreamProtocol): unknown => protocol.pauseWriting?.(),
-  resumeWriting: (protocol: StreamProtocol): unknown => protocol.resumeWriting?.(),
   dataReceived: (protocol: StreamProtocol, data: Buffer): unknown =>
     (protocol as Protocol).dataReceived?.(data),
   eofReceived: (protocol: StreamProtocol): unknown => protocol.eofReceived?.(),
@@ -76,7 +86,7 @@ export const streamProtocolInvokers = {
 
 type Buffered = Partial<BufferedProtocol>;
 
-export const STREAM_PROTOCOL_METHODS: readonly string[] = Object.keys(streamProtocolInvokers);
+export const STREAM_PROTOCOL_METHODS: readonly string[] = methodsOf(streamProtocolInvokers);
 
 /** A protocol for a datagram transport. */
 export interface DatagramProtocol {
@@ -103,17 +113,13 @@ export interface DatagramProtocol {
 export const datagramProtocolInvokers = {
   connectionMade: (protocol: DatagramProtocol, transport: DatagramTransport): unknown =>
     protocol.connectionMade?.(transport),
-  connectionLost: (protocol: DatagramProtocol, exception: Error | null): unknown =>
-    protocol.connectionLost?.(exception),
-  pauseWriting: (protocol: DatagramProtocol): unknown => protocol.pauseWriting?.(),
-  resumeWriting: (protocol: DatagramProtocol): unknown => protocol.resumeWriting?.(),
   datagramReceived: (protocol: DatagramProtocol, data: Buffer, address: SocketAddress): unknown =>
     protocol.datagramReceived?.(data, address),
   errorReceived: (protocol: DatagramProtocol, exception: Error): unknown =>
     protocol.errorReceived?.(exception),
 } as const;
 
-export const DATAGRAM_PROTOCOL_METHODS: readonly string[] = Object.keys(datagramProtocolInvokers);
+export const DATAGRAM_PROTOCOL_METHODS: readonly string[] = methodsOf(datagramProtocolInvokers);
 
 /** A protocol for a subprocess transport. */
 export interface SubprocessProtocol {
@@ -147,10 +153,6 @@ export interface SubprocessProtocol {
 export const subprocessProtocolInvokers = {
   connectionMade: (protocol: SubprocessProtocol, transport: SubprocessTransport): unknown =>
     protocol.connectionMade?.(transport),
-  connectionLost: (protocol: SubprocessProtocol, exception: Error | null): unknown =>
-    protocol.connectionLost?.(exception),
-  pauseWriting: (protocol: SubprocessProtocol): unknown => protocol.pauseWriting?.(),
-  resumeWriting: (protocol: SubprocessProtocol): unknown => protocol.resumeWriting?.(),
   pipeDataReceived: (protocol: SubprocessProtocol, fd: number, data: Buffer): unknown =>
     protocol.pipeDataReceived?.(fd, data),
   pipeConnectionLost: (protocol: SubprocessProtocol, fd: number, exception: Error | null): unknown =>
@@ -158,7 +160,7 @@ export const subprocessProtocolInvokers = {
   processExited: (protocol: SubprocessProtocol): unknown => protocol.processExited?.(),
 } as const;
 
-export const SUBPROCESS_PROTOCOL_METHODS: readonly string[] = Object.keys(subprocessProtocolInvokers);
+export const SUBPROCESS_PROTOCOL_METHODS: readonly string[] = methodsOf(subprocessProtocolInvokers);
 
 // The base classes have the names of the interfaces. A plain object with some of the methods is as good a
 // protocol as a subclass. The base classes define every method, so that a subclass can call

@@ -11,7 +11,11 @@ import { rememberOrigin } from '../loop/creation.ts';
 import type { Resource } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SubprocessProtocol } from '../net/protocol.ts';
-import { SUBPROCESS_PROTOCOL_METHODS, subprocessProtocolInvokers } from '../net/protocol.ts';
+import {
+  baseProtocolInvokers,
+  SUBPROCESS_PROTOCOL_METHODS,
+  subprocessProtocolInvokers,
+} from '../net/protocol.ts';
 import type { CallerOwner } from '../net/protocol-caller.ts';
 import { checkProtocol, ProtocolCaller, reportProtocolFault } from '../net/protocol-caller.ts';
 import type { ExtraInfo, Transport } from '../net/transport.ts';
@@ -159,7 +163,7 @@ export class ProcessTransport
   }
 
   _pipeFlow(method: 'pauseWriting' | 'resumeWriting'): void {
-    this.#caller.call(subprocessProtocolInvokers[method], undefined);
+    this.#caller.call(baseProtocolInvokers[method], undefined);
   }
 
   _pipeConnectionLost(fd: number, exception: Error | null): void {
@@ -206,7 +210,7 @@ export class ProcessTransport
   #finish(): void {
     if (this.#abandoned) return;
     this.#loop._owned.resources.delete(this);
-    this.#caller.call(subprocessProtocolInvokers.connectionLost, this.#fault);
+    this.#caller.call(baseProtocolInvokers.connectionLost, this.#fault);
     if (this.#lost !== null && !this.#lost.done()) this.#lost.setResult(undefined);
   }
 

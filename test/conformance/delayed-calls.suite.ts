@@ -175,11 +175,11 @@ export function delayedCallsSuite(target: Target): void {
       assert.ok(loop.time() - begin >= 1e9);
     });
 
-    test('call_later() leaves nothing behind: the heap stays flat over a million timers that are created and cancelled', async ({
+    test('call_later() leaves nothing behind: the heap stays flat over timers that are created and cancelled', async ({
       loop,
     }) => {
       const round = async (): Promise<void> => {
-        for (let i = 0; i < 250_000; i++) loop.callLater(3600 + (i % 100), () => {}).cancel();
+        for (let i = 0; i < 25_000; i++) loop.callLater(3600 + (i % 100), () => {}).cancel();
         loop.stop();
         await loop.runForever();
       };
@@ -189,7 +189,8 @@ export function delayedCallsSuite(target: Target): void {
         await round();
         used.push(await heapUsed());
       }
-      // A leak grows each time. Memory that the host keeps for its own use after the first rounds grows once.
+      // A leak grows each time: by a megabyte and more, if an object is left for each timer. Memory that the
+      // host keeps for its own use after the first rounds grows once.
       const grown = used.slice(1).map((bytes, i) => bytes - (used[i] as number));
       assert.ok(Math.min(...grown) < 500_000, `grew by ${grown.join(', ')} bytes`);
       assert.equal(loop._scheduler.timers.size, 0);

@@ -3,7 +3,6 @@
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET } from '../../base/constants.ts';
 import { hostNextTick } from '../../base/host.ts';
-import { keepable } from '../../base/own-memory.ts';
 import { UnusableError } from '../../base/unusable.ts';
 import type {
   Datagram,
@@ -77,9 +76,6 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
   readonly id: Id;
   readonly #info: StreamInfo;
   #events: DatagramEvents | null = null;
-  #receiving: boolean = false;
-  /** Datagrams that arrived after receiving was stopped, in the records of the same poll phase. */
-  #held: Received[] = [];
   #ending: boolean = false;
   #closed: boolean = false;
   /** Datagrams of the last batch that the kernel had no room for. */
@@ -106,19 +102,12 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
 
   receiveStart(): void {
     if (this.#ending) return;
-    this.#receiving = true;
-    if (this.#held.length > 0) {
-      hostNextTick(this.#release);
-      return;
-    }
     const errno = addon().receiveStart(this.id);
-    if (errno < 0) hostNextTick(() => this.#deliver({ error: systemError(errno, 'recvmsg') }));
+    if (errno < 0) hostNextTick(() => this.#reportError(systemError(errno, 'recvmsg')));
   }
 
   receiveStop(): void {
-    if (this.#ending) return;
-    this.#receiving = false;
-    addon().receiveStop(this.id);
+    if (!this.#ending) addon().receiveStop(this.id);
   }
 
   gather(data: Uint8Array, address: SocketAddress | null): boolean {
@@ -156,7 +145,6 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
     // Send the batch first: its datagrams were queued before the close, and need the socket.
     sendGathered();
     this.#ending = true;
-    this.#held = [];
     addon().close(this.id);
     unregister(this);
     hostNextTick(() => {
@@ -183,7 +171,7 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
         this.#onMessage(a, b, c);
         return;
       case ERROR:
-        this.#receive({ error: systemError(a, 'recvmsg', this.#info.peername) });
+        this.#reportError(systemError(a, 'recvmsg', this.#info.peername));
         return;
       case SENT:
         if (!this.#ending) this.#events?.onSent(a < 0 ? systemError(a, 'send', this.#info.peername) : null);
@@ -192,14 +180,8 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
 
   #onMessage(slot: number, offset: number, length: number): void {
     const data = slice(slot, offset + ADDRESS_BYTES, length);
-    if (data === null) {
-      this.#receive({ error: systemError(EFAULT, 'recvmsg') });
-      return;
-    }
-    const address = addressIn(slabOf(slot), offset);
-    // The usual case, without an intermediate object.
-    if (this.#receiving && this.#held.length === 0 && !this.#ending) this.#events?.onMessage(data, address);
-    else this.#receive({ data: keepable(data), address });
+    if (data === null) this.#reportError(systemError(EFAULT, 'recvmsg'));
+    else if (!this.#ending) this.#events?.onMessage(data, addressIn(slabOf(slot), offset));
   }
 
   /** Reports a failure later. Returns true, because there is nothing to wait for. */
@@ -207,38 +189,15 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
     const error = systemError(errno, 'send', address ?? this.#info.peername);
     hostNextTick(() => {
       // Also report a failure that came before the close.
-      if (this.#ending && !this.#closed) this.#events?.onError(error);
-      else this.#receive({ error });
+      if (!this.#closed) this.#events?.onError(error);
     });
     return true;
   }
 
-  #receive(received: Received): void {
-    if (this.#ending) return;
-    if (this.#receiving && this.#held.length === 0) this.#deliver(received);
-    else this.#held.push(received);
-  }
-
-  #release = (): void => {
-    while (this.#receiving && !this.#ending) {
-      const received = this.#held.shift();
-      if (received === undefined) {
-        this.receiveStart();
-        return;
-      }
-      this.#deliver(received);
-    }
-  };
-
-  #deliver(received: Received): void {
-    const events = this.#events;
-    if (events === null || this.#ending) return;
-    if ('error' in received) events.onError(received.error);
-    else events.onMessage(received.data, received.address);
+  #reportError(error: Error): void {
+    if (!this.#ending) this.#events?.onError(error);
   }
 }
-
-type Received = { data: Buffer; address: SocketAddress } | { error: Error };
 
 /** Shared by all sockets: never modify it. */
 const NOTHING: Datagram[] = [];

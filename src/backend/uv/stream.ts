@@ -33,18 +33,14 @@ const PROMPT_BYTES = 16 * 1024;
 /**
  * A stream of the native part.
  *
- * One call delivers all records of a poll phase, so data can follow after the transport stopped reading. The
- * stream holds it. A read error ends the stream.
+ * One call delivers all records of a poll phase, so data can follow after the transport stopped reading. A
+ * read error ends the stream.
  */
 export class UvStream implements RawStream, SocketControl, Target {
   readonly id: Id;
   readonly promptBytes: number = PROMPT_BYTES;
   readonly #info: StreamInfo;
   #events: StreamEvents | null = null;
-  #reading: boolean = false;
-  /** Data that came while the transport was not reading. */
-  #held: Buffer[] | null = null;
-  #end: 'none' | 'held' | 'told' = 'none';
   #error: Error | null = null;
   /** The buffer for the next read, until it is filled or taken back. */
   #readBuffer: Uint8Array | null = null;
@@ -77,19 +73,12 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   readStart(): void {
     if (this.#ending) return;
-    this.#reading = true;
-    if (this.#held !== null || this.#end === 'held') {
-      hostNextTick(UvStream.#releaseOf, this);
-      return;
-    }
     const errno = addon().readStart(this.id);
     if (errno < 0) this.#fail(errno, 'read');
   }
 
   readStop(): void {
-    if (this.#ending) return;
-    this.#reading = false;
-    addon().readStop(this.id);
+    if (!this.#ending) addon().readStop(this.id);
   }
 
   readInto(buffer: Uint8Array | null): void {
@@ -165,8 +154,7 @@ export class UvStream implements RawStream, SocketControl, Target {
         this.#wasReadInto(a);
         return;
       case END:
-        this.#end = 'held';
-        if (this.#reading && this.#held === null) this.#reportEnd();
+        if (!this.#ending) (this.#events as StreamEvents).onEnd();
         return;
       case ERROR:
         this.#fail(a, 'read');
@@ -179,16 +167,16 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   #wasReadInto(length: number): void {
     const reclaimed = this.#reclaimed;
-    const memory = reclaimed ?? (this.#readBuffer as Uint8Array);
-    if (reclaimed === null) this.#readBuffer = null;
     this.#reclaimed = null;
-    const mayTell = this.#reading && this.#held === null;
-    if (mayTell && reclaimed === null) (this.#events as StreamEvents).onReadInto?.(length);
-    // The protocol has transferred its buffer, with the data in it.
-    else if (memory.length < length) this.#fail(EFAULT, 'read');
-    else if (mayTell)
-      (this.#events as StreamEvents).onRead(keepable((reclaimed as Buffer).subarray(0, length)));
-    else this.#hold(ownCopy(memory.subarray(0, length)));
+    if (reclaimed === null) {
+      this.#readBuffer = null;
+      (this.#events as StreamEvents).onReadInto?.(length);
+    } else if (reclaimed.length < length) {
+      // The protocol has transferred its buffer, with the data in it.
+      this.#fail(EFAULT, 'read');
+    } else {
+      (this.#events as StreamEvents).onRead(keepable(reclaimed.subarray(0, length)));
+    }
   }
 
   /**
@@ -254,42 +242,13 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   #onRead(data: Buffer | null): void {
     if (data === null) this.#fail(EFAULT, 'read');
-    else if (this.#reading && this.#held === null) (this.#events as StreamEvents).onRead(data);
-    else this.#hold(data);
-  }
-
-  #hold(data: Buffer): void {
-    if (this.#ending) return;
-    this.#held ??= [];
-    this.#held.push(keepable(data));
+    else (this.#events as StreamEvents).onRead(data);
   }
 
   // Static, because a function for each stream costs memory: there may be many streams, and most are idle
   // most of the time.
-  static #releaseOf(stream: UvStream): void {
-    stream.#release();
-  }
-
   static #reportCloseOf(stream: UvStream): void {
     stream.#reportClose();
-  }
-
-  /** Delivers the held data until reading is stopped again, then continues to read. */
-  #release(): void {
-    const events = this.#events as StreamEvents;
-    while (this.#reading && !this.#ending && this.#held !== null) {
-      const data = this.#held.shift() as Buffer;
-      if (this.#held.length === 0) this.#held = null;
-      events.onRead(data);
-    }
-    if (!this.#reading || this.#ending) return;
-    if (this.#end === 'held') this.#reportEnd();
-    else this.readStart();
-  }
-
-  #reportEnd(): void {
-    this.#end = 'told';
-    if (!this.#ending) (this.#events as StreamEvents).onEnd();
   }
 
   /** Closes the stream with an error, which `onClose` reports. */
@@ -301,8 +260,6 @@ export class UvStream implements RawStream, SocketControl, Target {
 
   #dispose(): void {
     this.#ending = true;
-    this.#reading = false;
-    this.#held = null;
     this.#unsent = null;
     if (this.#readBuffer !== null) readInto(this.id, null);
     this.#readBuffer = null;

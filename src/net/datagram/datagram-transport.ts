@@ -7,50 +7,40 @@
  * holds a datagram that has come already, and the kernel those behind it, up to the size of its receive
  * buffer.
  */
-import type { Datagram, DatagramEvents, RawDatagram, StreamInfo } from '../../backend/backend.ts';
+import type { Datagram, DatagramEvents, RawDatagram } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';
-import { LOST_WRITES_BEFORE_WARNING, SOCK_DGRAM } from '../../base/constants.ts';
+import { SOCK_DGRAM } from '../../base/constants.ts';
 import { keepable } from '../../base/own-memory.ts';
 import { encodeText } from '../../base/text.ts';
-import { checkData, checkString, invalidArgType, outOfRange } from '../../base/validate.ts';
+import { checkData, invalidArgType, outOfRange } from '../../base/validate.ts';
 import type { CapturedContext } from '../../loop/context.ts';
 import { rememberOrigin } from '../../loop/creation.ts';
 import type { Resource } from '../../loop/ownership.ts';
 import type { Flushable } from '../../loop/scheduler.ts';
 import type { Loop } from '../../loop/types.ts';
-import { Future } from '../../tasks/future.ts';
-import { FlowControl } from '../flow-control.ts';
 import type { DatagramProtocol } from '../protocol.ts';
 import { DATAGRAM_PROTOCOL_METHODS, datagramProtocolInvokers } from '../protocol.ts';
-import { checkProtocol, ProtocolCaller, reportProtocolFault } from '../protocol-caller.ts';
+import { checkProtocol } from '../protocol-caller.ts';
 import type { ExtraInfo, WriteBufferLimits } from '../transport.ts';
 import { DatagramTransport } from '../transport.ts';
-import { TransportSocket } from '../transport-socket.ts';
+import { TransportCore } from '../transport-core.ts';
 import { checkDestination, isSameAddress } from './datagram-address.ts';
 import { HEADER_BYTES, PendingDatagrams } from './pending-datagrams.ts';
 
 export class DatagramEndpoint extends DatagramTransport implements DatagramEvents, Flushable, Resource {
   readonly #loop: Loop;
   readonly #raw: RawDatagram;
-  readonly #caller: ProtocolCaller<DatagramProtocol>;
-  readonly #info: StreamInfo;
+  readonly #core: TransportCore<DatagramProtocol>;
   /** The destination of all datagrams; null if each datagram has its own. */
   readonly #remote: SocketAddress | null;
-  readonly #flow: FlowControl = new FlowControl();
   readonly #pending: PendingDatagrams = new PendingDatagrams();
-  #state: 'open' | 'closing' | 'lost' = 'open';
-  #aborted: boolean = false;
+  #state: 'open' | 'closing' | 'aborted' | 'lost' = 'open';
   /** Bytes, headers included, that the host has gathered and sends at the end of the turn. */
   #gathered: number = 0;
   #flushing: boolean = false;
-  #socket: TransportSocket | null = null;
-  #lostSends: number = 0;
-  /** Whether the protocol was told to pause. A stopped loop tells it later than `#flow`. */
-  #protocolPaused: boolean = false;
-  /** The reason for the abort. */
-  #fault: Error | null = null;
-  #lostWaiter: Future<void> | null = null;
+  /** The number of events that wait for the loop to run. */
+  #held: number = 0;
 
   /**
    * @param remote the destination of all datagrams, also if the socket is not connected to it
@@ -67,18 +57,17 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     if (loop.debug) rememberOrigin(this, new.target);
     this.#loop = loop;
     this.#raw = raw;
-    this.#caller = new ProtocolCaller<DatagramProtocol>(loop, context, protocol, this);
-    this.#info = raw.info();
-    this.#remote = remote ?? this.#info.peername;
-    loop._owned.resources.add(this);
+    const info = raw.info();
+    this.#core = new TransportCore<DatagramProtocol>(loop, info, SOCK_DGRAM, protocol, context, this);
+    this.#remote = remote ?? info.peername;
     raw.open(this);
   }
 
   /** Calls `connectionMade`, and starts receiving. Returns the error if the protocol threw. @internal */
   _begin(): Error | null {
-    const made = this.#caller.call(datagramProtocolInvokers.connectionMade, this);
+    const made = this.#core.call(datagramProtocolInvokers.connectionMade, this);
     if (made && this.#state === 'open') this.#raw.receiveStart();
-    return made ? null : this.#fault;
+    return made ? null : this.#core.fault;
   }
 
   // --- facts ---
@@ -87,28 +76,16 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
   getExtraInfo(name: string, fallback?: unknown): unknown;
   getExtraInfo(name: string, fallback: unknown = null): unknown {
-    checkString('name', name);
-    switch (name) {
-      case 'peername':
-        return this.#info.peername ?? fallback;
-      case 'sockname':
-        return this.#info.sockname ?? fallback;
-      case 'socket':
-        if (this.#info.handle === null) return fallback;
-        this.#socket ??= new TransportSocket(this.#loop, this.#info, this.#info.handle, SOCK_DGRAM);
-        return this.#socket;
-      default:
-        return Object.hasOwn(this.#info.extra, name) ? this.#info.extra[name] : fallback;
-    }
+    return this.#core.extraInfo(name, fallback);
   }
 
   getProtocol(): DatagramProtocol {
-    return this.#caller.protocol;
+    return this.#core.protocol;
   }
 
   setProtocol(protocol: DatagramProtocol): void {
     checkProtocol('protocol', protocol, DATAGRAM_PROTOCOL_METHODS);
-    this.#caller.protocol = protocol;
+    this.#core.protocol = protocol;
   }
 
   isClosing(): boolean {
@@ -118,28 +95,39 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   // --- receiving ---
 
   onMessage(data: Buffer, address: SocketAddress): void {
-    if (this.#state !== 'open') return;
-    if (this.#loop.isRunning()) this.#caller.call(datagramProtocolInvokers.datagramReceived, data, address);
-    else this.#holdMessage(keepable(data), address);
+    if (this.#mayDeliver()) this.#received(data, address);
+    else if (this.#state === 'open') this.#holdMessage(keepable(data), address);
+  }
+
+  #received(data: Buffer, address: SocketAddress): void {
+    if (this.#state === 'open') this.#core.call(datagramProtocolInvokers.datagramReceived, data, address);
   }
 
   /** Errors may also come after `close()`, for datagrams that were sent before it. */
   onError(error: Error): void {
-    if (this.#state === 'lost' || this.#aborted) return;
-    if (this.#loop.isRunning()) this.#caller.call(datagramProtocolInvokers.errorReceived, error);
-    else this.#hold(() => this.onError(error));
+    if (this.#mayDeliver()) this.#failed(error);
+    else if (!this.#isOver()) this.#hold(() => this.#failed(error));
+  }
+
+  #failed(error: Error): void {
+    if (!this.#isOver()) this.#core.call(datagramProtocolInvokers.errorReceived, error);
+  }
+
+  #mayDeliver(): boolean {
+    return this.#held === 0 && this.#loop.isRunning();
   }
 
   #holdMessage(data: Buffer, address: SocketAddress): void {
-    this.#hold(() => this.onMessage(data, address));
+    this.#hold(() => this.#received(data, address));
   }
 
-  /** Stops receiving until the loop runs, then calls `deliver` before any other event. */
+  /** Stops receiving until the loop runs, then calls `deliver` before any later event. */
   #hold(deliver: () => void): void {
-    this.#raw.receiveStop();
+    if (this.#held++ === 0) this.#raw.receiveStop();
     this.#callSoon(() => {
+      const rest = --this.#held;
       deliver();
-      if (this.#state === 'open') this.#raw.receiveStart();
+      if (rest === 0 && this.#state === 'open') this.#raw.receiveStart();
     });
   }
 
@@ -150,7 +138,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     if (!(datagram instanceof Uint8Array)) checkData('data', data);
     const destination = this.#destination(address);
     if (this.#state !== 'open') {
-      this.#refuseSend();
+      this.#core.countLostWrite('sendto', 'an endpoint that is closed: datagrams are dropped');
       return;
     }
     if (this.#gather(datagram, destination)) return;
@@ -161,12 +149,12 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   }
 
   setWriteBufferLimits(limits?: WriteBufferLimits): void {
-    this.#flow.setLimits(limits);
+    this.#core.flow.setLimits(limits);
     this.#checkFlow();
   }
 
   getWriteBufferLimits(): { low: number; high: number } {
-    return { low: this.#flow.low, high: this.#flow.high };
+    return { low: this.#core.flow.low, high: this.#core.flow.high };
   }
 
   getWriteBufferSize(): number {
@@ -176,14 +164,14 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   }
 
   onSent(error: Error | null): void {
-    if (this.#state === 'lost' || this.#aborted) return;
+    if (this.#isOver()) return;
     if (!this.#loop.isRunning()) {
       this.#callSoon(() => this.onSent(error));
       return;
     }
     this.#pending.left();
-    if (error !== null) this.#caller.call(datagramProtocolInvokers.errorReceived, error);
-    if (this.#aborted) return;
+    if (error !== null) this.#core.call(datagramProtocolInvokers.errorReceived, error);
+    if (this.#isOver()) return;
     this.#sendPending();
     this.#checkFlow();
     if (this.#state === 'closing' && this.#pending.size === 0) this.#raw.close();
@@ -200,9 +188,9 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   }
 
   abort(): void {
-    if (this.#state === 'lost' || this.#aborted) return;
-    this.#aborted = true;
-    this.#state = 'closing';
+    if (this.#isOver()) return;
+    this.#state = 'aborted';
+    this.#core.flowIsOver = true;
     this.#pending.clear();
     this.#gathered = 0;
     this.#raw.close();
@@ -217,26 +205,24 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
 
   #end(error: Error | null): void {
     if (this.#state === 'lost') return;
+    if (this.#state !== 'aborted') this.#core.fault = error;
     this.#state = 'lost';
     this.#pending.clear();
     this.#gathered = 0;
-    this.#loop._owned.resources.delete(this);
-    this.#caller.call(datagramProtocolInvokers.connectionLost, this.#aborted ? this.#fault : error);
-    this.#releaseWaiters();
+    this.#core.lose(this.#core.fault);
+    this.#core.releaseWaiters();
   }
 
   /** Closes the transport, and waits until `connectionLost` was called. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    this.#lostWaiter ??= new Future<void>(this.#loop);
-    if (!this.#lostWaiter.done() && this.#state === 'lost') this.#lostWaiter.setResult(undefined);
-    await this.#lostWaiter;
+    await this.#core.whenLost();
   }
 
   /** @internal */
   _describe(): string {
-    const at = this.#info.sockname;
-    return `a datagram endpoint${at === null ? '' : ` on ${formatAddress(at)}`} was still ${this.#state}`;
+    const at = this.#core.info.sockname;
+    return `a datagram endpoint${at === null ? '' : ` on ${formatAddress(at)}`} was still ${this.#state === 'aborted' ? 'closing' : this.#state}`;
   }
 
   /** @internal */
@@ -245,7 +231,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.#pending.clear();
     this.#gathered = 0;
     this.#raw.close();
-    this.#releaseWaiters();
+    this.#core.releaseWaiters();
   }
 
   // --- internal steps ---
@@ -253,12 +239,12 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   /** Returns the checked destination; null if the socket is connected to it. */
   #destination(address: SocketAddress | null): SocketAddress | null {
     const remote = this.#remote;
-    const connectedTo = this.#info.peername;
+    const connectedTo = this.#core.info.peername;
     if (address === null) {
       if (remote === null) throw invalidArgType('address', address, 'an address, as there is no remoteAddr');
       return connectedTo === null ? remote : null;
     }
-    const destination = checkDestination('address', address, this.#info.family);
+    const destination = checkDestination('address', address, this.#core.info.family);
     if (remote === null) return destination;
     // Accept the address as the user wrote it, or as the kernel shows it: 0.0.0.0 becomes 127.0.0.1.
     const known = isSameAddress(destination, remote) || isSameAddress(destination, connectedTo ?? remote);
@@ -273,7 +259,8 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
    */
   #gather(data: Uint8Array, destination: SocketAddress | null): boolean {
     const bytes = this.#gathered + data.length + HEADER_BYTES;
-    if (this.#raw.gather === undefined || this.#pending.size > 0 || bytes > this.#flow.high) return false;
+    if (this.#raw.gather === undefined || this.#pending.size > 0 || bytes > this.#core.flow.high)
+      return false;
     if (!this.#raw.gather(data, destination)) return false;
     this.#gathered = bytes;
     if (!this.#loop.isRunning()) {
@@ -322,34 +309,13 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     }
   }
 
-  #refuseSend(): void {
-    if (++this.#lostSends === LOST_WRITES_BEFORE_WARNING) {
-      process.emitWarning(
-        `sendto() was called ${this.#lostSends} times on an endpoint that is closed: datagrams are dropped`,
-        { code: 'GYRE_WRITE_AFTER_CLOSE' },
-      );
-    }
-  }
-
   #checkFlow(): void {
-    if (this.#flow.update(this.#pending.size) === null) return;
-    if (this.#loop.isRunning()) this.#maybePauseOrResumeProtocol();
-    else this.#callSoon(() => this.#maybePauseOrResumeProtocol());
+    if (this.#core.flow.update(this.#pending.size) !== null) this.#core.tellFlow();
   }
 
-  /** Does nothing if the flow was paused and resumed while the loop was stopped. */
-  #maybePauseOrResumeProtocol(): void {
-    if (this.#state === 'lost' || this.#aborted || this.#flow.paused === this.#protocolPaused) return;
-    this.#protocolPaused = this.#flow.paused;
-    this.#caller.call(
-      datagramProtocolInvokers[this.#protocolPaused ? 'pauseWriting' : 'resumeWriting'],
-      undefined,
-    );
-  }
-
-  /** Completes all that waits for the end. */
-  #releaseWaiters(): void {
-    if (this.#lostWaiter !== null && !this.#lostWaiter.done()) this.#lostWaiter.setResult(undefined);
+  /** No datagram leaves any more, and no error is reported. */
+  #isOver(): boolean {
+    return this.#state === 'aborted' || this.#state === 'lost';
   }
 
   #callSoon(event: () => void): void {
@@ -358,8 +324,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
 
   /** @internal */
   _protocolFailed(error: unknown, method: string): void {
-    const fault = reportProtocolFault(this.#loop, this, error, method, ': its endpoint is aborted');
-    this.#fault ??= fault;
+    this.#core.reportFault(error, method, ': its endpoint is aborted');
     this.abort();
   }
 }

@@ -1,4 +1,4 @@
-/** The steps that `createServer` and `createUnixServer` have in common, after their arguments were checked. */
+/** The common steps of `createServer` and `createUnixServer`, after their arguments were checked. */
 import type {
   ListenEvents,
   ListenTarget,

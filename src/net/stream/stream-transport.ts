@@ -6,12 +6,13 @@
  * in the async context of the connection. While the loop does not run, it calls no protocol: events wait in
  * the ready queue, and reading stops.
  */
-import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../../backend/backend.ts';
-import { LOST_WRITES_BEFORE_WARNING } from '../../base/constants.ts';
+import type { RawStream, StreamEvents } from '../../backend/backend.ts';
+import { SOCK_STREAM } from '../../base/constants.ts';
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
-import { keepable, ownCopy, ownJoin } from '../../base/own-memory.ts';
+import { givenAway } from '../../base/given-away.ts';
+import { keepable, ownCopy } from '../../base/own-memory.ts';
 import { encodeText } from '../../base/text.ts';
-import { checkData, checkString, invalidArgType } from '../../base/validate.ts';
+import { checkData, invalidArgType } from '../../base/validate.ts';
 import type { CapturedContext } from '../../loop/context.ts';
 import type { CreationRecord, KeepsCreationRecord } from '../../loop/creation.ts';
 import { rememberOrigin } from '../../loop/creation.ts';
@@ -19,17 +20,24 @@ import type { Resource } from '../../loop/ownership.ts';
 import type { Flushable } from '../../loop/scheduler.ts';
 import type { Loop } from '../../loop/types.ts';
 import { Future } from '../../tasks/future.ts';
-import { FlowControl } from '../flow-control.ts';
 import type { BufferedProtocol, StreamProtocol } from '../protocol.ts';
 import { STREAM_PROTOCOL_METHODS, streamProtocolInvokers } from '../protocol.ts';
-import { checkProtocol, ProtocolCaller, reportProtocolFault } from '../protocol-caller.ts';
+import { checkProtocol } from '../protocol-caller.ts';
 import type { ExtraInfo, WriteBufferLimits } from '../transport.ts';
 import { Transport } from '../transport.ts';
-import { TransportSocket } from '../transport-socket.ts';
+import { TransportCore } from '../transport-core.ts';
 import { BufferedReading, checkBuffer } from './buffered-reading.ts';
 import { streamName } from './stream-name.ts';
 import type { StreamEvent, StreamState } from './stream-state.ts';
-import { INITIAL_STATES, isEnding, mayRead, mayWrite, nextState } from './stream-state.ts';
+import {
+  INITIAL_STATES,
+  isEnding,
+  mayRead,
+  maySend,
+  mayWrite,
+  nextState,
+  reportedState,
+} from './stream-state.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** Learns that a transport is lost: the server that has accepted the connection. */
@@ -44,33 +52,22 @@ export class StreamTransport
 {
   readonly #loop: Loop;
   readonly #raw: RawStream;
-  readonly #caller: ProtocolCaller<StreamProtocol>;
+  readonly #core: TransportCore<StreamProtocol>;
   readonly #owner: TransportOwner | null;
-  readonly #info: StreamInfo;
   /** Bytes: a queue of this size is sent at once, a smaller one at the end of the turn. */
   readonly #promptBytes: number;
-  readonly #flow: FlowControl = new FlowControl();
   readonly #queue: WriteQueue = new WriteQueue();
   #state: StreamState;
-  #socket: TransportSocket | null = null;
   #paused: boolean = false;
   /** The buffers of a BufferedProtocol; null if the protocol has lent none yet. */
   #buffers: BufferedReading | null = null;
   /**
-   * Data that is not delivered yet, because the loop did not run or a BufferedProtocol paused reading in the
-   * middle.
+   * Data that is not delivered yet, in order. The loop did not run, or the protocol paused reading: the host
+   * may still deliver what was in flight, and a BufferedProtocol may pause in the middle.
    */
-  #held: Buffer | null = null;
+  #held: Buffer[] | null = null;
   #heldEnd: boolean = false;
   #flushing: boolean = false;
-  #finSent: boolean = false;
-  #lostWrites: number = 0;
-  /** Whether the protocol was told to pause. A stopped loop tells it later than `#flow`. */
-  #protocolPaused: boolean = false;
-  /** The reason for the abort. It says more than the handle's own error. */
-  #fault: Error | null = null;
-  #aborted: boolean = false;
-  #lostWaiter: Future<void> | null = null;
   /** Waits until the protocol may write, for `sendfile()`. */
   #writableWaiter: Future<void> | null = null;
   /** Whether `sendfile()` is sending: no other code may write meanwhile. @internal */
@@ -89,20 +86,19 @@ export class StreamTransport
     if (loop.debug) rememberOrigin(this, new.target);
     this.#loop = loop;
     this.#raw = raw;
-    this.#caller = new ProtocolCaller<StreamProtocol>(loop, context, protocol, this);
+    const info = raw.info();
+    this.#core = new TransportCore<StreamProtocol>(loop, info, SOCK_STREAM, protocol, context, this);
     this.#owner = owner;
-    this.#info = raw.info();
     this.#promptBytes = raw.promptBytes ?? Number.POSITIVE_INFINITY;
-    this.#state = INITIAL_STATES[this.#info.direction];
-    loop._owned.resources.add(this);
+    this.#state = INITIAL_STATES[info.direction];
     raw.open(this);
   }
 
   /** Calls `connectionMade`, and starts reading. Returns the error if the protocol threw. @internal */
   _begin(): Error | null {
-    const made = this.#caller.call(streamProtocolInvokers.connectionMade, this);
+    const made = this.#core.call(streamProtocolInvokers.connectionMade, this);
     if (made && !this.#paused && mayRead(this.#state)) this.#readStart();
-    return made ? null : this.#fault;
+    return made ? null : this.#core.fault;
   }
 
   // --- facts ---
@@ -121,34 +117,17 @@ export class StreamTransport
   getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
   getExtraInfo(name: string, fallback?: unknown): unknown;
   getExtraInfo(name: string, fallback: unknown = null): unknown {
-    checkString('name', name);
-    switch (name) {
-      case 'peername':
-        return this.#info.peername ?? fallback;
-      case 'sockname':
-        return this.#info.sockname ?? fallback;
-      case 'socket':
-        return this.#socketOf(this.#info.handle) ?? fallback;
-      default:
-        return Object.hasOwn(this.#info.extra, name) ? this.#info.extra[name] : fallback;
-    }
-  }
-
-  #socketOf(handle: SocketControl | null): TransportSocket | null {
-    // The `socket` of a TLS transport is that of the transport below.
-    if (handle === null || handle instanceof TransportSocket) return handle;
-    this.#socket ??= new TransportSocket(this.#loop, this.#info, handle);
-    return this.#socket;
+    return this.#core.extraInfo(name, fallback);
   }
 
   getProtocol(): StreamProtocol {
-    return this.#caller.protocol;
+    return this.#core.protocol;
   }
 
   setProtocol(protocol: StreamProtocol): void {
     checkProtocol('protocol', protocol, STREAM_PROTOCOL_METHODS);
     this.#buffers?.takeBack();
-    this.#caller.protocol = protocol;
+    this.#core.protocol = protocol;
   }
 
   isClosing(): boolean {
@@ -181,22 +160,33 @@ export class StreamTransport
 
   onRead(data: Buffer): void {
     if (!mayRead(this.#state)) return;
-    if (this.#loop.isRunning() && this.#held === null) this.#received(data);
+    if (this.#mayDeliver()) this.#received(data);
     else this.#hold(data);
   }
 
   onReadInto(length: number): void {
     const buffer = this.#buffers?.filled() ?? null;
     if (buffer === null || !mayRead(this.#state)) return;
-    if (!this.#loop.isRunning() || this.#held !== null) this.#hold(ownCopy(buffer.subarray(0, length)));
-    else if (this.#caller.call(streamProtocolInvokers.bufferUpdated, length)) this.#lendBuffer();
+    if (this.#mayDeliver()) {
+      if (this.#core.call(streamProtocolInvokers.bufferUpdated, length)) this.#lendBuffer();
+    } else if (buffer.length >= length) {
+      this.#hold(ownCopy(buffer.subarray(0, length)));
+    } else {
+      // The protocol has transferred its buffer, with the data in it.
+      this.#core.fault ??= givenAway();
+      this.#abort();
+    }
+  }
+
+  #mayDeliver(): boolean {
+    return this.#held === null && !this.#paused && this.#loop.isRunning();
   }
 
   onEnd(): void {
     // On a write pipe: the reader has closed its side. The write of queued data then fails and reports it.
-    if (this.#info.direction === 'write') this.close();
+    if (this.#core.info.direction === 'write') this.close();
     if (!mayRead(this.#state)) return;
-    if (this.#loop.isRunning() && this.#held === null && !this.#paused) {
+    if (this.#mayDeliver()) {
       this.#ended();
     } else {
       this.#heldEnd = true;
@@ -205,7 +195,7 @@ export class StreamTransport
   }
 
   #received(data: Buffer): void {
-    if (!this.#isBuffered()) this.#caller.call(streamProtocolInvokers.dataReceived, data);
+    if (!this.#isBuffered()) this.#core.call(streamProtocolInvokers.dataReceived, data);
     else this.#fill(data);
   }
 
@@ -216,11 +206,12 @@ export class StreamTransport
   #fill(data: Buffer): void {
     for (let rest = data; rest.length > 0; ) {
       if (this.#paused) {
-        this.#hold(rest);
+        this.#held ??= [];
+        this.#held.unshift(keepable(rest));
         return;
       }
       if (!this.#isBuffered()) {
-        this.#caller.call(streamProtocolInvokers.dataReceived, rest);
+        this.#core.call(streamProtocolInvokers.dataReceived, rest);
         return;
       }
       const buffer = this.#ownBuffers().next(rest.length);
@@ -228,13 +219,13 @@ export class StreamTransport
       const length = Math.min(buffer.length, rest.length);
       buffer.set(rest.subarray(0, length));
       rest = rest.subarray(length);
-      if (!this.#caller.call(streamProtocolInvokers.bufferUpdated, length) || !mayRead(this.#state)) return;
+      if (!this.#core.call(streamProtocolInvokers.bufferUpdated, length) || !mayRead(this.#state)) return;
     }
     this.#lendBuffer();
   }
 
   #isBuffered(): boolean {
-    return (this.#caller.protocol as Partial<BufferedProtocol>).getBuffer !== undefined;
+    return (this.#core.protocol as Partial<BufferedProtocol>).getBuffer !== undefined;
   }
 
   #ownBuffers(): BufferedReading {
@@ -244,13 +235,14 @@ export class StreamTransport
 
   /** Lends the host a buffer of the protocol, if the host can read into it. */
   #lendBuffer(): void {
-    if (this.#isBuffered() && !this.#paused && mayRead(this.#state)) this.#ownBuffers().lend();
+    if (!this.#isBuffered() || this.#held !== null || this.#paused || !mayRead(this.#state)) return;
+    this.#ownBuffers().lend();
   }
 
   #askForBuffer(sizeHint: number): Uint8Array | null {
-    if (!this.#caller.call(streamProtocolInvokers.getBuffer, sizeHint)) return null;
-    const buffer = this.#caller.result;
-    this.#caller.result = undefined;
+    if (!this.#core.call(streamProtocolInvokers.getBuffer, sizeHint)) return null;
+    const buffer = this.#core.result;
+    this.#core.result = undefined;
     try {
       return checkBuffer(buffer);
     } catch (error) {
@@ -260,25 +252,28 @@ export class StreamTransport
   }
 
   #ended(): void {
-    if (!this.#caller.call(streamProtocolInvokers.eofReceived, undefined) || isEnding(this.#state)) return;
-    this.#advance(this.#caller.result === true ? 'eof' : 'close');
+    if (!this.#core.call(streamProtocolInvokers.eofReceived, undefined) || isEnding(this.#state)) return;
+    this.#advance(this.#core.result === true ? 'eof' : 'close');
   }
 
   /** Holds `data`, and stops reading until it was delivered. */
   #hold(data: Buffer): void {
-    this.#held = this.#held === null ? keepable(data) : ownJoin(this.#held, data);
+    const isFirst = this.#held === null;
+    this.#held ??= [];
+    this.#held.push(keepable(data));
+    if (!isFirst || this.#paused) return;
     this.#raw.readStop();
-    if (!this.#paused) this.#callSoon(() => this.#release());
+    this.#callSoon(() => this.#release());
   }
 
   /** Delivers the held data, and starts reading again. */
   #release(): void {
-    if (this.#paused || !mayRead(this.#state)) return;
-    const data = this.#held;
-    if (data !== null) {
-      this.#held = null;
-      this.#received(data);
+    for (;;) {
       if (this.#paused || !mayRead(this.#state)) return;
+      const data = this.#held?.shift();
+      if (data === undefined) break;
+      if (this.#held?.length === 0) this.#held = null;
+      this.#received(data);
     }
     if (this.#heldEnd) {
       this.#heldEnd = false;
@@ -321,11 +316,11 @@ export class StreamTransport
   }
 
   canWriteEof(): boolean {
-    return this.#info.halfClose;
+    return this.#core.info.halfClose;
   }
 
   writeEof(): void {
-    if (!this.#info.halfClose) {
+    if (!this.#core.info.halfClose) {
       throw new LoopError(
         'ERR_UNSUPPORTED',
         'writeEof(): this kind of connection cannot close one direction alone; use close()',
@@ -337,12 +332,12 @@ export class StreamTransport
   }
 
   setWriteBufferLimits(limits?: WriteBufferLimits): void {
-    this.#flow.setLimits(limits);
+    this.#core.flow.setLimits(limits);
     this.#checkFlow();
   }
 
   getWriteBufferLimits(): { low: number; high: number } {
-    return { low: this.#flow.low, high: this.#flow.high };
+    return { low: this.#core.flow.low, high: this.#core.flow.high };
   }
 
   getWriteBufferSize(): number {
@@ -368,7 +363,7 @@ export class StreamTransport
   }
 
   onWritten(): void {
-    if (this.#state === 'lost' || this.#aborted) return;
+    if (!maySend(this.#state)) return;
     if (!this.#loop.isRunning()) {
       this.#callSoon(() => this.onWritten());
       return;
@@ -384,9 +379,9 @@ export class StreamTransport
    */
   _flush(): void {
     this.#flushing = false;
-    if (this.#state === 'lost' || this.#aborted) return;
+    if (!maySend(this.#state)) return;
     if (this.#queue.sendable) this.#sendNow();
-    if (this.#queue.size === 0 && !this.#aborted) this.#afterLastWrite();
+    if (this.#queue.size === 0) this.#afterLastWrite();
   }
 
   // --- ending ---
@@ -405,13 +400,10 @@ export class StreamTransport
       this.#callSoon(() => this.onClose(error));
       return;
     }
+    if (this.#state !== 'aborted') this.#core.fault = error;
     this.#state = nextState(this.#state, 'lost');
-    this.#queue.clear();
-    this.#held = null;
-    this.#buffers?.takeBack();
-    this.#loop._owned.resources.delete(this);
-    if (!this.#aborted) this.#fault = error;
-    this.#caller.call(streamProtocolInvokers.connectionLost, this.#fault);
+    this.#discard();
+    this.#core.lose(this.#core.fault);
     this.#releaseWaiters();
   }
 
@@ -423,24 +415,20 @@ export class StreamTransport
 
   /** Waits until `connectionLost` was called. @internal */
   _whenLost(): Future<void> {
-    this.#lostWaiter ??= new Future<void>(this.#loop);
-    if (!this.#lostWaiter.done() && this.#state === 'lost') this.#lostWaiter.setResult(undefined);
-    return this.#lostWaiter;
+    return this.#core.whenLost();
   }
 
   /** @internal */
   _describe(): string {
     // The initial state of a pipe is half closed, so its name would mislead.
-    const isPipe = this.#info.direction !== 'both' && !isEnding(this.#state);
-    return `${streamName(this.#info)} was still ${isPipe ? 'open' : this.#state}`;
+    const isPipe = this.#core.info.direction !== 'both' && !isEnding(this.#state);
+    return `${streamName(this.#core.info)} was still ${isPipe ? 'open' : reportedState(this.#state)}`;
   }
 
   /** @internal */
   _forceClose(): void {
-    this.#state = 'lost';
-    this.#queue.clear();
-    this.#held = null;
-    this.#buffers?.takeBack();
+    this.#state = nextState(this.#state, 'lost');
+    this.#discard();
     this.#raw.abort();
     this.#releaseWaiters();
   }
@@ -451,7 +439,7 @@ export class StreamTransport
     // Above the mark, send first and count afterwards: bytes that the kernel takes at once must not pause the
     // protocol.
     const { size } = this.#queue;
-    if (size > this.#flow.high || size >= this.#promptBytes || !this.#loop.isRunning()) {
+    if (size > this.#core.flow.high || size >= this.#promptBytes || !this.#loop.isRunning()) {
       this.#sendNow();
     } else if (!this.#flushing) {
       this.#flushing = true;
@@ -467,7 +455,7 @@ export class StreamTransport
     try {
       if (this.#queue.sendable && this.#raw.write(this.#queue.take())) this.#queue.flushed();
     } catch (error) {
-      this.#fault ??= error as Error;
+      this.#core.fault ??= error as Error;
       this.#abort();
       return;
     }
@@ -476,10 +464,17 @@ export class StreamTransport
 
   #afterLastWrite(): void {
     if (this.#state === 'closing') this.#raw.close();
-    else if (this.#state === 'eofSent' && !this.#finSent) {
-      this.#finSent = true;
+    else if (this.#state === 'eofQueued') {
+      this.#state = nextState(this.#state, 'finSent');
       this.#raw.shutdown();
     }
+  }
+
+  /** Drops all data that was not delivered or sent. */
+  #discard(): void {
+    this.#queue.clear();
+    this.#held = null;
+    this.#buffers?.takeBack();
   }
 
   #advance(event: StreamEvent): void {
@@ -495,63 +490,47 @@ export class StreamTransport
   }
 
   #abort(): void {
-    if (this.#state === 'lost' || this.#aborted) return;
-    this.#aborted = true;
-    this.#state = nextState(this.#state, 'close');
+    if (!maySend(this.#state)) return;
+    this.#state = nextState(this.#state, 'abort');
+    this.#core.flowIsOver = true;
     this.#queue.clear();
     this.#raw.abort();
   }
 
   #refuseWrite(method: string): void {
-    if (this.#info.direction === 'read') {
+    if (this.#core.info.direction === 'read') {
       throw new LoopError('ERR_UNSUPPORTED', `${method}(): this pipe is for reading only`);
     }
-    if (this.#state === 'eofSent') {
+    if (this.#state === 'eofSent' || this.#state === 'eofQueued') {
       throw new LoopError('ERR_TRANSPORT_CLOSED', `${method}(): the writing side was ended by writeEof()`);
     }
     if (mayWrite(this.#state)) throw sendingFile(method);
-    if (++this.#lostWrites === LOST_WRITES_BEFORE_WARNING) {
-      process.emitWarning(
-        `${method}() was called ${this.#lostWrites} times on a connection that is closed: data is dropped`,
-        {
-          code: 'GYRE_WRITE_AFTER_CLOSE',
-        },
-      );
-    }
+    this.#core.countLostWrite(method, 'a connection that is closed: data is dropped');
   }
 
   #checkFlow(): void {
-    if (this.#flow.update(this.#queue.size) === null) return;
+    if (this.#core.flow.update(this.#queue.size) === null) return;
     this.#wakeWritableWaiter();
-    if (this.#loop.isRunning()) this.#maybePauseOrResumeProtocol();
-    else this.#callSoon(() => this.#maybePauseOrResumeProtocol());
-  }
-
-  /** Does nothing if the flow was paused and resumed while the loop was stopped. */
-  #maybePauseOrResumeProtocol(): void {
-    if (this.#state === 'lost' || this.#flow.paused === this.#protocolPaused) return;
-    this.#protocolPaused = this.#flow.paused;
-    this.#caller.call(
-      streamProtocolInvokers[this.#protocolPaused ? 'pauseWriting' : 'resumeWriting'],
-      undefined,
-    );
+    this.#core.tellFlow();
   }
 
   #wakeWritableWaiter(): void {
     const waiter = this.#writableWaiter;
-    if (waiter === null || (this.#flow.paused && mayWrite(this.#state))) return;
+    if (waiter === null || (this.#core.flow.paused && mayWrite(this.#state))) return;
     this.#writableWaiter = null;
     if (waiter.done()) return;
     if (mayWrite(this.#state)) waiter.setResult(undefined);
     else
-      waiter.setException(this.#fault ?? new LoopError('ERR_TRANSPORT_CLOSED', 'the connection was closed'));
+      waiter.setException(
+        this.#core.fault ?? new LoopError('ERR_TRANSPORT_CLOSED', 'the connection was closed'),
+      );
   }
 
   /** Completes all that waits for the end of the connection. */
   #releaseWaiters(): void {
     this.#wakeWritableWaiter();
     this.#owner?._detach(this);
-    if (this.#lostWaiter !== null && !this.#lostWaiter.done()) this.#lostWaiter.setResult(undefined);
+    this.#core.releaseWaiters();
   }
 
   #callSoon(event: () => void): void {
@@ -560,8 +539,7 @@ export class StreamTransport
 
   /** @internal */
   _protocolFailed(error: unknown, method: string): void {
-    const fault = reportProtocolFault(this.#loop, this, error, method, ': its connection is aborted');
-    this.#fault ??= fault;
+    this.#core.reportFault(error, method, ': its connection is aborted');
     this.#abort();
   }
 }

@@ -7,16 +7,7 @@
  *   TlsStream           this file: handshake, shutdown, back-pressure between the two transports
  *   Transport           of a socket, a pipe, or another TLS layer
  *
- * The states of the layer:
- *
- *   handshake ──secured──▶ open ──close──▶ closing
- *       └──────────┴──fail, abort──┴──▶ failing       then the transport below is lost, and with it: lost
- *
- * - closing: the layer sends its close_notify and waits for the peer's. It drops data that arrives meanwhile.
- * - failing: the layer ends the transport below. `#fault` has the reason.
- *
- * These facts are not in the states: what was read but not delivered (`#held`, `#behind`), and the ends of
- * TLS in both directions (`#ourEndSent`, `#peerEnded`, `#flushed`).
+ * tls-state.ts has the states of the layer.
  */
 import type {
   RawStream,
@@ -39,6 +30,8 @@ import type { Transport } from '../transport.ts';
 import { TransportSocket } from '../transport-socket.ts';
 import type { TlsRole } from './tls-options.ts';
 import { PlainQueue } from './tls-plain-queue.ts';
+import type { TlsEvent, TlsState } from './tls-state.ts';
+import { hasHeardEnd, hasSentEnd, isSecure, isShuttingDown, nextTlsState } from './tls-state.ts';
 
 /** Bytes. No real handshake is that long: OpenSSL accepts a certificate chain of a tenth of this. */
 const MAX_HANDSHAKE_BYTES = 1024 * 1024;
@@ -90,14 +83,12 @@ export function withPeer(peername: StreamInfo['peername']): string {
   return peername === null || peername === '' ? '' : ` with ${formatAddress(peername)}`;
 }
 
-type State = 'handshake' | 'open' | 'closing' | 'failing' | 'lost';
-
 export class TlsStream implements Protocol, RawStream, TlsEvents {
   readonly #loop: Loop;
   readonly #side: TlsRole;
   readonly #fallbackProtocol: StreamProtocol | null;
   #onHandshake: ((error: Error | null) => void) | null;
-  #state: State = 'handshake';
+  #state: TlsState = 'handshake';
   #lower!: Transport;
   #tls: RawTls | null = null;
   #info: TlsInfo | null = null;
@@ -121,9 +112,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   /** Whether `write()` returned false, so that `onWritten` is due. */
   #owesWritten: boolean = false;
 
-  // Closing.
-  #ourEndSent: boolean = false;
-  #peerEnded: boolean = false;
+  /** Whether everything, with our close_notify, has left the transport below. */
   #flushed: boolean = false;
 
   /** See {@link handshake}. */
@@ -184,14 +173,14 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     this.#lowerFull = false;
     this.#ownBytes = 0;
     if (this.#state === 'handshake') this.#fallbackProtocol?.resumeWriting?.();
-    if (this.#state === 'closing') this.#lookForFlush();
+    if (isShuttingDown(this.#state)) this.#lookForFlush();
     this.#encryptMore();
     this.#tellWritten();
   }
 
   connectionLost(error: Error | null): void {
     const fault = this.#lossOf(error);
-    this.#state = 'lost';
+    this.#advance('lost');
     this.#fault = fault;
     this.#stopTimer();
     this.#plain.clear();
@@ -205,24 +194,18 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
 
   /** Translates the loss of the transport below into the error for the transport above. */
   #lossOf(error: Error | null): Error | null {
-    switch (this.#state) {
-      case 'failing':
-        return this.#fault;
-      case 'closing':
-        // Our data has left; only the peer's close_notify is missing, which is a courtesy.
-        return this.#flushed || this.#peerEnded ? null : error;
-      case 'handshake':
-        return error ?? resetBeforeSecure();
-      default:
-        return error;
-    }
+    if (this.#state === 'failing') return this.#fault;
+    if (this.#state === 'handshake') return error ?? resetBeforeSecure();
+    // Our data has left; only the peer's close_notify is missing, which is a courtesy.
+    const isCourtesy = isShuttingDown(this.#state) && (this.#flushed || hasHeardEnd(this.#state));
+    return isCourtesy ? null : error;
   }
 
   // --- called by the engine ---
 
   onSecure(info: TlsInfo): void {
     if (this.#state !== 'handshake') return;
-    this.#state = 'open';
+    this.#advance('secured');
     this.#info = info;
     this.#stopTimer();
     if (!this.#reading) this.#lower.pauseReading();
@@ -240,7 +223,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   }
 
   onDecrypted(data: Buffer): void {
-    if (this.#state !== 'open') return;
+    if (!isSecure(this.#state)) return;
     if (this.#reading && this.#held.length === 0) this.#events?.onRead(data);
     else this.#held.push(data);
   }
@@ -252,20 +235,20 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   }
 
   onEnd(): void {
-    this.#peerEnded = true;
-    if (this.#state === 'closing') this.#closeLowerIfDone();
+    this.#advance('peerEnd');
+    if (isShuttingDown(this.#state)) this.#closeLowerIfDone();
     else this.#comesBehind('end');
   }
 
   onTruncated(): void {
-    this.#peerEnded = true;
-    if (this.#state === 'closing') this.#closeLowerIfDone();
+    this.#advance('peerEnd');
+    if (isShuttingDown(this.#state)) this.#closeLowerIfDone();
     else if (this.#state === 'handshake') this.#fail(resetBeforeSecure(), false);
     else this.#comesBehind('truncation');
   }
 
   onEnded(): void {
-    this.#ourEndSent = true;
+    this.#advance('ownEnd');
     this.#lookForFlush();
     this.#closeLowerIfDone();
   }
@@ -284,7 +267,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   }
 
   readStart(): void {
-    if (this.#state !== 'open') return;
+    if (!isSecure(this.#state)) return;
     this.#reading = true;
     if (this.#held.length > 0 || this.#behind !== 'nothing') this.#releaseLater();
     else this.#lower.resumeReading();
@@ -292,7 +275,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
 
   readStop(): void {
     this.#reading = false;
-    if (this.#state === 'open') this.#lower.pauseReading();
+    if (isSecure(this.#state)) this.#lower.pauseReading();
   }
 
   write(chunks: Uint8Array[]): boolean {
@@ -313,8 +296,8 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   }
 
   close(): void {
-    if (this.#state !== 'open') return;
-    this.#state = 'closing';
+    if (!isSecure(this.#state)) return;
+    this.#advance('close');
     this.#held = [];
     const left = this.#lower.getWriteBufferSize();
     this.#startTimer(this.#side.shutdownTimeout, () => this.#shutdownTooLong(left));
@@ -327,7 +310,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   abort(): void {
     if (this.#state === 'lost') return;
     if (this.#state !== 'failing') {
-      this.#state = 'failing';
+      this.#advance('fail');
       this.#discard();
     }
     this.#lower.abort();
@@ -375,7 +358,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   };
 
   #mayTell(): boolean {
-    return this.#reading && this.#state === 'open';
+    return this.#reading && isSecure(this.#state);
   }
 
   #tellBehind(): void {
@@ -414,11 +397,11 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   // --- ending ---
 
   #lookForFlush(): void {
-    if (this.#ourEndSent && this.#lower.getWriteBufferSize() === 0) this.#flushed = true;
+    if (hasSentEnd(this.#state) && this.#lower.getWriteBufferSize() === 0) this.#flushed = true;
   }
 
   #closeLowerIfDone(): void {
-    if (this.#state === 'closing' && this.#ourEndSent && this.#peerEnded) this.#lower.close();
+    if (this.#state === 'ended') this.#lower.close();
   }
 
   /**
@@ -442,7 +425,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
    */
   #fail(error: Error, atOnce: boolean): void {
     if (this.#state === 'failing' || this.#state === 'lost') return;
-    this.#state = 'failing';
+    this.#advance('fail');
     this.#fault = error;
     this.#discard();
     if (atOnce || this.#lower.getWriteBufferSize() === 0) {
@@ -467,6 +450,10 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   }
 
   // --- internal steps ---
+
+  #advance(event: TlsEvent): void {
+    this.#state = nextTlsState(this.#state, event);
+  }
 
   /**
    * Takes over the transport below: the loop still closes it, but a leak report names only the transport

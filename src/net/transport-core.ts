@@ -1,0 +1,132 @@
+/**
+ * The parts that stream and datagram transports have in common: the facts of the connection, the flow of the
+ * protocol, the report of its exceptions, and the end.
+ */
+import type { StreamInfo } from '../backend/backend.ts';
+import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
+import { checkString } from '../base/validate.ts';
+import type { CapturedContext } from '../loop/context.ts';
+import type { Resource } from '../loop/ownership.ts';
+import type { Loop } from '../loop/types.ts';
+import { Future } from '../tasks/future.ts';
+import { FlowControl } from './flow-control.ts';
+import { baseProtocolInvokers } from './protocol.ts';
+import type { CallerOwner } from './protocol-caller.ts';
+import { ProtocolCaller, reportProtocolFault } from './protocol-caller.ts';
+import { TransportSocket } from './transport-socket.ts';
+
+/** The methods that every protocol of such a transport may have. */
+interface EndingProtocol {
+  connectionLost?(exception: Error | null): void;
+  pauseWriting?(): void;
+  resumeWriting?(): void;
+}
+
+type CoreOwner = CallerOwner & Resource & { getProtocol(): unknown };
+
+export class TransportCore<P extends EndingProtocol> extends ProtocolCaller<P> {
+  readonly info: StreamInfo;
+  readonly flow: FlowControl = new FlowControl();
+  /** The reason for an abort. It says more than the handle's own error. */
+  fault: Error | null = null;
+  /** The transport was aborted or is lost, so the flow of writing is of no interest any more. */
+  flowIsOver: boolean = false;
+  readonly #transport: CoreOwner;
+  readonly #socketType: number;
+  #socket: TransportSocket | null = null;
+  /** Whether the protocol was told to pause. A stopped loop tells it later than `flow`. */
+  #protocolPaused: boolean = false;
+  #lostWrites: number = 0;
+  #isLost: boolean = false;
+  #lostWaiter: Future<void> | null = null;
+
+  constructor(
+    loop: Loop,
+    info: StreamInfo,
+    socketType: number,
+    protocol: P,
+    context: CapturedContext,
+    transport: CoreOwner,
+  ) {
+    super(loop, context, protocol, transport);
+    this.info = info;
+    this.#socketType = socketType;
+    this.#transport = transport;
+    loop._owned.resources.add(transport);
+  }
+
+  extraInfo(name: string, fallback: unknown): unknown {
+    checkString('name', name);
+    const { info } = this;
+    switch (name) {
+      case 'peername':
+        return info.peername ?? fallback;
+      case 'sockname':
+        return info.sockname ?? fallback;
+      case 'socket':
+        return this.#socketOf(info) ?? fallback;
+      default:
+        return Object.hasOwn(info.extra, name) ? info.extra[name] : fallback;
+    }
+  }
+
+  #socketOf(info: StreamInfo): TransportSocket | null {
+    const { handle } = info;
+    // The `socket` of a TLS transport is that of the transport below.
+    if (handle === null || handle instanceof TransportSocket) return handle;
+    this.#socket ??= new TransportSocket(this.loop, info, handle, this.#socketType);
+    return this.#socket;
+  }
+
+  /** Tells the protocol that the flow was paused or resumed: now, or as soon as the loop runs. */
+  tellFlow(): void {
+    if (this.loop.isRunning()) this.#maybePauseOrResumeProtocol();
+    else this.loop._scheduler.callSoon(() => this.#maybePauseOrResumeProtocol(), []);
+  }
+
+  /** Does nothing if the flow was paused and resumed while the loop was stopped. */
+  #maybePauseOrResumeProtocol(): void {
+    if (this.flowIsOver || this.flow.paused === this.#protocolPaused) return;
+    this.#protocolPaused = this.flow.paused;
+    this.call(baseProtocolInvokers[this.#protocolPaused ? 'pauseWriting' : 'resumeWriting'], undefined);
+  }
+
+  /**
+   * Counts a write after the close, and warns once.
+   *
+   * @param what for the warning: `a connection that is closed: data is dropped`
+   */
+  countLostWrite(method: string, what: string): void {
+    if (++this.#lostWrites !== LOST_WRITES_BEFORE_WARNING) return;
+    process.emitWarning(`${method}() was called ${this.#lostWrites} times on ${what}`, {
+      code: 'GYRE_WRITE_AFTER_CLOSE',
+    });
+  }
+
+  /** Reports an exception of the protocol, for which the transport is aborted. */
+  reportFault(error: unknown, method: string, consequence: string): void {
+    const fault = reportProtocolFault(this.loop, this.#transport, error, method, consequence);
+    this.fault ??= fault;
+  }
+
+  /** Calls `connectionLost`, the last call of the protocol. */
+  lose(exception: Error | null): void {
+    this.flowIsOver = true;
+    this.loop._owned.resources.delete(this.#transport);
+    this.call(baseProtocolInvokers.connectionLost, exception);
+  }
+
+  /** The transport is lost: completes the futures of {@link whenLost}. */
+  releaseWaiters(): void {
+    this.flowIsOver = true;
+    this.#isLost = true;
+    if (this.#lostWaiter !== null && !this.#lostWaiter.done()) this.#lostWaiter.setResult(undefined);
+  }
+
+  /** Waits until `connectionLost` was called. */
+  whenLost(): Future<void> {
+    this.#lostWaiter ??= new Future<void>(this.loop);
+    if (!this.#lostWaiter.done() && this.#isLost) this.#lostWaiter.setResult(undefined);
+    return this.#lostWaiter;
+  }
+}
