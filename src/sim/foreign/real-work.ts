@@ -154,13 +154,13 @@ function isCryptoJob(type: string): boolean {
 
 type Methods = Record<string, unknown>;
 
-/** A method that returns something has done its work at once. */
+/** A method that returns something else than a promise has done its work at once. */
 function watchCalls(resource: Methods, method: string, begin: () => void): void {
   const original = resource[method] as ((...args: unknown[]) => unknown) | undefined;
   if (typeof original !== 'function') return;
   resource[method] = (...args: unknown[]) => {
     const result = original.apply(resource, args);
-    if (result === undefined) begin();
+    if (result === undefined || result instanceof Promise) begin();
     return result;
   };
 }
