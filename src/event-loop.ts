@@ -677,8 +677,8 @@ export abstract class BaseEventLoop implements Loop {
    * **Cancellation** closes the file. Data that was already written is still sent, and the connection stays
    * usable.
    *
-   * **Backends** No backend has a system call for it; {@link sockSendfile} uses one. The simulated loop sends
-   * the files of its host, by path.
+   * **Backends** No backend has a system call for it; {@link sockSendfile} uses one. By path, the
+   * simulated loop sends the files of its host.
    *
    * @example
    * ```ts

@@ -2,6 +2,7 @@
  * The machine under the loops of a test, with files, descriptors, signals, and peers that do not use gyre.
  * This file has the real machine, and simulated-machine.ts that of a simulated host.
  */
+import type { promises } from 'node:fs';
 import {
   closeSync,
   existsSync,
@@ -25,8 +26,8 @@ export interface Machine {
   readonly descriptors: Descriptors;
   readonly peers: Peers;
   readonly signals: Signals;
-  /** A file that `sendfile()` of the system refuses, and the beginning of its text; null if there is none. */
-  readonly unsendable: { readonly path: string; readonly begins: RegExp } | null;
+  /** Runs `body` with a file that the system's `sendfile()` refuses, and the beginning of its text. */
+  withUnsendable(body: (file: string | promises.FileHandle, begins: RegExp) => Promise<void>): Promise<void>;
 }
 
 export interface Files {
@@ -222,5 +223,5 @@ export const realMachine: Machine = {
   descriptors,
   peers,
   signals,
-  unsendable: { path: '/proc/self/status', begins: /^Name:/ },
+  withUnsendable: (body) => body('/proc/self/status', /^Name:/),
 };

@@ -1,5 +1,6 @@
 /** A simulated host as the machine of a test. Its peers are plain sockets of its kernel. */
 import assert from 'node:assert/strict';
+import { promises } from 'node:fs';
 import type { Channel } from '../../src/backend/sim/channel.ts';
 import { SimBackend } from '../../src/backend/sim/index.ts';
 import type { Kernel } from '../../src/backend/sim/kernel.ts';
@@ -38,8 +39,6 @@ export function simulatedMachine(): { makeLoop: () => BaseEventLoop; machine: Ma
 class SimulatedMachine implements Machine {
   /** null before the first loop is made. */
   kernel: Kernel | null = null;
-  /** Every file can be sent. */
-  readonly unsendable = null;
   #directories: number = 0;
 
   begin(kernel: Kernel): void {
@@ -53,6 +52,18 @@ class SimulatedMachine implements Machine {
 
   get #machine(): Kernel['machine'] {
     return this.#kernel.machine;
+  }
+
+  /** The kernel of a simulated host can send its own files only. */
+  async withUnsendable(
+    body: (file: string | promises.FileHandle, begins: RegExp) => Promise<void>,
+  ): Promise<void> {
+    const handle = await promises.open(new URL(import.meta.url));
+    try {
+      await body(handle, /^\/\*\* A simu/);
+    } finally {
+      await handle.close();
+    }
   }
 
   readonly files: Files = {

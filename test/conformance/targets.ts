@@ -35,12 +35,6 @@ export const targets: readonly Target[] = [
         reason: 'the backend has no peers of node:tls',
         tests: ['create_connection() and create_server() with ssl talk to peers that do not use gyre'],
       },
-      {
-        reason: 'the backend has no file that its kernel cannot send',
-        tests: [
-          'sock_sendfile() sends piece by piece if the system cannot send the file by itself, unless fallback is false',
-        ],
-      },
     ],
   },
 ];

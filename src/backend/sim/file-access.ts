@@ -24,7 +24,7 @@ export function filesOf(machine: Machine): Files {
         }
         onDone(null, opened);
       }),
-    wrap: () => null,
+    wrap: (handle) => (isFileHandle(handle) ? new RealFile(machine, handle) : null),
   };
 }
 
@@ -68,6 +68,56 @@ class SimFile implements RawFile {
     this.#closing = true;
     if (this.#reads === 0) this.#release();
   }
+}
+
+/** The methods of Node's `FileHandle` that are used here. */
+interface FileHandle {
+  read(
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesRead: number }>;
+}
+
+/** Recognizes a `FileHandle` by its members, because Node does not export the class. */
+function isFileHandle(value: unknown): value is FileHandle {
+  const { fd, datasync } = (value ?? {}) as { fd?: unknown; datasync?: unknown };
+  return typeof fd === 'number' && typeof datasync === 'function';
+}
+
+/** A file of the real machine, which the program has opened itself. Time stands still while it is read. */
+class RealFile implements RawFile {
+  /** It is no descriptor of the simulated host. */
+  readonly fd = -1;
+  readonly #machine: Machine;
+  readonly #handle: FileHandle;
+
+  constructor(machine: Machine, handle: FileHandle) {
+    this.#machine = machine;
+    this.#handle = handle;
+  }
+
+  read(
+    buffer: Uint8Array,
+    length: number,
+    position: number,
+    onDone: (error: Error | null, bytesRead: number) => void,
+  ): void {
+    const { host } = this.#machine;
+    const release = host.timeline.hold();
+    const done = (error: Error | null, bytesRead: number): void => {
+      host.soon(() => onDone(error, bytesRead));
+      release();
+    };
+    this.#handle.read(buffer, 0, length, position).then(
+      ({ bytesRead }) => done(null, bytesRead),
+      (error) => done(error, 0),
+    );
+  }
+
+  /** The program closes it. */
+  close(): void {}
 }
 
 function pathOf(path: string | URL): string {

@@ -128,7 +128,8 @@ class SimSocket implements RawSocket {
 
   sendFile(file: number, offset: number, count: number): number | null {
     const socket = this.#open('sendfile');
-    const object = this.#descriptors.get(file, 'sendfile');
+    // A file of the real machine has no descriptor here.
+    const object = file < 0 ? null : this.#descriptors.get(file, 'sendfile');
     if (!(object instanceof OpenFile)) throw systemError('EINVAL', 'sendfile');
     const bytes = new Uint8Array(count);
     const length = object.read(bytes, count, offset);
