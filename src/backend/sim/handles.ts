@@ -123,7 +123,9 @@ export class Handles {
       throw new UnusableError(socket, 'the descriptor of a connected stream socket of this host');
     }
     this.#take(fd, socket);
-    return this.#stream(channel, fd);
+    const stream = this.#stream(channel, fd);
+    (object as OpenSocket).handleOpened();
+    return stream;
   }
 
   // --- pipes ---

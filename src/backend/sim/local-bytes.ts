@@ -122,13 +122,21 @@ export class LocalBytes {
     return bytes;
   }
 
-  /** Drops everything from now on: the reader has gone. */
+  /** Drops everything: the reader has gone. */
   abandon(): void {
-    if (this.#abandoned) return;
-    this.#abandoned = true;
+    this.refuse();
     this.#chunks.clear();
     this.#arrived = 0;
     this.#used = 0;
+  }
+
+  /** Accepts nothing more. What has arrived can be read, and then the end. */
+  refuse(): void {
+    if (this.#abandoned) return;
+    this.#abandoned = true;
+    this.#finished = true;
+    this.#used = this.#arrived;
+    this.#later(() => this.#tellReader());
     if (this.#blocked) this.#tellWriter();
     this.#later(() => this.writer?.onReaderGone());
   }

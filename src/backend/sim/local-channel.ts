@@ -85,7 +85,7 @@ export class LocalChannel implements Channel, BytesReader, BytesWriter {
   }
 
   shutdownRead(): void {
-    this.#incoming?.abandon();
+    this.#incoming?.refuse();
   }
 
   /** The peer reads what was written, and then the end. With unread data it is reset, as on Linux. */

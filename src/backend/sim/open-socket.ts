@@ -49,6 +49,8 @@ export class OpenSocket implements OpenObject, Readiness, ChannelEvents {
   #outcome: { error: Error | null } | null = null;
   /** An error that the next call reports. */
   #pending: Error | null = null;
+  /** The error of the channel was reported. */
+  #errorTold: boolean = false;
   #readShut: boolean = false;
   readonly #watchers: Set<() => void> = new Set();
   /** The events of the raw handle that uses the same socket. */
@@ -77,6 +79,8 @@ export class OpenSocket implements OpenObject, Readiness, ChannelEvents {
   static ofDatagrams(datagrams: DatagramSocket, proto: number = 0): OpenSocket {
     const socket = new OpenSocket(datagrams.family, SOCK_DGRAM, proto, null);
     socket.datagrams = datagrams;
+    // An error may come before a call waits for it.
+    datagrams.events ??= socket;
     return socket;
   }
 
@@ -131,9 +135,17 @@ export class OpenSocket implements OpenObject, Readiness, ChannelEvents {
     };
   }
 
+  /** Returns the error that the next call reports, and clears it. */
   takeError(): Error | null {
     const error = this.#pending ?? this.#outcome?.error ?? null;
     this.#pending = null;
+    return error ?? this.#takeChannelError();
+  }
+
+  #takeChannelError(): Error | null {
+    const error = this.channel?.error ?? null;
+    if (error === null || this.#errorTold) return null;
+    this.#errorTold = true;
     return error;
   }
 
@@ -204,15 +216,20 @@ export class OpenSocket implements OpenObject, Readiness, ChannelEvents {
 
   /** Returns null if the caller must wait, and no bytes at the end. Throws the system's error. */
   receive(length: number, syscall: string): { data: Uint8Array; address: SocketAddress | null } | null {
-    this.#throwPending(syscall);
     if (this.datagrams !== null) {
+      this.#throwPending(syscall);
       const datagram = this.datagrams.receive();
       return datagram === null ? null : { ...datagram, data: datagram.data.subarray(0, length) };
     }
     const { channel } = this;
-    if (channel === null) throw systemError('ENOTCONN', syscall);
+    if (channel === null) {
+      this.#throwPending(syscall);
+      throw systemError('ENOTCONN', syscall);
+    }
     const data = channel.read(length);
     if (data !== null) return { data, address: null };
+    const error = this.#takeChannelError();
+    if (error !== null) throw renamed(error, syscall);
     const isOver = channel.ended || channel.error !== null || this.#readShut;
     return isOver ? { data: NO_BYTES, address: null } : null;
   }
@@ -284,17 +301,20 @@ export class OpenSocket implements OpenObject, Readiness, ChannelEvents {
     return { cancel: () => this.#watchers.delete(listener) };
   }
 
+  /** Another handle has set its own events. Those who watch a copy of the descriptor must still be told. */
+  handleOpened(): void {
+    if (this.#watchers.size > 0) this.listenAgain();
+  }
+
   /** Asks for the next events, also if another handle has set its own meanwhile. */
   listenAgain(): void {
     const { channel, datagrams } = this;
-    if (channel !== null && channel.events !== this) {
-      this.#others = channel.events;
-      channel.events = this;
+    const source = channel ?? datagrams;
+    if (source !== null && source.events !== this) {
+      this.#others = source.events;
+      source.events = this;
     }
-    if (datagrams !== null) {
-      datagrams.events = this;
-      if (!datagrams.readable) datagrams.receive();
-    }
+    if (datagrams !== null && !datagrams.readable) datagrams.receive();
     if (this.acceptor !== null) {
       this.acceptor.onAcceptable = this.#tell;
       if (!this.acceptor.acceptable) this.acceptor.accept();
@@ -312,7 +332,7 @@ export class OpenSocket implements OpenObject, Readiness, ChannelEvents {
   }
 
   onError(error: Error): void {
-    this.#pending = error;
+    if (this.datagrams !== null) this.#pending = error;
     this.#others?.onError(error);
     this.#tell();
   }

@@ -207,7 +207,7 @@ export class SimStream implements RawStream, ChannelEvents {
     this.#reading = false;
     this.#unsent = null;
     const channel = this.#channel;
-    channel.events = null;
+    if (channel.events === this) channel.events = null;
     if (reset && !this.#host.programEnds) channel.reset();
     else if (this.#facts.onReleased === undefined) channel.close();
     this.#facts.onReleased?.();

@@ -133,3 +133,18 @@ test('nothing that is on its way arrives after the host has crashed', () =>
     await idle();
     assert.equal(far.readable, 0);
   }));
+
+test('after a shutdown of reading, what has arrived can be read, and then the end', () =>
+  onKernel(async ({ host }, idle) => {
+    const [near, far] = localConnection(host, NAMES);
+    near.write(bytes('arrived'));
+    await idle();
+    near.write(bytes('on its way'));
+    far.shutdownRead();
+    await idle();
+    assert.deepEqual([read(far), far.ended, read(far)], ['arrived', true, null]);
+    assert.throws(() => near.write(bytes('x')), { code: 'EPIPE' });
+    far.write(bytes('the other way'));
+    await idle();
+    assert.equal(read(near), 'the other way');
+  }));

@@ -201,6 +201,47 @@ test('a datagram socket reports a refused port at its next call', () =>
     await assert.rejects(async () => loop.sockRecv(socket, 10), { code: 'ECONNREFUSED' });
   }));
 
+for (const waits of [true, false]) {
+  const when = waits ? 'to a call that waits' : 'to the next call';
+  test(`a reset connection gives its data, then ECONNRESET once ${when}, and then the end`, () =>
+    onSim(async (loop) => {
+      const far = new Recorder();
+      const server = await loop.createServer(() => far, '127.0.0.1', 0);
+      using client = new Socket();
+      await loop.sockConnect(client, ['127.0.0.1', portOf(server)]);
+      await far.untilTold('made');
+      far.transport.write('last');
+      const receiving = waits ? loop.sockRecv(client, 2) : null;
+      await sleep(0.1);
+      far.transport.abort();
+      await far.untilLost();
+      if (!waits) await sleep(0.1);
+      if (receiving !== null) assert.equal(String(await receiving), 'la');
+      else assert.equal(String(await loop.sockRecv(client, 2)), 'la');
+      assert.equal(String(await loop.sockRecv(client, 100)), 'st');
+      await assert.rejects(async () => loop.sockRecv(client, 100), { code: 'ECONNRESET', syscall: 'recv' });
+      assert.equal((await loop.sockRecv(client, 100)).length, 0);
+      await assert.rejects(async () => loop.sockSendall(client, 'x'), { code: 'EPIPE', syscall: 'send' });
+      await server[Symbol.asyncDispose]();
+    }));
+}
+
+test('a call that waits on a copy of a descriptor is told, although a transport takes the socket over and closes', () =>
+  onSim(async (loop, { host, machine }) => {
+    const [near, far] = openSocketPair(host, machine.descriptors);
+    const copy = new Socket(undefined, undefined, undefined, { fileno: machine.descriptors.duplicate(near) });
+    const receiving = loop.sockRecv(copy, 100);
+    const recorder = new Recorder();
+    const [transport] = await loop.connectAcceptedSocket(() => recorder, near);
+    transport.pauseReading();
+    transport.close();
+    await recorder.untilLost();
+    using other = new Socket(undefined, undefined, undefined, { fileno: far });
+    await loop.sockSendall(other, 'still there');
+    assert.equal(String(await receiving), 'still there');
+    copy.close();
+  }));
+
 test('a server without a free descriptor reports EMFILE, and serves again when there is one', () =>
   onSim(async (loop, { machine }) => {
     const { near, far } = await recorders(loop);
