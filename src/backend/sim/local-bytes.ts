@@ -130,7 +130,7 @@ export class LocalBytes {
     this.#used = 0;
   }
 
-  /** Accepts nothing more. What has arrived can be read, and then the end. */
+  /** Accepts nothing more. Bytes that have arrived can be read, and then the end. */
   refuse(): void {
     if (this.#abandoned) return;
     this.#abandoned = true;
