@@ -396,7 +396,15 @@ export class Program implements Place {
   }
 
   #call(callback: () => void): void {
-    if (this.#alive) this.run(callback);
+    if (!this.#alive) return;
+    this.run(() => {
+      try {
+        callback();
+      } catch (error) {
+        // Here, because the context that names this program is gone when the exception has left it.
+        Reflect.apply(process.emit, process, ['uncaughtException', error, 'uncaughtException']);
+      }
+    });
   }
 
   /** A loop that stops may run again in the same drain, so the decision waits for a turn. */

@@ -3,6 +3,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import type { ForeignWorld } from '../foreign-layer.ts';
 import { useForeignLayer } from '../foreign-layer.ts';
 import { runOutside } from '../place.ts';
+import { patchChildProcess } from './child-process.ts';
 import { patchClocks } from './clocks.ts';
 import { patchDns } from './dns.ts';
 import { patchFetch, restoreDispatchers } from './fetch.ts';
@@ -29,6 +30,7 @@ export function patchNode(): () => void {
     patchDns(patches);
     patchHttp(patches);
     patchFetch(patches);
+    patchChildProcess(patches);
     patchWebAssembly(patches);
     syncBuiltinESMExports();
   }

@@ -22,7 +22,6 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/REQUEST$/, 'a computation of node:crypto'],
   [/^ZLIB/, 'a computation of node:zlib'],
   [/^WORKER/, 'a worker thread'],
-  [/^PROCESSWRAP/, 'a child process'],
   [/^(TCP|PIPE|UDP|TTY)/, 'a socket, pipe or terminal of this machine'],
   [/^(FSEVENT|STATWATCHER)/, 'a watcher of files'],
   [/^FS|^FILEHANDLE/, 'a file operation'],
@@ -112,8 +111,7 @@ const ONE_SHOT: ReadonlySet<string> = new Set([
   'GETADDRINFOREQWRAP',
   'GETNAMEINFOREQWRAP',
   'QUERYWRAP',
-  // Their callback is their end.
-  'PROCESSWRAP',
+  // Its callback is its end.
   'WORKER',
 ]);
 /** They last until they are closed, however often they call back. */

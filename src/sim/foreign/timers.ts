@@ -72,6 +72,7 @@ export function adoptTimeout(timer: Adopted, place: Place): void {
   const adoption = timer[ADOPTION];
   if (adoption !== undefined) adoption.start(place);
   else if (typeof timer._onTimeout !== 'function') return;
+  else if (timer._onTimeout.name === CONNECTION_CHECK) new Unneeded(timer, place);
   else if (isSharedTick(timer)) new SharedTick(timer, tickPlace(place));
   else new AdoptedTimeout(timer, place);
 }
@@ -119,7 +120,7 @@ class AdoptedTimeout extends AsyncResource {
     }
     if (place !== this.#place) this.#stop();
     this.#place = place;
-    this.#arm(this.#timer._idleTimeout);
+    this.arm(this.#timer._idleTimeout);
     if (!this.#timer._destroyed) leaveSoon(() => this.#leave());
   }
 
@@ -156,7 +157,7 @@ class AdoptedTimeout extends AsyncResource {
     this.#hold();
   }
 
-  #arm(milliseconds: number): void {
+  protected arm(milliseconds: number): void {
     const { host } = this.#place.kernel;
     this.#due = host.time() + Math.trunc(milliseconds) / 1000;
     if (this.#due < this.#armed) {
@@ -207,7 +208,7 @@ class AdoptedTimeout extends AsyncResource {
     } finally {
       // The callback may have stopped or refreshed it.
       const again = timer._repeat !== null && typeof this.#callback === 'function' && this.#disarm === null;
-      if (again) this.#arm(timer._repeat as number);
+      if (again) this.arm(timer._repeat as number);
       else this.#hold();
     }
   };
@@ -241,6 +242,16 @@ class AdoptedTimeout extends AsyncResource {
     if (referenced) real.ref();
     real.refresh();
   }
+}
+
+/**
+ * An HTTP server looks every 30 seconds for slow requests, with a native clock that nothing can replace. In a
+ * world it would find none, and a world that waits for nothing else could not be seen as dead.
+ */
+const CONNECTION_CHECK = 'bound checkConnections';
+
+class Unneeded extends AdoptedTimeout {
+  protected override arm(): void {}
 }
 
 // --- the tick of undici ---
