@@ -5,6 +5,7 @@
  * the world may come first. If it takes too long, the simulation fails, and the error says who began it.
  */
 
+import { createHook } from 'node:async_hooks';
 import type { Timeline } from '../../backend/sim/timeline.ts';
 import { hostClearInterval, hostNow, hostSetInterval } from '../../base/host.ts';
 import { SimulationError } from '../errors.ts';
@@ -132,6 +133,13 @@ const REPEATED: ReadonlyMap<string, string> = new Map([
 /** The ends of work, by async id. A resource that works again from within its callback has two. */
 const ends: Map<number, (() => void)[]> = new Map();
 const lasting: Map<number, () => void> = new Map();
+/** In force only while work is in flight, because it makes every promise of the process slower. */
+const endHook = createHook({ after: resourceCalled, destroy: resourceDestroyed });
+
+function watchEnds(): void {
+  if (ends.size + lasting.size > 0) endHook.enable();
+  else endHook.disable();
+}
 
 /** Looks at a new resource of a program. */
 export function watchResource(resource: object, place: Place, asyncId: number, type: string): void {
@@ -139,11 +147,15 @@ export function watchResource(resource: object, place: Place, asyncId: number, t
     const pending = ends.get(asyncId);
     if (pending === undefined) ends.set(asyncId, [beginWork(place, type)]);
     else pending.push(beginWork(place, type));
+    watchEnds();
   };
   const method = isCryptoJob(type) ? 'run' : REPEATED.get(type);
   if (method !== undefined) watchCalls(resource as Methods, method, begin);
   else if (ONE_SHOT.has(type)) begin();
-  else if (LASTING.has(type)) lasting.set(asyncId, beginWork(place, type));
+  else if (LASTING.has(type)) {
+    lasting.set(asyncId, beginWork(place, type));
+    watchEnds();
+  }
 }
 
 function isCryptoJob(type: string): boolean {
@@ -164,19 +176,20 @@ function watchCalls(resource: Methods, method: string, begin: () => void): void 
 }
 
 /** The callback of a resource has run. */
-export function resourceCalled(asyncId: number): void {
-  if (ends.size === 0) return;
+function resourceCalled(asyncId: number): void {
   const pending = ends.get(asyncId);
-  pending?.shift()?.();
-  if (pending?.length === 0) ends.delete(asyncId);
+  if (pending === undefined) return;
+  pending.shift()?.();
+  if (pending.length > 0) return;
+  ends.delete(asyncId);
+  watchEnds();
 }
 
 /** A resource exists no more. */
-export function resourceDestroyed(asyncId: number): void {
+function resourceDestroyed(asyncId: number): void {
   lasting.get(asyncId)?.();
-  lasting.delete(asyncId);
   for (const done of ends.get(asyncId) ?? []) done();
-  ends.delete(asyncId);
+  if (lasting.delete(asyncId) || ends.delete(asyncId)) watchEnds();
 }
 
 // --- what they do not show ---

@@ -6,7 +6,7 @@
 import { createHook } from 'node:async_hooks';
 import { currentPlace } from '../place.ts';
 import { adoptUdp } from './dgram.ts';
-import { resourceCalled, resourceDestroyed, watchResource } from './real-work.ts';
+import { watchResource } from './real-work.ts';
 import { adoptImmediate, adoptTimeout } from './timers.ts';
 
 /** The most frequent types. They are part of JavaScript, and run in every drain. */
@@ -30,8 +30,6 @@ const hook = createHook({
       watchResource(resource, place, asyncId, type);
     }
   },
-  after: resourceCalled,
-  destroy: resourceDestroyed,
 });
 
 /** Begins to look at resources. Returns a function that ends it. */
