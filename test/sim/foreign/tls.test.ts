@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import https from 'node:https';
@@ -7,8 +8,9 @@ import { describe, test } from 'node:test';
 import promises from 'node:timers/promises';
 import tls from 'node:tls';
 import { Agent, fetch } from 'undici';
-import { simulate } from '../../../src/entry/sim.ts';
-import { ca, server as certificate } from '../../helpers/certificates.ts';
+import type { ComparableEntry } from '../../../src/entry/sim.ts';
+import { compareTraces, simulate } from '../../../src/entry/sim.ts';
+import { ca, server as certificate, steady } from '../../helpers/certificates.ts';
 
 const OPTIONS = { host: 'server', port: 443, ca, servername: 'localhost' };
 
@@ -186,4 +188,38 @@ describe('TLS of Node between simulated hosts', () => {
       );
     });
   }
+});
+
+test('a world with TLS and HTTP/2 of Node follows from its seed', async () => {
+  // The randomness of OpenSSL decides the size of a session ticket.
+  const secureOptions = constants.SSL_OP_NO_TICKET;
+  const trace = async (): Promise<readonly ComparableEntry[]> => {
+    const report = await simulate({ seed: 3, trace: true }, async (world) => {
+      await world.host('server').run(async () => {
+        const server = http2.createSecureServer(
+          { ...steady, allowHTTP1: true, secureOptions },
+          (request, response) => {
+            response.end(`${request.httpVersion} ${Math.random()}`);
+          },
+        );
+        await once(server.listen(443), 'listening');
+      });
+      const clients = Array.from({ length: 5 }, (_, i) =>
+        world.host(`client${i}`).run(async () => {
+          for (let round = 0; round < 3; round++) {
+            assert.match(await get({ ...OPTIONS, ca: steady.cert }), /^1\.1 0\./);
+            const session = http2.connect('https://server', { ca: steady.cert, servername: 'localhost' });
+            const stream = session.request({ ':path': '/' });
+            await once(stream.resume(), 'end');
+            session.close();
+            await promises.setTimeout(Math.random() * 1000);
+          }
+        }),
+      );
+      await Promise.all(clients);
+    });
+    return report.trace;
+  };
+  const first = await trace();
+  for (let again = 0; again < 3; again++) assert.equal(compareTraces(first, await trace()), null);
 });
