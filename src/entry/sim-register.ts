@@ -6,7 +6,8 @@
  * `node --import gyre/sim/register`, or `import 'gyre/sim/register'` before all other imports, it stores a
  * function that goes to the world inside of a host, and is the real one everywhere else.
  *
- * Timers and sockets need no preparation: a library may have stored `setTimeout` or `net.connect` long before.
+ * Timers and sockets need no preparation: a library may have stored `setTimeout` or `net.connect` long
+ * before.
  */
 import { patchNode } from '../sim/foreign/index.ts';
 

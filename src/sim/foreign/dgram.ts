@@ -1,6 +1,6 @@
 /**
- * `node:dgram` inside a host. Each socket has a handle of Node, on which nothing native sits: so the handle gets
- * methods of ours as soon as Node has made it, and its own ones are never called.
+ * `node:dgram` inside a host. Each socket has a handle of Node, on which nothing native sits: so the handle
+ * gets methods of ours as soon as Node has made it, and its own ones are never called.
  */
 import { AsyncResource } from 'node:async_hooks';
 import type { UdpSocket } from '../../backend/sim/udp-socket.ts';
@@ -118,7 +118,9 @@ class AdoptedUdp {
   send6 = (_request: object, list: Uint8Array[], length: number, ...rest: unknown[]): number =>
     this.#send(list, length, rest, AF_INET6);
 
-  /** @param rest port, address and whether there is a callback; without the first two on a connected socket */
+  /**
+   * @param rest port, address and whether there is a callback; without the first two on a connected socket
+   */
   #send(list: Uint8Array[], length: number, rest: unknown[], family: number): number {
     if (this.#closed) return UV_EBADF;
     const [port, host] = rest as [number, string];

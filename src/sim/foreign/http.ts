@@ -1,8 +1,9 @@
 /**
- * `node:http` and `node:http2` inside a host. Their connections are sockets of `node:net`, so two things remain.
+ * `node:http` and `node:http2` inside a host. Their connections are sockets of `node:net`, so two things
+ * remain.
  *
- * - An agent may be shared by programs of several hosts: `http.globalAgent` is. A pooled connection belongs to
- *   the program that opened it, so the name of each pool names the program.
+ * - An agent may be shared by programs of several hosts: `http.globalAgent` is. A pooled connection belongs
+ *   to the program that opened it, so the name of each pool names the program.
  * - Node writes the `Date` header with a clock that nothing can replace.
  */
 import http from 'node:http';

@@ -9,6 +9,7 @@ import { patchDns } from './dns.ts';
 import { patchFetch, restoreDispatchers } from './fetch.ts';
 import { patchHttp } from './http.ts';
 import { patchNet } from './net.ts';
+import { patchOs } from './os.ts';
 import { Patches } from './patches.ts';
 import { patchRandomness } from './randomness.ts';
 import { patchWebAssembly, watchWork } from './real-work.ts';
@@ -30,6 +31,7 @@ export function patchNode(): () => void {
     patchDns(patches);
     patchHttp(patches);
     patchFetch(patches);
+    patchOs(patches);
     patchChildProcess(patches);
     patchWebAssembly(patches);
     syncBuiltinESMExports();

@@ -1,6 +1,6 @@
 /**
- * `node:net` and `node:tls` inside a host. The classes stay Node's own; only their handles are replaced, at the
- * places where Node makes them:
+ * `node:net` and `node:tls` inside a host. The classes stay Node's own; only their handles are replaced, at
+ * the places where Node makes them:
  *
  *   Socket.connect()                      a socket without a handle
  *   Socket[kReinitializeHandle]()         the next attempt of autoSelectFamily

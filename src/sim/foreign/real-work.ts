@@ -17,7 +17,7 @@ import type { Patches } from './patches.ts';
 const CHECK_MS = 200;
 const FRAMES = 8;
 
-/** What kinds of resources do, for the error. */
+/** Names the work of a type of resource, for the error. */
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/^GETADDRINFO|^GETNAMEINFO|^QUERYWRAP/, 'a name resolution'],
   [/REQUEST$/, 'a computation of node:crypto'],

@@ -1,7 +1,8 @@
 /**
  * The async hook that shows what the code of hosts asks of the real machine.
  *
- * Timers and datagram sockets are adopted by the world. Everything else that is real is watched: see real-work.ts.
+ * Timers and datagram sockets are adopted by the world. Everything else that is real is watched: see real-
+ * work.ts.
  */
 import { createHook } from 'node:async_hooks';
 import { currentPlace } from '../place.ts';

@@ -371,8 +371,17 @@ export class TcpHandle extends StreamHandle {
     return 0;
   }
 
-  setKeepAlive(on: boolean, delaySeconds: number): number {
-    (this.channel?.options as SocketSettings | undefined)?.setKeepAlive?.(on, delaySeconds);
+  /**
+   * @param interval seconds between probes; `count` of them end the connection. Node has both since version
+   * 24
+   */
+  setKeepAlive(on: boolean, delaySeconds: number, interval: number = 0, count: number = 0): number {
+    const settings = this.channel?.options as SocketSettings | undefined;
+    if (settings?.setKeepAlive === undefined) return 0;
+    settings.setKeepAlive(on, delaySeconds);
+    if (interval > 0) settings.keepInterval = interval;
+    if (count > 0) settings.keepCount = count;
+    settings.onChange?.();
     return 0;
   }
 }
@@ -382,6 +391,9 @@ export const UV_TCP_IPV6ONLY = 1;
 interface SocketSettings {
   setNoDelay?(on: boolean): void;
   setKeepAlive?(on: boolean, delaySeconds: number): void;
+  keepInterval?: number;
+  keepCount?: number;
+  onChange?: (() => void) | null;
 }
 
 /** Returns a status of libuv. */

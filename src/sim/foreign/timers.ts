@@ -1,6 +1,6 @@
 /**
- * Node's timers inside a host: `setTimeout`, `setInterval`, `setImmediate`, their promises, `AbortSignal.timeout`,
- * and those that Node's modules set themselves, for example for `socket.setTimeout()`.
+ * Node's timers inside a host: `setTimeout`, `setInterval`, `setImmediate`, their promises,
+ * `AbortSignal.timeout`, and those that Node's modules set themselves, for example for `socket.setTimeout()`.
  *
  * All of them are objects of two classes, `Timeout` and `Immediate`, and async hooks show each object when it
  * is made. So nothing is replaced. Instead, a timer of a host is adopted:
@@ -10,8 +10,8 @@
  *                              ▼
  *                    the world calls it at its deadline, in the async context in which it was set
  *
- * It stays the same object for the program: `clearTimeout()` sets its `_onTimeout` to null, and `refresh()` is a
- * method of it. So a library that stored `setTimeout` long ago has virtual timers, too.
+ * It stays the same object for the program: `clearTimeout()` sets its `_onTimeout` to null, and `refresh()`
+ * is a method of it. So a library that stored `setTimeout` long ago has virtual timers, too.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { clearImmediate, clearTimeout } from 'node:timers';

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import os from 'node:os';
 import { performance as imported } from 'node:perf_hooks';
 import { describe, test } from 'node:test';
 import promises from 'node:timers/promises';
@@ -42,6 +43,23 @@ describe('clocks inside a simulated host', () => {
       assert.equal(performance.timeOrigin, START);
       assert.equal(process.uptime(), 2);
       assert.deepEqual(process.hrtime([1, 1]), [0, 999_999_999]);
+    });
+  });
+
+  test('node:os shows the name, the addresses and the uptime of the host', async () => {
+    await inHost(async () => {
+      await promises.setTimeout(5000);
+      assert.equal(os.hostname(), 'host');
+      assert.equal(os.uptime(), 5);
+      const { lo = [], eth0 = [] } = os.networkInterfaces();
+      assert.deepEqual(
+        [...lo, ...eth0].map(({ address, internal }) => [address, internal]),
+        [
+          ['127.0.0.1', true],
+          ['::1', true],
+          ['10.0.0.1', false],
+        ],
+      );
     });
   });
 

@@ -5,6 +5,7 @@ import dns from 'node:dns';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
+import os from 'node:os';
 import { test } from 'node:test';
 import timers from 'node:timers';
 import tls from 'node:tls';
@@ -36,6 +37,7 @@ const OBJECTS: readonly object[] = [
   http.Agent.prototype,
   http.OutgoingMessage.prototype,
   http2,
+  os,
   childProcess,
   childProcess.ChildProcess.prototype,
 ];
