@@ -524,6 +524,49 @@ test('a world in which nothing can run any more fails, and lists what each task 
   ]);
 });
 
+test('a world in which only kernels go on, because a reader never reads, is a deadlock', async () => {
+  const failure = await failureOf(async (world) => {
+    const server = world.host('server');
+    void server.run(async () => {
+      const silent = await startServer(() => sleep(Number.POSITIVE_INFINITY), null, 7);
+      await silent.serveForever();
+    });
+    await world.host('client').run(async () => {
+      const [, writer] = await openConnection('server', 7);
+      // More than the buffers of both sides take: the kernel asks the full window again and again.
+      writer.write(Buffer.alloc(4_000_000));
+      await writer.drain();
+    });
+  });
+  assert.match(failure.message, /nothing can run any more/);
+});
+
+test('a program that spins until a packet comes sees it come', async () => {
+  const run = async (): Promise<number> => {
+    const { time } = await simulate({ seed: 1 }, async (world) => {
+      let accepted = false;
+      void world.host('server').run(async () => {
+        const server = await startServer(
+          (_reader, writer) => {
+            accepted = true;
+            writer.close();
+          },
+          null,
+          7,
+        );
+        await server.serveForever();
+      });
+      await world.host('client').run(async () => {
+        const [, writer] = await openConnection('server', 7);
+        while (!accepted) await sleep(0);
+        writer.close();
+      });
+    });
+    return time;
+  };
+  assert.equal(await run(), await run());
+});
+
 test('a deadlock in debug mode has the stacks of the tasks', async () => {
   const scenario = async (): Promise<void> => {
     await getRunningLoop().createFuture();

@@ -9,6 +9,10 @@
  * (`hold`). Before a jump to a timer, the host gets the thread once, for a pass through its check phase: so
  * signals, and real work that a task awaits, are handled before time moves. Packets alone need no pass, which
  * makes them cheap. Nothing here depends on the speed of the machine.
+ *
+ * Two limits keep a world from hanging. After very many steps at one moment time moves all the same, because a
+ * program that spins until a packet comes would spin for ever. And a world in which only kernels are busy, with
+ * keep-alive for example, counts as idle after a week.
  */
 
 import type { DeadlineEntry } from '../../base/deadline-heap.ts';
@@ -27,6 +31,10 @@ const REAL_MS_A_CALL = 10;
 const STEPS_A_CALL = 64;
 /** Steps between two looks at the real clock. */
 const STEPS_A_LOOK = 8;
+/** Steps after which time moves although callbacks are left. A step of a busy loop has 64 turns. */
+const STEPS_A_MOMENT = 1024;
+/** Seconds without code of a program, and without a timer of one, after which the world is idle. */
+const QUIET_SECONDS = 604_800;
 
 /** The kernel of a host gets what the timeline delivers. */
 export interface Receiver<T> {
@@ -65,22 +73,24 @@ export class TimelineEvent implements DeadlineEntry {
   /** @internal */ readonly _pass: boolean;
   /** null after it was called or cancelled. @internal */
   _callback: (() => void) | null;
-  readonly #events: DeadlineHeap<Entry>;
+  readonly #pending: PendingEvents;
 
   /** @internal */
-  constructor(when: number, seq: number, pass: boolean, callback: () => void, events: DeadlineHeap<Entry>) {
+  constructor(when: number, seq: number, pass: boolean, callback: () => void, pending: PendingEvents) {
     this._when = when;
     this._seq = seq;
     this._pass = pass;
     this._callback = callback;
-    this.#events = events;
+    this.#pending = pending;
+    if (pass) pending.timers++;
   }
 
   /** Does nothing if the event has happened. */
   cancel(): void {
     if (this._callback === null) return;
     this._callback = null;
-    this.#events.cancelled();
+    this.#pending.heap.cancelled();
+    if (this._pass) this.#pending.timers--;
   }
 
   cancelled(): boolean {
@@ -91,11 +101,19 @@ export class TimelineEvent implements DeadlineEntry {
   _happen(): void {
     const callback = this._callback as () => void;
     this._callback = null;
+    if (this._pass) this.#pending.timers--;
     callback();
   }
 }
 
 type Entry = TimelineEvent | Delivery<never>;
+
+/** The events that have not happened. */
+interface PendingEvents {
+  readonly heap: DeadlineHeap<Entry>;
+  /** The number of timers of programs among them. */
+  timers: number;
+}
 
 export class Timeline {
   /** Called when nothing can happen any more by itself. */
@@ -118,9 +136,13 @@ export class Timeline {
   /** Calls a function that asks the host for a call, outside of every program: the timer is a real one. */
   outside: (ask: () => void) => void = (ask) => ask();
   #now: number;
-  readonly #events: DeadlineHeap<Entry> = new DeadlineHeap();
+  readonly #pending: PendingEvents = { heap: new DeadlineHeap(), timers: 0 };
   readonly #soon: RingQueue<() => void> = new RingQueue();
   #seq: number = 0;
+  /** Steps since time has moved. */
+  #stepsNow: number = 0;
+  /** The time of the last step that ran code of a program. */
+  #codeAt: number = 0;
   #holds: number = 0;
   /** Loops that run. They keep the host alive. */
   #running: number = 0;
@@ -143,6 +165,7 @@ export class Timeline {
   constructor(startTime: number) {
     checkHost();
     this.#now = startTime;
+    this.#codeAt = startTime;
   }
 
   /** Returns the time in seconds. */
@@ -163,8 +186,8 @@ export class Timeline {
    * @param pass true for a timer of a program: the host gets a pass before time jumps to it
    */
   at(when: number, callback: () => void, pass: boolean = false): TimelineEvent {
-    const event = new TimelineEvent(Math.max(when, this.#now), this.#seq++, pass, callback, this.#events);
-    this.#events.push(event);
+    const event = new TimelineEvent(Math.max(when, this.#now), this.#seq++, pass, callback, this.#pending);
+    this.#pending.heap.push(event);
     this.#request();
     return event;
   }
@@ -175,7 +198,7 @@ export class Timeline {
    */
   deliver<T>(when: number, receiver: Receiver<T>, thing: T): void {
     const delivery = new Delivery(Math.max(when, this.#now), this.#seq++, receiver, thing);
-    this.#events.push(delivery as unknown as Delivery<never>);
+    this.#pending.heap.push(delivery as unknown as Delivery<never>);
     this.#request();
   }
 
@@ -269,11 +292,13 @@ export class Timeline {
   #stepUntil(until: number): boolean {
     for (let step = 1; this.#running > 0; step++) {
       if (this.#draining > 0) return true;
-      const callback = this.#soon.shift();
+      const callback = this.#isCrowded() ? undefined : this.#soon.shift();
       const event = callback === undefined ? this.#nextEvent() : null;
       if (typeof event === 'boolean') return event;
       this.#passed = false;
       this.steps++;
+      this.#stepsNow++;
+      if (event === null || event._pass) this.#codeAt = this.#now;
       if (event === null) (callback as () => void)();
       else event._happen();
       const resumes = !(event instanceof Delivery);
@@ -289,13 +314,22 @@ export class Timeline {
     return false;
   }
 
+  /** Returns true if time must move although callbacks are left. */
+  #isCrowded(): boolean {
+    if (this.#stepsNow < STEPS_A_MOMENT || this.#holds > 0) return false;
+    const when = this.#pending.heap.nextWhen();
+    return when <= this.limit && when !== Number.POSITIVE_INFINITY;
+  }
+
   /** Takes the next event, if time may move to it. Otherwise returns whether the host must call again. */
   #nextEvent(): Entry | boolean {
-    const when = this.#events.nextWhen();
+    const { heap, timers } = this.#pending;
+    const when = heap.nextWhen();
     if (when > this.#now) {
       if (this.#passesWanted > 0) return true;
       if (this.#holds > 0) return false;
-      if (when === Number.POSITIVE_INFINITY) {
+      const isQuiet = timers === 0 && when - this.#codeAt > QUIET_SECONDS;
+      if (when === Number.POSITIVE_INFINITY || isQuiet) {
         this.onIdle?.();
         return false;
       }
@@ -304,13 +338,16 @@ export class Timeline {
         return false;
       }
     }
-    const event = this.#events.popDue(when) as Entry;
+    const event = heap.popDue(when) as Entry;
     if (when > this.#now && event._pass && !this.#passed) {
       // Put it back, because the host may cancel it.
-      this.#events.push(event);
+      heap.push(event);
       return true;
     }
-    this.#now = Math.max(this.#now, when);
+    if (when > this.#now) {
+      this.#now = when;
+      this.#stepsNow = 0;
+    }
     return event;
   }
 }
