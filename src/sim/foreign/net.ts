@@ -17,6 +17,7 @@ import { ListenHandle, TcpListenHandle } from './listen-handle.ts';
 import type { Owned } from './native.ts';
 import { kReinitializeHandle, ownerSymbol } from './native.ts';
 import type { Patches } from './patches.ts';
+import { forgetResource } from './real-work.ts';
 import { PipeHandle, StreamHandle, TcpHandle, UV_TCP_IPV6ONLY } from './stream-handle.ts';
 
 const UV_TCP_REUSEPORT = 2;
@@ -35,6 +36,7 @@ interface Socket {
 
 interface Closable {
   close(): void;
+  getAsyncId(): number;
 }
 
 interface Server {
@@ -121,8 +123,11 @@ function isReal(handle: unknown): handle is Closable {
   return (handle as object | null)?.constructor.name === 'TCP';
 }
 
+/** Closes a handle that was never opened. The host would report its end only in a later call. */
 function replaced<H>(real: Closable, handle: H): H {
+  const asyncId = real.getAsyncId();
   real.close();
+  forgetResource(asyncId);
   return handle;
 }
 
