@@ -12,7 +12,7 @@ import { patchNet } from './net.ts';
 import { patchOs } from './os.ts';
 import { Patches } from './patches.ts';
 import { patchRandomness } from './randomness.ts';
-import { patchWebAssembly, watchWork } from './real-work.ts';
+import { patchWebAssembly, patchWebCrypto, watchWork } from './real-work.ts';
 import { watchResources } from './resources.ts';
 import { endTicks } from './timers.ts';
 
@@ -34,6 +34,7 @@ export function patchNode(): () => void {
     patchOs(patches);
     patchChildProcess(patches);
     patchWebAssembly(patches);
+    patchWebCrypto(patches);
     syncBuiltinESMExports();
   }
   return () => {

@@ -5,13 +5,14 @@
  * the world may come first. If it takes too long, the simulation fails, and the error says who began it.
  */
 
-import { createHook } from 'node:async_hooks';
+import { AsyncLocalStorage, createHook } from 'node:async_hooks';
 import type { Timeline } from '../../backend/sim/timeline.ts';
 import { hostClearInterval, hostNow, hostSetInterval } from '../../base/host.ts';
 import { SimulationError } from '../errors.ts';
 import type { ForeignWorld } from '../foreign-layer.ts';
 import type { Place } from '../place.ts';
 import { runOutside } from '../place.ts';
+import { oneByOne } from './one-by-one.ts';
 import type { Patches } from './patches.ts';
 
 const CHECK_MS = 200;
@@ -124,17 +125,11 @@ const LASTING: ReadonlySet<string> = new Set([
   'FSEVENTWRAP',
   'STATWATCHER',
 ]);
-/** Objects that work at each call of a method. */
-const REPEATED: ReadonlyMap<string, string> = new Map([
-  ['ZLIB', 'write'],
-  ['BLOBREADER', 'pull'],
-]);
-
 /** The ends of work, by async id. A resource that works again from within its callback has two. */
 const ends: Map<number, (() => void)[]> = new Map();
 const lasting: Map<number, () => void> = new Map();
 /** In force only while work is in flight, because it makes every promise of the process slower. */
-const endHook = createHook({ after: resourceCalled, destroy: resourceDestroyed });
+const endHook = createHook({ after: resourceCalled, destroy: forgetResource });
 
 function watchEnds(): void {
   if (ends.size + lasting.size > 0) endHook.enable();
@@ -143,14 +138,19 @@ function watchEnds(): void {
 
 /** Looks at a new resource of a program. */
 export function watchResource(resource: object, place: Place, asyncId: number, type: string): void {
-  const begin = (): void => {
-    const pending = ends.get(asyncId);
-    if (pending === undefined) ends.set(asyncId, [beginWork(place, type)]);
-    else pending.push(beginWork(place, type));
+  const begin = (done: () => void = () => {}): void => {
+    const end = beginWork(place, type);
+    const pending = ends.get(asyncId) ?? [];
+    ends.set(asyncId, pending);
+    pending.push(() => {
+      end();
+      done();
+    });
     watchEnds();
   };
-  const method = isCryptoJob(type) ? 'run' : REPEATED.get(type);
-  if (method !== undefined) watchCalls(resource as Methods, method, begin);
+  if (type === 'ZLIB') inTurn(resource as Methods, 'write', place, begin);
+  else if (type === 'BLOBREADER') watchCalls(resource as Methods, 'pull', begin);
+  else if (isCryptoJob(type)) watchJob(resource as Methods, place, begin);
   else if (ONE_SHOT.has(type)) begin();
   else if (LASTING.has(type)) {
     lasting.set(asyncId, beginWork(place, type));
@@ -163,15 +163,49 @@ function isCryptoJob(type: string): boolean {
 }
 
 type Methods = Record<string, unknown>;
+type Method = (...args: unknown[]) => unknown;
+type Begin = (done?: () => void) => void;
 
-/** A method that returns something else than a promise has done its work at once. */
-function watchCalls(resource: Methods, method: string, begin: () => void): void {
-  const original = resource[method] as ((...args: unknown[]) => unknown) | undefined;
-  if (typeof original !== 'function') return;
+/** The job of a call of Web Crypto belongs to that call. A job without `ondone` runs at once. */
+function watchJob(job: Methods, place: Place, begin: Begin): void {
+  if (ofWebCrypto.getStore() === true) return;
+  const run = job.run as Method;
+  job.run = () => {
+    if (typeof job.ondone !== 'function') return run.call(job);
+    oneByOne(place, (done) => {
+      begin(done);
+      run.call(job);
+    });
+    return undefined;
+  };
+}
+
+/** Calls a method of a resource when its turn has come, unless the resource is closed then. */
+function inTurn(resource: Methods, method: string, place: Place, begin: Begin): void {
+  const original = resource[method] as Method;
+  const close = resource.close as Method;
+  let closed = false;
+  resource.close = () => {
+    closed = true;
+    return close.call(resource);
+  };
   resource[method] = (...args: unknown[]) => {
-    const result = original.apply(resource, args);
-    if (result === undefined || result instanceof Promise) begin();
-    return result;
+    oneByOne(place, (done) => {
+      if (closed) {
+        done();
+        return;
+      }
+      begin(done);
+      original.apply(resource, args);
+    });
+  };
+}
+
+function watchCalls(resource: Methods, method: string, begin: Begin): void {
+  const original = resource[method] as Method;
+  resource[method] = (...args: unknown[]) => {
+    begin();
+    return original.apply(resource, args);
   };
 }
 
@@ -185,8 +219,8 @@ function resourceCalled(asyncId: number): void {
   watchEnds();
 }
 
-/** A resource exists no more. */
-function resourceDestroyed(asyncId: number): void {
+/** Work of this resource is over. */
+export function forgetResource(asyncId: number): void {
   lasting.get(asyncId)?.();
   for (const done of ends.get(asyncId) ?? []) done();
   if (lasting.delete(asyncId) || ends.delete(asyncId)) watchEnds();
@@ -203,6 +237,31 @@ export function patchWebAssembly(patches: Patches): void {
       const promise = original.apply(self, args) as Promise<unknown>;
       promise.then(done, done);
       return promise;
+    });
+  }
+}
+
+/** True in the calls of Web Crypto that are in their turn. */
+const ofWebCrypto: AsyncLocalStorage<boolean> = new AsyncLocalStorage();
+
+/** A call of Web Crypto may begin several jobs, and tells its end by a promise. */
+export function patchWebCrypto(patches: Patches): void {
+  const prototype = Object.getPrototypeOf(globalThis.crypto.subtle) as object;
+  for (const name of Object.getOwnPropertyNames(prototype)) {
+    if (name === 'constructor') continue;
+    patches.method(prototype, name, (original) => (place, args, self) => {
+      return new Promise((resolve) => {
+        oneByOne(place, (done) => {
+          const end = beginWork(place, 'WEBCRYPTOREQUEST');
+          const result = ofWebCrypto.run(true, async () => await original.apply(self, args));
+          const ended = (): void => {
+            end();
+            done();
+          };
+          result.then(ended, ended);
+          resolve(result);
+        });
+      });
     });
   }
 }
