@@ -12,9 +12,9 @@ import type { HostOperation } from '../../tasks/host-operation.ts';
 import type { StreamProtocol } from '../protocol.ts';
 import { STREAM_PROTOCOL_METHODS } from '../protocol.ts';
 import { makeProtocol } from '../protocol-caller.ts';
+import { handshake, withPeer } from '../tls/handshake.ts';
 import type { TlsRole } from '../tls/tls-options.ts';
 import type { TlsStream } from '../tls/tls-stream.ts';
-import { handshake, withPeer } from '../tls/tls-stream.ts';
 import type { Transport } from '../transport.ts';
 import { StreamTransport } from './stream-transport.ts';
 

@@ -14,9 +14,10 @@ import { STREAM_PROTOCOL_METHODS } from '../protocol.ts';
 import { checkProtocol } from '../protocol-caller.ts';
 import { StreamTransport } from '../stream/stream-transport.ts';
 import { Transport } from '../transport.ts';
+import { handshake, withPeer } from './handshake.ts';
 import type { TlsRole } from './tls-options.ts';
 import { clientTls, isWanted, serverTls, TLS_CLIENT_OPTIONS } from './tls-options.ts';
-import { handshake, TlsStream, withPeer } from './tls-stream.ts';
+import { TlsStream } from './tls-stream.ts';
 
 export interface StartTlsOptions extends SignalOptions {
   /** Whether this is the server side. Default: false. */

@@ -17,14 +17,12 @@ import type {
   TlsEvents,
   TlsInfo,
 } from '../../backend/backend.ts';
-import { formatAddress } from '../../base/address.ts';
 import { AF_UNSPEC } from '../../base/constants.ts';
 import { TimeoutError } from '../../base/errors.ts';
 import type { TimerHandle } from '../../loop/handle.ts';
 import type { Resource } from '../../loop/ownership.ts';
 import { capability } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
-import { HostOperation } from '../../tasks/host-operation.ts';
 import type { Protocol, StreamProtocol } from '../protocol.ts';
 import type { Transport } from '../transport.ts';
 import { TransportSocket } from '../transport-socket.ts';
@@ -47,40 +45,6 @@ const ownFaults: WeakSet<Error> = new WeakSet();
 /** Tells whether this side caused a handshake to fail, for example by a callback among its options. */
 export function isOwnFault(error: unknown): boolean {
   return error instanceof Error && ownFaults.has(error);
-}
-
-/**
- * Negotiates TLS. If it fails, is cancelled or times out, it aborts the transport below.
- *
- * @param peer the peer in words, for the leak report
- * @param start makes the layer the protocol of a transport, and calls its `connectionMade`
- * @param fallbackProtocol gets `connectionLost` while there is no transport above
- */
-export function handshake(
-  loop: Loop,
-  side: TlsRole,
-  peer: string,
-  start: (stream: TlsStream) => void,
-  fallbackProtocol: StreamProtocol | null = null,
-): HostOperation<TlsStream> {
-  return HostOperation.begin<TlsStream>(
-    loop,
-    `a TLS handshake${peer}`,
-    (stream) => stream.abort(),
-    (request) => {
-      const stream = new TlsStream(loop, side, fallbackProtocol, (error) => {
-        if (error === null) request.succeed(stream);
-        else request.fail(error);
-      });
-      start(stream);
-      return () => stream.abort();
-    },
-  );
-}
-
-/** Returns ` with 192.0.2.1:443`, or nothing if the peer has no address (the client of a unix socket). */
-export function withPeer(peername: StreamInfo['peername']): string {
-  return peername === null || peername === '' ? '' : ` with ${formatAddress(peername)}`;
 }
 
 export class TlsStream implements Protocol, RawStream, TlsEvents {
@@ -115,7 +79,11 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   /** Whether everything, with our close_notify, has left the transport below. */
   #flushed: boolean = false;
 
-  /** See {@link handshake}. */
+  /**
+   * See `handshake()`.
+   *
+   * @param onHandshake called once, with the reason if the handshake has failed
+   */
   constructor(
     loop: Loop,
     side: TlsRole,
