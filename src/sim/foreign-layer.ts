@@ -28,7 +28,12 @@ export function useForeignLayer(foreign: ForeignLayer): void {
   layer = foreign;
 }
 
-/** Installs the layer, if it is loaded. */
+/** Whether there is a layer on this platform. Bun and Deno have none. */
+export function hasForeignLayer(): boolean {
+  return layer !== null;
+}
+
+/** Installs the layer, if there is one. */
 export function installForeignLayer(world: ForeignWorld): () => void {
   return layer?.(world) ?? (() => {});
 }

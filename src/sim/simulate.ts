@@ -1,5 +1,6 @@
 /** Runs a scenario in a simulated world. */
 import type { WorldTraceEntry } from '../backend/sim/world-trace.ts';
+import { LoopError } from '../base/errors.ts';
 import { hostSetImmediate } from '../base/host.ts';
 import {
   checkBoolean,
@@ -11,7 +12,7 @@ import {
   outOfRange,
 } from '../base/validate.ts';
 import { checkSeed } from '../loops/simulated-event-loop.ts';
-import { installForeignLayer } from './foreign-layer.ts';
+import { hasForeignLayer, installForeignLayer } from './foreign-layer.ts';
 import { runOutside } from './place.ts';
 import { installProcessHooks } from './process-hooks.ts';
 import type { HostReport, Outcome, WorldSettings } from './world.ts';
@@ -52,7 +53,7 @@ export interface SimulateOptions {
   cleanupLimit?: number;
   /**
    * Makes Node's own modules, timers, clocks and random numbers those of the world, for code of its hosts.
-   * Default: true.
+   * Bun and Deno cannot do this. Default: true on Node.
    */
   node?: boolean;
   /** Runs all loops in debug mode, so that a report has the stacks of tasks. Default: as outside. */
@@ -210,6 +211,12 @@ export function settingsOf(options: SimulateOptions): WorldSettings {
   if (trace !== 'loops') checkBoolean('options.trace', trace);
   if (pcap !== undefined) checkString('options.pcap', pcap);
   if (node !== undefined) checkBoolean('options.node', node);
+  if (node === true && !hasForeignLayer()) {
+    throw new LoopError(
+      'ERR_UNSUPPORTED',
+      'the modules of this platform cannot be simulated: use Node, or leave options.node out',
+    );
+  }
   if (debug !== undefined) checkBoolean('options.debug', debug);
   if (onReport !== undefined) checkFunction('options.onReport', onReport);
   for (const [name, value] of Object.entries({ timeLimit, realTimeLimit, realWorkLimit, cleanupLimit })) {

@@ -8,6 +8,7 @@ import { patchClocks } from './clocks.ts';
 import { patchDns } from './dns.ts';
 import { patchFetch, restoreDispatchers } from './fetch.ts';
 import { patchHttp } from './http.ts';
+import { checkNative, isNode } from './native.ts';
 import { patchNet } from './net.ts';
 import { patchOs } from './os.ts';
 import { Patches } from './patches.ts';
@@ -46,6 +47,7 @@ export function patchNode(): () => void {
 
 /** Begins a simulation. Returns a function that ends it. */
 export function enterWorld(world: ForeignWorld): () => void {
+  checkNative();
   world.timeline.outside = runOutside;
   const unpatch = patchNode();
   // Node opens them at their first use, which must not count as work of a host.
@@ -61,4 +63,4 @@ export function enterWorld(world: ForeignWorld): () => void {
   };
 }
 
-useForeignLayer(enterWorld);
+if (isNode) useForeignLayer(enterWorld);

@@ -1,9 +1,9 @@
 /**
  * Computations of the thread pool that programs of a world have asked for: one at a time, in order.
  *
- * Threads end in an order that nothing can foresee. So a computation begins when nothing else is left to do at
- * its moment of the world, and the world waits for it, with everything that follows from it, before the next
- * one begins.
+ * Threads end in an order that nothing can foresee. So a computation begins when nothing else is left to do
+ * at its moment of the world, and the world waits for it, with everything that follows from it, before the
+ * next one begins.
  */
 import type { Timeline } from '../../backend/sim/timeline.ts';
 import type { Place } from '../place.ts';

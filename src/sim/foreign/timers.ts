@@ -50,7 +50,7 @@ export interface NodeImmediate {
   _destroyed: boolean;
 }
 
-const ADOPTION = Symbol('gyre.adoption');
+const ADOPTION: unique symbol = Symbol('gyre.adoption');
 type Adopted = NodeTimeout & { [ADOPTION]?: AdoptedTimeout };
 
 /** Timers that must leave Node's lists as soon as Node has put them in. */
