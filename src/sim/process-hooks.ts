@@ -126,6 +126,8 @@ function replaceEmit(): () => void {
 /** Replaces the number of the process, which differs between two runs. */
 function replacePid(): () => void {
   const original = Object.getOwnPropertyDescriptor(process, 'pid') as PropertyDescriptor;
+  // Deno does not allow it.
+  if (original?.configurable === false) return () => {};
   const real = process.pid;
   const { enumerable = true } = original;
   const get = (): number => currentPlace()?.pid ?? real;
