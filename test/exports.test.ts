@@ -235,7 +235,6 @@ const expected: Record<string, Names> = {
       'ProcessEvents',
       'Processes',
       'RawDatagram',
-      'RawExecutor',
       'RawFile',
       'RawListener',
       'RawPoll',

@@ -32,8 +32,6 @@ export interface RawFile {
 
 /** Functions outside of the loop's own code. */
 export interface Executors {
-  /** Makes the default executor of a loop. Absent: it is a pool of threads. */
-  makeDefault?(): RawExecutor;
   /** Present if time is virtual: the default executor runs its jobs in this thread. */
   readonly inThread?: InThreadJobs;
   /**
@@ -51,16 +49,4 @@ export interface InThreadJobs {
   schedule(run: () => void): RawRequest;
   /** See {@link Executors.hold}. */
   hold(): () => void;
-}
-
-/** Runs functions. Each executor of the layer above is one. */
-export interface RawExecutor {
-  /** Runs `fn(...args)` and returns its result. `signal` asks it to stop. */
-  submit(
-    fn: (...args: never[]) => unknown,
-    args: readonly unknown[],
-    options?: { signal?: AbortSignal },
-  ): Promise<unknown>;
-  /** Accepts no more jobs. `wait` (default: true): until the running jobs have ended. */
-  shutdown(options?: { wait?: boolean; cancelPending?: boolean }): Promise<void>;
 }

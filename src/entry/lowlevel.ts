@@ -18,7 +18,6 @@ export type {
   Executors,
   Files,
   InThreadJobs,
-  RawExecutor,
   RawFile,
 } from '../backend/files.ts';
 export type {

@@ -65,17 +65,10 @@ export class DefaultExecutor {
   }
 
   #make(): Executor {
-    const executor = this.#newExecutor();
+    const { inThread } = capability(this.#loop, 'executors');
+    const executor = inThread === undefined ? new ThreadPoolExecutor() : new InThreadExecutor(inThread);
     this.#own.add(executor);
     return executor;
-  }
-
-  #newExecutor(): Executor {
-    const executors = capability(this.#loop, 'executors');
-    if (executors.makeDefault !== undefined) return executors.makeDefault() as Executor;
-    return executors.inThread === undefined
-      ? new ThreadPoolExecutor()
-      : new InThreadExecutor(executors.inThread);
   }
 
   #end(executor: Executor): void {

@@ -10,9 +10,9 @@
  * signals, and real work that a task awaits, are handled before time moves. Packets alone need no pass, which
  * makes them cheap. Nothing here depends on the speed of the machine.
  *
- * Two limits keep a world from hanging. After very many steps at one moment time moves all the same, because a
- * program that spins until a packet comes would spin for ever. And a world in which only kernels are busy, with
- * keep-alive for example, counts as idle after a week.
+ * Two limits keep a world from hanging. After very many steps at one moment time moves all the same, because
+ * a program that spins until a packet comes would spin for ever. And a world in which only kernels are busy,
+ * with keep-alive for example, counts as idle after a week.
  */
 
 import type { DeadlineEntry } from '../../base/deadline-heap.ts';
