@@ -13,8 +13,8 @@ import { adoptImmediate, adoptTimeout } from './timers.ts';
 /** The most frequent types. They are part of JavaScript, and run in every drain. */
 const FREE: ReadonlySet<string> = new Set(['PROMISE', 'TickObject', 'Microtask', 'GYRE']);
 
-/** Native code that goes on in the host's check phase, after each call. */
-const NATIVE: ReadonlySet<string> = new Set(['TLSWRAP', 'HTTP2SESSION']);
+/** Native code that goes on in the next passes of the host, after each call. */
+const NATIVE: ReadonlySet<string> = new Set(['TLSWRAP', 'HTTP2SESSION', 'MESSAGEPORT']);
 /** HTTP/2 sends in one check phase, what TLS encrypts in the next one. */
 const PASSES = 3;
 

@@ -7,8 +7,10 @@ import * as grpc from '@grpc/grpc-js';
 import { Aedes } from 'aedes';
 import express from 'express';
 import mqtt from 'mqtt';
-import { fetch as undiciFetch } from 'undici';
+import { WebSocket as UndiciWebSocket, fetch as undiciFetch } from 'undici';
 import { WebSocket, WebSocketServer } from 'ws';
+import { simulate } from '../../../src/entry/sim.ts';
+import { sleep } from '../../../src/index.ts';
 import { COMES, eventually, GOES, throughOutage, until } from './outage.ts';
 
 test('ws works, finds by its pings that the network is gone, and goes on', async () => {
@@ -54,6 +56,44 @@ test('ws works, finds by its pings that the network is gone, and goes on', async
       await once(second, 'close');
     },
   );
+});
+
+test('the global WebSocket and that of undici work, and learn that their server has crashed', async () => {
+  const { WebSocket: GlobalWebSocket } = globalThis as { WebSocket?: typeof UndiciWebSocket };
+  for (const Socket of [UndiciWebSocket, GlobalWebSocket ?? UndiciWebSocket]) {
+    await simulate({ seed: 1 }, async (world) => {
+      const server = world.host('server');
+      await server.run(async () => {
+        const listening = new WebSocketServer({ port: 80 } as never);
+        listening.on('connection', (socket: WebSocket) => {
+          socket.on('message', (data: Buffer) => socket.send(`echo ${data}`));
+        });
+        await once(listening, 'listening');
+      });
+      const client = world.host('client').run(async () => {
+        const socket = new Socket('ws://server/');
+        await new Promise((resolve) => socket.addEventListener('open', resolve));
+        const answer = new Promise<string>((resolve) => {
+          socket.addEventListener('message', ({ data }) => resolve(String(data)));
+        });
+        socket.send('hello');
+        assert.equal(await answer, 'echo hello');
+        const closed = new Promise<number>((resolve) => {
+          socket.addEventListener('close', ({ code }) => resolve(code));
+        });
+        // Only what the client sends shows it that its server has no memory of it.
+        const sending = setInterval(() => socket.send('more'), 1000);
+        assert.equal(await closed, 1006);
+        clearInterval(sending);
+      });
+      await sleep(5);
+      await server.crash();
+      await sleep(5);
+      await server.restart();
+      await client;
+      assert.ok(world.time() < 60);
+    });
+  }
 });
 
 test('mqtt works with aedes, loses the network for a minute, and goes on', async () => {

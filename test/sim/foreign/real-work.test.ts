@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import promises from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import { gunzip, gzip } from 'node:zlib';
 import { SimulationError, simulate } from '../../../src/entry/sim.ts';
 
@@ -35,6 +35,13 @@ const WORK: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   'a module of WebAssembly': () => WebAssembly.compile(WASM),
   'a blob': () => new Blob(['text'.repeat(10_000)]).arrayBuffer(),
+  'a message of a channel': async () => {
+    const { port1, port2 } = new MessageChannel();
+    const got = new Promise((resolve) => port2.on('message', resolve));
+    port1.postMessage('message');
+    assert.equal(await got, 'message');
+    port1.close();
+  },
   'an imported module': () => import('./hosts.ts'),
 };
 
