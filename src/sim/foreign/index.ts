@@ -7,6 +7,7 @@ import { patchChildProcess } from './child-process.ts';
 import { patchClocks } from './clocks.ts';
 import { patchDns } from './dns.ts';
 import { patchFetch, restoreDispatchers } from './fetch.ts';
+import { patchFs } from './fs.ts';
 import { patchHttp } from './http.ts';
 import { checkNative, isNode } from './native.ts';
 import { patchNet } from './net.ts';
@@ -33,6 +34,7 @@ export function patchNode(): () => void {
     patchHttp(patches);
     patchFetch(patches);
     patchOs(patches);
+    patchFs(patches);
     patchChildProcess(patches);
     patchWebAssembly(patches);
     patchWebCrypto(patches);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { pbkdf2, scrypt } from 'node:crypto';
-import { createReadStream, watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { createReadStream, stat, watch } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { describe, test } from 'node:test';
 import promises from 'node:timers/promises';
@@ -19,6 +19,16 @@ const WORK: Readonly<Record<string, () => Promise<unknown>>> = {
   'a file': () => readFile(FILE),
   'a stream of a file': async () => {
     for await (const chunk of createReadStream(FILE, { highWaterMark: 500 })) assert.ok(chunk.length > 0);
+  },
+  'a handle of a file': async () => {
+    await using handle = await open(FILE);
+    const { size } = await handle.stat();
+    assert.equal((await handle.readFile()).length, size);
+  },
+  'a file with a callback': async () => {
+    assert.ok((await promisify(stat)(FILE)).size > 0);
+    assert.throws(() => stat(FILE, undefined as never), { code: 'ERR_INVALID_ARG_TYPE' });
+    await assert.rejects(promisify(stat)('/none'), { code: 'ENOENT' });
   },
   'a key of node:crypto': () => promisify(pbkdf2)('password', 'salt', 20_000, 32, 'sha256'),
   'another key of node:crypto': () => promisify(scrypt)('password', 'salt', 32),
@@ -65,7 +75,7 @@ describe('real work of a simulated host', () => {
     });
   }
 
-  test('computations of several hosts end in one order, which the seed decides', async () => {
+  test('computations and files of several hosts end in one order, which the seed decides', async () => {
     const run = async (): Promise<string[]> => {
       const log: string[] = [];
       await simulate({ seed: 9 }, async (world) => {
@@ -74,7 +84,7 @@ describe('real work of a simulated host', () => {
             await promises.setTimeout(Math.floor(Math.random() * 3));
             await Promise.all(
               Object.entries(WORK)
-                .filter(([name]) => /crypto|Crypto|compression/.test(name))
+                .filter(([name]) => /crypto|Crypto|compression|file/.test(name))
                 .map(async ([name, work]) => {
                   await work();
                   log.push(`${i} ${name}`);
@@ -87,7 +97,7 @@ describe('real work of a simulated host', () => {
       return log;
     };
     const first = await run();
-    assert.equal(first.length, 16);
+    assert.equal(first.length, 32);
     for (let again = 0; again < 3; again++) assert.deepEqual(await run(), first);
   });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import childProcess from 'node:child_process';
 import nodeCrypto from 'node:crypto';
 import dns from 'node:dns';
+import fs from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
@@ -38,6 +39,8 @@ const OBJECTS: readonly object[] = [
   http.OutgoingMessage.prototype,
   http2,
   os,
+  fs,
+  fs.promises,
   childProcess,
   childProcess.ChildProcess.prototype,
 ];
