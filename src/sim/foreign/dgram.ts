@@ -62,6 +62,8 @@ class AdoptedUdp {
     this.#place = place;
     const { close } = handle;
     this.#closeReal = () => close.call(handle);
+    // A program that ends closes no socket of its own. Node's handle would stay for ever.
+    this.#forgetEnd = place.onEnd((crashed) => this.#end(crashed));
   }
 
   #open(family: number): UdpSocket {
@@ -73,7 +75,6 @@ class AdoptedUdp {
       onWritable() {},
       onError: (error) => this.#tell(errnoOf(error)),
     };
-    this.#forgetEnd = this.#place.onEnd((crashed) => this.#end(crashed));
     return socket;
   }
 
@@ -230,7 +231,6 @@ class AdoptedUdp {
   close = (callback?: () => void): void => {
     if (this.#closed) return;
     this.#end(false);
-    this.#closeReal();
     if (callback !== undefined) soonIn(this.#place, this.#context, callback);
   };
 
@@ -253,6 +253,7 @@ class AdoptedUdp {
     this.#socket = null;
     this.#forgetEnd?.();
     this.#forgetEnd = null;
+    this.#closeReal();
     if (socket !== null) {
       socket.events = null;
       if (!crashed) socket.close();
