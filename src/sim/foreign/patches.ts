@@ -68,7 +68,13 @@ export class Patches {
 
   #define(target: object, key: PropertyKey, original: PropertyDescriptor, changed: PropertyDescriptor): void {
     Object.defineProperty(target, key, changed);
-    this.#undo.push(() => Object.defineProperty(target, key, original));
+    this.#undo.push(() => {
+      // Another tool may have replaced it meanwhile, and calls this one.
+      const now = Object.getOwnPropertyDescriptor(target, key);
+      if (now?.value === changed.value && now?.get === changed.get) {
+        Object.defineProperty(target, key, original);
+      }
+    });
   }
 }
 

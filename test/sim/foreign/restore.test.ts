@@ -102,3 +102,19 @@ test('two simulations at once do not disturb each other', async () => {
   const alone = [await run(10), await run(20)];
   assert.deepEqual(await Promise.all([run(10), run(20)]), alone);
 });
+
+test('a function that another tool has replaced during a simulation is left to that tool', async () => {
+  const { random } = Math;
+  let wrapped: () => number = random;
+  await simulate(async () => {
+    const during = Math.random;
+    wrapped = () => during() / 2;
+    Math.random = wrapped;
+  });
+  try {
+    assert.equal(Math.random, wrapped);
+    assert.ok(Math.random() < 0.5);
+  } finally {
+    Math.random = random;
+  }
+});
