@@ -64,6 +64,7 @@ const MAX_SIGNAL = 64;
  * that calls `run(main)`, `newEventLoop()` or `getEventLoop()` of gyre gets loops of this host.
  */
 export class Host implements AsyncDisposable {
+  /** The name, which every other host can look up. */
   readonly name: string;
   /** Without the loopback addresses, which every host has: `127.0.0.1` and `::1`. */
   readonly addresses: readonly string[];

@@ -107,6 +107,7 @@ const MAX_RANDOM_SEED = 2 ** 31;
  * The scenario runs as a task on a loop of the world. When it returns or throws, every program of every host
  * is cancelled and cleans up, and what is then left open is reported by host.
  *
+ * @param options the seed, limits, and the events to record; they may be left out
  * @param scenario makes hosts and runs programs on them
  * @returns a report with the result of the scenario
  * @throws the exception of the scenario; SimulationError if nothing can run any more, if a limit has passed,

@@ -8,9 +8,12 @@ import { ERRNO } from './errors.ts';
 
 /** The methods of `node:fs` that a host needs of a file system. */
 export interface HostFiles {
+  /** Returns true if there is a file, a directory or a socket at `path`. */
   existsSync(path: string): boolean;
+  /** Opens a file for reading. Returns a number that only the other methods of this object accept. */
   openSync(path: string, flags: 'r'): number;
   readSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
+  /** Closes a file of `openSync()`. */
   closeSync(fd: number): void;
 }
 
@@ -57,6 +60,10 @@ type Entry = Directory | RegularFile | SocketFile;
 
 const NO_BYTES = new Uint8Array(0);
 
+/**
+ * The files of a simulated host, in memory: regular files, directories and unix sockets. The methods are
+ * those of `node:fs` with the same names. They stay when the host crashes.
+ */
 export class MemoryFiles implements HostFiles {
   #lastIno: number = 1;
   readonly #root: Directory = { kind: 'directory', ino: 1, entries: new Map() };
@@ -73,6 +80,7 @@ export class MemoryFiles implements HostFiles {
     return this.#find(path) !== null;
   }
 
+  /** Returns the kind and the size. Throws `ENOENT`. */
   statSync(path: string): FileStats {
     const entry = this.#get(path, 'stat');
     return {
@@ -106,10 +114,12 @@ export class MemoryFiles implements HostFiles {
     return encoding === undefined ? bytes : bytes.toString(encoding);
   }
 
+  /** Writes a file, which replaces the one that is there. Its directory must exist. */
   writeFileSync(path: string, data: string | Uint8Array): void {
     this.#fileToWrite(path).content = typeof data === 'string' ? Buffer.from(data) : new Uint8Array(data);
   }
 
+  /** Appends to a file, which is made if there is none. */
   appendFileSync(path: string, data: string | Uint8Array): void {
     const file = this.#fileToWrite(path);
     file.content = Buffer.concat([file.content, typeof data === 'string' ? Buffer.from(data) : data]);
@@ -145,6 +155,7 @@ export class MemoryFiles implements HostFiles {
 
   // --- names ---
 
+  /** Makes a directory, with `recursive` also those above it. */
   mkdirSync(path: string, { recursive = false }: { recursive?: boolean } = {}): void {
     const names = namesOf(path);
     for (let count = recursive ? 1 : names.length; count <= names.length; count++) {
@@ -156,11 +167,13 @@ export class MemoryFiles implements HostFiles {
     }
   }
 
+  /** Removes a file or a socket. */
   unlinkSync(path: string): void {
     if (this.#get(path, 'unlink').kind === 'directory') throw fileError('EISDIR', 'unlink', path);
     this.#remove(path);
   }
 
+  /** Removes a file or a directory. See `node:fs` for the options. */
   rmSync(
     path: string,
     { recursive = false, force = false }: { recursive?: boolean; force?: boolean } = {},

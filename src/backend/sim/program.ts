@@ -47,17 +47,25 @@ async function live(process: SimProcess, main: ProgramMain, run: RunMain): Promi
 
 /** The process, for its main function. */
 export class ProgramProcess {
+  /** The number of the process on its host. It is the same in each run of a seed. */
   readonly pid: number;
   /** The name as which the program was started, and its arguments. */
   readonly argv: readonly string[];
+  /** The environment that the parent has passed on. */
   readonly env: Readonly<Record<string, string>>;
+  /** The working directory. */
   readonly cwd: string;
+  /** The user. */
   readonly uid: number;
+  /** The group. */
   readonly gid: number;
   /** Descriptors of the host that the parent has passed on. */
   readonly descriptors: readonly number[];
+  /** Standard input: read it, or iterate over it. */
   readonly stdin: ProgramInput;
+  /** Standard output. */
   readonly stdout: ProgramOutput;
+  /** Standard error. With `stderr: STDOUT`, it is the same object as `stdout`. */
   readonly stderr: ProgramOutput;
   readonly #process: SimProcess;
 
@@ -184,6 +192,7 @@ export class ProgramInput implements AsyncIterable<Buffer> {
     return Buffer.concat(chunks).toString();
   }
 
+  /** Iterates over the data until the end. */
   async *[Symbol.asyncIterator](): AsyncIterator<Buffer> {
     for (let data = await this.read(); data !== null; data = await this.read()) yield data;
   }
