@@ -15,7 +15,7 @@ import { AsyncLocalStorage, AsyncResource, createHook } from 'node:async_hooks';
 import { LoopError } from '../base/errors.ts';
 import type { ContextEntry, Loop, TaskLike } from './types.ts';
 
-const storage: AsyncLocalStorage<ContextEntry> = new AsyncLocalStorage();
+const storage: AsyncLocalStorage<ContextEntry | undefined> = new AsyncLocalStorage();
 let syncLoop: Loop | null = null;
 let syncEntry: ContextEntry | null = null;
 
@@ -109,7 +109,8 @@ export function runOutsideLoops<R>(fn: () => R): R {
   syncLoop = null;
   syncEntry = null;
   try {
-    return storage.exit(fn);
+    // Not exit(): on Deno, code behind an await would be back in the context before.
+    return storage.run(undefined, fn);
   } finally {
     syncLoop = previousLoop;
     syncEntry = previousEntry;

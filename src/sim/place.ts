@@ -60,7 +60,7 @@ export interface Place extends PolicyPlace, LoopPlace {
   fail(error: unknown, what: string): void;
 }
 
-const storage: AsyncLocalStorage<Place> = new AsyncLocalStorage();
+const storage: AsyncLocalStorage<Place | undefined> = new AsyncLocalStorage();
 const places: WeakMap<Loop, Place> = new WeakMap();
 
 /** Returns the program whose code is calling, or null outside of every simulation. */
@@ -77,7 +77,7 @@ export function runIn<R>(place: Place, fn: () => R): R {
 
 /** Runs `fn` as code of the machine itself: of no simulation. */
 export function runOutside<R>(fn: () => R): R {
-  return runOutsideLoops(() => storage.exit(fn));
+  return runOutsideLoops(() => storage.run(undefined, fn));
 }
 
 /** Code of `loop` runs in `place` from now on. */
