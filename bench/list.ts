@@ -70,8 +70,10 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...perOperation,
     name: 'timers',
-    title: '200,000 timers over 0..200 ms, scheduled and run',
+    title:
+      '200,000 timers over 0..200 ms, scheduled and run (`simulated`: by 100 hosts of a simulated world)',
     program: 'timers',
+    peers: [...SCHEDULERS, 'gyre-simulated'],
     operations: 200_000,
     targets: [asked('gyre', 5, 'uvloop')],
   },
@@ -115,6 +117,15 @@ export const WORKLOADS: readonly Workload[] = [
     peers: ['gyre', 'node'],
     operations: 200_000,
     targets: [asked('gyre', 0.5, 'node')],
+  },
+  {
+    ...perOperation,
+    name: 'exchange',
+    title:
+      'Messages of 64 bytes between 100 hosts, each echoed over TCP before the next: a simulated world (`loopback`: the same program on the real loopback)',
+    program: 'exchange',
+    peers: ['gyre', 'gyre-uv-loopback', 'gyre-node-loopback'],
+    operations: 200_000,
   },
   {
     kind: 'process',

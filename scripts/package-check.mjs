@@ -12,6 +12,7 @@ import { npmCommand, root } from './setup.mjs';
 const programs = {
   'program.mjs': `
     import assert from 'node:assert/strict';
+    import 'gyre/sim/register';
     import * as gyre from 'gyre';
     import * as lowlevel from 'gyre/lowlevel';
     import * as adapters from 'gyre/node';

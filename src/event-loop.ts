@@ -120,6 +120,11 @@ export abstract class BaseEventLoop implements Loop {
   /** @internal */ readonly _scheduler: Scheduler;
   /** @internal */ readonly _owned: Ownership = new Ownership(this);
   /** @internal */ readonly _context: ContextEntry = new Scope(this, null, null);
+  /**
+   * True for the loop on which a simulated host runs the main function of a program. It stands for the loop
+   * of Node itself, so the program may call `run()` there. @internal
+   */
+  _isProgramLoop: boolean = false;
   readonly #pump: Pump;
   readonly #slowWatch: SlowWatch;
   #closed: boolean = false;
@@ -226,6 +231,21 @@ export abstract class BaseEventLoop implements Loop {
     this._scheduler.clear();
     this._backend.close();
     for (const leak of leaks) this.callExceptionHandler(leak);
+  }
+
+  /**
+   * Ends the loop at once, as the death of a process does, also while it runs: none of its code runs again,
+   * and its `runForever()` never returns. Nothing is reported. @internal
+   */
+  _kill(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this._owned.killed = true;
+    this.#pump.abandon();
+    this.#slowWatch.stop(this._scheduler);
+    this._owned.abandonAll();
+    this._scheduler.clear();
+    this._backend.close();
   }
 
   /** Closes the loop, as in `using loop = newEventLoop()`. */
@@ -365,7 +385,8 @@ export abstract class BaseEventLoop implements Loop {
    *
    * **Cancellation** closes every connection attempt, at any moment. No socket stays open.
    *
-   * **Backends** The simulated loop has no network and no TLS: `ERR_UNSUPPORTED`.
+   * **Backends** On the simulated loop, the network is that of its world, and `sock` is a descriptor of its
+   * host or a {@link Socket}.
    *
    * @example
    * ```ts
@@ -407,7 +428,8 @@ export abstract class BaseEventLoop implements Loop {
    *
    * **Cancellation** leaves no socket open.
    *
-   * **Backends** The simulated loop has no network and no TLS: `ERR_UNSUPPORTED`.
+   * **Backends** On the simulated loop, the network is that of its world, and `sock` is a descriptor of its
+   * host or a {@link Socket}.
    *
    * @example
    * ```ts
@@ -449,9 +471,9 @@ export abstract class BaseEventLoop implements Loop {
    *
    * **Cancellation** closes the connection attempt, at any moment. No socket stays open.
    *
-   * **Backends** Not on Windows and not on the simulated loop: `ERR_UNSUPPORTED`. Before Node 22, abstract
-   * names are `ERR_UNSUPPORTED`, too. Unix sockets have no reset (RST): after `abort()` the peer sees the end
-   * of the stream, or an error if data of the peer was not read.
+   * **Backends** Not on Windows: `ERR_UNSUPPORTED`. Before Node 22, abstract names are `ERR_UNSUPPORTED` on
+   * the portable loop. On the simulated loop, paths are those of its host. Unix sockets have no reset (RST):
+   * after `abort()` the peer sees the end of the stream, or an error if data of the peer was not read.
    *
    * @example
    * ```ts
@@ -545,7 +567,7 @@ export abstract class BaseEventLoop implements Loop {
    * **Cancellation** closes the socket. Exception: if the signal is already aborted at the call, the caller
    * keeps the socket.
    *
-   * **Backends** The simulated loop has no network: `ERR_UNSUPPORTED`.
+   * **Backends** On the simulated loop, `sock` is a descriptor of its host or a {@link Socket}.
    *
    * @example
    * ```ts
@@ -603,8 +625,6 @@ export abstract class BaseEventLoop implements Loop {
    * **Cancellation** aborts the connection, because a partial handshake cannot be undone. A signal that is
    * already aborted at the call leaves the connection alone.
    *
-   * **Backends** The simulated loop has no TLS: `ERR_UNSUPPORTED`.
-   *
    * @example
    * ```ts
    * import { getRunningLoop, Protocol } from 'gyre';
@@ -657,8 +677,8 @@ export abstract class BaseEventLoop implements Loop {
    * **Cancellation** closes the file. Data that was already written is still sent, and the connection stays
    * usable.
    *
-   * **Backends** No backend has a system call for it; {@link sockSendfile} uses one. The simulated loop has
-   * no files: `ERR_UNSUPPORTED`.
+   * **Backends** No backend has a system call for it; {@link sockSendfile} uses one. By path, the
+   * simulated loop sends the files of its host.
    *
    * @example
    * ```ts
@@ -708,8 +728,7 @@ export abstract class BaseEventLoop implements Loop {
    * is already aborted at the call.
    *
    * **Backends** `reusePort` needs Linux and Node 22.12 or 23.1. For multicast groups, TTL and buffer sizes,
-   * pass a `dgram.Socket` as `options.sock`, or get the socket with `getExtraInfo('rawSocket')`. The
-   * simulated loop has no network: `ERR_UNSUPPORTED`.
+   * pass a `dgram.Socket` as `options.sock`, or get the socket with `getExtraInfo('rawSocket')`.
    *
    * @example
    * ```ts
@@ -770,11 +789,11 @@ export abstract class BaseEventLoop implements Loop {
    * **Cancellation** takes effect at once. The thread that asks the system cannot be stopped: it continues,
    * its result is dropped, and a process that would exit by itself waits for it.
    *
-   * **Backends** The simulated loop has no name resolution: `ERR_UNSUPPORTED`. On Node, service names come
-   * from the system's file (`/etc/services`); without that file no service has a name. On Node, the canonical
-   * name comes from the hosts file or from DNS aliases; `AI_CANONNAME` is `ERR_UNSUPPORTED` for a name that
-   * the system knows from another source. A name that stands for a link-local address is resolved without the
-   * scope.
+   * **Backends** The simulated loop knows the names of its world, and the usual services. On Node, service
+   * names come from the system's file (`/etc/services`); without that file no service has a name. On Node,
+   * the canonical name comes from the hosts file or from DNS aliases; `AI_CANONNAME` is `ERR_UNSUPPORTED` for
+   * a name that the system knows from another source. A name that stands for a link-local address is resolved
+   * without the scope.
    *
    * @example
    * ```ts
@@ -808,9 +827,9 @@ export abstract class BaseEventLoop implements Loop {
    *
    * **Cancellation** As in {@link getaddrinfo}.
    *
-   * **Backends** The simulated loop has no name resolution: `ERR_UNSUPPORTED`. On Node, service names come
-   * from the system's file, and this machine's domain is the domain of its host name, or of its first name in
-   * the hosts file.
+   * **Backends** The simulated loop knows the names of its world, and the usual services. On Node, service
+   * names come from the system's file, and this machine's domain is the domain of its host name, or of its
+   * first name in the hosts file.
    *
    * @example
    * ```ts
@@ -855,7 +874,7 @@ export abstract class BaseEventLoop implements Loop {
    * A device that sends nothing occupies that thread, and keeps the process alive, until it sends data. The
    * native loop uses a thread only for devices that cannot be polled. The native loop also accepts a
    * {@link Socket}, and throws `InvalidStateError` for a descriptor that another handle owns. The simulated
-   * loop has no pipes: `ERR_UNSUPPORTED`.
+   * loop accepts descriptors of its host.
    *
    * @example
    * ```ts
@@ -912,8 +931,8 @@ export abstract class BaseEventLoop implements Loop {
    * (`process.stdout`), for terminals, and on other systems, it learns so at the next write. Data that the
    * peer of a socket sends is dropped. Node writes synchronously to a terminal of the process itself; the
    * native loop does not, if the terminal is passed as 1 or 2. The native loop also accepts a {@link Socket},
-   * and throws `InvalidStateError` for a descriptor that another handle owns. The simulated loop has no
-   * pipes: `ERR_UNSUPPORTED`.
+   * and throws `InvalidStateError` for a descriptor that another handle owns. The simulated loop accepts
+   * descriptors of its host.
    *
    * @example
    * ```ts
@@ -965,9 +984,9 @@ export abstract class BaseEventLoop implements Loop {
    *
    * **Cancellation** kills the child if it already runs, and closes its pipes, at any moment.
    *
-   * **Backends** The simulated loop has no subprocesses: `ERR_UNSUPPORTED`. Node's pipes are socket pairs, so
-   * a child cannot open `/dev/stdin` or `/dev/stdout`. On Node, a child that a real-time signal ended has the
-   * return code 0.
+   * **Backends** The simulated loop starts the programs that its host has installed. Node's pipes are socket
+   * pairs, so a child cannot open `/dev/stdin` or `/dev/stdout`. On Node, a child that a real-time signal
+   * ended has the return code 0.
    *
    * @example
    * ```ts
@@ -1054,8 +1073,8 @@ export abstract class BaseEventLoop implements Loop {
    *   which is always ready. {@link InvalidStateError} for a descriptor that a transport owns, or for a
    *   socket on which a `sockRecv()` or a similar call waits
    *
-   * **Backends** Only the native loop: Node does not report that a descriptor is ready, and the simulated
-   * loop has no descriptors. Both throw `ERR_UNSUPPORTED`.
+   * **Backends** The native loop, and the simulated loop for descriptors of its host: Node does not report
+   * that a descriptor is ready, so the portable loop throws `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1157,7 +1176,7 @@ export abstract class BaseEventLoop implements Loop {
    *
    * **Cancellation** loses no data: a cancelled call has received nothing.
    *
-   * **Backends** Only the native loop has sockets; the others throw `ERR_UNSUPPORTED`.
+   * **Backends** The native and the simulated loop have sockets; the portable one throws `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1485,7 +1504,7 @@ export abstract class BaseEventLoop implements Loop {
    *   `SIGSTOP`). LoopError `ERR_SIGNAL_SETUP` on a worker thread, which receives no signals;
    *   `ERR_UNSUPPORTED` for real-time signals, which have no names in Node; `ERR_LOOP_CLOSED`
    *
-   * **Backends** The simulated loop has no signals: `ERR_UNSUPPORTED`.
+   * **Backends** The simulated loop gets the signals that are sent to its host, with the numbers of Linux.
    *
    * @example
    * ```ts
@@ -1519,8 +1538,6 @@ export abstract class BaseEventLoop implements Loop {
    * @param signum a name or a number
    * @returns true if there was a handler
    * @throws TypeError, RangeError for an unknown signal; LoopError `ERR_LOOP_CLOSED`
-   *
-   * **Backends** The simulated loop has no signals: `ERR_UNSUPPORTED`.
    */
   removeSignalHandler(signum: string | number): boolean {
     this._checkOpen();
@@ -1556,7 +1573,8 @@ export abstract class BaseEventLoop implements Loop {
    * can see the cancel (`currentJob().cancelled()`); after the pool's `gracePeriod` the pool terminates its
    * worker.
    *
-   * **Backends** The simulated loop has no threads: `ERR_UNSUPPORTED`.
+   * **Backends** The default executor of a simulated loop runs the function in this thread, after a few
+   * milliseconds of virtual time. While another executor works, virtual time stands still.
    *
    * @example
    * ```ts
@@ -1586,8 +1604,6 @@ export abstract class BaseEventLoop implements Loop {
    *
    * @param executor a pool, or any object with `submit()` and `shutdown()`
    * @throws TypeError for any other value; LoopError
-   *
-   * **Backends** The simulated loop has no threads: `ERR_UNSUPPORTED`.
    *
    * @example
    * ```ts
@@ -1646,8 +1662,6 @@ export abstract class BaseEventLoop implements Loop {
    * @throws TypeError for an object with values that are not functions, and for an instance without methods;
    *   LoopError
    *
-   * **Backends** The simulated loop has no threads: `ERR_UNSUPPORTED`.
-   *
    * @example
    * ```ts
    * import { getRunningLoop, run } from 'gyre';
@@ -1700,6 +1714,7 @@ export abstract class BaseEventLoop implements Loop {
    * leaks are found late.
    */
   callExceptionHandler(context: ExceptionContext): void {
+    if (this._owned.killed) return;
     handleException(this, this.#exceptionHandler, (c) => this.defaultExceptionHandler(c), context);
   }
 

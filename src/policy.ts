@@ -18,8 +18,11 @@ export interface EventLoopPolicy {
 
 /** The backend of new loops, and the reason for it. */
 export interface BackendInfo {
-  /** `node`: Node's own API, on every host that provides it. `uv`: the native backend. */
-  backend: 'node' | 'uv';
+  /**
+   * `node`: Node's own API, on every host that provides it. `uv`: the native backend. `sim`: the simulated
+   * backend, for code of a simulated host.
+   */
+  backend: 'node' | 'uv' | 'sim';
   reason: string;
   /**
    * The way in which the loops of this thread run the host's microtasks after each callback. `tick` and
@@ -53,7 +56,28 @@ export function backendInfo(): BackendInfo {
 
 type Chosen = Omit<BackendInfo, 'drain'>;
 
+/** A program of a simulated host: it has loops of that host, and a policy of its own. */
+export interface PolicyPlace {
+  /** The name for messages: `host server`. */
+  readonly where: string;
+  /** null: the default policy, which is made on first use. */
+  policy: EventLoopPolicy | null;
+  newEventLoop(): BaseEventLoop;
+}
+
+let currentPlace: () => PolicyPlace | null = () => null;
+
+/**
+ * Sets the function that finds the simulated program whose code is calling. `gyre/sim` calls it once, so that
+ * this module need not load the simulator. @internal
+ */
+export function usePlaces(current: () => PolicyPlace | null): void {
+  currentPlace = current;
+}
+
 function chosenBackend(): Chosen {
+  const place = currentPlace();
+  if (place !== null) return { backend: 'sim', reason: `this is code of ${place.where} in a simulation` };
   const forced = process.env.GYRE_BACKEND;
   switch (forced) {
     case undefined:
@@ -134,6 +158,8 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
 
   /** Returns a new loop with the backend that {@link backendInfo} names. */
   newEventLoop(): BaseEventLoop {
+    const place = currentPlace();
+    if (place !== null) return place.newEventLoop();
     return chosenBackend().backend === 'uv' ? new UvEventLoop() : new NodeEventLoop();
   }
 }
@@ -141,7 +167,7 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
 let policy: EventLoopPolicy | null = null;
 
 /**
- * Returns the current policy, which is made on first use.
+ * Returns the current policy, which is made on first use. Each program of a simulated host has its own.
  *
  * @example
  * ```ts
@@ -151,6 +177,11 @@ let policy: EventLoopPolicy | null = null;
  * ```
  */
 export function getEventLoopPolicy(): EventLoopPolicy {
+  const place = currentPlace();
+  if (place !== null) {
+    place.policy ??= new DefaultEventLoopPolicy();
+    return place.policy;
+  }
   policy ??= new DefaultEventLoopPolicy();
   return policy;
 }
@@ -177,7 +208,9 @@ export function setEventLoopPolicy(newPolicy: EventLoopPolicy | null): void {
     checkFunction('policy.setEventLoop', newPolicy.setEventLoop);
     checkFunction('policy.newEventLoop', newPolicy.newEventLoop);
   }
-  policy = newPolicy;
+  const place = currentPlace();
+  if (place === null) policy = newPolicy;
+  else place.policy = newPolicy;
 }
 
 /**

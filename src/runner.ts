@@ -96,7 +96,7 @@ export class Runner implements AsyncDisposable {
     if (typeof main !== 'function' && !isAwaitable(main)) {
       throw invalidArgType('main', main, 'an async function or a promise');
     }
-    if (runningLoopOrNull() !== null) {
+    if (!isFree(runningLoopOrNull() as BaseEventLoop | null)) {
       throw new LoopError(
         'ERR_LOOP_RUNNING',
         'run() was called from code of a running loop: use await main() there',
@@ -156,6 +156,11 @@ export class Runner implements AsyncDisposable {
       ending.over();
     }
   }
+}
+
+/** Returns true if `run()` may begin here: outside of every loop, or on the loop of a simulated program. */
+function isFree(running: BaseEventLoop | null): boolean {
+  return running === null || running._isProgramLoop;
 }
 
 /**

@@ -103,12 +103,26 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     mustNot: ['../backend/node/index.ts', '../streams/reader.ts', '../event-loop.ts', 'node:child_process'],
   },
   'src/executor/file.ts': {
-    may: ['./executor.ts', '../base/errors.ts', '../tasks/future.ts', 'node:worker_threads', 'workerpool'],
+    may: [
+      './executor.ts',
+      '../base/errors.ts',
+      '../tasks/future.ts',
+      '../backend/backend.ts',
+      'node:worker_threads',
+      'workerpool',
+    ],
     mustNot: ['../backend/node/index.ts', '../net/server.ts', '../event-loop.ts', 'node:net', 'some-package'],
   },
   'src/backend/sim/file.ts': {
-    may: ['./clock.ts', '../backend.ts', '../../base/errors.ts'],
-    mustNot: ['../node/index.ts', '../../loop/types.ts', '../../tasks/future.ts', 'node:net', 'node:timers'],
+    may: ['./clock.ts', '../backend.ts', '../shared/tls.ts', '../../base/errors.ts'],
+    mustNot: [
+      '../node/index.ts',
+      '../shared/clock.ts',
+      '../../loop/types.ts',
+      '../../tasks/future.ts',
+      'node:net',
+      'node:timers',
+    ],
   },
   'src/net/file.ts': {
     may: [
@@ -213,6 +227,30 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
   'src/runner.ts': {
     may: ['./base/errors.ts', './loop/context.ts', './tasks/gather.ts', './policy.ts', './event-loop.ts'],
     mustNot: ['./backend/node/index.ts', './net/connect.ts', './streams/open.ts', './index.ts', 'node:net'],
+  },
+  'src/sim/file.ts': {
+    may: [
+      './world.ts',
+      '../base/errors.ts',
+      '../loop/context.ts',
+      '../tasks/task.ts',
+      '../event-loop.ts',
+      '../loops/simulated-event-loop.ts',
+      '../policy.ts',
+      '../runner.ts',
+      '../backend/sim/fabric.ts',
+      'node:fs',
+    ],
+    mustNot: [
+      '../backend/node/index.ts',
+      '../backend/uv/index.ts',
+      '../loops/uv-event-loop.ts',
+      '../index.ts',
+    ],
+  },
+  'src/sim/foreign/file.ts': {
+    may: ['./clocks.ts', '../place.ts', '../../base/errors.ts', '../../backend/sim/host.ts', 'node:net'],
+    mustNot: ['../../backend/node/index.ts', '../../index.ts', 'some-package'],
   },
   'src/testing/file.ts': {
     may: [

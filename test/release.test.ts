@@ -252,7 +252,14 @@ test('the release script publishes no native package that needs a later glibc th
 });
 
 test('the check of the tarballs demands a source, a declaration and both maps for each file of dist/', () => {
-  const entries = ['index', 'entry/sim', 'entry/node', 'entry/testing', 'entry/lowlevel'];
+  const entries = [
+    'index',
+    'entry/sim',
+    'entry/sim-register',
+    'entry/node',
+    'entry/testing',
+    'entry/lowlevel',
+  ];
   const endings = ['js', 'js.map', 'd.ts', 'd.ts.map'];
   const whole = [
     ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],

@@ -1,4 +1,5 @@
 /** Files to send, and the threads that run functions. Types only. */
+import type { RawRequest } from './request.ts';
 
 export interface Files {
   /**
@@ -31,18 +32,21 @@ export interface RawFile {
 
 /** Functions outside of the loop's own code. */
 export interface Executors {
-  /** Makes the default executor of a loop. Absent: it is a pool of threads. */
-  makeDefault?(): RawExecutor;
+  /** Present if time is virtual: the default executor runs its jobs in this thread. */
+  readonly inThread?: InThreadJobs;
+  /**
+   * Keeps virtual time from moving until the returned function is called, because a job runs in real time.
+   * Absent: time is real.
+   */
+  hold?(): () => void;
 }
 
-/** Runs functions. Each executor of the layer above is one. */
-export interface RawExecutor {
-  /** Runs `fn(...args)` and returns its result. `signal` asks it to stop. */
-  submit(
-    fn: (...args: never[]) => unknown,
-    args: readonly unknown[],
-    options?: { signal?: AbortSignal },
-  ): Promise<unknown>;
-  /** Accepts no more jobs. `wait` (default: true): until the running jobs have ended. */
-  shutdown(options?: { wait?: boolean; cancelPending?: boolean }): Promise<void>;
+/** The jobs of a default executor that runs them in this thread. */
+export interface InThreadJobs {
+  /** The number of jobs that run at the same time. */
+  readonly workers: number;
+  /** Calls `run` after the virtual time that a job takes. */
+  schedule(run: () => void): RawRequest;
+  /** See {@link Executors.hold}. */
+  hold(): () => void;
 }

@@ -45,7 +45,7 @@ export function splitZone(host: string): [address: string, zone: string] {
 }
 
 /** Returns the eight 16-bit numbers of an IPv6 address without zone, or null for other text. */
-function ipv6Groups(address: string): number[] | null {
+export function ipv6Groups(address: string): number[] | null {
   const halves = address.split('::');
   if (halves.length > 2) return null;
   const groups: number[][] = [];

@@ -17,7 +17,7 @@ export type {
 export type {
   Executors,
   Files,
-  RawExecutor,
+  InThreadJobs,
   RawFile,
 } from '../backend/files.ts';
 export type {

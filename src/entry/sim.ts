@@ -1,55 +1,46 @@
-/** `gyre/sim`: the simulated loop, and a check that code on it is deterministic. */
-import type { TraceEntry } from '../backend/sim/trace.ts';
-import { compareTraces } from '../backend/sim/trace.ts';
-import { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
+/**
+ * `gyre/sim`: simulated worlds with hosts, a network and virtual time; the simulated loop; and a check that
+ * code on them is deterministic.
+ */
 
-export type { TraceDifference, TraceEntry } from '../backend/sim/trace.ts';
+export type { MemoryFiles } from '../backend/sim/files.ts';
+export type { IcmpMessage, Packet, TcpSegment, UdpDatagram } from '../backend/sim/packet.ts';
+export type {
+  ProgramInput,
+  ProgramMain,
+  ProgramOutput,
+  ProgramProcess,
+} from '../backend/sim/program.ts';
+export type { CustomFate } from '../backend/sim/rules.ts';
+export type { ComparableEntry, TraceDifference, TraceEntry } from '../backend/sim/trace.ts';
 export { compareTraces } from '../backend/sim/trace.ts';
+export type { WorldTraceEntry } from '../backend/sim/world-trace.ts';
 export type { SimulatedEventLoopOptions } from '../loops/simulated-event-loop.ts';
 export { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
+export { checkDeterminism } from '../sim/determinism.ts';
+export type { Seconds } from '../sim/distribution.ts';
+export type { DnsRecordOptions } from '../sim/dns.ts';
+export { Dns } from '../sim/dns.ts';
+export type { SimulationErrorCode } from '../sim/errors.ts';
+export { SimulationError } from '../sim/errors.ts';
+export type {
+  BandwidthOptions,
+  FaultOptions,
+  FirewallOptions,
+  FlapOptions,
+  Hosts,
+  LatencyOptions,
+  LossOptions,
+  PartitionOptions,
+  ReorderOptions,
+} from '../sim/faults.ts';
+export { Fault, NetworkFaults } from '../sim/faults.ts';
+export type { ProgramOptions, SkewOptions } from '../sim/host.ts';
+export { Host } from '../sim/host.ts';
 
-/**
- * Runs a scenario twice, each time on a new simulated loop, and throws if the two runs differ.
- *
- * Runs differ if they depend on chance: the real time, an unseeded random number, or the order of events from
- * outside of the loop.
- *
- * @param scenario called with the loop, which runs it as the main task
- * @returns the trace of both runs
- * @throws Error with the two lines of the first difference; the exception of the scenario
- *
- * @example
- * ```ts
- * import { sleep } from 'gyre';
- * import { checkDeterminism } from 'gyre/sim';
- *
- * const trace = await checkDeterminism(async () => {
- *   await sleep(3600);
- * });
- * console.log(trace.at(-1)?.time); // 3600
- * ```
- */
-export async function checkDeterminism(
-  scenario: (loop: SimulatedEventLoop) => PromiseLike<unknown>,
-): Promise<readonly TraceEntry[]> {
-  const first = await traceOf(scenario);
-  const difference = compareTraces(first, await traceOf(scenario));
-  if (difference === null) return first;
-  throw new Error(
-    `two runs of one scenario differ at entry ${difference.index}:\n` +
-      `  first run:  ${difference.first ?? '(has ended)'}\n` +
-      `  second run: ${difference.second ?? '(has ended)'}`,
-  );
-}
+import '../sim/foreign/index.ts';
 
-async function traceOf(
-  scenario: (loop: SimulatedEventLoop) => PromiseLike<unknown>,
-): Promise<readonly TraceEntry[]> {
-  const loop = new SimulatedEventLoop({ trace: true });
-  try {
-    await loop.runUntilComplete(() => scenario(loop));
-  } finally {
-    if (!loop.isRunning()) loop.close();
-  }
-  return loop.trace;
-}
+export type { SimulateOptions, SimulationReport } from '../sim/simulate.ts';
+export { simulate } from '../sim/simulate.ts';
+export type { HostOptions, HostReport } from '../sim/world.ts';
+export { World } from '../sim/world.ts';

@@ -3,6 +3,7 @@ import { BrokenExecutorError } from '../base/errors.ts';
 import { capability } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Executor } from './executor.ts';
+import { InThreadExecutor } from './in-thread-executor.ts';
 import { ThreadPoolExecutor } from './thread-pool.ts';
 
 const defaults: WeakMap<Loop, DefaultExecutor> = new WeakMap();
@@ -64,8 +65,8 @@ export class DefaultExecutor {
   }
 
   #make(): Executor {
-    const made = capability(this.#loop, 'executors').makeDefault?.() as Executor | undefined;
-    const executor = made ?? new ThreadPoolExecutor();
+    const { inThread } = capability(this.#loop, 'executors');
+    const executor = inThread === undefined ? new ThreadPoolExecutor() : new InThreadExecutor(inThread);
     this.#own.add(executor);
     return executor;
   }

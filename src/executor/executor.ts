@@ -1,7 +1,7 @@
 /** The interface of executors, which run functions outside of the loop's thread, and their use by a loop. */
 import { checkFunction, invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
-import { checkSupports } from '../loop/supports.ts';
+import { capability, checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import { ensureFuture } from '../tasks/ensure-future.ts';
 import type { Future } from '../tasks/future.ts';
@@ -48,16 +48,19 @@ export function runInExecutor<F extends AnyFunction>(
 ): Future<Awaited<ReturnType<F>>> {
   checkFunction('fn', fn);
   if (executor !== null) checkExecutor('executor', executor);
-  checkSupports(loop, 'executors');
+  const { hold } = capability(loop, 'executors');
   const chosen = executor ?? DefaultExecutor.of(loop).get();
   return HostOperation.begin(loop, `the call of ${nameOf(fn)} in an executor`, ignore, (operation) => {
     const controller = new AbortController();
     const { signal } = controller;
     const answer: Promise<Awaited<ReturnType<F>>> = Promise.resolve(chosen.submit(fn, args, { signal }));
+    // An executor of the caller works in real time.
+    const release = executor === null ? undefined : hold?.();
     answer.then(
       (value) => operation.succeed(value),
       (error) => operation.fail(error),
     );
+    if (release !== undefined) answer.then(release, release);
     // The executor may need some time to cancel.
     return (error) => controller.abort(error);
   });

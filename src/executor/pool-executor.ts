@@ -17,16 +17,16 @@ import {
 import { runningLoopOrNull } from '../loop/context.ts';
 import { abortError } from '../tasks/abort-signal.ts';
 import { afterSeconds, LONGEST_SECONDS } from './after-seconds.ts';
+import { copying } from './copying.ts';
 import type { AnyFunction, Executor, ShutdownOptions, SubmitOptions } from './executor.ts';
 import { shipFunction } from './function-reference.ts';
 import type { JobRequest, PackedArgs } from './job-messages.ts';
 import { PoolJob } from './pool-job.ts';
 import type { WorkerKind } from './pool-worker.ts';
 import { PoolWorker } from './pool-worker.ts';
-import { isShared, toBytes } from './process-bytes.ts';
+import { toBytes } from './process-bytes.ts';
 import type { OnProgress } from './progress-caller.ts';
 import { ProgressCaller } from './progress-caller.ts';
-import { findUncloneable } from './uncloneable.ts';
 
 export interface PoolOptions {
   /**
@@ -56,11 +56,6 @@ const DEFAULT_GRACE_PERIOD = 0.5;
 
 /** More threads or processes than any machine can use. */
 const MOST_WORKERS = 4096;
-
-/** The accepted values in error messages: "The argument must be …". */
-const COPYABLE = 'a value that can be copied to a worker';
-const NOT_SHARED =
-  'unshared memory, because a process has its own memory: pass a copy, or use ThreadPoolExecutor';
 
 /** A worker of the pool and the job that it runs. */
 interface WorkerSlot {
@@ -227,10 +222,12 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
 
   /**
    * Keeps the process alive until the returned function is called, because a caller waits for this pool. For
-   * code of a running loop it does nothing: the loop keeps the process alive while it runs.
+   * code of a running loop it does not: the loop keeps the process alive while it runs. But virtual time must
+   * not move meanwhile.
    */
   #hold(): () => void {
-    if (runningLoopOrNull() !== null) return nothing;
+    const loop = runningLoopOrNull();
+    if (loop !== null) return loop._backend.executors?.hold?.() ?? nothing;
     if (this.#holds++ === 0) for (const { worker } of this.#alive) worker.keepAlive(true);
     return () => {
       if (--this.#holds === 0) for (const { worker } of this.#alive) worker.keepAlive(false);
@@ -359,23 +356,4 @@ function checkGracePeriod(value: unknown): void {
   if (typeof value !== 'number') throw invalidArgType('options.gracePeriod', value, accepted);
   const inRange = (value >= 0 && value <= LONGEST_SECONDS) || value === Number.POSITIVE_INFINITY;
   if (!inRange) throw outOfRange('options.gracePeriod', value, accepted);
-}
-
-/** Calls `pack`, and finds the value that cannot be copied if it fails. The host's error does not name it. */
-function copying<T>(
-  args: readonly unknown[],
-  copy: (value: unknown) => unknown,
-  transfer: readonly unknown[],
-  pack: () => T,
-): T {
-  try {
-    return pack();
-  } catch (cause) {
-    const found = findUncloneable(args, 'args', copy, transfer);
-    const error =
-      found === null
-        ? invalidArgType('options.transfer', transfer, 'a list of transferable objects, each listed once')
-        : invalidArgType(found.path, found.value, isShared(found.value) ? NOT_SHARED : COPYABLE);
-    throw Object.assign(error, { cause });
-  }
 }

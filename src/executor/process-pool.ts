@@ -13,8 +13,7 @@ import { PoolExecutor } from './pool-executor.ts';
  *
  * `options`: `maxWorkers` (default: the number of processors), `gracePeriod` (seconds).
  *
- * **Backends** `loop.runInExecutor()` needs a loop with executors: the simulated loop throws
- * `ERR_UNSUPPORTED`.
+ * **Backends** The time of a simulated loop stands still while a job that its code has submitted runs.
  *
  * @example
  * ```ts

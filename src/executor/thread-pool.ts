@@ -11,8 +11,7 @@ import { PoolExecutor } from './pool-executor.ts';
  *
  * `options`: `maxWorkers` (default: `min(32, processors + 4)`), `gracePeriod` (seconds).
  *
- * **Backends** `loop.runInExecutor()` needs a loop with executors: the simulated loop throws
- * `ERR_UNSUPPORTED`.
+ * **Backends** The time of a simulated loop stands still while a job that its code has submitted runs.
  *
  * @example
  * ```ts

@@ -8,6 +8,7 @@ import { isMainThread, parentPort, receiveMessageOnPort } from 'node:worker_thre
 import { worker } from 'workerpool';
 import { setCurrentJob } from './current-job.ts';
 import { explainSourceError, functionOfSource } from './function-source.ts';
+import { importedFunction } from './imported-function.ts';
 import type { JobMark, JobRequest, PackedArgs, ShippedFunction } from './job-messages.ts';
 import { isOfPool, warnOfForeignMessage } from './worker-channel.ts';
 import { WorkerJob } from './worker-job.ts';
@@ -63,12 +64,7 @@ function cancel(id: number): JobMark {
 
 async function functionOf(fn: ShippedFunction): Promise<AnyFunction> {
   if ('source' in fn) return functionOfSource(fn.source, fn.name);
-  const module = (await import(fn.module)) as Record<string, unknown>;
-  const found = module[fn.name];
-  if (typeof found === 'function') return found as AnyFunction;
-  const functions = Object.keys(module).filter((name) => typeof module[name] === 'function');
-  const there = functions.length === 0 ? 'no function at all' : functions.join(', ');
-  throw new TypeError(`${fn.module} exports no function ${JSON.stringify(fn.name)}; it exports ${there}`);
+  return importedFunction(fn.module, fn.name);
 }
 
 /**

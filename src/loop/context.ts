@@ -15,7 +15,7 @@ import { AsyncLocalStorage, AsyncResource, createHook } from 'node:async_hooks';
 import { LoopError } from '../base/errors.ts';
 import type { ContextEntry, Loop, TaskLike } from './types.ts';
 
-const storage: AsyncLocalStorage<ContextEntry> = new AsyncLocalStorage();
+const storage: AsyncLocalStorage<ContextEntry | undefined> = new AsyncLocalStorage();
 let syncLoop: Loop | null = null;
 let syncEntry: ContextEntry | null = null;
 
@@ -93,6 +93,24 @@ export function runInEntry<R>(entry: ContextEntry, fn: () => R): R {
   syncEntry = entry;
   try {
     return storage.run(entry, fn);
+  } finally {
+    syncLoop = previousLoop;
+    syncEntry = previousEntry;
+  }
+}
+
+/**
+ * Runs `fn`, and all code that continues it, as code of no loop. For the programs of a simulated host, which
+ * start outside of every loop, as a process does.
+ */
+export function runOutsideLoops<R>(fn: () => R): R {
+  const previousLoop = syncLoop;
+  const previousEntry = syncEntry;
+  syncLoop = null;
+  syncEntry = null;
+  try {
+    // Not exit(): on Deno, code behind an await would be back in the context before.
+    return storage.run(undefined, fn);
   } finally {
     syncLoop = previousLoop;
     syncEntry = previousEntry;

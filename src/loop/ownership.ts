@@ -169,6 +169,8 @@ export class Ownership {
   readonly unretrieved: Set<Unretrieved> = new Set();
   /** Code outside of tasks that awaits a future of the loop; also the helpers of tasks that have ended. */
   readonly loose: LooseCode;
+  /** The program of the loop was killed: its code never runs again, so no waiter is told of an end. */
+  killed: boolean = false;
   /** Objects that end with the loop and are not leaks: its executor, its signal handlers. */
   readonly unreported: Set<Unreported> = new Set();
 

@@ -121,6 +121,16 @@ export class Pump implements Waker, Turns {
     this.#rest(scheduler);
   };
 
+  /** Ends the run at once, and never resolves its promise: the program of this loop has been killed. */
+  abandon(): void {
+    const scheduler = this.#scheduler;
+    if (!this.running || scheduler === null) return;
+    this.#resolve = () => {};
+    // A turn that is on the stack ends the run itself.
+    scheduler.stopped = true;
+    if (!scheduler.awake) this.#end(scheduler);
+  }
+
   /** Asks the host for the next call, and returns the thread to it. */
   #rest(scheduler: Scheduler): void {
     scheduler.awake = false;

@@ -6,7 +6,7 @@ import type { Loop } from './types.ts';
 /** A capability of a backend, or a fact of its platform. */
 export type Feature = keyof Capabilities | keyof PlatformFacts;
 
-/** Only the native backend has these: Node's API has no readiness events and no plain sockets. */
+/** The portable backend lacks these: Node's API has no readiness events and no plain sockets. */
 const NATIVE: ReadonlySet<Feature> = new Set<Feature>(['polling', 'sockets']);
 
 const NAMES: Readonly<Record<keyof Capabilities, string>> = {

@@ -15,9 +15,9 @@ export const LONGEST_KEEP_ALIVE_SECONDS = 32_767;
  * The socket of a transport or a server: its addresses, its options and its descriptor. The transport alone
  * reads and writes its data.
  *
- * **Backends** The native backend alone has descriptors. On the others `fileno()` returns -1, and
- * `getsockopt()`, `setsockopt()` and `dup()` throw `ERR_UNSUPPORTED`. The native backend does the same for
- * one of Node's own sockets that was passed as `sock`.
+ * **Backends** The native backend has descriptors of the system, and the simulated one those of its host. On
+ * the portable one `fileno()` returns -1, and `getsockopt()`, `setsockopt()` and `dup()` throw
+ * `ERR_UNSUPPORTED`. The native backend does the same for a socket of Node's own that was passed as `sock`.
  */
 export class TransportSocket {
   /** `AF_INET`, `AF_INET6` or `AF_UNIX`. */

@@ -30,7 +30,7 @@ export interface StartUnixServerOptions extends UnixServerOptions {
  *
  * **Cancellation** ends the attempt, and leaves no connection open.
  *
- * **Backends** The simulated loop and Windows have no unix sockets: `ERR_UNSUPPORTED`.
+ * **Backends** Windows has no unix sockets: `ERR_UNSUPPORTED`.
  *
  * @example
  * ```ts
@@ -82,7 +82,7 @@ export function openUnixConnection(
  *
  * **Cancellation** leaves no socket listening, and no file.
  *
- * **Backends** The simulated loop and Windows have no unix sockets: `ERR_UNSUPPORTED`.
+ * **Backends** Windows has no unix sockets: `ERR_UNSUPPORTED`.
  *
  * @example
  * ```ts

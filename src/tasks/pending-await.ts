@@ -136,6 +136,7 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
 
   /** The loop was closed. Code outside of its tasks still learns how the future ended. */
   _abandonWaiter(): void {
+    if (this.future._loop._owned.killed) return;
     if (this.scope === null || this.scope._task === null) this.deliver();
   }
 

@@ -164,6 +164,11 @@ export class Scope implements ContextEntry, Linked {
     else if (delivery.waiting === 0) this.#stuck(reason);
   }
 
+  /** The pending waits, in the order in which they began. */
+  *waits(): IterableIterator<ScopedWait> {
+    for (let wait = this.#first; wait !== null; wait = wait.next) yield wait;
+  }
+
   /** Cancels the waits of code that no longer belongs to a task. */
   cancelWaits(reason: CancelReason): void {
     const way = new CancelWay();

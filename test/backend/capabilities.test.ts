@@ -1,34 +1,11 @@
-/** A backend brings its own executor and its own file system. */
+/** A backend brings its own file system. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Files, RawExecutor } from '../../src/backend/backend.ts';
-import { SimulatedEventLoop } from '../../src/entry/sim.ts';
+import type { Files } from '../../src/backend/backend.ts';
 import type { Transport } from '../../src/index.ts';
 import { Protocol } from '../../src/index.ts';
-import { supports } from '../../src/loop/supports.ts';
 import type { FakeStream } from '../net/fake-net.ts';
 import { fakeNet } from '../net/fake-net.ts';
-
-test('the default executor of a loop is the one that its backend makes, and ends with the loop', async () => {
-  const log: unknown[] = [];
-  const executor: RawExecutor = {
-    async submit(fn, args) {
-      log.push('submit');
-      return fn(...(args as never[]));
-    },
-    async shutdown(options) {
-      log.push(options);
-    },
-  };
-  const loop = new SimulatedEventLoop();
-  assert.equal(supports(loop._backend, 'executors'), false);
-  Object.assign(loop._backend, { executors: { makeDefault: () => executor } });
-  assert.equal(supports(loop._backend, 'executors'), true);
-  const sum = (a: number, b: number): number => a + b;
-  assert.equal(await loop.runUntilComplete(() => loop.runInExecutor(null, sum, 2, 3)), 5);
-  loop.close();
-  assert.deepEqual(log, ['submit', { wait: false, cancelPending: true }]);
-});
 
 test('sendfile() reads the file from the file system of its backend, and closes it', async () => {
   const { loop, net, close } = fakeNet();

@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
 import type { SocketAddress } from '../../src/index.ts';
 import { AF_INET, AF_INET6, IPPROTO_UDP, sleep } from '../../src/index.ts';
-import {
-  addressOf,
-  closedSocket,
-  DatagramRecorder,
-  endAll,
-  endpoint,
-  endpointPair,
-  freeUdpPort,
-  nodeSocket,
-} from '../helpers/datagrams.ts';
+import { addressOf, DatagramRecorder, endAll, endpoint, endpointPair } from '../helpers/datagrams.ts';
 import { noIPv6 } from '../helpers/machine.ts';
+import { freeUdpPort } from './machine.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
@@ -43,12 +35,15 @@ export function datagramsSuite(target: Target): void {
           await endAll(recorder);
         }));
 
-      test('create_datagram_endpoint() binds to local_addr, connects to remote_addr, or both', ({ loop }) =>
+      test('create_datagram_endpoint() binds to local_addr, connects to remote_addr, or both', ({
+        loop,
+        machine,
+      }) =>
         loop.runUntilComplete(async () => {
-          const localAddr = ['127.0.0.1', await freeUdpPort()] as const;
+          const localAddr = ['127.0.0.1', await freeUdpPort(machine)] as const;
           const far = await endpoint(loop, { localAddr, proto: IPPROTO_UDP });
           const near = await endpoint(loop, { remoteAddr: localAddr });
-          const bound = ['127.0.0.1', await freeUdpPort()] as const;
+          const bound = ['127.0.0.1', await freeUdpPort(machine)] as const;
           const both = await endpoint(loop, { localAddr: bound, remoteAddr: localAddr });
           const names = [far, near, both].map(({ transport }) => [
             transport.getExtraInfo('sockname'),
@@ -116,9 +111,10 @@ export function datagramsSuite(target: Target): void {
 
       test('create_datagram_endpoint() reports a refused port and a datagram that is too long to error_received, and stays open', ({
         loop,
+        machine,
       }) =>
         loop.runUntilComplete(async () => {
-          const port = await freeUdpPort();
+          const port = await freeUdpPort(machine);
           const near = await endpoint(loop, { remoteAddr: ['127.0.0.1', port] });
           near.transport.sendto('anybody?');
           await near.untilTold('error');
@@ -160,9 +156,9 @@ export function datagramsSuite(target: Target): void {
           await endAll(near, far);
         }));
 
-      test('create_datagram_endpoint() accepts a bound socket', ({ loop }) =>
+      test('create_datagram_endpoint() accepts a bound socket', ({ loop, machine }) =>
         loop.runUntilComplete(async () => {
-          const sock = await nodeSocket();
+          const { sock } = await machine.peers.datagrams();
           const far = await endpoint(loop, { sock });
           const near = await endpoint(loop, { remoteAddr: addressOf(far) });
           near.transport.sendto('question');
@@ -175,22 +171,23 @@ export function datagramsSuite(target: Target): void {
 
       test('create_datagram_endpoint() for a port in use fails with EADDRINUSE, and makes no protocol', ({
         loop,
+        machine,
       }) =>
         loop.runUntilComplete(async () => {
-          const taken = await nodeSocket();
+          const taken = await machine.peers.datagrams();
           let made = 0;
-          const localAddr = ['127.0.0.1', taken.address().port] as const;
+          const localAddr = ['127.0.0.1', taken.port] as const;
           await assert.rejects(
             loop.createDatagramEndpoint(() => ({ made: made++ }) as object, { localAddr }),
             { code: 'EADDRINUSE' },
           );
           assert.equal(made, 0);
-          await closedSocket(taken);
+          await taken.close();
         }));
 
-      test('create_datagram_endpoint() that is cancelled leaves no socket behind', ({ loop }) =>
+      test('create_datagram_endpoint() that is cancelled leaves no socket behind', ({ loop, machine }) =>
         loop.runUntilComplete(async () => {
-          const localAddr = ['127.0.0.1', await freeUdpPort()] as const;
+          const localAddr = ['127.0.0.1', await freeUdpPort(machine)] as const;
           for (let turns = 0; turns < 6; turns++) {
             const opening = loop.createDatagramEndpoint(() => ({}), { localAddr });
             for (let i = 0; i < turns; i++) await sleep(0);

@@ -12,12 +12,15 @@ import { supports } from '../../src/loop/supports.ts';
 import type { Reports } from '../helpers/loop-fixture.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { functionsIn } from './functions.ts';
+import type { Machine } from './machine.ts';
 
 /** A backend, and how the suites apply to it. */
 export interface Target {
   /** Its name: `node`, `sim`. */
   backend: string;
   makeLoop: () => BaseEventLoop;
+  /** Begins a test: returns the machine, and a function that makes loops on it. */
+  begin: () => { makeLoop: () => BaseEventLoop; machine: Machine };
   /** The clock is virtual, so times are asserted exactly. With a real clock: never early, and the order. */
   exact: boolean;
   skip: readonly Skip[];
@@ -53,6 +56,7 @@ export interface Fixture {
   reports: Reports;
   makeLoop: () => BaseEventLoop;
   exact: boolean;
+  machine: Machine;
 }
 
 export type Body = (fixture: Fixture) => unknown;
@@ -70,12 +74,13 @@ export function section(
   body: (register: Register) => void,
   needs?: Feature,
 ): void {
-  const { backend, makeLoop, exact, record } = target;
-  const unable = needs !== undefined && !hasFeature(makeLoop, needs) ? `the backend has no ${needs}` : null;
+  const { backend, makeLoop: makeAny, begin, exact, record } = target;
+  const unable = needs !== undefined && !hasFeature(makeAny, needs) ? `the backend has no ${needs}` : null;
   const reasonFor = (title: string): string | null =>
     unable ?? target.skip.find(({ tests }) => tests.includes(title))?.reason ?? null;
   const bodyOf = (run: Body) => async (): Promise<void> => {
-    await withLoop(makeLoop, (loop, reports) => run({ loop, reports, makeLoop, exact }));
+    const { makeLoop, machine } = begin();
+    await withLoop(makeLoop, (loop, reports) => run({ loop, reports, makeLoop, exact, machine }));
   };
   if (record !== undefined) {
     body((title, run, lacking = false) => {

@@ -8,16 +8,6 @@ import { section } from './section.ts';
 /** Signals that do no harm if a handler is missing by mistake, and that no other test uses here. */
 const SIGNAL = 'SIGWINCH';
 
-/** Sends it to this process, and waits until it has come, also while no loop runs. */
-async function sent(signal: NodeJS.Signals): Promise<void> {
-  let come = false;
-  process.once(signal, () => {
-    come = true;
-  });
-  process.kill(process.pid, signal);
-  while (!come) await new Promise((resolve) => setImmediate(resolve));
-}
-
 export function signalsSuite(target: Target): void {
   section(
     'UNIX signals',
@@ -25,6 +15,7 @@ export function signalsSuite(target: Target): void {
     (test) => {
       test('add_signal_handler() calls the callback with its arguments at each signal, by name or number', async ({
         loop,
+        machine,
       }) => {
         const log: unknown[] = [];
         for (const signum of [SIGNAL, constants.signals[SIGNAL]]) {
@@ -38,7 +29,7 @@ export function signalsSuite(target: Target): void {
             signum,
           );
           for (let i = 0; i < 2; i++) {
-            process.kill(process.pid, SIGNAL);
+            machine.signals.send(SIGNAL);
             await loop.runForever();
           }
         }
@@ -51,14 +42,14 @@ export function signalsSuite(target: Target): void {
         loop.removeSignalHandler(SIGNAL);
       });
 
-      test('add_signal_handler() replaces the previous callback', async ({ loop }) => {
+      test('add_signal_handler() replaces the previous callback', async ({ loop, machine }) => {
         const log: string[] = [];
         loop.addSignalHandler(SIGNAL, () => log.push('first'));
         loop.addSignalHandler(SIGNAL, () => {
           log.push('second');
           loop.stop();
         });
-        process.kill(process.pid, SIGNAL);
+        machine.signals.send(SIGNAL);
         await loop.runForever();
         assert.deepEqual(log, ['second']);
         loop.removeSignalHandler(SIGNAL);
@@ -85,11 +76,12 @@ export function signalsSuite(target: Target): void {
 
       test('add_signal_handler() keeps a signal while the loop is stopped, in order with call_soon()', async ({
         loop,
+        machine,
       }) => {
         const log: string[] = [];
         loop.addSignalHandler(SIGNAL, () => log.push('signal'));
         loop.callSoon(() => log.push('before'));
-        await sent(SIGNAL);
+        await machine.signals.sent(SIGNAL);
         loop.callSoon(() => log.push('after'));
         assert.deepEqual(log, []);
         await loop.runUntilComplete(() => sleep(0));
@@ -100,13 +92,14 @@ export function signalsSuite(target: Target): void {
       test('add_signal_handler() reports a callback that throws, and the loop continues', async ({
         loop,
         reports,
+        machine,
       }) => {
         const bug = new Error('bug');
         loop.addSignalHandler(SIGNAL, () => {
           loop.callSoon(() => loop.stop());
           throw bug;
         });
-        process.kill(process.pid, SIGNAL);
+        machine.signals.send(SIGNAL);
         await loop.runForever();
         assert.deepEqual(
           reports.take().map(({ message, exception }) => [message, exception]),
@@ -115,7 +108,11 @@ export function signalsSuite(target: Target): void {
         loop.removeSignalHandler(SIGNAL);
       });
 
-      test('add_signal_handler() of several loops gives each the signal', async ({ loop, makeLoop }) => {
+      test('add_signal_handler() of several loops gives each the signal', async ({
+        loop,
+        makeLoop,
+        machine,
+      }) => {
         const other = makeLoop();
         const told: boolean[] = [];
         const limits = [loop, other].map((each) => {
@@ -126,7 +123,7 @@ export function signalsSuite(target: Target): void {
           return each.callLater(PATIENCE_SECONDS, () => each.stop());
         });
         const running = Promise.all([loop.runForever(), other.runForever()]);
-        process.kill(process.pid, SIGNAL);
+        machine.signals.send(SIGNAL);
         await running;
         for (const limit of limits) limit.cancel();
         assert.deepEqual(told.sort(), [false, true]);
@@ -136,23 +133,24 @@ export function signalsSuite(target: Target): void {
 
       test('remove_signal_handler() returns whether there was a handler, and the callback is not called again', async ({
         loop,
+        machine,
       }) => {
-        const before = process.listenerCount(SIGNAL);
+        const before = machine.signals.handlers(SIGNAL);
         assert.equal(loop.removeSignalHandler(SIGNAL), false);
         loop.addSignalHandler(SIGNAL, () => assert.fail());
-        assert.equal(process.listenerCount(SIGNAL), before + 1);
+        assert.equal(machine.signals.handlers(SIGNAL), before + 1);
         assert.equal(loop.removeSignalHandler(constants.signals[SIGNAL]), true);
         assert.equal(loop.removeSignalHandler(SIGNAL), false);
-        assert.equal(process.listenerCount(SIGNAL), before);
-        await sent(SIGNAL);
+        assert.equal(machine.signals.handlers(SIGNAL), before);
+        await machine.signals.sent(SIGNAL);
         await loop.runUntilComplete(() => sleep(0));
       });
 
-      test('close() removes the signal handlers, and reports nothing about them', ({ loop }) => {
-        const before = process.listenerCount(SIGNAL);
+      test('close() removes the signal handlers, and reports nothing about them', ({ loop, machine }) => {
+        const before = machine.signals.handlers(SIGNAL);
         loop.addSignalHandler(SIGNAL, () => assert.fail());
         loop.close();
-        assert.equal(process.listenerCount(SIGNAL), before);
+        assert.equal(machine.signals.handlers(SIGNAL), before);
       });
     },
     'signals',

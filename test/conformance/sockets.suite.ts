@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { AF_INET, SendfileNotAvailableError, SOCK_DGRAM, Socket } from '../../src/index.ts';
 import { addressOf, connectedSockets, listening } from '../helpers/descriptors.ts';
-import { inDirectory } from '../helpers/unix-pairs.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
@@ -60,12 +57,13 @@ export function socketsSuite(target: Target): void {
 
       test('sock_sendfile() sends a file, or count bytes of it from an offset, and returns the number of bytes', async ({
         loop,
+        machine,
       }) => {
         await loop.runUntilComplete(() =>
-          inDirectory(async (directory) => {
+          machine.files.inDirectory(async (directory) => {
             const [near, far] = await connectedSockets(loop);
-            const path = join(directory, 'file');
-            writeFileSync(path, '0123456789');
+            const path = `${directory}/file`;
+            machine.files.write(path, '0123456789');
             assert.equal(await loop.sockSendfile(near, path), 10);
             assert.equal(await loop.sockSendfile(near, path, { offset: 8, fallback: false }), 2);
             assert.equal(await loop.sockSendfile(near, path, { offset: 2, count: 3 }), 3);
@@ -87,19 +85,22 @@ export function socketsSuite(target: Target): void {
 
       test('sock_sendfile() sends piece by piece if the system cannot send the file by itself, unless fallback is false', async ({
         loop,
+        machine,
       }) => {
-        await loop.runUntilComplete(async () => {
-          const [near, far] = await connectedSockets(loop);
-          await assert.rejects(
-            async () => loop.sockSendfile(near, '/proc/self/status', { count: 10, fallback: false }),
-            (error) =>
-              error instanceof SendfileNotAvailableError && error.code === 'ERR_SENDFILE_NOT_AVAILABLE',
-          );
-          assert.equal(await loop.sockSendfile(near, '/proc/self/status', { count: 10 }), 10);
-          assert.match(String(await loop.sockRecv(far, 100)), /^Name:/);
-          near.close();
-          far.close();
-        });
+        await loop.runUntilComplete(() =>
+          machine.withUnsendable(async (file, begins) => {
+            const [near, far] = await connectedSockets(loop);
+            await assert.rejects(
+              async () => loop.sockSendfile(near, file, { count: 10, fallback: false }),
+              (error) =>
+                error instanceof SendfileNotAvailableError && error.code === 'ERR_SENDFILE_NOT_AVAILABLE',
+            );
+            assert.equal(await loop.sockSendfile(near, file, { count: 10 }), 10);
+            assert.match(String(await loop.sockRecv(far, 100)), begins);
+            near.close();
+            far.close();
+          }),
+        );
       });
 
       test('sock_recv() that is cancelled has received nothing', async ({ loop }) => {

@@ -2,14 +2,8 @@ import assert from 'node:assert/strict';
 import { AF_INET, AF_INET6, IPPROTO_TCP, sleep } from '../../src/index.ts';
 import { streamTransportChecks } from '../helpers/check-stream-transport.ts';
 import { noIPv6 } from '../helpers/machine.ts';
-import {
-  closed,
-  foreignServer,
-  freePort,
-  listeningNodeServer,
-  Recorder,
-  recorders,
-} from '../helpers/pairs.ts';
+import { Recorder, recorders } from '../helpers/pairs.ts';
+import { freePort } from './machine.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
@@ -20,11 +14,12 @@ export function tcpConnectionsSuite(target: Target): void {
     (test) => {
       test('create_connection() connects, makes the protocol without arguments, calls connection_made and returns the pair', ({
         loop,
+        machine,
       }) =>
         loop.runUntilComplete(async () => {
-          const { server, port } = await listeningNodeServer();
+          const server = await machine.peers.listen();
+          const { port } = server;
           const steps: string[] = [];
-          server.once('connection', () => steps.push('connected'));
           const recorder = new Recorder();
           const made = recorder.connectionMade;
           recorder.connectionMade = (transport) => {
@@ -40,31 +35,29 @@ export function tcpConnectionsSuite(target: Target): void {
             port,
           );
           steps.push('answered');
-          assert.deepEqual(
-            steps.filter((step) => step !== 'connected'),
-            ['factory of 0', 'connection made', 'answered'],
-          );
+          assert.deepEqual(steps, ['factory of 0', 'connection made', 'answered']);
           assert.deepEqual([protocol, recorder.transport], [recorder, transport]);
           transport.close();
           await recorder.untilLost();
-          await closed(server);
+          await server.close();
         }));
 
       test(
         'create_connection() without a host connects to this machine, by either family or by the given one',
-        ({ loop }) =>
+        ({ loop, machine }) =>
           loop.runUntilComplete(async () => {
             for (const [address, family] of [
               ['127.0.0.1', AF_INET],
               ['::1', AF_INET6],
             ] as const) {
-              const { server, port } = await listeningNodeServer(address);
+              const server = await machine.peers.listen(address);
+              const { port } = server;
               for (const options of [{}, { family, proto: IPPROTO_TCP }]) {
                 const [transport] = await loop.createConnection(() => ({}), null, port, options);
                 assert.equal(transport.getExtraInfo('peername')?.[0], address);
                 await transport[Symbol.asyncDispose]();
               }
-              await closed(server);
+              await server.close();
             }
           }),
         noIPv6,
@@ -72,9 +65,9 @@ export function tcpConnectionsSuite(target: Target): void {
 
       test(
         'create_connection() to a port without a listener fails with ECONNREFUSED, and makes no protocol',
-        ({ loop }) =>
+        ({ loop, machine }) =>
           loop.runUntilComplete(async () => {
-            const port = await freePort();
+            const port = await freePort(machine);
             let made = 0;
             const factory = (): object => ({ made: made++ });
             await assert.rejects(loop.createConnection(factory, '127.0.0.1', port), { code: 'ECONNREFUSED' });
@@ -84,14 +77,15 @@ export function tcpConnectionsSuite(target: Target): void {
         noIPv6,
       );
 
-      test('create_connection() binds to local_addr', ({ loop }) =>
+      test('create_connection() binds to local_addr', ({ loop, machine }) =>
         loop.runUntilComplete(async () => {
-          const { server, port } = await listeningNodeServer();
-          const localAddr = ['127.0.0.1', await freePort()] as const;
+          const server = await machine.peers.listen();
+          const { port } = server;
+          const localAddr = ['127.0.0.1', await freePort(machine)] as const;
           const [transport] = await loop.createConnection(() => ({}), '127.0.0.1', port, { localAddr });
           assert.deepEqual(transport.getExtraInfo('sockname'), localAddr);
           await transport[Symbol.asyncDispose]();
-          await closed(server);
+          await server.close();
         }));
 
       test('create_connection() needs a port or a socket, and rejects an address together with a socket', ({
@@ -110,9 +104,10 @@ export function tcpConnectionsSuite(target: Target): void {
         });
       });
 
-      test('create_connection() that is cancelled leaves no connection behind', ({ loop }) =>
+      test('create_connection() that is cancelled leaves no connection behind', ({ loop, machine }) =>
         loop.runUntilComplete(async () => {
-          const { server, port } = await listeningNodeServer();
+          const server = await machine.peers.listen();
+          const { port } = server;
           for (let turns = 0; turns < 10; turns++) {
             const connecting = loop.createConnection(() => ({}), '127.0.0.1', port);
             for (let i = 0; i < turns; i++) await sleep(0);
@@ -124,23 +119,23 @@ export function tcpConnectionsSuite(target: Target): void {
             await transport?.[Symbol.asyncDispose]();
           }
           assert.equal(loop._owned.resources.size, 0);
-          await closed(server);
+          await server.close();
         }));
 
-      test('create_connection() talks to a peer that does not use gyre', ({ loop }) =>
+      test('create_connection() talks to a peer that does not use gyre', ({ loop, machine }) =>
         loop.runUntilComplete(async () => {
           const near = new Recorder();
           near.keepOpen = true;
-          const { transport, socket } = await foreignServer(loop, near);
-          socket.end('question');
+          const server = await machine.peers.listen();
+          const [transport] = await loop.createConnection(() => near, '127.0.0.1', server.port);
+          const peer = await server.accept();
+          peer.end('question');
           await near.untilTold('eof');
           transport.write(`${near.text}, answer`);
           transport.close();
-          const chunks: Buffer[] = [];
-          for await (const chunk of socket) chunks.push(chunk as Buffer);
-          assert.equal(Buffer.concat(chunks).toString(), 'question, answer');
+          assert.equal(await peer.rest(), 'question, answer');
           await near.untilLost();
-          await closed(socket);
+          await server.close();
         }));
 
       const checks = streamTransportChecks((loop) => recorders(loop));

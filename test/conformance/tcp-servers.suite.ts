@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { BaseEventLoop } from '../../src/index.ts';
 import { AF_INET6, sleep } from '../../src/index.ts';
 import { noIPv6 } from '../helpers/machine.ts';
-import { closed, listeningNodeServer, portOf, Recorder } from '../helpers/pairs.ts';
+import { portOf, Recorder } from '../helpers/pairs.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
 
@@ -28,7 +28,7 @@ export function tcpServersSuite(target: Target): void {
           );
           const nears = [await dial(loop, portOf(server)), await dial(loop, portOf(server))];
           for (const [i, near] of nears.entries()) near.transport.write(`${i}`);
-          while (fars.length < 2) await sleep(0);
+          while (fars.length < 2) await sleep(0.001);
           for (const far of fars) await far.untilReceived(1);
           assert.deepEqual(
             fars.map(({ text }) => text),
@@ -81,15 +81,16 @@ export function tcpServersSuite(target: Target): void {
 
       test(
         'create_server() on a port in use fails with EADDRINUSE, and leaves no socket open',
-        ({ loop }) =>
+        ({ loop, machine }) =>
           loop.runUntilComplete(async () => {
-            const { server: taken, port } = await listeningNodeServer('127.0.0.1');
+            const taken = await machine.peers.listen();
+            const { port } = taken;
             await assert.rejects(
               loop.createServer(() => ({}), ['::1', '127.0.0.1'], port),
               { code: 'EADDRINUSE' },
             );
             await assert.rejects(dial(loop, port, '::1'), { code: 'ECONNREFUSED' });
-            await closed(taken);
+            await taken.close();
           }),
         noIPv6,
       );
@@ -103,7 +104,7 @@ export function tcpServersSuite(target: Target): void {
           first.close();
           while (!near.lost) {
             first.closeClients();
-            await sleep(0);
+            await sleep(0.001);
           }
           await first.waitClosed();
           const second = await loop.createServer(() => ({}), '127.0.0.1', port);

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { createSecureContext } from 'node:tls';
 import { Protocol, sleep, TimeoutError } from '../../src/index.ts';
 import * as certificates from '../helpers/certificates.ts';
 import { clientTls, serverTls } from '../helpers/certificates.ts';
 import { streamTransportChecks } from '../helpers/check-stream-transport.ts';
-import { closed, listeningNodeServer, Recorder, recorders } from '../helpers/pairs.ts';
-import { inDirectory } from '../helpers/unix-pairs.ts';
+import { Recorder, recorders } from '../helpers/pairs.ts';
 import {
   closedServer,
   closedSocket,
@@ -67,6 +65,7 @@ export function tlsSuite(target: Target): void {
 
       test('create_connection() checks server_hostname, which defaults to the host, and which an empty string turns off', ({
         loop,
+        machine,
       }) =>
         loop.runUntilComplete(async () => {
           const { server, port } = await recordingServer(loop, serverTls(certificates.other));
@@ -77,7 +76,8 @@ export function tlsSuite(target: Target): void {
             const [transport] = await connect({ serverHostname });
             await transport[Symbol.asyncDispose]();
           }
-          const { server: plain, port: plainPort } = await listeningNodeServer();
+          const plain = await machine.peers.listen();
+          const plainPort = plain.port;
           assert.throws(() => loop.createConnection(makeNothing, null, plainPort, { ssl: true }), {
             code: type,
           });
@@ -85,13 +85,14 @@ export function tlsSuite(target: Target): void {
             () => loop.createConnection(makeNothing, '127.0.0.1', plainPort, { serverHostname: 'localhost' }),
             { code: type, message: /without ssl/ },
           );
-          await closed(plain);
+          await plain.close();
           server.close();
           await server.waitClosed();
         }));
 
       test('create_connection() makes no protocol and leaves no connection when the handshake fails or takes too long', ({
         loop,
+        machine,
       }) =>
         loop.runUntilComplete(async () => {
           let made = 0;
@@ -102,14 +103,14 @@ export function tlsSuite(target: Target): void {
           });
           server.close();
           await server.waitClosed();
-          const { server: silent, port: silentPort } = await listeningNodeServer();
+          const silent = await machine.peers.listen();
           const options = { ssl: clientTls(), sslHandshakeTimeout: 0.02 };
           await assert.rejects(
-            loop.createConnection(factory, '127.0.0.1', silentPort, options),
+            loop.createConnection(factory, '127.0.0.1', silent.port, options),
             (error) => error instanceof TimeoutError,
           );
           assert.equal(made, 0);
-          await closed(silent);
+          await silent.close();
         }));
 
       test('create_connection() with ssl that is cancelled leaves no connection behind', ({ loop }) =>
@@ -213,10 +214,10 @@ export function tlsSuite(target: Target): void {
           await transport[Symbol.asyncDispose]();
         }));
 
-      test('create_unix_connection() and create_unix_server() accept ssl', ({ loop }) =>
+      test('create_unix_connection() and create_unix_server() accept ssl', ({ loop, machine }) =>
         loop.runUntilComplete(() =>
-          inDirectory(async (directory) => {
-            const path = join(directory, 'socket');
+          machine.files.inDirectory(async (directory) => {
+            const path = `${directory}/socket`;
             const [near, far] = [new Recorder(), new Recorder()];
             const server = await loop.createUnixServer(() => far, path, { ssl: serverTls() });
             const options = { ssl: clientTls(), serverHostname: 'localhost' };
@@ -230,20 +231,21 @@ export function tlsSuite(target: Target): void {
           }),
         ));
 
-      test("connect_accepted_socket() with ssl is the server's side", ({ loop }) =>
+      test("connect_accepted_socket() with ssl is the server's side", ({ loop, machine }) =>
         loop.runUntilComplete(async () => {
-          const { server, port } = await listeningNodeServer();
-          const accepted = new Promise((resolve) => server.once('connection', resolve));
+          const server = await machine.peers.listen();
+          const { port } = server;
           const near = new Recorder();
           const connecting = loop.createConnection(() => near, '127.0.0.1', port, { ssl: clientTls() });
           const far = new Recorder();
-          await loop.connectAcceptedSocket(() => far, await accepted, { ssl: serverTls() });
+          const { sock } = await server.accept();
+          await loop.connectAcceptedSocket(() => far, sock, { ssl: serverTls() });
           await connecting;
           near.transport.write('hello');
           await far.untilReceived(5);
           assert.equal(far.text, 'hello');
           await end(near, far);
-          await closed(server);
+          await server.close();
         }));
 
       test('start_tls() returns a new transport for the same connection, without another connection_made', ({

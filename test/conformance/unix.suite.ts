@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
-import type { Socket } from 'node:net';
-import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
-import type { BaseEventLoop } from '../../src/index.ts';
 import { AF_UNIX, CancelledError, sleep } from '../../src/index.ts';
 import { streamTransportChecks } from '../helpers/check-stream-transport.ts';
-import { closed, listeningNodeServer, Recorder, recorders } from '../helpers/pairs.ts';
-import { inDirectory, unixRecorders } from '../helpers/unix-pairs.ts';
-import type { Target } from './section.ts';
+import { Recorder, recorders } from '../helpers/pairs.ts';
+import { unixRecorders } from '../helpers/unix-pairs.ts';
+import type { Fixture, Target } from './section.ts';
 import { section } from './section.ts';
 
 /** Runs `body` on the loop, with the path of a socket in a directory that is removed afterwards. */
-function withPath(loop: BaseEventLoop, body: (path: string) => Promise<void>): Promise<void> {
-  return loop.runUntilComplete(() => inDirectory((directory) => body(join(directory, 'socket'))));
+function withPath({ loop, machine }: Fixture, body: (path: string) => Promise<void>): Promise<void> {
+  return loop.runUntilComplete(() => machine.files.inDirectory((directory) => body(`${directory}/socket`)));
 }
 
 const makeNothing = (): object => ({});
@@ -23,10 +18,9 @@ export function unixSuite(target: Target): void {
     'Unix sockets',
     target,
     (test) => {
-      test('create_unix_connection() and create_unix_server() make the protocol, call connection_made and return the pair', ({
-        loop,
-      }) =>
-        withPath(loop, async (path) => {
+      test('create_unix_connection() and create_unix_server() make the protocol, call connection_made and return the pair', (fixture) =>
+        withPath(fixture, async (path) => {
+          const { loop } = fixture;
           const far = new Recorder();
           const near = new Recorder();
           const server = await loop.createUnixServer(() => far, path);
@@ -46,8 +40,9 @@ export function unixSuite(target: Target): void {
           await server[Symbol.asyncDispose]();
         }));
 
-      test('create_unix_connection() has the path as its peername, and an empty sockname', ({ loop }) =>
-        withPath(loop, async (path) => {
+      test('create_unix_connection() has the path as its peername, and an empty sockname', (fixture) =>
+        withPath(fixture, async (path) => {
+          const { loop } = fixture;
           const server = await loop.createUnixServer(makeNothing, path);
           const [transport] = await loop.createUnixConnection(makeNothing, path);
           assert.deepEqual(
@@ -59,8 +54,9 @@ export function unixSuite(target: Target): void {
           await server[Symbol.asyncDispose]();
         }));
 
-      test('create_unix_connection() fails with ENOENT if there is no socket', ({ loop }) =>
-        withPath(loop, async (path) => {
+      test('create_unix_connection() fails with ENOENT if there is no socket', (fixture) =>
+        withPath(fixture, async (path) => {
+          const { loop } = fixture;
           await assert.rejects(loop.createUnixConnection(makeNothing, path), {
             code: 'ENOENT',
             syscall: 'connect',
@@ -84,8 +80,9 @@ export function unixSuite(target: Target): void {
         );
       });
 
-      test('create_unix_connection() that is cancelled leaves no connection behind', ({ loop }) =>
-        withPath(loop, async (path) => {
+      test('create_unix_connection() that is cancelled leaves no connection behind', (fixture) =>
+        withPath(fixture, async (path) => {
+          const { loop } = fixture;
           const server = await loop.createUnixServer(makeNothing, path);
           for (let turns = 0; turns < 10; turns++) {
             const connecting = loop.createUnixConnection(makeNothing, path);
@@ -97,58 +94,56 @@ export function unixSuite(target: Target): void {
           await server[Symbol.asyncDispose]();
         }));
 
-      test('create_unix_server() makes a socket file, and removes its own one when it closes', ({ loop }) =>
-        withPath(loop, async (path) => {
+      test('create_unix_server() makes a socket file, and removes its own one when it closes', (fixture) =>
+        withPath(fixture, async (path) => {
+          const { loop, machine } = fixture;
           const server = await loop.createUnixServer(makeNothing, path);
-          assert.equal(lstatSync(path).isSocket(), true);
+          assert.equal(machine.files.kindOf(path), 'socket');
           await server[Symbol.asyncDispose]();
-          assert.equal(existsSync(path), false);
+          assert.equal(machine.files.kindOf(path), 'none');
           const replaced = await loop.createUnixServer(makeNothing, path);
-          unlinkSync(path);
-          writeFileSync(path, 'precious');
+          machine.files.remove(path);
+          machine.files.write(path, 'precious');
           await replaced[Symbol.asyncDispose]();
-          assert.equal(lstatSync(path).isFile(), true);
+          assert.equal(machine.files.kindOf(path), 'file');
         }));
 
-      test('create_unix_server() fails with EADDRINUSE if another server listens or a file exists at the path', ({
-        loop,
-      }) =>
-        withPath(loop, async (path) => {
+      test('create_unix_server() fails with EADDRINUSE if another server listens or a file exists at the path', (fixture) =>
+        withPath(fixture, async (path) => {
+          const { loop, machine } = fixture;
           const server = await loop.createUnixServer(makeNothing, path);
           await assert.rejects(loop.createUnixServer(makeNothing, path), { code: 'EADDRINUSE' });
           await server[Symbol.asyncDispose]();
-          writeFileSync(path, 'precious');
+          machine.files.write(path, 'precious');
           await assert.rejects(loop.createUnixServer(makeNothing, path), { code: 'EADDRINUSE' });
-          assert.equal(lstatSync(path).isFile(), true);
+          assert.equal(machine.files.kindOf(path), 'file');
         }));
 
-      const checks = streamTransportChecks(unixRecorders);
-      for (const [name, check] of Object.entries(checks)) {
-        test(`create_unix_connection() and create_unix_server() transports: ${name}`, ({ loop }) =>
-          loop.runUntilComplete(() => check(loop)));
+      for (const name of Object.keys(streamTransportChecks(unixRecorders))) {
+        test(`create_unix_connection() and create_unix_server() transports: ${name}`, ({ loop, machine }) => {
+          const checks = streamTransportChecks((one) => unixRecorders(one, machine.files.inDirectory));
+          return loop.runUntilComplete(() => (checks[name] as (typeof checks)[string])(loop));
+        });
       }
 
-      test('connect_accepted_socket() serves a connection that other code has accepted', ({ loop }) =>
-        withPath(loop, async (path) => {
-          const servers = [createServer().listen(path), (await listeningNodeServer()).server];
+      test('connect_accepted_socket() serves a connection that other code has accepted', (fixture) =>
+        withPath(fixture, async (path) => {
+          const { loop, machine } = fixture;
+          const { peers } = machine;
+          const servers = [await peers.listenAt(path), await peers.listen()];
           for (const server of servers) {
-            const accepted = new Promise<Socket>((resolve) => {
-              server.once('connection', resolve);
-            });
-            const address = server.address() as string | { port: number };
-            const client =
-              typeof address === 'string' ? connect(address) : connect(address.port, '127.0.0.1');
+            const client = await peers.connect(server.port === 0 ? path : server.port);
             const near = new Recorder();
-            const [transport] = await loop.connectAcceptedSocket(() => near, await accepted);
+            const accepted = await server.accept();
+            const [transport] = await loop.connectAcceptedSocket(() => near, accepted.sock);
             client.write('question');
             await near.untilReceived(8);
             transport.write('answer');
             transport.close();
-            const chunks: Buffer[] = [];
-            for await (const chunk of client) chunks.push(chunk as Buffer);
-            assert.equal(Buffer.concat(chunks).toString(), 'answer');
+            assert.equal(await client.rest(), 'answer');
+            await client.close();
             await near.untilLost();
-            await closed(server);
+            await server.close();
           }
         }));
 
@@ -167,11 +162,10 @@ export function unixSuite(target: Target): void {
     'Files',
     target,
     (test) => {
-      test('sendfile() sends a file, or count bytes of it from an offset, and returns the number of bytes', ({
-        loop,
-      }) =>
-        withPath(loop, async (path) => {
-          writeFileSync(path, '0123456789');
+      test('sendfile() sends a file, or count bytes of it from an offset, and returns the number of bytes', (fixture) =>
+        withPath(fixture, async (path) => {
+          const { loop, machine } = fixture;
+          machine.files.write(path, '0123456789');
           const { near, far } = await recorders(loop);
           assert.equal(await loop.sendfile(near.transport, path), 10);
           assert.equal(await loop.sendfile(near.transport, path, { offset: 8 }), 2);
@@ -182,10 +176,11 @@ export function unixSuite(target: Target): void {
           await Promise.all([near.untilLost(), far.untilLost()]);
         }));
 
-      test('sendfile() respects the flow control of the transport', ({ loop }) =>
-        withPath(loop, async (path) => {
-          writeFileSync(path, '');
-          truncateSync(path, 64 << 20);
+      test('sendfile() respects the flow control of the transport', (fixture) =>
+        withPath(fixture, async (path) => {
+          const { loop, machine } = fixture;
+          machine.files.write(path, '');
+          machine.files.truncate(path, 64 << 20);
           const { near, far } = await recorders(loop);
           far.transport.pauseReading();
           const sending = loop.sendfile(near.transport, path);
@@ -198,9 +193,10 @@ export function unixSuite(target: Target): void {
           assert.equal(far.received, 64 << 20);
         }));
 
-      test('sendfile() over a closing transport fails, and so does a count of zero', ({ loop }) =>
-        withPath(loop, async (path) => {
-          writeFileSync(path, 'x');
+      test('sendfile() over a closing transport fails, and so does a count of zero', (fixture) =>
+        withPath(fixture, async (path) => {
+          const { loop, machine } = fixture;
+          machine.files.write(path, 'x');
           const { near, far } = await recorders(loop);
           assert.throws(() => loop.sendfile(near.transport, path, { count: 0 }), {
             code: 'ERR_OUT_OF_RANGE',

@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { readSync } from 'node:fs';
-import { passes, pipe, socketPair } from '../helpers/descriptors.ts';
+import { passes } from '../helpers/descriptors.ts';
 import type { Target } from './section.ts';
 import { section } from './section.ts';
-
-function read(fd: number): string {
-  const buffer = Buffer.alloc(100);
-  return buffer.toString('utf8', 0, readSync(fd, buffer));
-}
 
 export function watchersSuite(target: Target): void {
   section(
@@ -17,17 +11,19 @@ export function watchersSuite(target: Target): void {
     (test) => {
       test('add_reader() calls the callback with its arguments and in its context while there is data to read', async ({
         loop,
+        machine,
       }) => {
         const storage = new AsyncLocalStorage<string>();
-        const { from, write, close } = pipe();
+        const { descriptors } = machine;
+        const { read: from, write: to } = descriptors.pipe();
         const log: unknown[] = [];
         await loop.runUntilComplete(async () => {
           const callback = (...args: unknown[]): void => {
-            log.push([read(from), args, storage.getStore()]);
+            log.push([descriptors.read(from), args, storage.getStore()]);
           };
           storage.run('context', () => loop.addReader(from, callback, 1, 'two'));
           for (const data of ['a', 'b']) {
-            write(data);
+            descriptors.write(to, data);
             await passes();
           }
           loop.removeReader(from);
@@ -36,61 +32,67 @@ export function watchersSuite(target: Target): void {
           ['a', [1, 'two'], 'context'],
           ['b', [1, 'two'], 'context'],
         ]);
-        close();
+        for (const fd of [from, to]) descriptors.close(fd);
       });
 
       test('add_reader() replaces the previous callback, and rejects values that are no descriptor', async ({
         loop,
+        machine,
       }) => {
-        const { from, write, close } = pipe();
+        const { descriptors } = machine;
+        const { read: from, write: to } = descriptors.pipe();
         const log: string[] = [];
         await loop.runUntilComplete(async () => {
           loop.addReader(from, () => log.push('first'));
-          loop.addReader(from, () => log.push(`second ${read(from)}`));
-          write('x');
+          loop.addReader(from, () => log.push(`second ${descriptors.read(from)}`));
+          descriptors.write(to, 'x');
           await passes();
           loop.removeReader(from);
         });
         assert.deepEqual(log, ['second x']);
         assert.throws(() => loop.addReader(1_000_000, () => {}), { code: 'EBADF' });
         assert.throws(() => loop.addReader(-1, () => {}), { code: 'ERR_OUT_OF_RANGE' });
-        close();
+        for (const fd of [from, to]) descriptors.close(fd);
       });
 
       test('remove_reader() keeps the callback from being called, and returns whether there was one', async ({
         loop,
+        machine,
       }) => {
-        const { from, write, close } = pipe();
+        const { descriptors } = machine;
+        const { read: from, write: to } = descriptors.pipe();
         let calls = 0;
         await loop.runUntilComplete(async () => {
           loop.addReader(from, () => calls++);
-          write('x');
+          descriptors.write(to, 'x');
           assert.deepEqual([loop.removeReader(from), loop.removeReader(from)], [true, false]);
           await passes();
         });
         assert.equal(calls, 0);
-        close();
+        for (const fd of [from, to]) descriptors.close(fd);
       });
 
       test('add_writer() calls the callback while the descriptor is writable, until remove_writer()', async ({
         loop,
+        machine,
       }) => {
-        const { from, write, close } = socketPair();
+        const { descriptors } = machine;
+        const [from, to] = descriptors.socketPair();
         const log: string[] = [];
         await loop.runUntilComplete(async () => {
-          loop.addReader(from, () => log.push(`read ${read(from)}`));
+          loop.addReader(from, () => log.push(`read ${descriptors.read(from)}`));
           loop.addWriter(from, () => {
             log.push('writable');
             assert.equal(loop.removeWriter(from), true);
           });
           await passes();
-          write('x');
+          descriptors.write(to, 'x');
           await passes();
           assert.equal(loop.removeWriter(from), false);
           assert.equal(loop.removeReader(from), true);
         });
         assert.deepEqual(log, ['writable', 'read x']);
-        close();
+        for (const fd of [from, to]) descriptors.close(fd);
       });
     },
     'polling',

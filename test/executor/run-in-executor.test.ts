@@ -218,18 +218,6 @@ describe('loop.runInExecutor()', () => {
     );
   });
 
-  test('loop.runInExecutor() of a simulated loop throws at the call, because it has no threads', () =>
-    withLoop(
-      () => new SimulatedEventLoop(),
-      (loop) => {
-        const unsupported = { code: 'ERR_UNSUPPORTED', message: /the sim backend has no executors/ };
-        assert.throws(() => void loop.runInExecutor(null, add, 1, 2), unsupported);
-        assert.throws(() => void loop.runInExecutor(new FakeExecutor(), add, 1, 2), unsupported);
-        assert.throws(() => loop.setDefaultExecutor(new FakeExecutor()), unsupported);
-        assert.throws(() => loop.remote({}), unsupported);
-      },
-    ));
-
   test('loop.shutdownDefaultExecutor() of a simulated loop does nothing', () =>
     withLoop(
       () => new SimulatedEventLoop(),

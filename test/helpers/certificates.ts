@@ -37,6 +37,12 @@ export const untrusted: Pair = pair('untrusted');
 /** For localhost, by itself. */
 export const selfSigned: Pair = pair('self-signed');
 
+/**
+ * For localhost, by itself, with a key of Ed25519. All its signatures have one length, so the packets of a
+ * handshake do, too.
+ */
+export const steady: Pair = pair('steady');
+
 /** Options of a server that a {@link clientTls} trusts. */
 export function serverTls(certificate: Pair = server): TlsOptions {
   return { ...certificate };

@@ -21,12 +21,19 @@ export async function inDirectory(body: (directory: string) => Promise<void>): P
   }
 }
 
-/** Connects two recorders by a unix socket. The server is closed again. */
-export async function unixRecorders(loop: BaseEventLoop): Promise<{ near: Recorder; far: Recorder }> {
+/**
+ * Connects two recorders by a unix socket. The server is closed again.
+ *
+ * @param withDirectory makes the directory of the socket; by default on this machine
+ */
+export async function unixRecorders(
+  loop: BaseEventLoop,
+  withDirectory: typeof inDirectory = inDirectory,
+): Promise<{ near: Recorder; far: Recorder }> {
   const near = new Recorder();
   const far = new Recorder();
-  await inDirectory(async (directory) => {
-    const path = join(directory, 'socket');
+  await withDirectory(async (directory) => {
+    const path = `${directory}/socket`;
     const server = await loop.createUnixServer(() => far, path);
     await loop.createUnixConnection(() => near, path);
     await far.untilTold('made');

@@ -20,6 +20,7 @@ import { literalFamily } from '../../src/base/address.ts';
 import { AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM } from '../../src/base/constants.ts';
 import { checkLoopEmpty } from '../../src/entry/testing.ts';
 import { BaseEventLoop } from '../../src/index.ts';
+import { NO_CAPABILITIES } from '../helpers/bare-loop.ts';
 
 type Answer = (error: Error | null, found: AddressInfo[]) => void;
 
@@ -226,6 +227,8 @@ class FakeNetEventLoop extends BaseEventLoop {
 
   constructor() {
     const backend = new FakeNetBackend(loneKernel(0));
+    const { names, tcp } = backend;
+    Object.assign(backend, NO_CAPABILITIES, { names, tcp });
     super(backend);
     this.net = backend.net;
   }

@@ -17,9 +17,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { SubprocessOptions } from '../../src/index.ts';
 import { DEVNULL, NodeEventLoop, PIPE, STDOUT } from '../../src/index.ts';
+import { bareLoop } from '../helpers/bare-loop.ts';
 import { onNode } from '../helpers/pairs.ts';
 import { loaderOptions } from '../helpers/typescript.ts';
 import {
@@ -144,7 +144,7 @@ test(
 );
 
 test('subprocessExec() of a loop without subprocesses throws at the call', () => {
-  using loop = new SimulatedEventLoop();
+  using loop = bareLoop();
   assert.throws(() => loop.subprocessExec(() => ({}), 'true'), {
     code: 'ERR_UNSUPPORTED',
     message: /subprocesses/,

@@ -3,7 +3,7 @@ import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';
 
 /** libuv's numbers on Linux, which a program sees as `error.errno`. */
-const ERRNO = {
+export const ERRNO = {
   EACCES: -13,
   EADDRINUSE: -98,
   EADDRNOTAVAIL: -99,
@@ -31,8 +31,10 @@ const ERRNO = {
   ENOTDIR: -20,
   ENOTSOCK: -88,
   ENXIO: -6,
+  EOPNOTSUPP: -95,
   EPERM: -1,
   EPIPE: -32,
+  EPROTONOSUPPORT: -93,
   ESRCH: -3,
   ETIMEDOUT: -110,
 } as const;

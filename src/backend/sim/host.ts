@@ -1,8 +1,8 @@
 /**
  * A simulated machine: its name and addresses, its clock, and the parts of its kernel.
  *
- * All that happens on a host goes through it, so that a host can be paused (its programs do nothing, its kernel
- * goes on) and can crash (all that was on its way is dropped).
+ * All that happens on a host goes through it, so that a host can be paused (its programs do nothing, its
+ * kernel goes on) and can crash (all that was on its way is dropped).
  */
 import type { LoopClock } from './loop-clock.ts';
 import type { Random } from './random.ts';
@@ -10,12 +10,25 @@ import type { Timeline, TimelineEvent } from './timeline.ts';
 
 export type HostState = 'up' | 'paused' | 'down';
 
+/** A part of the kernel that has a state. */
+export interface KernelPart {
+  /** The power is gone: drops the whole state at once, and sends nothing. */
+  crash(): void;
+}
+
 export class SimHost {
   readonly name: string;
   /** Canonical literals, without the loopback addresses that each host has. */
   readonly addresses: readonly string[];
   readonly timeline: Timeline;
   readonly random: Random;
+  /** Seconds since 1970 at time 0 of the world, by the right clock. */
+  epoch: number = 0;
+  /** Seconds by which the wall clock of this host is wrong, beside its drift. */
+  wallOffset: number = 0;
+  /** A program is ending. The kernel closes its sockets by FIN then, where a transport would abort. */
+  programEnds: boolean = false;
+  readonly #parts: KernelPart[] = [];
   #state: HostState = 'up';
   /** Increases with each crash, so that callbacks of an earlier life are dropped. */
   #life: number = 0;
@@ -48,6 +61,11 @@ export class SimHost {
     return this.#base + (now - this.#since) * this.#rate;
   }
 
+  /** Returns the seconds since 1970 on the wall clock of this host. */
+  wallTime(): number {
+    return this.epoch + this.wallOffset + this.time();
+  }
+
   /** @param rate seconds that the clock of this host moves in a second of the world; more than 0 */
   setRate(rate: number): void {
     const local = this.time();
@@ -66,12 +84,26 @@ export class SimHost {
 
   /** Calls code of a program at this moment. */
   soon(callback: () => void): void {
-    this.timeline.soon(this.#guarded(callback));
+    this.timeline.soon(this.guarded(callback));
   }
 
   /** Calls code of a program at `when`, on the clock of {@link time}. */
   at(when: number, callback: () => void): TimelineEvent {
-    return this.timeline.at(this.#worldTime(when), this.#guarded(callback), true);
+    return this.timeline.at(this.#worldTime(when), this.guarded(callback), true);
+  }
+
+  /**
+   * Returns a callback for the timeline that calls code of a program: not while the host is paused, and never
+   * after a crash. A handle makes one for all its calls.
+   */
+  guarded(callback: () => void): () => void {
+    const life = this.#life;
+    const run = (): void => {
+      if (this.#life !== life) return;
+      if (this.#state === 'paused') this.#waiting.push(run);
+      else callback();
+    };
+    return run;
   }
 
   loopStarted(loop: LoopClock): void {
@@ -84,6 +116,11 @@ export class SimHost {
   }
 
   // --- the kernel ---
+
+  /** Adds a part of the kernel, which forgets its state in a crash. */
+  addPart(part: KernelPart): void {
+    this.#parts.push(part);
+  }
 
   /** Calls code of the kernel after `seconds` of the world. A pause does not delay it. */
   kernelAfter(seconds: number, callback: () => void): TimelineEvent {
@@ -108,26 +145,22 @@ export class SimHost {
     for (const callback of waiting) this.timeline.soon(callback);
   }
 
-  /** Drops all that the host does and has. Nothing of it runs again. */
-  crash(): void {
+  /**
+   * Drops all that the host does and has. Nothing of it runs again.
+   *
+   * @param endPrograms called when nothing can be sent any more
+   */
+  crash(endPrograms: () => void = () => {}): void {
     this.#state = 'down';
     this.#life++;
     this.#waiting = [];
     for (const loop of this.#loops) this.loopStopped(loop);
+    endPrograms();
+    for (const part of this.#parts) part.crash();
   }
 
   /** Starts the host again, without programs. */
   boot(): void {
     if (this.#state === 'down') this.#state = 'up';
-  }
-
-  #guarded(callback: () => void): () => void {
-    const life = this.#life;
-    const run = (): void => {
-      if (this.#life !== life) return;
-      if (this.#state === 'paused') this.#waiting.push(run);
-      else callback();
-    };
-    return run;
   }
 }

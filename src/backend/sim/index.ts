@@ -15,29 +15,54 @@ import type {
   Tls,
   UnixSockets,
 } from '../backend.ts';
+import { SimDatagrams } from './datagram.ts';
+import { filesOf } from './file-access.ts';
+import { Handles } from './handles.ts';
 import type { Kernel } from './kernel.ts';
 import { LoopClock } from './loop-clock.ts';
+import { openSocket } from './socket.ts';
+import { tlsOf } from './tls.ts';
 
 export class SimBackend extends LoopClock implements Backend {
   readonly name = 'sim';
-  readonly reusePort: boolean = false;
-  readonly abstractUnix: boolean = false;
-  readonly fileno: boolean = false;
-  readonly tcp: StreamSockets | null = null;
-  readonly unix: UnixSockets | null = null;
-  readonly pipes: Pipes | null = null;
-  readonly datagrams: Datagrams | null = null;
-  readonly names: Names | null = null;
-  readonly tls: Tls | null = null;
-  readonly processes: Processes | null = null;
-  readonly signals: Signals | null = null;
-  readonly descriptors: Descriptors | null = null;
-  readonly polling: Polling | null = null;
-  readonly sockets: Sockets | null = null;
-  readonly files: Files | null = null;
-  readonly executors: Executors | null = null;
+  readonly kernel: Kernel;
+  readonly reusePort: boolean = true;
+  readonly abstractUnix: boolean = true;
+  readonly fileno: boolean = true;
+  readonly tcp: StreamSockets;
+  readonly unix: UnixSockets;
+  readonly pipes: Pipes;
+  readonly datagrams: Datagrams;
+  readonly names: Names;
+  readonly tls: Tls;
+  readonly processes: Processes;
+  readonly signals: Signals;
+  readonly descriptors: Descriptors;
+  readonly polling: Polling;
+  readonly sockets: Sockets;
+  readonly files: Files;
+  readonly executors: Executors;
 
-  constructor(kernel: Kernel) {
+  /** @param signals those of the program that makes the loop */
+  constructor(kernel: Kernel, signals: Signals = kernel.machine.signals) {
     super(kernel.host);
+    this.kernel = kernel;
+    const { network, machine } = kernel;
+    const { descriptors } = machine;
+    const handles = new Handles(kernel.host, descriptors);
+    this.tcp = handles.streams(network.tcp);
+    this.datagrams = new SimDatagrams(kernel.host, network.udp, descriptors);
+    this.unix = handles.localStreams(machine.unix);
+    this.pipes = { open: (pipe, direction) => handles.openPipe(pipe, direction) };
+    this.descriptors = { isUsed: (fd) => descriptors.isUsed(fd) };
+    this.polling = { poll: (fd, onReady) => handles.poll(fd, onReady) };
+    const sockets = { descriptors, tcp: network.tcp, unix: machine.unix, udp: network.udp };
+    this.sockets = { open: (target) => openSocket(sockets, target) };
+    this.files = filesOf(machine);
+    this.tls = tlsOf(kernel.host);
+    this.executors = machine.jobs.executors;
+    this.names = machine.names;
+    this.processes = { spawn: (target, events) => machine.programs.spawn(target, handles, events) };
+    this.signals = signals;
   }
 }

@@ -2,7 +2,7 @@
  * The kernel of a simulated host: the parts that the loops of the host share.
  *
  *   network.ts   TCP and UDP, over the fabric
- *   machine.ts   what stays within the host: unix sockets, pipes, descriptors, names, signals, programs, files
+ *   machine.ts   what stays within the host: unix sockets, pipes, descriptors, names, signals, programs…
  */
 import { Fabric } from './fabric.ts';
 import { SimHost } from './host.ts';
@@ -25,7 +25,7 @@ export class Kernel {
 }
 
 /** Makes a world of one host, `localhost`, for a loop without a world. */
-export function loneKernel(startTime: number): Kernel {
+export function loneKernel(startTime: number, seed: number = 0): Kernel {
   const timeline = new Timeline(startTime);
-  return new Kernel(new SimHost('localhost', [], timeline, new Random(0)), new Fabric(timeline));
+  return new Kernel(new SimHost('localhost', [], timeline, new Random(seed)), new Fabric(timeline));
 }

@@ -1,5 +1,6 @@
 /**
- * The turn driver of one loop on a simulated host: it turns the loop's wake-ups into callbacks of the timeline.
+ * The turn driver of one loop on a simulated host: it turns the loop's wake-ups into callbacks of the
+ * timeline.
  *
  * As on a real host, a wake-up is only a hint. When it comes, the loop's own heap of deadlines decides.
  */
@@ -12,6 +13,7 @@ export class LoopClock implements TurnDriver {
   /** Seconds. A double can represent nanoseconds for the first three months. */
   readonly clockResolution = 1e-9;
   readonly #host: SimHost;
+  readonly #step: () => void;
   #turns: Turns | null = null;
   #woken: boolean = false;
   #armed: TimelineEvent | null = null;
@@ -20,6 +22,7 @@ export class LoopClock implements TurnDriver {
 
   constructor(host: SimHost) {
     this.#host = host;
+    this.#step = host.guarded(this.#run);
   }
 
   time(): number {
@@ -44,7 +47,7 @@ export class LoopClock implements TurnDriver {
   wake(): void {
     if (this.#woken) return;
     this.#woken = true;
-    this.#host.soon(this.#run);
+    this.#host.timeline.soon(this.#step);
   }
 
   wakeAt(when: number): void {

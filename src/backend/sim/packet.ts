@@ -1,4 +1,4 @@
-/** What travels between simulated hosts. */
+/** The packets that travel between simulated hosts. */
 
 /** A TCP header's flags, as the bits of the real header, so that a capture file can have them. */
 export const FIN = 0x01;

@@ -5,26 +5,66 @@
  *         │      each is followed by all microtasks and ticks that it causes
  *         └─ nothing is left: time jumps to the next event (`at`): a packet arrives, a timer is due
  *
- * One callback of the host runs many of these steps. Time does not jump while real work is in flight (`hold`).
- * Before a jump to a timer, the host gets the thread once, for a pass through its check phase: so signals, and
- * real work that a task awaits, are handled before time moves. Packets alone need no pass, which makes them
- * cheap. Nothing here depends on the speed of the machine.
+ * One callback of the host runs many of these steps. Time does not jump while real work is in flight
+ * (`hold`). Before a jump to a timer, the host gets the thread once, for a pass through its check phase: so
+ * signals, and real work that a task awaits, are handled before time moves. Packets alone need no pass, which
+ * makes them cheap. Nothing here depends on the speed of the machine.
+ *
+ * Two limits keep a world from hanging. After very many steps at one moment time moves all the same, because
+ * a program that spins until a packet comes would spin for ever. And a world in which only kernels are busy,
+ * with keep-alive for example, counts as idle after a week.
  */
 
 import type { DeadlineEntry } from '../../base/deadline-heap.ts';
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
-import { drain } from '../../base/drain.ts';
+import { drain, drainNow } from '../../base/drain.ts';
 import { checkHost, hostClearInterval, hostNow, hostSetImmediate, hostSetInterval } from '../../base/host.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
 
 const HOUR_MS = 3_600_000;
 /**
- * Milliseconds of the real clock after which the host gets the thread, so that its signals and a test runner's
- * own time limit work.
+ * Milliseconds of the real clock after which the host gets the thread, so that its signals and a test
+ * runner's own time limit work.
  */
 const REAL_MS_A_CALL = 10;
 /** Steps after which it gets the thread in any case. */
 const STEPS_A_CALL = 64;
+/** Steps between two looks at the real clock. */
+const STEPS_A_LOOK = 8;
+/** Steps after which time moves although callbacks are left. A step of a busy loop has 64 turns. */
+const STEPS_A_MOMENT = 1024;
+/** Seconds without code of a program, and without a timer of one, after which the world is idle. */
+const QUIET_SECONDS = 604_800;
+
+/** The kernel of a host gets what the timeline delivers. */
+export interface Receiver<T> {
+  receive(thing: T): void;
+}
+
+/** Something on its way to a kernel: no object for a callback is needed. */
+class Delivery<T> implements DeadlineEntry {
+  readonly _when: number;
+  readonly _seq: number;
+  readonly _pass: boolean = false;
+  readonly #receiver: Receiver<T>;
+  readonly #thing: T;
+
+  constructor(when: number, seq: number, receiver: Receiver<T>, thing: T) {
+    this._when = when;
+    this._seq = seq;
+    this.#receiver = receiver;
+    this.#thing = thing;
+  }
+
+  /** Calls the kernel. @internal */
+  _happen(): void {
+    this.#receiver.receive(this.#thing);
+  }
+
+  cancelled(): boolean {
+    return false;
+  }
+}
 
 /** A callback at a time of the world. */
 export class TimelineEvent implements DeadlineEntry {
@@ -33,42 +73,76 @@ export class TimelineEvent implements DeadlineEntry {
   /** @internal */ readonly _pass: boolean;
   /** null after it was called or cancelled. @internal */
   _callback: (() => void) | null;
-  readonly #events: DeadlineHeap<TimelineEvent>;
+  readonly #pending: PendingEvents;
 
   /** @internal */
-  constructor(
-    when: number,
-    seq: number,
-    pass: boolean,
-    callback: () => void,
-    events: DeadlineHeap<TimelineEvent>,
-  ) {
+  constructor(when: number, seq: number, pass: boolean, callback: () => void, pending: PendingEvents) {
     this._when = when;
     this._seq = seq;
     this._pass = pass;
     this._callback = callback;
-    this.#events = events;
+    this.#pending = pending;
+    if (pass) pending.timers++;
   }
 
   /** Does nothing if the event has happened. */
   cancel(): void {
     if (this._callback === null) return;
     this._callback = null;
-    this.#events.cancelled();
+    this.#pending.heap.cancelled();
+    if (this._pass) this.#pending.timers--;
   }
 
   cancelled(): boolean {
     return this._callback === null;
   }
+
+  /** @internal */
+  _happen(): void {
+    const callback = this._callback as () => void;
+    this._callback = null;
+    if (this._pass) this.#pending.timers--;
+    callback();
+  }
+}
+
+type Entry = TimelineEvent | Delivery<never>;
+
+/** The events that have not happened. */
+interface PendingEvents {
+  readonly heap: DeadlineHeap<Entry>;
+  /** The number of timers of programs among them. */
+  timers: number;
 }
 
 export class Timeline {
   /** Called when nothing can happen any more by itself. */
   onIdle: (() => void) | null = null;
+  /** Time does not move beyond this, in seconds. */
+  limit: number = Number.POSITIVE_INFINITY;
+  /** Called in place of a step beyond the limit. */
+  onLimit: (() => void) | null = null;
+  /** Called after each call of the host. */
+  onCall: (() => void) | null = null;
+  /** The number of callbacks so far. */
+  steps: number = 0;
+  /** Milliseconds of the real clock that the callbacks took. A stop in a debugger counts as one second. */
+  computedMs: number = 0;
+  /**
+   * Passes that the host has after each callback, before time jumps. More than 0 if a program uses native
+   * code that goes on in the host's check phase, as HTTP/2 and TLS of Node do.
+   */
+  passesAfterCode: number = 0;
+  /** Calls a function that asks the host for a call, outside of every program: the timer is a real one. */
+  outside: (ask: () => void) => void = (ask) => ask();
   #now: number;
-  readonly #events: DeadlineHeap<TimelineEvent> = new DeadlineHeap();
+  readonly #pending: PendingEvents = { heap: new DeadlineHeap(), timers: 0 };
   readonly #soon: RingQueue<() => void> = new RingQueue();
   #seq: number = 0;
+  /** Steps since time has moved. */
+  #stepsNow: number = 0;
+  /** The time of the last step that ran code of a program. */
+  #codeAt: number = 0;
   #holds: number = 0;
   /** Loops that run. They keep the host alive. */
   #running: number = 0;
@@ -85,11 +159,13 @@ export class Timeline {
   #draining: number = 0;
 
   /**
-   * @throws LoopError `ERR_UNSUPPORTED` with fake timers, because a world needs the real host between two times
+   * @throws LoopError `ERR_UNSUPPORTED` with fake timers, because a world needs the real host between two
+   *   times
    */
   constructor(startTime: number) {
     checkHost();
     this.#now = startTime;
+    this.#codeAt = startTime;
   }
 
   /** Returns the time in seconds. */
@@ -110,10 +186,20 @@ export class Timeline {
    * @param pass true for a timer of a program: the host gets a pass before time jumps to it
    */
   at(when: number, callback: () => void, pass: boolean = false): TimelineEvent {
-    const event = new TimelineEvent(Math.max(when, this.#now), this.#seq++, pass, callback, this.#events);
-    this.#events.push(event);
+    const event = new TimelineEvent(Math.max(when, this.#now), this.#seq++, pass, callback, this.#pending);
+    this.#pending.heap.push(event);
     this.#request();
     return event;
+  }
+
+  /**
+   * Gives `thing` to a kernel at `when`. The receiver resumes no code of a program by itself, so the
+   * microtasks need not run behind it.
+   */
+  deliver<T>(when: number, receiver: Receiver<T>, thing: T): void {
+    const delivery = new Delivery(Math.max(when, this.#now), this.#seq++, receiver, thing);
+    this.#pending.heap.push(delivery as unknown as Delivery<never>);
+    this.#request();
   }
 
   /** Keeps time from jumping until the returned function is called: real work is in flight. */
@@ -141,7 +227,7 @@ export class Timeline {
   /** A loop runs from now on: the host is kept alive. */
   enter(): void {
     this.#running++;
-    this.#keepAlive ??= hostSetInterval(() => {}, HOUR_MS);
+    this.outside(this.#askForLife);
     this.#request();
   }
 
@@ -154,6 +240,7 @@ export class Timeline {
 
   /** Drains as base/drain.ts does. No other callback runs meanwhile. */
   drain(resume: () => void): boolean {
+    if (drainNow()) return true;
     const drained = drain(() => {
       this.#draining--;
       resume();
@@ -165,8 +252,16 @@ export class Timeline {
   #request(): void {
     if (this.#requested || this.#stepping || this.#running === 0) return;
     this.#requested = true;
-    hostSetImmediate(this.#call);
+    this.outside(this.#askForCall);
   }
+
+  #askForCall = (): void => {
+    hostSetImmediate(this.#call);
+  };
+
+  #askForLife = (): void => {
+    this.#keepAlive ??= hostSetInterval(() => {}, HOUR_MS);
+  };
 
   #call = (): void => {
     this.#requested = false;
@@ -178,6 +273,7 @@ export class Timeline {
       again = this.#steps();
     } finally {
       this.#stepping = false;
+      this.onCall?.();
       // After an exception, too: it is the host's, and the world goes on.
       if (again) this.#request();
     }
@@ -185,40 +281,74 @@ export class Timeline {
 
   /** Returns true if the host must call again. */
   #steps(): boolean {
-    const until = hostNow() + REAL_MS_A_CALL;
+    const begin = hostNow();
+    try {
+      return this.#stepUntil(begin + REAL_MS_A_CALL);
+    } finally {
+      this.computedMs += Math.min(hostNow() - begin, 1000);
+    }
+  }
+
+  #stepUntil(until: number): boolean {
     for (let step = 1; this.#running > 0; step++) {
       if (this.#draining > 0) return true;
-      const callback = this.#soon.shift() ?? this.#nextEvent();
-      if (typeof callback === 'boolean') return callback;
+      const callback = this.#isCrowded() ? undefined : this.#soon.shift();
+      const event = callback === undefined ? this.#nextEvent() : null;
+      if (typeof event === 'boolean') return event;
       this.#passed = false;
-      callback();
-      if (this.#draining > 0 || !this.drain(nothing)) return true;
-      if (step === STEPS_A_CALL || hostNow() > until) return true;
+      this.steps++;
+      this.#stepsNow++;
+      if (event === null || event._pass) this.#codeAt = this.#now;
+      if (event === null) (callback as () => void)();
+      else event._happen();
+      const resumes = !(event instanceof Delivery);
+      if (resumes && (this.#draining > 0 || !this.drain(nothing))) return true;
+      if (resumes && this.passesAfterCode > 0) {
+        // At once, so that the order of its callbacks does not depend on the speed of the machine.
+        this.#passesWanted = Math.max(this.#passesWanted, this.passesAfterCode);
+        return true;
+      }
+      if (step === STEPS_A_CALL) return true;
+      if (step % STEPS_A_LOOK === 0 && hostNow() > until) return true;
     }
     return false;
   }
 
+  /** Returns true if time must move although callbacks are left. */
+  #isCrowded(): boolean {
+    if (this.#stepsNow < STEPS_A_MOMENT || this.#holds > 0) return false;
+    const when = this.#pending.heap.nextWhen();
+    return when <= this.limit && when !== Number.POSITIVE_INFINITY;
+  }
+
   /** Takes the next event, if time may move to it. Otherwise returns whether the host must call again. */
-  #nextEvent(): (() => void) | boolean {
-    const when = this.#events.nextWhen();
+  #nextEvent(): Entry | boolean {
+    const { heap, timers } = this.#pending;
+    const when = heap.nextWhen();
     if (when > this.#now) {
       if (this.#passesWanted > 0) return true;
       if (this.#holds > 0) return false;
-      if (when === Number.POSITIVE_INFINITY) {
+      const isQuiet = timers === 0 && when - this.#codeAt > QUIET_SECONDS;
+      if (when === Number.POSITIVE_INFINITY || isQuiet) {
         this.onIdle?.();
         return false;
       }
+      if (when > this.limit) {
+        this.onLimit?.();
+        return false;
+      }
     }
-    const event = this.#events.popDue(when) as TimelineEvent;
+    const event = heap.popDue(when) as Entry;
     if (when > this.#now && event._pass && !this.#passed) {
       // Put it back, because the host may cancel it.
-      this.#events.push(event);
+      heap.push(event);
       return true;
     }
-    this.#now = Math.max(this.#now, when);
-    const callback = event._callback as () => void;
-    event._callback = null;
-    return callback;
+    if (when > this.#now) {
+      this.#now = when;
+      this.#stepsNow = 0;
+    }
+    return event;
   }
 }
 

@@ -41,18 +41,16 @@ export class Trace {
   #count: number = 0;
 
   add(time: number, entry: object): void {
+    this.entries.push({ time, ...this.describe(entry) });
+  }
+
+  /** Returns the description of an entry. */
+  describe(entry: object): Omit<TraceEntry, 'time'> {
     const { _callback, _args, _when, future } = entry as Traced;
-    if (_callback !== undefined) {
-      this.entries.push({
-        time,
-        kind: _when === undefined ? 'callback' : 'timer',
-        label: this.#call(_callback, _args),
-      });
-    } else if (entry.constructor === Object) {
-      this.entries.push({ time, kind: 'stop', label: 'stop' });
-    } else {
-      this.entries.push({ time, kind: 'wake-up', label: this.#nameOf(future ?? entry) });
-    }
+    if (_callback !== undefined)
+      return { kind: _when === undefined ? 'callback' : 'timer', label: this.#call(_callback, _args) };
+    if (entry.constructor === Object) return { kind: 'stop', label: 'stop' };
+    return { kind: 'wake-up', label: this.#nameOf(future ?? entry) };
   }
 
   #call(callback: { readonly name: string } | null, args: readonly unknown[] = []): string {
@@ -75,7 +73,7 @@ export class Trace {
 /**
  * Returns the first difference between two traces, or null if they are equal.
  *
- * @param first a trace of a `SimulatedEventLoop`
+ * @param first a trace of a `SimulatedEventLoop`, or of a simulation
  * @param second another trace
  *
  * @example
@@ -93,8 +91,8 @@ export class Trace {
  * ```
  */
 export function compareTraces(
-  first: readonly TraceEntry[],
-  second: readonly TraceEntry[],
+  first: readonly ComparableEntry[],
+  second: readonly ComparableEntry[],
 ): TraceDifference | null {
   const length = Math.max(first.length, second.length);
   for (let index = 0; index < length; index++) {
@@ -105,8 +103,17 @@ export function compareTraces(
   return null;
 }
 
-function lineOf({ time, kind, label }: TraceEntry): string {
-  return `${time} s: ${kind} ${label}`;
+/** An entry of either kind of trace. */
+export interface ComparableEntry {
+  readonly time: number;
+  readonly host?: string;
+  readonly kind: string;
+  readonly label: string;
+}
+
+/** Returns an entry as text. */
+export function lineOf({ time, host = '', kind, label }: ComparableEntry): string {
+  return `${time} s: ${host === '' ? '' : `${host} `}${kind} ${label}`;
 }
 
 function isTask(value: unknown): value is { name: string } {

@@ -40,7 +40,7 @@ let accepted: RawSocket | null = null;
  * A socket belongs to one loop. `loop.close()` closes it and reports it as a leak. Another loop rejects the
  * socket, but accepts its descriptor: see `detach()`.
  *
- * **Backends** Only the native backend has sockets; the others throw `ERR_UNSUPPORTED`.
+ * **Backends** The native and the simulated backend have sockets; the portable one throws `ERR_UNSUPPORTED`.
  *
  * @example
  * ```ts

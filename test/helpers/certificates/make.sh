@@ -55,5 +55,8 @@ certificate untrusted unknown-ca localhost "$here" "$from" "$until"
 key self-signed
 openssl req -x509 -new -key self-signed-key.pem -subj /CN=localhost -days 36500 -sha256 -out self-signed.pem \
   -addext "subjectAltName=$here"
+openssl genpkey -algorithm ed25519 -out steady-key.pem
+openssl req -x509 -new -key steady-key.pem -subj /CN=localhost -days 36500 -out steady.pem \
+  -addext "subjectAltName=$here"
 rm -f ca-key.pem unknown-ca-key.pem
 chmod 644 ./*.pem

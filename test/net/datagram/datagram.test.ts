@@ -6,7 +6,6 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import type { DatagramOptions } from '../../../src/index.ts';
 import {
   AF_INET,
@@ -21,6 +20,7 @@ import {
   NodeEventLoop,
   sleep,
 } from '../../../src/index.ts';
+import { bareLoop } from '../../helpers/bare-loop.ts';
 import {
   addressOf,
   closedSocket,
@@ -323,7 +323,7 @@ test(
 );
 
 test('createDatagramEndpoint() on a backend without UDP, and on a closed loop, throws at the call', () => {
-  const sim = new SimulatedEventLoop();
+  const sim = bareLoop();
   assert.throws(() => sim.createDatagramEndpoint(factory, { family: AF_INET }), {
     code: 'ERR_UNSUPPORTED',
     message: /no UDP/,

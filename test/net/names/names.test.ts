@@ -9,7 +9,6 @@ import fc from 'fast-check';
 import type { Names } from '../../../src/backend/backend.ts';
 import { NodeBackend } from '../../../src/backend/node/index.ts';
 import { canonicalIPv6, isLinkLocal, literalFamily, mappedIPv4 } from '../../../src/base/address.ts';
-import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import type { AddressInfo, Future, GetaddrinfoOptions } from '../../../src/index.ts';
 import {
   AF_INET,
@@ -28,6 +27,7 @@ import {
   SOCK_DGRAM,
   SOCK_STREAM,
 } from '../../../src/index.ts';
+import { bareLoop } from '../../helpers/bare-loop.ts';
 import { onNode } from '../../helpers/pairs.ts';
 import { loaderOptions } from '../../helpers/typescript.ts';
 import { fakeNet } from '../fake-net.ts';
@@ -242,7 +242,7 @@ test('getaddrinfo() rejects wrong arguments at the call', () => {
 });
 
 test('getaddrinfo() and getnameinfo() on a loop without names throw at the call', () => {
-  const loop = new SimulatedEventLoop();
+  const loop = bareLoop();
   assert.throws(() => loop.getaddrinfo('127.0.0.1', 1), {
     code: 'ERR_UNSUPPORTED',
     message: /NodeEventLoop/,

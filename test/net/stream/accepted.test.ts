@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import { AF_INET, AF_UNIX, CancelledError, NodeEventLoop, sleep } from '../../../src/index.ts';
+import { bareLoop } from '../../helpers/bare-loop.ts';
 import { clientTls, serverTls } from '../../helpers/certificates.ts';
 import { closed, listeningNodeServer, onNode, Recorder } from '../../helpers/pairs.ts';
 import { loaderOptions } from '../../helpers/typescript.ts';
@@ -178,7 +178,7 @@ describe('connectAcceptedSocket() of a foreign socket', () => {
   );
 
   test('connectAcceptedSocket() of a loop without a network throws', () => {
-    const loop = new SimulatedEventLoop();
+    const loop = bareLoop();
     assert.throws(() => loop.connectAcceptedSocket(makeNothing, 0), { code: 'ERR_UNSUPPORTED' });
     loop.close();
   });

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import type { ConnectionOptions, Future, Transport } from '../../../src/index.ts';
 import {
   AF_INET,
@@ -15,6 +14,7 @@ import {
   NodeEventLoop,
   Protocol,
 } from '../../../src/index.ts';
+import { bareLoop } from '../../helpers/bare-loop.ts';
 import { hostPasses, pollingTurn } from '../../helpers/host-pass.ts';
 import { noIPv6 } from '../../helpers/machine.ts';
 import { closed, freePort, listeningNodeServer, onNode, Recorder } from '../../helpers/pairs.ts';
@@ -600,7 +600,7 @@ test('createConnection() on a closed loop, and on one without TCP, throws at the
   const loop = new NodeEventLoop();
   loop.close();
   assert.throws(() => loop.createConnection(factory, '127.0.0.1', 1), { code: 'ERR_LOOP_CLOSED' });
-  const sim = new SimulatedEventLoop();
+  const sim = bareLoop();
   assert.throws(() => sim.createConnection(factory, '127.0.0.1', 1), {
     code: 'ERR_UNSUPPORTED',
     message: /sim backend has no TCP; NodeEventLoop has it/,

@@ -4,7 +4,6 @@ import type { Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { devNull } from 'node:os';
 import { test } from 'node:test';
-import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import type { Server, ServerOptions } from '../../../src/index.ts';
 import {
   AF_INET,
@@ -17,6 +16,7 @@ import {
   SOCK_STREAM,
   TransportSocket,
 } from '../../../src/index.ts';
+import { bareLoop } from '../../helpers/bare-loop.ts';
 import { pollingTurn } from '../../helpers/host-pass.ts';
 import { noIPv6 } from '../../helpers/machine.ts';
 import {
@@ -460,7 +460,7 @@ test('createServer() on a closed loop, and on one without TCP, throws at the cal
   const loop = new NodeEventLoop();
   loop.close();
   assert.throws(() => loop.createServer(factory, '127.0.0.1', 0), { code: 'ERR_LOOP_CLOSED' });
-  const sim = new SimulatedEventLoop();
+  const sim = bareLoop();
   assert.throws(() => sim.createServer(factory, '127.0.0.1', 0), { code: 'ERR_UNSUPPORTED' });
   sim.close();
 });

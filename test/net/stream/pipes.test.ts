@@ -20,9 +20,9 @@ import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import type { BaseEventLoop, ReadTransport, WriteTransport } from '../../../src/index.ts';
 import { CancelledError, sleep } from '../../../src/index.ts';
+import { bareLoop } from '../../helpers/bare-loop.ts';
 import { hostPasses } from '../../helpers/host-pass.ts';
 import { makeLoop, onNode, Recorder } from '../../helpers/pairs.ts';
 import { terminal } from '../../helpers/terminal.ts';
@@ -656,7 +656,7 @@ describe('arguments that are no pipe', { skip: noPipes }, () => {
   );
 
   test('connectReadPipe() and connectWritePipe() of a loop without pipes throw', () => {
-    const loop = new SimulatedEventLoop();
+    const loop = bareLoop();
     const wanted = { code: 'ERR_UNSUPPORTED', message: /pipes.*NodeEventLoop/ };
     assert.throws(() => loop.connectReadPipe(makeNothing, 0), wanted);
     assert.throws(() => loop.connectWritePipe(makeNothing, 1), wanted);

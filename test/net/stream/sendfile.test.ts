@@ -18,9 +18,9 @@ import {
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import type { BaseEventLoop, SendfileOptions, Transport } from '../../../src/index.ts';
 import { CancelledError, LoopError, NodeEventLoop, sleep } from '../../../src/index.ts';
+import { bareLoop } from '../../helpers/bare-loop.ts';
 import { clientTls, serverTls } from '../../helpers/certificates.ts';
 import { foreignClient, onNode, portOf, Recorder, recorders } from '../../helpers/pairs.ts';
 import { inDirectory, pipeEnds, unixRecorders } from '../../helpers/unix-pairs.ts';
@@ -432,7 +432,7 @@ describe('sendfile() of a file that it cannot send', () => {
   );
 
   test('sendfile() of a loop without files throws', () => {
-    const loop = new SimulatedEventLoop();
+    const loop = bareLoop();
     const sink = { _whenWritable: () => {} };
     assert.throws(() => loop.sendfile(sink as unknown as Transport, 'x'), { code: 'ERR_UNSUPPORTED' });
     loop.close();

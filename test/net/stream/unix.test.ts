@@ -16,9 +16,9 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import type { BaseEventLoop } from '../../../src/index.ts';
 import { AF_UNIX, CancelledError, NodeEventLoop, Protocol, SOCK_STREAM, sleep } from '../../../src/index.ts';
+import { bareLoop } from '../../helpers/bare-loop.ts';
 import { streamTransportChecks } from '../../helpers/check-stream-transport.ts';
 import { closed, listeningNodeServer, onNode, Recorder } from '../../helpers/pairs.ts';
 import { loaderOptions } from '../../helpers/typescript.ts';
@@ -615,7 +615,7 @@ describe('the paths of unix sockets', { skip: noUnix }, () => {
   );
 
   test('createUnixServer() and createUnixConnection() of a loop without a network throw', () => {
-    const loop = new SimulatedEventLoop();
+    const loop = bareLoop();
     const wanted = { code: 'ERR_UNSUPPORTED', message: /unix sockets.*NodeEventLoop/ };
     assert.throws(() => loop.createUnixConnection(makeNothing, '/gyre/x'), wanted);
     assert.throws(() => loop.createUnixServer(makeNothing, '/gyre/x'), wanted);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createSecureContext } from 'node:tls';
-import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import { NodeEventLoop, Protocol } from '../../../src/index.ts';
+import { bareLoop } from '../../helpers/bare-loop.ts';
 import * as certificates from '../../helpers/certificates.ts';
 import { clientTls, serverTls } from '../../helpers/certificates.ts';
 import { closed, listeningNodeServer, onNode } from '../../helpers/pairs.ts';
@@ -146,8 +146,8 @@ test('createServer() rejects TLS options of a client', () => {
   loop.close();
 });
 
-test('the simulated loop has no TLS, and throws at the call', () => {
-  const loop = new SimulatedEventLoop();
+test('createServer() with ssl on a loop without TLS throws at the call', () => {
+  const loop = bareLoop();
   assert.throws(() => loop.createServer(factory, '127.0.0.1', 0, { ssl: serverTls() }), {
     code: 'ERR_UNSUPPORTED',
   });

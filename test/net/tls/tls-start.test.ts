@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import { connect as connectTls } from 'node:tls';
 import type { BaseEventLoop, Future, StreamProtocol, Transport } from '../../../src/index.ts';
 import { CancelledError, NodeEventLoop, Protocol, sleep, TimeoutError } from '../../../src/index.ts';
+import { bareLoop } from '../../helpers/bare-loop.ts';
 import * as certificates from '../../helpers/certificates.ts';
 import { clientTls, serverTls } from '../../helpers/certificates.ts';
 import {
@@ -269,17 +270,16 @@ test(
   }),
 );
 
-test('startTls() on a closed loop, and on one without TLS, throws at the call', async () => {
+test('startTls() on a closed loop, and on one without TLS, throws at the call', () => {
   const loop = new NodeEventLoop();
   loop.close();
   assert.throws(() => loop.startTls(new FakeTransport(), {}, clientTls(), HOST), { code: 'ERR_LOOP_CLOSED' });
-  const { SimulatedEventLoop } = await import('../../../src/entry/sim.ts');
-  const simulated = new SimulatedEventLoop();
-  assert.throws(() => simulated.startTls(new FakeTransport(), {}, clientTls(), HOST), {
+  const bare = bareLoop();
+  assert.throws(() => bare.startTls(new FakeTransport(), {}, clientTls(), HOST), {
     code: 'ERR_UNSUPPORTED',
     message: /NodeEventLoop has it/,
   });
-  simulated.close();
+  bare.close();
 });
 
 // --- failures ---
