@@ -113,8 +113,18 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     ],
     mustNot: ['../backend/node/index.ts', '../net/server.ts', '../event-loop.ts', 'node:net', 'some-package'],
   },
+  'src/backend/sim/inet/file.ts': {
+    may: ['./tcp.ts', '../host.ts', '../fabric/packet.ts', '../../backend.ts', '../../../base/errors.ts'],
+    mustNot: [
+      '../../node/index.ts',
+      '../../shared/tls.ts',
+      '../../../loop/types.ts',
+      '../../../tasks/future.ts',
+      'node:net',
+    ],
+  },
   'src/backend/sim/file.ts': {
-    may: ['./clock.ts', '../backend.ts', '../shared/tls.ts', '../../base/errors.ts'],
+    may: ['./host.ts', './inet/tcp.ts', '../backend.ts', '../shared/tls.ts', '../../base/errors.ts'],
     mustNot: [
       '../node/index.ts',
       '../shared/clock.ts',
@@ -238,7 +248,8 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
       '../loops/simulated-event-loop.ts',
       '../policy.ts',
       '../runner.ts',
-      '../backend/sim/fabric.ts',
+      '../backend/sim/host.ts',
+      '../backend/sim/fabric/fabric.ts',
       'node:fs',
     ],
     mustNot: [
@@ -249,7 +260,7 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     ],
   },
   'src/sim/foreign/file.ts': {
-    may: ['./clocks.ts', '../place.ts', '../../base/errors.ts', '../../backend/sim/host.ts', 'node:net'],
+    may: ['./clocks.ts', '../place.ts', '../../base/errors.ts', '../../backend/sim/inet/udp.ts', 'node:net'],
     mustNot: ['../../backend/node/index.ts', '../../index.ts', 'some-package'],
   },
   'src/testing/file.ts': {

@@ -3,15 +3,15 @@
  * code on them is deterministic.
  */
 
-export type { MemoryFiles } from '../backend/sim/files.ts';
-export type { IcmpMessage, Packet, TcpSegment, UdpDatagram } from '../backend/sim/packet.ts';
+export type { IcmpMessage, Packet, TcpSegment, UdpDatagram } from '../backend/sim/fabric/packet.ts';
+export type { CustomFate } from '../backend/sim/fabric/rules.ts';
+export type { MemoryFiles } from '../backend/sim/machine/files.ts';
 export type {
   ProgramInput,
   ProgramMain,
   ProgramOutput,
   ProgramProcess,
-} from '../backend/sim/program.ts';
-export type { CustomFate } from '../backend/sim/rules.ts';
+} from '../backend/sim/machine/program.ts';
 export type { ComparableEntry, TraceDifference, TraceEntry } from '../backend/sim/trace.ts';
 export { compareTraces } from '../backend/sim/trace.ts';
 export type { WorldTraceEntry } from '../backend/sim/world-trace.ts';

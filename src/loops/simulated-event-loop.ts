@@ -1,7 +1,7 @@
 import { SimBackend } from '../backend/sim/index.ts';
 import type { Kernel } from '../backend/sim/kernel.ts';
 import { loneKernel } from '../backend/sim/kernel.ts';
-import type { ProgramSignals } from '../backend/sim/signals.ts';
+import type { ProgramSignals } from '../backend/sim/machine/signals.ts';
 import type { TraceEntry } from '../backend/sim/trace.ts';
 import { Trace } from '../backend/sim/trace.ts';
 import { InvalidStateError } from '../base/errors.ts';

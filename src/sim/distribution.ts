@@ -1,7 +1,7 @@
 /** Random durations: the latencies of a network. */
 
+import type { Draw } from '../backend/sim/fabric/rules.ts';
 import type { Random } from '../backend/sim/random.ts';
-import type { Draw } from '../backend/sim/rules.ts';
 import { checkOptions, checkSeconds, invalidArgType, outOfRange } from '../base/validate.ts';
 
 /**

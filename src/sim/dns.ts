@@ -1,7 +1,8 @@
 /** The names of a simulated world: its hosts, and the answers of its name servers. */
-import type { NameAnswer, WorldNames } from '../backend/sim/names.ts';
-import { ANSWER_SECONDS } from '../backend/sim/names.ts';
-import type { Draw } from '../backend/sim/rules.ts';
+
+import type { Draw } from '../backend/sim/fabric/rules.ts';
+import type { NameAnswer, WorldNames } from '../backend/sim/machine/names.ts';
+import { ANSWER_SECONDS } from '../backend/sim/machine/names.ts';
 import { literalFamily } from '../base/address.ts';
 import type { NameErrorCode } from '../base/name-error.ts';
 import { checkOptions, checkString, invalidArgType, outOfRange } from '../base/validate.ts';

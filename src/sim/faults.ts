@@ -1,7 +1,6 @@
 /** The faults of a simulated network, as the methods of a world. */
-import type { Packet } from '../backend/sim/packet.ts';
-import type { Random } from '../backend/sim/random.ts';
-import type { CustomFate, HostSet, Route, Treatment } from '../backend/sim/rules.ts';
+import type { Packet } from '../backend/sim/fabric/packet.ts';
+import type { CustomFate, HostSet, Route, Treatment } from '../backend/sim/fabric/rules.ts';
 import {
   bandwidth,
   custom,
@@ -12,7 +11,8 @@ import {
   loss,
   Rule,
   reordering,
-} from '../backend/sim/rules.ts';
+} from '../backend/sim/fabric/rules.ts';
+import type { Random } from '../backend/sim/random.ts';
 import {
   checkBoolean,
   checkFunction,

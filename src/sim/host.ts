@@ -1,13 +1,13 @@
 /** A simulated machine, as a scenario sees it. */
 
-import type { MemoryFiles } from '../backend/sim/files.ts';
 import type { SimHost } from '../backend/sim/host.ts';
+import { formatSockets, socketRows } from '../backend/sim/inet/netstat.ts';
 import type { Kernel } from '../backend/sim/kernel.ts';
-import { formatSockets, socketRows } from '../backend/sim/netstat.ts';
-import type { SimProcess } from '../backend/sim/process.ts';
-import type { ProgramMain, RunMain } from '../backend/sim/program.ts';
-import { programOf } from '../backend/sim/program.ts';
-import { SIGNALS } from '../backend/sim/signals.ts';
+import type { MemoryFiles } from '../backend/sim/machine/files.ts';
+import type { SimProcess } from '../backend/sim/machine/process.ts';
+import type { ProgramMain, RunMain } from '../backend/sim/machine/program.ts';
+import { programOf } from '../backend/sim/machine/program.ts';
+import { SIGNALS } from '../backend/sim/machine/signals.ts';
 import {
   checkFunction,
   checkInteger,

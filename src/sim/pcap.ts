@@ -8,8 +8,8 @@
  * scale.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import type { IcmpMessage, Packet, TcpSegment, UdpDatagram } from '../backend/sim/packet.ts';
-import { SYN } from '../backend/sim/packet.ts';
+import type { IcmpMessage, Packet, TcpSegment, UdpDatagram } from '../backend/sim/fabric/packet.ts';
+import { SYN } from '../backend/sim/fabric/packet.ts';
 import { ipv6Groups, splitZone } from '../base/address.ts';
 
 /** Taken at once, because the file is of the real machine, whatever replaces the functions later. */

@@ -8,7 +8,7 @@
  * exceptions of the machine's own code, and a test runner's listener would take those of the hosts for its
  * own.
  */
-import { SIGNALS } from '../backend/sim/signals.ts';
+import { SIGNALS } from '../backend/sim/machine/signals.ts';
 import { currentTaskOrNull } from '../loop/context.ts';
 import type { Place } from './place.ts';
 import { currentPlace } from './place.ts';

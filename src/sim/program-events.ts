@@ -5,8 +5,8 @@
 import { EventEmitter } from 'node:events';
 import type { RawRequest } from '../backend/backend.ts';
 import { systemError } from '../backend/sim/errors.ts';
-import type { ProgramSignals } from '../backend/sim/signals.ts';
-import { SIGNALS } from '../backend/sim/signals.ts';
+import type { ProgramSignals } from '../backend/sim/machine/signals.ts';
+import { SIGNALS } from '../backend/sim/machine/signals.ts';
 
 const OWN: ReadonlySet<string | symbol> = new Set(['exit', 'uncaughtException', 'unhandledRejection']);
 const INTERNAL: ReadonlySet<string | symbol> = new Set(['newListener', 'removeListener']);

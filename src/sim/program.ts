@@ -9,9 +9,9 @@
 
 import { systemError } from '../backend/sim/errors.ts';
 import type { Kernel } from '../backend/sim/kernel.ts';
-import type { SimProcess } from '../backend/sim/process.ts';
-import type { DefaultAction } from '../backend/sim/signals.ts';
-import { ProgramSignals, SIGKILL, signalName } from '../backend/sim/signals.ts';
+import type { SimProcess } from '../backend/sim/machine/process.ts';
+import type { DefaultAction } from '../backend/sim/machine/signals.ts';
+import { ProgramSignals, SIGKILL, signalName } from '../backend/sim/machine/signals.ts';
 import { CancelledError } from '../base/errors.ts';
 import { outOfRange } from '../base/validate.ts';
 import { printException } from '../loop/exception-handler.ts';

@@ -1,9 +1,9 @@
 /** A simulated world: hosts, a network, faults and one clock. */
-import { Fabric } from '../backend/sim/fabric.ts';
+import { Fabric } from '../backend/sim/fabric/fabric.ts';
+import type { HostSet, Rule } from '../backend/sim/fabric/rules.ts';
 import { SimHost } from '../backend/sim/host.ts';
 import { Kernel } from '../backend/sim/kernel.ts';
 import { Random } from '../backend/sim/random.ts';
-import type { HostSet, Rule } from '../backend/sim/rules.ts';
 import { Timeline } from '../backend/sim/timeline.ts';
 import { WorldTrace } from '../backend/sim/world-trace.ts';
 import { canonicalIPv6, literalFamily } from '../base/address.ts';

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { promises } from 'node:fs';
 import type { Channel } from '../../src/backend/sim/channel.ts';
+import { OpenPipe, openPipePair, openSocketPair } from '../../src/backend/sim/handles/open-pipe.ts';
+import { OpenSocket } from '../../src/backend/sim/handles/open-socket.ts';
 import { SimBackend } from '../../src/backend/sim/index.ts';
 import type { Kernel } from '../../src/backend/sim/kernel.ts';
 import type { Acceptor } from '../../src/backend/sim/kernel-sockets.ts';
-import { openFile } from '../../src/backend/sim/open-file.ts';
-import { OpenPipe, openPipePair, openSocketPair } from '../../src/backend/sim/open-pipe.ts';
-import { OpenSocket } from '../../src/backend/sim/open-socket.ts';
-import { SIGNALS } from '../../src/backend/sim/signals.ts';
+import { openFile } from '../../src/backend/sim/machine/open-file.ts';
+import { SIGNALS } from '../../src/backend/sim/machine/signals.ts';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import { BaseEventLoop } from '../../src/index.ts';
 import type { Descriptors, Files, Machine, Peer, PeerServer, Peers, Signals } from './machine.ts';

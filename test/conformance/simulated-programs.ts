@@ -1,8 +1,8 @@
 /** The programs of a simulated host in the suites: each command of the shell that they use, as a function. */
 import type { SimHost } from '../../src/backend/sim/host.ts';
-import type { ProgramMain, ProgramProcess } from '../../src/backend/sim/program.ts';
-import { programOf } from '../../src/backend/sim/program.ts';
-import type { Programs } from '../../src/backend/sim/programs.ts';
+import type { ProgramMain, ProgramProcess } from '../../src/backend/sim/machine/program.ts';
+import { programOf } from '../../src/backend/sim/machine/program.ts';
+import type { Programs } from '../../src/backend/sim/machine/programs.ts';
 
 type Command = (process: ProgramProcess, host: SimHost) => Promise<number | void>;
 

@@ -15,12 +15,12 @@ import type {
   Tls,
   UnixSockets,
 } from '../backend.ts';
-import { SimDatagrams } from './datagram.ts';
-import { filesOf } from './file-access.ts';
-import { Handles } from './handles.ts';
+import { SimDatagrams } from './handles/datagram.ts';
+import { Handles } from './handles/handles.ts';
+import { openSocket } from './handles/socket.ts';
 import type { Kernel } from './kernel.ts';
 import { LoopClock } from './loop-clock.ts';
-import { openSocket } from './socket.ts';
+import { filesOf } from './machine/file-access.ts';
 import { tlsOf } from './tls.ts';
 
 export class SimBackend extends LoopClock implements Backend {

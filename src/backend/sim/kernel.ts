@@ -4,10 +4,10 @@
  *   network.ts   TCP and UDP, over the fabric
  *   machine.ts   what stays within the host: unix sockets, pipes, descriptors, names, signals, programs…
  */
-import { Fabric } from './fabric.ts';
+import { Fabric } from './fabric/fabric.ts';
 import { SimHost } from './host.ts';
-import { Machine } from './machine.ts';
-import { Network } from './network.ts';
+import { Network } from './inet/network.ts';
+import { Machine } from './machine/machine.ts';
 import { Random } from './random.ts';
 import { Timeline } from './timeline.ts';
 

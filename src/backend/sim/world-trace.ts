@@ -4,13 +4,13 @@
  * Two runs with one seed give equal logs. So nothing in it depends on the process: no address of an object,
  * no number of a process, no real time, and no contents of packets.
  */
-import type { Tap } from './fabric.ts';
+import type { Tap } from './fabric/fabric.ts';
+import type { IcmpMessage, Packet, TcpSegment } from './fabric/packet.ts';
+import { ACK, FIN, PSH, RST, SYN } from './fabric/packet.ts';
+import type { Verdict } from './fabric/verdict.ts';
 import type { SimHost } from './host.ts';
-import type { IcmpMessage, Packet, TcpSegment } from './packet.ts';
-import { ACK, FIN, PSH, RST, SYN } from './packet.ts';
 import type { Timeline } from './timeline.ts';
 import { lineOf, Trace } from './trace.ts';
-import type { Verdict } from './verdict.ts';
 
 /** One event of a world. */
 export interface WorldTraceEntry {

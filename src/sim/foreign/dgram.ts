@@ -3,7 +3,7 @@
  * gets methods of ours as soon as Node has made it, and its own ones are never called.
  */
 import { AsyncResource } from 'node:async_hooks';
-import type { UdpSocket } from '../../backend/sim/udp-socket.ts';
+import type { UdpSocket } from '../../backend/sim/inet/udp-socket.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from '../../base/constants.ts';
 import type { Place } from '../place.ts';

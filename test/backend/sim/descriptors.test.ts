@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Descriptors } from '../../../src/backend/sim/descriptors.ts';
+import { Descriptors } from '../../../src/backend/sim/machine/descriptors.ts';
 
 function object(): { readiness: null; released: number; release(): void } {
   return {

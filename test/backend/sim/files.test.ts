@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryFiles } from '../../../src/backend/sim/files.ts';
+import { MemoryFiles } from '../../../src/backend/sim/machine/files.ts';
 
 test('a file of a simulated host keeps a copy of what was written', () => {
   const files = new MemoryFiles();

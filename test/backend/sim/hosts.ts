@@ -1,14 +1,14 @@
 /** Hosts of a small world for tests, and loops on them. */
-import { Fabric } from '../../../src/backend/sim/fabric.ts';
+import { Fabric } from '../../../src/backend/sim/fabric/fabric.ts';
+import type { Link } from '../../../src/backend/sim/fabric/link.ts';
+import type { Packet } from '../../../src/backend/sim/fabric/packet.ts';
+import { Rule } from '../../../src/backend/sim/fabric/rules.ts';
+import type { Verdict } from '../../../src/backend/sim/fabric/verdict.ts';
 import { SimHost } from '../../../src/backend/sim/host.ts';
 import { SimBackend } from '../../../src/backend/sim/index.ts';
 import { Kernel } from '../../../src/backend/sim/kernel.ts';
-import type { Link } from '../../../src/backend/sim/link.ts';
-import type { Packet } from '../../../src/backend/sim/packet.ts';
 import { Random } from '../../../src/backend/sim/random.ts';
-import { Rule } from '../../../src/backend/sim/rules.ts';
 import { Timeline } from '../../../src/backend/sim/timeline.ts';
-import type { Verdict } from '../../../src/backend/sim/verdict.ts';
 import { BaseEventLoop } from '../../../src/event-loop.ts';
 
 export class Hosts {

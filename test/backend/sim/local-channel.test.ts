@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LOOPBACK_SECONDS } from '../../../src/backend/sim/fabric.ts';
-import type { LocalChannel } from '../../../src/backend/sim/local-channel.ts';
-import { localConnection, localPipe } from '../../../src/backend/sim/local-channel.ts';
+import { LOOPBACK_SECONDS } from '../../../src/backend/sim/fabric/fabric.ts';
+import type { LocalChannel } from '../../../src/backend/sim/local/local-channel.ts';
+import { localConnection, localPipe } from '../../../src/backend/sim/local/local-channel.ts';
 import { EventLog, onKernel } from './kernels.ts';
 
 const NAMES = { sockname: '', peername: '/server' };

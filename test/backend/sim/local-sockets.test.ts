@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Channel } from '../../../src/backend/sim/channel.ts';
-import { MemoryFiles } from '../../../src/backend/sim/files.ts';
 import type { SimHost } from '../../../src/backend/sim/host.ts';
-import { LocalSockets } from '../../../src/backend/sim/local-sockets.ts';
+import { LocalSockets } from '../../../src/backend/sim/local/local-sockets.ts';
+import { MemoryFiles } from '../../../src/backend/sim/machine/files.ts';
 import { onKernel } from './kernels.ts';
 
 function onSockets(

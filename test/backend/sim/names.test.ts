@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Fabric } from '../../../src/backend/sim/fabric.ts';
+import { Fabric } from '../../../src/backend/sim/fabric/fabric.ts';
 import { SimHost } from '../../../src/backend/sim/host.ts';
 import { SimBackend } from '../../../src/backend/sim/index.ts';
 import type { Kernel } from '../../../src/backend/sim/kernel.ts';
 import { loneKernel, Kernel as SimKernel } from '../../../src/backend/sim/kernel.ts';
-import type { NameAnswer } from '../../../src/backend/sim/names.ts';
+import type { NameAnswer } from '../../../src/backend/sim/machine/names.ts';
 import { Random } from '../../../src/backend/sim/random.ts';
 import { Timeline } from '../../../src/backend/sim/timeline.ts';
 import {

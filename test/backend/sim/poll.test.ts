@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openPipePair, openSocketPair } from '../../../src/backend/sim/handles/open-pipe.ts';
 import { SimBackend } from '../../../src/backend/sim/index.ts';
 import type { Kernel } from '../../../src/backend/sim/kernel.ts';
-import { openFile } from '../../../src/backend/sim/open-file.ts';
-import { openPipePair, openSocketPair } from '../../../src/backend/sim/open-pipe.ts';
+import { openFile } from '../../../src/backend/sim/machine/open-file.ts';
 import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import type { Transport } from '../../../src/index.ts';
 import {

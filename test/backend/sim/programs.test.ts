@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { SimBackend } from '../../../src/backend/sim/index.ts';
 import type { Kernel } from '../../../src/backend/sim/kernel.ts';
 import { loneKernel } from '../../../src/backend/sim/kernel.ts';
-import type { ProgramMain } from '../../../src/backend/sim/program.ts';
-import { programOf } from '../../../src/backend/sim/program.ts';
+import type { ProgramMain } from '../../../src/backend/sim/machine/program.ts';
+import { programOf } from '../../../src/backend/sim/machine/program.ts';
 import type { SubprocessOptions } from '../../../src/index.ts';
 import {
   BaseEventLoop,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ProgramSignals, SIGNALS, signalName } from '../../../src/backend/sim/signals.ts';
+import { ProgramSignals, SIGNALS, signalName } from '../../../src/backend/sim/machine/signals.ts';
 import { onKernel } from './kernels.ts';
 
 const { SIGTERM = 0, SIGKILL = 0, SIGCHLD = 0, SIGSTOP = 0, SIGUSR1 = 0 } = SIGNALS;

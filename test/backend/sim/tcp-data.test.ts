@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ACK, FIN, PSH } from '../../../src/backend/sim/packet.ts';
-import type { TcpConnection } from '../../../src/backend/sim/tcp-connection.ts';
+import { ACK, FIN, PSH } from '../../../src/backend/sim/fabric/packet.ts';
+import type { TcpConnection } from '../../../src/backend/sim/inet/tcp-connection.ts';
 import { Hosts } from './hosts.ts';
 import { codeOf, connect, connectedPair, listen, Peer, Wire } from './wire.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SYN } from '../../../src/backend/sim/packet.ts';
+import { SYN } from '../../../src/backend/sim/fabric/packet.ts';
 import { Hosts } from './hosts.ts';
 import { codeOf, connect, connectedPair, listen, OPTIONS, Peer, Wire } from './wire.ts';
 

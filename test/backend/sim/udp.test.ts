@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { formatSockets, socketRows } from '../../../src/backend/sim/inet/netstat.ts';
+import type { UdpSocket } from '../../../src/backend/sim/inet/udp-socket.ts';
 import type { Kernel } from '../../../src/backend/sim/kernel.ts';
-import { formatSockets, socketRows } from '../../../src/backend/sim/netstat.ts';
-import type { UdpSocket } from '../../../src/backend/sim/udp-socket.ts';
 import type { SocketAddress } from '../../../src/base/address.ts';
 import { AF_INET, AF_INET6, IPPROTO_IPV6 } from '../../../src/base/constants.ts';
 import type { DatagramTransport } from '../../../src/index.ts';

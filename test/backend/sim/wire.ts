@@ -1,10 +1,10 @@
 /** TCP and UDP of simulated hosts for tests: connections without a loop, and a readable log of packets. */
 import type { ChannelEvents } from '../../../src/backend/sim/channel.ts';
+import type { TcpSegment } from '../../../src/backend/sim/fabric/packet.ts';
+import { ACK, FIN, PSH, RST, SYN } from '../../../src/backend/sim/fabric/packet.ts';
+import type { TcpConnection } from '../../../src/backend/sim/inet/tcp-connection.ts';
+import type { TcpListener } from '../../../src/backend/sim/inet/tcp-listener.ts';
 import type { Kernel } from '../../../src/backend/sim/kernel.ts';
-import type { TcpSegment } from '../../../src/backend/sim/packet.ts';
-import { ACK, FIN, PSH, RST, SYN } from '../../../src/backend/sim/packet.ts';
-import type { TcpConnection } from '../../../src/backend/sim/tcp-connection.ts';
-import type { TcpListener } from '../../../src/backend/sim/tcp-listener.ts';
 import type { SocketAddress } from '../../../src/base/address.ts';
 import type { Hosts } from './hosts.ts';
 
