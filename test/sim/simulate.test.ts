@@ -567,6 +567,17 @@ test('a program that spins until a packet comes sees it come', async () => {
   assert.equal(await run(), await run());
 });
 
+test('a program that spins until its clock has moved sees it move', async () => {
+  const { value } = await simulate({ seed: 1 }, async (world) =>
+    world.host('a').run(async () => {
+      const loop = getRunningLoop();
+      while (loop.time() < 0.02) await sleep(0);
+      return loop.time();
+    }),
+  );
+  assert.ok(value < 0.1, String(value));
+});
+
 test('a deadlock in debug mode has the stacks of the tasks', async () => {
   const scenario = async (): Promise<void> => {
     await getRunningLoop().createFuture();

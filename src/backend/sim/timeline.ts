@@ -10,9 +10,9 @@
  * signals, and real work that a task awaits, are handled before time moves. Packets alone need no pass, which
  * makes them cheap. Nothing here depends on the speed of the machine.
  *
- * Two limits keep a world from hanging. After very many steps at one moment time moves all the same, because
- * a program that spins until a packet comes would spin for ever. And a world in which only kernels are busy,
- * with keep-alive for example, counts as idle after a week.
+ * Two limits keep a world from hanging. After very many rounds of callbacks at one moment time moves a little
+ * all the same, because a program that spins until a packet comes would spin for ever. And a world in which
+ * only kernels are busy, with keep-alive for example, counts as idle after a week.
  */
 
 import type { DeadlineEntry } from '../../base/deadline-heap.ts';
@@ -31,8 +31,14 @@ const REAL_MS_A_CALL = 10;
 const STEPS_A_CALL = 64;
 /** Steps between two looks at the real clock. */
 const STEPS_A_LOOK = 8;
-/** Steps after which time moves although callbacks are left. A step of a busy loop has 64 turns. */
-const STEPS_A_MOMENT = 1024;
+/**
+ * Rounds of callbacks at one moment after which time moves although callbacks are left. A round is all that
+ * the round before it has requested: many programs at once make it wide, and only one that spins makes many
+ * of them. A loop that is busy has 64 turns in each.
+ */
+const ROUNDS_A_MOMENT = 1024;
+/** Seconds by which time then moves at most, about as many as a real machine needs for the rounds. */
+const CROWDED_SECONDS = 0.01;
 /** Seconds without code of a program, and without a timer of one, after which the world is idle. */
 const QUIET_SECONDS = 604_800;
 
@@ -139,8 +145,9 @@ export class Timeline {
   readonly #pending: PendingEvents = { heap: new DeadlineHeap(), timers: 0 };
   readonly #soon: RingQueue<() => void> = new RingQueue();
   #seq: number = 0;
-  /** Steps since time has moved. */
-  #stepsNow: number = 0;
+  /** Rounds since time has moved, and the callbacks that are left of the current one. */
+  #rounds: number = 0;
+  #roundLeft: number = 0;
   /** The time of the last step that ran code of a program. */
   #codeAt: number = 0;
   #holds: number = 0;
@@ -292,12 +299,11 @@ export class Timeline {
   #stepUntil(until: number): boolean {
     for (let step = 1; this.#running > 0; step++) {
       if (this.#draining > 0) return true;
-      const callback = this.#isCrowded() ? undefined : this.#soon.shift();
+      const callback = this.#isEventFirst() ? undefined : this.#nextCallback();
       const event = callback === undefined ? this.#nextEvent() : null;
       if (typeof event === 'boolean') return event;
       this.#passed = false;
       this.steps++;
-      this.#stepsNow++;
       if (event === null || event._pass) this.#codeAt = this.#now;
       if (event === null) (callback as () => void)();
       else event._happen();
@@ -314,11 +320,32 @@ export class Timeline {
     return false;
   }
 
-  /** Returns true if time must move although callbacks are left. */
-  #isCrowded(): boolean {
-    if (this.#stepsNow < STEPS_A_MOMENT || this.#holds > 0) return false;
+  #nextCallback(): (() => void) | undefined {
+    if (this.#roundLeft === 0 && this.#soon.length > 0) {
+      this.#roundLeft = this.#soon.length;
+      this.#rounds++;
+    }
+    if (this.#roundLeft > 0) this.#roundLeft--;
+    return this.#soon.shift();
+  }
+
+  /**
+   * Returns true if the next event must come before the callbacks of this moment, because they do not end. If
+   * the event is far away, time moves a part of the way: a timeout must not pass while code can run.
+   */
+  #isEventFirst(): boolean {
+    if (this.#rounds < ROUNDS_A_MOMENT || this.#holds > 0) return false;
     const when = this.#pending.heap.nextWhen();
-    return when <= this.limit && when !== Number.POSITIVE_INFINITY;
+    const near = this.#now + CROWDED_SECONDS;
+    if (Math.min(when, near) > this.limit) return false;
+    if (when <= near) return true;
+    this.#moveTo(near);
+    return false;
+  }
+
+  #moveTo(when: number): void {
+    this.#now = when;
+    this.#rounds = 0;
   }
 
   /** Takes the next event, if time may move to it. Otherwise returns whether the host must call again. */
@@ -344,10 +371,7 @@ export class Timeline {
       heap.push(event);
       return true;
     }
-    if (when > this.#now) {
-      this.#now = when;
-      this.#stepsNow = 0;
-    }
+    if (when > this.#now) this.#moveTo(when);
     return event;
   }
 }

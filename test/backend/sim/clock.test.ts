@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Timeline } from '../../../src/backend/sim/timeline.ts';
 import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
 import { sleep } from '../../../src/index.ts';
 import { withLoop } from '../../helpers/loop-fixture.ts';
@@ -99,6 +100,33 @@ test('a busy task holds virtual time, so a deadline comes only when it pauses', 
     });
     assert.deepEqual(log, ['busy until now', 'timer']);
   }));
+
+test('time stands still while thousands of callbacks of one moment run', async () => {
+  const timeline = new Timeline(0);
+  timeline.enter();
+  timeline.at(3600, () => {});
+  const times: number[] = [];
+  await new Promise<void>((resolve) => {
+    for (let i = 0; i < 5000; i++) timeline.soon(() => timeline.soon(() => times.push(timeline.time())));
+    timeline.soon(() => timeline.soon(resolve));
+  });
+  timeline.leave();
+  assert.equal(times.length, 5000);
+  assert.deepEqual(new Set(times), new Set([0]));
+});
+
+test('time moves by little while a callback requests itself without end, and timers come when they are due', async () => {
+  const timeline = new Timeline(0);
+  timeline.enter();
+  const times: number[] = [];
+  for (const when of [0.015, 0.05, 3600]) timeline.at(when, () => times.push(timeline.time()));
+  await new Promise<void>((resolve) => {
+    const spin = (): void => (times.length < 2 ? timeline.soon(spin) : resolve());
+    spin();
+  });
+  timeline.leave();
+  assert.deepEqual(times, [0.015, 0.05]);
+});
 
 test('SimulatedEventLoop rejects unknown options and wrong values', () => {
   assert.throws(() => new SimulatedEventLoop({ startTime: Number.NaN }), {
