@@ -38,7 +38,9 @@ export interface NodeTimeout {
   _onTimeout: Callback | null | undefined;
   _timerArgs: unknown[] | undefined;
   _repeat: number | null;
-  readonly _destroyed: boolean;
+  _destroyed: boolean;
+  /** null if it is in none of Node's lists. */
+  readonly _idleNext: unknown;
   hasRef(): boolean | null;
   refresh(): this;
 }
@@ -90,6 +92,8 @@ class AdoptedTimeout extends AsyncResource {
   #letGo: (() => void) | null = null;
   /** Node removes the timer from its list at this moment, so the changes of its fields count for nothing. */
   #leaving: boolean = false;
+  /** Node has taken the timer out of its lists. */
+  #removed: boolean = false;
 
   constructor(timer: Adopted, place: Place) {
     super('GYRE', ROOT_TRIGGER);
@@ -107,6 +111,14 @@ class AdoptedTimeout extends AsyncResource {
         if (typeof callback !== 'function') this.#stop();
       },
     });
+    Object.defineProperty(timer, '_destroyed', {
+      configurable: true,
+      enumerable: true,
+      get: () => this.#removed && (timer._idleNext !== null || !this.pending),
+      set: (removed: boolean) => {
+        this.#removed = removed;
+      },
+    });
     Object.defineProperty(timer, ADOPTION, { configurable: true, value: this });
     Object.setPrototypeOf(timer, facesOf(timer));
     this.start(place);
@@ -121,7 +133,7 @@ class AdoptedTimeout extends AsyncResource {
     if (place !== this.#place) this.#stop();
     this.#place = place;
     this.arm(this.#timer._idleTimeout);
-    if (!this.#timer._destroyed) leaveSoon(() => this.#leave());
+    if (!this.#removed) leaveSoon(() => this.#leave());
   }
 
   refresh(): void {
@@ -216,7 +228,7 @@ class AdoptedTimeout extends AsyncResource {
   /** Takes the timer out of Node's list. Node clears its fields then, and the program must not see that. */
   #leave(): void {
     const timer = this.#timer;
-    if (timer._destroyed) return;
+    if (this.#removed) return;
     const { _idleTimeout, _timerArgs } = timer;
     this.#leaving = true;
     realClearTimeout(timer);
@@ -237,6 +249,12 @@ class AdoptedTimeout extends AsyncResource {
       enumerable: true,
       writable: true,
       value: this.#callback,
+    });
+    Object.defineProperty(timer, '_destroyed', {
+      configurable: true,
+      enumerable: true,
+      writable: true,
+      value: true,
     });
     const real = timer as NodeTimeout & { ref(): void };
     if (referenced) real.ref();
@@ -378,14 +396,27 @@ export function adoptImmediate(immediate: NodeImmediate, place: Place): void {
     realClearImmediate(immediate);
     immediate._onImmediate = callback;
     immediate._argv = args;
-    // From now on only `clearImmediate()` reads this field.
     Object.defineProperty(immediate, '_destroyed', {
       get: () => {
-        cleared = true;
-        return true;
+        // `clearImmediate()` reads this field to clear it, and must find that Node need do nothing.
+        cleared ||= !isReadByAbort();
+        return cleared;
       },
     });
   });
+}
+
+/** The function of `timers/promises` that rejects a pending immediate when its signal is aborted. */
+const ABORT = 'cancelListenerHandler';
+/** The line of a stack that names the reader of a field: behind the message and two functions of this file. */
+const READER_LINE = 3;
+
+function isReadByAbort(): boolean {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = READER_LINE;
+  const stack = String(new Error().stack);
+  Error.stackTraceLimit = stackTraceLimit;
+  return stack.split('\n')[READER_LINE]?.includes(ABORT) === true;
 }
 
 /** Calls back behind what happens at this moment, and moves time if a program does nothing else. */

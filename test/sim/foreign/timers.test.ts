@@ -55,6 +55,31 @@ describe('timers of Node inside a simulated host', () => {
     });
   });
 
+  test('an aborted signal rejects the pending timers of timers/promises', async () => {
+    await inHost(async () => {
+      const since = Date.now();
+      await assert.rejects(promises.setTimeout(60_000, 1, { signal: AbortSignal.timeout(10) }), {
+        name: 'AbortError',
+      });
+      assert.equal(Date.now() - since, 10);
+      const controller = new AbortController();
+      const pending = promises.setImmediate(1, { signal: controller.signal });
+      const later = promises.setTimeout(20, 'kept', { signal: AbortSignal.timeout(30) });
+      await Promise.resolve();
+      controller.abort();
+      await assert.rejects(pending, { name: 'AbortError' });
+      assert.equal(await later, 'kept');
+      await promises.setTimeout(50);
+      const waiting = promises.scheduler.wait(60_000, { signal: AbortSignal.timeout(10) });
+      await assert.rejects(waiting, { name: 'AbortError' });
+      const turns = promises.setInterval(60_000, 1, { signal: AbortSignal.timeout(10) });
+      await assert.rejects(turns.next(), { name: 'AbortError' });
+      const real = await new Promise((resolve) => setImmediate(resolve, 'immediates still work'));
+      assert.equal(real, 'immediates still work');
+    });
+    assert.equal(await promises.setImmediate('outside, too'), 'outside, too');
+  });
+
   test('a timer can be cleared, refreshed and closed as a real one', async () => {
     await inHost(async () => {
       const fired: string[] = [];
