@@ -176,6 +176,22 @@ test('a bandwidth makes a transfer take its time, in each direction by itself', 
     assert.ok(seconds > 1.2 && seconds < 1.5, String(seconds));
   }));
 
+test('the smaller of two bandwidths on one way decides', () =>
+  between(async (world, server, client) => {
+    world.bandwidth({ bytesPerSecond: 100_000, protocol: 'tcp' });
+    world.bandwidth(client, { bytesPerSecond: 50_000, oneWay: true });
+    const seconds = await client.run(async () => {
+      const [reader, writer] = await openConnection(server.addresses[0] as string, PORT);
+      const begin = world.time();
+      writer.write(`${'x'.repeat(50_000)}\n`);
+      await reader.readline();
+      writer.close();
+      return world.time() - begin;
+    });
+    // One second to the server at 50 kB/s, half a second back, and the headers.
+    assert.ok(seconds > 1.5 && seconds < 1.8, String(seconds));
+  }));
+
 test('a full queue of a narrow link drops packets', async () => {
   const { stopped } = await report(async (world, server, client) => {
     world.bandwidth({ bytesPerSecond: 1000, queueBytes: 500, oneWay: true });

@@ -125,8 +125,9 @@ export class Fabric {
       if (answer !== null) this.#deliver(answer, from, now + 2 * LINK_SECONDS);
       return;
     }
-    const isUsual = verdict.latency < 0 && verdict.queued === 0;
-    const wanted = now + (verdict.latency < 0 ? LINK_SECONDS : verdict.latency) + verdict.queued;
+    const delay = verdict.queued + verdict.late;
+    const isUsual = verdict.latency < 0 && delay === 0;
+    const wanted = now + (verdict.latency < 0 ? LINK_SECONDS : verdict.latency) + delay;
     const arrival = verdict.reordered ? wanted : link.arrival(packet, wanted, now, isUsual);
     this.#timeline.deliver(arrival, to, packet);
     const { copies } = verdict;

@@ -2,8 +2,9 @@
  * The rules by which the network of a world treats packets: delays, losses and cuts.
  *
  * A packet meets the rules first to last; the newest rule is the first. Each rule may stop the packet, and
- * then no later rule sees it; otherwise it adds its part. Delays in queues and copies add up. The latency is
- * the one of the first rule that has one, so a rule in a scope replaces the rules around it while it lasts.
+ * then no later rule sees it; otherwise it adds its part. Delays and copies add up. A packet enters the queue
+ * of one narrow link when it has left the queue of another, so the slowest decides. The latency is the one of
+ * the first rule that has one, so a rule in a scope replaces the rules around it while it lasts.
  */
 import type { SimHost } from '../host.ts';
 import type { Random } from '../random.ts';
@@ -111,7 +112,7 @@ export function reordering(probability: number, spread: number, random: Random):
     text: `reorders ${percent(probability)} by up to ${spread} s`,
     apply: (_packet, _link, _now, verdict) => {
       if (!random.chance(probability)) return;
-      verdict.queued += random.next() * spread;
+      verdict.late += random.next() * spread;
       verdict.reordered = true;
     },
   };
@@ -124,14 +125,15 @@ export function bandwidth(bytesPerSecond: number, queueBytes: number): Treatment
   return {
     text,
     apply: (packet, link, now, verdict) => {
-      const begin = Math.max(now, freeAt.get(link) ?? 0);
-      if ((begin - now) * bytesPerSecond > queueBytes) {
+      const arrival = now + verdict.queued;
+      const begin = Math.max(arrival, freeAt.get(link) ?? 0);
+      if ((begin - arrival) * bytesPerSecond > queueBytes) {
         verdict.drop(`full queue of ${text}`);
         return;
       }
       const end = begin + wireLength(packet) / bytesPerSecond;
       freeAt.set(link, end);
-      verdict.queued += end - now;
+      verdict.queued = end - now;
     },
   };
 }
@@ -166,7 +168,7 @@ export function custom(text: string, decide: (packet: Packet) => CustomFate): Tr
       const fate = decide(packet);
       if (fate === 'drop') verdict.drop(text);
       else if (fate === 'refuse') verdict.refuse(text);
-      else if (fate) verdict.queued += fate.delay;
+      else if (fate) verdict.late += fate.delay;
     },
   };
 }

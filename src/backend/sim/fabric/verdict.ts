@@ -2,8 +2,10 @@
 export class Verdict {
   /** Seconds on the way. Negative: no rule has decided it yet. */
   latency: number = -1;
-  /** Seconds in queues, on top of the latency. */
+  /** Seconds in the queues of links, one behind the other, on top of the latency. */
   queued: number = 0;
+  /** Seconds by which it is late for other reasons, on top of both. */
+  late: number = 0;
   /** Extra delays in seconds of further copies. */
   copies: number[] | null = null;
   /** It may overtake earlier packets of its connection. */
@@ -16,6 +18,7 @@ export class Verdict {
   reset(): void {
     this.latency = -1;
     this.queued = 0;
+    this.late = 0;
     this.copies = null;
     this.reordered = false;
     this.stoppedBy = null;
