@@ -17,6 +17,31 @@ async function serve(): Promise<void> {
 
 const lines = (text: string): string[] => text.split('\n').map((line) => line.replace(/ +/g, ' '));
 
+test('netstat() counts the FIN of a connection until the peer has acknowledged it', async () => {
+  await simulate({ seed: 1, onReport: () => {} }, async (world) => {
+    const [server, client] = [world.host('server'), world.host('client')];
+    void server.run(serve);
+    const queues = (): string[] =>
+      lines(client.netstat())
+        .slice(2)
+        .map((line) => line.replace(/^tcp (\S+) (\S+) .* (\S+)$/, '$2 $3'));
+    await client.run(async () => {
+      const [reader, writer] = await openConnection('10.0.0.1', 80);
+      const pause = server.pause();
+      writer.writeEof();
+      await sleep(0.0001);
+      assert.deepEqual(queues(), ['1 FIN_WAIT1']);
+      await sleep(0.1);
+      assert.deepEqual(queues(), ['0 FIN_WAIT2']);
+      pause[Symbol.dispose]();
+      await reader.read();
+      await sleep(0.1);
+      assert.deepEqual(queues(), ['0 TIME_WAIT']);
+      writer.close();
+    });
+  });
+});
+
 test('netstat() shows the sockets of each host in the columns of Linux', async () => {
   await simulate({ seed: 1, onReport: () => {} }, async (world) => {
     const [server, client] = [world.host('server'), world.host('client')];

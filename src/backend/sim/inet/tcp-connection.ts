@@ -542,7 +542,8 @@ export class TcpConnection implements Channel {
   // --- facts ---
 
   get sendQueue(): number {
-    return this.#sender.queued + (this.#sender.finishes && this.#isOpen ? 1 : 0);
+    const { queued, finishes, allAcknowledged } = this.#sender;
+    return queued + (finishes && !allAcknowledged ? 1 : 0);
   }
 
   get isOrphan(): boolean {

@@ -55,7 +55,8 @@ export class TcpSender {
 
   /** Bytes that are not acknowledged, also those that were not sent yet. */
   get queued(): number {
-    return this.end - Math.max(this.una, 1);
+    // The FIN counts for no byte.
+    return this.end - Math.min(Math.max(this.una, 1), this.end);
   }
 
   /** Bytes that a write would accept. */
