@@ -191,11 +191,24 @@ test('a connect that is cancelled calls nothing, and leaves nothing behind', asy
     attempt.cancel();
     await hosts.after(2);
     assert.equal(attempt.result !== null, wasDone);
-    assert.deepEqual(client.network.tcp.connections, []);
     listener.accept()?.close();
     await hosts.after(61);
+    assert.deepEqual(client.network.tcp.connections, []);
     assert.deepEqual(server.network.tcp.connections, []);
   }
+});
+
+test('a connect that is cancelled behind its handshake sends FIN, as close() does', async () => {
+  const hosts = new Hosts();
+  const wire = new Wire(hosts);
+  const [client, server] = [hosts.add('client'), hosts.add('server')];
+  listen(server, ['10.0.0.2', 80]);
+  const attempt = connect(client, ['10.0.0.2', 80]);
+  await hosts.after(0.0011);
+  wire.take();
+  attempt.cancel();
+  await hosts.after(1);
+  assert.deepEqual(wire.take(), ['client FIN ACK', 'server ACK']);
 });
 
 test('a connection to 0.0.0.0 goes to 127.0.0.1, and its local address is a loopback address', async () => {

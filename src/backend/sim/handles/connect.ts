@@ -23,7 +23,7 @@ export function connectStream(
   const cancel = (request: RawRequest | null): void => {
     wanted = false;
     request?.cancel();
-    connected?.reset();
+    connected?.close();
   };
   let binding: Binding | null = null;
   try {

@@ -144,7 +144,8 @@ export class TcpStack implements StreamKernel, TcpHome<TcpConnection> {
     }
     opened.onOpened = (error) => onDone(error, error === null ? opened : null);
     opened.open();
-    return { cancel: () => opened.reset() };
+    // As close() on a real host: a connection that the peer has accepted ends by FIN.
+    return { cancel: () => opened.close() };
   }
 
   /** Returns a connection that has sent nothing, or the error that prevents it. */
