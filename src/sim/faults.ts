@@ -128,6 +128,8 @@ export abstract class NetworkFaults {
   abstract _begin(rule: Rule): Fault;
   /** Returns a stream of random numbers of its own. @internal */
   abstract _fork(label: string): Random;
+  /** Calls a function as code of the scenario. If it throws, the simulation fails. @internal */
+  abstract _ask<R>(name: string, fn: () => R): R | null;
   /** Returns the time in seconds. */
   abstract time(): number;
 
@@ -278,15 +280,18 @@ export abstract class NetworkFaults {
    * Asks a function for the fate of each packet: to drop the third SYN, for example.
    *
    * @param name for the trace
-   * @param decide called with each packet between two hosts. Returns `'drop'`, `'refuse'`, `{ delay }` in
-   *   seconds on top of the latency, or null to leave the packet to the next fault
+   * @param decide called with each packet between two hosts, as code of the scenario. Returns `'drop'`,
+   *   `'refuse'`, `{ delay }` in seconds on top of the latency, or null to leave the packet to the next
+   *   fault. If it throws or returns something else, the simulation fails
    */
   rule(name: string, decide: (packet: Packet) => CustomFate): Fault {
     checkString('name', name);
     checkFunction('decide', decide);
     const everyone = this._hostsOf('hosts', null);
     const route: Route = { from: everyone, to: everyone, both: false, protocol: null, port: null };
-    return this._begin(new Rule(route, custom(name, decide)));
+    const ask = (packet: Packet): CustomFate =>
+      this._ask(`rule ${name}`, () => checkedFate(name, decide(packet)));
+    return this._begin(new Rule(route, custom(name, ask)));
   }
 
   #firewall(hosts: Hosts, options: FirewallOptions, treatment: Treatment): Fault {
@@ -357,4 +362,13 @@ function describeSeconds(value: Seconds): string {
   if (typeof value === 'number') return `${value} s`;
   if ('max' in value) return `${value.min} to ${value.max} s`;
   return `${value.distribution ?? 'normal'} of mean ${value.mean} s`;
+}
+
+function checkedFate(rule: string, fate: CustomFate): CustomFate {
+  if (fate === null || fate === undefined || fate === 'drop' || fate === 'refuse') return fate;
+  const name = `result of rule ${rule}`;
+  if (typeof fate !== 'object' || !('delay' in fate))
+    throw invalidArgType(name, fate, "'drop', 'refuse', { delay } or null");
+  checkDuration(`${name}.delay`, fate.delay);
+  return fate;
 }

@@ -251,6 +251,17 @@ export class World extends NetworkFaults {
     });
   }
 
+  /** @internal */
+  override _ask<R>(name: string, fn: () => R): R | null {
+    try {
+      return this.#scenarioHost.enter(fn);
+    } catch (error) {
+      const text = `${name} failed: ${String(error)}`;
+      this.fail(new SimulationError('ERR_SIMULATION_UNHANDLED', text, { cause: error }));
+      return null;
+    }
+  }
+
   #tellFault(label: string): void {
     if (!this.#ended) this._trace.tell('', 'fault', label);
   }

@@ -248,6 +248,45 @@ test('a partition loses packets both ways until it ends, and its connections go 
     assert.ok((seconds as number) > 10 && (seconds as number) < 20, String(seconds));
   }));
 
+test('a rule that throws, or decides nothing that there is, makes the simulation fail', async () => {
+  const decisions: [() => unknown, RegExp][] = [
+    [
+      () => {
+        throw new Error('no idea');
+      },
+      /rule mine failed: Error: no idea/,
+    ],
+    [() => 'dorp', /result of rule mine/],
+    [async () => 'drop', /result of rule mine/],
+    [() => ({ delay: -1 }), /result of rule mine.delay/],
+    [() => ({ delay: Number.NaN }), /result of rule mine.delay/],
+  ];
+  for (const [decide, message] of decisions) {
+    const failure = report(async (world, server, client) => {
+      // The answers, because these are sent outside of every program.
+      world.rule('mine', ({ source }) => (source === server.addresses[0] ? decide() : null) as null);
+      await roundTrips(client, server, 1);
+    });
+    await assert.rejects(failure, { code: 'ERR_SIMULATION_UNHANDLED', message });
+  }
+});
+
+test('a rule that is left to chance decides the same with the same seed', async () => {
+  const run = async (): Promise<string> => {
+    const fates: string[] = [];
+    await report(async (world, server, client) => {
+      world.rule('chance', () => {
+        const fate = Math.random() < 0.5 ? 'drop' : null;
+        fates.push(`${fate} ${Date.now()}`);
+        return fate;
+      });
+      await datagrams(client, server, 20, 0.1);
+    });
+    return fates.join();
+  };
+  assert.equal(await run(), await run());
+});
+
 test('a partition of one direction lets the other direction pass', () =>
   between(async (world, server, client) => {
     const packets: string[] = [];
