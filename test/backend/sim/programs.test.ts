@@ -105,7 +105,7 @@ test('a program that throws prints the error to stderr, and its code is 1', () =
     async () => {
       assert.deepEqual(await outcome('fails'), [1, '', 'RangeError: not so\n']);
       assert.deepEqual(await outcome('rejects'), [1, '', 'Error: later\n']);
-      assert.match((await outcome('strange'))[2], /the exit code/);
+      assert.match((await outcome('strange'))[2], /"exit code" argument must be an integer/);
     },
   ));
 

@@ -34,7 +34,7 @@ async function live(process: SimProcess, main: ProgramMain, run: RunMain): Promi
   let code = 1;
   try {
     const returned = (await run(() => main(face), process)) ?? 0;
-    if (!Number.isInteger(returned)) throw outOfRange('the exit code', returned, 'an integer');
+    if (!Number.isInteger(returned)) throw outOfRange('exit code', returned, 'an integer');
     code = returned;
   } catch (error) {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
