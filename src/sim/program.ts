@@ -388,7 +388,7 @@ export class Program implements Place {
   #giveUp(seconds: number): void {
     const left = this.loops.flatMap((loop) => loop._owned.lines());
     this.#owner.report({
-      message: `program ${this.name} was cancelled ${seconds} seconds ago, and has not ended`,
+      message: `program ${this.name} was cancelled ${seconds} s ago, and has not ended`,
       left,
     });
     const text = `program ${this.name} of host ${this.hostName} did not end in time`;

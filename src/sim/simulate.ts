@@ -58,7 +58,10 @@ export interface SimulateOptions {
   node?: boolean;
   /** Runs all loops in debug mode, so that a report has the stacks of tasks. Default: as outside. */
   debug?: boolean;
-  /** Called with each report of a loop (a leak, an exception that nothing handled) instead of printing it. */
+  /**
+   * Called with each report of a loop (a leak, an exception that nothing handled) instead of printing it. If
+   * it throws, the simulation fails.
+   */
   onReport?: (report: HostReport) => void;
 }
 

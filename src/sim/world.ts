@@ -397,8 +397,16 @@ export class World extends NetworkFaults {
     this._reports.push(report);
     this._trace.tell(host, 'report', context.message);
     const { onReport } = this.#settings;
-    if (onReport !== null) onReport(report);
-    else printException({ ...context, message: `on host ${host}: ${context.message}` });
+    if (onReport === null) {
+      printException({ ...context, message: `on host ${host}: ${context.message}` });
+      return;
+    }
+    try {
+      onReport(report);
+    } catch (error) {
+      // The first failure counts, and the report of a later one must not fail again.
+      if (this.#failure === null) this.fail(error);
+    }
   }
 
   #checkOpen(): void {

@@ -260,7 +260,7 @@ test('a program that does not end after its cancel is ended after the cleanup li
   assert.deepEqual(reports, [
     {
       host: 'a',
-      message: 'program main was cancelled 30 seconds ago, and has not ended',
+      message: 'program main was cancelled 30 s ago, and has not ended',
       exception: null,
     },
   ]);
@@ -593,6 +593,46 @@ test('a wait for work of the real world is no deadlock', async () => {
     async () => (await readFile(import.meta.filename ?? __filename)).length,
   );
   assert.ok(value > 0);
+});
+
+test('an onReport that throws makes the simulation fail, whatever it was told of', async () => {
+  const onReport = ({ message }: { message: string }): never => {
+    throw new Error(`reported: ${message}`);
+  };
+  const scenarios: [(world: World) => Promise<unknown>, RegExp][] = [
+    [
+      (world) =>
+        world.host('a').run(async () => {
+          getRunningLoop().callSoon(() => {
+            throw new Error('nothing catches it');
+          });
+          await sleep(1);
+        }),
+      /reported: exception in a callback/,
+    ],
+    [
+      async (world) => {
+        void world.host('a').run(echo);
+        await sleep(1);
+        await world.host('b').run(() => openConnection('a', 7));
+      },
+      /reported: the event loop was closed, but a connection/,
+    ],
+    [
+      async (world) => {
+        const stubborn = async (): Promise<void> => {
+          for (;;) await sleep(1).catch(() => {});
+        };
+        for (const name of ['a', 'b']) void world.host(name).run(stubborn);
+        await sleep(1);
+      },
+      /reported: program main was cancelled 1 s ago/,
+    ],
+  ];
+  for (const [scenario, message] of scenarios) {
+    const failure = await failureOf(scenario, { onReport, cleanupLimit: 1 });
+    assert.match(failure.message, message);
+  }
 });
 
 test('the time limit fails a scenario that waits for longer, and lets it clean up', async () => {
