@@ -217,6 +217,7 @@ export class Host implements AsyncDisposable {
    */
   install(name: string, main: ProgramMain): void {
     checkString('name', name);
+    if (name === '') throw outOfRange('name', name, 'the name or path of a program');
     checkFunction('main', main);
     this.#world.checkOpen();
     const run: RunMain = (body, process) => this.#runProcess(body, process);

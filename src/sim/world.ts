@@ -6,9 +6,8 @@ import { Kernel } from '../backend/sim/kernel.ts';
 import { Random } from '../backend/sim/random.ts';
 import { Timeline } from '../backend/sim/timeline.ts';
 import { WorldTrace } from '../backend/sim/world-trace.ts';
-import { canonicalIPv6, literalFamily } from '../base/address.ts';
 import { hostClearTimeout, hostSetTimeout } from '../base/host.ts';
-import { checkOptions, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
+import { checkOptions, invalidArgType, outOfRange } from '../base/validate.ts';
 import { printException } from '../loop/exception-handler.ts';
 import type { ExceptionContext } from '../loop/types.ts';
 import type { SimulatedEventLoop } from '../loops/simulated-event-loop.ts';
@@ -18,6 +17,7 @@ import { SimulationError } from './errors.ts';
 import { Fault, NetworkFaults } from './faults.ts';
 import type { HostWorld } from './host.ts';
 import { Host } from './host.ts';
+import { checkedAddress, checkHostName, SCENARIO } from './host-names.ts';
 import { Capture } from './pcap.ts';
 import { currentPlace, runOutside } from './place.ts';
 import type { Program } from './program.ts';
@@ -54,8 +54,6 @@ export interface WorldSettings {
   readonly onReport: ((report: HostReport) => void) | null;
 }
 
-/** The host on which the scenario runs. */
-const SCENARIO = 'world';
 /**
  * Milliseconds of the real clock that work of the real world has to wake a world in which nothing can run.
  */
@@ -154,14 +152,14 @@ export class World extends NetworkFaults {
    * Makes a host.
    *
    * @param name every other host can look it up
-   * @throws RangeError if another host has the name or an address
+   * @throws RangeError if another host has the name or an address, or if no look-up could find the name,
+   *   because it is an address or `localhost`
    */
   host(name: string, options: HostOptions = {}): Host {
-    checkString('name', name);
     checkOptions('options', options, ['addresses']);
     this.#checkOpen();
-    if (name === '' || name === '*') throw outOfRange('name', name, 'the name of a host');
-    if (name.toLowerCase() === SCENARIO || this.#names.has(name.toLowerCase()))
+    checkHostName(name);
+    if (this.#names.has(name.toLowerCase()))
       throw outOfRange('name', name, 'a name that no other host of this world has');
     return this.#newHost(name, this.#addresses(options.addresses));
   }
@@ -186,7 +184,7 @@ export class World extends NetworkFaults {
   #addresses(given: readonly string[] | undefined): readonly string[] {
     if (given === undefined) return this.#nextAddresses();
     if (!Array.isArray(given)) throw invalidArgType('options.addresses', given, 'an array of addresses');
-    const addresses = given.map((address, i) => canonical(`options.addresses[${i}]`, address));
+    const addresses = given.map((address, i) => checkedAddress(`options.addresses[${i}]`, address));
     for (const [i, address] of addresses.entries()) {
       const owner =
         this._fabric.hostOf(address)?.name ?? (addresses.indexOf(address) < i ? 'this host' : null);
@@ -434,20 +432,4 @@ function describeHost(host: Host): string {
     return `\n    program ${program.name}:${waits.length === 0 ? ' no task' : waits.join('')}`;
   });
   return `  host ${host.name}${state}${programs.length === 0 ? ': no program' : programs.join('')}`;
-}
-
-const WILDCARDS = ['0.0.0.0', '::'];
-
-function canonical(name: string, address: unknown): string {
-  checkString(name, address);
-  const text = address as string;
-  const family = literalFamily(text);
-  const accepted = 'an IPv4 or IPv6 address of one host, without a zone';
-  if (family === 0 || text.includes('%')) throw outOfRange(name, address, accepted);
-  const literal = family === 6 ? canonicalIPv6(text) : text;
-  const first = Number.parseInt(literal, family === 6 ? 16 : 10);
-  const isGroup = family === 6 ? (first & 0xff00) === 0xff00 : first >= 224;
-  const isLocal = family === 6 ? literal === '::1' : first === 127;
-  if (isGroup || isLocal || WILDCARDS.includes(literal)) throw outOfRange(name, address, accepted);
-  return literal;
 }

@@ -698,8 +698,18 @@ test('host() rejects names and addresses that another host has, and wrong ones',
       ...range,
       message: /a name that no other host of this world has/,
     });
-    assert.throws(() => world.host('world'), range);
-    assert.throws(() => world.host(''), range);
+    assert.throws(() => world.host('world'), { ...range, message: /where the scenario runs/ });
+    for (const name of [
+      '',
+      '*',
+      'localhost',
+      'db.localhost',
+      'LOCALHOST',
+      '10.0.0.1',
+      'fd00::1',
+      'db.example.',
+    ])
+      assert.throws(() => world.host(name), { ...range, message: /a name that a look-up finds/ });
     assert.throws(() => world.host(5 as never), type);
     assert.throws(() => world.host('b', { addresses: ['10.1.0.1'] }), { ...range, message: /but a has it/ });
     assert.throws(() => world.host('b', { addresses: ['fd00::7'] }), range);
@@ -737,6 +747,7 @@ test('a host whose program is no function is an error at the call', async () => 
   await simulate({ seed: 1 }, async (world) => {
     const host = world.host('a');
     assert.throws(() => host.run(5 as never), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => host.install('', async () => {}), { code: 'ERR_OUT_OF_RANGE' });
     assert.throws(() => host.run(async () => {}, { nam: 'x' } as never), { code: 'ERR_INVALID_ARG_TYPE' });
     assert.deepEqual(host.programs, []);
   });
