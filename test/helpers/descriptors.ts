@@ -30,14 +30,20 @@ export function onUv(body: (loop: UvEventLoop, reports: Reports) => Promise<void
 
 /** Counts sockets, pipes and epoll sets of this process. Other threads open files at any time. */
 export function openEnds(): number {
-  return readdirSync('/proc/self/fd').filter((fd) => {
+  return openDescriptors(/^(socket|pipe):|eventpoll/).length;
+}
+
+/** Returns the open descriptors of this process whose kind or path matches. */
+export function openDescriptors(kind: RegExp): number[] {
+  const fds = readdirSync('/proc/self/fd').filter((fd) => {
     try {
-      return /^(socket|pipe):|eventpoll/.test(readlinkSync(`/proc/self/fd/${fd}`));
+      return kind.test(readlinkSync(`/proc/self/fd/${fd}`));
     } catch {
-      // The descriptor of the listing itself.
+      // The descriptor of the listing itself, or one that another thread has closed.
       return false;
     }
-  }).length;
+  });
+  return fds.map(Number);
 }
 
 /** Waits for turns of the loop, with a poll of the host between them, so that ready events are delivered. */

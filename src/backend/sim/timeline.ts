@@ -36,7 +36,7 @@ const STEPS_A_LOOK = 8;
  * the round before it has requested: many programs at once make it wide, and only one that spins makes many
  * of them. A loop that is busy has 64 turns in each.
  */
-const ROUNDS_A_MOMENT = 1024;
+const ROUNDS_A_MOMENT = 8192;
 /** Seconds by which time then moves at most, about as many as a real machine needs for the rounds. */
 const CROWDED_SECONDS = 0.01;
 /** Seconds without code of a program, and without a timer of one, after which the world is idle. */
