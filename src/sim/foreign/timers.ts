@@ -408,7 +408,9 @@ export function adoptImmediate(immediate: NodeImmediate, place: Place): void {
 
 /** The function of `timers/promises` that rejects a pending immediate when its signal is aborted. */
 const ABORT = 'cancelListenerHandler';
-/** The line of a stack that names the reader of a field: behind the message and two functions of this file. */
+/**
+ * The line of a stack that names the reader of a field: behind the message and two functions of this file.
+ */
 const READER_LINE = 3;
 
 function isReadByAbort(): boolean {
