@@ -5,6 +5,7 @@
  * work.ts.
  */
 import { createHook } from 'node:async_hooks';
+import type { Place } from '../place.ts';
 import { currentPlace } from '../place.ts';
 import { adoptUdp } from './dgram.ts';
 import { watchResource } from './real-work.ts';
@@ -18,6 +19,24 @@ const NATIVE: ReadonlySet<string> = new Set(['TLSWRAP', 'HTTP2SESSION', 'MESSAGE
 /** HTTP/2 sends in one check phase, what TLS encrypts in the next one. */
 const PASSES = 3;
 
+/** They keep a process alive until they are closed. */
+const KEEPERS: ReadonlySet<string> = new Set(['MESSAGEPORT', 'WORKER', 'FSEVENTWRAP', 'STATWATCHER']);
+
+interface Keeper {
+  unref(): void;
+}
+
+const forgotten: FinalizationRegistry<() => void> = new FinalizationRegistry((forget) => forget());
+
+/** The end of a program ends no port, thread or watcher. But it must not keep the real process alive. */
+function unrefAtEnd(keeper: Keeper, place: Place): void {
+  const weak = new WeakRef(keeper);
+  forgotten.register(
+    keeper,
+    place.onEnd(() => weak.deref()?.unref()),
+  );
+}
+
 const hook = createHook({
   init(asyncId, type, _triggerId, resource) {
     if (FREE.has(type)) return;
@@ -28,6 +47,7 @@ const hook = createHook({
     else if (type === 'Immediate') adoptImmediate(resource as never, place);
     else {
       if (NATIVE.has(type)) place.kernel.host.timeline.passesAfterCode = PASSES;
+      if (KEEPERS.has(type)) unrefAtEnd(resource as Keeper, place);
       watchResource(resource, place, asyncId, type);
     }
   },

@@ -10,8 +10,11 @@ import os from 'node:os';
 import { test } from 'node:test';
 import timers from 'node:timers';
 import tls from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { simulate } from '../../../src/entry/sim.ts';
 import { sleep } from '../../../src/index.ts';
+import { tsArguments } from '../../helpers/typescript.ts';
 
 const OBJECTS: readonly object[] = [
   globalThis,
@@ -117,4 +120,10 @@ test('a function that another tool has replaced during a simulation is left to t
   } finally {
     Math.random = random;
   }
+});
+
+test('ports, threads and watchers of a host do not keep the process alive after the simulation', async () => {
+  const program = fileURLToPath(new URL('keepers.child.ts', import.meta.url));
+  const { stdout } = await promisify(childProcess.execFile)(process.execPath, tsArguments(program));
+  assert.equal(stdout, 'a message\n');
 });
