@@ -44,7 +44,8 @@ export class Peer {
   hadEnd: boolean = false;
   readonly closed: Promise<void>;
   /**
-   * It has sent what is no TLS, renegotiated, or cut the connection beneath TLS: how much came is unknown.
+   * It has sent what is no TLS, renegotiated, cut the connection beneath TLS, or reset it: how much came is
+   * unknown.
    */
   spoilt: boolean = false;
   readonly #mood: readonly Action[];
@@ -165,7 +166,9 @@ export class Peer {
     this.socket.end();
   }
 
+  /** The system drops what it has not sent yet. */
   #reset(): void {
+    this.spoilt = true;
     try {
       this.socket.resetAndDestroy();
     } catch {
