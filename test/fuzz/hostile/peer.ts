@@ -40,12 +40,13 @@ export class Peer {
   ended: boolean = false;
   /** The system has all that it sent. */
   flushed: boolean = false;
+  /** It has closed before the other side's end came. With something unread, the system sends a reset. */
+  closedEarly: boolean = false;
   /** The other side's end came, behind all that it sent. */
   hadEnd: boolean = false;
   readonly closed: Promise<void>;
   /**
-   * It has sent what is no TLS, renegotiated, cut the connection beneath TLS, or reset it: how much came is
-   * unknown.
+   * It has sent what is no TLS, renegotiated, or cut the connection beneath TLS: how much came is unknown.
    */
   spoilt: boolean = false;
   readonly #mood: readonly Action[];
@@ -90,6 +91,7 @@ export class Peer {
   }
 
   stop(): void {
+    if (!this.hadEnd) this.closedEarly = true;
     this.socket.destroy();
     // Node forgets the wire of a TLS socket that was ended.
     this.wire.destroy();
@@ -166,9 +168,9 @@ export class Peer {
     this.socket.end();
   }
 
-  /** The system drops what it has not sent yet. */
   #reset(): void {
-    this.spoilt = true;
+    // The system drops what it has not sent yet.
+    this.flushed = false;
     try {
       this.socket.resetAndDestroy();
     } catch {

@@ -21,13 +21,10 @@ import {
 import type { KernelOptions } from '../channel.ts';
 import type { ErrorCode } from '../errors.ts';
 import { ERRNO, systemError } from '../errors.ts';
+import { SO_ACCEPTCONN, SO_DOMAIN, SO_PROTOCOL, SO_TYPE } from '../linux-options.ts';
 
 export const IPPROTO_IP = 0;
-const SO_TYPE = 3;
 const SO_LINGER = 13;
-const SO_ACCEPTCONN = 30;
-const SO_PROTOCOL = 38;
-const SO_DOMAIN = 39;
 const IP_TOS = 1;
 const IP_TTL = 2;
 const IPV6_UNICAST_HOPS = 16;

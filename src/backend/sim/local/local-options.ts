@@ -13,11 +13,8 @@ import {
 } from '../../../base/constants.ts';
 import type { KernelOptions } from '../channel.ts';
 import { systemError } from '../errors.ts';
+import { SO_ACCEPTCONN, SO_DOMAIN, SO_PROTOCOL, SO_TYPE } from '../linux-options.ts';
 
-const SO_TYPE = 3;
-const SO_ACCEPTCONN = 30;
-const SO_PROTOCOL = 38;
-const SO_DOMAIN = 39;
 const INT_BYTES = 4;
 /** Bytes. */
 const BUFFER = 212_992;
