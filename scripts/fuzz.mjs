@@ -4,6 +4,7 @@
 //   --seconds=30                 all together: the targets run at once
 //   --on=node,uv,sanitized       the targets: a backend, or the native one under the sanitizers
 //   --seed=17                    this round, again and again: it repeats itself as far as the system does
+//   --from=17                    rounds from this seed on. Default: a seed of the clock
 //   --kinds=tcp,tls              these kinds only: see test/fuzz/hostile/kinds.ts
 //
 // First the native part is called with arguments that no code of ours gives: test/backend/uv/hostile.test.ts,
@@ -37,6 +38,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '30' },
     on: { type: 'string', default: TARGETS.join(',') },
     seed: { type: 'string' },
+    from: { type: 'string' },
     kinds: { type: 'string' },
   },
 });
@@ -48,10 +50,10 @@ function fail(message) {
 }
 
 const seconds = Number(values.seconds);
-const first = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
+const first = Number(values.seed ?? values.from ?? Date.now() % 1_000_000_000);
 const asked = values.on.split(',');
 if (!(seconds > 0)) fail('--seconds takes a number above 0.');
-if (!Number.isSafeInteger(first)) fail('--seed takes a whole number.');
+if (!Number.isSafeInteger(first)) fail('--seed and --from take a whole number.');
 for (const one of asked) if (!TARGETS.includes(one)) fail(`--on takes ${TARGETS.join(', ')}, not ${one}.`);
 ensureDependencies();
 
