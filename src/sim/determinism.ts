@@ -130,6 +130,7 @@ function hints(first: Run, second: Run, index: number): string[] {
     lines.push(
       '  The contents of a packet differ before, so they come from a real clock, an unseeded random number or TLS:',
       `    ${lineOf(packet)}`,
+      '  (TLS: a key of Ed25519 or RSA and a server with SSL_OP_NO_TICKET give packets of the same size.)',
     );
   }
   const before = first.trace.slice(Math.max(0, index - CONTEXT), index);

@@ -159,12 +159,15 @@ export class Host implements AsyncDisposable {
    *
    * @param signal a name of Linux (`'SIGTERM'`) or a number
    * @param program only to the program of this name. Default: to all
-   * @throws RangeError for an unknown signal or program, and for one that stops programs: see {@link pause}
+   * @throws RangeError for an unknown signal or program; for `SIGSTOP`, and for a signal whose default action
+   *   is to stop a program that does not handle it: see {@link pause}
    */
   signal(signal: string | number, program?: string): void {
     const signum = typeof signal === 'string' ? SIGNALS[signal] : signal;
     if (signum === undefined) throw outOfRange('signal', signal, "a signal of Linux, as 'SIGTERM'");
     checkInteger('signal', signum, 1, MAX_SIGNAL);
+    if (signum === SIGNALS.SIGSTOP)
+      throw outOfRange('signal', signal, 'another signal: pause() stops a host');
     if (program !== undefined) checkString('program', program);
     this.#checkUp();
     const programs = [...this.#programs.keys()].filter(

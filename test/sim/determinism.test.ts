@@ -75,6 +75,7 @@ test('checkDeterminism() names the first packet whose contents differ before the
   let runs = 0;
   const message = await difference(() => ({ size: ++runs, text: `token ${runs}` }));
   assert.match(message, /contents of a packet differ before[^\n]*\n {4}0 s: a packet udp .* 7 bytes to b/);
+  assert.match(message, /SSL_OP_NO_TICKET/);
 });
 
 test('checkDeterminism() rejects with the exception of the scenario', async () => {

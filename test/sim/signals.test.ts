@@ -129,13 +129,15 @@ test('a paused host gets the signal when it resumes', async () => {
 test('signal() rejects unknown signals and programs, and those that stop a program', async () => {
   await simulate({ seed }, async (world) => {
     const host = world.host('a');
-    void host.run(() => sleep(3600));
     const range = { code: 'ERR_OUT_OF_RANGE' };
+    assert.throws(() => host.signal('SIGSTOP'), range, 'without a program');
+    void host.run(() => sleep(3600));
     assert.throws(() => host.signal('SIGFOO'), range);
     assert.throws(() => host.signal(0), range);
     assert.throws(() => host.signal({} as never), { code: 'ERR_INVALID_ARG_TYPE' });
     assert.throws(() => host.signal('SIGTERM', 'other'), { ...range, message: /runs \(main\)/ });
-    assert.throws(() => host.signal('SIGSTOP'), { ...range, message: /use pause\(\)/ });
+    assert.throws(() => host.signal('SIGSTOP'), { ...range, message: /pause\(\)/ });
+    assert.throws(() => host.signal('SIGTSTP'), { ...range, message: /use pause\(\)/ });
     host.crash();
     assert.throws(() => host.signal('SIGTERM'), { code: 'ERR_SIMULATION_HOST_DOWN' });
   });
