@@ -134,7 +134,7 @@ async function untilNothingIsLeft(loop: BaseEventLoop, before: Held): Promise<vo
   }
 }
 
-/** libuv opens a spare descriptor with the first stream, and keeps it. A round of datagrams opens no stream. */
+/** libuv opens a spare descriptor with its first stream, and keeps it. A round of datagrams has no stream. */
 async function openWhatLibuvKeeps(): Promise<void> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
