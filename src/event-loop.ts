@@ -2,10 +2,12 @@
  * The public loop. Its methods check that the loop is open and call a function of a lower layer, which does
  * the work.
  */
+
 import type { Backend } from './backend/backend.ts';
 import type { AddressInfo, SocketAddress } from './base/address.ts';
 import { SLOW_CALLBACK_SECONDS } from './base/constants.ts';
 import { LoopError } from './base/errors.ts';
+import { counted, showInOneLine } from './base/one-line.ts';
 import {
   checkBoolean,
   checkFunction,
@@ -131,6 +133,23 @@ export abstract class BaseEventLoop implements Loop {
   #debug: boolean = false;
   #exceptionHandler: ExceptionHandler | null = null;
   #taskFactory: TaskFactory | null = null;
+
+  /** @internal */
+  _facts(): string {
+    if (this.#closed) return 'closed';
+    const { tasks, resources } = this._owned;
+    const counts = [
+      counted(tasks.size, 'task'),
+      counted(this._scheduler.timers.size, 'timer'),
+      counted(resources.size, 'handle'),
+    ];
+    return `${this.isRunning() ? 'running' : 'not running'}, ${counts.join(', ')}`;
+  }
+
+  /** @internal */
+  _more(): Record<string, unknown> {
+    return { tasks: [...this._owned.tasks], handles: [...this._owned.resources] };
+  }
 
   /** @internal */
   constructor(backend: Backend) {
@@ -1799,6 +1818,8 @@ export abstract class BaseEventLoop implements Loop {
     return this.createTask(aw);
   }
 }
+
+showInOneLine(BaseEventLoop);
 
 function runFirstStep(task: Task): void {
   task._run();

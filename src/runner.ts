@@ -1,5 +1,7 @@
 /** Runs one main function on a new loop, and cleans everything up at the end. */
+
 import { CancelledError, LoopError } from './base/errors.ts';
+import { showInOneLine } from './base/one-line.ts';
 import { checkBoolean, checkFunction, checkOptions, invalidArgType, outOfRange } from './base/validate.ts';
 import { BaseEventLoop } from './event-loop.ts';
 import { runningLoopOrNull } from './loop/context.ts';
@@ -63,6 +65,11 @@ export class Runner implements AsyncDisposable {
     if (options.debug !== undefined) checkBoolean('options.debug', options.debug);
     if (options.loopFactory !== undefined) checkFunction('options.loopFactory', options.loopFactory);
     this.#options = options;
+  }
+
+  /** @internal */
+  _facts(): string {
+    return this.#closed ? 'closed' : this.#loop === null ? 'no loop yet' : this.#loop._facts();
   }
 
   /** Returns the loop, which the first call makes. */
@@ -157,6 +164,8 @@ export class Runner implements AsyncDisposable {
     }
   }
 }
+
+showInOneLine(Runner);
 
 /** Returns true if `run()` may begin here: outside of every loop, or on the loop of a simulated program. */
 function isFree(running: BaseEventLoop | null): boolean {

@@ -1,4 +1,5 @@
 /** Socket addresses in asyncio's formats. */
+import { AF_INET, AF_INET6, AF_UNIX } from './constants.ts';
 
 /** IPv4: host and port. */
 export type Inet4Address = readonly [host: string, port: number];
@@ -127,4 +128,15 @@ export function formatAddress(address: SocketAddress): string {
   if (typeof address === 'string') return address;
   const [host, port] = address;
   return address.length === 4 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+const FAMILIES: Readonly<Record<number, string>> = {
+  [AF_UNIX]: 'unix',
+  [AF_INET]: 'IPv4',
+  [AF_INET6]: 'IPv6',
+};
+
+/** Returns the name of an address family, or its number as text. */
+export function familyName(family: number): string {
+  return FAMILIES[family] ?? `family ${family}`;
 }

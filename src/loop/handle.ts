@@ -1,5 +1,7 @@
 /** Scheduled callbacks: the elements of the ready queue and of the heap of deadlines. */
+
 import type { DeadlineEntry } from '../base/deadline-heap.ts';
+import { brief, secondsText, showInOneLine } from '../base/one-line.ts';
 import { CapturedContext, callInContext } from './context.ts';
 import { withOrigin } from './creation.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -56,6 +58,11 @@ export class Handle extends CapturedContext implements Runnable {
   }
 
   /** @internal */
+  _facts(): string {
+    return this._callback === null ? 'cancelled' : brief(this._callback);
+  }
+
+  /** @internal */
   _run(scheduler: Scheduler): void {
     if (this._callback === null) return;
     try {
@@ -71,6 +78,8 @@ export class Handle extends CapturedContext implements Runnable {
     scheduler.report(withOrigin({ message: 'exception in a callback', exception, handle: this }, this));
   }
 }
+
+showInOneLine(Handle);
 
 // A function and not a private method: a private method costs each instance a hidden field, and halves the
 // speed of `callSoon`.
@@ -124,6 +133,15 @@ export class TimerHandle extends Handle implements DeadlineEntry {
   /** Returns the deadline in seconds, on the clock of `loop.time()`. */
   when(): number {
     return this._when;
+  }
+
+  /** @internal */
+  override _facts(): string {
+    const facts = super._facts();
+    const scheduler = this._waitingIn;
+    if (scheduler === null) return facts;
+    const left = this._when - scheduler.time();
+    return `${facts}, ${left > 0 ? `due in ${secondsText(left)}` : 'due'}`;
   }
 
   override cancel(): void {

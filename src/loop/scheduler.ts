@@ -101,6 +101,11 @@ export class Scheduler {
     if (!this.awake && this.#flushables.length === 1) this.#waker.wake();
   }
 
+  /** Returns the time of the loop. */
+  time(): number {
+    return this.#loop._backend.time();
+  }
+
   report(context: ExceptionContext): void {
     this.#loop.callExceptionHandler(context);
   }

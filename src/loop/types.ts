@@ -44,6 +44,8 @@ export interface Loop {
 /** A task or an operation, as far as the loop's own layer knows it. */
 export interface TaskLike {
   /** @internal */ readonly _loop: Loop;
+  /** The name in reports. */
+  readonly name: string;
   done(): boolean;
 }
 

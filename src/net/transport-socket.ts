@@ -1,7 +1,9 @@
 import type { SocketControl, StreamInfo, SystemSocket } from '../backend/backend.ts';
 import type { SocketAddress } from '../base/address.ts';
+import { familyName, formatAddress } from '../base/address.ts';
 import { SOCK_STREAM } from '../base/constants.ts';
 import { LoopError } from '../base/errors.ts';
+import { showInOneLine } from '../base/one-line.ts';
 import { checkBoolean, checkSeconds, outOfRange } from '../base/validate.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
@@ -114,6 +116,21 @@ export class TransportSocket {
     return Socket._of(this.#loop, system.duplicate());
   }
 
+  /** @internal */
+  _facts(): string {
+    const ends = [this.getsockname(), this.getpeername()].map((address) =>
+      address === null || address === '' ? '' : formatAddress(address),
+    );
+    const fd = this.fileno();
+    return [
+      familyName(this.family),
+      ends.filter((end) => end !== '').join(' -> '),
+      fd < 0 ? '' : `descriptor ${fd}`,
+    ]
+      .filter((fact) => fact !== '')
+      .join(', ');
+  }
+
   #system(method: string): SystemSocket {
     const { system } = this.#handle;
     if (system !== undefined) return system;
@@ -124,6 +141,8 @@ export class TransportSocket {
     );
   }
 }
+
+showInOneLine(TransportSocket);
 
 function notConnected(method: string): LoopError {
   return new LoopError(

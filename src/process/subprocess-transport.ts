@@ -4,7 +4,9 @@
  *
  * While the loop does not run, nothing reaches the protocol: the exit of the child waits in the ready queue.
  */
+
 import type { ProcessEvents, RawProcess } from '../backend/backend.ts';
+import { showInOneLine } from '../base/one-line.ts';
 import { checkString } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { rememberOrigin } from '../loop/creation.ts';
@@ -236,6 +238,12 @@ export class ProcessTransport
   }
 
   /** @internal */
+  _facts(): string {
+    const state = this.#returncode === null ? 'running' : `exited with ${this.#returncode}`;
+    return `${this._name.replace('child process', 'pid')}, ${state}`;
+  }
+
+  /** @internal */
   _describe(): string {
     return this.#returncode === null
       ? `${this._name} was not reaped: it was still running, and closing the loop kills it`
@@ -255,3 +263,5 @@ export class ProcessTransport
     this.close();
   }
 }
+
+showInOneLine(ProcessTransport);

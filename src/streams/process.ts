@@ -1,5 +1,7 @@
 /** `createSubprocessExec` and `createSubprocessShell`: a child process with readers and a writer. */
+
 import { LoopError } from '../base/errors.ts';
+import { showInOneLine } from '../base/one-line.ts';
 import { checkData, checkOptions, invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
@@ -243,6 +245,16 @@ export class Process implements AsyncDisposable {
     await this.#transport[Symbol.asyncDispose]();
   }
 
+  /** @internal */
+  _facts(): string {
+    return this.#transport._facts();
+  }
+
+  /** @internal */
+  _more(): Record<string, unknown> {
+    return { stdin: this.stdin, stdout: this.stdout, stderr: this.stderr };
+  }
+
   #feed(input: string | Uint8Array | null): Future<void> {
     return operation(this.#loop, 'communicate: stdin', async () => {
       const stdin = this.stdin;
@@ -267,6 +279,8 @@ export class Process implements AsyncDisposable {
     });
   }
 }
+
+showInOneLine(Process);
 
 /** Whether the child has closed its stdin. It may do so before it has read all input. */
 function isReaderGone(error: unknown): boolean {

@@ -4,8 +4,10 @@
  * Data wakes the waiting read. When the ready queue runs it, it takes the data and delivers it in the same
  * step. Until then the data stays in the buffer, so a cancel loses none.
  */
+
 import { DEFAULT_READER_LIMIT_BYTES } from '../base/constants.ts';
 import { IncompleteReadError, InvalidStateError, LimitOverrunError, LoopError } from '../base/errors.ts';
+import { brief, bytesText, showInOneLine } from '../base/one-line.ts';
 import { checkData, checkInteger, checkOptions, invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
@@ -320,6 +322,20 @@ export class StreamReader implements AsyncIterable<Buffer> {
   }
 
   /** @internal */
+  _nameOf({ want }: PendingRead): string {
+    const method = { until: 'readuntil', line: 'readline', exactly: 'readexactly' }[want as string] ?? 'read';
+    return `StreamReader.${method}()`;
+  }
+
+  /** @internal */
+  _facts(): string {
+    const end =
+      this.#exception !== null ? `, failed: ${brief(this.#exception)}` : this.#eof ? ', at its end' : '';
+    const waiting = this.#waiting === null ? '' : `, a read waits`;
+    return `${bytesText(this.#buffer.length)} buffered${this.#paused ? ', paused' : ''}${end}${waiting}`;
+  }
+
+  /** @internal */
   _gaveUp(read: PendingRead): void {
     if (this.#waiting !== read) return;
     this.#waiting = null;
@@ -450,6 +466,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
     this.#transport?.resumeReading();
   }
 }
+
+showInOneLine(StreamReader);
 
 function overrun(message: string, consumed: number): LimitOverrunError {
   return new LimitOverrunError(message, consumed);

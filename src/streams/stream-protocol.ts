@@ -4,8 +4,10 @@
  * holds the protocol, and the protocol holds reader and writer, so the garbage collector takes none of them
  * while the connection lives.
  */
+
 import { formatAddress } from '../base/address.ts';
 import { LoopError } from '../base/errors.ts';
+import { factsOf, showInOneLine } from '../base/one-line.ts';
 import { checkFunction, invalidArgType } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
@@ -210,6 +212,17 @@ export class StreamReaderProtocol implements Protocol {
   }
 
   /** @internal */
+  _nameOf({ kind }: ProtocolWaiter): string {
+    return kind === 'drain' ? 'StreamWriter.drain()' : 'StreamWriter.waitClosed()';
+  }
+
+  /** @internal */
+  _facts(): string {
+    const { transport } = this;
+    return transport === null ? 'not connected' : factsOf(transport);
+  }
+
+  /** @internal */
   _gaveUp(wait: ProtocolWaiter): void {
     this.#waiters.delete(wait);
   }
@@ -243,6 +256,8 @@ export class StreamReaderProtocol implements Protocol {
     transport.abort();
   }
 }
+
+showInOneLine(StreamReaderProtocol);
 
 /** A pending `drain()` or `waitClosed()`. */
 class ProtocolWaiter extends Waiter<void> {

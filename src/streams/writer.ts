@@ -1,5 +1,7 @@
 /** The writing half of a stream. */
+
 import { InvalidStateError } from '../base/errors.ts';
+import { factsOf, showInOneLine } from '../base/one-line.ts';
 import { checkOptions, checkSignal, invalidArgType } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
 import { checkUpgradable, upgrade, upgradeSide } from '../net/tls/start-tls.ts';
@@ -87,6 +89,11 @@ export class StreamWriter implements AsyncDisposable {
   /** The transport below, for water marks, `pauseReading()` and `abort()`. `startTls()` replaces it. */
   get transport(): Transport {
     return this.#transport;
+  }
+
+  /** @internal */
+  _facts(): string {
+    return factsOf(this.#transport);
   }
 
   /**
@@ -238,3 +245,5 @@ export class StreamWriter implements AsyncDisposable {
     await this.waitClosed();
   }
 }
+
+showInOneLine(StreamWriter);

@@ -1,4 +1,5 @@
 import { BrokenBarrierError } from '../base/errors.ts';
+import { showInOneLine } from '../base/one-line.ts';
 import { checkInteger } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
@@ -136,6 +137,18 @@ export class Barrier {
   }
 
   /** @internal */
+  _nameOf(_party: Party): string {
+    return 'Barrier.wait()';
+  }
+
+  /** @internal */
+  _facts(): string {
+    return this.broken
+      ? 'broken'
+      : `${this.nWaiting} of ${this.#parties} have arrived${this.#inside.facts()}`;
+  }
+
+  /** @internal */
   _gaveUp(party: Party): void {
     this.#leave(party);
   }
@@ -179,6 +192,8 @@ export class Barrier {
     }
   }
 }
+
+showInOneLine(Barrier);
 
 class Party extends QueuedWaiter<number> {
   index: number = 0;

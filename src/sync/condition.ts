@@ -1,5 +1,6 @@
 import type { CancelledError } from '../base/errors.ts';
 import { InvalidStateError } from '../base/errors.ts';
+import { showInOneLine } from '../base/one-line.ts';
 import { checkFunction, checkInteger, invalidArgType } from '../base/validate.ts';
 import { CapturedContext, currentEntry, runInEntry, runningLoop } from '../loop/context.ts';
 import type { ContextEntry, Loop } from '../loop/types.ts';
@@ -169,10 +170,17 @@ export class Condition {
     return cancelOnAbort(sleeper as QueuedWaiter<unknown> as QueuedWaiter<T>, signal);
   }
 
+  /** @internal */
+  _facts(): string {
+    return `${this.#lock._facts()}${this._sleepers.facts('sleep')}`;
+  }
+
   #checkLocked(method: string): void {
     if (!this.#lock.locked()) throw notAcquired(method);
   }
 }
+
+showInOneLine(Condition);
 
 function notAcquired(method: string): InvalidStateError {
   return new InvalidStateError(`${method}(): the lock of this Condition is not acquired`);
@@ -307,4 +315,5 @@ class Sleeper extends QueuedWaiter<unknown> {
 const INACTIVE_OWNER = {
   _turnOf(): void {},
   _gaveUp(): void {},
+  _nameOf: (): string => 'Condition.wait()',
 };

@@ -1,3 +1,4 @@
+import { showInOneLine } from '../base/one-line.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
@@ -67,7 +68,19 @@ export class Event {
   _turnOf(_waiter: QueuedWaiter<true>): void {}
 
   /** @internal */
+  _nameOf(_waiter: object): string {
+    return 'Event.wait()';
+  }
+
+  /** @internal */
+  _facts(): string {
+    return `${this.#set ? 'set' : 'not set'}${this.#waiters.facts()}`;
+  }
+
+  /** @internal */
   _gaveUp(waiter: QueuedWaiter<true>): void {
     this.#waiters.remove(waiter);
   }
 }
+
+showInOneLine(Event);

@@ -1,10 +1,12 @@
 import { InvalidStateError } from '../base/errors.ts';
-import { runningLoop } from '../loop/context.ts';
+import { brief, showInOneLine } from '../base/one-line.ts';
+import { currentEntry, runningLoop } from '../loop/context.ts';
 import type { Ownership, Resource } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
+import type { Scope } from '../tasks/scope.ts';
 import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
 import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
@@ -61,7 +63,10 @@ export class Lock implements Resource {
     const loop = runningLoop();
     if (signal?.aborted) return aborted(loop, signal);
     if (this._waiters.length > 0) this._waiters.checkLoop('Lock', loop);
-    if (this._free()) return succeeded<Disposable>(loop, this._take(loop, null, new LockGuard(this)));
+    if (this._free()) {
+      const { root } = currentEntry() as Scope;
+      return succeeded<Disposable>(loop, this._take(loop, null, new LockGuard(this, root)));
+    }
     const waiter = new QueuedWaiter<Disposable>(loop, this);
     this._waiters.push(waiter);
     return cancelOnAbort(waiter, signal);
@@ -100,13 +105,23 @@ export class Lock implements Resource {
   _turnOf(waiter: QueuedWaiter<Disposable>): void {
     if (this._holder !== null) return;
     this._waiters.remove(waiter);
-    waiter.grant(this._take(waiter._loop, waiter, new LockGuard(this)));
+    waiter.grant(this._take(waiter._loop, waiter, new LockGuard(this, waiter._root)));
   }
 
   /** @internal */
   _gaveUp(waiter: QueuedWaiter<Disposable>): void {
     this._waiters.remove(waiter);
     if (this._holder === null && this._waiters.woken === 0) this._waiters.wakeNext();
+  }
+
+  /** @internal */
+  _nameOf(_waiter: object): string {
+    return `${this.constructor.name}.acquire()`;
+  }
+
+  /** @internal */
+  _facts(): string {
+    return `${this._holder === null ? 'free' : `held${this._holder.facts()}`}${this._waiters.facts()}`;
   }
 
   /** @internal */
@@ -125,12 +140,23 @@ export class Lock implements Resource {
   }
 }
 
+showInOneLine(Lock);
+
 /** One acquisition. After the lock was released by other means, the guard does nothing. */
 export class LockGuard implements Disposable {
   readonly #lock: Lock;
+  /** The scope of the task that has the lock, for {@link Lock._facts}. */
+  readonly #root: Scope | null;
 
-  constructor(lock: Lock) {
+  constructor(lock: Lock, root: Scope | null) {
     this.#lock = lock;
+    this.#root = root;
+  }
+
+  /** Returns the holder: `by 'a'`. */
+  facts(): string {
+    const name = this.#root?._task?.name;
+    return name === undefined ? '' : ` by ${brief(name)}`;
   }
 
   [Symbol.dispose](): void {

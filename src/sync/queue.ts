@@ -1,4 +1,5 @@
 import { InvalidStateError, QueueEmpty, QueueFull, QueueShutDown } from '../base/errors.ts';
+import { counted, showInOneLine } from '../base/one-line.ts';
 import { RingQueue } from '../base/ring-queue.ts';
 import { checkBoolean, checkFunction, checkOptions, invalidArgType, outOfRange } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
@@ -245,6 +246,25 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
   }
 
   /** @internal */
+  _nameOf(waiter: QueuedWaiter<unknown>): string {
+    const method = waiter instanceof Putter ? 'put' : waiter.line === this.#joiners ? 'join' : 'get';
+    return `${this.constructor.name}.${method}()`;
+  }
+
+  /** @internal */
+  _facts(): string {
+    const items =
+      this.#maxsize > 0 ? `${this.qsize()} of ${this.#maxsize} items` : counted(this.qsize(), 'item');
+    const waiters = `${this.#getters.facts('get')}${this.#putters.facts('put')}${this.#joiners.facts('join')}`;
+    return `${items}${this.#shutDown ? ', shut down' : ''}${waiters}`;
+  }
+
+  /** @internal */
+  _more(): Record<string, unknown> {
+    return { maxsize: this.#maxsize, unfinished: this.#unfinished };
+  }
+
+  /** @internal */
   _gaveUp(waiter: QueuedWaiter<unknown>): void {
     const { woken, line } = waiter;
     line?.remove(waiter);
@@ -305,6 +325,8 @@ export class Queue<T = unknown> implements AsyncIterable<T> {
     this.#joiners.checkLoop('Queue', loop);
   }
 }
+
+showInOneLine(Queue);
 
 /** A waiter for a free slot, with its item. */
 class Putter<T> extends QueuedWaiter<void> {

@@ -1,4 +1,5 @@
 import { InvalidStateError } from '../base/errors.ts';
+import { showInOneLine } from '../base/one-line.ts';
 import { checkInteger } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Ownership, Resource } from '../loop/ownership.ts';
@@ -97,6 +98,16 @@ export class Semaphore {
     this.#wakeAllowed();
   }
 
+  /** @internal */
+  _nameOf(_waiter: object): string {
+    return `${this.constructor.name}.acquire()`;
+  }
+
+  /** @internal */
+  _facts(): string {
+    return `${this._value} free${this.#waiters.facts()}`;
+  }
+
   /**
    * Called in debug mode when a permit was acquired. A plain semaphore does not record it, because a permit
    * need not be released. @internal
@@ -111,6 +122,8 @@ export class Semaphore {
     while (this._value > this.#waiters.woken && this.#waiters.wakeNext());
   }
 }
+
+showInOneLine(Semaphore);
 
 /**
  * A {@link Semaphore} that throws if more permits are released than were acquired. In debug mode, the loop's
@@ -168,6 +181,11 @@ export class BoundedSemaphore extends Semaphore implements Resource {
     if (this.#heldIn !== null) return;
     this.#heldIn = loop._owned;
     loop._owned.hold(this, waiter, this.acquire);
+  }
+
+  /** @internal */
+  override _facts(): string {
+    return super._facts().replace('free', `of ${this.#bound} free`);
   }
 
   /** @internal */

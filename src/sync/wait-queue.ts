@@ -15,8 +15,12 @@
 import { InvalidStateError } from '../base/errors.ts';
 import type { Linked } from '../base/linked-list.ts';
 import { LinkedList } from '../base/linked-list.ts';
+import { brief } from '../base/one-line.ts';
 import type { Loop } from '../loop/types.ts';
 import { Waiter } from '../tasks/waiter.ts';
+
+/** Names of waiting tasks in a one-line view. */
+const MOST_NAMES = 3;
 
 /**
  * A waiter of a primitive. During its turn it still counts as woken. If it keeps waiting, it is asleep again
@@ -48,6 +52,22 @@ export class WaitQueue<P extends QueuedWaiter<unknown>> {
 
   get length(): number {
     return this.#waiters.size;
+  }
+
+  /** Returns the waiters for a one-line view: `, 2 wait: 'a', 'b'`; nothing if there are none. */
+  facts(verb: string = 'wait'): string {
+    if (this.length === 0) return '';
+    const names: string[] = [];
+    for (let waiter = this.first; waiter !== null; waiter = this.after(waiter)) {
+      if (names.length === MOST_NAMES) {
+        names.push('…');
+        break;
+      }
+      const name = waiter._root?._task?.name;
+      if (name !== undefined) names.push(brief(name));
+    }
+    const list = names.length === 0 ? '' : `: ${names.join(', ')}`;
+    return `, ${this.length} ${this.length === 1 ? `${verb}s` : verb}${list}`;
   }
 
   /** Returns the waiter behind this one; null if it is the last. */

@@ -209,6 +209,10 @@ class Step<A> extends Future<IteratorResult<A, undefined>> {
     this.#owner = owner;
   }
 
+  override _asWait(): string {
+    return 'asCompleted()';
+  }
+
   fail(error: TimeoutError | CancelledError): void {
     if (error instanceof TimeoutError) {
       this._watchRetrieval(error);

@@ -10,6 +10,7 @@
  * turn, as in asyncio.
  */
 import { InvalidStateError } from '../base/errors.ts';
+import { brief, showInOneLine } from '../base/one-line.ts';
 import { checkFunction, checkString, invalidArgType } from '../base/validate.ts';
 import { rememberOrigin, withOrigin } from '../loop/creation.ts';
 import type { AnyCallback, Runnable } from '../loop/handle.ts';
@@ -23,6 +24,9 @@ import { loopClosed, PendingAwait } from './pending-await.ts';
 
 /** The type that every waiting function of the library accepts. */
 export type Awaitable<T> = PromiseLike<T>;
+
+/** The name of a wait for a future of which nothing more is known. */
+const UNNAMED = 'a future';
 
 type State = 'pending' | 'result' | 'exception' | 'cancelled';
 
@@ -254,6 +258,25 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /** @internal */
+  _facts(): string {
+    switch (this._state) {
+      case 'pending':
+        return this._asWait() === UNNAMED ? 'pending' : `pending, ${this._asWait()}`;
+      case 'result':
+        return `result ${brief(this._value)}`;
+      case 'exception':
+        return `exception ${brief(this._value)}`;
+      default:
+        return 'cancelled';
+    }
+  }
+
+  /** Returns the name of a wait for this future: `sleep(5)`. @internal */
+  _asWait(): string {
+    return UNNAMED;
+  }
+
+  /** @internal */
   _neverRetrieved(): string {
     return 'the exception of a future was never retrieved';
   }
@@ -349,6 +372,8 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     throw new InvalidStateError(`${method}(): the future ${state}`);
   }
 }
+
+showInOneLine(Future);
 
 // Functions instead of private methods, because a private method costs each instance a hidden field.
 

@@ -107,6 +107,10 @@ class Gathering extends Future<unknown[]> {
     this.#returnExceptions = returnExceptions;
   }
 
+  override _asWait(): string {
+    return 'gather()';
+  }
+
   begin(): void {
     if (this.#left === 0) {
       this._settle('result', []);

@@ -74,6 +74,11 @@ export class HostOperation<T> extends OwnedFuture<T> implements Runnable {
     }
   }
 
+  /** @internal */
+  override _asWait(): string {
+    return this.#description;
+  }
+
   _describe(): string {
     return `${this.#description} was still under way`;
   }

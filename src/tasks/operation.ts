@@ -56,6 +56,11 @@ export class Operation<T> extends Task<T> {
   }
 
   /** @internal */
+  override _asWait(): string {
+    return `${this.name}() > ${this._standsAt()}`;
+  }
+
+  /** @internal */
   override _path(): string {
     return this._caller === null ? this.name : `${this._caller}, in ${this.name}()`;
   }

@@ -56,6 +56,11 @@ export class PendingAwait implements Runnable, Promise<unknown>, ScopedWait {
     return this.alone || this.future._state !== 'pending';
   }
 
+  /** The scope of the task that waits, or null if it is code of no task. */
+  get root(): Scope | null {
+    return this.scope?.root ?? null;
+  }
+
   /** Registers a wait for a pending future with the innermost scope of the code that awaits. */
   begin(): void {
     const { future } = this;

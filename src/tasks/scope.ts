@@ -38,6 +38,7 @@ export interface Flow extends TaskLike {
 
 /** An `await` of a future, as its scope sees it. */
 export interface ScopedWait extends CancelTarget {
+  readonly future: { _asWait(): string };
   /** True if the future is done and the wake-up is in the ready queue. */
   readonly woken: boolean;
   /** Makes the wake-up throw `reason`, whatever the future's result is. */
@@ -162,6 +163,11 @@ export class Scope implements ContextEntry, Linked {
     }
     if (delivered) delivery.waiting = NEVER;
     else if (delivery.waiting === 0) this.#stuck(reason);
+  }
+
+  /** The pending wait that began last. */
+  get lastWait(): ScopedWait | null {
+    return this.#last;
   }
 
   /** The pending waits, in the order in which they began. */

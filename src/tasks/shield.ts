@@ -59,6 +59,10 @@ class Shield<T> extends Future<T> {
     this.#callback = new DoneCallback(inner as Future<unknown>, () => this.#innerDone(inner));
   }
 
+  override _asWait(): string {
+    return 'shield()';
+  }
+
   override _end(...how: Parameters<Future['_end']>): ReturnType<Future['_end']> {
     this.#callback.remove();
     return super._end(...how);

@@ -1,5 +1,6 @@
 import { checkOptions, checkSeconds, checkSignal, invalidArgType, isSignal } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
+import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { cancelOnAbort } from './abort-signal.ts';
 import { Future } from './future.ts';
@@ -51,7 +52,7 @@ function start(seconds: number, value: unknown): Future<unknown> {
     future.wake();
     return future;
   }
-  const future = new Future<unknown>(loop);
+  const future = new Sleep(loop, seconds);
   if (seconds !== Number.POSITIVE_INFINITY) {
     const timer = loop._scheduler.callAt(loop.time() + seconds, wake, [future, value]);
     future._onSettled = () => timer.cancel();
@@ -59,8 +60,25 @@ function start(seconds: number, value: unknown): Future<unknown> {
   return future;
 }
 
+class Sleep extends Future<unknown> {
+  readonly _seconds: number;
+
+  constructor(loop: Loop, seconds: number) {
+    super(loop);
+    this._seconds = seconds;
+  }
+
+  override _asWait(): string {
+    return `sleep(${this._seconds})`;
+  }
+}
+
 /** A sleep of one turn. It stores its result from the beginning. */
 class Yield extends Wakeable<unknown> {
+  override _asWait(): string {
+    return 'sleep(0)';
+  }
+
   protected override _turn(): void {
     this._deliver('result', this._value);
   }

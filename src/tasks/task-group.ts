@@ -1,5 +1,6 @@
 import type { CancelledError } from '../base/errors.ts';
 import { InvalidStateError } from '../base/errors.ts';
+import { counted, showInOneLine } from '../base/one-line.ts';
 import { checkBoolean, checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { SignalOptions } from './abort-signal.ts';
@@ -91,6 +92,18 @@ export class TaskGroup {
    */
   cancel(): void {
     this.#cancel('the task group was cancelled');
+  }
+
+  /** @internal */
+  _facts(): string {
+    const failures = this.#errors.length === 0 ? '' : `, ${counted(this.#errors.length, 'failure')}`;
+    const state = this.#operation.done() ? 'ended' : this.#reason === null ? 'running' : 'cancelling';
+    return `${state}, ${counted(this.#members.size, 'task')}${failures}`;
+  }
+
+  /** @internal */
+  _more(): Record<string, unknown> {
+    return { tasks: [...this.#members], errors: this.#errors };
   }
 
   /** @internal */
@@ -195,6 +208,8 @@ export class TaskGroup {
     return this.#bodyEnded && this.#members.size === 0;
   }
 }
+
+showInOneLine(TaskGroup);
 
 /**
  * Runs `body` with a group in which it can start tasks, and ends when the body and all these tasks have

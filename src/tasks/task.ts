@@ -12,7 +12,9 @@
 
 import type { CancelledError } from '../base/errors.ts';
 import type { Linked } from '../base/linked-list.ts';
-import { currentEntry, runInEntry } from '../loop/context.ts';
+import { brief, secondsText } from '../base/one-line.ts';
+import { currentEntry, currentTaskOrNull, runInEntry } from '../loop/context.ts';
+import { creationOf } from '../loop/creation.ts';
 import type { Runnable, TimerHandle } from '../loop/handle.ts';
 import type { OwnedTask } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
@@ -253,6 +255,43 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   _describe(): string {
     const where = this.#start === null ? 'pending' : 'not started';
     return `task ${this.name} was still ${where}`;
+  }
+
+  /** @internal */
+  override _facts(): string {
+    const state = this._state === 'pending' ? this.#pendingFacts() : super._facts();
+    return `${brief(this.name)} ${state}`;
+  }
+
+  /** @internal */
+  _more(): Record<string, unknown> {
+    const { at: created = null, owner = null } = creationOf(this) ?? {};
+    return {
+      loop: this._loop,
+      cancelling: this.cancelling(),
+      ...(this.done() ? {} : { awaits: Array.from(this._scope.waits(), (wait) => wait.future) }),
+      ...(created === null ? {} : { createdAt: created, createdBy: owner }),
+    };
+  }
+
+  /** @internal */
+  override _asWait(): string {
+    return `task ${brief(this.name)}`;
+  }
+
+  #pendingFacts(): string {
+    if (this.#start !== null) return 'not started';
+    const created = creationOf(this);
+    const age = created === null ? '' : ` ${secondsText(this._loop._backend.time() - created.at)}`;
+    const { lastWait } = this._scope;
+    if (lastWait === null && currentTaskOrNull() === this) return `pending${age}, running`;
+    return `pending${age}, at ${this._standsAt()}`;
+  }
+
+  /** Returns the wait at which the code of the task stands: `timeout() > sleep(5)`. @internal */
+  _standsAt(): string {
+    const { lastWait } = this._scope;
+    return lastWait === null ? 'a promise of the host' : lastWait.future._asWait();
   }
 
   /** The loop was closed: the task ends as cancelled, and none of its code runs again. @internal */

@@ -1,4 +1,5 @@
 import { InvalidStateError } from '../base/errors.ts';
+import { secondsText, showInOneLine } from '../base/one-line.ts';
 import { checkFunction, checkOptions, checkSecondsOrNull, checkSignal } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
@@ -17,6 +18,14 @@ export class TimeoutScope {
   /** @internal */
   constructor(limit: Limit<unknown>) {
     this.#limit = limit;
+  }
+
+  /** @internal */
+  _facts(): string {
+    const when = this.when();
+    if (this.expired()) return 'expired';
+    if (when === null) return 'no deadline';
+    return `expires in ${secondsText(Math.max(0, when - this.#limit._loop._backend.time()))}`;
   }
 
   /** Aborts at the deadline, and when the body is cancelled. For operations that accept a signal. */
@@ -49,6 +58,8 @@ export class TimeoutScope {
     this.#limit.expireAt(when);
   }
 }
+
+showInOneLine(TimeoutScope);
 
 /**
  * Runs `body`, and throws {@link TimeoutError} if it takes longer than `seconds`.

@@ -102,6 +102,10 @@ class Waiting<A> extends Wakeable<[Set<A>, Set<A>]> {
     this.#returnWhen = returnWhen;
   }
 
+  override _asWait(): string {
+    return 'wait()';
+  }
+
   begin(timeout: number | null): void {
     if (timeout !== null && timeout !== Number.POSITIVE_INFINITY) {
       this.#timer = this._loop.callLater(timeout, () => this.wake());

@@ -7,6 +7,8 @@
  * once.
  */
 import type { Loop } from '../loop/types.ts';
+import { PendingAwait } from './pending-await.ts';
+import type { Scope } from './scope.ts';
 import { Wakeable } from './wakeable.ts';
 
 export interface WaiterOwner<P> {
@@ -17,6 +19,8 @@ export interface WaiterOwner<P> {
   _turnOf(waiter: P): void;
   /** Called when the waiter was cancelled. `woken` still tells whether it had been woken. */
   _gaveUp(waiter: P): void;
+  /** Returns the name of the wait: `Lock.acquire()`. @internal */
+  _nameOf?(waiter: P): string;
 }
 
 export class Waiter<T> extends Wakeable<T> {
@@ -25,6 +29,16 @@ export class Waiter<T> extends Wakeable<T> {
   constructor(loop: Loop, owner: WaiterOwner<never>) {
     super(loop);
     this._owner = owner as WaiterOwner<Waiter<T>>;
+  }
+
+  override _asWait(): string {
+    return this._owner._nameOf?.(this) ?? super._asWait();
+  }
+
+  /** The scope of the task that awaits this waiter, or null. @internal */
+  get _root(): Scope | null {
+    for (const waiter of this._eachWaiter()) if (waiter instanceof PendingAwait) return waiter.root;
+    return null;
   }
 
   /** Delivers the value that the waiter waited for. */

@@ -7,10 +7,12 @@
  * holds a datagram that has come already, and the kernel those behind it, up to the size of its receive
  * buffer.
  */
+
 import type { Datagram, DatagramEvents, RawDatagram } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';
 import { SOCK_DGRAM } from '../../base/constants.ts';
+import { bytesText, showInOneLine } from '../../base/one-line.ts';
 import { keepable } from '../../base/own-memory.ts';
 import { encodeText } from '../../base/text.ts';
 import { checkData, invalidArgType, outOfRange } from '../../base/validate.ts';
@@ -220,6 +222,16 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   }
 
   /** @internal */
+  _facts(): string {
+    const { sockname } = this.#core.info;
+    const at = sockname === null ? '' : ` ${formatAddress(sockname)}`;
+    const to = this.#remote === null ? '' : ` -> ${formatAddress(this.#remote)}`;
+    const queued = this.getWriteBufferSize();
+    const state = this.#state === 'aborted' ? 'closing' : this.#state;
+    return `udp${at}${to}, ${state}${queued === 0 ? '' : `, ${bytesText(queued)} queued`}`;
+  }
+
+  /** @internal */
   _describe(): string {
     const at = this.#core.info.sockname;
     return `a datagram endpoint${at === null ? '' : ` on ${formatAddress(at)}`} was still ${this.#state === 'aborted' ? 'closing' : this.#state}`;
@@ -328,3 +340,5 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.abort();
   }
 }
+
+showInOneLine(DatagramEndpoint);

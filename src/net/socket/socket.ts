@@ -1,8 +1,11 @@
 /** A non-blocking socket of the system, without buffers and without a protocol. */
+
 import type { RawSocket } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
+import { familyName } from '../../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX, DEFAULT_BACKLOG, SOCK_STREAM } from '../../base/constants.ts';
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
+import { showInOneLine } from '../../base/one-line.ts';
 import { checkInteger, checkOptions, invalidArgType, outOfRange } from '../../base/validate.ts';
 import { runningLoop } from '../../loop/context.ts';
 import { rememberOrigin } from '../../loop/creation.ts';
@@ -234,6 +237,12 @@ export class Socket implements Resource, Disposable {
   }
 
   /** @internal */
+  _facts(): string {
+    const fd = this.fileno();
+    return `${familyName(this.family)}, ${fd < 0 ? 'closed' : `descriptor ${fd}`}`;
+  }
+
+  /** @internal */
   _describe(): string {
     return `a socket (descriptor ${this.fileno()}) was still open`;
   }
@@ -243,6 +252,8 @@ export class Socket implements Resource, Disposable {
     this.close();
   }
 }
+
+showInOneLine(Socket);
 
 type Kind = readonly [family: number | undefined, type: number | undefined, proto: number | undefined];
 

@@ -1,9 +1,11 @@
 /** A listening server, and the connections that it has accepted. */
+
 import type { RawListener, RawStream } from '../../backend/backend.ts';
 import { formatAddress } from '../../base/address.ts';
 import { AF_UNSPEC } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
 import { LinkedList } from '../../base/linked-list.ts';
+import { counted, showInOneLine } from '../../base/one-line.ts';
 import type { CapturedContext } from '../../loop/context.ts';
 import { captureContext, runInLoop } from '../../loop/context.ts';
 import { rememberAccepted, rememberOrigin } from '../../loop/creation.ts';
@@ -346,6 +348,24 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
   }
 
   /** @internal */
+  _facts(): string {
+    const states = {
+      new: 'not started',
+      starting: 'starting',
+      bound: 'bound',
+      serving: 'listening',
+      closed: 'closed',
+    };
+    const at = this.#addresses === '' ? '' : `${this.#addresses}, `;
+    return `${at}${states[this.#state]}, ${counted(this.#connections.size, 'connection')}`;
+  }
+
+  /** @internal */
+  _more(): Record<string, unknown> {
+    return { sockets: this.sockets, loop: this.#loop };
+  }
+
+  /** @internal */
   _describe(): string {
     if (this.#state === 'starting') return 'a server was still starting';
     return `a server was still ${this.#state === 'bound' ? 'bound to' : 'listening on'} ${this.#addresses}`;
@@ -388,6 +408,8 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
     }
   }
 }
+
+showInOneLine(Server);
 
 /** Returns a future that `wake` completes. A waiter that is cancelled removes itself. */
 function waitIn(loop: Loop, waiters: Set<Future<void>>): Future<void> {

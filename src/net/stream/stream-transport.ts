@@ -6,10 +6,12 @@
  * in the async context of the connection. While the loop does not run, it calls no protocol: events wait in
  * the ready queue, and reading stops.
  */
+
 import type { RawStream, StreamEvents } from '../../backend/backend.ts';
 import { SOCK_STREAM } from '../../base/constants.ts';
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
 import { givenAway } from '../../base/given-away.ts';
+import { bytesText, showInOneLine } from '../../base/one-line.ts';
 import { keepable, ownCopy } from '../../base/own-memory.ts';
 import { encodeText } from '../../base/text.ts';
 import { checkData, invalidArgType } from '../../base/validate.ts';
@@ -27,7 +29,7 @@ import type { ExtraInfo, WriteBufferLimits } from '../transport.ts';
 import { Transport } from '../transport.ts';
 import { TransportCore } from '../transport-core.ts';
 import { BufferedReading, checkBuffer } from './buffered-reading.ts';
-import { streamName } from './stream-name.ts';
+import { streamFacts, streamName } from './stream-name.ts';
 import type { StreamEvent, StreamState } from './stream-state.ts';
 import {
   INITIAL_STATES,
@@ -419,6 +421,22 @@ export class StreamTransport
   }
 
   /** @internal */
+  _facts(): string {
+    const queued = this.getWriteBufferSize();
+    const peer = this.#creation?.acceptedBy === null ? '->' : '<-';
+    return [
+      streamFacts(this.#core.info, peer, this.getExtraInfo('cipher') !== null),
+      this.#paused ? `${reportedState(this.#state)}, reading paused` : reportedState(this.#state),
+      ...(queued === 0 ? [] : [`${bytesText(queued)} queued`]),
+    ].join(', ');
+  }
+
+  /** @internal */
+  _more(): Record<string, unknown> {
+    return { protocol: this.getProtocol(), loop: this.#loop };
+  }
+
+  /** @internal */
   _describe(): string {
     // The initial state of a pipe is half closed, so its name would mislead.
     const isPipe = this.#core.info.direction !== 'both' && !isEnding(this.#state);
@@ -543,6 +561,8 @@ export class StreamTransport
     this.#abort();
   }
 }
+
+showInOneLine(StreamTransport);
 
 /** Another write would put its bytes into the middle of the file. */
 function sendingFile(method: string): Error {
