@@ -1723,7 +1723,11 @@ export abstract class BaseEventLoop implements Loop {
     return this.#exceptionHandler;
   }
 
-  /** Prints `context` to standard error. A handler may call it, and a subclass may override it. */
+  /**
+   * Prints `context` to standard error: the message, the objects concerned, the exception with its stack.
+   * With `GYRE_REPORTS=json` in the environment it prints one line of JSON. A handler may call it, and a
+   * subclass may override it.
+   */
   defaultExceptionHandler(context: ExceptionContext): void {
     printException(context);
   }

@@ -37,6 +37,10 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     may: ['node:async_hooks', '../base/errors.ts'],
     mustNot: ['node:timers', '../tasks/task.ts', '../index.ts'],
   },
+  'src/loop/report.ts': {
+    may: ['node:util', '../base/one-line.ts', './types.ts'],
+    mustNot: ['node:timers', 'node:async_hooks', '../tasks/task.ts'],
+  },
   'src/tasks/file.ts': {
     may: ['./future.ts', '../base/ring-queue.ts', '../loop/context.ts', '../loop/types.ts'],
     mustNot: ['../sync/queue.ts', '../net/server.ts', '../backend/backend.ts', '../policy.ts', 'node:events'],

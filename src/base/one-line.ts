@@ -1,6 +1,7 @@
 /**
- * One line for each public object: `console.log(lock)` prints `Lock { held by 'a', 2 wait: 'b', 'c' }`. So do
- * `String(lock)` and `JSON.stringify(lock)`. A depth of more than 2 shows more: `console.dir(server, { depth: 3 })`.
+ * One line for each public object: `console.log(lock)` prints `Lock { held by 'a', 2 wait: 'b', 'c' }`. So
+ * do `String(lock)` and `JSON.stringify(lock)`. A depth of more than 2 shows more: `console.dir(server, {
+ * depth: 3 })`.
  */
 
 /** The key of the method that `console.log` calls. Every host has it, so `node:util` need not be loaded. */

@@ -1,20 +1,16 @@
 /** Reports exceptions that no caller can catch. */
+import { reportJson, reportText } from './report.ts';
 import type { ExceptionContext, Loop } from './types.ts';
 
 export type ExceptionHandler = (loop: Loop, context: ExceptionContext) => void;
 
 /**
- * Prints the context to standard error: the message, the objects concerned, and the exception with its stack.
+ * Prints a report to standard error, in colors if that is a terminal. With `GYRE_REPORTS=json` in the
+ * environment it is one line of JSON.
  */
 export function printException(context: ExceptionContext): void {
-  const { message, exception, sourceTraceback, ...rest } = context;
-  const lines = [`gyre: ${message}`];
-  for (const [field, value] of Object.entries(rest)) {
-    if (value !== undefined && value !== null) lines.push(`  ${line(field, value)}`);
-  }
-  if (sourceTraceback !== undefined) lines.push(`  created at (most recent call first):\n${sourceTraceback}`);
-  if (exception === undefined) console.error(lines.join('\n'));
-  else console.error(lines.join('\n'), exception);
+  if (process.env.GYRE_REPORTS === 'json') console.error(reportJson(context));
+  else console.error(reportText(context, process.stderr.hasColors?.() ?? false));
 }
 
 /**
@@ -45,22 +41,4 @@ export function handleException(
 
 function printHandlerFailure(exception: unknown): void {
   printException({ message: 'exception in the exception handler', exception });
-}
-
-/**
- * Prints values that the library wrote as text in full. For other values it prints class and name only,
- * because they may be of any size.
- */
-function line(field: string, value: unknown): string {
-  if (field === 'owner') return `made by: task ${String(value)}`;
-  if (field === 'ageSeconds' && typeof value === 'number') return `age: ${value.toFixed(3)} seconds`;
-  if (field === 'tasks' && Array.isArray(value)) return `tasks: ${value.map(describe).join(', ')}`;
-  if (field === 'left' && Array.isArray(value)) return ['left in the loop:', ...value].join('\n    ');
-  return `${field}: ${describe(value)}`;
-}
-
-function describe(value: unknown): string {
-  const kind = (value as object).constructor?.name ?? typeof value;
-  const name = (value as { name?: unknown }).name;
-  return typeof name === 'string' && name !== '' ? `${kind} ${name}` : kind;
 }

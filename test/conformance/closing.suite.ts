@@ -63,6 +63,8 @@ const STILL_ANSWER: Record<string, string> = {
   close: 'is idempotent',
   callExceptionHandler: 'leaks show up late',
   defaultExceptionHandler: 'leaks show up late',
+  toString: 'prints the loop in one line',
+  toJSON: 'prints the loop in one line',
 };
 
 export function closingSuite(target: Target): void {

@@ -132,9 +132,8 @@ export function exceptionsSuite(target: Target): void {
           sourceTraceback: '    at somewhere',
         });
       });
-      assert.deepEqual(lines, [
-        ['gyre: it broke\n  created at (most recent call first):\n    at somewhere', exception],
-      ]);
+      const title = 'gyre: it broke\n  created at (most recent call first):\n      at somewhere';
+      assert.deepEqual(lines, [[`${title}\n${indented(exception)}`]]);
     });
 
     test('call_exception_handler() never throws: it reports the error of the handler, and does not lose the context', async ({
@@ -146,7 +145,7 @@ export function exceptionsSuite(target: Target): void {
       });
       const lines = await printed(() => loop.callExceptionHandler({ message: 'the first' }));
       assert.equal(lines.length, 2);
-      assert.deepEqual(lines[0], ['gyre: exception in the exception handler', bug]);
+      assert.deepEqual(lines[0], [`gyre: exception in the exception handler\n${indented(bug)}`]);
       assert.deepEqual(lines[1], ['gyre: the first']);
       loop.setExceptionHandler(null);
     });
@@ -160,4 +159,8 @@ export function exceptionsSuite(target: Target): void {
       assert.deepEqual(reports.takeMessages(), ['late']);
     });
   });
+}
+
+function indented({ stack }: Error): string {
+  return String(stack).replace(/^/gm, '  ');
 }
