@@ -302,7 +302,7 @@ async function cancelRemaining(loop: BaseEventLoop, signal: EndingSignal | null)
   const tasks = ([...loop._owned.tasks] as unknown as Task[]).filter((task) => !task.done());
   if (tasks.length === 0 && loose.size === 0) return;
   const scopes = [...loose] as Scope[];
-  for (const task of tasks) task.cancel();
+  for (const task of tasks) task.cancel('run() has ended, so it cancels the remaining tasks');
   for (const scope of scopes) scope.cancelWaits('the loop is about to be closed');
   const ending = new Ending(loop, tasks);
   if (signal !== null) ending.watch(signal);

@@ -9,6 +9,8 @@
 import { CancelledError, LoopError } from '../base/errors.ts';
 import type { Runnable } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
+import type { CallSite } from './call-site.ts';
+import { addCallSite, callSite } from './call-site.ts';
 import { OwnedFuture } from './owned-future.ts';
 
 /** Cancels the operation at the host. */
@@ -18,6 +20,7 @@ export class HostOperation<T> extends OwnedFuture<T> implements Runnable {
   readonly #description: string;
   readonly #dispose: (value: T) => void;
   #cancelHost: CancelHost | null = null;
+  #site: CallSite | null = null;
   #answer: { value: T } | { error: unknown } | null = null;
 
   /** Use {@link HostOperation.begin}. */
@@ -45,6 +48,7 @@ export class HostOperation<T> extends OwnedFuture<T> implements Runnable {
   ): HostOperation<T> {
     if (loop.isClosed()) throw new LoopError('ERR_LOOP_CLOSED', 'this event loop is closed');
     const operation = new HostOperation(loop, description, dispose);
+    operation.#site = callSite(HostOperation.begin);
     operation.#cancelHost = start(operation);
     loop._owned.resources.add(operation);
     return operation;
@@ -69,6 +73,7 @@ export class HostOperation<T> extends OwnedFuture<T> implements Runnable {
     } else if (answer.error instanceof CancelledError) {
       this._deliver('cancelled', answer.error);
     } else {
+      addCallSite(answer.error, this.#site);
       this._watchRetrieval(answer.error);
       this._deliver('exception', answer.error);
     }

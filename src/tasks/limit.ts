@@ -9,6 +9,7 @@ import { CancelledError, TimeoutError } from '../base/errors.ts';
 import type { Handle, Runnable } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
 import { Body } from './body.ts';
+import { addOrigin } from './call-site.ts';
 import type { CancelReason } from './cancellation.ts';
 
 export class Limit<T> extends Body<T> {
@@ -17,9 +18,12 @@ export class Limit<T> extends Body<T> {
   #expired: boolean = false;
   #aborted: CancelledError | null = null;
   #givenUp: boolean = false;
+  readonly #seconds: number | null;
 
-  constructor(loop: Loop, body: () => PromiseLike<T>, name: string) {
+  /** @param seconds of the first deadline, for messages; null: it was given as a time, or there is none */
+  constructor(loop: Loop, body: () => PromiseLike<T>, name: string, seconds: number | null) {
     super(loop, body, name);
+    this.#seconds = seconds;
   }
 
   get when(): number | null {
@@ -59,7 +63,7 @@ export class Limit<T> extends Body<T> {
   #expire(): void {
     this.#timer = null;
     this.#expired = true;
-    this.cancelBody('the deadline has passed');
+    this.cancelBody(this.#text());
   }
 
   /** @internal */
@@ -67,7 +71,7 @@ export class Limit<T> extends Body<T> {
     this.#timer?.cancel();
     if (state !== 'cancelled' || !this.ownDoing) super._finish(state, value);
     else if (this.#aborted !== null) super._finish('cancelled', this.#aborted);
-    else super._finish('exception', timeoutError(value));
+    else super._finish('exception', this.#timeoutError(value));
   }
 
   /**
@@ -102,6 +106,16 @@ export class Limit<T> extends Body<T> {
     return `the body of ${this._path()} still awaited a promise that is not a future of this loop, so its deadline could not interrupt it`;
   }
 
+  #timeoutError(cause: unknown): TimeoutError {
+    const error = new TimeoutError(this.#text(), { cause });
+    addOrigin(error, this);
+    return error;
+  }
+
+  #text(): string {
+    return `${this.name}() has expired${this.#seconds === null ? '' : ` after ${this.#seconds} s`}`;
+  }
+
   #giveUp(): void {
     if (this.done() || !this._scope.mustCancel) return;
     this.#givenUp = true;
@@ -111,7 +125,7 @@ export class Limit<T> extends Body<T> {
     } else if (this.#aborted !== null) {
       this._deliver('cancelled', this.#aborted);
     } else {
-      const error = timeoutError(reason);
+      const error = this.#timeoutError(reason);
       this._watchRetrieval(error);
       this._deliver('exception', error);
     }
@@ -128,8 +142,4 @@ class GiveUp implements Runnable {
   _run(): void {
     this.#giveUp();
   }
-}
-
-function timeoutError(cause: unknown): TimeoutError {
-  return new TimeoutError('timed out: the deadline passed first', { cause });
 }

@@ -7,6 +7,8 @@
  */
 import { currentEntry } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
+import type { CallSite } from './call-site.ts';
+import { addCallSite, callSite } from './call-site.ts';
 import type { CancelReason } from './cancellation.ts';
 import { PendingAwait } from './pending-await.ts';
 import type { Scope } from './scope.ts';
@@ -15,6 +17,8 @@ import { Task } from './task.ts';
 export class Operation<T> extends Task<T> {
   /** The name of the calling task. That task owns the resources that the operation opens. @internal */
   readonly _caller: string | null;
+  /** The place that asked for the operation; null for the body of a limit or a group. @internal */
+  _site: CallSite | null = null;
 
   constructor(loop: Loop, fn: () => PromiseLike<T>, name: string) {
     super(loop, fn, name, scopeWithin(loop));
@@ -38,7 +42,10 @@ export class Operation<T> extends Task<T> {
     const cancel = this._scope.takeDue();
     if (cancel !== null) this._giveBack(cancel, due);
     this._codeEnded();
-    if (state === 'exception') this._watchRetrieval(value);
+    if (state === 'exception') {
+      addCallSite(value, this._site);
+      this._watchRetrieval(value);
+    }
     const watched = this._waiters !== null;
     this._deliver(state, value);
     if (!watched) this._tellSoon();
@@ -74,7 +81,9 @@ function scopeWithin(loop: Loop): Scope {
 
 /** Starts an {@link Operation}: `fn` runs now, until its first `await`. */
 export function operation<T>(loop: Loop, name: string, fn: () => PromiseLike<T>): Operation<T> {
+  const site = callSite(operation);
   const op = new Operation<T>(loop, fn, name);
+  op._site = site;
   op._run();
   return op;
 }

@@ -1,5 +1,4 @@
-import type { CancelledError } from '../base/errors.ts';
-import { InvalidStateError } from '../base/errors.ts';
+import { CancelledError, InvalidStateError } from '../base/errors.ts';
 import { counted, showInOneLine } from '../base/one-line.ts';
 import { checkBoolean, checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
@@ -127,7 +126,7 @@ export class TaskGroup {
     } catch (error) {
       cancelled = asCancel(error);
       if (cancelled === null) this.#failed(error);
-      this.#abort(cancelled ?? 'the body of the task group has failed');
+      this.#abort(cancelled ?? new CancelledError('the body of the task group has failed', { cause: error }));
     }
     this.#bodyEnded = true;
     this.#operation.bodyOver();
@@ -180,7 +179,8 @@ export class TaskGroup {
     this.#failed(task.exception());
     // The first failure wakes the group, as in asyncio.
     if (this.#reason === null && this.#empty?.done() === false) this.#empty.setResult();
-    this.#cancel(`task ${task.name} of the task group has failed`);
+    const message = `task ${task.name} of the task group has failed`;
+    this.#cancel(new CancelledError(message, { cause: task.exception() }));
   }
 
   /**

@@ -112,7 +112,8 @@ export function timeout<T>(
 ): Future<T> {
   checkSecondsOrNull('seconds', seconds);
   const loop = checkedLoop(body, options);
-  return within(loop, 'timeout', seconds === null ? null : loop.time() + seconds, body, options);
+  const when = seconds === null ? null : loop.time() + seconds;
+  return within(loop, 'timeout', seconds, when, body, options);
 }
 
 /**
@@ -144,7 +145,7 @@ export function timeoutAt<T>(
   options: SignalOptions = {},
 ): Future<T> {
   checkSecondsOrNull('when', when);
-  return within(checkedLoop(body, options), 'timeoutAt', when, body, options);
+  return within(checkedLoop(body, options), 'timeoutAt', null, when, body, options);
 }
 
 function checkedLoop(body: unknown, options: SignalOptions): Loop {
@@ -157,12 +158,13 @@ function checkedLoop(body: unknown, options: SignalOptions): Loop {
 function within<T>(
   loop: Loop,
   name: string,
+  seconds: number | null,
   when: number | null,
   body: (scope: TimeoutScope) => PromiseLike<T>,
   { signal }: SignalOptions,
 ): Future<T> {
   if (signal?.aborted) return aborted(loop, signal);
-  const limit: Limit<T> = new Limit(loop, () => body(scope), name);
+  const limit: Limit<T> = new Limit(loop, () => body(scope), name, seconds);
   const scope = new TimeoutScope(limit);
   limit.expireAt(when);
   limit._run();

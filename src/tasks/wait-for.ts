@@ -45,20 +45,21 @@ export function waitFor<T>(aw: Awaitable<T>, seconds: number | null, options: Si
   if (signal?.aborted) return neverBegun(future, abortError(signal));
   // There is nothing to wait for. A due cancel is kept for the caller's next wait.
   if (future.done()) return future;
-  return cancelOnAbort(seconds === null || seconds > 0 ? limited(future, seconds) : ended(future), signal);
+  const limit = seconds === null || seconds > 0 ? limited(future, seconds) : ended(future, seconds);
+  return cancelOnAbort(limit, signal);
 }
 
 function limited<T>(future: Future<T>, seconds: number | null): Future<T> {
-  const limit = new Limit(future._loop, () => future, 'waitFor');
+  const limit = new Limit(future._loop, () => future, 'waitFor', seconds);
   if (seconds !== null) limit.expireAt(future._loop.time() + seconds);
   limit._run();
   return limit;
 }
 
 /** The time is already over: cancels the future now and waits for its end, as in asyncio. */
-function ended<T>(future: Future<T>): Future<T> {
-  const reason = 'the deadline has passed';
-  const limit: Limit<T> = new Limit(future._loop, () => cancelAndWait(future, reason), 'waitFor');
+function ended<T>(future: Future<T>, seconds: number): Future<T> {
+  const reason = `waitFor() has expired after ${seconds} s`;
+  const limit: Limit<T> = new Limit(future._loop, () => cancelAndWait(future, reason), 'waitFor', seconds);
   limit.expireNow(reason);
   limit._run();
   return limit;

@@ -7,6 +7,7 @@
  * once.
  */
 import type { Loop } from '../loop/types.ts';
+import { addOrigin } from './call-site.ts';
 import { PendingAwait } from './pending-await.ts';
 import type { Scope } from './scope.ts';
 import { Wakeable } from './wakeable.ts';
@@ -47,6 +48,7 @@ export class Waiter<T> extends Wakeable<T> {
   }
 
   fail(error: unknown): void {
+    addOrigin(error, this);
     this._watchRetrieval(error);
     this._deliver('exception', error);
   }

@@ -570,7 +570,7 @@ test('taskGroup works inside a timeout, and a timeout inside a group', () =>
       await timeout(1, () => sleep(100));
     });
     // The deadline comes first in the turn. The task is cancelled before its wake-up, as in asyncio.
-    assert.deepEqual(await failures(failing), ['timed out: the deadline passed first']);
+    assert.deepEqual(await failures(failing), ['timeout() has expired after 1 s']);
     assert.equal(loop.time(), 5);
     assert.equal(self().cancelling(), 0);
   }));
@@ -705,3 +705,28 @@ test('taskGroup waits for all its tasks and loses no failure, for any tasks and 
     ),
     { numRuns: 1000 },
   ));
+
+test('the CancelledError of a task names the task whose failure cancelled the group, with the failure as its cause', () =>
+  simulate(async () => {
+    const failure = new Error('no');
+    let cancelled: unknown;
+    const group = taskGroup(async (group) => {
+      group.createTask(() =>
+        sleep(100).catch((error) => {
+          cancelled = error;
+          throw error;
+        }),
+      );
+      group.createTask(
+        async () => {
+          await sleep(1);
+          throw failure;
+        },
+        { name: 'b' },
+      );
+    });
+    await group.catch(() => {});
+    assert.ok(cancelled instanceof CancelledError);
+    assert.equal(cancelled.message, 'task b of the task group has failed');
+    assert.equal(cancelled.cause, failure);
+  }));
