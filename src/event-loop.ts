@@ -41,7 +41,12 @@ import { createDatagramEndpoint } from './net/datagram/datagram.ts';
 import type { GetaddrinfoOptions } from './net/names/names.ts';
 import { getaddrinfo, getnameinfo } from './net/names/names.ts';
 import type { SendfileOptions, SendfileSource } from './net/open-file.ts';
-import type { DatagramProtocol, StreamProtocol, SubprocessProtocol } from './net/protocol.ts';
+import type {
+  DatagramProtocol,
+  ProtocolFactory,
+  StreamProtocol,
+  SubprocessProtocol,
+} from './net/protocol.ts';
 import {
   sockAccept,
   sockConnect,
@@ -392,7 +397,7 @@ export abstract class BaseEventLoop implements Loop {
    * closes the connection without closing TLS, the protocol gets `ERR_TLS_TRUNCATED`. An encrypted transport
    * has no `writeEof()`.
    *
-   * @param protocolFactory makes the protocol, when the connection is established
+   * @param protocolFactory makes the protocol (or a class of protocols), when the connection is established
    * @param host a name or a literal address; null for this machine, and with `options.sock`
    * @param port a number, a string of digits, or the name of a service (`'https'`); null with `options.sock`
    * @returns the transport and the protocol
@@ -421,7 +426,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```
    */
   createConnection<P extends StreamProtocol>(
-    protocolFactory: () => P,
+    protocolFactory: ProtocolFactory<P>,
     host: string | null = null,
     port: number | string | null = null,
     options: ConnectionOptions = {},
@@ -464,7 +469,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```
    */
   createServer(
-    protocolFactory: () => StreamProtocol,
+    protocolFactory: ProtocolFactory<StreamProtocol>,
     host: string | readonly string[] | null = null,
     port: number | string | null = null,
     options: ServerOptions = {},
@@ -480,7 +485,7 @@ export abstract class BaseEventLoop implements Loop {
    * `getExtraInfo('peername')` returns the path, and `'sockname'` returns `''`. With `ssl`, `serverHostname`
    * is required, because there is no host name to compare with the certificate.
    *
-   * @param protocolFactory makes the protocol, when the connection is established
+   * @param protocolFactory makes the protocol (or a class of protocols), when the connection is established
    * @param path at most 107 bytes (103 on systems other than Linux). A path that begins with NUL is a name in
    *   Linux's abstract namespace. null with `options.sock`; then the host knows no names, so `'peername'` and
    *   `'sockname'` are absent
@@ -516,7 +521,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```
    */
   createUnixConnection<P extends StreamProtocol>(
-    protocolFactory: () => P,
+    protocolFactory: ProtocolFactory<P>,
     path: string | null = null,
     options: UnixConnectionOptions = {},
   ): Future<[Transport, P]> {
@@ -533,7 +538,7 @@ export abstract class BaseEventLoop implements Loop {
    * another process has replaced the file, Node moves the new file away from its name for some microseconds.
    * A server from `options.sock` does not remove the file. A process that is killed leaves the file behind.
    *
-   * @param protocolFactory makes a protocol for each connection
+   * @param protocolFactory makes a protocol for each connection (or a class of protocols)
    * @param path as in {@link createUnixConnection}; null with `options.sock`
    * @throws At the call: TypeError, RangeError, LoopError. As a rejection: `EACCES`, other errors of the
    *   system, and `EADDRINUSE` if a live server or a file that is not a socket is at `path`; that file is not
@@ -563,7 +568,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```
    */
   createUnixServer(
-    protocolFactory: () => StreamProtocol,
+    protocolFactory: ProtocolFactory<StreamProtocol>,
     path: string | null = null,
     options: UnixServerOptions = {},
   ): Future<Server> {
@@ -575,7 +580,7 @@ export abstract class BaseEventLoop implements Loop {
    * Wraps a connection that was accepted elsewhere, and returns the transport and the protocol. It makes the
    * protocol and calls its `connectionMade`.
    *
-   * @param protocolFactory makes the protocol
+   * @param protocolFactory makes the protocol (or a class of protocols)
    * @param sock a connected `net.Socket`, or the file descriptor of a connected TCP or unix socket. If the
    *   call throws, the caller still owns the socket. Otherwise the transport owns it, and closes it also
    *   after a failure or a cancel
@@ -612,7 +617,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```
    */
   connectAcceptedSocket<P extends StreamProtocol>(
-    protocolFactory: () => P,
+    protocolFactory: ProtocolFactory<P>,
     sock: unknown,
     options: AcceptedSocketOptions = {},
   ): Future<[Transport, P]> {
@@ -737,7 +742,7 @@ export abstract class BaseEventLoop implements Loop {
    * accept at once are queued, and count for `pauseWriting()`. While the loop is stopped, about 256 KiB of
    * received datagrams wait for it; later ones are lost, as UDP permits.
    *
-   * @param protocolFactory makes the protocol, when the socket is open
+   * @param protocolFactory makes the protocol (or a class of protocols), when the socket is open
    * @throws At the call: TypeError, RangeError, LoopError. As a rejection: the system's error (`EADDRINUSE`,
    *   `EACCES`, `ENOTFOUND`); then no socket is open. Later errors go to `errorReceived()`, and the socket
    *   stays open: `ECONNREFUSED` if no socket receives at `remoteAddr`, `EMSGSIZE` for a datagram that is too
@@ -782,7 +787,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```
    */
   createDatagramEndpoint<P extends DatagramProtocol>(
-    protocolFactory: () => P,
+    protocolFactory: ProtocolFactory<P>,
     options: DatagramOptions = {},
   ): Future<[DatagramTransport, P]> {
     this._checkOpen();
@@ -879,7 +884,8 @@ export abstract class BaseEventLoop implements Loop {
    * The transport owns the pipe from now on, and closes it at its end. `process.stdin` (also as 0) is an
    * exception: it stays open, is paused, and may be read again.
    *
-   * @param protocolFactory makes the protocol; its `eofReceived` cannot keep the pipe open
+   * @param protocolFactory makes the protocol (or a class of protocols); its `eofReceived` cannot keep the
+   *   pipe open
    * @param pipe a file descriptor; a `Readable` of bytes, such as `process.stdin` or the output of a child;
    *   or a `FileHandle`, which is closed at once, because the transport opens the pipe again.
    *   `getExtraInfo('pipe')` returns this value
@@ -916,7 +922,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```
    */
   connectReadPipe<P extends StreamProtocol>(
-    protocolFactory: () => P,
+    protocolFactory: ProtocolFactory<P>,
     pipe: unknown,
     options: SignalOptions = {},
   ): Future<[ReadTransport, P]> {
@@ -935,7 +941,7 @@ export abstract class BaseEventLoop implements Loop {
    * When the reader closes its side, the transport closes: the protocol gets `connectionLost(null)` if all
    * data was sent, otherwise `EPIPE`.
    *
-   * @param protocolFactory makes the protocol
+   * @param protocolFactory makes the protocol (or a class of protocols)
    * @param pipe a file descriptor; a `Writable` of bytes, such as `process.stdout` or the input of a child;
    *   or a `FileHandle`, which is closed at once, because the transport opens the pipe again.
    *   `getExtraInfo('pipe')` returns this value
@@ -971,7 +977,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```
    */
   connectWritePipe<P extends StreamProtocol>(
-    protocolFactory: () => P,
+    protocolFactory: ProtocolFactory<P>,
     pipe: unknown,
     options: SignalOptions = {},
   ): Future<[WriteTransport, P]> {
@@ -993,7 +999,7 @@ export abstract class BaseEventLoop implements Loop {
    * `close()` of the loop kills its children and reports them as leaks. It does not kill the children of the
    * children (see `detached`).
    *
-   * @param protocolFactory makes the protocol, when the child runs
+   * @param protocolFactory makes the protocol (or a class of protocols), when the child runs
    * @param program a path, or a name that is searched in `PATH`. If `env` is given, its `PATH` is used
    * @param args the arguments without the program's own name. No shell interprets them
    * @returns the transport and the protocol
@@ -1029,7 +1035,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```
    */
   subprocessExec<P extends SubprocessProtocol>(
-    protocolFactory: () => P,
+    protocolFactory: ProtocolFactory<P>,
     program: string,
     args: readonly string[] = [],
     options: SubprocessOptions = {},
@@ -1042,7 +1048,7 @@ export abstract class BaseEventLoop implements Loop {
    * Starts a command of the system's shell (`/bin/sh -c`), otherwise as {@link subprocessExec}. Quote input
    * from outside for the shell, or pass it in the environment. If you need no shell, use `subprocessExec`.
    *
-   * @param protocolFactory makes the protocol, when the shell runs
+   * @param protocolFactory makes the protocol (or a class of protocols), when the shell runs
    * @param command the command line. The return code 127 means that the shell did not find the program
    * @returns the transport and the protocol
    * @throws as {@link subprocessExec}
@@ -1067,7 +1073,7 @@ export abstract class BaseEventLoop implements Loop {
    * ```
    */
   subprocessShell<P extends SubprocessProtocol>(
-    protocolFactory: () => P,
+    protocolFactory: ProtocolFactory<P>,
     command: string,
     options: SubprocessOptions = {},
   ): Future<[SubprocessTransport, P]> {

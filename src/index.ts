@@ -101,7 +101,7 @@ export { BoundedSemaphore, Semaphore } from './sync/semaphore.ts';
 export type { DatagramOptions } from './net/datagram/datagram.ts';
 export type { GetaddrinfoOptions } from './net/names/names.ts';
 export type { SendfileOptions, SendfileSource } from './net/open-file.ts';
-export type { StreamProtocol } from './net/protocol.ts';
+export type { ProtocolFactory, StreamProtocol } from './net/protocol.ts';
 export {
   BaseProtocol,
   BufferedProtocol,

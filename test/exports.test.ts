@@ -67,6 +67,7 @@ const expected: Record<string, Names> = {
       'Process',
       'ProcessPoolExecutor',
       'Protocol',
+      'ProtocolFactory',
       'Queue',
       'QueueEmpty',
       'QueueFull',

@@ -1,10 +1,11 @@
 /** `fromDuplex`: a gyre transport over a Node `Duplex`. */
+
 import { Duplex } from 'node:stream';
 import { checkFunction, checkOptions, checkSignal, invalidArgType } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 import { adopt } from '../net/adopt.ts';
-import type { StreamProtocol } from '../net/protocol.ts';
+import type { ProtocolFactory, StreamProtocol } from '../net/protocol.ts';
 import { attach } from '../net/stream/attach.ts';
 import type { Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
@@ -72,7 +73,7 @@ export interface FromDuplexOptions extends SignalOptions {
  */
 export function fromDuplex<P extends StreamProtocol>(
   duplex: Duplex,
-  protocolFactory: () => P,
+  protocolFactory: ProtocolFactory<P>,
   options: FromDuplexOptions = {},
 ): Future<[Transport, P]> {
   checkDuplex(duplex);

@@ -33,7 +33,7 @@ export const NO_ARGS: unknown[] = [];
  * });
  * ```
  */
-export class Handle extends CapturedContext implements Runnable {
+export class Handle extends CapturedContext implements Runnable, Disposable {
   /** Null after a cancel, so that a cancelled handle keeps no object alive. @internal */
   _callback: AnyCallback | null;
   /** @internal */
@@ -50,6 +50,11 @@ export class Handle extends CapturedContext implements Runnable {
   cancel(): void {
     this._callback = null;
     this._args = NO_ARGS;
+  }
+
+  /** Cancels the callback, as in `using timer = loop.callLater(5, giveUp)`. */
+  [Symbol.dispose](): void {
+    this.cancel();
   }
 
   /** Returns true after `cancel()` was called. */

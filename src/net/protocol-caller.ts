@@ -2,10 +2,12 @@
  * Calls a protocol as code of the loop, in the async context of its connection and outside of any task. If
  * the method throws, or returns a promise that is rejected, the owner of the caller gets the error.
  */
+
 import { checkFunction, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { runInLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
+import type { ProtocolFactory } from './protocol.ts';
 
 /** The transport that owns a caller: it reports the error and aborts the connection. */
 export interface CallerOwner {
@@ -100,13 +102,13 @@ export class ProtocolCaller<P extends object> {
 export function makeProtocol<P extends object>(
   loop: Loop,
   context: CapturedContext,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   methods: readonly string[],
 ): P {
   checkFunction('protocolFactory', factory);
   const protocol = runInLoop(
     loop,
-    () => context.runInAsyncScope(() => factory(), undefined, undefined),
+    () => context.runInAsyncScope(() => made(factory), undefined, undefined),
     undefined,
   );
   if (protocol instanceof Promise) {
@@ -114,6 +116,15 @@ export function makeProtocol<P extends object>(
   }
   checkProtocol('protocolFactory()', protocol, methods);
   return protocol;
+}
+
+function made<P>(factory: ProtocolFactory<P>): P {
+  return isClass(factory) ? new factory() : factory();
+}
+
+/** A class throws when it is called without `new`, and its text begins with the keyword. */
+function isClass<P>(factory: ProtocolFactory<P>): factory is new () => P {
+  return /^class\b/.test(Function.prototype.toString.call(factory));
 }
 
 /** Checks that `protocol` is an object, and that each known method that it has is a function. */

@@ -11,6 +11,9 @@
 import type { SocketAddress } from '../base/address.ts';
 import type { DatagramTransport, SubprocessTransport, Transport } from './transport.ts';
 
+/** A function that makes a protocol, or a class of protocols, which is called with `new` and no arguments. */
+export type ProtocolFactory<P> = (() => P) | (new () => P);
+
 export interface BaseProtocol {
   /** Called once, when the connection is made. `transport` is the way to write to it. */
   connectionMade?(transport: Transport): void;

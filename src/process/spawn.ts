@@ -1,4 +1,5 @@
 /** `loop.subprocessExec` and `loop.subprocessShell`. */
+
 import type { RawProcess, SpawnStdio, SpawnTarget } from '../backend/backend.ts';
 import { DEVNULL, PIPE, STDOUT } from '../base/constants.ts';
 import { namingArgument } from '../base/unusable.ts';
@@ -17,7 +18,7 @@ import type { CapturedContext } from '../loop/context.ts';
 import { captureContext } from '../loop/context.ts';
 import { capability, checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
-import type { SubprocessProtocol } from '../net/protocol.ts';
+import type { ProtocolFactory, SubprocessProtocol } from '../net/protocol.ts';
 import { SUBPROCESS_PROTOCOL_METHODS } from '../net/protocol.ts';
 import { makeProtocol } from '../net/protocol-caller.ts';
 import type { SubprocessTransport } from '../net/transport.ts';
@@ -94,7 +95,7 @@ export const SUBPROCESS_OPTIONS: readonly string[] = [
 /** See `BaseEventLoop.subprocessExec`. */
 export function subprocessExec<P extends SubprocessProtocol>(
   loop: Loop,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   program: string,
   args: readonly string[],
   options: SubprocessOptions,
@@ -110,7 +111,7 @@ export function subprocessExec<P extends SubprocessProtocol>(
 /** See `BaseEventLoop.subprocessShell`. */
 export function subprocessShell<P extends SubprocessProtocol>(
   loop: Loop,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   command: string,
   options: SubprocessOptions,
 ): Future<[SubprocessTransport, P]> {
@@ -121,7 +122,7 @@ export function subprocessShell<P extends SubprocessProtocol>(
 
 function start<P extends SubprocessProtocol>(
   loop: Loop,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   target: SpawnTarget,
   signal: AbortSignal | undefined,
 ): Future<[SubprocessTransport, P]> {
@@ -161,7 +162,7 @@ function disposeChild(child: RawProcess): void {
 function attach<P extends SubprocessProtocol>(
   loop: Loop,
   child: RawProcess,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   context: CapturedContext,
   name: string,
 ): [SubprocessTransport, P] {

@@ -8,6 +8,7 @@ import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import type { Future } from '../tasks/future.ts';
 import type { Scope } from '../tasks/scope.ts';
 import { aborted, signalOf, succeeded } from '../tasks/settled.ts';
+import { holding } from './holding.ts';
 import { QueuedWaiter, WaitQueue } from './wait-queue.ts';
 
 /**
@@ -70,6 +71,20 @@ export class Lock implements Resource {
     const waiter = new QueuedWaiter<Disposable>(loop, this);
     this._waiters.push(waiter);
     return cancelOnAbort(waiter, signal);
+  }
+
+  /**
+   * Acquires the lock, calls `fn`, and releases it when `fn` has ended: for code that cannot say `using`.
+   *
+   * @param fn may be async
+   * @param options `signal` to cancel the wait for the lock
+   * @returns a future of the result of `fn`
+   * @throws TypeError; the exception of `fn`; as `acquire()`
+   *
+   * **Cancellation** ends the wait, or is passed on to `fn`.
+   */
+  run<T>(fn: () => T | PromiseLike<T>, options?: SignalOptions): Future<T> {
+    return holding(`${this.constructor.name}.run`, () => this.acquire(options), fn);
   }
 
   /**

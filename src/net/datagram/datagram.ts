@@ -1,4 +1,5 @@
 /** `loop.createDatagramEndpoint`. */
+
 import type { DatagramTarget, RawDatagram } from '../../backend/backend.ts';
 import type { Inet6Address, SocketAddress } from '../../base/address.ts';
 import { formatAddress, literalFamily } from '../../base/address.ts';
@@ -26,7 +27,7 @@ import { operation } from '../../tasks/operation.ts';
 import { checkTakeable } from '../adopt.ts';
 import { summary } from '../names/happy-eyeballs.ts';
 import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from '../names/resolve.ts';
-import type { DatagramProtocol } from '../protocol.ts';
+import type { DatagramProtocol, ProtocolFactory } from '../protocol.ts';
 import { DATAGRAM_PROTOCOL_METHODS } from '../protocol.ts';
 import { makeProtocol } from '../protocol-caller.ts';
 import { checkFamily, checkFlags } from '../stream/connect.ts';
@@ -82,7 +83,7 @@ const OPTIONS = [...ADDRESS_OPTIONS, 'sock', 'signal'];
 /** See `BaseEventLoop.createDatagramEndpoint`. */
 export function createDatagramEndpoint<P extends DatagramProtocol>(
   loop: Loop,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   options: DatagramOptions,
 ): Future<[DatagramTransport, P]> {
   checkFunction('protocolFactory', factory);
@@ -300,7 +301,7 @@ function isSystemError(error: unknown): error is Error {
 function attach<P extends DatagramProtocol>(
   loop: Loop,
   { raw, remote }: Opened,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   context: CapturedContext,
 ): [DatagramTransport, P] {
   let protocol: P;

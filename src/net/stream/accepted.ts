@@ -1,4 +1,5 @@
 /** `loop.connectAcceptedSocket`. */
+
 import { checkFunction, checkOptions, checkSignal } from '../../base/validate.ts';
 import { captureContext } from '../../loop/context.ts';
 import { capability, checkSupports } from '../../loop/supports.ts';
@@ -8,7 +9,7 @@ import { cancelOnAbort } from '../../tasks/abort-signal.ts';
 import { Future } from '../../tasks/future.ts';
 import { operation } from '../../tasks/operation.ts';
 import { adopt, checkTakeable } from '../adopt.ts';
-import type { StreamProtocol } from '../protocol.ts';
+import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import type { TlsServerOptions } from '../tls/tls-options.ts';
 import { serverTls, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
 import type { Transport } from '../transport.ts';
@@ -21,7 +22,7 @@ const OPTIONS = ['signal', ...TLS_SERVER_OPTIONS];
 /** See `BaseEventLoop.connectAcceptedSocket`. */
 export function connectAcceptedSocket<P extends StreamProtocol>(
   loop: Loop,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   sock: unknown,
   options: AcceptedSocketOptions,
 ): Future<[Transport, P]> {

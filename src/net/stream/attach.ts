@@ -5,11 +5,12 @@
  * Call it within an `operation()`, in the same step in which the stream came. Then the stream has an owner at
  * every moment, and a cancel cannot lose it.
  */
+
 import type { RawStream } from '../../backend/backend.ts';
 import type { CapturedContext } from '../../loop/context.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { HostOperation } from '../../tasks/host-operation.ts';
-import type { StreamProtocol } from '../protocol.ts';
+import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import { STREAM_PROTOCOL_METHODS } from '../protocol.ts';
 import { makeProtocol } from '../protocol-caller.ts';
 import { handshake, withPeer } from '../tls/handshake.ts';
@@ -31,7 +32,7 @@ export interface AttachOptions {
 export function attach<P extends StreamProtocol>(
   loop: Loop,
   stream: RawStream,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   context: CapturedContext,
   options: AttachOptions,
   tls: TlsRole | null,
@@ -44,7 +45,7 @@ export function attach<P extends StreamProtocol>(
 async function attachSecure<P extends StreamProtocol>(
   loop: Loop,
   stream: RawStream,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   context: CapturedContext,
   tls: TlsRole,
 ): Promise<[Transport, P]> {
@@ -71,7 +72,7 @@ function secure(
 function connectProtocol<P extends StreamProtocol>(
   loop: Loop,
   stream: RawStream,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   context: CapturedContext,
 ): [Transport, P] {
   let protocol: P;

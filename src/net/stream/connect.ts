@@ -1,4 +1,5 @@
 /** `loop.createConnection`. */
+
 import type { RawStream } from '../../backend/backend.ts';
 import {
   AF_INET,
@@ -28,7 +29,7 @@ import { adopt, checkTakeable } from '../adopt.ts';
 import type { Candidate } from '../names/happy-eyeballs.ts';
 import { interleaveFamilies, race } from '../names/happy-eyeballs.ts';
 import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from '../names/resolve.ts';
-import type { StreamProtocol } from '../protocol.ts';
+import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import type { TlsClientOptions } from '../tls/tls-options.ts';
 import { clientTls, TLS_CLIENT_OPTIONS } from '../tls/tls-options.ts';
 import type { Transport } from '../transport.ts';
@@ -93,7 +94,7 @@ interface Wanted {
 /** See `BaseEventLoop.createConnection`. */
 export function connect<P extends StreamProtocol>(
   loop: Loop,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   host: string | null,
   port: number | string | null,
   options: ConnectionOptions,

@@ -1,4 +1,5 @@
 /** `loop.createServer`: opens sockets for all addresses of all hosts, or none. */
+
 import type { RawListener } from '../../backend/backend.ts';
 import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';
@@ -18,7 +19,7 @@ import type { SignalOptions } from '../../tasks/abort-signal.ts';
 import type { Future } from '../../tasks/future.ts';
 import { checkTakeable } from '../adopt.ts';
 import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from '../names/resolve.ts';
-import type { StreamProtocol } from '../protocol.ts';
+import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import type { TlsServerOptions } from '../tls/tls-options.ts';
 import { serverTls, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
 import { checkFamily, checkFlags } from './connect.ts';
@@ -78,7 +79,7 @@ const SAME_PORT_TRIES = 10;
 /** See `BaseEventLoop.createServer`. */
 export function listen(
   loop: Loop,
-  factory: () => StreamProtocol,
+  factory: ProtocolFactory<StreamProtocol>,
   host: string | readonly string[] | null,
   port: number | string | null,
   options: ServerOptions,

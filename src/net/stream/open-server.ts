@@ -1,4 +1,5 @@
 /** The common steps of `createServer` and `createUnixServer`, after their arguments were checked. */
+
 import type {
   ListenEvents,
   ListenTarget,
@@ -16,14 +17,14 @@ import { cancelOnAbort } from '../../tasks/abort-signal.ts';
 import { Future } from '../../tasks/future.ts';
 import { HostOperation } from '../../tasks/host-operation.ts';
 import { operation } from '../../tasks/operation.ts';
-import type { StreamProtocol } from '../protocol.ts';
+import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import type { TlsRole } from '../tls/tls-options.ts';
 import { Server } from './server.ts';
 import { removeStale } from './stale-socket.ts';
 
 export interface ServerSetup {
   readonly name: 'createServer' | 'createUnixServer';
-  readonly factory: () => StreamProtocol;
+  readonly factory: ProtocolFactory<StreamProtocol>;
   readonly tls: TlsRole | null;
   readonly startServing: boolean;
   readonly signal: AbortSignal | undefined;

@@ -1,4 +1,5 @@
 /** `loop.connectReadPipe` and `loop.connectWritePipe`. */
+
 import { checkFunction, checkOptions, checkSignal } from '../../base/validate.ts';
 import { captureContext } from '../../loop/context.ts';
 import { checkOwn } from '../../loop/ownership.ts';
@@ -9,14 +10,14 @@ import { cancelOnAbort } from '../../tasks/abort-signal.ts';
 import { Future } from '../../tasks/future.ts';
 import { operation } from '../../tasks/operation.ts';
 import { adopt, checkUnwatched } from '../adopt.ts';
-import type { StreamProtocol } from '../protocol.ts';
+import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import type { ReadTransport, Transport, WriteTransport } from '../transport.ts';
 import { attach } from './attach.ts';
 
 /** See `BaseEventLoop.connectReadPipe`. */
 export function connectReadPipe<P extends StreamProtocol>(
   loop: Loop,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   pipe: unknown,
   options: SignalOptions,
 ): Future<[ReadTransport, P]> {
@@ -26,7 +27,7 @@ export function connectReadPipe<P extends StreamProtocol>(
 /** See `BaseEventLoop.connectWritePipe`. */
 export function connectWritePipe<P extends StreamProtocol>(
   loop: Loop,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   pipe: unknown,
   options: SignalOptions,
 ): Future<[WriteTransport, P]> {
@@ -35,7 +36,7 @@ export function connectWritePipe<P extends StreamProtocol>(
 
 function connectPipe<P extends StreamProtocol>(
   loop: Loop,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   pipe: unknown,
   direction: 'read' | 'write',
   options: SignalOptions,

@@ -15,7 +15,7 @@ import type { Loop } from '../../loop/types.ts';
 import { Future } from '../../tasks/future.ts';
 import { operation } from '../../tasks/operation.ts';
 import { addressFamily } from '../names/resolve.ts';
-import type { StreamProtocol } from '../protocol.ts';
+import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import { STREAM_PROTOCOL_METHODS } from '../protocol.ts';
 import { makeProtocol } from '../protocol-caller.ts';
 import { handshake, withPeer } from '../tls/handshake.ts';
@@ -62,7 +62,7 @@ const ACCEPT_RETRY_SECONDS = 1;
  */
 export class Server extends AbstractServer implements ConnectionOwner, Resource {
   readonly #loop: Loop;
-  readonly #factory: () => StreamProtocol;
+  readonly #factory: ProtocolFactory<StreamProtocol>;
   readonly #context: CapturedContext;
   readonly #listen: Listen;
   readonly #prepare: (stream: RawStream) => void;
@@ -88,7 +88,7 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
   /** Use `loop.createServer()`. @internal */
   constructor(
     loop: Loop,
-    factory: () => StreamProtocol,
+    factory: ProtocolFactory<StreamProtocol>,
     listen: Listen,
     prepare: (stream: RawStream) => void,
     tls: TlsRole | null,

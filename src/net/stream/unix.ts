@@ -1,4 +1,5 @@
 /** `loop.createUnixConnection` and `loop.createUnixServer`. */
+
 import type { RawListener, RawStream } from '../../backend/backend.ts';
 import { AF_UNIX, DEFAULT_BACKLOG } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
@@ -20,7 +21,7 @@ import { Future } from '../../tasks/future.ts';
 import { HostOperation } from '../../tasks/host-operation.ts';
 import { operation } from '../../tasks/operation.ts';
 import { adopt, checkTakeable } from '../adopt.ts';
-import type { StreamProtocol } from '../protocol.ts';
+import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import { Socket } from '../socket/socket.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../tls/tls-options.ts';
 import { clientTls, serverTls, TLS_CLIENT_OPTIONS, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
@@ -59,7 +60,7 @@ const SERVER_OPTIONS = ['sock', 'backlog', 'startServing', 'signal', ...TLS_SERV
 /** See `BaseEventLoop.createUnixConnection`. */
 export function createUnixConnection<P extends StreamProtocol>(
   loop: Loop,
-  factory: () => P,
+  factory: ProtocolFactory<P>,
   path: string | null,
   options: UnixConnectionOptions,
 ): Future<[Transport, P]> {
@@ -91,7 +92,7 @@ export function createUnixConnection<P extends StreamProtocol>(
 /** See `BaseEventLoop.createUnixServer`. */
 export function createUnixServer(
   loop: Loop,
-  factory: () => StreamProtocol,
+  factory: ProtocolFactory<StreamProtocol>,
   path: string | null,
   options: UnixServerOptions,
 ): Future<Server> {
