@@ -1,6 +1,5 @@
-/** Scheduled callbacks: the elements of the ready queue and of the heap of deadlines. */
-
-import type { DeadlineEntry } from '../base/deadline-heap.ts';
+/** Scheduled callbacks: the elements of the ready queue and of the queue of deadlines. */
+import type { DeadlineEntry } from '../base/deadline-queue.ts';
 import { brief, secondsText, showInOneLine } from '../base/one-line.ts';
 import { CapturedContext, callInContext } from './context.ts';
 import { withOrigin } from './creation.ts';
@@ -119,20 +118,23 @@ function call(handle: Handle): unknown {
 }
 
 /** The handle that `callLater` and `callAt` return. */
-export class TimerHandle extends Handle implements DeadlineEntry {
+export class TimerHandle extends Handle implements DeadlineEntry<TimerHandle> {
   /** @internal */ readonly _when: number;
   /** @internal */ readonly _seq: number;
+  /** @internal */ _next: TimerHandle | null;
   /**
-   * The scheduler while the timer is in its heap, then null. The heap counts its cancelled timers. @internal
+   * The scheduler while the timer is in its queue, otherwise null. The queue counts its cancelled timers.
+   * @internal
    */
   _waitingIn: Scheduler | null;
 
   /** @internal */
-  constructor(when: number, seq: number, scheduler: Scheduler, callback: AnyCallback, args: unknown[]) {
+  constructor(when: number, seq: number, callback: AnyCallback, args: unknown[]) {
     super(callback, args);
     this._when = when;
     this._seq = seq;
-    this._waitingIn = scheduler;
+    this._next = null;
+    this._waitingIn = null;
   }
 
   /** Returns the deadline in seconds, on the clock of `loop.time()`. */

@@ -6,7 +6,7 @@
  *   │  poll ──────────── a socket has data ────▶ protocol callback, which may schedule: wake()
  *   └─ check ─────────── wake() was called ────────────────────▶ turns
  *
- * The scheduler has the ready queue and the heap of deadlines, which tell whether and when a turn is wanted.
+ * The scheduler has the ready queue and the queue of deadlines, which tell whether and when a turn is wanted.
  * The backend only remembers the wake-ups that it asked the host for.
  *
  * While the pump runs, it keeps the host alive, even if there is nothing to wait for. A stopped pump does
@@ -94,7 +94,7 @@ export class Pump implements Waker, Turns {
     const backend = this.#backend;
     let now = backend.time();
     do {
-      // 1. Due timers move behind the entries that are ready. These entries are the turn; entries that they
+      // 1. The turn is the entries that are ready, and behind them the timers that are due. Entries that they
       //    add wait for the next turn.
       if (!this.#inTurn) scheduler.beginTurn(now);
       this.#inTurn = true;

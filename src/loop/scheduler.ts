@@ -2,7 +2,7 @@
  * The scheduler: the ready entries, the timers, and the writes that wait for the end of a turn. It has no
  * I/O, no clock and no host, so that a test can drive it with numbers. The turn itself is in pump.ts.
  */
-import { DeadlineHeap } from '../base/deadline-heap.ts';
+import { DeadlineQueue } from '../base/deadline-queue.ts';
 import { RingQueue } from '../base/ring-queue.ts';
 import { enterLoop, leaveLoop } from './context.ts';
 import type { AnyCallback, Runnable } from './handle.ts';
@@ -33,7 +33,7 @@ export interface Flushable {
 
 export class Scheduler {
   readonly ready: RingQueue<Runnable> = new RingQueue();
-  readonly timers: DeadlineHeap<TimerHandle> = new DeadlineHeap();
+  readonly timers: DeadlineQueue<TimerHandle> = new DeadlineQueue();
   /** Set by the mark of `stop()`, cleared by the next run of the loop. */
   stopped: boolean = false;
   /**
@@ -53,8 +53,12 @@ export class Scheduler {
   #seq: number = 0;
   #flushables: Flushable[] = [];
   #behindDrain: (() => void)[] = [];
-  /** The number of entries of the current turn that have not run. */
+  /** The number of entries of the current turn that are in the ready queue. */
   #left: number = 0;
+  /** The turn also runs the timers that are due at this time. Null outside of a turn. */
+  #dueUntil: number | null = null;
+  /** Timers that the turn has scheduled and that are due already. They wait for the next turn. */
+  #late: TimerHandle[] = [];
 
   constructor(loop: Loop, waker: Waker) {
     this.#loop = loop;
@@ -79,10 +83,16 @@ export class Scheduler {
   }
 
   callAt(when: number, callback: AnyCallback, args: unknown[]): TimerHandle {
-    const handle = new TimerHandle(when, this.#seq++, this, callback, args);
-    this.timers.push(handle);
+    const handle = new TimerHandle(when, this.#seq++, callback, args);
+    if (this.#dueUntil !== null && when <= this.#dueUntil) this.#late.push(handle);
+    else this.#await(handle);
     if (!this.awake && this.timers.nextWhen() === when) this.#waker.wakeAt(when);
     return handle;
+  }
+
+  #await(timer: TimerHandle): void {
+    timer._waitingIn = this;
+    this.timers.push(timer);
   }
 
   /**
@@ -110,14 +120,35 @@ export class Scheduler {
     this.#loop.callExceptionHandler(context);
   }
 
-  /** Moves due timers behind the entries that are ready, in order of deadline, then of scheduling. */
+  /** Begins a turn: the entries that are ready, and behind them the timers that are due at `now`. */
   beginTurn(now: number): void {
-    const { ready, timers } = this;
-    for (let timer = timers.popDue(now); timer !== undefined; timer = timers.popDue(now)) {
-      timer._waitingIn = null;
-      ready.push(timer);
-    }
-    this.#left = ready.length;
+    this.#dueUntil = now;
+    if (this.stopping) this.#moveDueTimers();
+    this.#left = this.ready.length;
+  }
+
+  /** Those behind the mark of `stop()` stay in the ready queue, before the entries that the turn adds. */
+  #moveDueTimers(): void {
+    for (let timer = this.#takeDue(); timer !== undefined; timer = this.#takeDue()) this.ready.push(timer);
+  }
+
+  /**
+   * Takes the next timer of the turn, in order of deadline, then of scheduling. It is taken right before it
+   * runs, because thousands of timers would leave the processor's cache again on their way through a queue.
+   */
+  #takeDue(): TimerHandle | undefined {
+    if (this.#dueUntil === null) return undefined;
+    const timer = this.timers.popDue(this.#dueUntil);
+    if (timer !== undefined) timer._waitingIn = null;
+    return timer;
+  }
+
+  #endTurn(): void {
+    this.#left = 0;
+    this.#dueUntil = null;
+    if (this.#late.length === 0) return;
+    for (const timer of this.#late) if (!timer.cancelled()) this.#await(timer);
+    this.#late = [];
   }
 
   /** Calls `callback` after all code that the current entry causes has run. */
@@ -129,9 +160,11 @@ export class Scheduler {
   /** Runs the next entry of the turn. Returns false if the turn has no more entries. */
   runNext(): boolean {
     if (this.#behindDrain.length > 0) this.#callBehindDrain();
-    if (this.#left === 0) return false;
-    this.#left--;
-    const entry = this.ready.shift() as Runnable;
+    const entry = this.#nextEntry();
+    if (entry === undefined) {
+      this.#endTurn();
+      return false;
+    }
     if (this.observer !== null) this.observer(entry);
     enterLoop(this.#loop);
     try {
@@ -142,8 +175,14 @@ export class Scheduler {
     } finally {
       leaveLoop();
     }
-    if (this.stopped) this.#left = 0;
+    if (this.stopped) this.#endTurn();
     return true;
+  }
+
+  #nextEntry(): Runnable | undefined {
+    if (this.#left === 0) return this.#takeDue();
+    this.#left--;
+    return this.ready.shift();
   }
 
   /**
@@ -178,6 +217,7 @@ export class Scheduler {
     this.stopping = false;
     for (const timer of this.timers) timer._waitingIn = null;
     this.timers.clear();
+    this.#late = [];
     this.#flushables = [];
   }
 }

@@ -216,6 +216,26 @@ test('stop() counts once when it is called several times before it takes effect'
   assert.equal(scheduler.stopped, true);
 });
 
+test('a timer that a due timer schedules for an earlier time waits until all timers of the turn have run', () => {
+  const { scheduler, log, say } = bench();
+  let late: TimerHandle | null = null;
+  scheduler.callAt(2, () => {
+    say('at 2');
+    scheduler.callAt(1, say, ['late']);
+    late = scheduler.callAt(1, say, ['never']);
+    scheduler.callAt(9, say, ['never']).cancel();
+  }, []);
+  scheduler.callAt(3, () => late?.cancel(), []);
+  scheduler.callAt(4, say, ['at 4']);
+  runTurn(scheduler, 4);
+  assert.deepEqual(log, ['at 2', 'at 4']);
+  assert.equal(scheduler.timers.size, 1);
+  assert.equal(scheduler.timers.nextWhen(), 1);
+  runTurn(scheduler, 4);
+  assert.deepEqual(log, ['at 2', 'at 4', 'late']);
+  assert.equal(scheduler.timers.size, 0);
+});
+
 test('the scheduler calls the waker once when the empty ready queue gets its first entry', () => {
   const { scheduler, wakes, say } = bench();
   scheduler.callSoon(say, [1]);

@@ -7,7 +7,7 @@
  * So a host timer is only a hint: when it fires, the nanosecond clock decides. A timer that fired early is
  * armed again. If less than half a millisecond is missing, this file spins through the check phase instead.
  *
- * The ready queue and the heap of deadlines belong to the loop. This file stores only the wake-ups that it
+ * The ready queue and the queue of deadlines belong to the loop. This file stores only the wake-ups that it
  * has requested from the host.
  */
 

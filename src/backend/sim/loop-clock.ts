@@ -2,7 +2,7 @@
  * The turn driver of one loop on a simulated host: it turns the loop's wake-ups into callbacks of the
  * timeline.
  *
- * As on a real host, a wake-up is only a hint. When it comes, the loop's own heap of deadlines decides.
+ * As on a real host, a wake-up is only a hint. When it comes, the loop's own queue of deadlines decides.
  */
 import { hostNow, hostQueueMicrotask } from '../../base/host.ts';
 import type { TurnDriver, Turns } from '../backend.ts';

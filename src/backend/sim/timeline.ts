@@ -15,8 +15,8 @@
  * only kernels are busy, with keep-alive for example, counts as idle after a week.
  */
 
-import type { DeadlineEntry } from '../../base/deadline-heap.ts';
-import { DeadlineHeap } from '../../base/deadline-heap.ts';
+import type { DeadlineEntry } from '../../base/deadline-queue.ts';
+import { DeadlineQueue } from '../../base/deadline-queue.ts';
 import { drain, drainNow } from '../../base/drain.ts';
 import { checkHost, hostClearInterval, hostNow, hostSetImmediate, hostSetInterval } from '../../base/host.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
@@ -48,9 +48,10 @@ export interface Receiver<T> {
 }
 
 /** Something on its way to a kernel: no object for a callback is needed. */
-class Delivery<T> implements DeadlineEntry {
+class Delivery<T> implements DeadlineEntry<Entry> {
   readonly _when: number;
   readonly _seq: number;
+  _next: Entry | null = null;
   readonly _pass: boolean = false;
   readonly #receiver: Receiver<T>;
   readonly #thing: T;
@@ -73,9 +74,10 @@ class Delivery<T> implements DeadlineEntry {
 }
 
 /** A callback at a time of the world. */
-export class TimelineEvent implements DeadlineEntry {
+export class TimelineEvent implements DeadlineEntry<Entry> {
   /** @internal */ readonly _when: number;
   /** @internal */ readonly _seq: number;
+  /** @internal */ _next: Entry | null = null;
   /** @internal */ readonly _pass: boolean;
   /** null after it was called or cancelled. @internal */
   _callback: (() => void) | null;
@@ -95,7 +97,7 @@ export class TimelineEvent implements DeadlineEntry {
   cancel(): void {
     if (this._callback === null) return;
     this._callback = null;
-    this.#pending.heap.cancelled();
+    this.#pending.events.cancelled();
     if (this._pass) this.#pending.timers--;
   }
 
@@ -116,7 +118,7 @@ type Entry = TimelineEvent | Delivery<never>;
 
 /** The events that have not happened. */
 interface PendingEvents {
-  readonly heap: DeadlineHeap<Entry>;
+  readonly events: DeadlineQueue<Entry>;
   /** The number of timers of programs among them. */
   timers: number;
 }
@@ -142,7 +144,7 @@ export class Timeline {
   /** Calls a function that asks the host for a call, outside of every program: the timer is a real one. */
   outside: (ask: () => void) => void = (ask) => ask();
   #now: number;
-  readonly #pending: PendingEvents = { heap: new DeadlineHeap(), timers: 0 };
+  readonly #pending: PendingEvents = { events: new DeadlineQueue(), timers: 0 };
   readonly #soon: RingQueue<() => void> = new RingQueue();
   #seq: number = 0;
   /** Rounds since time has moved, and the callbacks that are left of the current one. */
@@ -194,7 +196,7 @@ export class Timeline {
    */
   at(when: number, callback: () => void, pass: boolean = false): TimelineEvent {
     const event = new TimelineEvent(Math.max(when, this.#now), this.#seq++, pass, callback, this.#pending);
-    this.#pending.heap.push(event);
+    this.#pending.events.push(event);
     this.#request();
     return event;
   }
@@ -205,7 +207,7 @@ export class Timeline {
    */
   deliver<T>(when: number, receiver: Receiver<T>, thing: T): void {
     const delivery = new Delivery(Math.max(when, this.#now), this.#seq++, receiver, thing);
-    this.#pending.heap.push(delivery as unknown as Delivery<never>);
+    this.#pending.events.push(delivery as unknown as Delivery<never>);
     this.#request();
   }
 
@@ -335,7 +337,7 @@ export class Timeline {
    */
   #isEventFirst(): boolean {
     if (this.#rounds < ROUNDS_A_MOMENT || this.#holds > 0) return false;
-    const when = this.#pending.heap.nextWhen();
+    const when = this.#pending.events.nextWhen();
     const near = this.#now + CROWDED_SECONDS;
     if (Math.min(when, near) > this.limit) return false;
     if (when <= near) return true;
@@ -350,8 +352,8 @@ export class Timeline {
 
   /** Takes the next event, if time may move to it. Otherwise returns whether the host must call again. */
   #nextEvent(): Entry | boolean {
-    const { heap, timers } = this.#pending;
-    const when = heap.nextWhen();
+    const { events, timers } = this.#pending;
+    const when = events.nextWhen();
     if (when > this.#now) {
       if (this.#passesWanted > 0) return true;
       if (this.#holds > 0) return false;
@@ -365,10 +367,10 @@ export class Timeline {
         return false;
       }
     }
-    const event = heap.popDue(when) as Entry;
+    const event = events.popDue(when) as Entry;
     if (when > this.#now && event._pass && !this.#passed) {
       // Put it back, because the host may cancel it.
-      heap.push(event);
+      events.push(event);
       return true;
     }
     if (when > this.#now) this.#moveTo(when);
