@@ -87,6 +87,15 @@ export class ReadSide {
   };
 
   #onEnd = (): void => {
+    this.confirmEnd(this.#holdEnd);
+  };
+
+  /** Calls `confirmed` if the end that Node has reported is one. */
+  protected confirmEnd(confirmed: () => void): void {
+    confirmed();
+  }
+
+  #holdEnd = (): void => {
     this.#end = 'held';
     if (this.#events !== null) this.#tell();
   };

@@ -9,6 +9,7 @@ import { givenAway } from '../../base/given-away.ts';
 import { UnusableError } from '../../base/unusable.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
 import { keepNonBlocking, share } from '../shared/non-blocking.ts';
+import { confirmEnd } from './confirm-end.ts';
 import { takeSocket } from './descriptor-owners.ts';
 import { HeldChunks } from './held-chunks.ts';
 import { ReadSide } from './read-side.ts';
@@ -52,6 +53,10 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
       halfClose: true,
       extra: {},
     };
+  }
+
+  protected override confirmEnd(confirmed: () => void): void {
+    confirmEnd(this.#socket, confirmed);
   }
 
   override open(events: StreamEvents): void {
