@@ -43,7 +43,7 @@ const ROOT_TRIGGER = 1;
 /** The instance type of {@link CapturedContext}. */
 export interface CapturedContext {
   /** @internal */
-  runInAsyncScope<A, R>(fn: (arg: A) => R, thisArg: unknown, arg: A): R;
+  runInAsyncScope<A extends unknown[], R>(fn: (...args: A) => R, thisArg: unknown, ...args: A): R;
 }
 
 /**
@@ -76,6 +76,25 @@ export function runInLoop<A, R>(loop: Loop, fn: (arg: A) => R, arg: A): R {
   syncEntry = null;
   try {
     return fn(arg);
+  } finally {
+    syncLoop = previousLoop;
+    syncEntry = previousEntry;
+  }
+}
+
+/** Does the same in the async context that `context` has captured. */
+export function runInContext<A extends unknown[], R>(
+  loop: Loop,
+  context: CapturedContext,
+  fn: (...args: A) => R,
+  ...args: A
+): R {
+  const previousLoop = syncLoop;
+  const previousEntry = syncEntry;
+  syncLoop = loop;
+  syncEntry = null;
+  try {
+    return context.runInAsyncScope(fn, undefined, ...args);
   } finally {
     syncLoop = previousLoop;
     syncEntry = previousEntry;

@@ -5,7 +5,7 @@
 
 import { checkFunction, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
-import { runInLoop } from '../loop/context.ts';
+import { runInContext } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 import type { ProtocolFactory } from './protocol.ts';
 
@@ -42,57 +42,51 @@ export function reportProtocolFault(
  */
 export type ProtocolCall<P, A, B> = (protocol: P, first: A, second: B) => unknown;
 
-export class ProtocolCaller<P extends object> {
-  protocol: P;
-  /** The result of the last call. */
-  result: unknown = undefined;
-  readonly loop: Loop;
-  readonly #context: CapturedContext;
-  readonly #owner: CallerOwner;
-  /** The current call. These are fields and not a closure, because there is a call for each piece of data. */
-  #method: ProtocolCall<P, never, never> | null = null;
-  #first: unknown = undefined;
-  #second: unknown = undefined;
+/** The result of a call that threw. The owner has been told. */
+export const FAILED: unique symbol = Symbol('failed');
 
-  constructor(loop: Loop, context: CapturedContext, protocol: P, owner: CallerOwner) {
+export class ProtocolCaller<P extends object, O extends CallerOwner = CallerOwner> {
+  protocol: P;
+  readonly loop: Loop;
+  protected readonly owner: O;
+  readonly #context: CapturedContext;
+
+  constructor(loop: Loop, context: CapturedContext, protocol: P, owner: O) {
     this.loop = loop;
     this.#context = context;
     this.protocol = protocol;
-    this.#owner = owner;
+    this.owner = owner;
   }
 
-  /** Calls a method. Returns false if it threw; the owner has then been told. */
-  call<A, B>(method: ProtocolCall<P, A, B>, first: A, second?: B): boolean {
-    this.#method = method;
-    this.#first = first;
-    this.#second = second;
+  /** Calls a method. Returns its result, or {@link FAILED}. */
+  call<A, B>(method: ProtocolCall<P, A, B>, first: A, second?: B): unknown {
+    const { loop, protocol, owner } = this;
     try {
-      runInLoop(this.loop, ProtocolCaller.#enterContext, this as unknown as ProtocolCaller<object>);
-      return true;
+      return runInContext(loop, this.#context, invoke, owner, method as AnyCall, protocol, first, second);
     } catch (error) {
-      this.#owner._protocolFailed(error, method.name);
-      return false;
+      owner._protocolFailed(error, method.name);
+      return FAILED;
     }
   }
+}
 
-  static #enterContext(caller: ProtocolCaller<object>): void {
-    caller.#context.runInAsyncScope(ProtocolCaller.#callProtocol, undefined, caller);
-  }
+type AnyCall = ProtocolCall<object, unknown, unknown>;
 
-  static #callProtocol(caller: ProtocolCaller<object>): void {
-    const method = caller.#method as ProtocolCall<object, unknown, unknown>;
-    const first = caller.#first;
-    const second = caller.#second;
-    // Release the arguments now: the caller lives as long as its connection, and would keep the last data.
-    caller.#first = undefined;
-    caller.#second = undefined;
-    const result = method(caller.protocol, first, second);
-    caller.result = result;
-    // Without this, the rejection of an async method would be an unhandled rejection of the process.
-    if (result instanceof Promise) {
-      result.then(undefined, (error) => caller.#owner._protocolFailed(error, method.name));
-    }
-  }
+function invoke(
+  owner: CallerOwner,
+  method: AnyCall,
+  protocol: object,
+  first: unknown,
+  second: unknown,
+): unknown {
+  const result = method(protocol, first, second);
+  if (result instanceof Promise) watch(result, owner, method);
+  return result;
+}
+
+/** Without this, the rejection of an async method would be an unhandled rejection of the process. */
+function watch(result: Promise<unknown>, owner: CallerOwner, method: AnyCall): void {
+  result.then(undefined, (error) => owner._protocolFailed(error, method.name));
 }
 
 /**
@@ -106,11 +100,7 @@ export function makeProtocol<P extends object>(
   methods: readonly string[],
 ): P {
   checkFunction('protocolFactory', factory);
-  const protocol = runInLoop(
-    loop,
-    () => context.runInAsyncScope(() => made(factory), undefined, undefined),
-    undefined,
-  );
+  const protocol = runInContext(loop, context, made, factory);
   if (protocol instanceof Promise) {
     throw invalidArgType('protocolFactory()', protocol, 'a protocol, not a promise of one');
   }

@@ -3,7 +3,7 @@
  * protocol, the report of its exceptions, and the end.
  */
 import type { StreamInfo } from '../backend/backend.ts';
-import { LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
+import { DEFAULT_HIGH_WATER_BYTES, LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
 import { checkString } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import type { Resource } from '../loop/ownership.ts';
@@ -24,38 +24,28 @@ interface EndingProtocol {
 
 type CoreOwner = CallerOwner & Resource & { getProtocol(): unknown };
 
-export class TransportCore<P extends EndingProtocol> extends ProtocolCaller<P> {
+export class TransportCore<P extends EndingProtocol> extends ProtocolCaller<P, CoreOwner> {
   readonly info: StreamInfo;
-  readonly flow: FlowControl = new FlowControl();
   /** The reason for an abort. It says more than the handle's own error. */
   fault: Error | null = null;
   /** The transport was aborted or is lost, so the flow of writing is of no interest any more. */
   flowIsOver: boolean = false;
-  readonly #transport: CoreOwner;
-  readonly #socketType: number;
-  #socket: TransportSocket | null = null;
+  /** null: the default marks, and never paused. Most transports need no more. */
+  #flow: FlowControl | null = null;
   /** Whether the protocol was told to pause. A stopped loop tells it later than `flow`. */
   #protocolPaused: boolean = false;
+  #socket: TransportSocket | null = null;
   #lostWrites: number = 0;
   #isLost: boolean = false;
   #lostWaiter: Future<void> | null = null;
 
-  constructor(
-    loop: Loop,
-    info: StreamInfo,
-    socketType: number,
-    protocol: P,
-    context: CapturedContext,
-    transport: CoreOwner,
-  ) {
+  constructor(loop: Loop, info: StreamInfo, protocol: P, context: CapturedContext, transport: CoreOwner) {
     super(loop, context, protocol, transport);
     this.info = info;
-    this.#socketType = socketType;
-    this.#transport = transport;
     loop._owned.resources.add(transport);
   }
 
-  extraInfo(name: string, fallback: unknown): unknown {
+  extraInfo(name: string, fallback: unknown, socketType: number): unknown {
     checkString('name', name);
     const { info } = this;
     switch (name) {
@@ -64,18 +54,40 @@ export class TransportCore<P extends EndingProtocol> extends ProtocolCaller<P> {
       case 'sockname':
         return info.sockname ?? fallback;
       case 'socket':
-        return this.#socketOf(info) ?? fallback;
+        return this.#socketOf(info, socketType) ?? fallback;
       default:
         return Object.hasOwn(info.extra, name) ? info.extra[name] : fallback;
     }
   }
 
-  #socketOf(info: StreamInfo): TransportSocket | null {
+  #socketOf(info: StreamInfo, socketType: number): TransportSocket | null {
     const { handle } = info;
     // The `socket` of a TLS transport is that of the transport below.
     if (handle === null || handle instanceof TransportSocket) return handle;
-    this.#socket ??= new TransportSocket(this.loop, info, handle, this.#socketType);
+    this.#socket ??= new TransportSocket(this.loop, info, handle, socketType);
     return this.#socket;
+  }
+
+  /** The size in bytes above which the protocol is paused. */
+  get highWater(): number {
+    return this.#flow?.high ?? DEFAULT_HIGH_WATER_BYTES;
+  }
+
+  /** Whether the protocol should pause. A stopped loop tells it later. */
+  get paused(): boolean {
+    return this.#flow?.paused ?? false;
+  }
+
+  /** The water marks, to set or to read. */
+  get flow(): FlowControl {
+    this.#flow ??= new FlowControl();
+    return this.#flow;
+  }
+
+  /** Takes the new size of the write buffer in bytes. Returns whether the protocol must pause or resume. */
+  flowTurns(bytes: number): boolean {
+    if (this.#flow === null && bytes <= DEFAULT_HIGH_WATER_BYTES) return false;
+    return this.flow.update(bytes) !== null;
   }
 
   /** Tells the protocol that the flow was paused or resumed: now, or as soon as the loop runs. */
@@ -86,8 +98,8 @@ export class TransportCore<P extends EndingProtocol> extends ProtocolCaller<P> {
 
   /** Does nothing if the flow was paused and resumed while the loop was stopped. */
   #maybePauseOrResumeProtocol(): void {
-    if (this.flowIsOver || this.flow.paused === this.#protocolPaused) return;
-    this.#protocolPaused = this.flow.paused;
+    if (this.flowIsOver || this.paused === this.#protocolPaused) return;
+    this.#protocolPaused = this.paused;
     this.call(baseProtocolInvokers[this.#protocolPaused ? 'pauseWriting' : 'resumeWriting'], undefined);
   }
 
@@ -105,14 +117,14 @@ export class TransportCore<P extends EndingProtocol> extends ProtocolCaller<P> {
 
   /** Reports an exception of the protocol, for which the transport is aborted. */
   reportFault(error: unknown, method: string, consequence: string): void {
-    const fault = reportProtocolFault(this.loop, this.#transport, error, method, consequence);
+    const fault = reportProtocolFault(this.loop, this.owner, error, method, consequence);
     this.fault ??= fault;
   }
 
   /** Calls `connectionLost`, the last call of the protocol. */
   lose(exception: Error | null): void {
     this.flowIsOver = true;
-    this.loop._owned.resources.delete(this.#transport);
+    this.loop._owned.resources.delete(this.owner);
     this.call(baseProtocolInvokers.connectionLost, exception);
   }
 

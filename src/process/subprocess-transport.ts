@@ -19,7 +19,7 @@ import {
   subprocessProtocolInvokers,
 } from '../net/protocol.ts';
 import type { CallerOwner } from '../net/protocol-caller.ts';
-import { checkProtocol, ProtocolCaller, reportProtocolFault } from '../net/protocol-caller.ts';
+import { checkProtocol, FAILED, ProtocolCaller, reportProtocolFault } from '../net/protocol-caller.ts';
 import type { ExtraInfo, Transport } from '../net/transport.ts';
 import { SubprocessTransport } from '../net/transport.ts';
 import { Future } from '../tasks/future.ts';
@@ -100,7 +100,7 @@ export class ProcessTransport
 
   /** Calls `connectionMade` and begins to read. Returns the protocol's exception, or null. @internal */
   _begin(): Error | null {
-    if (!this.#caller.call(subprocessProtocolInvokers.connectionMade, this)) return this.#fault;
+    if (this.#caller.call(subprocessProtocolInvokers.connectionMade, this) === FAILED) return this.#fault;
     for (const pipe of this.#pipes) pipe?._begin();
     return null;
   }

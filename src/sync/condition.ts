@@ -215,11 +215,7 @@ class CapturedPredicate {
     const entry = this.#entry;
     const predicate = this.#predicate;
     if (entry === null) return this.#context.runInAsyncScope(callPredicate, undefined, predicate);
-    return this.#context.runInAsyncScope(
-      () => runInEntry(entry, () => callPredicate(predicate)),
-      undefined,
-      undefined,
-    );
+    return this.#context.runInAsyncScope(() => runInEntry(entry, () => callPredicate(predicate)), undefined);
   }
 }
 

@@ -38,7 +38,6 @@ const PROMPT_BYTES = 16 * 1024;
  */
 export class UvStream implements RawStream, SocketControl, Target {
   readonly id: Id;
-  readonly promptBytes: number = PROMPT_BYTES;
   readonly #info: StreamInfo;
   #events: StreamEvents | null = null;
   #error: Error | null = null;
@@ -48,8 +47,6 @@ export class UvStream implements RawStream, SocketControl, Target {
   #reclaimed: Buffer | null = null;
   #ending: boolean = false;
   #closed: boolean = false;
-
-  readonly #direction: 'both' | 'read' | 'write';
   /** The rest of a write. The native part has its first chunk. */
   #unsent: Unsent | null = null;
 
@@ -59,16 +56,19 @@ export class UvStream implements RawStream, SocketControl, Target {
    */
   constructor(id: Id, direction: 'both' | 'read' | 'write' = 'both', accepted: Accepted | null = null) {
     this.id = id;
-    this.#direction = direction;
     if (direction !== 'both') this.#info = pipeInfo(direction, this);
     else this.#info = accepted === null ? streamInfo(id, this) : new AcceptedInfo(accepted, this);
     register(this);
   }
 
+  get promptBytes(): number {
+    return PROMPT_BYTES;
+  }
+
   open(events: StreamEvents): void {
     this.#events = events;
     if (this.#closed) hostNextTick(UvStream.#reportCloseOf, this);
-    if (this.#direction === 'write' && !this.#ending) this.watchReader();
+    if (this.#info.direction === 'write' && !this.#ending) this.watchReader();
   }
 
   readStart(): void {
@@ -142,7 +142,7 @@ export class UvStream implements RawStream, SocketControl, Target {
   }
 
   onEvent(kind: number, a: number, b: number, c: number): void {
-    if (this.#direction === 'write' && kind <= ERROR) {
+    if (this.#info.direction === 'write' && kind <= ERROR) {
       if (kind !== READ) this.#readerGone();
       return;
     }
@@ -295,12 +295,8 @@ export interface Accepted {
 
 /** Formats the peer's address only on demand: for most connections, no code asks for it. */
 class AcceptedInfo implements StreamInfo {
-  readonly family: number = AF_INET;
   readonly sockname: SocketAddress;
   readonly handle: SocketControl;
-  readonly direction: 'both' = 'both';
-  readonly halfClose: boolean = true;
-  readonly extra: Readonly<Record<string, unknown>> = NOTHING;
   readonly #word: number;
   readonly #port: number;
   #peername: SocketAddress | null = null;
@@ -310,6 +306,22 @@ class AcceptedInfo implements StreamInfo {
     this.handle = handle;
     this.#word = word;
     this.#port = port;
+  }
+
+  get family(): number {
+    return AF_INET;
+  }
+
+  get direction(): 'both' {
+    return 'both';
+  }
+
+  get halfClose(): boolean {
+    return true;
+  }
+
+  get extra(): Readonly<Record<string, unknown>> {
+    return NOTHING;
   }
 
   get peername(): SocketAddress {

@@ -23,7 +23,7 @@ import type { Flushable } from '../../loop/scheduler.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { DatagramProtocol } from '../protocol.ts';
 import { DATAGRAM_PROTOCOL_METHODS, datagramProtocolInvokers } from '../protocol.ts';
-import { checkProtocol } from '../protocol-caller.ts';
+import { checkProtocol, FAILED } from '../protocol-caller.ts';
 import type { ExtraInfo, WriteBufferLimits } from '../transport.ts';
 import { DatagramTransport } from '../transport.ts';
 import { TransportCore } from '../transport-core.ts';
@@ -60,14 +60,14 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     this.#loop = loop;
     this.#raw = raw;
     const info = raw.info();
-    this.#core = new TransportCore<DatagramProtocol>(loop, info, SOCK_DGRAM, protocol, context, this);
+    this.#core = new TransportCore<DatagramProtocol>(loop, info, protocol, context, this);
     this.#remote = remote ?? info.peername;
     raw.open(this);
   }
 
   /** Calls `connectionMade`, and starts receiving. Returns the error if the protocol threw. @internal */
   _begin(): Error | null {
-    const made = this.#core.call(datagramProtocolInvokers.connectionMade, this);
+    const made = this.#core.call(datagramProtocolInvokers.connectionMade, this) !== FAILED;
     if (made && this.#state === 'open') this.#raw.receiveStart();
     return made ? null : this.#core.fault;
   }
@@ -78,7 +78,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
   getExtraInfo(name: string, fallback?: unknown): unknown;
   getExtraInfo(name: string, fallback: unknown = null): unknown {
-    return this.#core.extraInfo(name, fallback);
+    return this.#core.extraInfo(name, fallback, SOCK_DGRAM);
   }
 
   getProtocol(): DatagramProtocol {
@@ -271,7 +271,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
    */
   #gather(data: Uint8Array, destination: SocketAddress | null): boolean {
     const bytes = this.#gathered + data.length + HEADER_BYTES;
-    if (this.#raw.gather === undefined || this.#pending.size > 0 || bytes > this.#core.flow.high)
+    if (this.#raw.gather === undefined || this.#pending.size > 0 || bytes > this.#core.highWater)
       return false;
     if (!this.#raw.gather(data, destination)) return false;
     this.#gathered = bytes;
@@ -322,7 +322,7 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   }
 
   #checkFlow(): void {
-    if (this.#core.flow.update(this.#pending.size) !== null) this.#core.tellFlow();
+    if (this.#core.flowTurns(this.#pending.size)) this.#core.tellFlow();
   }
 
   /** No datagram leaves any more, and no error is reported. */

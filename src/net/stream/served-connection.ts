@@ -1,8 +1,9 @@
 import type { Linked } from '../../base/linked-list.ts';
+import { currentTransport } from '../tls/start-tls.ts';
 import type { TransportOwner } from './stream-transport.ts';
 
-/** Closes or aborts a connection: its transport, or before that its TLS handshake. */
-export interface Ending {
+/** A connection of a server: its transport, or a {@link SecuredConnection}. */
+export interface ServedConnection extends Linked {
   close(): void;
   abort(): void;
 }
@@ -10,22 +11,30 @@ export interface Ending {
 /** The server of a connection. */
 export interface ConnectionOwner {
   /** The connection is gone. @internal */
-  _ended(connection: ServedConnection): void;
+  _detach(connection: ServedConnection): void;
 }
 
 /**
- * A connection that a server has accepted: from the TLS handshake, if any, until the socket's transport is
- * lost.
+ * A connection with TLS that a server has accepted: from the handshake until the socket's transport is lost.
  */
-export class ServedConnection implements TransportOwner, Linked {
+export class SecuredConnection implements ServedConnection, TransportOwner {
   /** @internal */ _previous: Linked | null = null;
   /** @internal */ _next: Linked | null = null;
-  ending: Ending = NOT_YET;
+  /** Closes or aborts the connection: its transport, or before that the handshake. */
+  ending: { close(): void; abort(): void } = NOT_YET;
   readonly #server: ConnectionOwner;
   #gone: boolean = false;
 
   constructor(server: ConnectionOwner) {
     this.#server = server;
+  }
+
+  close(): void {
+    currentTransport(this.ending).close();
+  }
+
+  abort(): void {
+    currentTransport(this.ending).abort();
   }
 
   isGone(): boolean {
@@ -34,8 +43,8 @@ export class ServedConnection implements TransportOwner, Linked {
 
   _detach(): void {
     this.#gone = true;
-    this.#server._ended(this);
+    this.#server._detach(this);
   }
 }
 
-const NOT_YET: Ending = { close: () => {}, abort: () => {} };
+const NOT_YET = { close: () => {}, abort: () => {} };

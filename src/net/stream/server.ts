@@ -24,8 +24,8 @@ import type { TlsRole } from '../tls/tls-options.ts';
 import { isOwnFault } from '../tls/tls-stream.ts';
 import { TransportSocket } from '../transport-socket.ts';
 import { AbstractServer } from './abstract-server.ts';
-import type { ConnectionOwner } from './served-connection.ts';
-import { ServedConnection } from './served-connection.ts';
+import type { ConnectionOwner, ServedConnection } from './served-connection.ts';
+import { SecuredConnection } from './served-connection.ts';
 import type { TransportOwner } from './stream-transport.ts';
 import { StreamTransport } from './stream-transport.ts';
 
@@ -193,12 +193,12 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
 
   /** Closes all open connections, as `transport.close()` does. */
   closeClients(): void {
-    for (const { ending } of this.#connections) currentTransport(ending).close();
+    for (const connection of this.#connections) currentTransport(connection).close();
   }
 
   /** Aborts all open connections: drops their buffered data. */
   abortClients(): void {
-    for (const { ending } of this.#connections) currentTransport(ending).abort();
+    for (const connection of this.#connections) currentTransport(connection).abort();
   }
 
   /** Opens the sockets. @param serves whether they accept connections at once @internal */
@@ -262,11 +262,9 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
       this.#secure(stream, this.#tls);
       return;
     }
-    const connection = new ServedConnection(this);
-    const transport = this.#serve(stream, connection);
+    const transport = this.#serve(stream, this);
     if (transport === null) return;
-    connection.ending = transport;
-    this.#connections.add(connection);
+    this.#connections.add(transport);
     transport._begin();
   }
 
@@ -285,7 +283,7 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
   }
 
   #secure(stream: RawStream, tls: TlsRole): void {
-    const connection = new ServedConnection(this);
+    const connection = new SecuredConnection(this);
     const request = handshake(this.#loop, tls, withPeer(stream.info().peername), (layer) => {
       new StreamTransport(this.#loop, stream, layer, this.#context, connection)._begin();
     });
@@ -342,7 +340,7 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
   }
 
   /** @internal */
-  _ended(connection: ServedConnection): void {
+  _detach(connection: ServedConnection): void {
     this.#connections.delete(connection);
     this.#wakeIfGone();
   }

@@ -11,6 +11,7 @@ import type { RawStream, StreamEvents } from '../../backend/backend.ts';
 import { SOCK_STREAM } from '../../base/constants.ts';
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
 import { givenAway } from '../../base/given-away.ts';
+import type { Linked } from '../../base/linked-list.ts';
 import { bytesText, showInOneLine } from '../../base/one-line.ts';
 import { keepable, ownCopy } from '../../base/own-memory.ts';
 import { encodeText } from '../../base/text.ts';
@@ -24,7 +25,7 @@ import type { Loop } from '../../loop/types.ts';
 import { Future } from '../../tasks/future.ts';
 import type { BufferedProtocol, StreamProtocol } from '../protocol.ts';
 import { STREAM_PROTOCOL_METHODS, streamProtocolInvokers } from '../protocol.ts';
-import { checkProtocol } from '../protocol-caller.ts';
+import { checkProtocol, FAILED } from '../protocol-caller.ts';
 import type { ExtraInfo, WriteBufferLimits } from '../transport.ts';
 import { Transport } from '../transport.ts';
 import { TransportCore } from '../transport-core.ts';
@@ -50,14 +51,13 @@ export interface TransportOwner {
 
 export class StreamTransport
   extends Transport
-  implements StreamEvents, Flushable, Resource, KeepsCreationRecord
+  implements StreamEvents, Flushable, Resource, KeepsCreationRecord, Linked
 {
-  readonly #loop: Loop;
+  /** Its place among the connections of a server. @internal */ _previous: Linked | null = null;
+  /** @internal */ _next: Linked | null = null;
   readonly #raw: RawStream;
   readonly #core: TransportCore<StreamProtocol>;
   readonly #owner: TransportOwner | null;
-  /** Bytes: a queue of this size is sent at once, a smaller one at the end of the turn. */
-  readonly #promptBytes: number;
   readonly #queue: WriteQueue = new WriteQueue();
   #state: StreamState;
   #paused: boolean = false;
@@ -86,19 +86,17 @@ export class StreamTransport
   ) {
     super();
     if (loop.debug) rememberOrigin(this, new.target);
-    this.#loop = loop;
     this.#raw = raw;
     const info = raw.info();
-    this.#core = new TransportCore<StreamProtocol>(loop, info, SOCK_STREAM, protocol, context, this);
+    this.#core = new TransportCore<StreamProtocol>(loop, info, protocol, context, this);
     this.#owner = owner;
-    this.#promptBytes = raw.promptBytes ?? Number.POSITIVE_INFINITY;
     this.#state = INITIAL_STATES[info.direction];
     raw.open(this);
   }
 
   /** Calls `connectionMade`, and starts reading. Returns the error if the protocol threw. @internal */
   _begin(): Error | null {
-    const made = this.#core.call(streamProtocolInvokers.connectionMade, this);
+    const made = this.#core.call(streamProtocolInvokers.connectionMade, this) !== FAILED;
     if (made && !this.#paused && mayRead(this.#state)) this.#readStart();
     return made ? null : this.#core.fault;
   }
@@ -119,7 +117,7 @@ export class StreamTransport
   getExtraInfo<K extends keyof ExtraInfo, D>(name: K, fallback: D): ExtraInfo[K] | D;
   getExtraInfo(name: string, fallback?: unknown): unknown;
   getExtraInfo(name: string, fallback: unknown = null): unknown {
-    return this.#core.extraInfo(name, fallback);
+    return this.#core.extraInfo(name, fallback, SOCK_STREAM);
   }
 
   getProtocol(): StreamProtocol {
@@ -170,7 +168,7 @@ export class StreamTransport
     const buffer = this.#buffers?.filled() ?? null;
     if (buffer === null || !mayRead(this.#state)) return;
     if (this.#mayDeliver()) {
-      if (this.#core.call(streamProtocolInvokers.bufferUpdated, length)) this.#lendBuffer();
+      if (this.#core.call(streamProtocolInvokers.bufferUpdated, length) !== FAILED) this.#lendBuffer();
     } else if (buffer.length >= length) {
       this.#hold(ownCopy(buffer.subarray(0, length)));
     } else {
@@ -181,7 +179,7 @@ export class StreamTransport
   }
 
   #mayDeliver(): boolean {
-    return this.#held === null && !this.#paused && this.#loop.isRunning();
+    return this.#held === null && !this.#paused && this.#core.loop.isRunning();
   }
 
   onEnd(): void {
@@ -221,7 +219,8 @@ export class StreamTransport
       const length = Math.min(buffer.length, rest.length);
       buffer.set(rest.subarray(0, length));
       rest = rest.subarray(length);
-      if (!this.#core.call(streamProtocolInvokers.bufferUpdated, length) || !mayRead(this.#state)) return;
+      const updated = this.#core.call(streamProtocolInvokers.bufferUpdated, length) !== FAILED;
+      if (!updated || !mayRead(this.#state)) return;
     }
     this.#lendBuffer();
   }
@@ -242,9 +241,8 @@ export class StreamTransport
   }
 
   #askForBuffer(sizeHint: number): Uint8Array | null {
-    if (!this.#core.call(streamProtocolInvokers.getBuffer, sizeHint)) return null;
-    const buffer = this.#core.result;
-    this.#core.result = undefined;
+    const buffer = this.#core.call(streamProtocolInvokers.getBuffer, sizeHint);
+    if (buffer === FAILED) return null;
     try {
       return checkBuffer(buffer);
     } catch (error) {
@@ -254,8 +252,9 @@ export class StreamTransport
   }
 
   #ended(): void {
-    if (!this.#core.call(streamProtocolInvokers.eofReceived, undefined) || isEnding(this.#state)) return;
-    this.#advance(this.#core.result === true ? 'eof' : 'close');
+    const keepOpen = this.#core.call(streamProtocolInvokers.eofReceived, undefined);
+    if (keepOpen === FAILED || isEnding(this.#state)) return;
+    this.#advance(keepOpen === true ? 'eof' : 'close');
   }
 
   /** Holds `data`, and stops reading until it was delivered. */
@@ -351,7 +350,7 @@ export class StreamTransport
    * independent of `pauseWriting`. @internal
    */
   _whenWritable(): Future<void> {
-    this.#writableWaiter = new Future<void>(this.#loop);
+    this.#writableWaiter = new Future<void>(this.#core.loop);
     const waiter = this.#writableWaiter;
     this.#wakeWritableWaiter();
     return waiter;
@@ -366,7 +365,7 @@ export class StreamTransport
 
   onWritten(): void {
     if (!maySend(this.#state)) return;
-    if (!this.#loop.isRunning()) {
+    if (!this.#core.loop.isRunning()) {
       this.#callSoon(() => this.onWritten());
       return;
     }
@@ -398,7 +397,7 @@ export class StreamTransport
 
   onClose(error: Error | null): void {
     if (this.#state === 'lost') return;
-    if (!this.#loop.isRunning()) {
+    if (!this.#core.loop.isRunning()) {
       this.#callSoon(() => this.onClose(error));
       return;
     }
@@ -457,11 +456,12 @@ export class StreamTransport
     // Above the mark, send first and count afterwards: bytes that the kernel takes at once must not pause the
     // protocol.
     const { size } = this.#queue;
-    if (size > this.#core.flow.high || size >= this.#promptBytes || !this.#loop.isRunning()) {
+    const { promptBytes = Number.POSITIVE_INFINITY } = this.#raw;
+    if (size > this.#core.highWater || size >= promptBytes || !this.#core.loop.isRunning()) {
       this.#sendNow();
     } else if (!this.#flushing) {
       this.#flushing = true;
-      this.#loop._scheduler.flushAtTurnEnd(this);
+      this.#core.loop._scheduler.flushAtTurnEnd(this);
     }
   }
 
@@ -499,11 +499,11 @@ export class StreamTransport
     this.#state = nextState(this.#state, event);
     if (this.#state === 'closing') this.#raw.readStop();
     this.#wakeWritableWaiter();
-    if (!this.#loop.isRunning()) {
+    if (!this.#core.loop.isRunning()) {
       this._flush();
     } else if (!this.#flushing) {
       this.#flushing = true;
-      this.#loop._scheduler.flushAtTurnEnd(this);
+      this.#core.loop._scheduler.flushAtTurnEnd(this);
     }
   }
 
@@ -527,14 +527,14 @@ export class StreamTransport
   }
 
   #checkFlow(): void {
-    if (this.#core.flow.update(this.#queue.size) === null) return;
+    if (!this.#core.flowTurns(this.#queue.size)) return;
     this.#wakeWritableWaiter();
     this.#core.tellFlow();
   }
 
   #wakeWritableWaiter(): void {
     const waiter = this.#writableWaiter;
-    if (waiter === null || (this.#core.flow.paused && mayWrite(this.#state))) return;
+    if (waiter === null || (this.#core.paused && mayWrite(this.#state))) return;
     this.#writableWaiter = null;
     if (waiter.done()) return;
     if (mayWrite(this.#state)) waiter.setResult(undefined);
@@ -552,7 +552,7 @@ export class StreamTransport
   }
 
   #callSoon(event: () => void): void {
-    this.#loop._scheduler.callSoon(event, []);
+    this.#core.loop._scheduler.callSoon(event, []);
   }
 
   /** @internal */
