@@ -91,7 +91,7 @@ import { ensureFuture, isAwaitable } from './tasks/ensure-future.ts';
 import type { Awaitable } from './tasks/future.ts';
 import { Future } from './tasks/future.ts';
 import { Scope } from './tasks/scope.ts';
-import type { TaskOptions } from './tasks/task.ts';
+import type { TaskNamer, TaskOptions } from './tasks/task.ts';
 import { Task } from './tasks/task.ts';
 
 /** Makes the tasks of a loop. See `setTaskFactory`. */
@@ -370,6 +370,15 @@ export abstract class BaseEventLoop implements Loop {
     const task = new Task<T>(this, start, options.name);
     if (options.eager === true) task._run();
     else this.#firstStep(task);
+    return task;
+  }
+
+  /** @internal */
+  _createNamedTask<T>(fn: () => PromiseLike<T>, namer: TaskNamer): Task<T> {
+    if (this.#taskFactory !== null) return this.createTask(fn, { name: namer._taskName() });
+    this._checkOpen();
+    const task = new Task<T>(this, fn, namer);
+    this.#firstStep(task);
     return task;
   }
 

@@ -102,16 +102,20 @@ export function runInContext<A extends unknown[], R>(
 }
 
 /**
- * Runs `fn`, and all code that continues it, as code of `entry`. For the first step of a task and the body of
- * a timeout.
+ * Runs `fn(...args)`, and all code that continues it, as code of `entry`. For the first step of a task and the
+ * body of a timeout.
  */
-export function runInEntry<R>(entry: ContextEntry, fn: () => R): R {
+export function runInEntry<A extends unknown[], R>(
+  entry: ContextEntry,
+  fn: (...args: A) => R,
+  ...args: A
+): R {
   const previousLoop = syncLoop;
   const previousEntry = syncEntry;
   syncLoop = entry._loop;
   syncEntry = entry;
   try {
-    return storage.run(entry, fn);
+    return storage.run(entry, fn, ...args);
   } finally {
     syncLoop = previousLoop;
     syncEntry = previousEntry;

@@ -12,8 +12,6 @@ export class PendingRead extends Waiter<unknown> {
   readonly want: Want;
   readonly bytes: number;
   readonly needle: Needle | null;
-  /** The read is woken when this many bytes are buffered; fewer cannot complete it. */
-  readonly wakeAtBytes: number;
   /** Whether the result is an iterator's result. */
   readonly #item: boolean;
 
@@ -23,7 +21,11 @@ export class PendingRead extends Waiter<unknown> {
     this.want = want;
     this.bytes = bytes;
     this.needle = needle;
-    this.wakeAtBytes = want === 'all' ? Number.POSITIVE_INFINITY : want === 'exactly' ? bytes : 1;
+  }
+
+  /** The read is woken when this many bytes are buffered; fewer cannot complete it. */
+  get wakeAtBytes(): number {
+    return this.want === 'all' ? Number.POSITIVE_INFINITY : this.want === 'exactly' ? this.bytes : 1;
   }
 
   override grant(taken: Buffer): void {

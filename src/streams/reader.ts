@@ -35,6 +35,7 @@ export interface StreamReaderOptions {
 
 const READER_OPTIONS = ['limit', 'loop'];
 const NEWLINE = needleOf(['\n']);
+const NO_SEPARATORS: readonly Separator[] = [];
 
 /**
  * The reading half of a connection: reads bytes, lines or records.
@@ -76,7 +77,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /** Whether `_flush()` is due at the end of the turn, because a read has left data in the buffer. */
   #watchesRest: boolean = false;
   /** The separators of the last `readuntil()`, because the next call often has the same. Bytes are copies. */
-  #separators: readonly Separator[] = [];
+  #separators: readonly Separator[] = NO_SEPARATORS;
   #needle: Needle = NEWLINE;
 
   /**

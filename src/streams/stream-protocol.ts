@@ -9,15 +9,15 @@ import { formatAddress } from '../base/address.ts';
 import { LoopError } from '../base/errors.ts';
 import { factsOf, showInOneLine } from '../base/one-line.ts';
 import { checkFunction, invalidArgType } from '../base/validate.ts';
+import type { Runnable } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
 import type { Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
-import { DoneCallback } from '../tasks/done-callback.ts';
 import type { Future } from '../tasks/future.ts';
 import { aborted, done, failed, signalOf } from '../tasks/settled.ts';
-import type { Task, TaskMaker } from '../tasks/task.ts';
+import type { Task, TaskMaker, TaskNamer } from '../tasks/task.ts';
 import { Waiter } from '../tasks/waiter.ts';
 import { StreamReader } from './reader.ts';
 import { StreamWriter } from './writer.ts';
@@ -70,14 +70,16 @@ const DRAINS_BEFORE_TURN = 256;
  * });
  * ```
  */
-export class StreamReaderProtocol implements Protocol {
-  /** @internal */ readonly _loop: Loop;
+export class StreamReaderProtocol implements Protocol, TaskNamer, Runnable {
   /** The reader that gets the received data. */
   readonly reader: StreamReader;
   /** The transport; null before the connection is made. */
   transport: Transport | null = null;
   readonly #callback: ConnectionCallback | null;
-  readonly #waiters: Set<ProtocolWaiter> = new Set();
+  /** The task of the callback. */
+  #task: Task<void> | null = null;
+  /** null: no call has waited yet. Most connections never wait. */
+  #waiters: Set<ProtocolWaiter> | null = null;
   /** The completed future that `drain()` returns if it need not wait. */
   readonly #drained: Future<void>;
   #paused: boolean = false;
@@ -93,10 +95,14 @@ export class StreamReaderProtocol implements Protocol {
   constructor(reader: StreamReader, callback: ConnectionCallback | null = null) {
     if (!(reader instanceof StreamReader)) throw invalidArgType('reader', reader, 'a StreamReader');
     if (callback !== null) checkFunction('callback', callback);
-    this._loop = reader._loop;
     this.reader = reader;
     this.#callback = callback;
     this.#drained = done(reader._loop);
+  }
+
+  /** @internal */
+  get _loop(): Loop {
+    return this.reader._loop;
   }
 
   // --- called by the transport ---
@@ -109,8 +115,8 @@ export class StreamReaderProtocol implements Protocol {
     const writer = new StreamWriter(transport, this);
     // The task awaits the result: a promise, a future or nothing.
     const start = (): PromiseLike<void> => callback(this.reader, writer) as PromiseLike<void>;
-    const task = (this._loop as TaskMaker).createTask(start, { name: nameOf(transport) });
-    new DoneCallback(task, () => this.#callbackEnded(task));
+    this.#task = (this._loop as TaskMaker)._createNamedTask(start, this);
+    this.#task._addWaiter(this);
   }
 
   dataReceived(data: Buffer): void {
@@ -174,7 +180,7 @@ export class StreamReaderProtocol implements Protocol {
     if (mayGoOn && ++this.#drainsInARow < DRAINS_BEFORE_TURN) return this.#drained;
     this.#drainsInARow = 0;
     const drain = new ProtocolWaiter(this, 'drain');
-    this.#waiters.add(drain);
+    this.#addWaiter(drain);
     // No event would wake it, so wake it now. If the connection is lost before its turn, it fails with that
     // error.
     if (!this.#paused) drain.wake();
@@ -198,14 +204,14 @@ export class StreamReaderProtocol implements Protocol {
   #waitClosed(): Future<void> {
     if (this.#lost) return this.#error === null ? this.#drained : failed(this._loop, this.#error);
     const closed = new ProtocolWaiter(this, 'closed');
-    this.#waiters.add(closed);
+    this.#addWaiter(closed);
     return closed;
   }
 
   /** Completes a waiter in its turn, or lets it wait on. @internal */
   _turnOf(wait: ProtocolWaiter): void {
     if (!this.#lost && (wait.kind === 'closed' || this.#paused)) return;
-    this.#waiters.delete(wait);
+    this.#waiters?.delete(wait);
     const error = wait.kind === 'closed' ? this.#error : this.#drainError();
     if (error === null) wait.grant();
     else wait.fail(error);
@@ -224,7 +230,7 @@ export class StreamReaderProtocol implements Protocol {
 
   /** @internal */
   _gaveUp(wait: ProtocolWaiter): void {
-    this.#waiters.delete(wait);
+    this.#waiters?.delete(wait);
   }
 
   #drainError(): Error | null {
@@ -233,11 +239,24 @@ export class StreamReaderProtocol implements Protocol {
     return new LoopError('ERR_TRANSPORT_CLOSED', 'drain(): the connection is closed');
   }
 
-  #wakeAll(): void {
-    for (const wait of this.#waiters) wait.wake();
+  #addWaiter(wait: ProtocolWaiter): void {
+    this.#waiters ??= new Set();
+    this.#waiters.add(wait);
   }
 
-  #callbackEnded(task: Task<void>): void {
+  #wakeAll(): void {
+    for (const wait of this.#waiters ?? []) wait.wake();
+  }
+
+  /** Names the task of the connection, for reports. @internal */
+  _taskName(): string {
+    const peer = this.transport?.getExtraInfo('peername') ?? null;
+    return peer === null ? 'connection' : `connection from ${formatAddress(peer)}`;
+  }
+
+  /** The callback has ended. @internal */
+  _run(): void {
+    const task = this.#task as Task<void>;
     // Read it now: `startTls()` may have replaced the first transport.
     const transport = this.transport as Transport;
     if (task.cancelled()) {
@@ -267,10 +286,4 @@ class ProtocolWaiter extends Waiter<void> {
     super(protocol._loop, protocol);
     this.kind = kind;
   }
-}
-
-/** Names the task of a connection, for reports. */
-function nameOf(transport: Transport): string {
-  const peer = transport.getExtraInfo('peername');
-  return peer === null ? 'connection' : `connection from ${formatAddress(peer)}`;
 }

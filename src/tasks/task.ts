@@ -43,6 +43,14 @@ export interface TaskOptions {
  */
 export interface TaskMaker extends Loop {
   createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options?: TaskOptions): Task<T>;
+  /** @internal */
+  _createNamedTask<T>(fn: () => PromiseLike<T>, namer: TaskNamer): Task<T>;
+}
+
+/** Names a task when its name is first asked for. */
+export interface TaskNamer {
+  /** @internal */
+  _taskName(): string;
 }
 
 /**
@@ -73,8 +81,8 @@ export interface TaskMaker extends Loop {
  * ```
  */
 export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, PassingTask, Runnable {
-  /** The name in reports. */
-  name: string;
+  /** For an unnamed task its number. */
+  #name: string | number | TaskNamer;
   /** @internal */ readonly _scope: Scope;
   /** @internal */ _passing: boolean = false;
   /** @internal */ _previous: Linked | null = null;
@@ -84,9 +92,14 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   #stuckReport: TimerHandle | null = null;
 
   /** Use `loop.createTask()`. @internal */
-  constructor(loop: Loop, fn: () => PromiseLike<T>, name: string | undefined, parent: Scope | null = null) {
+  constructor(
+    loop: Loop,
+    fn: () => PromiseLike<T>,
+    name: string | TaskNamer | undefined,
+    parent: Scope | null = null,
+  ) {
     super(loop);
-    this.name = name ?? `Task-${++taskCount}`;
+    this.#name = name ?? ++taskCount;
     this.#start = fn;
     this._scope = new Scope(loop, parent, this as Flow);
     loop._owned.tasks.add(this);
@@ -94,6 +107,17 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
 
   override get [Symbol.toStringTag](): string {
     return 'Task';
+  }
+
+  /** The name in reports. */
+  get name(): string {
+    if (typeof this.#name === 'number') this.#name = `Task-${this.#name}`;
+    else if (typeof this.#name === 'object') this.#name = this.#name._taskName();
+    return this.#name;
+  }
+
+  set name(name: string) {
+    this.#name = name;
   }
 
   /**
@@ -164,19 +188,11 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
       this._finish('cancelled', cancel);
       return;
     }
-    // Resolve inside the task's context: if the function returns a future, waiting for it is a wait of the
-    // task, too.
-    let promise: Promise<T>;
     try {
-      promise = runInEntry(this._scope, () => Promise.resolve(start()));
+      runInEntry(this._scope, begin, this as Task<T>, start);
     } catch (error) {
       this._failed(error);
-      return;
     }
-    promise.then(
-      (value) => this._returned(value),
-      (error) => this._failed(error),
-    );
   }
 
   /** Returns true if the code in this task's scope must stop. @internal */
@@ -323,4 +339,13 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   _path(): string {
     return this.name;
   }
+}
+
+/**
+ * Starts the task's function, and follows it inside the task's context: if the function returns a future,
+ * waiting for it is a wait of the task, too. A promise that is made outside would keep a second record of a
+ * context.
+ */
+function begin<T>(task: Task<T>, start: () => PromiseLike<T>): void {
+  Promise.resolve(start()).then(task._returned.bind(task), task._failed.bind(task));
 }
