@@ -12,6 +12,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import type { Child } from './child.ts';
 import type { Figures } from './measure.ts';
 import { messageOf } from './message.ts';
@@ -42,7 +43,8 @@ export async function measureIdle(workload: IdleWorkload, server: Child, port: n
   const message = messageOf(workload.messageBytes);
   const sockets: Socket[] = [];
   try {
-    await prime(port, message);
+    const open = workload.tls === true ? openTls : openTcp;
+    await prime(await open(port), message);
     const before = await residentKibibytes(server);
     const descriptors = countDescriptors(server.pid); // without that of the first connection by now
 
@@ -74,18 +76,27 @@ export async function measureIdle(workload: IdleWorkload, server: Child, port: n
 }
 
 /** One whole connection: see load/stream.c. */
-async function prime(port: number, message: Buffer): Promise<void> {
-  const socket = await open(port);
+async function prime(socket: Socket, message: Buffer): Promise<void> {
   await pingPong(socket, message);
   socket.end();
   await once(socket, 'close');
 }
 
-async function open(port: number): Promise<Socket> {
+async function openTcp(port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   await once(socket, 'connect');
-  socket.on('error', () => {}); // seen as the close that follows
-  return socket;
+  return quiet(socket);
+}
+
+async function openTls(port: number): Promise<Socket> {
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  return quiet(socket);
+}
+
+/** An error is seen as the close that follows. */
+function quiet(socket: Socket): Socket {
+  return socket.on('error', () => {});
 }
 
 function pingPong(socket: Socket, message: Buffer): Promise<void> {

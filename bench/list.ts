@@ -40,6 +40,11 @@ const spawn = {
   operations: 300,
 } as const;
 
+/** Connections that come and go. */
+const churn = { ...perSecond, unit: 'connections/s', connections: 32, messageBytes: 64, depth: 1 } as const;
+
+const AHEAD_OVER_TLS = [asked('gyre-uv', 1, 'uvloop'), asked('gyre-uv', 1, 'node'), NATIVE_PAYS] as const;
+
 const echo = { ...perSecond, unit: 'messages/s', program: 'echo', mode: 'echo', depth: 1 } as const;
 
 export const WORKLOADS: readonly Workload[] = [
@@ -227,16 +232,43 @@ export const WORKLOADS: readonly Workload[] = [
     targets: [asked('gyre-uv', 1.5, 'node'), asked('gyre-uv', 1, 'uvloop'), NATIVE_PAYS],
   },
   {
-    ...perSecond,
+    ...churn,
     name: 'connections',
     title: 'Connect, 64 bytes there and back, close; 32 at a time',
-    unit: 'connections/s',
     program: 'echo',
     mode: 'connect',
-    connections: 32,
-    messageBytes: 64,
-    depth: 1,
     targets: [asked('gyre-uv', 1.3, 'node'), NATIVE_PAYS],
+  },
+  {
+    ...echo,
+    name: 'tls-echo',
+    title: 'TLS 1.3 echo by protocol, 100 connections, 1 KiB',
+    program: 'tls',
+    mode: 'tls-echo',
+    connections: 100,
+    messageBytes: 1024,
+    targets: [
+      asked('gyre-uv', 0.95, 'bun'),
+      asked('gyre-uv', 1.3, 'uvloop'),
+      asked('gyre-node', 1, 'node'),
+      NATIVE_PAYS,
+    ],
+  },
+  {
+    ...churn,
+    name: 'tls-full',
+    program: 'tls',
+    mode: 'tls-full',
+    title: 'Connect over TLS 1.3, 64 bytes there and back, close; 32 at a time, each a full handshake',
+    targets: AHEAD_OVER_TLS,
+  },
+  {
+    ...churn,
+    name: 'tls-resumed',
+    program: 'tls',
+    mode: 'tls-resumed',
+    title: 'The same, each resuming the session of the connection before',
+    targets: AHEAD_OVER_TLS,
   },
   {
     kind: 'bulk',

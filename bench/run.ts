@@ -7,7 +7,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
-import { compileLoad } from './compile.ts';
+import { compileLoad, whyNoTls } from './compile.ts';
 import { whyNotIdle } from './idle.ts';
 import { WORKLOADS } from './list.ts';
 import { canRun } from './peers.ts';
@@ -18,6 +18,7 @@ import type { Tools } from './runner.ts';
 import { canPin, measure } from './runner.ts';
 import { findRuntimes } from './runtimes.ts';
 import type { Workload } from './workload.ts';
+import { usesTls } from './workload.ts';
 
 const USAGE = `npm run bench -- [options]
   --only a,b       these workloads only; a name, or what comes before its "-": echo means every echo-…
@@ -68,6 +69,11 @@ async function main(): Promise<void> {
     if (reason === null) continue;
     skipped.push(`${workload.name} is skipped: ${reason}.`);
     workloads = workloads.filter((one) => one !== workload);
+  }
+  const reason = workloads.some(usesTls) ? whyNoTls() : null;
+  if (reason !== null) {
+    skipped.push(reason);
+    workloads = workloads.filter((one) => !usesTls(one));
   }
   if (workloads.some(needsGenerator)) {
     const load = compileLoad();

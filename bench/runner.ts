@@ -10,6 +10,12 @@ import { commandOf } from './peers.ts';
 import type { Runtimes } from './runtimes.ts';
 import { succeeds } from './succeeds.ts';
 import type { BulkWorkload, NetworkWorkload, Workload } from './workload.ts';
+import { usesTls } from './workload.ts';
+
+/** Arguments of a server for TLS: this file runs as bench/results/build/runner.js. */
+const CERTIFICATE: readonly string[] = ['server.pem', 'server-key.pem'].map((name) =>
+  join(import.meta.dirname, '..', '..', '..', 'test', 'helpers', 'certificates', name),
+);
 
 const WARM_UP_SECONDS = 0.5;
 const MEASURED_SECONDS = 1.5;
@@ -67,7 +73,8 @@ async function measureServer(
   { runtimes, pinned }: Tools,
   load: (server: Child, port: number) => Promise<Figures>,
 ): Promise<Measurement> {
-  const command = commandOf(workload, peer, unixPath === null ? [] : [unixPath], runtimes);
+  const args = usesTls(workload) ? CERTIFICATE : unixPath === null ? [] : [unixPath];
+  const command = commandOf(workload, peer, args, runtimes);
   const server = new Child(command, pinned ? 0 : null);
   try {
     const { port, runtime } = await server.nextLine<Announcement>();

@@ -46,10 +46,13 @@ export interface ProcessWorkload extends Listed {
   sizes?: readonly number[];
 }
 
+/** The kinds of load over TLS; the two others are handshakes. */
+export type TlsMode = 'tls-echo' | 'tls-full' | 'tls-resumed';
+
 /** A server, measured from outside by load/, and its CPU time with it. */
 export interface NetworkWorkload extends Listed {
   kind: 'network';
-  mode: 'echo' | 'connect' | 'udp';
+  mode: 'echo' | 'connect' | 'udp' | TlsMode;
   /** Over a unix socket, not TCP. */
   unix?: boolean;
   connections: number;
@@ -69,8 +72,16 @@ export interface BulkWorkload extends Listed {
 /** A server whose connections do nothing; measured by idle.ts. */
 export interface IdleWorkload extends Listed {
   kind: 'idle';
+  /** The connections are over TLS. */
+  tls?: boolean;
   connections: number;
   messageBytes: number;
+}
+
+/** Tells whether the server of a workload takes a certificate and its key as arguments. */
+export function usesTls(workload: Workload): boolean {
+  if (workload.kind === 'idle') return workload.tls === true;
+  return workload.kind === 'network' && workload.mode.startsWith('tls-');
 }
 
 export type Workload = ProcessWorkload | NetworkWorkload | BulkWorkload | IdleWorkload;

@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import platform
+import ssl
 import statistics
 import sys
 import time
@@ -92,6 +93,19 @@ def serve_protocol(factory):
             server = await loop.create_server(factory, "127.0.0.1", 0, backlog=BACKLOG)
         else:
             server = await loop.create_unix_server(factory, UNIX_PATH, backlog=BACKLOG)
+        await announce_and_wait(server.sockets[0].getsockname())
+
+    run(main())
+
+
+def serve_tls(factory):
+    """Serves TLS with the certificate and the key that the command line names."""
+
+    async def main():
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*sys.argv[2:4])
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(factory, "127.0.0.1", 0, backlog=BACKLOG, ssl=context)
         await announce_and_wait(server.sockets[0].getsockname())
 
     run(main())

@@ -19,7 +19,10 @@ declare namespace Bun {
   }
 
   function listen<Data>(
-    options: ({ hostname: string; port: number } | { unix: string }) & { socket: SocketHandler<Data> },
+    options: ({ hostname: string; port: number } | { unix: string }) & {
+      tls?: { cert: string; key: string };
+      socket: SocketHandler<Data>;
+    },
   ): { port: number };
 
   interface UdpSocket {

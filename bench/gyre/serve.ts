@@ -1,7 +1,7 @@
 /** Helpers of the servers of this folder. */
 import type { Server, StreamProtocol, StreamReader, StreamWriter } from 'gyre';
 import { getRunningLoop, run, startServer, startUnixServer } from 'gyre';
-import { announce, BACKLOG, unixPath } from '../announce.ts';
+import { announce, BACKLOG, readCertificate, unixPath } from '../announce.ts';
 
 export function serveProtocol(factory: () => StreamProtocol): Promise<void> {
   return run(async () => {
@@ -11,6 +11,13 @@ export function serveProtocol(factory: () => StreamProtocol): Promise<void> {
         ? await loop.createServer(factory, '127.0.0.1', 0, { backlog: BACKLOG })
         : await loop.createUnixServer(factory, unixPath, { backlog: BACKLOG }),
     );
+  });
+}
+
+export function serveTls(factory: () => StreamProtocol): Promise<void> {
+  return run(async () => {
+    const options = { backlog: BACKLOG, ssl: readCertificate() };
+    await serve(await getRunningLoop().createServer(factory, '127.0.0.1', 0, options));
   });
 }
 

@@ -4,8 +4,9 @@
  * one can see whether it was.
  *
  *   load echo    <address> <server pid> <connections> <bytes> <depth> <warm-up s> <measured s>
- *   load connect <address> <server pid> <at once>     <bytes> <depth, ignored> <warm-up s> <measured s>
+ *   load connect <address> <server pid> <at once>     <bytes> 1       <warm-up s> <measured s>
  *   load udp     <address> <server pid> <sockets>     <bytes> <depth> <warm-up s> <measured s>
+ *   load tls-echo, tls-full, tls-resumed: as echo, connect and connect
  *   load bulk    <address> <server pid> <bytes a write> <warm-up writes> <measured writes>
  *
  * An address is a port of the loopback address, or the path of a unix socket.
@@ -13,7 +14,9 @@
  * echo: every connection keeps `depth` messages of `bytes` bytes in flight, and sends a new one for each that
  * has come back. connect: `at once` clients connect, send one message, wait for it, close, and begin again.
  * udp: as echo, with datagrams; what does not come back is counted and sent again. bulk: the server is asked
- * for so many writes, and what it sends is read.
+ * for so many writes, and what it sends is read. tls-echo: as echo, over TLS 1.3, with all handshakes before
+ * the warm-up. tls-full and tls-resumed: as connect, with a full handshake or one that resumes the client's
+ * session.
  *
  * Every byte that comes back is compared. Linux only. Prints one JSON line, `value` and `details` of a
  * measurement; ends with status 1 and a sentence when anything is not as it should be.
@@ -44,23 +47,28 @@ static void serve(const kind_t *kind, uint64_t until) {
 }
 
 static const kind_t *kind_named(const char *name) {
-  static const kind_t *const kinds[] = {&echo_kind, &connect_kind, &datagram_kind};
+  static const kind_t *const kinds[] = {
+    &echo_kind, &connect_kind, &datagram_kind,
+#ifdef LOAD_TLS
+    &tls_echo_kind, &tls_full_kind, &tls_resumed_kind,
+#endif
+  };
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (strcmp(kinds[i]->name, name) == 0) return kinds[i];
-  fail_because("the first argument must be echo, connect, udp or bulk");
+  fail_because("the first argument must be a kind of load; the kinds of TLS need OpenSSL");
   return NULL;
 }
 
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "bulk") == 0) return bulk_main(argc, argv);
   if (argc != 9)
-    fail_because("usage: load echo|connect|udp <address> <pid> <clients> <bytes> <depth> <warm-up s> <measured s>");
+    fail_because("usage: load <kind> <address> <pid> <clients> <bytes> <depth> <warm-up s> <measured s>");
   const kind_t *kind = kind_named(argv[1]);
   read_address(argv[2]);
   clockid_t server_clock = cpu_clock_of(argv[3]);
   size_t clients = strtoul(argv[4], NULL, 10);
   message_bytes = strtoul(argv[5], NULL, 10);
-  depth = kind == &connect_kind ? 1 : strtoul(argv[6], NULL, 10);
+  depth = strtoul(argv[6], NULL, 10);
   double warm_up_seconds = atof(argv[7]), measured_seconds = atof(argv[8]);
   if (clients == 0 || message_bytes == 0 || depth == 0 || measured_seconds <= 0) fail_because("a size is not positive");
 

@@ -1,7 +1,7 @@
 /*
  * Declarations of the parts of the load generator. load.c has the command line and the course of a
- * measurement. Each way to make load is a file and a `kind_t`: stream.c (echo, connect) and datagram.c (udp).
- * bulk.c measures in its own way, and has its own command line.
+ * measurement. Each way to make load is a file and a `kind_t`: stream.c (echo, connect), datagram.c (udp),
+ * tls-echo.c and tls-handshake.c. bulk.c measures in its own way, and has its own command line.
  */
 #ifndef LOAD_H
 #define LOAD_H
@@ -29,6 +29,8 @@ typedef struct {
 } kind_t;
 
 extern const kind_t echo_kind, connect_kind, datagram_kind;
+/* With OpenSSL only: LOAD_TLS is defined then. */
+extern const kind_t tls_echo_kind, tls_full_kind, tls_resumed_kind;
 
 /* The command line. */
 extern struct sockaddr_storage server_address;
@@ -53,6 +55,8 @@ clockid_t cpu_clock_of(const char *pid);
 void read_address(const char *text);
 void fill_pattern(size_t messages);
 int connect_blocking(void);
+int begin_connecting(void); /* without waiting for the end of it */
+void fail_of_socket(int fd);
 void send_whole(int fd, const char *bytes, size_t count);
 void watch(int operation, int fd, void *client, uint32_t events);
 int wait_for_events(struct epoll_event *events, int capacity, int milliseconds);

@@ -13,6 +13,10 @@
 
 #include "load.h"
 
+#ifndef IP_BIND_ADDRESS_NO_PORT
+#define IP_BIND_ADDRESS_NO_PORT 24
+#endif
+
 struct sockaddr_storage server_address;
 socklen_t server_address_length;
 size_t message_bytes;
@@ -86,6 +90,32 @@ int connect_blocking(void) {
   if (server_address.ss_family == AF_INET && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
     fail("TCP_NODELAY");
   return fd;
+}
+
+/*
+ * Each connection comes from the next address of 127.1.0.0/16: the side that closes first keeps its port for
+ * a minute, and one address would run out of ports within two seconds.
+ */
+int begin_connecting(void) {
+  static uint32_t next_source = 0;
+  if (server_address.ss_family != AF_INET) fail_because("connections that come and go are for TCP");
+  struct sockaddr_in source = {.sin_family = AF_INET};
+  source.sin_addr.s_addr = htonl(0x7f010000u | (1 + next_source++ % 65000));
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail("socket");
+  int on = 1;
+  if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) != 0) fail("IP_BIND_ADDRESS_NO_PORT");
+  if (bind(fd, (struct sockaddr *) &source, sizeof source) != 0) fail("bind");
+  if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) fail("TCP_NODELAY");
+  if (connect(fd, (struct sockaddr *) &server_address, server_address_length) != 0 && errno != EINPROGRESS)
+    fail("connect");
+  return fd;
+}
+
+void fail_of_socket(int fd) {
+  socklen_t length = sizeof errno;
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, &errno, &length);
+  fail("connect");
 }
 
 void send_whole(int fd, const char *bytes, size_t count) {

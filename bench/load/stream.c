@@ -3,20 +3,13 @@
  * come and go (connect).
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "load.h"
-
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
 
 typedef struct {
   int fd;
@@ -141,42 +134,23 @@ const kind_t echo_kind = {.name = "echo", .prime = prime, .start = start_echoes,
 
 /* --- connect --- */
 
-/*
- * Each connection comes from the next address of 127.1.0.0/16: the side that closes first keeps its port for
- * a minute, and one address would run out of ports within two seconds.
- */
 static void start_connect(client_t *client) {
-  static uint32_t next_source = 0;
-  struct sockaddr_in source = {.sin_family = AF_INET};
-  source.sin_addr.s_addr = htonl(0x7f010000u | (1 + next_source++ % 65000));
   reset_client(client);
-  client->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (client->fd < 0) fail("socket");
-  int on = 1;
-  if (setsockopt(client->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) != 0) fail("IP_BIND_ADDRESS_NO_PORT");
-  if (bind(client->fd, (struct sockaddr *) &source, sizeof source) != 0) fail("bind");
-  if (setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) fail("TCP_NODELAY");
   client->sent_at[0] = nanoseconds(CLOCK_MONOTONIC);
   client->in_flight = 1;
   open_messages++;
   client->owed = message_bytes;
-  if (connect(client->fd, (struct sockaddr *) &server_address, server_address_length) != 0 && errno != EINPROGRESS)
-    fail("connect");
+  client->fd = begin_connecting();
   watch(EPOLL_CTL_ADD, client->fd, client, EPOLLIN | EPOLLOUT | EPOLLET);
 }
 
 static void start_connects(size_t count) {
-  if (server_address.ss_family != AF_INET) fail_because("connect is for TCP");
   start_clients(count, start_connect);
 }
 
 static void on_connect_event(void *data, uint32_t events) {
   client_t *client = data;
-  if (events & EPOLLERR) {
-    socklen_t length = sizeof errno;
-    getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &errno, &length);
-    fail("connect");
-  }
+  if (events & EPOLLERR) fail_of_socket(client->fd);
   if (events & EPOLLOUT) send_owed(client);
   if (events & EPOLLIN && receive_messages(client) == 1) {
     close(client->fd);
