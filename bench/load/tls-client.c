@@ -68,8 +68,14 @@ static void open_tls(void) {
 SSL *new_client(int fd, SSL_SESSION *session, secrets_t *secrets, SSL_SESSION **kept) {
   SSL *ssl = SSL_new(context);
   if (ssl == NULL || SSL_set_fd(ssl, fd) != 1 || SSL_set_ex_data(ssl, secrets_index, secrets) != 1 ||
-      SSL_set_ex_data(ssl, kept_index, kept) != 1 || (session != NULL && SSL_set_session(ssl, session) != 1))
+      SSL_set_ex_data(ssl, kept_index, kept) != 1)
     fail_in_tls("a client cannot be made");
+  if (session != NULL) {
+    /* A copy: OpenSSL resumes a session once, and a server need not send a new one. */
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    if (copy == NULL || SSL_set_session(ssl, copy) != 1) fail_in_tls("a session cannot be resumed");
+    SSL_SESSION_free(copy);
+  }
   SSL_set_connect_state(ssl);
   return ssl;
 }

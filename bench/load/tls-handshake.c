@@ -1,7 +1,7 @@
 /*
  * Connections over TLS that come and go: each makes its handshake, sends one message, waits for it, and
- * closes with a close_notify. tls-full makes full handshakes only. tls-resumed resumes the session of the
- * client's connection before, and fails if the server does not.
+ * closes with a close_notify. tls-full makes full handshakes only. tls-resumed resumes the client's
+ * newest session, and fails if the server does not.
  */
 #include <errno.h>
 #include <openssl/err.h>
