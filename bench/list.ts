@@ -9,9 +9,19 @@ const EVERYBODY = ['gyre-uv', 'gyre-node', 'libuv', 'uvloop', 'asyncio', 'node',
 
 const MEBIBYTE = 2 ** 20;
 
-/** A target: `gyre` should be `atLeast` times as fast as `peer`. */
+/** `gyre` should be `atLeast` times as fast as `peer`. */
 function asked(gyre: string, atLeast: number, peer: string, onNode26: number = atLeast): Target {
-  return { gyre, peer, node20: atLeast, node26: onNode26 };
+  return { kind: 'times', gyre, peer, node20: atLeast, node26: onNode26 };
+}
+
+/** `gyre` should reach this figure. */
+function figure(gyre: string, value: number): Target {
+  return { kind: 'figure', gyre, peer: null, node20: value, node26: value };
+}
+
+/** The same target, on Node 26 only. */
+function on26(target: Target): Target {
+  return { ...target, node20: null };
 }
 
 /** The native backend is at least as fast as the portable one for every program. */
@@ -20,8 +30,7 @@ const NATIVE_PAYS = asked('gyre-uv', 1, 'gyre-node');
 const NEARLY_NET = asked('gyre-node', 0.95, 'node');
 
 const BY_PROTOCOL = [NATIVE_PAYS, NEARLY_NET] as const;
-const BY_PROTOCOL_AT_100 = [
-  asked('gyre-uv', 0.93, 'libuv'),
+const AHEAD_AT_100 = [
   asked('gyre-uv', 1.5, 'node'),
   asked('gyre-uv', 1.1, 'uvloop'),
   asked('gyre-uv', 1.05, 'bun'),
@@ -30,6 +39,9 @@ const BY_PROTOCOL_AT_100 = [
 
 const perOperation = { kind: 'process', unit: 'ns of CPU', better: 'lower', peers: SCHEDULERS } as const;
 const perSecond = { kind: 'network', better: 'higher', peers: EVERYBODY } as const;
+
+/** A spawn takes at most 1.1 times as long as Bun's. */
+const NEARLY_BUN = asked('gyre-uv', 1 / 1.1, 'bun');
 
 const spawn = {
   kind: 'process',
@@ -44,6 +56,17 @@ const spawn = {
 const churn = { ...perSecond, unit: 'connections/s', connections: 32, messageBytes: 64, depth: 1 } as const;
 
 const AHEAD_OVER_TLS = [asked('gyre-uv', 1, 'uvloop'), asked('gyre-uv', 1, 'node'), NATIVE_PAYS] as const;
+
+const threads = {
+  kind: 'process',
+  program: 'threads',
+  peers: ['gyre', 'node', 'node-workerpool', 'node-piscina', 'asyncio', 'uvloop', 'bun-node'],
+} as const;
+const processes = {
+  kind: 'process',
+  program: 'processes',
+  peers: ['gyre', 'node', 'node-workerpool', 'asyncio', 'uvloop', 'bun-node'],
+} as const;
 
 const echo = { ...perSecond, unit: 'messages/s', program: 'echo', mode: 'echo', depth: 1 } as const;
 
@@ -80,7 +103,7 @@ export const WORKLOADS: readonly Workload[] = [
     program: 'timers',
     peers: [...SCHEDULERS, 'gyre-simulated'],
     operations: 200_000,
-    targets: [asked('gyre', 5, 'uvloop')],
+    targets: [asked('gyre', 5, 'uvloop'), on26(figure('gyre', 700))],
   },
   {
     ...perOperation,
@@ -148,7 +171,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'TCP echo by protocol, 1 connection, 1 KiB',
     connections: 1,
     messageBytes: 1024,
-    targets: BY_PROTOCOL,
+    targets: [asked('gyre-uv', 0.95, 'libuv'), ...BY_PROTOCOL],
   },
   {
     ...echo,
@@ -164,7 +187,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'TCP echo by protocol, 100 connections, 1 KiB',
     connections: 100,
     messageBytes: 1024,
-    targets: BY_PROTOCOL_AT_100,
+    targets: [asked('gyre-uv', 0.93, 'libuv'), ...AHEAD_AT_100],
   },
   {
     ...echo,
@@ -218,7 +241,7 @@ export const WORKLOADS: readonly Workload[] = [
     unix: true,
     connections: 100,
     messageBytes: 1024,
-    targets: BY_PROTOCOL_AT_100,
+    targets: [asked('gyre-uv', 0.97, 'libuv'), ...AHEAD_AT_100],
   },
   {
     ...echo,
@@ -237,7 +260,7 @@ export const WORKLOADS: readonly Workload[] = [
     title: 'Connect, 64 bytes there and back, close; 32 at a time',
     program: 'echo',
     mode: 'connect',
-    targets: [asked('gyre-uv', 1.3, 'node'), NATIVE_PAYS],
+    targets: [asked('gyre-uv', 1, 'uvloop'), asked('gyre-uv', 1.3, 'node'), NATIVE_PAYS],
   },
   {
     ...echo,
@@ -302,21 +325,21 @@ export const WORKLOADS: readonly Workload[] = [
     name: 'spawn-1',
     title: '300 runs of `true`, one by one',
     sizes: [1, 0],
-    targets: [NATIVE_PAYS],
+    targets: [NEARLY_BUN, NATIVE_PAYS],
   },
   {
     ...spawn,
     name: 'spawn-8',
     title: '300 runs of `true`, 8 at a time',
     sizes: [8, 0],
-    targets: [NATIVE_PAYS],
+    targets: [NEARLY_BUN, NATIVE_PAYS],
   },
   {
     ...spawn,
     name: 'spawn-256m',
     title: '300 runs of `true`, one by one, from a process with 256 MiB more resident',
     sizes: [1, 256],
-    targets: [asked('gyre-uv', 4, 'node'), NATIVE_PAYS],
+    targets: [NEARLY_BUN, asked('gyre-uv', 4, 'node'), NATIVE_PAYS],
   },
   {
     ...spawn,
@@ -324,6 +347,48 @@ export const WORKLOADS: readonly Workload[] = [
     title: '300 runs of `true`, one by one, from a process with 1 GiB more resident',
     sizes: [1, 1024],
     targets: [NATIVE_PAYS],
+  },
+  // The size of `threads` and `processes`: how many calls are in flight.
+  {
+    ...threads,
+    name: 'threads-64',
+    title: 'Calls of a function that does nothing, in 2 threads, 64 in flight (`node`: bare `postMessage`)',
+    unit: 'calls/s',
+    better: 'higher',
+    operations: 5000,
+    sizes: [64],
+    targets: [asked('gyre', 0.5, 'node'), figure('gyre', 100_000)],
+  },
+  {
+    ...threads,
+    name: 'threads-1',
+    title: 'The same, one at a time',
+    unit: 'us',
+    better: 'lower',
+    operations: 1000,
+    sizes: [1],
+    targets: [asked('gyre', 1 / 1.5, 'node')],
+  },
+  {
+    ...processes,
+    name: 'processes-64',
+    title:
+      'Calls of a function that does nothing, in 2 processes, 64 in flight (`node`: bare messages of `fork`)',
+    unit: 'calls/s',
+    better: 'higher',
+    operations: 5000,
+    sizes: [64],
+    targets: [figure('gyre', 50_000)],
+  },
+  {
+    ...processes,
+    name: 'processes-1',
+    title: 'The same, one at a time',
+    unit: 'us',
+    better: 'lower',
+    operations: 1000,
+    sizes: [1],
+    targets: [asked('gyre', 1 / 1.5, 'node')],
   },
   {
     kind: 'process',
@@ -335,6 +400,6 @@ export const WORKLOADS: readonly Workload[] = [
     peers: EVERYBODY,
     operations: (64 * MEBIBYTE) / 65_536,
     sizes: [65_536],
-    targets: [NATIVE_PAYS],
+    targets: [asked('gyre-uv', 0.9, 'libuv'), NATIVE_PAYS],
   },
 ];

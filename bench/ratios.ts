@@ -15,13 +15,13 @@ export interface WorkloadResult {
   peers: PeerResult[];
 }
 
-/** The verdict on one target; `ratio` is null if a side was not measured. */
+/** The verdict on one target; `value` is null if a side was not measured. */
 export interface Verdict {
   workload: string;
-  gyre: string;
-  peer: string;
+  target: Target;
   asked: number;
-  ratio: number | null;
+  /** A ratio, a difference or a figure, as the kind of the target says. */
+  value: number | null;
   /** The range of the single rounds. */
   range: readonly [lowest: number, highest: number] | null;
   reached: boolean | null;
@@ -55,29 +55,38 @@ export function cpuRatio(result: WorkloadResult, gyre: string, peer: string): nu
   return ours > 0 && theirs > 0 ? theirs / ours : null;
 }
 
+/** Returns the target that the ratio of two peers has to reach. */
 export function targetOf(workload: Workload, gyre: string, peer: string): Target | undefined {
-  return workload.targets?.find((target) => target.gyre === gyre && target.peer === peer);
+  return workload.targets?.find(
+    (target) => target.kind === 'times' && target.gyre === gyre && target.peer === peer,
+  );
 }
 
-export function verdictOf(result: WorkloadResult, target: Target, nodeMajor: number): Verdict {
+/** Returns null if nothing is asked for on this Node. */
+export function verdictOf(result: WorkloadResult, target: Target, nodeMajor: number): Verdict | null {
   const { workload } = result;
-  const { gyre, peer } = target;
   const asked = nodeMajor >= 26 ? target.node26 : target.node20;
-  const ratio = speedRatio(result, gyre, peer);
-  const theirs = find(result, peer)?.rounds ?? [];
-  const each = (find(result, gyre)?.rounds ?? [])
-    .map((round, i) => ratioOf(workload, round.value, theirs[i]?.value ?? Number.NaN))
+  if (asked === null) return null;
+  const ours = find(result, target.gyre);
+  const theirs = target.peer === null ? ours : find(result, target.peer);
+  const value = measuredBy(workload, target, middle(ours), middle(theirs));
+  const each = (ours?.rounds ?? [])
+    .map((round, i) => measuredBy(workload, target, round.value, theirs?.rounds[i]?.value ?? Number.NaN))
     .filter((one) => one !== null);
   const range = each.length === 0 ? null : ([Math.min(...each), Math.max(...each)] as const);
-  return {
-    workload: workload.name,
-    gyre,
-    peer,
-    asked,
-    ratio,
-    range,
-    reached: ratio === null ? null : ratio >= asked,
-  };
+  const reached = value === null ? null : isAtLeast(workload, target) ? value >= asked : value <= asked;
+  return { workload: workload.name, target, asked, value, range, reached };
+}
+
+/** Tells whether the number of a target is a lower bound. */
+export function isAtLeast({ better }: Workload, { kind }: Target): boolean {
+  return kind === 'times' || (kind === 'figure' && better === 'higher');
+}
+
+function measuredBy(workload: Workload, { kind }: Target, ours: number, theirs: number): number | null {
+  if (kind === 'times') return ratioOf(workload, ours, theirs);
+  const value = kind === 'more' ? ours - theirs : ours;
+  return Number.isNaN(value) ? null : value;
 }
 
 function ratioOf({ better }: Workload, ours: number, theirs: number): number | null {

@@ -1,6 +1,15 @@
 /** Turns figures into Markdown. */
 import type { PeerResult, Verdict, WorkloadResult } from './ratios.ts';
-import { cpuRatio, isGyre, middle, SERVER_CPU, speedRatio, targetOf, verdictOf } from './ratios.ts';
+import {
+  cpuRatio,
+  isAtLeast,
+  isGyre,
+  middle,
+  SERVER_CPU,
+  speedRatio,
+  targetOf,
+  verdictOf,
+} from './ratios.ts';
 
 /** Rounds that lie further apart than this are marked: a difference of that size means nothing. */
 const NOISY_SPREAD = 0.25;
@@ -85,21 +94,26 @@ export function cpuTable(results: readonly WorkloadResult[], gyre: string, nodeM
 /** Every target whose two sides were asked for; empty where there is none. */
 export function verdictTable(results: readonly WorkloadResult[], nodeMajor: number): string {
   const verdicts = results.flatMap((result) => {
-    const ran = (name: string): boolean => result.peers.some(({ peer }) => peer === name);
+    const ran = (name: string | null): boolean =>
+      name === null || result.peers.some(({ peer }) => peer === name);
     const targets = (result.workload.targets ?? []).filter(({ gyre, peer }) => ran(gyre) && ran(peer));
-    return targets.map((target) => verdictOf(result, target, nodeMajor));
+    return targets
+      .map((target) => verdictOf(result, target, nodeMajor))
+      .filter((verdict) => verdict !== null)
+      .map((verdict) => ({ verdict, atLeast: isAtLeast(result.workload, verdict.target) }));
   });
   if (verdicts.length === 0) return '';
-  const rows = verdicts.map((verdict) => [
+  const rows = verdicts.map(({ verdict, atLeast }) => [
     verdict.workload,
-    verdict.gyre,
-    verdict.peer,
-    `≥ ${asked(verdict)}`,
-    ratio(verdict.ratio),
+    verdict.target.gyre,
+    verdict.target.peer ?? '',
+    verdict.target.kind,
+    `${atLeast ? '≥' : '≤'} ${asked(verdict)}`,
+    ratio(verdict.value),
     verdict.range === null ? '–' : verdict.range.map((one) => one.toFixed(2)).join('..'),
-    reached(verdict),
+    reached(verdict, atLeast),
   ]);
-  const header = ['workload', 'gyre', 'peer', 'asked', 'measured', 'single rounds', 'reached'];
+  const header = ['workload', 'gyre', 'peer', 'kind', 'asked', 'measured', 'single rounds', 'reached'];
   return `## What was asked, on Node ${nodeMajor}\n\n${table(header, rows)}`;
 }
 
@@ -113,6 +127,7 @@ function ratioCell(result: WorkloadResult, gyre: string, peer: string, nodeMajor
   const text = ratio(speedRatio(result, gyre, peer));
   if (target === undefined) return text;
   const verdict = verdictOf(result, target, nodeMajor);
+  if (verdict === null) return text;
   return `${verdict.reached === false ? `**${text}**` : text} (${asked(verdict)})`;
 }
 
@@ -120,10 +135,11 @@ function asked(verdict: Verdict): string {
   return String(Number(verdict.asked.toFixed(2)));
 }
 
-function reached(verdict: Verdict): string {
-  if (verdict.reached === null) return 'not measured';
-  if (verdict.reached) return 'yes';
-  return verdict.range !== null && verdict.range[1] >= verdict.asked ? '**no**, but in a round' : '**no**';
+function reached({ reached, range, asked }: Verdict, atLeast: boolean): string {
+  if (reached === null) return 'not measured';
+  if (reached) return 'yes';
+  const once = range !== null && (atLeast ? range[1] >= asked : range[0] <= asked);
+  return once ? '**no**, but in a round' : '**no**';
 }
 
 function spreadCell(peer: PeerResult): string {

@@ -16,15 +16,19 @@
  * A suffix names a second way to write the same program: `node-split` is `node/<program>-split.ts`.
  */
 
-/**
- * A target: one of gyre's peers should be at least this many times as fast as the other. Node versions below
- * 26 must reach the first number.
- */
+/** A number that one of gyre's peers should reach. Node versions below 26 must reach the first one. */
 export interface Target {
   gyre: string;
-  peer: string;
-  node20: number;
-  node26: number;
+  /** The other side; null for a figure that needs none. */
+  peer: string | null;
+  /**
+   * `times`: gyre is at least so many times as fast as the peer. `more`: gyre's figure is at most so much above
+   * the peer's. `figure`: gyre's figure itself, which is a bound of the workload's better side.
+   */
+  kind: 'times' | 'more' | 'figure';
+  /** Null: nothing is asked for on this Node. */
+  node20: number | null;
+  node26: number | null;
 }
 
 interface Listed {

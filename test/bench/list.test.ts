@@ -42,10 +42,11 @@ test('every peer of every workload has its program', () => {
   }
 });
 
-test('every target names two peers of its workload, the first of them gyre', () => {
+test('every target names peers of its workload, the first of them gyre', () => {
   for (const { name, peers, targets = [] } of WORKLOADS) {
     for (const { gyre, peer } of targets) {
-      assert.ok(peers.includes(gyre) && peers.includes(peer), `${name}: ${gyre}, ${peer}`);
+      assert.ok(peers.includes(gyre), `${name}: ${gyre}`);
+      assert.ok(peer === null || peers.includes(peer), `${name}: ${peer}`);
       assert.match(gyre, /^gyre/);
     }
   }

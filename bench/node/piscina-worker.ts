@@ -1,0 +1,4 @@
+/** The worker of `threads-piscina`. */
+export function same(n: number): number {
+  return n;
+}

@@ -1,0 +1,3 @@
+import { measureWorkerpool } from './workerpool.ts';
+
+await measureWorkerpool('thread');
