@@ -1,6 +1,6 @@
 /**
- * Measures the cost of an idle connection for its server. Rates do not matter here, so the clients are Node's
- * and live in this process.
+ * Measures the memory that an idle connection takes in its server. Rates do not matter here, so the clients
+ * are Node's and live in this process.
  *
  * Memory that a runtime only keeps for its garbage collector is no cost of a connection: each server collects
  * before its memory is read. (C has no garbage collector, and asyncio and uvloop hardly keep memory for
@@ -46,6 +46,7 @@ export async function measureIdle(workload: IdleWorkload, server: Child, port: n
     const open = workload.tls === true ? openTls : openTcp;
     await prime(await open(port), message);
     const before = await residentKibibytes(server);
+    if (workload.connections === 0) return { value: before / 1024, details: {} };
     const descriptors = countDescriptors(server.pid); // without that of the first connection by now
 
     for (let i = 0; i < workload.connections; i += AT_ONCE) {

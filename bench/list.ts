@@ -7,11 +7,18 @@ import type { Target, Workload } from './workload.ts';
 const SCHEDULERS = ['gyre', 'node', 'asyncio', 'uvloop'] as const;
 const EVERYBODY = ['gyre-uv', 'gyre-node', 'libuv', 'uvloop', 'asyncio', 'node', 'bun'] as const;
 
+const BY_STREAMS = ['gyre-uv', 'gyre-node', 'uvloop', 'asyncio', 'node', 'bun-node'] as const;
+
 const MEBIBYTE = 2 ** 20;
 
 /** `gyre` should be `atLeast` times as fast as `peer`. */
 function asked(gyre: string, atLeast: number, peer: string, onNode26: number = atLeast): Target {
   return { kind: 'times', gyre, peer, node20: atLeast, node26: onNode26 };
+}
+
+/** The figure of `gyre` should be at most so much above that of `peer`. */
+function atMostMore(gyre: string, more: number, peer: string): Target {
+  return { kind: 'more', gyre, peer, node20: more, node26: more };
 }
 
 /** `gyre` should reach this figure. */
@@ -66,6 +73,15 @@ const processes = {
   kind: 'process',
   program: 'processes',
   peers: ['gyre', 'node', 'node-workerpool', 'asyncio', 'uvloop', 'bun-node'],
+} as const;
+
+const idle = { kind: 'idle', unit: 'KiB', better: 'lower', messageBytes: 1024 } as const;
+
+const importing = {
+  kind: 'start',
+  better: 'lower',
+  program: 'import',
+  peers: ['gyre', 'node', 'node-nothing'],
 } as const;
 
 const echo = { ...perSecond, unit: 'messages/s', program: 'echo', mode: 'echo', depth: 1 } as const;
@@ -211,7 +227,7 @@ export const WORKLOADS: readonly Workload[] = [
     name: 'streams',
     title: 'TCP echo by streams, 100 connections, 1 KiB (Node and Bun: `for await` over the socket)',
     program: 'streams',
-    peers: ['gyre-uv', 'gyre-node', 'uvloop', 'asyncio', 'node', 'bun-node'],
+    peers: BY_STREAMS,
     connections: 100,
     messageBytes: 1024,
     targets: [
@@ -246,13 +262,20 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...echo,
     name: 'udp',
-    title: 'UDP echo, 64 B, 8 sockets with 16 in flight each',
+    title:
+      'UDP echo, 64 B, 8 sockets with 16 in flight each (`recvmmsg`: many received at once; `mmsg`: also sent at once)',
+    peers: [...EVERYBODY, 'libuv-recvmmsg', 'libuv-mmsg'],
     program: 'udp',
     mode: 'udp',
     connections: 8,
     messageBytes: 64,
     depth: 16,
-    targets: [asked('gyre-uv', 1.5, 'node'), asked('gyre-uv', 1, 'uvloop'), NATIVE_PAYS],
+    targets: [
+      asked('gyre-uv', 1, 'libuv-recvmmsg'),
+      asked('gyre-uv', 1.5, 'node'),
+      asked('gyre-uv', 1, 'uvloop'),
+      NATIVE_PAYS,
+    ],
   },
   {
     ...churn,
@@ -307,17 +330,57 @@ export const WORKLOADS: readonly Workload[] = [
     targets: [NATIVE_PAYS],
   },
   {
-    kind: 'idle',
-    name: 'memory',
-    title: 'Resident memory of the server an idle connection, of 5,000 that echoed 1 KiB once',
-    unit: 'KiB',
-    better: 'lower',
+    ...idle,
+    name: 'memory-protocol',
+    title: 'Resident memory of the server an idle connection, by protocol, of 5,000 that echoed 1 KiB once',
     program: 'echo',
     peers: EVERYBODY,
     connections: 5000,
-    messageBytes: 1024,
     // At most 0.6 of what Node takes.
-    targets: [asked('gyre-uv', 1 / 0.6, 'node'), NATIVE_PAYS],
+    targets: [figure('gyre-uv', 2), asked('gyre-uv', 1 / 0.6, 'node'), NATIVE_PAYS],
+  },
+  {
+    ...idle,
+    name: 'memory-streams',
+    title: 'The same, by streams',
+    program: 'streams',
+    peers: BY_STREAMS,
+    connections: 5000,
+    targets: [figure('gyre-uv', 5.4), NATIVE_PAYS],
+  },
+  {
+    ...idle,
+    name: 'memory-tls',
+    title: 'The same, by protocol over TLS, of 1,000 connections',
+    tls: true,
+    program: 'tls',
+    peers: EVERYBODY,
+    connections: 1000,
+    targets: AHEAD_OVER_TLS,
+  },
+  {
+    ...idle,
+    name: 'memory-server',
+    title: 'Resident memory of the server without connections, after its first one',
+    unit: 'MiB',
+    program: 'echo',
+    peers: EVERYBODY,
+    connections: 0,
+  },
+  {
+    ...importing,
+    name: 'import-time',
+    title:
+      'A program that imports gyre, from start to end (`node`: it imports the modules of Node that gyre loads; `nothing`: it imports nothing)',
+    unit: 'ms',
+    targets: [atMostMore('gyre', 25, 'node')],
+  },
+  {
+    ...importing,
+    name: 'import-memory',
+    title: 'The same: resident memory at the end',
+    unit: 'MiB',
+    targets: [atMostMore('gyre', 6, 'node')],
   },
   // The sizes of `spawn`: how many at a time, and MiB resident.
   {

@@ -8,8 +8,9 @@ import { measureIdle } from './idle.ts';
 import type { Figures, Measurement } from './measure.ts';
 import { commandOf } from './peers.ts';
 import type { Runtimes } from './runtimes.ts';
+import { measureStart, modulesOfGyre } from './start.ts';
 import { succeeds } from './succeeds.ts';
-import type { BulkWorkload, NetworkWorkload, Workload } from './workload.ts';
+import type { BulkWorkload, NetworkWorkload, StartWorkload, Workload } from './workload.ts';
 import { usesTls } from './workload.ts';
 
 /** Arguments of a server for TLS: this file runs as bench/results/build/runner.js. */
@@ -36,6 +37,8 @@ export function measure(workload: Workload, peer: string, tools: Tools): Promise
   switch (workload.kind) {
     case 'process':
       return measureProgram(workload, peer, [workload.operations, ...(workload.sizes ?? [])], tools);
+    case 'start':
+      return measureImport(workload, peer, tools);
     case 'network':
       return withUnixPath(workload.unix === true, (path) =>
         measureServer(workload, peer, path, tools, (server, port) =>
@@ -63,6 +66,16 @@ async function measureProgram(
   const program = new Child(command, null);
   const [line] = await Promise.all([program.nextLine<Measurement>(), program.ended]);
   return line;
+}
+
+async function measureImport(
+  workload: StartWorkload,
+  peer: string,
+  { runtimes }: Tools,
+): Promise<Measurement> {
+  const modules = peer === 'node' ? modulesOfGyre(runtimes.node) : [];
+  const figures = measureStart(commandOf(workload, peer, modules, runtimes), workload.unit);
+  return { ...figures, runtime: `Node ${runtimes.nodeVersion}` };
 }
 
 /** @param unixPath the path to listen on; null: a port of its own choice */

@@ -22,8 +22,8 @@ export interface Target {
   /** The other side; null for a figure that needs none. */
   peer: string | null;
   /**
-   * `times`: gyre is at least so many times as fast as the peer. `more`: gyre's figure is at most so much above
-   * the peer's. `figure`: gyre's figure itself, which is a bound of the workload's better side.
+   * `times`: gyre is at least so many times as fast as the peer. `more`: gyre's figure is at most so much
+   * above the peer's. `figure`: gyre's own figure is at least (for a cost, at most) so much.
    */
   kind: 'times' | 'more' | 'figure';
   /** Null: nothing is asked for on this Node. */
@@ -48,6 +48,12 @@ export interface ProcessWorkload extends Listed {
   operations: number;
   /** Further numbers for the program. */
   sizes?: readonly number[];
+}
+
+/** A program that imports something and ends; measured by start.ts. */
+export interface StartWorkload extends Listed {
+  kind: 'start';
+  unit: 'ms' | 'MiB';
 }
 
 /** The kinds of load over TLS; the two others are handshakes. */
@@ -78,6 +84,7 @@ export interface IdleWorkload extends Listed {
   kind: 'idle';
   /** The connections are over TLS. */
   tls?: boolean;
+  /** With none, the server itself is measured, in MiB. */
   connections: number;
   messageBytes: number;
 }
@@ -88,4 +95,4 @@ export function usesTls(workload: Workload): boolean {
   return workload.kind === 'network' && workload.mode.startsWith('tls-');
 }
 
-export type Workload = ProcessWorkload | NetworkWorkload | BulkWorkload | IdleWorkload;
+export type Workload = ProcessWorkload | NetworkWorkload | BulkWorkload | IdleWorkload | StartWorkload;

@@ -15,7 +15,7 @@ function result(name: string, values: Record<string, number[]>): WorkloadResult 
 
 test('a rate is better when it is higher, and a cost when it is lower', () => {
   assert.equal(speedRatio(result('echo-100', { 'gyre-uv': [300], node: [200] }), 'gyre-uv', 'node'), 1.5);
-  assert.equal(speedRatio(result('memory', { 'gyre-uv': [3], node: [6] }), 'gyre-uv', 'node'), 2);
+  assert.equal(speedRatio(result('memory-protocol', { 'gyre-uv': [3], node: [6] }), 'gyre-uv', 'node'), 2);
 });
 
 test('a ratio above 1 for the server’s CPU says that gyre needs less', () => {
@@ -38,7 +38,11 @@ test('a side without a measurement has no verdict', () => {
 
 test('a target of the kind `more` limits the difference to the peer', () => {
   const target = { ...TIMES, kind: 'more', node20: 20, node26: 20 } as const;
-  const verdict = verdictOf(result('memory', { 'gyre-uv': [55, 61, 60], node: [39, 40, 41] }), target, 26)!;
+  const verdict = verdictOf(
+    result('memory-protocol', { 'gyre-uv': [55, 61, 60], node: [39, 40, 41] }),
+    target,
+    26,
+  )!;
   assert.deepEqual([verdict.value, verdict.range, verdict.reached], [20, [16, 21], true]);
 });
 
@@ -47,7 +51,7 @@ test('a target of the kind `figure` is a lower bound of a rate, and an upper bou
   const reached = (name: string, value: number): boolean | null =>
     verdictOf(result(name, { 'gyre-uv': [value] }), target, 26)!.reached;
   assert.deepEqual([reached('echo-100', 101), reached('echo-100', 99)], [true, false]);
-  assert.deepEqual([reached('memory', 101), reached('memory', 99)], [false, true]);
+  assert.deepEqual([reached('memory-protocol', 101), reached('memory-protocol', 99)], [false, true]);
 });
 
 test('a target without a number for a Node has no verdict there', () => {

@@ -1,0 +1,2 @@
+import 'gyre';
+import '../resident.ts';

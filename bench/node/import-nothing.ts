@@ -1,0 +1,1 @@
+import '../resident.ts';

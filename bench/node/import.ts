@@ -1,0 +1,3 @@
+/** Imports the modules that the command line names. */
+for (const name of process.argv.slice(2)) await import(`node:${name}`);
+await import('../resident.ts');
