@@ -2,7 +2,8 @@
  * Every workload, with its size, its unit and its targets. The numbers live here and nowhere else: programs
  * get theirs as an argument.
  */
-import type { Target, Workload } from './workload.ts';
+import { asked, atMostMore, figure, on26 } from './targets.ts';
+import type { Workload } from './workload.ts';
 
 const SCHEDULERS = ['gyre', 'node', 'asyncio', 'uvloop'] as const;
 const EVERYBODY = ['gyre-uv', 'gyre-node', 'libuv', 'uvloop', 'asyncio', 'node', 'bun'] as const;
@@ -10,26 +11,6 @@ const EVERYBODY = ['gyre-uv', 'gyre-node', 'libuv', 'uvloop', 'asyncio', 'node',
 const BY_STREAMS = ['gyre-uv', 'gyre-node', 'uvloop', 'asyncio', 'node', 'bun-node'] as const;
 
 const MEBIBYTE = 2 ** 20;
-
-/** `gyre` should be `atLeast` times as fast as `peer`. */
-function asked(gyre: string, atLeast: number, peer: string, onNode26: number = atLeast): Target {
-  return { kind: 'times', gyre, peer, node20: atLeast, node26: onNode26 };
-}
-
-/** The figure of `gyre` should be at most so much above that of `peer`. */
-function atMostMore(gyre: string, more: number, peer: string): Target {
-  return { kind: 'more', gyre, peer, node20: more, node26: more };
-}
-
-/** `gyre` should reach this figure. */
-function figure(gyre: string, value: number): Target {
-  return { kind: 'figure', gyre, peer: null, node20: value, node26: value };
-}
-
-/** The same target, on Node 26 only. */
-function on26(target: Target): Target {
-  return { ...target, node20: null };
-}
 
 /** The native backend is at least as fast as the portable one for every program. */
 const NATIVE_PAYS = asked('gyre-uv', 1, 'gyre-node');
@@ -44,7 +25,13 @@ const AHEAD_AT_100 = [
   ...BY_PROTOCOL,
 ] as const;
 
-const perOperation = { kind: 'process', unit: 'ns of CPU', better: 'lower', peers: SCHEDULERS } as const;
+const perOperation = {
+  kind: 'process',
+  unit: 'ns of CPU',
+  better: 'lower',
+  peers: SCHEDULERS,
+  rounds: 1,
+} as const;
 const perSecond = { kind: 'network', better: 'higher', peers: EVERYBODY } as const;
 
 /** A spawn takes at most 1.1 times as long as Bun's. */
@@ -56,6 +43,7 @@ const spawn = {
   better: 'lower',
   program: 'spawn',
   peers: EVERYBODY,
+  rounds: 2,
   operations: 300,
 } as const;
 
@@ -67,20 +55,23 @@ const AHEAD_OVER_TLS = [asked('gyre-uv', 1, 'uvloop'), asked('gyre-uv', 1, 'node
 const threads = {
   kind: 'process',
   program: 'threads',
+  rounds: 2,
   peers: ['gyre', 'node', 'node-workerpool', 'node-piscina', 'asyncio', 'uvloop', 'bun-node'],
 } as const;
 const processes = {
   kind: 'process',
   program: 'processes',
+  rounds: 2,
   peers: ['gyre', 'node', 'node-workerpool', 'asyncio', 'uvloop', 'bun-node'],
 } as const;
 
-const idle = { kind: 'idle', unit: 'KiB', better: 'lower', messageBytes: 1024 } as const;
+const idle = { kind: 'idle', unit: 'KiB', better: 'lower', messageBytes: 1024, rounds: 1 } as const;
 
 const importing = {
   kind: 'start',
   better: 'lower',
   program: 'import',
+  rounds: 1,
   peers: ['gyre', 'node', 'node-nothing'],
 } as const;
 
@@ -178,6 +169,7 @@ export const WORKLOADS: readonly Workload[] = [
     unit: 'us',
     better: 'lower',
     program: 'lateness',
+    rounds: 1,
     peers: SCHEDULERS,
     operations: 1000,
   },
@@ -407,7 +399,8 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...spawn,
     name: 'spawn-1g',
-    title: '300 runs of `true`, one by one, from a process with 1 GiB more resident',
+    title: '100 runs of `true`, one by one, from a process with 1 GiB more resident',
+    operations: 100,
     sizes: [1, 1024],
     targets: [NATIVE_PAYS],
   },

@@ -78,6 +78,15 @@ export function verdictOf(result: WorkloadResult, target: Target, nodeMajor: num
   return { workload: workload.name, target, asked, value, range, reached };
 }
 
+/** Returns a verdict for each target of this Node whose sides were to be measured. */
+export function verdictsOf(result: WorkloadResult, nodeMajor: number): Verdict[] {
+  const ran = (name: string | null): boolean => name === null || find(result, name) !== undefined;
+  return (result.workload.targets ?? [])
+    .filter(({ gyre, peer }) => ran(gyre) && ran(peer))
+    .map((target) => verdictOf(result, target, nodeMajor))
+    .filter((verdict) => verdict !== null);
+}
+
 /** Tells whether the number of a target is a lower bound. */
 export function isAtLeast({ better }: Workload, { kind }: Target): boolean {
   return kind === 'times' || (kind === 'figure' && better === 'higher');

@@ -1,4 +1,5 @@
-/** Turns figures into Markdown. */
+/** Turns the figures of a run into Markdown. */
+import { figure, ratio, table } from './cells.ts';
 import type { PeerResult, Verdict, WorkloadResult } from './ratios.ts';
 import {
   cpuRatio,
@@ -9,6 +10,7 @@ import {
   speedRatio,
   targetOf,
   verdictOf,
+  verdictsOf,
 } from './ratios.ts';
 
 /** Rounds that lie further apart than this are marked: a difference of that size means nothing. */
@@ -93,15 +95,12 @@ export function cpuTable(results: readonly WorkloadResult[], gyre: string, nodeM
 
 /** Every target whose two sides were asked for; empty where there is none. */
 export function verdictTable(results: readonly WorkloadResult[], nodeMajor: number): string {
-  const verdicts = results.flatMap((result) => {
-    const ran = (name: string | null): boolean =>
-      name === null || result.peers.some(({ peer }) => peer === name);
-    const targets = (result.workload.targets ?? []).filter(({ gyre, peer }) => ran(gyre) && ran(peer));
-    return targets
-      .map((target) => verdictOf(result, target, nodeMajor))
-      .filter((verdict) => verdict !== null)
-      .map((verdict) => ({ verdict, atLeast: isAtLeast(result.workload, verdict.target) }));
-  });
+  const verdicts = results.flatMap((result) =>
+    verdictsOf(result, nodeMajor).map((verdict) => ({
+      verdict,
+      atLeast: isAtLeast(result.workload, verdict.target),
+    })),
+  );
   if (verdicts.length === 0) return '';
   const rows = verdicts.map(({ verdict, atLeast }) => [
     verdict.workload,
@@ -122,7 +121,8 @@ function columnsOf(results: readonly WorkloadResult[], gyre: string): string[] {
   return [...new Set(peers)].filter((peer) => peer !== gyre);
 }
 
-function ratioCell(result: WorkloadResult, gyre: string, peer: string, nodeMajor: number): string {
+/** A ratio with its target in brackets; bold if it misses it. */
+export function ratioCell(result: WorkloadResult, gyre: string, peer: string, nodeMajor: number): string {
   const target = targetOf(result.workload, gyre, peer);
   const text = ratio(speedRatio(result, gyre, peer));
   if (target === undefined) return text;
@@ -174,20 +174,4 @@ function notesOn({ workload, peers }: WorkloadResult): string[] {
 
 function namesOf(peers: readonly PeerResult[]): string {
   return peers.map(({ peer }) => peer).join(', ');
-}
-
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [header, header.map(() => '---'), ...rows];
-  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-}
-
-/** Three digits or more, and thousands apart. */
-function figure(value: number): string {
-  if (Number.isNaN(value)) return '–';
-  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
-  return value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
-}
-
-function ratio(value: number | null): string {
-  return value === null ? '–' : value.toFixed(2);
 }

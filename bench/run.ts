@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { compileLoad, whyNoTls } from './compile.ts';
 import { whyNotIdle } from './idle.ts';
 import { WORKLOADS } from './list.ts';
+import { savedFile, writePage } from './page.ts';
 import { canRun } from './peers.ts';
 import type { PeerResult, WorkloadResult } from './ratios.ts';
 import { isGyre } from './ratios.ts';
@@ -17,27 +18,34 @@ import { cpuTable, summaryTable, verdictTable, workloadTable } from './report.ts
 import type { Tools } from './runner.ts';
 import { canPin, measure } from './runner.ts';
 import { findRuntimes } from './runtimes.ts';
+import { merged, readSaved, writeSaved } from './saved.ts';
 import type { Workload } from './workload.ts';
 import { usesTls } from './workload.ts';
+
+const ROUNDS = 3;
 
 const USAGE = `npm run bench -- [options]
   --only a,b       these workloads only; a name, or what comes before its "-": echo means every echo-…
   --peers a,b      these peers only, named in the same way: ${knownPeers().join(', ')}
-  --rounds n       rounds of processes (3)
+  --rounds n       rounds of processes (3, or fewer where a workload says so)
   --node path      the Node that runs gyre and Node's own API (this one)
   --python path    the Python that runs asyncio and uvloop (the system's, if it has uvloop)
   --bun path       the Bun (fetched from the npm registry)
   --json file      writes every round's figures
+  --save           puts the figures into docs/performance/, and writes docs/performance.md with its pictures
+  --page           writes the page anew from the saved figures, and measures nothing
   --list           prints the names of the workloads`;
 
 const OPTIONS = {
   only: { type: 'string' },
   peers: { type: 'string' },
-  rounds: { type: 'string', default: '3' },
+  rounds: { type: 'string' },
   node: { type: 'string', default: process.execPath },
   python: { type: 'string' },
   bun: { type: 'string' },
   json: { type: 'string' },
+  save: { type: 'boolean', default: false },
+  page: { type: 'boolean', default: false },
   list: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
@@ -50,10 +58,8 @@ async function main(): Promise<void> {
   if (options.help) return console.log(USAGE);
   if (options.list) return console.log(WORKLOADS.map(({ name, title }) => `${name}: ${title}`).join('\n'));
 
-  const rounds = Number(options.rounds);
-  if (!(Number.isInteger(rounds) && rounds > 0)) {
-    throw new UsageError(`--rounds ${options.rounds}: must be a whole number above 0`);
-  }
+  if (options.page) return writePage();
+  const rounds = options.rounds === undefined ? undefined : chosenRounds(options.rounds);
   const peers = chosenPeers(options.peers);
   let workloads = chosenWorkloads(options.only).filter((one) =>
     one.peers.some((peer) => peers.includes(peer)),
@@ -61,6 +67,8 @@ async function main(): Promise<void> {
   const needed = workloads.flatMap((one) => one.peers.filter((peer) => peers.includes(peer)));
   const runtimes = findRuntimes(options, needed);
   const nodeMajor = Number.parseInt(runtimes.nodeVersion.slice(1), 10);
+
+  if (options.save) checkMachine(nodeMajor);
 
   const tools: Tools = { runtimes, generator: null, pinned: canPin() };
   const skipped = [...runtimes.missing];
@@ -86,15 +94,16 @@ async function main(): Promise<void> {
     }
   }
 
-  const environment = environmentLine(rounds);
+  const environment = environmentLine();
   console.log(`# gyre's benchmarks\n\n${environment}\n`);
   for (const sentence of skipped) console.log(`**${sentence}**\n`);
 
   const results: WorkloadResult[] = [];
   const versions = new Set<string>();
   for (const workload of workloads) {
-    const result = await measureWorkload(workload, peers, tools, rounds);
+    const result = await measureWorkload(workload, peers, tools, rounds ?? workload.rounds ?? ROUNDS);
     results.push(result);
+    if (options.save) save(nodeMajor, result);
     for (const { rounds: each } of result.peers) for (const { runtime } of each) versions.add(runtime);
     console.log(`${workloadTable(result, nodeMajor)}\n`);
   }
@@ -106,11 +115,29 @@ async function main(): Promise<void> {
   for (const table of tables.filter((one) => one !== '')) console.log(`${table}\n`);
   console.log(`Measured with: ${[...versions].join('; ')}. ${busyLine()}`);
 
+  if (options.save) writePage();
   if (options.json !== undefined) {
     const figures = { environment, versions: [...versions], skipped, results };
     writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
   }
   if (results.some(({ peers }) => peers.some(({ failure }) => failure !== undefined))) process.exitCode = 1;
+}
+
+/** Figures of two machines cannot stand in one table. */
+function checkMachine(nodeMajor: number): void {
+  const file = savedFile(nodeMajor);
+  const before = readSaved(file)?.machine ?? machine();
+  if (before === machine()) return;
+  throw new UsageError(
+    `--save: ${file} comes from ${before}, and this is ${machine()}; remove it to begin anew`,
+  );
+}
+
+/** After each workload, so that a run that is stopped has saved what it measured. */
+function save(nodeMajor: number, result: WorkloadResult): void {
+  const file = savedFile(nodeMajor);
+  const day = new Date().toISOString().slice(0, 10);
+  writeSaved(file, merged(readSaved(file), machine(), day, [result]));
 }
 
 async function measureWorkload(
@@ -144,6 +171,12 @@ function readOptions(): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>
   }
 }
 
+function chosenRounds(asked: string): number {
+  const rounds = Number(asked);
+  if (Number.isInteger(rounds) && rounds > 0) return rounds;
+  throw new UsageError(`--rounds ${asked}: must be a whole number above 0`);
+}
+
 function chosenWorkloads(only: string | undefined): Workload[] {
   if (only === undefined) return [...WORKLOADS];
   return only.split(',').flatMap((asked) => {
@@ -173,12 +206,13 @@ function needsGenerator({ kind }: Workload): boolean {
   return kind === 'network' || kind === 'bulk';
 }
 
-function environmentLine(rounds: number): string {
+function environmentLine(): string {
+  return `${new Date().toISOString().slice(0, 16)}Z on ${machine()}; rounds are interleaved. ${busyLine()}`;
+}
+
+function machine(): string {
   const cores = cpus();
-  return (
-    `${new Date().toISOString().slice(0, 16)}Z on ${cores.length} x ${cores[0]?.model ?? 'unknown CPU'}, ` +
-    `${process.platform} ${release()}; ${rounds} interleaved rounds. ${busyLine()}`
-  );
+  return `${cores.length} x ${cores[0]?.model ?? 'unknown CPU'}, ${process.platform} ${release().replace(/-.*/, '')}`;
 }
 
 /** Other programs that run at the same time make every figure here worthless. */

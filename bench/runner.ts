@@ -18,8 +18,8 @@ const CERTIFICATE: readonly string[] = ['server.pem', 'server-key.pem'].map((nam
   join(import.meta.dirname, '..', '..', '..', 'test', 'helpers', 'certificates', name),
 );
 
-const WARM_UP_SECONDS = 0.5;
-const MEASURED_SECONDS = 1.5;
+const WARM_UP_SECONDS = 0.4;
+const MEASURED_SECONDS = 0.8;
 
 export interface Tools {
   runtimes: Runtimes;

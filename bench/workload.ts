@@ -40,6 +40,8 @@ interface Listed {
   program: string;
   peers: readonly string[];
   targets?: readonly Target[];
+  /** Fewer than usual, where a program repeats its work itself or its figure hardly varies. */
+  rounds?: number;
 }
 
 /** A program that measures itself. */

@@ -29,7 +29,7 @@ function option(name) {
 /** @returns {boolean} whether Bun may be asked for, and is not named on the command line */
 function needsBun() {
   const peers = option('--peers');
-  if (['--bun', '--list', '--help'].some((name) => option(name) !== undefined)) return false;
+  if (['--bun', '--list', '--help', '--page'].some((name) => option(name) !== undefined)) return false;
   return peers === undefined || peers.split(',').some((peer) => peer.startsWith('bun'));
 }
 
@@ -49,9 +49,11 @@ async function bunOption() {
   }
 }
 
-await build();
-// Where it cannot be built, the benchmarks say so, in gyre's own words.
-if (whyNotNative() === null) buildNative();
+if (option('--page') === undefined) {
+  await build();
+  // Where it cannot be built, the benchmarks say so, in gyre's own words.
+  if (whyNotNative() === null) buildNative();
+}
 rmSync(built, { recursive: true, force: true });
 await node(tsc, '-p', path.join(root, 'bench', 'tsconfig.build.json'));
 await node(path.join(built, 'run.js'), ...options, ...(await bunOption()));
