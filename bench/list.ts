@@ -295,6 +295,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...churn,
     name: 'tls-full',
+    unit: 'connections/s of CPU',
     program: 'tls',
     mode: 'tls-full',
     title: 'Connect over TLS 1.3, 64 bytes there and back, close; 32 at a time, each a full handshake',
@@ -303,6 +304,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...churn,
     name: 'tls-resumed',
+    unit: 'connections/s of CPU',
     program: 'tls',
     mode: 'tls-resumed',
     title: 'Connect over TLS 1.3, 64 bytes there and back, close; 32 at a time, each resuming a session',

@@ -96,9 +96,10 @@ int main(int argc, char **argv) {
 
   printf("{\"value\":%.1f,\"details\":{\"server CPU us\":%.4f,\"p50 us\":%llu,\"p99 us\":%llu,"
          "\"server busy %%\":%.2f,\"generator busy %%\":%.2f",
-         (double) measured / elapsed * 1e9, server_spent / 1e3 / (double) measured,
+         (double) measured / (kind->per_cpu ? server_spent : elapsed) * 1e9, server_spent / 1e3 / (double) measured,
          (unsigned long long) latency_percentile(0.5), (unsigned long long) latency_percentile(0.99),
          100 * server_spent / elapsed, 100 * own_spent / elapsed);
+  if (kind->per_cpu) printf(",\"connections/s\":%.1f", (double) measured / elapsed * 1e9);
   if (kind->lossy) printf(",\"lost\":%llu", (unsigned long long) measured_lost);
   printf("}}\n");
   return 0;

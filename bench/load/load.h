@@ -26,6 +26,8 @@ typedef struct {
   void (*on_tick)(uint64_t now);
   /* Datagrams of this kind may be lost, and the figures say how many. */
   int lossy;
+  /* The client needs more time than the server, so the value is per second of the server's CPU time. */
+  int per_cpu;
 } kind_t;
 
 extern const kind_t echo_kind, connect_kind, datagram_kind;

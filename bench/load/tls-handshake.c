@@ -96,6 +96,6 @@ static void start_resumed(size_t count) {
 }
 
 const kind_t tls_full_kind = {
-  .name = "tls-full", .prime = prime_tls, .start = start_full, .on_event = on_handshake_event};
+  .name = "tls-full", .prime = prime_tls, .start = start_full, .on_event = on_handshake_event, .per_cpu = 1};
 const kind_t tls_resumed_kind = {
-  .name = "tls-resumed", .prime = prime_tls, .start = start_resumed, .on_event = on_handshake_event};
+  .name = "tls-resumed", .prime = prime_tls, .start = start_resumed, .on_event = on_handshake_event, .per_cpu = 1};
