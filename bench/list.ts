@@ -403,6 +403,7 @@ export const WORKLOADS: readonly Workload[] = [
     name: 'spawn-1g',
     title: '100 runs of `true`, one by one, from a process with 1 GiB more resident',
     operations: 100,
+    rounds: 1,
     sizes: [1, 1024],
     targets: [NATIVE_PAYS],
   },

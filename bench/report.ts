@@ -158,6 +158,7 @@ function notesOn({ workload, peers }: WorkloadResult): string[] {
   const failures = peers.filter(({ failure }) => failure !== undefined);
   const notes = failures.map(({ peer, failure }) => `${peer}: ${failure}`);
   const busy = (peer: PeerResult, side: string): number => middle(peer, `${side} busy %`);
+  if (workload.unit.endsWith('of CPU')) return notes; // neither side need be busy
   const limited = peers.filter((peer) => busy(peer, 'generator') > BUSY_GENERATOR);
   if (limited.length > 0) {
     notes.push(`${namesOf(limited)}: the generator was the limit; compare the server's CPU.`);
