@@ -336,7 +336,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...idle,
     name: 'memory-streams',
-    title: 'The same, by streams',
+    title: 'Resident memory of the server an idle connection, by streams, of 5,000 that echoed 1 KiB once',
     program: 'streams',
     peers: BY_STREAMS,
     connections: 5000,
@@ -345,7 +345,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...idle,
     name: 'memory-tls',
-    title: 'The same, by protocol over TLS, of 1,000 connections',
+    title: 'Resident memory of the server an idle connection, over TLS, of 1,000 that echoed 1 KiB once',
     tls: true,
     program: 'tls',
     peers: EVERYBODY,
@@ -372,7 +372,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...importing,
     name: 'import-memory',
-    title: 'The same: resident memory at the end',
+    title: 'A program that imports gyre: resident memory at the end',
     unit: 'MiB',
     targets: [atMostMore('gyre', 6, 'node')],
   },
@@ -421,7 +421,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...threads,
     name: 'threads-1',
-    title: 'The same, one at a time',
+    title: 'Calls of a function that does nothing, in 2 threads, one at a time',
     unit: 'us',
     better: 'lower',
     operations: 1000,
@@ -442,7 +442,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...processes,
     name: 'processes-1',
-    title: 'The same, one at a time',
+    title: 'Calls of a function that does nothing, in 2 processes, one at a time',
     unit: 'us',
     better: 'lower',
     operations: 1000,
