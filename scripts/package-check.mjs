@@ -200,7 +200,7 @@ function checkDependencies(dependencies) {
     if (has.version !== version) fail(`${name} ${has.version} was installed instead of ${version}`);
     if (Object.keys(has.dependencies ?? {}).length > 0) fail(`${name} has dependencies of its own`);
   }
-  console.log(`ok    runtime dependencies: ${named.join(', ')}`);
+  console.log(`ok    runtime dependencies: ${named.join(', ') || 'none'}`);
 }
 
 const tarball = await packMain(temporary);

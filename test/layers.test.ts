@@ -113,7 +113,6 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
       '../tasks/future.ts',
       '../backend/backend.ts',
       'node:worker_threads',
-      'workerpool',
     ],
     mustNot: ['../backend/node/index.ts', '../net/server.ts', '../event-loop.ts', 'node:net', 'some-package'],
   },

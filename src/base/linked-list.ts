@@ -38,13 +38,22 @@ export class LinkedList<T extends Linked> {
 
   /** Adds a member. Does nothing if it is in the list. A member can be in one list at a time. */
   add(member: T): void {
-    if (member._next !== null) return;
-    const end = this.#end;
-    const last = end._previous as Linked;
-    member._previous = last;
-    member._next = end;
-    last._next = member;
-    end._previous = member;
+    if (member._next === null) this.#insert(member, this.#end);
+  }
+
+  /** Adds a member before the first one for which `isBehind` returns true. The member must be in no list. */
+  addBefore(member: T, isBehind: (other: T) => boolean): void {
+    let next = this.first;
+    while (next !== null && !isBehind(next)) next = this.after(next);
+    this.#insert(member, next ?? this.#end);
+  }
+
+  #insert(member: T, next: Linked): void {
+    const previous = next._previous as Linked;
+    member._previous = previous;
+    member._next = next;
+    previous._next = member;
+    next._previous = member;
     this.#size++;
   }
 

@@ -3,9 +3,15 @@
 // biome-ignore lint/suspicious/noExplicitAny: any function
 type AnyFunction = (...args: any[]) => unknown;
 
+/** The exports of a module. */
+export type Exports = Readonly<Record<string, unknown>>;
+
+export async function importModule(url: string): Promise<Exports> {
+  return (await import(url)) as Exports;
+}
+
 /** @throws TypeError if the module exports no such function, with the names of those that it exports */
-export async function importedFunction(url: string, name: string): Promise<AnyFunction> {
-  const module = (await import(url)) as Record<string, unknown>;
+export function exportedFunction(module: Exports, url: string, name: string): AnyFunction {
   const found = module[name];
   if (typeof found === 'function') return found as AnyFunction;
   const functions = Object.keys(module).filter((key) => typeof module[key] === 'function');

@@ -14,7 +14,7 @@ import { copyError, restoreError } from './error-copy.ts';
 import type { AnyFunction, Executor, ShutdownOptions, SubmitOptions } from './executor.ts';
 import { shipFunction } from './function-reference.ts';
 import { explainSourceError, functionOfSource } from './function-source.ts';
-import { importedFunction } from './imported-function.ts';
+import { exportedFunction, importModule } from './imported-function.ts';
 import type { ShippedFunction } from './job-messages.ts';
 import { findUncloneable } from './uncloneable.ts';
 
@@ -187,5 +187,5 @@ class InThreadJob implements Job {
 
 async function functionOf(fn: ShippedFunction): Promise<AnyFunction> {
   if ('source' in fn) return functionOfSource(fn.source, fn.name);
-  return importedFunction(fn.module, fn.name);
+  return exportedFunction(await importModule(fn.module), fn.module, fn.name);
 }

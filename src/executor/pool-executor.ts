@@ -2,9 +2,8 @@
  * The common part of `ThreadPoolExecutor` and `ProcessPoolExecutor`: the queue, and the start and end of
  * workers.
  */
-import type { TransferListItem } from 'node:worker_threads';
-import { MessageChannel } from 'node:worker_threads';
-import { BrokenExecutorError, CancelledError, LoopError } from '../base/errors.ts';
+import { BrokenExecutorError, CancelledError } from '../base/errors.ts';
+import { LinkedList } from '../base/linked-list.ts';
 import {
   checkBoolean,
   checkFunction,
@@ -17,14 +16,14 @@ import {
 import { runningLoopOrNull } from '../loop/context.ts';
 import { abortError } from '../tasks/abort-signal.ts';
 import { afterSeconds, LONGEST_SECONDS } from './after-seconds.ts';
-import { copying } from './copying.ts';
 import type { AnyFunction, Executor, ShutdownOptions, SubmitOptions } from './executor.ts';
 import { shipFunction } from './function-reference.ts';
-import type { JobRequest, PackedArgs } from './job-messages.ts';
+import type { Answer } from './job-messages.ts';
+import { BACK } from './job-messages.ts';
+import { packArgs } from './packed-args.ts';
 import { PoolJob } from './pool-job.ts';
 import type { WorkerKind } from './pool-worker.ts';
 import { PoolWorker } from './pool-worker.ts';
-import { toBytes } from './process-bytes.ts';
 import type { OnProgress } from './progress-caller.ts';
 import { ProgressCaller } from './progress-caller.ts';
 
@@ -57,11 +56,16 @@ const DEFAULT_GRACE_PERIOD = 0.5;
 /** More threads or processes than any machine can use. */
 const MOST_WORKERS = 4096;
 
-/** A worker of the pool and the job that it runs. */
-interface WorkerSlot {
-  readonly worker: PoolWorker;
-  job: PoolJob | null;
-}
+/** After so many answers of others, a worker that has not answered gives up the jobs that it has ahead. */
+const ANSWERS_OF_OTHERS = 64;
+
+/**
+ * Seconds for which a process may give back its other jobs before the pool terminates it, and then for its
+ * last answers to arrive. A process reads its messages before each job. So if it begins another job all the
+ * same, the answer to the cancelled one has arrived by then.
+ */
+const SECONDS_TO_GIVE_BACK = 0.005;
+const SECONDS_TO_ANSWER = 0.001;
 
 /** A pool of workers: `ThreadPoolExecutor` and `ProcessPoolExecutor`. */
 export abstract class PoolExecutor implements Executor, AsyncDisposable {
@@ -69,14 +73,22 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   readonly maxWorkers: number;
   readonly #kind: WorkerKind;
   readonly #gracePeriod: number;
-  readonly #queue: Set<PoolJob> = new Set();
-  readonly #idle: WorkerSlot[] = [];
+  readonly #queue: LinkedList<PoolJob> = new LinkedList();
   /** The workers that count for `maxWorkers`. A worker that is being terminated does not count. */
-  readonly #slots: Set<WorkerSlot> = new Set();
+  readonly #workers: Set<PoolWorker> = new Set();
+  /** The workers without a job. */
+  readonly #idle: PoolWorker[] = [];
+  /** The busy workers that may get one more job. */
+  readonly #withRoom: LinkedList<PoolWorker> = new LinkedList();
   /** The workers whose exit the host has not reported yet. */
-  readonly #alive: Set<WorkerSlot> = new Set();
+  readonly #alive: Set<PoolWorker> = new Set();
+  /** The number of jobs that workers have. */
+  #sent: number = 0;
+  #answers: number = 0;
   #nextId: number = 1;
   #shutDown: boolean = false;
+  /** Why jobs that have not begun are dropped; null: they are still done. */
+  #dropping: string | null = null;
   #dispatching: boolean = false;
   /** The number of callers for which this pool keeps the process alive. */
   #holds: number = 0;
@@ -96,7 +108,8 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
 
   /**
    * Runs `fn(...args)` in a worker and returns its result; a promise that it returns is awaited. Jobs start
-   * in the order in which they were submitted.
+   * in the order in which they were submitted. While jobs are short (half a millisecond), each busy worker has
+   * some of the next jobs ahead, and starts these in their order.
    *
    * Arguments are copied with `structuredClone()` when `submit()` is called, and the result is copied when
    * the job ends. Objects in `options.transfer` are transferred, not copied.
@@ -127,14 +140,9 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     }
     const { signal, transfer = [], onProgress } = options;
     if (signal?.aborted) return Promise.reject(abortError(signal));
-    const request: JobRequest = {
-      id: this.#nextId++,
-      fn: shipped,
-      args: this.#pack(args, transfer),
-      flag: this.#kind === 'thread' ? new Int32Array(new SharedArrayBuffer(4)) : null,
-    };
+    const packed = packArgs(this.#kind, args, transfer);
     const progress = onProgress === undefined ? null : new ProgressCaller(onProgress);
-    const job = new PoolJob(request, progress, this.#hold());
+    const job = new PoolJob(this.#nextId++, shipped, packed, progress, this.#hold());
     job.listen(signal, (error) => this.#cancel(job, error));
     this.#queue.add(job);
     this.#dispatch();
@@ -169,8 +177,8 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     checkBoolean('options.wait', wait);
     checkBoolean('options.cancelPending', cancelPending);
     this.#shutDown = true;
-    if (cancelPending) this.#cancelPending('the executor was shut down before this function had started');
-    if (this.#queue.size === 0) this.#stopIdle();
+    if (cancelPending) this.#dropPending('the executor was shut down before this function had started');
+    this.#dispatch();
     if (!wait || this.#alive.size === 0) return Promise.resolve();
     const release = this.#hold();
     return new Promise((resolve) => {
@@ -189,34 +197,14 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   /** Terminates everything at once. @internal */
   _kill(): void {
     this.#shutDown = true;
-    this.#cancelPending('the executor was ended');
-    for (const slot of this.#alive) {
-      this.#leave(slot);
-      slot.job?.fail(new CancelledError('the executor was ended while this function ran'));
-      if (slot.job === null) slot.worker.stop();
-      else slot.worker.kill();
-    }
-  }
-
-  #pack(args: readonly unknown[], transfer: readonly unknown[]): PackedArgs {
-    if (this.#kind === 'process') {
-      if (transfer.length > 0) {
-        throw new LoopError(
-          'ERR_UNSUPPORTED',
-          'a process cannot receive transferred objects: use ThreadPoolExecutor',
-        );
+    this.#dropPending('the executor was ended');
+    for (const worker of this.#alive) {
+      this.#leave(worker);
+      if (worker.jobs.size === 0) worker.stop();
+      else worker.kill();
+      for (const job of worker.jobs) {
+        job.fail(new CancelledError('the executor was ended while this function ran'));
       }
-      return copying(args, toBytes, transfer, () => toBytes(args));
-    }
-    const { port1, port2 } = new MessageChannel();
-    try {
-      copying(args, structuredClone, transfer, () => port1.postMessage(args, transfer as TransferListItem[]));
-      return port2;
-    } finally {
-      // The message stays in the queue of the other port. On Deno it would be lost with this port, so there
-      // the port stays open until the worker has closed the other end.
-      if (process.versions.deno === undefined) port1.close();
-      else port1.unref();
     }
   }
 
@@ -228,62 +216,135 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   #hold(): () => void {
     const loop = runningLoopOrNull();
     if (loop !== null) return loop._backend.executors?.hold?.() ?? nothing;
-    if (this.#holds++ === 0) for (const { worker } of this.#alive) worker.keepAlive(true);
+    if (this.#holds++ === 0) for (const worker of this.#alive) worker.keepAlive(true);
     return () => {
-      if (--this.#holds === 0) for (const { worker } of this.#alive) worker.keepAlive(false);
+      if (--this.#holds === 0) for (const worker of this.#alive) worker.keepAlive(false);
     };
   }
+
+  // --- the way of a job ---
 
   #dispatch(): void {
     // If a worker cannot be started, its callback calls this method from within the loop below.
     if (this.#dispatching) return;
     this.#dispatching = true;
-    for (const job of this.#queue) {
-      const slot = this.#idle.pop() ?? this.#newSlot();
-      if (slot === null) break;
-      this.#queue.delete(job);
-      slot.job = job;
-      slot.worker.run(job.request);
-      // A new worker does not keep the process alive by itself.
-      if (this.#holds > 0) slot.worker.keepAlive(true);
-    }
+    do {
+      for (let job = this.#queue.first; job !== null; job = this.#queue.first) {
+        const worker = this.#idle.pop() ?? this.#newWorker() ?? this.#workerWithRoom(job);
+        if (worker === null) break;
+        this.#queue.delete(job);
+        this.#sent++;
+        worker.run(job);
+        this.#place(worker);
+      }
+    } while (this.#takeBackForIdle());
     this.#dispatching = false;
-    if (this.#shutDown && this.#queue.size === 0) this.#stopIdle();
+    if (this.#shutDown && this.#queue.size === 0 && !this.#hasAhead()) this.#stopIdle();
   }
 
-  #newSlot(): WorkerSlot | null {
-    if (this.#slots.size >= this.maxWorkers) return null;
-    const slot: WorkerSlot = {
-      worker: new PoolWorker(this.#kind, {
-        onMessage: (message) => slot.job?.message(message),
-        onFree: () => this.#free(slot),
-        onExit: (error) => this.#gone(slot, error),
-      }),
-      job: null,
-    };
-    this.#slots.add(slot);
-    this.#alive.add(slot);
-    return slot;
+  #newWorker(): PoolWorker | null {
+    if (this.#workers.size >= this.maxWorkers) return null;
+    const worker = new PoolWorker(this.#kind, {
+      isKeptAlive: () => this.#holds > 0,
+      onEnded: (job, answer) => this.#onEnded(worker, job, answer),
+      onRead: () => this.#dispatch(),
+      onExit: (error) => this.#onExit(worker, error),
+    });
+    this.#workers.add(worker);
+    this.#alive.add(worker);
+    return worker;
   }
 
-  #free(slot: WorkerSlot): void {
-    const job = slot.job;
-    slot.job = null;
-    // If the worker was terminated meanwhile, another worker has its place.
-    if (this.#slots.has(slot)) this.#idle.push(slot);
-    job?.ended(new BrokenExecutorError(`the worker that ran ${job.request.fn.name} lost its result`));
-    this.#dispatch();
+  /** Returns a busy worker that may have the job ahead. The workers take turns. */
+  #workerWithRoom(job: PoolJob): PoolWorker | null {
+    // Only one worker can get a port, so the pool could not take this job back.
+    if (job.port !== null) return null;
+    const worker = this.#withRoom.first;
+    if (worker !== null) this.#withRoom.delete(worker);
+    return worker;
   }
 
-  #gone(slot: WorkerSlot, error: BrokenExecutorError): void {
-    const { job } = slot;
-    slot.job = null;
-    this.#alive.delete(slot);
-    // No job can get this error: code that an earlier job left running has failed, or the worker was killed
+  /** Files a worker by its number of jobs, which has changed. */
+  #place(worker: PoolWorker): void {
+    if (!this.#workers.has(worker)) return;
+    if (worker.jobs.size === 0) this.#idle.push(worker);
+    if (worker.jobs.size > 0 && worker.hasRoom) this.#withRoom.add(worker);
+    else this.#withRoom.delete(worker);
+  }
+
+  /** Returns true if a worker has more than the job that it runs. */
+  #hasAhead(): boolean {
+    return this.#sent > this.#workers.size - this.#idle.length;
+  }
+
+  /** If a worker is idle while another has jobs ahead, takes half of these. Returns false if there are none. */
+  #takeBackForIdle(): boolean {
+    if (this.#idle.length === 0 || this.#queue.size > 0 || !this.#hasAhead()) return false;
+    let busiest: PoolWorker | null = null;
+    for (const worker of this.#workers) {
+      if (worker.jobs.size > (busiest?.jobs.size ?? 1)) busiest = worker;
+    }
+    if (busiest !== null) this.#takeBack(busiest, Math.ceil((busiest.jobs.size - 1) / 2));
+    return this.#queue.size > 0;
+  }
+
+  /** Takes jobs that have not begun back into the queue. A process gives them back later. */
+  #takeBack(worker: PoolWorker, most: number): void {
+    if (worker.jobs.size === 0) return;
+    for (const job of worker.takeBackOldest(most)) this.#requeue(job);
+    this.#place(worker);
+  }
+
+  /** Puts a job that has not begun back to its place in the queue. */
+  #requeue(job: PoolJob): void {
+    this.#sent--;
+    if (job.settled) return;
+    if (this.#dropping === null) this.#queue.addBefore(job, ({ id }) => id > job.id);
+    else job.fail(new CancelledError(this.#dropping));
+  }
+
+  #onEnded(worker: PoolWorker, job: PoolJob, [, kind, value]: Answer): void {
+    this.#place(worker);
+    if (kind === BACK) {
+      this.#requeue(job);
+    } else {
+      this.#sent--;
+      job.end(kind, value);
+      if (++this.#answers % ANSWERS_OF_OTHERS === 0) this.#takeBackFromQuiet();
+    }
+    // A process may have begun a cancelled job before it got the cancel.
+    const next = worker.jobs.first;
+    if (next?.settled) this.#endLater(worker, next, SECONDS_TO_GIVE_BACK);
+  }
+
+  /** Takes back the jobs that wait behind a long one while other workers go on. */
+  #takeBackFromQuiet(): void {
+    for (const worker of this.#workers) {
+      if (worker.quiet && worker.jobs.size > 1) this.#takeBack(worker, worker.jobs.size);
+      worker.quiet = true;
+    }
+  }
+
+  #onExit(worker: PoolWorker, error: BrokenExecutorError): void {
+    // If no job can get this error, code that an earlier job left running has failed, or the worker was killed
     // from outside.
-    if (job === null && this.#slots.has(slot)) process.emitWarning(error);
-    this.#leave(slot);
-    job?.ended(error);
+    let unheard = this.#workers.has(worker);
+    this.#alive.delete(worker);
+    this.#leave(worker);
+    const unbegun = new Set(worker.unbegun());
+    for (const job of worker.jobs) {
+      worker.jobs.delete(job);
+      job.worker = null;
+      if (unbegun.has(job)) {
+        this.#requeue(job);
+      } else {
+        this.#sent--;
+        unheard = false;
+        job.port?.close();
+        job.fail(error);
+      }
+    }
+    if (unheard) process.emitWarning(error);
     this.#dispatch();
     if (this.#alive.size > 0) return;
     const waiting = this.#waiting;
@@ -291,50 +352,69 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     for (const resolve of waiting) resolve();
   }
 
+  // --- the end of a job before its time ---
+
   #cancel(job: PoolJob, error: CancelledError): void {
     job.fail(error);
-    if (this.#queue.delete(job)) {
-      job.dropArgs();
-      if (this.#shutDown && this.#queue.size === 0) this.#stopIdle();
-      return;
+    const { worker } = job;
+    if (worker === null) {
+      if (this.#queue.delete(job)) job.port?.close();
+    } else if (worker.takeBack(job)) {
+      this.#sent--;
+      this.#place(worker);
+    } else if (worker.runs(job)) {
+      if (this.#gracePeriod > 0) worker.cancel(job);
+      this.#endLater(worker, job, 0);
+    } else {
+      worker.cancel(job);
     }
-    job.raiseFlag();
-    for (const slot of this.#slots) {
-      if (slot.job !== job) continue;
-      if (this.#gracePeriod > 0) slot.worker.cancel(job.request.id);
-      afterSeconds(this.#gracePeriod, () => this.#end(slot, job));
-    }
-  }
-
-  /**
-   * Terminates the worker of a job that is still running. Another worker may take its place now, even if the
-   * host needs some time to terminate it.
-   */
-  #end(slot: WorkerSlot, job: PoolJob): void {
-    if (slot.job !== job) return;
-    this.#leave(slot);
-    slot.worker.kill();
     this.#dispatch();
   }
 
-  #leave(slot: WorkerSlot): void {
-    this.#slots.delete(slot);
-    const at = this.#idle.indexOf(slot);
+  /**
+   * Terminates the worker of a cancelled job after the grace period, if it still runs the job.
+   *
+   * @param least the seconds that the worker has in any case
+   */
+  #endLater(worker: PoolWorker, job: PoolJob, least: number): void {
+    if (worker.jobs.size > 1) this.#takeBack(worker, worker.jobs.size);
+    const end = (): void => this.#end(worker, job);
+    // A process has not given its other jobs back yet.
+    const all = worker.jobs.size === 1;
+    const seconds = Math.max(this.#gracePeriod, all ? least : SECONDS_TO_GIVE_BACK);
+    afterSeconds(seconds, all ? end : () => afterSeconds(SECONDS_TO_ANSWER, end));
+  }
+
+  /** Another worker may take its place now, even if the host needs some time to terminate it. */
+  #end(worker: PoolWorker, job: PoolJob): void {
+    if (!worker.runs(job)) return;
+    this.#leave(worker);
+    worker.kill();
+    this.#dispatch();
+  }
+
+  #leave(worker: PoolWorker): void {
+    this.#workers.delete(worker);
+    this.#withRoom.delete(worker);
+    const at = this.#idle.indexOf(worker);
     if (at >= 0) this.#idle.splice(at, 1);
   }
 
-  #cancelPending(why: string): void {
+  /** Drops the jobs that have not begun. */
+  #dropPending(why: string): void {
+    this.#dropping = why;
+    for (const worker of this.#workers) this.#takeBack(worker, worker.jobs.size);
     for (const job of this.#queue) {
       this.#queue.delete(job);
-      job.dropArgs();
+      job.port?.close();
       job.fail(new CancelledError(why));
     }
   }
 
   #stopIdle(): void {
-    for (const slot of [...this.#idle]) {
-      this.#leave(slot);
-      slot.worker.stop();
+    for (const worker of [...this.#idle]) {
+      this.#leave(worker);
+      worker.stop();
     }
   }
 }

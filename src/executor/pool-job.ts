@@ -1,25 +1,45 @@
 /** A job of a pool on the caller's side, from `submit()` until its promise is settled. */
+import { MessagePort } from 'node:worker_threads';
 import type { CancelledError } from '../base/errors.ts';
+import type { Linked } from '../base/linked-list.ts';
 import { onAbort } from '../tasks/abort-signal.ts';
 import { restoreError } from './error-copy.ts';
-import type { JobMessage, JobRequest } from './job-messages.ts';
+import type { PackedArgs, ShippedFunction } from './job-messages.ts';
+import { ERROR } from './job-messages.ts';
+import type { PoolWorker } from './pool-worker.ts';
 import type { ProgressCaller } from './progress-caller.ts';
 
-export class PoolJob {
-  readonly request: JobRequest;
+/** It is in the pool's queue, or in the list of its worker. */
+export class PoolJob implements Linked {
+  /** Numbers the jobs of a pool in the order in which they were submitted. */
+  readonly id: number;
+  readonly fn: ShippedFunction;
+  readonly args: PackedArgs;
   readonly promise: Promise<unknown>;
+  /** null in the queue. */
+  worker: PoolWorker | null = null;
+  slot: number = 0;
+  word: number = 0;
+  _previous: Linked | null = null;
+  _next: Linked | null = null;
   readonly #progress: ProgressCaller | null;
   readonly #onSettled: () => void;
-  /** The last message of the worker. */
-  #outcome: Exclude<JobMessage, { kind: 'progress' }> | null = null;
   #settled: boolean = false;
   #resolve!: (value: unknown) => void;
   #reject!: (error: unknown) => void;
   #removeListener: () => void = nothing;
 
   /** @param onSettled called once, when the promise is settled */
-  constructor(request: JobRequest, progress: ProgressCaller | null, onSettled: () => void) {
-    this.request = request;
+  constructor(
+    id: number,
+    fn: ShippedFunction,
+    args: PackedArgs,
+    progress: ProgressCaller | null,
+    onSettled: () => void,
+  ) {
+    this.id = id;
+    this.fn = fn;
+    this.args = args;
     this.#progress = progress;
     this.#onSettled = onSettled;
     this.promise = new Promise((resolve, reject) => {
@@ -32,41 +52,30 @@ export class PoolJob {
     return this.#settled;
   }
 
+  /** The port with the arguments, which only one worker can get; null if the job can be sent again. */
+  get port(): MessagePort | null {
+    return this.args instanceof MessagePort ? this.args : null;
+  }
+
   /** Calls `onCancel(error)` if the signal aborts before the job is done. */
   listen(signal: AbortSignal | undefined, onCancel: (error: CancelledError) => void): void {
     this.#removeListener = onAbort(signal, onCancel);
   }
 
-  message(message: JobMessage): void {
-    if (this.#settled) return;
-    if (message.kind === 'progress') this.#progress?.call(message.value);
-    else this.#outcome ??= message;
+  progress(value: unknown): void {
+    if (!this.#settled) this.#progress?.call(value);
   }
 
-  /** Rejects the promise without waiting for the worker. */
+  /** The worker has answered. */
+  end(kind: number, value: unknown): void {
+    if (this.#settled) return;
+    if (kind === ERROR) this.#settle(this.#reject, restoreError(value as never));
+    else this.#settle(this.#resolve, value);
+  }
+
+  /** Rejects the promise without an answer. */
   fail(error: unknown): void {
     this.#settle(this.#reject, error);
-  }
-
-  /**
-   * Settles the promise when the worker is free or gone. Not earlier, so that a caller that submits the next
-   * job right after this one gets the same worker.
-   */
-  ended(orElse: Error): void {
-    const outcome = this.#outcome;
-    if (outcome?.kind === 'result') this.#settle(this.#resolve, outcome.value);
-    else this.#settle(this.#reject, outcome === null ? orElse : restoreError(outcome.error));
-  }
-
-  /** Sets the cancel flag. A job with shared memory sees it even while it computes. */
-  raiseFlag(): void {
-    if (this.request.flag !== null) Atomics.store(this.request.flag, 0, 1);
-  }
-
-  /** Closes the port of the arguments, because no worker will read it. */
-  dropArgs(): void {
-    const { args } = this.request;
-    if (!(args instanceof Uint8Array)) args.close();
   }
 
   #settle(how: (value: unknown) => void, value: unknown): void {

@@ -1,228 +1,300 @@
 /**
- * One worker, which is a thread or a process. Only this file uses the pool library; it uses a pool of one
- * worker.
+ * One worker of a pool: the jobs that it has, and the messages of a turn for it.
  *
- * The library starts workers, does the handshake, numbers requests and answers, and asks an idle worker to
- * exit. gyre has its own queue, because the library's queue stops when a worker dies while jobs wait, ends
- * jobs that were not cancelled, and keeps the process alive. gyre also terminates workers itself, because the
- * library asks a busy process to die with a signal that can be ignored.
+ * A worker runs one job at a time and may have others ahead, so that it need not wait for the pool between
+ * short jobs. The pool can take back a job that has not begun. A thread shares the states of its jobs, so the
+ * pool does that by itself. A process must be asked, and answers when its job awaits or ends.
  */
-import type { ChildProcess } from 'node:child_process';
-import type { Worker } from 'node:worker_threads';
-import type { Pool } from 'workerpool';
-import { pool, TerminateError } from 'workerpool';
+import type { MessagePort } from 'node:worker_threads';
 import { BrokenExecutorError } from '../base/errors.ts';
+import { hostQueueMicrotask } from '../base/host.ts';
+import type { Linked } from '../base/linked-list.ts';
+import { LinkedList } from '../base/linked-list.ts';
+import { runningLoopOrNull } from '../loop/context.ts';
 import { afterSeconds } from './after-seconds.ts';
 import { restoreError } from './error-copy.ts';
-import type { JobMessage, JobRequest } from './job-messages.ts';
-import { isOfWorker, messageOfJob, warnOfForeignMessage } from './worker-channel.ts';
-import { processEntry, threadEntry } from './worker-entry.ts';
+import type { Answer, FunctionNumber, ShippedFunction } from './job-messages.ts';
+import {
+  BACK,
+  BEGUN,
+  CANCEL,
+  CANCELLED,
+  CRASH,
+  GIVE_BACK,
+  JOBS,
+  MOST_FUNCTIONS,
+  PROGRESS,
+  SENT,
+  SLOTS,
+  STOP,
+  TAKEN,
+} from './job-messages.ts';
+import type { PoolJob } from './pool-job.ts';
+import { ProcessLink } from './process-link.ts';
+import { ThreadLink } from './thread-link.ts';
+import type { LinkEvents, WorkerLink } from './worker-link.ts';
 
 export type WorkerKind = 'thread' | 'process';
 
-/** The host's own object, with the members that the library adds. */
-type Host = (Worker | ChildProcess) & { killed: boolean; send(message: unknown): void };
+/** The most jobs that a worker has at a time. For a process fewer, because its jobs are harder to take back. */
+const MOST_JOBS = { thread: 32, process: 8 };
+
+/** Words are multiples of 4, because the states 0 to 3 are added to them. */
+const LAST_WORD = 0x7ffffffc;
 
 /** Seconds for which an idle worker may run the exit handlers of the modules that it has loaded. */
 const EXIT_SECONDS = 1;
 
 export interface PoolWorkerEvents {
-  onMessage(message: JobMessage): void;
-  /** The job has ended. The worker can run another job. */
-  onFree(): void;
+  /** Whether the worker keeps the process alive when it starts. */
+  isKeptAlive(): boolean;
+  /** A job has ended, or will never begin. The worker no longer has it. */
+  onEnded(job: PoolJob, answer: Answer): void;
+  /** The answers that have arrived were passed on. */
+  onRead(): void;
   /** The worker has exited. The last event, exactly once. */
   onExit(error: BrokenExecutorError): void;
 }
 
-export class PoolWorker {
+export class PoolWorker implements Linked {
+  /** The jobs that the worker has, oldest first. It runs the first one. */
+  readonly jobs: LinkedList<PoolJob> = new LinkedList();
+  /** No job has ended since the pool set this. */
+  quiet: boolean = false;
+  _previous: Linked | null = null;
+  _next: Linked | null = null;
   readonly #kind: WorkerKind;
   readonly #events: PoolWorkerEvents;
   /** null before the first job. */
-  #pool: Pool | null = null;
-  #host: Host | null = null;
+  #link: WorkerLink | null = null;
   #gone: boolean = false;
-  /** The id of the running job. */
-  #id: number = 0;
-  /** The name of the job's function, for messages. */
+  /** The number of jobs that this worker may have. It grows while jobs are short. */
+  #depth: number = 1;
+  readonly #bySlot: (PoolJob | null)[] = [];
+  readonly #freeSlots: number[] = [];
+  #lastWord: number = 0;
+  readonly #functions: Map<ShippedFunction, number> = new Map();
+  #message: unknown[] = [JOBS];
+  #ports: MessagePort[] = [];
+  /** The pool has asked for jobs, and no answer has come since. */
+  #asked: boolean = false;
+  #everAnswered: boolean = false;
+  /** The name of the last function, for messages. */
   #name: string = '';
-  #warned: boolean = false;
   /** The cause of its death, if more is known than an exit code. */
   #cause: unknown = undefined;
 
   constructor(kind: WorkerKind, events: PoolWorkerEvents) {
     this.#kind = kind;
     this.#events = events;
+    for (let slot = SLOTS - 1; slot >= 0; slot--) this.#freeSlots.push(slot);
   }
 
-  run(request: JobRequest): void {
-    this.#id = request.id;
-    this.#name = request.fn.name;
-    const transfer = request.args instanceof Uint8Array ? [] : [request.args];
-    try {
-      this.#pool ??= poolOfOne(this.#kind);
-      const answer = this.#pool.exec('run', [request], { transfer });
-      answer.then(
-        () => this.#events.onFree(),
-        (error) => this.#failed(error),
-      );
-    } catch (error) {
-      // The host could not start a worker, or could not read the library, which loads its parts on first use.
-      this.#cause ??= error;
-      this.#exited('could not be started');
-      return;
+  /** Whether the worker can get one more job. */
+  get hasRoom(): boolean {
+    return this.jobs.size < this.#depth;
+  }
+
+  /** Sends a job: at once if the worker has no other, otherwise at the end of the turn. */
+  run(job: PoolJob): void {
+    if (!this.#start(job)) return;
+    job.worker = this;
+    job.slot = this.#freeSlots.pop() as number;
+    job.word = this.#lastWord = this.#lastWord === LAST_WORD ? 0 : this.#lastWord + 4;
+    this.#bySlot[job.slot] = job;
+    this.jobs.add(job);
+    const { states } = this.#link as WorkerLink;
+    if (states !== null) Atomics.store(states, job.slot, job.word + SENT);
+    this.#message.push(job.slot, job.word, this.#numberOf(job.fn), job.args);
+    if (job.port !== null) this.#ports.push(job.port);
+    if (this.jobs.size === 1) {
+      this.quiet = false;
+      this._flush();
+    } else if (this.#message.length === 5) {
+      this.#flushLater();
     }
-    if (this.#host === null) this.#take();
   }
 
-  /** Tells the worker that the caller has cancelled the job. */
-  cancel(id: number): void {
-    // Send it like a request of the library, but not through the library's queue, which waits for the job.
-    // The library ignores the answer, because no request has the number 0.
-    if (!this.#gone) this.#host?.send({ id: 0, method: 'cancel', params: [id] });
+  /** Sends the jobs of this turn. */
+  _flush(): void {
+    if (this.#message.length === 1) return;
+    const message = this.#message;
+    const ports = this.#ports;
+    this.#message = [JOBS];
+    this.#ports = [];
+    this.#post(message, ports);
+  }
+
+  /** Takes back a job that has not begun. Returns false if it has begun, or if only the worker knows. */
+  takeBack(job: PoolJob): boolean {
+    const states = this.#link?.states ?? null;
+    if (states === null) return false;
+    const { slot, word } = job;
+    if (Atomics.compareExchange(states, slot, word + SENT, TAKEN) !== word + SENT) return false;
+    this.#release(job);
+    return true;
+  }
+
+  /**
+   * Takes back up to `most` of the jobs that the worker has ahead, oldest first, unless they have begun. A
+   * process gives them back later. The worker gets no jobs ahead until more short jobs have ended.
+   */
+  takeBackOldest(most: number): PoolJob[] {
+    this.#depth = 1;
+    const [, ...ahead] = this.jobs;
+    if (this.#link?.states === null) {
+      this.#askFor(ahead.slice(0, most));
+      return [];
+    }
+    const taken: PoolJob[] = [];
+    for (const job of ahead) if (taken.length < most && this.takeBack(job)) taken.push(job);
+    return taken;
+  }
+
+  #askFor(jobs: readonly PoolJob[]): void {
+    if (this.#asked || jobs.length === 0) return;
+    this.#asked = true;
+    this.#post([GIVE_BACK, ...jobs.map(({ slot }) => slot)]);
+  }
+
+  /** Tells the worker that the caller has cancelled a job. */
+  cancel(job: PoolJob): void {
+    const states = this.#link?.states ?? null;
+    if (states !== null) {
+      Atomics.compareExchange(states, job.slot, job.word + BEGUN, job.word + CANCELLED);
+    }
+    this.#post([CANCEL, job.slot]);
+  }
+
+  /** Returns true if the worker runs this job, as far as the pool knows. */
+  runs(job: PoolJob): boolean {
+    const states = this.#link?.states ?? null;
+    if (job.worker !== this) return false;
+    if (states === null) return this.jobs.first === job;
+    const state = Atomics.load(states, job.slot) - job.word;
+    return state === BEGUN || state === CANCELLED;
+  }
+
+  /** Returns the jobs of a worker that has exited which can run in another. */
+  unbegun(): PoolJob[] {
+    const states = this.#link?.states ?? null;
+    const { first } = this.jobs;
+    return [...this.jobs].filter((job) => {
+      if (job.port !== null) return false;
+      // A worker that has never answered may be unable to start. Its first job fails, so that a pool does not
+      // start workers for ever.
+      if (job === first && (states === null || !this.#everAnswered)) return false;
+      return states === null || Atomics.load(states, job.slot) === job.word + SENT;
+    });
   }
 
   /** Decides whether this worker keeps the process alive. */
   keepAlive(on: boolean): void {
-    const host = this.#host;
-    if (host === null || this.#gone) return;
-    setAlive(host, on);
-    if ('channel' in host && host.channel) setAlive(host.channel, on);
+    if (!this.#gone) this.#link?.keepAlive(on);
   }
 
   /** Makes an idle worker exit. */
   stop(): void {
     if (this.#gone) return;
-    this.#pool?.terminate().then(ignore, ignore);
+    this.#post([STOP]);
     afterSeconds(EXIT_SECONDS, () => this.kill());
   }
 
   /** Terminates the worker at once, whatever it does. */
   kill(): void {
-    const host = this.#host;
-    if (host === null || this.#gone) return;
-    if ('terminate' in host) void host.terminate();
-    else host.kill('SIGKILL');
+    if (!this.#gone) this.#link?.kill();
   }
 
-  /** The library makes the host's object for the first job, and has no public access to it. */
-  #take(): void {
-    const workers = (this.#pool as unknown as { workers: { worker: Host }[] }).workers;
-    const host = (workers[0] as { worker: Host }).worker;
-    this.#host = host;
-    const library = host.listeners('message') as ((message: unknown) => void)[];
-    host.removeAllListeners('message');
-    host.on('message', (message: unknown, handle: unknown) => {
-      const ofJob = messageOfJob(message, this.#id);
-      if (ofJob !== null) this.#message(ofJob);
-      else if (isOfWorker(message)) for (const listener of library) listener.call(host, message);
-      else this.#foreign(message, handle);
-    });
-    // Don't call this earlier: the first listener makes the object keep the process alive.
-    this.keepAlive(false);
-    // Run before the library's own listener. Otherwise the library asks an exited worker to exit, and keeps
-    // the process alive meanwhile.
-    host.prependListener('exit', () => {
-      host.killed = true;
-    });
-    if ('terminate' in host) this.#watchThread(host);
-    else this.#watchProcess(host);
+  #start(job: PoolJob): boolean {
+    if (this.#link !== null) return true;
+    const events: LinkEvents = {
+      onAnswer: (answer) => this.#onAnswer(answer),
+      onRead: () => this.#events.onRead(),
+      onFailure: (cause) => {
+        this.#cause ??= cause;
+      },
+      onExit: (how) => this.#exited(how),
+    };
+    try {
+      this.#link = this.#kind === 'thread' ? new ThreadLink(events) : new ProcessLink(events);
+      if (this.#events.isKeptAlive()) this.#link.keepAlive(true);
+      return true;
+    } catch (error) {
+      this.#cause = error;
+      this.jobs.add(job);
+      this.#exited('could not be started');
+      return false;
+    }
   }
 
-  #watchThread(thread: Worker): void {
-    thread.on('error', (error) => {
-      this.#cause ??= error;
-    });
-    thread.on('messageerror', (error) => {
+  #numberOf(fn: ShippedFunction): FunctionNumber {
+    const known = this.#functions.get(fn);
+    if (known !== undefined) return known;
+    if (this.#functions.size === MOST_FUNCTIONS) this.#functions.clear();
+    const number = this.#functions.size;
+    this.#functions.set(fn, number);
+    return [number, fn];
+  }
+
+  /** A turn of a loop may submit many jobs, and drains microtasks between them. */
+  #flushLater(): void {
+    const scheduler = runningLoopOrNull()?._scheduler;
+    if (scheduler?.awake) scheduler.flushAtTurnEnd(this);
+    else hostQueueMicrotask(() => this._flush());
+  }
+
+  #post(message: readonly unknown[], ports: readonly MessagePort[] = []): void {
+    if (this.#gone) return;
+    this._flush();
+    try {
+      this.#link?.post(message, ports);
+    } catch (error) {
+      // The message is lost, so the worker is useless.
       this.#cause ??= error;
       this.kill();
-    });
-    thread.on('exit', (code) => this.#exited(`exited with code ${code}`));
+    }
   }
 
-  #watchProcess(child: ChildProcess): void {
-    processes.add(child);
-    child.on('error', (error) => {
-      // When the child runs, this event means only that a message was not sent. The child's exit tells more.
-      if (child.pid !== undefined) return;
-      this.#cause ??= error;
-      this.#exited('could not be started');
-    });
-    child.on('exit', (code, signal) => {
-      const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
-      // The child's last messages may not have arrived yet.
-      if (child.connected) child.once('disconnect', () => this.#exited(how));
-      else this.#exited(how);
-    });
+  #onAnswer(answer: Answer): void {
+    const [slot, kind, value, long] = answer;
+    const job = this.#bySlot[slot];
+    if (job == null) return;
+    if (kind === CRASH) {
+      this.#cause ??= restoreError(value as never);
+      return;
+    }
+    this.#everAnswered = true;
+    if (kind === PROGRESS) {
+      job.progress(value);
+      return;
+    }
+    this.quiet = false;
+    this.#asked = false;
+    this.#release(job);
+    if (kind !== BACK) this.#depth = long ? 1 : Math.min(2 * this.#depth, MOST_JOBS[this.#kind]);
+    this.#events.onEnded(job, answer);
   }
 
-  #message(message: JobMessage): void {
-    if (message.kind === 'crash') this.#cause ??= restoreError(message.error);
-    else this.#events.onMessage(message);
-  }
-
-  /** Drops a foreign message. The library would throw an exception for it in this process. */
-  #foreign(message: unknown, handle: unknown): void {
-    if (!this.#warned) warnOfForeignMessage('a pool', message);
-    this.#warned = true;
-    // A process may have sent a socket or a server with it, which no other code would close.
-    const sent = handle as { destroy?(): void; close?(): void } | undefined;
-    if (sent?.destroy !== undefined) sent.destroy();
-    else sent?.close?.();
-  }
-
-  /**
-   * The library reports the death of the worker, which `exit` reports better, or an unexpected error. In the
-   * second case the worker is unusable.
-   */
-  #failed(error: unknown): void {
-    this.#cause ??= error instanceof TerminateError ? error.cause : error;
-    this.kill();
+  #release(job: PoolJob): void {
+    this.#name = job.fn.name;
+    this.#bySlot[job.slot] = null;
+    this.#freeSlots.push(job.slot);
+    this.jobs.delete(job);
+    job.worker = null;
   }
 
   #exited(how: string): void {
     if (this.#gone) return;
     this.#gone = true;
-    if (this.#host !== null && !('terminate' in this.#host)) processes.remove(this.#host);
     const options = this.#cause === undefined ? {} : { cause: this.#cause };
-    this.#events.onExit(
-      new BrokenExecutorError(`the worker ${this.#kind} that ran ${this.#name} ${how}`, options),
-    );
+    const what = `the worker ${this.#kind} that ran ${this.#lastName()} ${how}`;
+    this.#events.onExit(new BrokenExecutorError(what, options));
+  }
+
+  /** Returns the name of the function that the worker runs, or has run last. */
+  #lastName(): string {
+    const begun = [...this.jobs].find((job) => this.runs(job)) ?? null;
+    const running = begun ?? (this.#everAnswered ? null : this.jobs.first);
+    return running?.fn.name ?? this.#name;
   }
 }
-
-function poolOfOne(kind: WorkerKind): Pool {
-  const entry = kind === 'thread' ? threadEntry() : processEntry();
-  return pool(entry.script, {
-    workerType: kind,
-    maxWorkers: 1,
-    workerTerminateTimeout: EXIT_SECONDS * 1000,
-    ...(kind === 'thread' ? { workerThreadOpts: entry.options } : { forkOpts: entry.options }),
-  });
-}
-
-/**
- * Kills the children when this process exits, because a child that computes does not notice the exit of its
- * parent.
- */
-const processes = {
-  alive: new Set<ChildProcess>(),
-  killAll: (): void => {
-    for (const child of processes.alive) child.kill('SIGKILL');
-  },
-  add(child: ChildProcess): void {
-    if (this.alive.size === 0) process.on('exit', this.killAll);
-    this.alive.add(child);
-  },
-  remove(child: ChildProcess): void {
-    this.alive.delete(child);
-    if (this.alive.size === 0) process.off('exit', this.killAll);
-  },
-};
-
-/** On Bun, the channel of a process has neither method. */
-function setAlive(handle: { ref?(): void; unref?(): void }, on: boolean): void {
-  if (on) handle.ref?.();
-  else handle.unref?.();
-}
-
-function ignore(): void {}

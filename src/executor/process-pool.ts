@@ -1,4 +1,4 @@
-import { cpus } from 'workerpool';
+import { cpus } from 'node:os';
 import type { PoolOptions } from './pool-executor.ts';
 import { PoolExecutor } from './pool-executor.ts';
 
@@ -26,6 +26,6 @@ import { PoolExecutor } from './pool-executor.ts';
  */
 export class ProcessPoolExecutor extends PoolExecutor {
   constructor(options: PoolOptions = {}) {
-    super('process', options, cpus);
+    super('process', options, Math.max(1, cpus().length));
   }
 }

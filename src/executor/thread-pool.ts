@@ -1,4 +1,4 @@
-import { cpus } from 'workerpool';
+import { cpus } from 'node:os';
 import type { PoolOptions } from './pool-executor.ts';
 import { PoolExecutor } from './pool-executor.ts';
 
@@ -28,6 +28,6 @@ import { PoolExecutor } from './pool-executor.ts';
  */
 export class ThreadPoolExecutor extends PoolExecutor {
   constructor(options: PoolOptions = {}) {
-    super('thread', options, Math.min(32, cpus + 4));
+    super('thread', options, Math.min(32, cpus().length + 4));
   }
 }

@@ -1,12 +1,12 @@
 /** A job on the worker's side. */
 import { deserialize, serialize } from 'node:v8';
 import { isMainThread } from 'node:worker_threads';
-import { Transfer, workerEmit } from 'workerpool';
 import { CancelledError } from '../base/errors.ts';
 import { describeValue } from '../base/validate.ts';
 import type { Job } from './current-job.ts';
 import { copyError } from './error-copy.ts';
-import type { JobContent, JobMessage, JobRequest } from './job-messages.ts';
+import type { Answer } from './job-messages.ts';
+import { BEGUN, CANCELLED, CRASH, ENDED, ERROR, PROGRESS, RESULT } from './job-messages.ts';
 import { findUncloneable } from './uncloneable.ts';
 
 /** Copies a value as this worker's messages are copied: a process can copy fewer values than a thread. */
@@ -14,33 +14,46 @@ const copy: (value: unknown) => unknown = isMainThread
   ? (value) => deserialize(serialize(value))
   : structuredClone;
 
+/** Sends an answer to the pool. */
+export type Send = (answer: Answer, transfer: readonly unknown[]) => void;
+
 export class WorkerJob implements Job {
-  readonly id: number;
+  readonly slot: number;
+  readonly #word: number;
   readonly #name: string;
-  readonly #flag: Int32Array | null;
-  readonly #controller: AbortController = new AbortController();
+  readonly #states: Int32Array;
+  readonly #send: Send;
+  /** null until the job asks for its signal. */
+  #controller: AbortController | null = null;
   /** The objects to transfer with the result, if the result is `value`. */
   #handedOver: { value: unknown; list: readonly unknown[] } | null = null;
   #ended: boolean = false;
+  #cancelledAtEnd: boolean = false;
 
-  constructor(request: JobRequest) {
-    this.id = request.id;
-    this.#name = request.fn.name;
-    this.#flag = request.flag;
+  constructor(slot: number, word: number, name: string, states: Int32Array, send: Send) {
+    this.slot = slot;
+    this.#word = word;
+    this.#name = name;
+    this.#states = states;
+    this.#send = send;
   }
 
   get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.cancelled()) this.abort();
+    }
     return this.#controller.signal;
   }
 
   cancelled(): boolean {
-    if (this.#flag !== null && Atomics.load(this.#flag, 0) !== 0) return true;
-    return this.signal.aborted;
+    if (this.#ended) return this.#cancelledAtEnd;
+    return Atomics.load(this.#states, this.slot) === this.#word + CANCELLED;
   }
 
   reportProgress(value: unknown, transfer: readonly unknown[] = []): void {
     // Code that the job has left running may still report, but no caller listens any more.
-    if (!this.#ended) this.#tell({ kind: 'progress', value }, transfer, 'the value');
+    if (!this.#ended) this.#tell(PROGRESS, value, transfer, 'the value', false);
   }
 
   transfer<T>(value: T, list: readonly unknown[]): T {
@@ -48,34 +61,40 @@ export class WorkerJob implements Job {
     return value;
   }
 
+  /** The pool has cancelled the job. */
   abort(): void {
-    this.#controller.abort(new CancelledError('the job was cancelled'));
+    Atomics.compareExchange(this.#states, this.slot, this.#word + BEGUN, this.#word + CANCELLED);
+    this.#controller?.abort(new CancelledError('the job was cancelled'));
   }
 
-  succeed(value: unknown): void {
+  // --- the end ---
+
+  succeed(value: unknown, long: boolean): void {
     const list = this.#handedOver?.value === value ? (this.#handedOver?.list ?? []) : [];
-    this.#tell({ kind: 'result', value }, list, 'the result');
+    this.#tell(RESULT, value, list, 'the result', long);
   }
 
-  fail(kind: 'error' | 'crash', thrown: unknown): void {
-    this.#emit({ kind, error: copyError(thrown, copy) }, []);
+  fail(thrown: unknown, long: boolean): void {
+    this.#send([this.slot, ERROR, copyError(thrown, copy), long], []);
   }
 
+  crash(thrown: unknown): void {
+    this.#send([this.slot, CRASH, copyError(thrown, copy), false], []);
+  }
+
+  /** Must come before the answer: a job that has ended needs no end of its worker. */
   end(): void {
+    this.#cancelledAtEnd = this.cancelled();
     this.#ended = true;
+    Atomics.store(this.#states, this.slot, this.#word + ENDED);
   }
 
-  #tell(content: JobContent & { value: unknown }, transfer: readonly unknown[], subject: string): void {
+  #tell(kind: number, value: unknown, transfer: readonly unknown[], subject: string, long: boolean): void {
     try {
-      this.#emit(content, transfer);
+      this.#send([this.slot, kind, value, long], transfer);
     } catch (cause) {
-      throw this.#uncopied(content.value, transfer, subject, cause);
+      throw this.#uncopied(value, transfer, subject, cause);
     }
-  }
-
-  #emit(content: JobContent, transfer: readonly unknown[]): void {
-    const message: JobMessage = { gyreJob: this.id, ...content };
-    workerEmit(transfer.length === 0 ? message : new Transfer(message, transfer as object[]));
   }
 
   #uncopied(value: unknown, transfer: readonly unknown[], subject: string, cause: unknown): Error {

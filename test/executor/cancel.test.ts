@@ -9,7 +9,9 @@ import { jobs, kinds, withPool } from './pools.ts';
 const slow = importFunctions<{ mark: () => void; hasRan: () => boolean }>(
   `data:text/javascript,${encodeURIComponent(`
     let ran = false;
-    const { signal } = globalThis[Symbol.for('gyre.currentJob')];
+    const job = globalThis[Symbol.for('gyre.currentJob')];
+    job.reportProgress('loading');
+    const { signal } = job;
     await new Promise((resolve) => signal.aborted ? resolve() : signal.addEventListener('abort', resolve));
     export const mark = () => { ran = true; };
     export const hasRan = () => ran;`)}`,
@@ -93,13 +95,14 @@ for (const { kind, make } of kinds) {
     test('a job that is cancelled while its worker starts, or its module loads, never begins', () =>
       withPool(make({ maxWorkers: 1, gracePeriod: Number.POSITIVE_INFINITY }), async (pool) => {
         // The same worker all the time: there is no room for another.
-        for (const fn of [jobs.markRan, slow.mark]) {
-          const controller = new AbortController();
-          const dropped = pool.submit(fn, [], { signal: controller.signal });
-          controller.abort();
-          await assert.rejects(dropped, CancelledError);
-          assert.equal(await pool.submit(jobs.hasRan, []), false);
-        }
+        const controller = new AbortController();
+        const dropped = pool.submit(jobs.markRan, [], { signal: controller.signal });
+        controller.abort();
+        await assert.rejects(dropped, CancelledError);
+        assert.equal(await pool.submit(jobs.hasRan, []), false);
+        const loading = await begun(pool, slow.mark);
+        loading.controller.abort();
+        await assert.rejects(loading.done, CancelledError);
         assert.equal(await pool.submit(slow.hasRan, []), false);
       }));
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import childProcess from 'node:child_process';
 import { once } from 'node:events';
+import { syncBuiltinESMExports } from 'node:module';
 import { describe, mock, test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
 import { currentJob } from '../../src/index.ts';
@@ -40,13 +41,13 @@ async function nextWarning(): Promise<string> {
   return message;
 }
 
-/** Messages in the pool library's own format, for each job that the worker may have. */
-const LOOKALIKES = [1, 2, 3].flatMap((id) => [
-  { id, result: 'forged', error: null },
-  { id, result: null, error: { message: 'forged' } },
-  { id, isEvent: true, payload: { kind: 'result', value: 'forged' } },
-  { id, isEvent: true, payload: null },
-  { id, method: '__workerpool-cleanup__', error: { message: 'forged' } },
+/** Messages in the format of gyre's answers, or near it. */
+const LOOKALIKES = [0, 1, 2].flatMap((slot) => [
+  [slot, 1, 'forged', false],
+  [slot, 4, undefined, false],
+  { gyre: slot },
+  { gyre: null },
+  { gyre: { 0: slot, 1: 1, 2: 'forged' } },
 ]);
 
 /** Any other value that can be sent to a process, too. */
@@ -124,5 +125,10 @@ function catchWorker(kind: 'thread' | 'process'): {
     caught(child);
     return child;
   });
-  return { host, restore: () => mocked.mock.restore() };
+  syncBuiltinESMExports();
+  const restore = (): void => {
+    mocked.mock.restore();
+    syncBuiltinESMExports();
+  };
+  return { host, restore };
 }
