@@ -18,11 +18,19 @@ const SCOPE: Readonly<Record<string, unknown>> = {
 
 const shipped: WeakMap<AnyFunction, ShippedFunction> = new WeakMap();
 
+/** The checked sources. A function expression in a loop is another function each time. */
+const shippedSources: Map<string, ShippedFunction> = new Map();
+
+/** The number of sources, and of compiled functions, that are kept: a program may generate sources. */
+const MOST_SOURCES = 1024;
+
 /** @throws TypeError if the function has no source, or if its source is incomplete */
 export function shipSource(fn: AnyFunction): ShippedFunction {
   const known = shipped.get(fn);
   if (known !== undefined) return known;
   const source = Function.prototype.toString.call(fn);
+  const same = shippedSources.get(source);
+  if (same !== undefined && same.name === nameOf(fn)) return same;
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
     throw invalidArgType(
       'fn',
@@ -40,6 +48,8 @@ export function shipSource(fn: AnyFunction): ShippedFunction {
   }
   const result = { name, source };
   shipped.set(fn, result);
+  if (shippedSources.size === MOST_SOURCES) shippedSources.clear();
+  shippedSources.set(source, result);
   return result;
 }
 
@@ -50,6 +60,7 @@ export function functionOfSource(source: string, name: string): AnyFunction {
   let fn = compiled.get(source);
   if (fn === undefined) {
     fn = compile(source, name)(...Object.values(SCOPE)) as AnyFunction;
+    if (compiled.size === MOST_SOURCES) compiled.clear();
     compiled.set(source, fn);
   }
   return fn;

@@ -108,8 +108,8 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
 
   /**
    * Runs `fn(...args)` in a worker and returns its result; a promise that it returns is awaited. Jobs start
-   * in the order in which they were submitted. While jobs are short (half a millisecond), each busy worker has
-   * some of the next jobs ahead, and starts these in their order.
+   * in the order in which they were submitted. While jobs are short (half a millisecond), each busy worker
+   * has some of the next jobs ahead, and starts these in their order.
    *
    * Arguments are copied with `structuredClone()` when `submit()` is called, and the result is copied when
    * the job ends. Objects in `options.transfer` are transferred, not copied.
@@ -277,7 +277,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     return this.#sent > this.#workers.size - this.#idle.length;
   }
 
-  /** If a worker is idle while another has jobs ahead, takes half of these. Returns false if there are none. */
+  /** If a worker is idle while another has jobs ahead, takes half of these. Returns true if it got some. */
   #takeBackForIdle(): boolean {
     if (this.#idle.length === 0 || this.#queue.size > 0 || !this.#hasAhead()) return false;
     let busiest: PoolWorker | null = null;
@@ -326,8 +326,8 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   }
 
   #onExit(worker: PoolWorker, error: BrokenExecutorError): void {
-    // If no job can get this error, code that an earlier job left running has failed, or the worker was killed
-    // from outside.
+    // If no job can get this error, code that an earlier job left running has failed, or the worker was
+    // killed from outside.
     let unheard = this.#workers.has(worker);
     this.#alive.delete(worker);
     this.#leave(worker);

@@ -1,5 +1,5 @@
 /**
- * One worker of a pool: the jobs that it has, and the messages of a turn for it.
+ * One worker of a pool: the jobs that it has, and its messages.
  *
  * A worker runs one job at a time and may have others ahead, so that it need not wait for the pool between
  * short jobs. The pool can take back a job that has not begun. A thread shares the states of its jobs, so the
@@ -36,7 +36,7 @@ import type { LinkEvents, WorkerLink } from './worker-link.ts';
 
 export type WorkerKind = 'thread' | 'process';
 
-/** The most jobs that a worker has at a time. For a process fewer, because its jobs are harder to take back. */
+/** The most jobs that a worker has at a time. A process has fewer, because it gives them back late. */
 const MOST_JOBS = { thread: 32, process: 8 };
 
 /** Words are multiples of 4, because the states 0 to 3 are added to them. */
@@ -209,7 +209,10 @@ export class PoolWorker implements Linked {
     if (this.#link !== null) return true;
     const events: LinkEvents = {
       onAnswer: (answer) => this.#onAnswer(answer),
-      onRead: () => this.#events.onRead(),
+      onRead: () => {
+        this._flush();
+        this.#events.onRead();
+      },
       onFailure: (cause) => {
         this.#cause ??= cause;
       },
@@ -236,10 +239,13 @@ export class PoolWorker implements Linked {
     return [number, fn];
   }
 
-  /** A turn of a loop may submit many jobs, and drains microtasks between them. */
+  /**
+   * A turn of a loop may submit many jobs, and drains microtasks between them. If the loop stops before its
+   * next turn, the jobs leave when the worker answers.
+   */
   #flushLater(): void {
-    const scheduler = runningLoopOrNull()?._scheduler;
-    if (scheduler?.awake) scheduler.flushAtTurnEnd(this);
+    const loop = runningLoopOrNull();
+    if (loop !== null) loop._scheduler.flushAtTurnEnd(this);
     else hostQueueMicrotask(() => this._flush());
   }
 

@@ -112,9 +112,9 @@ function beginNext(): void {
 }
 
 /**
- * Begins the next job in another turn, when all code that this one has caused has run, and the pool's messages
- * have been read. A process also waits until its answer is written. If the next job kills the process, the
- * pool then knows which job it was.
+ * Begins the next job in another turn, when all code that this one has caused has run, and the pool's
+ * messages have been read. A process also waits until its answer is written. If the next job kills the
+ * process, the pool then knows which job it was.
  */
 function goOn(): void {
   if (waiting.length === 0) {
