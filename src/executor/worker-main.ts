@@ -2,7 +2,7 @@
  * The program of a pool's worker, which is a thread or a process. It waits for jobs and runs them one at a
  * time, each in a turn of its own.
  */
-import { deserialize } from 'node:v8';
+import { deserialize, serialize } from 'node:v8';
 import type { MessagePort, TransferListItem } from 'node:worker_threads';
 import { isMainThread, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { hostNow, hostSetImmediate } from '../base/host.ts';
@@ -221,6 +221,8 @@ function listenInProcess(): void {
     if (busy && current === null) goOn();
   };
   post = (answer) => {
+    // Deno sends half of a message that cannot be copied, and its parent fails to read that.
+    if (process.versions.deno !== undefined) serialize(answer);
     process.send?.({ gyre: answer } satisfies ProcessMessage, undefined, undefined, written);
     unwritten++;
   };
