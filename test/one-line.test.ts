@@ -20,6 +20,7 @@ import {
   StreamReader,
   sleep,
   startServer,
+  ThreadPoolExecutor,
   taskGroup,
   timeout,
 } from '../src/index.ts';
@@ -222,6 +223,14 @@ test('a server, its transports and its streams show their addresses and what is 
     assert.match(String(lines.queued), /, open, reading paused, \d+\.\d MiB queued \}$/);
     assert.equal(lines.datagrams, 'DatagramEndpoint { udp 10.0.0.2:53, open }');
   });
+});
+
+test('an executor shows its workers and its jobs', async () => {
+  await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  assert.equal(inspect(pool), 'ThreadPoolExecutor { 0 of 1 worker, 0 running, 0 queued }');
+  const jobs = [1, 2, 3].map((n) => pool.submit((value: number) => value, [n]));
+  assert.equal(inspect(pool), 'ThreadPoolExecutor { 1 of 1 worker, 1 running, 2 queued }');
+  await Promise.all(jobs);
 });
 
 test('every public class prints in one line, also its prototype, and inspection never throws', () => {

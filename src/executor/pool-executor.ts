@@ -4,6 +4,7 @@
  */
 import { BrokenExecutorError, CancelledError } from '../base/errors.ts';
 import { LinkedList } from '../base/linked-list.ts';
+import { counted, showInOneLine } from '../base/one-line.ts';
 import {
   checkBoolean,
   checkFunction,
@@ -213,6 +214,14 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
    * code of a running loop it does not: the loop keeps the process alive while it runs. But virtual time must
    * not move meanwhile.
    */
+  /** @internal */
+  _facts(): string {
+    const running = this.#workers.size - this.#idle.length;
+    const queued = this.#queue.size + Math.max(0, this.#sent - running);
+    const workers = `${this.#workers.size} of ${counted(this.maxWorkers, 'worker')}`;
+    return `${workers}, ${running} running, ${queued} queued${this.#shutDown ? ', shut down' : ''}`;
+  }
+
   #hold(): () => void {
     const loop = runningLoopOrNull();
     if (loop !== null) return loop._backend.executors?.hold?.() ?? nothing;
@@ -418,6 +427,8 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     }
   }
 }
+
+showInOneLine(PoolExecutor);
 
 function nothing(): void {}
 

@@ -432,7 +432,7 @@ export class StreamTransport
 
   /** @internal */
   _more(): Record<string, unknown> {
-    return { protocol: this.getProtocol(), loop: this.#loop };
+    return { protocol: this.getProtocol(), loop: this.#core.loop };
   }
 
   /** @internal */
