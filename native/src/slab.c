@@ -5,9 +5,9 @@
  * smaller kind. Otherwise a program that keeps one byte of each of 10,000 connections would keep 256 KiB for
  * each.
  *
- * A slab is a Buffer made by Node, not external memory that V8 is told of. V8 runs a young-generation
- * collection once 32 MiB of its own young array buffers exist. For external memory V8 marks the whole heap
- * instead, which costs more than a message of 64 KiB.
+ * A slab is a Buffer made by Node, which neither clears it nor asks the system for new memory. Memory of the
+ * addon's own would cost more: V8 counts it in the same way, and Node tells of its end in a task for each
+ * slab. src/backend/uv/slab-garbage.ts collects slabs before their count makes V8 mark the whole heap.
  */
 #include <string.h>
 

@@ -11,6 +11,7 @@ import { drainNow } from '../../base/drain.ts';
 import { hostNextTick, hostSetImmediate } from '../../base/host.ts';
 import type { Addon, Id, Loaded } from './addon.ts';
 import { loadAddon } from './addon.ts';
+import { collectIfDue, countSlab } from './slab-garbage.ts';
 
 /** The same numbers as in gyre.h. */
 export const READ = 1;
@@ -107,6 +108,7 @@ export function slice(slot: number, offset: number, length: number): Buffer | nu
   if (slab !== untransferable[size]) {
     untransferable[size] = slab;
     markAsUntransferable(slab.buffer);
+    countSlab(slab.length);
   }
   return slab.length === 0 ? null : slab.subarray(offset, offset + length);
 }
@@ -123,6 +125,7 @@ function dispatch(count: number): void {
   const callbacks = waiting;
   waiting = [];
   for (const callback of callbacks) callback();
+  collectIfDue();
 }
 
 function walk(count: number): void {

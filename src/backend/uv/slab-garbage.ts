@@ -1,0 +1,51 @@
+/**
+ * Collects young garbage after each 16 MiB of slabs.
+ *
+ * V8 counts each slab as external memory, whoever allocated it. On its own, V8 collects young garbage after
+ * 32 MiB of array buffers, and after 64 MiB on Node 26. For a small heap this is too late: by then the count
+ * has made V8 mark the whole heap. Marking costs as much as the messages themselves. A collection of young
+ * objects takes 0.3 ms, and frees the same slabs.
+ */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+/** Bytes. On Node 26, V8 marks a heap of 9 MiB after some 25 MiB of slabs. */
+const STEP_BYTES = 16 * 1024 * 1024;
+
+type Collect = (options: { type: 'minor' }) => void;
+
+let collect: Collect | null = null;
+/** The bytes of slabs since the last collection. */
+let bytes: number = 0;
+
+/** Counts a slab that is given to receivers. */
+export function countSlab(length: number): void {
+  bytes += length;
+}
+
+/** Collects if enough slabs were counted. Call this when as few slabs as possible are in use. */
+export function collectIfDue(): void {
+  if (bytes < STEP_BYTES) return;
+  bytes = 0;
+  collect ??= hostCollect();
+  collect({ type: 'minor' });
+}
+
+/**
+ * Returns the host's function that collects. A context has it if it was created under the flag `--expose-gc`.
+ * The flag is reset at once, so contexts that the program creates don't have it.
+ */
+function hostCollect(): Collect {
+  let found = gcOfNewContext();
+  if (found === undefined) {
+    setFlagsFromString('--expose-gc');
+    found = gcOfNewContext();
+    setFlagsFromString('--no-expose-gc');
+  }
+  // The option `--expose-gc-as` gives the function another name. Then V8 alone decides when to collect.
+  return found ?? (() => {});
+}
+
+function gcOfNewContext(): Collect | undefined {
+  return runInNewContext('globalThis.gc') as Collect | undefined;
+}
