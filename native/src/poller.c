@@ -9,6 +9,9 @@
  * moved every handle of the queue to the end of its own list. So a handle has its turn after at most N - 1
  * others, if N are ready.
  *
+ * One exception: a stream that was the only ready handle several times is expected to be ready again, and is
+ * read without asking the kernel. Other handles wait for at most GYRE_MOST_GUESSES more phases.
+ *
  * A handle leaves the interest list late: not at readStop(), but when the next event comes that it does not
  * want. So a stream that stops reading and soon continues costs no system call.
  */
@@ -23,12 +26,19 @@ enum {
   GYRE_MOST_READY = 1024,
   /* Reads of GYRE_BIG_READ bytes in one poll phase, in all turns together. */
   GYRE_READS_A_PHASE = (GYRE_LARGE_SLABS - GYRE_TURN_SLABS) * (GYRE_SLAB_BYTES / GYRE_BIG_READ),
+  /* After so many answers in a row that name the same single handle, the poller may expect it again. */
+  GYRE_SURE = 4,
+  /* Poll phases in a row that do not ask the kernel. Other handles wait at most that long. */
+  GYRE_MOST_GUESSES = 4,
 };
 
 /* The queue of ready handles. */
 struct gyre_ready_s {
   int first;
   int count;
+  uint32_t single; /* the id of the handle that alone was ready in the last answers */
+  int answers;     /* of the kernel in a row that named only this handle */
+  int guesses;     /* phases since the last answer */
   struct epoll_event events[GYRE_MOST_READY];
 };
 
@@ -56,17 +66,45 @@ static int gyre__reads_a_turn(int ready) {
   return share > GYRE_MOST_READS ? GYRE_MOST_READS : share < GYRE_FEWEST_READS ? GYRE_FEWEST_READS : share;
 }
 
+/*
+ * A single connection with messages back and forth: gives it its turn without asking the kernel which handle
+ * is ready. Only for a stream that waits for data, and whose last read did not fill its buffer. Returns false
+ * if it had nothing to read.
+ */
+static bool gyre__guess(gyre_env_t* env) {
+  gyre_ready_t* ready = env->ready;
+  if (ready->answers < GYRE_SURE || ready->guesses == GYRE_MOST_GUESSES) return false;
+  gyre_handle_t* handle = gyre__handle_get(env, (int32_t)ready->single);
+  bool fits = handle != NULL && handle->kind == GYRE_STREAM && handle->watched == EPOLLIN &&
+              !((gyre_stream_t*)handle)->big && gyre__has_room(env);
+  uint32_t before = env->event_count;
+  if (fits) handle->on_ready(handle, EPOLLIN);
+  ready->guesses++;
+  if (env->event_count != before) return true;
+  ready->answers = 0;
+  return false;
+}
+
+static int gyre__ask_kernel(gyre_env_t* env) {
+  gyre_ready_t* ready = env->ready;
+  int count = epoll_wait(env->epoll_fd, ready->events, GYRE_MOST_READY, 0);
+  ready->guesses = 0;
+  bool again = count == 1 && ready->events[0].data.u32 == ready->single;
+  ready->answers = again && ready->answers < GYRE_SURE ? ready->answers + 1 : again ? GYRE_SURE : 0;
+  if (count == 1) ready->single = ready->events[0].data.u32;
+  return count < 0 ? 0 : count;
+}
+
 static void gyre__on_poller(uv_poll_t* poll, int status, int events) {
   (void)status;
   (void)events;
   gyre_env_t* env = poll->data;
   /* JavaScript may have run since the last poll phase, called by Node's own handles. */
   gyre__slabs_recheck(env);
-  if (!gyre__give_turns(env)) return;
-  int count = epoll_wait(env->epoll_fd, env->ready->events, GYRE_MOST_READY, 0);
+  if (!gyre__give_turns(env) || gyre__guess(env)) return;
   env->ready->first = 0;
-  env->ready->count = count < 0 ? 0 : count;
-  env->reads_a_turn = gyre__reads_a_turn(count);
+  env->ready->count = gyre__ask_kernel(env);
+  env->reads_a_turn = gyre__reads_a_turn(env->ready->count);
   gyre__give_turns(env);
 }
 
