@@ -77,7 +77,14 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     ],
   },
   'src/backend/uv/index.ts': {
-    may: ['./stream.ts', '../backend.ts', '../node/index.ts', '../shared/clock.ts', '../../base/errors.ts'],
+    may: [
+      './stream.ts',
+      './tls/engine.ts',
+      '../backend.ts',
+      '../node/index.ts',
+      '../shared/clock.ts',
+      '../../base/errors.ts',
+    ],
     mustNot: ['../sim/index.ts', '../../loop/types.ts', '../../net/transport.ts', 'some-package'],
   },
   'src/backend/uv/file.ts': {
@@ -89,6 +96,17 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
       '../../tasks/future.ts',
       '../../net/transport.ts',
       '../../index.ts',
+      'some-package',
+    ],
+  },
+  'src/backend/uv/tls/file.ts': {
+    may: ['./engine.ts', '../addon.ts', '../../backend.ts', '../../shared/tls.ts', '../../../base/errors.ts'],
+    mustNot: [
+      '../../node/index.ts',
+      '../../sim/index.ts',
+      '../../../loop/types.ts',
+      '../../../tasks/future.ts',
+      '../../../net/transport.ts',
       'some-package',
     ],
   },
