@@ -43,6 +43,18 @@ function includeFolders() {
 }
 
 /**
+ * @returns {string[]} the flags with which the native TLS engine is built; none without the headers of OpenSSL
+ */
+function tlsFlags() {
+  const found = [...includeFolders(), '/usr/include'].some((one) =>
+    existsSync(path.join(one, 'openssl', 'ssl.h')),
+  );
+  if (!found)
+    console.error('There are no headers of OpenSSL (openssl/ssl.h): built without the native TLS engine.');
+  return found ? ['-DGYRE_OPENSSL'] : [];
+}
+
+/**
  * @returns {string | null} why the native part cannot be built here; null if it can
  */
 export function whyNotNative() {
@@ -75,6 +87,7 @@ export function buildNative(kind = 'release') {
     [
       ...['-std=c11', '-D_GNU_SOURCE', '-DNAPI_VERSION=8', '-g', '-Wall', '-Wextra', '-Werror'],
       ...['-fPIC', '-shared', '-fvisibility=hidden', ...flags],
+      ...tlsFlags(),
       ...includeFolders().map((one) => `-I${one}`),
       ...['-o', temporary],
       ...files.filter((file) => file.endsWith('.c')),

@@ -16,6 +16,9 @@ static const gyre_export_t* const gyre__exports[] = {
     gyre_poller_exports,
     gyre_pipe_exports,
     gyre_socket_exports,
+    gyre_tls_exports,
+    gyre_tls_context_exports,
+    gyre_tls_info_exports,
 };
 
 static void gyre__unreference(gyre_env_t* env, napi_ref reference) {
@@ -40,6 +43,7 @@ static void gyre__env_free(gyre_env_t* env) {
   free(env->generations);
   free(env->free_indices);
   free(env->sockets);
+  gyre__tls_env_free(env);
   /* Keep this last: when the hook is removed, Node may destroy the environment. */
   if (env->cleanup != NULL) napi_remove_async_cleanup_hook(env->cleanup);
   free(env);

@@ -35,6 +35,8 @@
  *              GYRE_EXITED      exit code            signal        pid
  *              GYRE_POLLED      descriptor           events        token that pollWant() was given
  *              GYRE_READ_INTO   length
+ *              GYRE_DECRYPTED   slab slot            offset        length     as GYRE_READ, decrypted: see tls.h
+ *              GYRE_TLS_STEP    bits                                          any other event of TLS
  *
  *   slabs      Memory that C reads into, and fills from its beginning. JavaScript finds a slab by its slot.
  *
@@ -101,11 +103,13 @@ enum gyre_event_kind {
   GYRE_EXITED,
   GYRE_POLLED,
   GYRE_READ_INTO,
+  GYRE_DECRYPTED,
+  GYRE_TLS_STEP,
 };
 
 enum {
   /* The version of this interface. src/backend/uv/addon.ts has the same number. */
-  GYRE_ABI = 6,
+  GYRE_ABI = 7,
   GYRE_EVENT_WORDS = 5,
   /*
    * Records of one dispatch. If records or slots run short, the remaining ready handles keep their turn for
@@ -150,6 +154,7 @@ enum gyre_kind {
   GYRE_CHILD,
   GYRE_POLL,
   GYRE_LOOKUP, /* a thread of libuv's pool works for it */
+  GYRE_TLS,    /* a session, which has no descriptor */
 };
 
 /* The base of every handle: the structure of each kind begins with it. */
@@ -183,6 +188,7 @@ typedef struct {
   ino_t inode;       /* of a pipe: identifies the file that it was opened with */
   bool lacks_nowait; /* of GYRE_FILE: the kernel refused RWF_NOWAIT */
   bool growable;     /* a child's pipe that was not full yet */
+  int32_t tls;       /* the session that decrypts what is read; -1: none */
 } gyre_stream_t;
 
 /* The slab that is being filled, one for each kind. */
@@ -237,6 +243,7 @@ struct gyre_env_s {
   uint32_t free_count;
   uint32_t capacity;
   uint32_t open_count;
+  struct gyre_tls_env_s* tls; /* NULL until TLS is used */
   /* Descriptors that JavaScript owns, which belong to no handle: one bit for each descriptor. */
   uint64_t* sockets;
   uint32_t socket_words;
@@ -372,6 +379,9 @@ extern const gyre_export_t gyre_poll_exports[];
 extern const gyre_export_t gyre_poller_exports[];
 extern const gyre_export_t gyre_pipe_exports[];
 extern const gyre_export_t gyre_socket_exports[];
+extern const gyre_export_t gyre_tls_exports[];
+extern const gyre_export_t gyre_tls_context_exports[];
+extern const gyre_export_t gyre_tls_info_exports[];
 
 /* pipe.c */
 /*
@@ -419,5 +429,12 @@ void gyre__on_stream(gyre_handle_t* handle, uint32_t events);
  * neither a stream socket nor a pipe.
  */
 int gyre__stream_open(gyre_env_t* env, int fd);
+
+/* tls.c */
+void gyre__tls_env_free(gyre_env_t* env);
+/* Provides the memory for ciphertext, if a session decrypts what the stream reads. Returns false if none does. */
+bool gyre__tls_receive_into(gyre_stream_t* stream, uv_buf_t* buf);
+/* Decrypts `count` bytes of that memory, and writes the records. Returns 0, or UV_ENOBUFS. */
+int gyre__tls_received(gyre_stream_t* stream, size_t count);
 
 #endif

@@ -65,8 +65,9 @@ static void gyre__read_ended(gyre_stream_t* stream, enum gyre_event_kind kind, i
 static bool gyre__read_once(gyre_stream_t* stream) {
   gyre_env_t* env = stream->handle.env;
   uv_buf_t buf;
-  bool into = stream->direct && gyre__direct_buffer(stream, &buf);
-  if (!into) gyre__slab_reserve(env, stream->big ? GYRE_BIG_READ : GYRE_SMALL_READ, &buf);
+  bool decrypts = stream->tls >= 0 && gyre__tls_receive_into(stream, &buf);
+  bool into = !decrypts && stream->direct && gyre__direct_buffer(stream, &buf);
+  if (!decrypts && !into) gyre__slab_reserve(env, stream->big ? GYRE_BIG_READ : GYRE_SMALL_READ, &buf);
   if (buf.base == NULL) {
     gyre__read_ended(stream, GYRE_ERROR, UV_ENOBUFS);
     return false;
@@ -76,6 +77,10 @@ static bool gyre__read_once(gyre_stream_t* stream) {
     gyre__read_ended(stream, GYRE_END, 0);
   } else if (count < 0) {
     if (errno != EAGAIN) gyre__read_ended(stream, GYRE_ERROR, -errno);
+  } else if (decrypts) {
+    int error = gyre__tls_received(stream, (size_t)count);
+    if (error != 0) gyre__read_ended(stream, GYRE_ERROR, error);
+    return error == 0 && (size_t)count == buf.len;
   } else if (into) {
     /* Stop after one read: JavaScript is about to give another buffer. */
     stream->direct = false;
@@ -354,6 +359,7 @@ gyre_stream_t* gyre__stream_new(gyre_env_t* env, int fd, enum gyre_stream_type t
   stream->handle.on_ready = gyre__on_stream;
   stream->handle.on_close = gyre__forget_data;
   stream->type = (uint8_t)type;
+  stream->tls = -1;
   return stream;
 }
 

@@ -1,4 +1,5 @@
 /** TLS over any stream. Types only. */
+import type { RawStream } from './streams.ts';
 
 export interface Tls {
   /**
@@ -24,19 +25,26 @@ export interface TlsTarget {
    * checked.
    */
   serverHostname: string | null;
+  /**
+   * The raw stream below, if only this session uses it: an engine of the same backend can then read and write
+   * the stream itself. null: the session reaches its peer through `decrypt` and `onEncrypted` alone.
+   */
+  lower: RawStream | null;
 }
 
 export interface TlsEvents {
   /** The handshake is complete, and the certificate was verified if the options require it. */
   onSecure(info: TlsInfo): void;
   /**
-   * Encrypted bytes for the peer. Only this callback may be called from within `wrap`, `decrypt`,
-   * `encrypt` and `end`.
+   * Encrypted bytes for the peer. Only this callback may be called from within `wrap`, `encrypt` and `end`.
+   * Every callback may be called from within `decrypt`.
    */
   onEncrypted(data: Buffer): void;
+  /** Whether no encrypted bytes wait above the raw stream below, so that the engine may write to it. */
+  mayBypass(): boolean;
   /** Decrypted bytes from the peer. */
   onDecrypted(data: Buffer): void;
-  /** All data that was passed to `encrypt` has been delivered by `onEncrypted`. */
+  /** All data of an `encrypt` that returned false has been delivered by `onEncrypted`. */
   onDrained(): void;
   /** The peer has sent close_notify. No data follows. */
   onEnd(): void;
@@ -62,8 +70,11 @@ export interface TlsInfo {
 export interface RawTls {
   /** Passes encrypted bytes of the peer to the session. */
   decrypt(data: Uint8Array): void;
-  /** Encrypts bytes for the peer. Only after `onSecure`. */
-  encrypt(chunks: Uint8Array[]): void;
+  /**
+   * Encrypts bytes for the peer. Only after `onSecure`. Returns whether `onEncrypted` has delivered all of
+   * them; otherwise `onDrained` follows.
+   */
+  encrypt(chunks: Uint8Array[]): boolean;
   /** No more bytes come from the peer. `onTruncated` is called, unless `onEnd` was or will be called. */
   decryptEnd(): void;
   /** Sends close_notify after the data that was encrypted. */

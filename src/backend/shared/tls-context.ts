@@ -1,6 +1,6 @@
 /** The context of TLS sessions. The options of `node:tls` are checked and copied once, for all sessions. */
 import { constants, createHash } from 'node:crypto';
-import type { ConnectionOptions, SecureContext, TlsOptions } from 'node:tls';
+import type { ConnectionOptions, SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
 import { createSecureContext } from 'node:tls';
 import { UnusableError } from '../../base/unusable.ts';
 import { invalidArgType } from '../../base/validate.ts';
@@ -8,6 +8,8 @@ import type { TlsContext } from '../backend.ts';
 
 export interface NodeTlsContext extends TlsContext {
   readonly secureContext: SecureContext;
+  /** The options that `secureContext` was made from. null: the caller has passed it. */
+  readonly contextOptions: SecureContextOptions | null;
   /** The options of each session, with callbacks that never throw. */
   readonly options: ConnectionOptions & TlsOptions;
   /** Errors that callbacks in the options threw or returned. The peer did not cause them. */
@@ -57,15 +59,17 @@ const LONGEST_SESSION_ID_CONTEXT = 32;
 
 export function tlsContext(ssl: unknown, serverSide: boolean): NodeTlsContext {
   const ownErrors = new WeakSet<Error>();
-  if (isSecureContext(ssl)) return { serverSide, secureContext: ssl, options: {}, ownErrors };
+  if (isSecureContext(ssl)) {
+    return { serverSide, secureContext: ssl, contextOptions: null, options: {}, ownErrors };
+  }
   const options: ConnectionOptions & TlsOptions = ssl === true ? {} : { ...(ssl as object) };
   checkTlsOptions(options, serverSide);
   copyMutable(options);
-  const secureContext = serverSide
-    ? serverContext(options)
-    : (options.secureContext ?? createSecureContext(options));
+  const { secureContext: given } = options;
+  const contextOptions = given !== undefined ? null : serverSide ? serverOptions(options) : options;
+  const secureContext = given ?? createSecureContext(contextOptions ?? {});
   guardCallbacks(options, ownErrors);
-  return { serverSide, secureContext, options, ownErrors };
+  return { serverSide, secureContext, contextOptions, options, ownErrors };
 }
 
 function isSecureContext(ssl: unknown): ssl is SecureContext {
@@ -127,16 +131,16 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
 }
 
 /**
- * Returns the secure context of a server, with the additions that a `tls.Server` makes.
+ * Returns the options of a server's secure context, with the additions that a `tls.Server` makes.
  *
  * OpenSSL resumes the session of a client that has sent a certificate if the session id contexts are equal,
  * and verifies nothing again. It does not call `SNICallback` for a resumed session. So a certificate that was
  * accepted for one name of the server would be accepted for every other name.
  */
-function serverContext(options: TlsOptions): SecureContext {
+function serverOptions(options: TlsOptions): SecureContextOptions {
   const { requestCert, SNICallback, sessionIdContext, secureOptions = 0 } = options;
   const noTickets = requestCert === true && SNICallback !== undefined;
-  return createSecureContext({
+  return {
     honorCipherOrder: true,
     ...options,
     sessionIdContext: sessionIdContext ?? verificationDigest(options),
@@ -144,7 +148,7 @@ function serverContext(options: TlsOptions): SecureContext {
     secureOptions: noTickets
       ? Number(BigInt(secureOptions) | BigInt(constants.SSL_OP_NO_TICKET))
       : secureOptions,
-  });
+  };
 }
 
 /**

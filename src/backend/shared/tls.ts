@@ -10,15 +10,15 @@
  * `_tlsError`.
  */
 
-import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { ConnectionOptions, PeerCertificate, TLSSocketOptions } from 'node:tls';
-import { checkServerIdentity, connect, TLSSocket } from 'node:tls';
+import { connect, TLSSocket } from 'node:tls';
 import * as workerThreads from 'node:worker_threads';
 import { hostSetImmediate } from '../../base/host.ts';
 import type { RawTls, TlsEvents, TlsTarget } from '../backend.ts';
 import type { NodeTlsContext } from './tls-context.ts';
+import { anyName, checkIdentity, noClientCertificate } from './tls-identity.ts';
 
 export function wrapTls({ context, serverHostname }: TlsTarget, events: TlsEvents): RawTls {
   return new NodeTls(context as NodeTlsContext, serverHostname, events);
@@ -61,13 +61,14 @@ class NodeTls implements RawTls {
     });
   }
 
-  encrypt(chunks: Uint8Array[]): void {
+  encrypt(chunks: Uint8Array[]): boolean {
     const socket = this.#socket;
     const last = chunks.length - 1;
     socket.cork();
     for (let i = 0; i < last; i++) socket.write(chunks[i] as Uint8Array);
     socket.write(chunks[last] as Uint8Array, this.#onWritten);
     socket.uncork();
+    return false;
   }
 
   end(): void {
@@ -205,9 +206,7 @@ function clientError(socket: TLSSocket): (Error & { code?: string }) | null {
   if (error !== null && error !== undefined) return error;
   // OpenSSL reports no error for a session that was resumed without a certificate.
   if (socket.getPeerCertificate()?.raw !== undefined) return null;
-  return Object.assign(new Error('the client has sent no certificate'), {
-    code: 'UNABLE_TO_GET_ISSUER_CERT',
-  });
+  return noClientCertificate();
 }
 
 /** Codes of Node for invalid results of callbacks in the options. A peer cannot cause them. */
@@ -231,30 +230,6 @@ function keepShared(data: Buffer): void {
   if (data.length === data.buffer.byteLength) return;
   // Other hosts may lack the function.
   workerThreads.markAsUntransferable?.(data.buffer);
-}
-
-function anyName(): undefined {}
-
-/** Never throws: see `guardCallbacks()` in tls-context.ts. */
-function checkIdentity(host: string, certificate: PeerCertificate): Error | undefined {
-  try {
-    return isIP(host) === 0 ? checkServerIdentity(host, certificate) : checkAddress(host, certificate);
-  } catch (error) {
-    return notNamed(host, error);
-  }
-}
-
-/** Asks OpenSSL, because Node 22.23 finds no IPv6 address in a certificate. */
-function checkAddress(host: string, certificate: PeerCertificate): Error | undefined {
-  // A server with a pre-shared key has sent no certificate.
-  const { raw } = certificate as Partial<PeerCertificate>;
-  if (raw !== undefined && new X509Certificate(raw).checkIP(host) !== undefined) return undefined;
-  return checkServerIdentity(host, certificate) ?? notNamed(host);
-}
-
-function notNamed(host: string, cause?: unknown): Error {
-  const error = new Error(`the certificate is not valid for ${host}`, cause === undefined ? {} : { cause });
-  return Object.assign(error, { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
 }
 
 function ignore(): void {}

@@ -28,6 +28,7 @@ class SimTls implements RawTls {
     this.#host = host;
     this.#engine = wrapTls(target, {
       onEncrypted: (data) => events.onEncrypted(data),
+      mayBypass: () => false,
       onSecure: (info: TlsInfo) => this.#tell(() => events.onSecure(info)),
       onDecrypted: (data) => this.#tell(() => events.onDecrypted(data)),
       onDrained: () => this.#tell(() => events.onDrained()),
@@ -44,9 +45,10 @@ class SimTls implements RawTls {
     this.#work();
   }
 
-  encrypt(chunks: Uint8Array[]): void {
-    this.#engine.encrypt(chunks);
+  encrypt(chunks: Uint8Array[]): boolean {
+    const delivered = this.#engine.encrypt(chunks);
     this.#work();
+    return delivered;
   }
 
   decryptEnd(): void {

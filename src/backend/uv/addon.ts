@@ -170,12 +170,94 @@ export interface Addon {
   socketSendFile(fd: number, file: number, offset: number, count: number): number;
   socketGetOption(fd: number, level: number, option: number, bytes: Uint8Array): number;
   socketSetOption(fd: number, level: number, option: number, bytes: Uint8Array): number;
+
+  /** Whether the host exports OpenSSL 3. If not, no other function of TLS may be called. */
+  tlsAvailable(): boolean;
+  /** A context without a certificate. Role 0: both sides, 1: server, 2: client. null: no memory. */
+  tlsContext(role: number, minVersion: number, maxVersion: number, options: number): NativeContext | null;
+  /** These return null, or the text of OpenSSL's error. */
+  tlsRoots(pem: Uint8Array): TlsFault;
+  tlsUseRoots(context: NativeContext): TlsFault;
+  tlsAddCa(context: NativeContext, pem: Uint8Array): TlsFault;
+  tlsAddCrl(context: NativeContext, pem: Uint8Array): TlsFault;
+  tlsPartialChain(context: NativeContext): TlsFault;
+  tlsUseCertificate(context: NativeContext, pem: Uint8Array): TlsFault;
+  tlsUseKey(context: NativeContext, pem: Uint8Array, passphrase: Uint8Array | null): TlsFault;
+  /** The passphrase ends with a NUL. */
+  tlsUsePfx(context: NativeContext, der: Uint8Array, passphrase: Uint8Array | null): TlsFault;
+  tlsCiphers(context: NativeContext, list: string): TlsFault;
+  tlsSuites(context: NativeContext, list: string): TlsFault;
+  tlsGroups(context: NativeContext, list: string): TlsFault;
+  tlsSigalgs(context: NativeContext, list: string): TlsFault;
+  /** null: OpenSSL chooses the parameters. */
+  tlsDh(context: NativeContext, pem: Uint8Array | null): TlsFault;
+  tlsProtocols(context: NativeContext, names: Uint8Array, serverSide: boolean): TlsFault;
+  /** Asks clients for a certificate, and may demand one. */
+  tlsVerify(context: NativeContext, demands: boolean): TlsFault;
+  /** A timeout of -1 is the default. */
+  tlsResumption(
+    context: NativeContext,
+    idContext: Uint8Array | null,
+    ticketKeys: Uint8Array | null,
+    timeout: number,
+  ): TlsFault;
+
+  tlsOpen(context: NativeContext, serverSide: boolean, name: string | null, session: Uint8Array | null): Id;
+  /** These return bits of `TLS`. Take what they tell of before the next call. */
+  tlsDecrypt(id: Id, data: Uint8Array): number;
+  /** With a stream, it also sends; what is left is output. -1: no stream. */
+  tlsEncrypt(id: Id, stream: Id, chunks: Uint8Array | Uint8Array[]): number;
+  tlsEnd(id: Id): number;
+  /** From the next poll phase on, the native part decrypts what it reads from the stream. */
+  tlsFuse(id: Id, stream: Id): number;
+  /** null: no memory. */
+  tlsTakePlain(): Buffer | null;
+  tlsTakeOutput(id: Id): Buffer | null;
+  /** `[type, bytes, type, bytes, ...]`, with the types of `tlsWatch`. */
+  tlsTakeNotes(id: Id): (number | Buffer)[];
+  /** A message of null: no memory. The code is null for an error of OpenSSL. */
+  tlsFault(
+    id: Id,
+  ): [message: string | null, library: string | null, reason: string | null, code: string | null];
+  /** After a renegotiation: `tlsDecrypt` then returns the data that the session holds back. */
+  tlsVerified(id: Id): void;
+  /** The events to collect from now on: 1 = sessions, 2 = lines of a key log. */
+  tlsWatch(id: Id, bits: number): void;
+
+  /** Facts of a session. For a closed one each returns null, false or nothing. */
+  tlsServername(id: Id): string | null;
+  tlsAlpn(id: Id): string | null;
+  tlsProtocol(id: Id): string | null;
+  tlsCipher(id: Id): [name: string, standardName: string, version: string] | null;
+  /** As DER: the peer's certificate, then its issuers as far as they are known. */
+  tlsPeerCertificates(id: Id): Buffer[];
+  tlsCertificate(id: Id): Buffer | null;
+  /** null: the peer's certificate is valid. */
+  tlsVerifyError(id: Id): [code: string, message: string] | null;
+  tlsSession(id: Id): Buffer | null;
+  tlsTicket(id: Id): Buffer | null;
+  tlsIsReused(id: Id): boolean;
+  tlsFinished(id: Id, peer: boolean): Buffer | null;
+  /** null: OpenSSL has failed. */
+  tlsExportKey(id: Id, length: number, label: string, context: Uint8Array | null): Buffer | null;
+  /** For a client alone. */
+  tlsEphemeralKey(id: Id): [type: string, name: string | null, size: number] | null;
+  tlsSharedSigalgs(id: Id): string[];
+  tlsSetMaxSendFragment(id: Id, size: number): boolean;
 }
+
+/** A context of the native TLS engine. The garbage collector frees it. */
+export interface NativeContext {
+  readonly __brand: 'tls context';
+}
+
+/** null: it worked. */
+export type TlsFault = string | null;
 
 /**
  * The version of the native part that this file needs. Raise it in both when a function or a record changes.
  */
-export const ABI = 6;
+export const ABI = 7;
 
 /** The native part, or the reason why there is none. */
 export type Loaded = { addon: Addon } | { addon: null; reason: string; broken: boolean };

@@ -26,6 +26,8 @@ export const RESOLVED = 9;
 export const EXITED = 10;
 export const POLLED = 11;
 export const READ_INTO = 12;
+export const DECRYPTED = 13;
+export const TLS_STEP = 14;
 
 const EVENT_WORDS = 5;
 const INDEX_MASK = (1 << 20) - 1;

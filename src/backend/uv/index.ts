@@ -1,8 +1,8 @@
 /**
- * The native backend: streams, listeners, datagrams, pipes, subprocesses and names in C, on Node's own libuv
- * loop (native/).
+ * The native backend: streams, listeners, datagrams, pipes, subprocesses, names and TLS in C, on Node's own
+ * libuv loop (native/).
  *
- * The node backend provides the rest: time, TLS (there is no native TLS), signals, files, sockets and streams
+ * The node backend provides the rest: time, signals, files, sockets and streams
  * of Node's own, and devices that only a thread can read.
  */
 import { LoopError } from '../../base/errors.ts';
@@ -26,6 +26,7 @@ import type {
   SpawnEvents,
   SpawnTarget,
   StreamSockets,
+  Tls,
   UnixSockets,
 } from '../backend.ts';
 import { openDatagram as openNodeDatagram } from '../node/datagram.ts';
@@ -45,6 +46,7 @@ import { spawnProcess } from './process.ts';
 import { nameOf, resolveName } from './resolver.ts';
 import { openSocket } from './sockets.ts';
 import { UvStream } from './stream.ts';
+import { uvTls } from './tls/engine.ts';
 
 export class UvBackend extends NodeBackend {
   override readonly name: string = 'uv';
@@ -65,6 +67,7 @@ export class UvBackend extends NodeBackend {
   readonly #polls: UvPolls = new UvPolls();
   override readonly polling: Polling = { poll: (fd, onReady) => this.#polls.add(fd, onReady) };
   override readonly sockets: Sockets = { open: openSocket };
+  override readonly tls: Tls = uvTls;
 
   constructor() {
     super(soon);

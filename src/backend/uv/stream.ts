@@ -9,6 +9,7 @@ import type { Id } from './addon.ts';
 import type { Target } from './dispatch.ts';
 import {
   addon,
+  DECRYPTED,
   END,
   ERROR,
   READ,
@@ -16,6 +17,7 @@ import {
   readInto,
   register,
   slice,
+  TLS_STEP,
   unregister,
   WRITTEN,
 } from './dispatch.ts';
@@ -47,6 +49,8 @@ export class UvStream implements RawStream, SocketControl, Target {
   #reclaimed: Buffer | null = null;
   #ending: boolean = false;
   #closed: boolean = false;
+  /** The TLS session that decrypts what is read. */
+  #decryptor: Decryptor | null = null;
   /** The rest of a write. The native part has its first chunk. */
   #unsent: Unsent | null = null;
 
@@ -150,6 +154,12 @@ export class UvStream implements RawStream, SocketControl, Target {
       case READ:
         this.#onRead(slice(a, b, c));
         return;
+      case DECRYPTED:
+        this.#onDecrypted(slice(a, b, c));
+        return;
+      case TLS_STEP:
+        this.#notify(a);
+        return;
       case READ_INTO:
         this.#wasReadInto(a);
         return;
@@ -163,6 +173,33 @@ export class UvStream implements RawStream, SocketControl, Target {
         if (a < 0) this.#fail(a, 'write');
         else this.#wasWritten();
     }
+  }
+
+  /**
+   * The native part decrypts from the next poll phase on. `onRead` then gets plaintext, and an empty buffer in
+   * the place of each notice.
+   *
+   * @returns whether it does
+   */
+  decryptBy(decryptor: Decryptor): boolean {
+    if (this.#ending || addon().tlsFuse(decryptor.id, this.id) !== 0) return false;
+    this.#decryptor = decryptor;
+    return true;
+  }
+
+  #onDecrypted(data: Buffer | null): void {
+    const decryptor = this.#decryptor;
+    if (decryptor === null) return;
+    if (!decryptor.began) {
+      decryptor.began = true;
+      this.#notify(0);
+    }
+    this.#onRead(data);
+  }
+
+  #notify(bits: number): void {
+    this.#decryptor?.onNotice(bits);
+    this.#events?.onRead(EMPTY);
   }
 
   #wasReadInto(length: number): void {
@@ -357,6 +394,16 @@ function pipeInfo(direction: 'read' | 'write', stream: UvStream): StreamInfo {
   };
 }
 
+/** The session that decrypts what a stream reads. */
+export interface Decryptor {
+  readonly id: Id;
+  /** Whether the first plaintext was read. Data before it is encrypted. */
+  began: boolean;
+  /** Takes the bits of a step. An empty buffer follows, in the order of the data. */
+  onNotice(bits: number): void;
+}
+
+const EMPTY: Buffer = Buffer.alloc(0);
 const EFAULT = -14;
 const EPIPE = -32;
 const ENOTCONN = -107;

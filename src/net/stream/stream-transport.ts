@@ -103,6 +103,11 @@ export class StreamTransport
 
   // --- facts ---
 
+  /** The raw handle, for an engine of TLS that takes the transport's place. @internal */
+  get _raw(): RawStream {
+    return this.#raw;
+  }
+
   /** @internal */
   get _creation(): CreationRecord | null {
     return this.#creation;

@@ -24,6 +24,7 @@ import type { Resource } from '../../loop/ownership.ts';
 import { capability } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { Protocol, StreamProtocol } from '../protocol.ts';
+import type { StreamTransport } from '../stream/stream-transport.ts';
 import type { Transport } from '../transport.ts';
 import { TransportSocket } from '../transport-socket.ts';
 import type { TlsRole } from './tls-options.ts';
@@ -106,7 +107,8 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     });
     const { context, serverHostname } = this.#side;
     try {
-      this.#tls = capability(this.#loop, 'tls').wrap({ context, serverHostname }, this);
+      const { _raw: lower = null } = this.#lower as Partial<Pick<StreamTransport, '_raw'>>;
+      this.#tls = capability(this.#loop, 'tls').wrap({ context, serverHostname, lower }, this);
     } catch (error) {
       const fault = error instanceof Error ? error : new Error('TLS could not start', { cause: error });
       ownFaults.add(fault);
@@ -188,6 +190,10 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
     if (this.#ownBytes > MAX_OWN_BYTES) {
       this.#fail(tlsError('ERR_TLS_FLOOD', 'the peer requests TLS answers, but does not read them'), true);
     }
+  }
+
+  mayBypass(): boolean {
+    return this.#lower.getWriteBufferSize() === 0 && !this.#lower.isClosing();
   }
 
   onDecrypted(data: Buffer): void {
@@ -339,16 +345,17 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   // --- writing ---
 
   /**
-   * Encrypts one slice, unless the transport below is full. Unencrypted data that waits costs no extra
+   * Encrypts slice by slice, until the transport below is full. Unencrypted data that waits costs no extra
    * memory.
    */
   #encryptMore(): void {
-    if (this.#encrypting || this.#lowerFull || this.#plain.empty) return;
-    this.#encrypting = true;
-    try {
-      this.#tls?.encrypt(this.#plain.take());
-    } catch (error) {
-      this.#fail(error as Error, true);
+    while (!this.#encrypting && !this.#lowerFull && !this.#plain.empty) {
+      this.#encrypting = true;
+      try {
+        if (this.#tls?.encrypt(this.#plain.take())) this.#encrypting = false;
+      } catch (error) {
+        this.#fail(error as Error, true);
+      }
     }
   }
 

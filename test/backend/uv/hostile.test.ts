@@ -10,8 +10,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { Id } from '../../../src/backend/uv/addon.ts';
+import type { Addon, Id, NativeContext } from '../../../src/backend/uv/addon.ts';
 import { whyNoNativeBackend } from '../../../src/loops/uv-event-loop.ts';
+import * as certificates from '../../helpers/certificates.ts';
 import { Chance } from '../../helpers/chance.ts';
 import { hostPass, hostPasses } from '../../helpers/host-pass.ts';
 import { tooFewDescriptors } from '../../helpers/machine.ts';
@@ -41,7 +42,10 @@ type Kind =
   | 'int'
   | 'bool'
   | 'strings'
-  | 'fds';
+  | 'fds'
+  | 'session'
+  | 'context'
+  | 'pem';
 
 /** Every function of the native part. */
 const SIGNATURES: Record<string, Kind[]> = {
@@ -117,6 +121,50 @@ const SIGNATURES: Record<string, Kind[]> = {
   socketSendFile: ['fd', 'fd', 'int', 'int'],
   socketGetOption: ['fd', 'int', 'int', 'bytes'],
   socketSetOption: ['fd', 'int', 'int', 'bytes'],
+  tlsAvailable: [],
+  tlsContext: ['int', 'int', 'int', 'int'],
+  tlsRoots: ['pem'],
+  tlsUseRoots: ['context'],
+  tlsAddCa: ['context', 'pem'],
+  tlsAddCrl: ['context', 'pem'],
+  tlsPartialChain: ['context'],
+  tlsUseCertificate: ['context', 'pem'],
+  tlsUseKey: ['context', 'pem', 'bytes'],
+  tlsUsePfx: ['context', 'pem', 'bytes'],
+  tlsCiphers: ['context', 'text'],
+  tlsSuites: ['context', 'text'],
+  tlsGroups: ['context', 'text'],
+  tlsSigalgs: ['context', 'text'],
+  tlsDh: ['context', 'pem'],
+  tlsProtocols: ['context', 'bytes', 'bool'],
+  tlsVerify: ['context', 'bool'],
+  tlsResumption: ['context', 'bytes', 'bytes', 'int'],
+  tlsOpen: ['context', 'bool', 'host', 'bytes'],
+  tlsDecrypt: ['session', 'bytes'],
+  tlsEncrypt: ['session', 'id', 'chunks'],
+  tlsEnd: ['session'],
+  tlsFuse: ['session', 'id'],
+  tlsVerified: ['session'],
+  tlsTakePlain: [],
+  tlsTakeOutput: ['session'],
+  tlsTakeNotes: ['session'],
+  tlsFault: ['session'],
+  tlsWatch: ['session', 'int'],
+  tlsServername: ['session'],
+  tlsAlpn: ['session'],
+  tlsProtocol: ['session'],
+  tlsCipher: ['session'],
+  tlsPeerCertificates: ['session'],
+  tlsCertificate: ['session'],
+  tlsVerifyError: ['session'],
+  tlsSession: ['session'],
+  tlsTicket: ['session'],
+  tlsIsReused: ['session'],
+  tlsFinished: ['session', 'bool'],
+  tlsExportKey: ['session', 'int', 'text', 'bytes'],
+  tlsEphemeralKey: ['session'],
+  tlsSharedSigalgs: ['session'],
+  tlsSetMaxSendFragment: ['session', 'int'],
 };
 
 /** Functions of the build for tests. */
@@ -156,6 +204,9 @@ function anything(): unknown[] {
 class World {
   readonly raw: RawAddon = new RawAddon();
   readonly ids: Id[] = [];
+  /** Of a client that waits for the first answer, and of a server and a client after their handshake. */
+  readonly sessions: Id[] = [];
+  readonly contexts: NativeContext[] = [];
   fds: number[] = [];
   #made: number = 0;
 
@@ -183,8 +234,28 @@ class World {
     // An old kernel has no descriptors of processes, and neither has valgrind.
     if (addon.hasPidfd()) this.ids.push(this.#child());
     for (const id of this.ids) assert.ok(id >= 0, String(this.ids));
+    this.#openSessions();
+    this.ids.push(...this.sessions);
     this.#made = this.ids.length;
     this.#openDescriptors();
+  }
+
+  #openSessions(): void {
+    const { addon } = this.raw;
+    const [server, client] = [newContext(addon), newContext(addon)];
+    assert.equal(addon.tlsUseCertificate(server, Buffer.from(certificates.server.cert)), null);
+    assert.equal(addon.tlsUseKey(server, Buffer.from(certificates.server.key), null), null);
+    const far = addon.tlsOpen(server, true, null, null);
+    const near = addon.tlsOpen(client, false, 'localhost', null);
+    let bits = addon.tlsDecrypt(near, Buffer.alloc(0));
+    for (let from = near, to = far; bits & OUTPUT; [from, to] = [to, from]) {
+      bits = addon.tlsDecrypt(to, addon.tlsTakeOutput(from) as Buffer);
+    }
+    const waiting = addon.tlsOpen(client, false, null, null);
+    addon.tlsDecrypt(waiting, Buffer.alloc(0));
+    assert.equal(addon.tlsProtocol(far), 'TLSv1.3');
+    this.sessions.push(near, far, waiting);
+    this.contexts.push(server, client);
   }
 
   /** Descriptors that a function may close, or keep. */
@@ -238,6 +309,15 @@ class World {
   }
 }
 
+/** The bit of a step that has ciphertext for the peer. */
+const OUTPUT = 4;
+
+function newContext(addon: Addon): NativeContext {
+  const context = addon.tlsContext(0, 0, 0, 0);
+  assert.ok(context);
+  return context;
+}
+
 /** Returns the values for `kind` that do no harm to the test: no descriptor of the process itself. */
 function values(kind: Kind, world: World): unknown[] {
   const { addon } = world.raw;
@@ -276,6 +356,14 @@ function values(kind: Kind, world: World): unknown[] {
       return [['/bin/true'], ['/bin/true', ''], ['/nowhere'], [], ['a=b']];
     case 'fds':
       return [new Int32Array([-1, -1, -1]), new Int32Array([-2, -3, 99]), new Int32Array(0)];
+    case 'session':
+      return [...world.sessions, ...world.ids, 5000];
+    case 'context':
+      return [...world.contexts, newContext(addon)];
+    case 'pem':
+      return [certificates.server.cert, certificates.server.key, certificates.ca, 'no PEM'].map((text) =>
+        Buffer.from(text),
+      );
   }
 }
 
@@ -319,6 +407,7 @@ const OPENS = new Set(
     'spawn',
     'pollOpen',
     'pipeOpen',
+    'tlsOpen',
   ]),
 );
 const TAKES_OVER = new Set(['listenOn', 'open', 'openConnected', 'datagramOpen', 'pipeOpen']);

@@ -36,8 +36,9 @@ class FakeEngine implements RawTls {
   decryptEnd(): void {
     this.calls.push('decryptEnd');
   }
-  encrypt(chunks: Uint8Array[]): void {
+  encrypt(chunks: Uint8Array[]): boolean {
     this.calls.push(`encrypt ${Buffer.concat(chunks).length}`);
+    return false;
   }
   end(): void {
     this.calls.push('end');

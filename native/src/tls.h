@@ -1,0 +1,112 @@
+/*
+ * TLS by the OpenSSL of the host: Node exports its functions, so the addon contains no copy of it.
+ *
+ *   context   One SSL_CTX, made from the options of one `ssl` argument. JavaScript holds it as an external
+ *             value, and the garbage collector frees it.
+ *   session   One SSL, as a handle with an id. It has no descriptor of its own.
+ *
+ * No JavaScript runs inside of OpenSSL. A session converts between two kinds of bytes:
+ *
+ *   ciphertext in  ──▶  gyre__tls_run()  ──▶  plaintext
+ *   plaintext      ──▶  tlsEncrypt()     ──▶  ciphertext out
+ *
+ * Its BIO reads from the bytes of the current call, without a copy, and writes into a buffer that grows. A
+ * call returns bits that say what happened; JavaScript then takes the bytes.
+ *
+ * With TLS 1.2 a server may renegotiate, with another certificate. Then the session holds all data back until
+ * JavaScript has verified the certificate. A client must not renegotiate.
+ *
+ * A session can be fused with a stream of the addon (`tlsFuse`). From then on the poll phase decrypts, straight
+ * into a slab, and `tlsEncrypt` sends.
+ */
+#ifndef GYRE_TLS_H
+#define GYRE_TLS_H
+
+#include "gyre.h"
+
+#ifdef GYRE_OPENSSL
+#define OPENSSL_API_COMPAT 30000
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "tls-symbols.h"
+
+/* Results of a step. src/backend/uv/addon.ts has the same numbers. */
+enum {
+  GYRE_TLS_SECURED = 1,
+  GYRE_TLS_PLAIN = 2,
+  GYRE_TLS_OUTPUT = 4,
+  GYRE_TLS_END = 8,
+  GYRE_TLS_FAILED = 16,
+  GYRE_TLS_NOTES = 32,
+  GYRE_TLS_RENEGOTIATED = 64,
+};
+
+/* Rare events that JavaScript can ask for, and the types of notes. */
+enum { GYRE_TLS_SESSION = 1, GYRE_TLS_KEYLOG = 2 };
+
+enum { GYRE_TLS_TICKET_KEY_BYTES = 48 };
+
+/* Bytes that grow. */
+typedef struct {
+  uint8_t* data;
+  size_t length;
+  size_t capacity;
+} gyre_bytes_t;
+
+typedef struct {
+  uint32_t magic;
+  SSL_CTX* ssl_ctx;
+  uint8_t* protocols; /* of a server: ALPN names, each after its length */
+  size_t protocols_length;
+  bool own_store;     /* the store was made for this context, not shared */
+  bool has_ticket_keys;
+  uint8_t ticket_keys[GYRE_TLS_TICKET_KEY_BYTES]; /* name, HMAC key, AES key: 16 bytes each */
+} gyre_tls_context_t;
+
+typedef struct {
+  gyre_handle_t handle;
+  SSL* ssl;
+  const uint8_t* in; /* ciphertext of the current call */
+  size_t in_length;
+  gyre_bytes_t held;  /* ciphertext that waits until JavaScript has verified the peer again */
+  gyre_bytes_t early; /* plaintext that waits for the same */
+  gyre_bytes_t out;   /* ciphertext for the peer */
+  gyre_bytes_t* sink; /* the buffer that the BIO writes into: `out`, or the environment's */
+  gyre_bytes_t notes; /* [ type | length | bytes ] ... */
+  char* message;      /* of the failure; NULL: there is no memory */
+  const char* library;
+  const char* reason;
+  const char* code; /* of a failure that OpenSSL does not know */
+  uint8_t watched; /* events that JavaScript asks for */
+  bool is_server;
+  bool secured;
+  bool ended;
+  bool failed;
+  bool unverified; /* a renegotiation has ended, and JavaScript has not verified the peer's certificate again */
+} gyre_tls_t;
+
+/* The part of the environment's state that belongs to TLS. */
+struct gyre_tls_env_s {
+  STACK_OF(X509) * roots;
+  X509_STORE* store; /* with these roots, shared by contexts */
+  gyre_bytes_t plain;  /* plaintext that JavaScript takes at once */
+  gyre_bytes_t cipher; /* ciphertext that is sent at once */
+  uint8_t* input;      /* ciphertext that was read from a descriptor: GYRE_BIG_READ bytes */
+};
+
+/* tls.c */
+struct gyre_tls_env_s* gyre__tls_env(gyre_env_t* env);
+bool gyre__tls_append(gyre_bytes_t* bytes, const void* data, size_t length);
+/* Zeroes the bytes, and frees them. */
+void gyre__tls_wipe(gyre_bytes_t* bytes);
+gyre_tls_t* gyre__arg_tls(gyre_args_t* args, size_t index);
+napi_value gyre__tls_buffer(gyre_args_t* args, const void* data, size_t length);
+void gyre__tls_note(SSL* ssl, uint8_t type, const void* data, size_t length);
+napi_value gyre__null(gyre_args_t* args);
+
+/* tls-context.c */
+gyre_tls_context_t* gyre__arg_tls_context(gyre_args_t* args, size_t index);
+#endif
+
+#endif

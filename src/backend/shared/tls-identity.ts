@@ -1,0 +1,37 @@
+/** Whether a certificate is the one that was wanted. */
+import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { PeerCertificate } from 'node:tls';
+import { checkServerIdentity } from 'node:tls';
+
+/** The check of a client that accepts every name. */
+export function anyName(): undefined {}
+
+/** Checks the name of a server. Never throws: see `guardCallbacks()` in tls-context.ts. */
+export function checkIdentity(host: string, certificate: PeerCertificate): Error | undefined {
+  try {
+    return isIP(host) === 0 ? checkServerIdentity(host, certificate) : checkAddress(host, certificate);
+  } catch (error) {
+    return notNamed(host, error);
+  }
+}
+
+/** Asks OpenSSL, because Node 22.23 finds no IPv6 address in a certificate. */
+function checkAddress(host: string, certificate: PeerCertificate): Error | undefined {
+  // A server with a pre-shared key has sent no certificate.
+  const { raw } = certificate as Partial<PeerCertificate>;
+  if (raw !== undefined && new X509Certificate(raw).checkIP(host) !== undefined) return undefined;
+  return checkServerIdentity(host, certificate) ?? notNamed(host);
+}
+
+function notNamed(host: string, cause?: unknown): Error {
+  const error = new Error(`the certificate is not valid for ${host}`, cause === undefined ? {} : { cause });
+  return Object.assign(error, { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+}
+
+/** The error for a client that was asked for a certificate, and has sent none. */
+export function noClientCertificate(): Error & { code: string } {
+  return Object.assign(new Error('the client has sent no certificate'), {
+    code: 'UNABLE_TO_GET_ISSUER_CERT',
+  });
+}
