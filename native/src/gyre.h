@@ -35,7 +35,7 @@
  *              GYRE_EXITED      exit code            signal        pid
  *              GYRE_POLLED      descriptor           events        token that pollWant() was given
  *              GYRE_READ_INTO   length
- *              GYRE_DECRYPTED   slab slot            offset        length     as GYRE_READ, decrypted: see tls.h
+ *              GYRE_DECRYPTED   slab slot            offset        length     plaintext: see tls.h
  *              GYRE_TLS_STEP    bits                                          any other event of TLS
  *
  *   slabs      Memory that C reads into, and fills from its beginning. JavaScript finds a slab by its slot.
@@ -432,7 +432,7 @@ int gyre__stream_open(gyre_env_t* env, int fd);
 
 /* tls.c */
 void gyre__tls_env_free(gyre_env_t* env);
-/* Provides the memory for ciphertext, if a session decrypts what the stream reads. Returns false if none does. */
+/* Provides the memory for ciphertext. Returns false if no session decrypts what the stream reads. */
 bool gyre__tls_receive_into(gyre_stream_t* stream, uv_buf_t* buf);
 /* Decrypts `count` bytes of that memory, and writes the records. Returns 0, or UV_ENOBUFS. */
 int gyre__tls_received(gyre_stream_t* stream, size_t count);

@@ -1,6 +1,6 @@
 /*
- * TLS contexts: an SSL_CTX from the options of node:tls. Node's own createSecureContext() has checked the same
- * options before, so a failure here is rare. The order and the details are those of Node.
+ * TLS contexts: an SSL_CTX from the options of node:tls. Node's own createSecureContext() has checked the
+ * same options before, so a failure here is rare. The order and the details are those of Node.
  */
 #include "tls.h"
 
@@ -77,7 +77,10 @@ static int gyre__tls_select(SSL* ssl, const unsigned char** out, unsigned char* 
   return status == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* Node's format of a session ticket: AES-128-CBC with HMAC-SHA256. Processes with the same keys share tickets. */
+/*
+ * Node's format of a session ticket: AES-128-CBC with HMAC-SHA256. Processes with the same keys share
+ * tickets.
+ */
 static int gyre__tls_on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
                                int encrypts) {
   const gyre_tls_context_t* context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
@@ -115,8 +118,8 @@ static const SSL_METHOD* gyre__tls_method(int32_t role) {
 }
 
 /*
- * tlsContext(role, min, max, options): a context without a certificate. Role 0: both sides, 1: server, 2: client.
- * The versions are OpenSSL's numbers; 0: no limit. null: there is no memory.
+ * tlsContext(role, min, max, options): a context without a certificate. Role 0: both sides, 1: server, 2:
+ * client. The versions are OpenSSL's numbers; 0: no limit. null: there is no memory.
  */
 static napi_value gyre_tls_context(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -179,8 +182,8 @@ static X509_STORE* gyre__store_of(STACK_OF(X509) * certificates) {
 }
 
 /*
- * tlsRoots(pem): replaces the certificates that a context without a `ca` trusts. A certificate that OpenSSL cannot
- * read is left out, as in Node.
+ * tlsRoots(pem): replaces the certificates that a context without a `ca` trusts. A certificate that OpenSSL
+ * cannot read is left out, as in Node.
  */
 static napi_value gyre_tls_roots(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -338,7 +341,10 @@ static napi_value gyre_tls_use_key(napi_env napi, napi_callback_info info) {
   return gyre__result(&args, is_fine);
 }
 
-/* tlsUsePfx(context, der, passphrase): key, certificate and authorities in one. The passphrase ends with a NUL. */
+/*
+ * tlsUsePfx(context, der, passphrase): key, certificate and authorities in one. The passphrase ends with a
+ * NUL.
+ */
 static napi_value gyre_tls_use_pfx(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_tls_context_t* context = gyre__arg_tls_context(&args, 0);
@@ -467,7 +473,10 @@ static napi_value gyre_tls_verify(napi_env napi, napi_callback_info info) {
 
 /* --- resumption --- */
 
-/* tlsResumption(context, idContext, ticketKeys, timeout): each may be null; the timeout is in seconds, -1: default. */
+/*
+ * tlsResumption(context, idContext, ticketKeys, timeout): each may be null; the timeout is in seconds, -1:
+ * default.
+ */
 static napi_value gyre_tls_resumption(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_tls_context_t* context = gyre__arg_tls_context(&args, 0);

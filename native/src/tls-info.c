@@ -1,4 +1,6 @@
-/* Facts of a TLS session, for the object that getExtraInfo('sslObject') returns. A closed session has none. */
+/*
+ * Facts of a TLS session, for the object that getExtraInfo('sslObject') returns. A closed session has none.
+ */
 #include "tls.h"
 
 #ifdef GYRE_OPENSSL
@@ -82,8 +84,8 @@ static X509* gyre__issuer_trusted(SSL* ssl, X509* certificate) {
 }
 
 /*
- * tlsPeerCertificates(id): the certificate of the peer, then its issuers as far as they are known, each as DER. A
- * peer may send its chain in any order, and without the root.
+ * tlsPeerCertificates(id): the certificate of the peer, then its issuers as far as they are known, each as
+ * DER. A peer may send its chain in any order, and without the root.
  */
 static napi_value gyre_tls_peer_certificates(napi_env napi, napi_callback_info info) {
   enum { MOST = 32 };

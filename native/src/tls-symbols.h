@@ -1,6 +1,7 @@
 /*
- * The functions of OpenSSL that the engine calls. All are weak: where the host does not export one of them, the
- * addon loads nevertheless, and says that there is no native TLS. A test compares this list with the file.
+ * The functions of OpenSSL that the engine calls. All are weak: where the host does not export one of them,
+ * the addon loads nevertheless, and says that there is no native TLS. A test compares this list with the
+ * file.
  */
 #ifndef GYRE_TLS_SYMBOLS_H
 #define GYRE_TLS_SYMBOLS_H
@@ -34,16 +35,17 @@
   X(SSL_CTX_set_session_id_context) X(SSL_CTX_set_timeout) X(SSL_CTX_set_tlsext_ticket_key_evp_cb) \
   X(SSL_CTX_set_verify) X(SSL_CTX_use_PrivateKey) X(SSL_CTX_use_certificate) X(SSL_SESSION_free) \
   X(SSL_SESSION_get0_ticket) X(SSL_SESSION_get_protocol_version) X(SSL_ctrl) X(SSL_do_handshake) \
-  X(SSL_export_keying_material) X(SSL_free) X(SSL_get0_alpn_selected) X(SSL_get0_peer_certificate) \
-  X(SSL_get1_peer_certificate) X(SSL_get_SSL_CTX) X(SSL_get_certificate) X(SSL_get_current_cipher) \
-  X(SSL_get_error) X(SSL_get_ex_data) X(SSL_get_finished) X(SSL_get_peer_cert_chain) X(SSL_get_peer_finished) \
-  X(SSL_get_servername) X(SSL_get_session) X(SSL_get_shared_sigalgs) X(SSL_get_verify_result) X(SSL_get_version) \
-  X(SSL_new) X(SSL_read_ex) X(SSL_select_next_proto) X(SSL_session_reused) X(SSL_set_accept_state) X(SSL_set_bio) \
-  X(SSL_set_connect_state) X(SSL_set_ex_data) X(SSL_set_info_callback) X(SSL_set_options) X(SSL_set_read_ahead) \
-  X(SSL_set_session) X(SSL_shutdown) X(SSL_version) X(SSL_write_ex) X(TLS_client_method) X(TLS_method) \
-  X(TLS_server_method) X(X509_CRL_free) X(X509_STORE_CTX_free) X(X509_STORE_CTX_get1_issuer) \
-  X(X509_STORE_CTX_init) X(X509_STORE_CTX_new) X(X509_STORE_add_cert) X(X509_STORE_add_crl) X(X509_STORE_free) \
-  X(X509_STORE_new) X(X509_STORE_set_flags) X(X509_check_issued) X(X509_cmp) X(X509_free) X(X509_up_ref) \
+  X(SSL_export_keying_material) X(SSL_free) X(SSL_free_buffers) X(SSL_get0_alpn_selected) \
+  X(SSL_get0_peer_certificate) X(SSL_get1_peer_certificate) X(SSL_get_SSL_CTX) X(SSL_get_certificate) \
+  X(SSL_get_current_cipher) X(SSL_get_error) X(SSL_get_ex_data) X(SSL_get_finished) X(SSL_get_peer_cert_chain) \
+  X(SSL_get_peer_finished) X(SSL_get_servername) X(SSL_get_session) X(SSL_get_shared_sigalgs) \
+  X(SSL_get_verify_result) X(SSL_get_version) X(SSL_has_pending) X(SSL_in_init) X(SSL_new) X(SSL_read_ex) \
+  X(SSL_select_next_proto) X(SSL_session_reused) X(SSL_set_accept_state) X(SSL_set_bio) X(SSL_set_connect_state) \
+  X(SSL_set_ex_data) X(SSL_set_info_callback) X(SSL_set_options) X(SSL_set_read_ahead) X(SSL_set_session) \
+  X(SSL_shutdown) X(SSL_version) X(SSL_write_ex) X(TLS_client_method) X(TLS_method) X(TLS_server_method) \
+  X(X509_CRL_free) X(X509_STORE_CTX_free) X(X509_STORE_CTX_get1_issuer) X(X509_STORE_CTX_init) \
+  X(X509_STORE_CTX_new) X(X509_STORE_add_cert) X(X509_STORE_add_crl) X(X509_STORE_free) X(X509_STORE_new) \
+  X(X509_STORE_set_flags) X(X509_check_issued) X(X509_cmp) X(X509_free) X(X509_up_ref) \
   X(X509_verify_cert_error_string) X(d2i_PKCS12_bio) X(d2i_SSL_SESSION) X(i2d_SSL_SESSION) X(i2d_X509)
 /* clang-format on */
 

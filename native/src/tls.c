@@ -48,12 +48,10 @@ void gyre__tls_wipe(gyre_bytes_t* bytes) {
 
 /* Empties a buffer of the environment, which keeps its memory for the next call. */
 static void gyre__tls_empty(gyre_bytes_t* bytes) {
-  if (bytes->capacity > GYRE_TLS_KEPT_CAPACITY) {
-    gyre__tls_wipe(bytes);
-    return;
-  }
-  if (bytes->data != NULL) OPENSSL_cleanse(bytes->data, bytes->length);
   bytes->length = 0;
+  if (bytes->capacity <= GYRE_TLS_KEPT_CAPACITY) return;
+  free(bytes->data);
+  *bytes = (gyre_bytes_t){0};
 }
 
 /* --- the BIO --- */
@@ -188,7 +186,36 @@ static void gyre__tls_on_info(const SSL* ssl, int where, int result) {
   if (!tls->is_server && (where & SSL_CB_HANDSHAKE_DONE)) tls->unverified = true;
 }
 
+/* --- the buffers of records --- */
+
+/*
+ * A session needs 34 KiB for records while it converts data. OpenSSL can free them after each record, which
+ * costs as much as the rest of a short message. So the sessions that were busy last keep theirs.
+ */
+static void gyre__tls_warm(gyre_tls_t* tls) {
+  if (tls->warm) return;
+  gyre_env_t* env = tls->handle.env;
+  struct gyre_tls_env_s* own = env->tls;
+  int32_t* place = &own->warm[own->next_warm];
+  own->next_warm = (own->next_warm + 1) % GYRE_TLS_WARM;
+  /* Ids are stored with 1 added, so that 0 is none. */
+  gyre_tls_t* before = (gyre_tls_t*)gyre__handle_get(env, *place - 1);
+  if (before != NULL && before->handle.kind == GYRE_TLS) {
+    before->warm = false;
+    SSL_set_mode(before->ssl, SSL_MODE_RELEASE_BUFFERS);
+    SSL_free_buffers(before->ssl);
+  }
+  *place = tls->handle.id + 1;
+  tls->warm = true;
+  SSL_clear_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
 /* --- one step --- */
+
+/* Every call of OpenSSL begins with an empty queue of errors, because SSL_get_error() reads it. */
+static void gyre__tls_forget_errors(void) {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
 
 /* Examines the result of a call of OpenSSL that did not succeed. */
 static void gyre__tls_stopped(gyre_tls_t* tls, int result) {
@@ -213,6 +240,29 @@ static bool gyre__tls_may_read(const gyre_tls_t* tls) {
   return gyre__tls_is_open(tls) && !tls->ended && !tls->unverified;
 }
 
+static bool gyre__tls_write(gyre_tls_t* tls, const void* data, size_t length) {
+  size_t count = 0;
+  if (length == 0) return true;
+  if (tls->unsent.length > 0) return gyre__tls_append(&tls->unsent, data, length);
+  gyre__tls_forget_errors();
+  int result = SSL_write_ex(tls->ssl, data, length, &count);
+  if (result == 1) return true;
+  /* A renegotiation is under way. */
+  if (SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_READ) return gyre__tls_append(&tls->unsent, data, length);
+  gyre__tls_stopped(tls, result);
+  tls->failed = true;
+  return false;
+}
+
+/* Encrypts what has waited for the end of a renegotiation. */
+static void gyre__tls_write_unsent(gyre_tls_t* tls) {
+  if (tls->unsent.length == 0 || !gyre__tls_is_open(tls) || SSL_in_init(tls->ssl)) return;
+  gyre_bytes_t unsent = tls->unsent;
+  tls->unsent = (gyre_bytes_t){0};
+  gyre__tls_write(tls, unsent.data, unsent.length);
+  gyre__tls_wipe(&unsent);
+}
+
 /* Passes ciphertext to the session, behind that which it holds. */
 static void gyre__tls_give(gyre_tls_t* tls, const uint8_t* data, size_t length) {
   tls->sink = &tls->out;
@@ -226,6 +276,7 @@ static void gyre__tls_give(gyre_tls_t* tls, const uint8_t* data, size_t length) 
 
 /* Ends the call: the session holds what it must not decrypt yet. */
 static void gyre__tls_taken(gyre_tls_t* tls) {
+  gyre__tls_write_unsent(tls);
   gyre_bytes_t rest = {0};
   if (tls->unverified && tls->in_length > 0 && !gyre__tls_append(&rest, tls->in, tls->in_length)) tls->failed = true;
   gyre__tls_wipe(&tls->held);
@@ -236,18 +287,20 @@ static void gyre__tls_taken(gyre_tls_t* tls) {
 
 static void gyre__tls_shake(gyre_tls_t* tls) {
   if (tls->secured || tls->failed) return;
-  ERR_clear_error();
+  gyre__tls_forget_errors();
   int result = SSL_do_handshake(tls->ssl);
   if (result == 1) tls->secured = true;
   else gyre__tls_stopped(tls, result);
 }
 
-/* Decrypts into `to`, several records one after the other. Returns the number of bytes; 0: there are no more. */
+/*
+ * Decrypts into `to`, several records one after the other. Returns the number of bytes; 0: there are no more.
+ */
 static size_t gyre__tls_read(gyre_tls_t* tls, char* to, size_t size) {
   size_t total = 0;
   while (total < size && gyre__tls_may_read(tls)) {
     size_t count = 0;
-    ERR_clear_error();
+    gyre__tls_forget_errors();
     int result = SSL_read_ex(tls->ssl, to + total, size - total, &count);
     if (result != 1) {
       gyre__tls_stopped(tls, result);
@@ -255,6 +308,8 @@ static size_t gyre__tls_read(gyre_tls_t* tls, char* to, size_t size) {
     }
     if (!tls->unverified && !tls->failed) {
       total += count;
+      /* Nothing is left: another call would only say so. */
+      if (tls->in_length == 0 && !SSL_has_pending(tls->ssl)) break;
     } else if (tls->unverified) {
       if (!gyre__tls_append(&tls->early, to + total, count)) tls->failed = true;
       OPENSSL_cleanse(to + total, count);
@@ -268,10 +323,11 @@ typedef struct {
   bool ended;
   bool failed;
   bool unverified;
+  bool waiting;
 } gyre_tls_before_t;
 
 static gyre_tls_before_t gyre__tls_before(const gyre_tls_t* tls) {
-  return (gyre_tls_before_t){.secured = tls->secured, .ended = tls->ended, .failed = tls->failed, .unverified = tls->unverified};
+  return (gyre_tls_before_t){.secured = tls->secured, .ended = tls->ended, .failed = tls->failed, .unverified = tls->unverified, .waiting = tls->unsent.length > 0};
 }
 
 /* Returns what has happened since. */
@@ -279,7 +335,8 @@ static int32_t gyre__tls_since(const gyre_tls_t* tls, gyre_tls_before_t before) 
   return (tls->secured && !before.secured ? GYRE_TLS_SECURED : 0) | (tls->ended && !before.ended ? GYRE_TLS_END : 0) |
          (tls->failed && !before.failed ? GYRE_TLS_FAILED : 0) | (tls->out.length > 0 ? GYRE_TLS_OUTPUT : 0) |
          (tls->notes.length > 0 ? GYRE_TLS_NOTES : 0) |
-         (tls->unverified && !before.unverified ? GYRE_TLS_RENEGOTIATED : 0);
+         (tls->unverified && !before.unverified ? GYRE_TLS_RENEGOTIATED : 0) |
+         (tls->unsent.length > 0 ? GYRE_TLS_WAITING : before.waiting ? GYRE_TLS_DRAINED : 0);
 }
 
 /* Decrypts all of `in` into the environment's buffer. */
@@ -318,7 +375,10 @@ static napi_value gyre_tls_decrypt(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, gyre__tls_since(tls, before) | (own->plain.length > 0 ? GYRE_TLS_PLAIN : 0));
 }
 
-/* tlsVerified(id): the peer's certificate was verified again. tlsDecrypt() then returns what the session holds. */
+/*
+ * tlsVerified(id): the peer's certificate was verified again. tlsDecrypt() then returns what the session
+ * holds.
+ */
 static napi_value gyre_tls_verified(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_tls_t* tls = gyre__arg_tls(&args, 0);
@@ -332,6 +392,7 @@ static napi_value gyre_tls_take_plain(napi_env napi, napi_callback_info info) {
   struct gyre_tls_env_s* own = gyre__tls_env(args.env);
   if (own == NULL) return gyre__null(&args);
   napi_value plain = gyre__tls_buffer(&args, own->plain.data, own->plain.length);
+  if (own->plain.length > 0) OPENSSL_cleanse(own->plain.data, own->plain.length);
   gyre__tls_empty(&own->plain);
   return plain;
 }
@@ -380,17 +441,6 @@ static napi_value gyre_tls_fault(napi_env napi, napi_callback_info info) {
 }
 
 /* --- encryption --- */
-
-static bool gyre__tls_write(gyre_tls_t* tls, const void* data, size_t length) {
-  size_t count = 0;
-  if (length == 0) return true;
-  ERR_clear_error();
-  int result = SSL_write_ex(tls->ssl, data, length, &count);
-  if (result == 1) return true;
-  gyre__tls_stopped(tls, result);
-  tls->failed = true;
-  return false;
-}
 
 /*
  * Encrypts the chunks of an array. Short ones are copied together: each record costs the peer a system call
@@ -466,24 +516,24 @@ static napi_value gyre_tls_encrypt(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, gyre__tls_since(tls, before));
 }
 
-/* tlsEnd(id): adds close_notify to the output. Returns bits. */
+/* tlsEnd(id): adds close_notify to the output, which a renegotiation does not allow. Returns bits. */
 static napi_value gyre_tls_end(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_tls_t* tls = gyre__arg_tls(&args, 0);
   if (tls == NULL) return gyre__int(&args, 0);
   gyre_tls_before_t before = gyre__tls_before(tls);
   tls->sink = &tls->out;
-  ERR_clear_error();
+  gyre__tls_forget_errors();
   /* 0: sent, and the peer's has not come yet. */
-  if (gyre__tls_is_open(tls) && SSL_shutdown(tls->ssl) < 0) gyre__tls_fail(tls);
+  if (gyre__tls_is_open(tls) && !SSL_in_init(tls->ssl) && SSL_shutdown(tls->ssl) < 0) gyre__tls_fail(tls);
   return gyre__int(&args, gyre__tls_since(tls, before));
 }
 
 /* --- fused with a stream --- */
 
 /*
- * tlsFuse(id, stream): from the next poll phase on, the addon decrypts what it reads from the stream. Returns 0,
- * or an error. No ciphertext may be on its way through JavaScript then.
+ * tlsFuse(id, stream): from the next poll phase on, the addon decrypts what it reads from the stream. Returns
+ * 0, or an error. No ciphertext may be on its way through JavaScript then.
  */
 static napi_value gyre_tls_fuse(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -509,6 +559,7 @@ int gyre__tls_received(gyre_stream_t* stream, size_t count) {
   gyre_env_t* env = stream->handle.env;
   gyre_tls_t* tls = (gyre_tls_t*)gyre__handle_get(env, stream->tls);
   gyre_tls_before_t before = gyre__tls_before(tls);
+  gyre__tls_warm(tls);
   gyre__tls_give(tls, env->tls->input, count);
   for (;;) {
     uv_buf_t buf;
@@ -538,6 +589,7 @@ static void gyre__tls_on_close(gyre_handle_t* handle) {
   gyre__tls_wipe(&tls->notes);
   gyre__tls_wipe(&tls->held);
   gyre__tls_wipe(&tls->early);
+  gyre__tls_wipe(&tls->unsent);
   free(tls->message);
 }
 
@@ -552,7 +604,7 @@ static bool gyre__tls_set_up(gyre_tls_t* tls, const gyre_tls_context_t* context,
   SSL_set_bio(tls->ssl, bio, bio);
   SSL_set_app_data(tls->ssl, tls);
   SSL_set_read_ahead(tls->ssl, 1);
-  SSL_set_mode(tls->ssl, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS);
+  SSL_set_mode(tls->ssl, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_set_info_callback(tls->ssl, gyre__tls_on_info);
   if (tls->is_server) {
     SSL_set_options(tls->ssl, SSL_OP_NO_RENEGOTIATION);
@@ -574,8 +626,8 @@ static bool gyre__tls_set_up(gyre_tls_t* tls, const gyre_tls_context_t* context,
 }
 
 /*
- * tlsOpen(context, serverSide, name, session): opens a session. `name` is sent as SNI, `session` is to be resumed;
- * each may be null. Returns its id, or an error.
+ * tlsOpen(context, serverSide, name, session): opens a session. `name` is sent as SNI, `session` is to be
+ * resumed; each may be null. Returns its id, or an error.
  */
 static napi_value gyre_tls_open(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
@@ -592,7 +644,7 @@ static napi_value gyre_tls_open(napi_env napi, napi_callback_info info) {
     tls->handle.on_close = gyre__tls_on_close;
     tls->is_server = is_server;
     tls->sink = &tls->out;
-    ERR_clear_error();
+    gyre__tls_forget_errors();
     if (!gyre__tls_set_up(tls, context, name, &session)) {
       gyre__handle_close(&tls->handle);
       tls = NULL;

@@ -16,8 +16,8 @@
  * With TLS 1.2 a server may renegotiate, with another certificate. Then the session holds all data back until
  * JavaScript has verified the certificate. A client must not renegotiate.
  *
- * A session can be fused with a stream of the addon (`tlsFuse`). From then on the poll phase decrypts, straight
- * into a slab, and `tlsEncrypt` sends.
+ * A session can be fused with a stream of the addon (`tlsFuse`). From then on the poll phase decrypts,
+ * straight into a slab, and `tlsEncrypt` sends.
  */
 #ifndef GYRE_TLS_H
 #define GYRE_TLS_H
@@ -40,12 +40,18 @@ enum {
   GYRE_TLS_FAILED = 16,
   GYRE_TLS_NOTES = 32,
   GYRE_TLS_RENEGOTIATED = 64,
+  GYRE_TLS_WAITING = 128, /* data waits for the end of a handshake */
+  GYRE_TLS_DRAINED = 256, /* it was encrypted */
 };
 
 /* Rare events that JavaScript can ask for, and the types of notes. */
 enum { GYRE_TLS_SESSION = 1, GYRE_TLS_KEYLOG = 2 };
 
-enum { GYRE_TLS_TICKET_KEY_BYTES = 48 };
+enum {
+  GYRE_TLS_TICKET_KEY_BYTES = 48,
+  /* The most sessions that keep their buffers of records: 4 MiB. */
+  GYRE_TLS_WARM = 128,
+};
 
 /* Bytes that grow. */
 typedef struct {
@@ -71,6 +77,7 @@ typedef struct {
   size_t in_length;
   gyre_bytes_t held;  /* ciphertext that waits until JavaScript has verified the peer again */
   gyre_bytes_t early; /* plaintext that waits for the same */
+  gyre_bytes_t unsent; /* plaintext that waits until a renegotiation is over */
   gyre_bytes_t out;   /* ciphertext for the peer */
   gyre_bytes_t* sink; /* the buffer that the BIO writes into: `out`, or the environment's */
   gyre_bytes_t notes; /* [ type | length | bytes ] ... */
@@ -83,7 +90,8 @@ typedef struct {
   bool secured;
   bool ended;
   bool failed;
-  bool unverified; /* a renegotiation has ended, and JavaScript has not verified the peer's certificate again */
+  bool warm;       /* keeps its buffers of records */
+  bool unverified; /* JavaScript has not verified the certificate of a renegotiation yet */
 } gyre_tls_t;
 
 /* The part of the environment's state that belongs to TLS. */
@@ -92,6 +100,8 @@ struct gyre_tls_env_s {
   X509_STORE* store; /* with these roots, shared by contexts */
   gyre_bytes_t plain;  /* plaintext that JavaScript takes at once */
   gyre_bytes_t cipher; /* ciphertext that is sent at once */
+  int32_t warm[GYRE_TLS_WARM]; /* a ring of ids, each plus 1; 0: none */
+  uint32_t next_warm;
   uint8_t* input;      /* ciphertext that was read from a descriptor: GYRE_BIG_READ bytes */
 };
 

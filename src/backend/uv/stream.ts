@@ -176,8 +176,8 @@ export class UvStream implements RawStream, SocketControl, Target {
   }
 
   /**
-   * The native part decrypts from the next poll phase on. `onRead` then gets plaintext, and an empty buffer in
-   * the place of each notice.
+   * The native part decrypts from the next poll phase on. `onRead` then gets plaintext, and an empty buffer
+   * in the place of each notice.
    *
    * @returns whether it does
    */

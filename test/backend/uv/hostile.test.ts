@@ -204,7 +204,7 @@ function anything(): unknown[] {
 class World {
   readonly raw: RawAddon = new RawAddon();
   readonly ids: Id[] = [];
-  /** Of a client that waits for the first answer, and of a server and a client after their handshake. */
+  /** A client and a server after their handshake, and a client that waits for the first answer. */
   readonly sessions: Id[] = [];
   readonly contexts: NativeContext[] = [];
   fds: number[] = [];

@@ -104,6 +104,38 @@ test(
   }),
 );
 
+test(
+  'data that a client writes while its server renegotiates arrives after the new handshake, and in order',
+  onNode(async (loop) => {
+    let received = '';
+    const { server, port } = await nodeTlsServer({ ...serverTls(), maxVersion: 'TLSv1.2' }, (socket) => {
+      socket.on('data', (data) => {
+        received += String(data);
+        if (received === 'begin') {
+          socket.write('answer');
+          socket.renegotiate({}, () => {});
+        } else if (received.length === 200_007) {
+          socket.write('done');
+        }
+      });
+    });
+    const near = new Recorder();
+    await loop.createConnection(() => near, here, port, { ssl: clientTls() });
+    near.transport.write('begin');
+    // With the answer comes the request of a new handshake.
+    await near.untilReceived(6);
+    near.transport.write('1');
+    near.transport.write('x'.repeat(200_000));
+    near.transport.write('2');
+    await near.untilReceived(10);
+    assert.equal(received, `begin1${'x'.repeat(200_000)}2`);
+    near.transport.close();
+    await near.untilLost();
+    assert.equal(near.exception, null);
+    await closedServer(server);
+  }),
+);
+
 // --- names that no certificate has ---
 
 test(

@@ -8,7 +8,9 @@ const BY_OPENSSL: readonly string[] = ['--use-openssl-ca'];
 
 type Lists = { getCACertificates?: (type: 'default') => readonly string[] };
 
-/** The list that the native part has. Node returns another array when the program has set other certificates. */
+/**
+ * The list that the native part has. Node returns another array when the program has set other certificates.
+ */
 let current: readonly string[] | null = null;
 
 /** Whether Node tells which certificates it trusts by default. */
@@ -28,7 +30,9 @@ export function loadAuthorities(): string | null {
 
 let earlier: readonly string[] | null = null;
 
-/** The default before Node 22.15: Node's own list, and the file that was named at the start of the process. */
+/**
+ * The default before Node 22.15: Node's own list, and the file that was named at the start of the process.
+ */
 function earlierDefault(): readonly string[] {
   earlier ??= [...tls.rootCertificates, ...extra()];
   return earlier;

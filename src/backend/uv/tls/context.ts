@@ -1,6 +1,7 @@
 /**
- * The native context of TLS options. Node's `createSecureContext()` has checked the same options, so their errors
- * are Node's. The steps and their order are Node's, too: see `configSecureContext()` in its lib/internal/tls.
+ * The native context of TLS options. Node's `createSecureContext()` has checked the same options, so their
+ * errors are Node's. The steps and their order are Node's, too: see `configSecureContext()` in its
+ * lib/internal/tls.
  */
 import { constants } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';

@@ -1,6 +1,6 @@
 /**
- * TLS on the native backend. The native engine (native/src/tls.h) serves each context whose options it can honour
- * exactly, and the portable one every other context. docs/tls.md has the table of options.
+ * TLS on the native backend. The native engine (native/src/tls.h) serves each context whose options it can
+ * honour exactly, and the portable one every other context. docs/tls.md has the table of options.
  */
 import type { TlsOptions } from 'node:tls';
 import { LoopError } from '../../../base/errors.ts';

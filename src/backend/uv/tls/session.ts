@@ -1,9 +1,9 @@
 /**
  * A session of the native engine.
  *
- * Over a stream of the native part it is fused with the stream when the handshake is complete: the native part then
- * decrypts what it reads, and sends what it encrypts. `decrypt()` gets ciphertext before the first plaintext, and
- * plaintext afterwards, all in the order in which it was read.
+ * Over a stream of the native part it is fused with the stream when the handshake is complete: the native
+ * part then decrypts what it reads, and sends what it encrypts. `decrypt()` gets ciphertext before the first
+ * plaintext, and plaintext afterwards, all in the order in which it was read.
  */
 import { isIP } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
@@ -27,6 +27,8 @@ const END = 8;
 const FAILED = 16;
 const NOTES = 32;
 const RENEGOTIATED = 64;
+const WAITING = 128;
+const DRAINED = 256;
 
 /** The type of a note that holds a session to resume; the other type is a line of a key log. */
 const NOTE_SESSION = 1;
@@ -81,7 +83,7 @@ export class NativeTls implements RawTls, Decryptor {
     );
     if (bits !== 0) this.#step(bits & OUTPUT);
     if (bits & FAILED) this.#failLater();
-    return (bits & FAILED) === 0;
+    return (bits & (FAILED | WAITING)) === 0;
   }
 
   end(): void {
@@ -123,6 +125,7 @@ export class NativeTls implements RawTls, Decryptor {
     if (bits & NOTES) this.#takeNotes();
     if (plain.length > 0) this.#events?.onDecrypted(plain);
     if (bits & RENEGOTIATED) this.#renegotiated();
+    if (bits & DRAINED) this.#events?.onDrained();
     if (bits & END && !this.#ended) {
       this.#ended = true;
       this.#events?.onEnd();
