@@ -263,6 +263,15 @@ static void gyre__tls_write_unsent(gyre_tls_t* tls) {
   gyre__tls_wipe(&unsent);
 }
 
+/* Sends close_notify, unless a handshake is under way, which does not allow it. */
+static void gyre__tls_shut(gyre_tls_t* tls) {
+  bool is_busy = SSL_in_init(tls->ssl);
+  tls->end_waits = is_busy && !tls->ended;
+  gyre__tls_forget_errors();
+  /* 0: sent, and the peer's has not come yet. */
+  if (!is_busy && SSL_shutdown(tls->ssl) < 0) gyre__tls_fail(tls);
+}
+
 /* Passes ciphertext to the session, behind that which it holds. */
 static void gyre__tls_give(gyre_tls_t* tls, const uint8_t* data, size_t length) {
   tls->sink = &tls->out;
@@ -277,6 +286,7 @@ static void gyre__tls_give(gyre_tls_t* tls, const uint8_t* data, size_t length) 
 /* Ends the call: the session holds what it must not decrypt yet. */
 static void gyre__tls_taken(gyre_tls_t* tls) {
   gyre__tls_write_unsent(tls);
+  if (tls->end_waits && gyre__tls_is_open(tls)) gyre__tls_shut(tls);
   gyre_bytes_t rest = {0};
   if (tls->unverified && tls->in_length > 0 && !gyre__tls_append(&rest, tls->in, tls->in_length)) tls->failed = true;
   gyre__tls_wipe(&tls->held);
@@ -326,8 +336,13 @@ typedef struct {
   bool waiting;
 } gyre_tls_before_t;
 
+/* Whether data or close_notify waits for the end of a renegotiation. */
+static bool gyre__tls_waits(const gyre_tls_t* tls) {
+  return tls->unsent.length > 0 || tls->end_waits;
+}
+
 static gyre_tls_before_t gyre__tls_before(const gyre_tls_t* tls) {
-  return (gyre_tls_before_t){.secured = tls->secured, .ended = tls->ended, .failed = tls->failed, .unverified = tls->unverified, .waiting = tls->unsent.length > 0};
+  return (gyre_tls_before_t){.secured = tls->secured, .ended = tls->ended, .failed = tls->failed, .unverified = tls->unverified, .waiting = gyre__tls_waits(tls)};
 }
 
 /* Returns what has happened since. */
@@ -336,7 +351,7 @@ static int32_t gyre__tls_since(const gyre_tls_t* tls, gyre_tls_before_t before) 
          (tls->failed && !before.failed ? GYRE_TLS_FAILED : 0) | (tls->out.length > 0 ? GYRE_TLS_OUTPUT : 0) |
          (tls->notes.length > 0 ? GYRE_TLS_NOTES : 0) |
          (tls->unverified && !before.unverified ? GYRE_TLS_RENEGOTIATED : 0) |
-         (tls->unsent.length > 0 ? GYRE_TLS_WAITING : before.waiting ? GYRE_TLS_DRAINED : 0);
+         (gyre__tls_waits(tls) ? GYRE_TLS_WAITING : before.waiting ? GYRE_TLS_DRAINED : 0);
 }
 
 /* Decrypts all of `in` into the environment's buffer. */
@@ -516,16 +531,14 @@ static napi_value gyre_tls_encrypt(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, gyre__tls_since(tls, before));
 }
 
-/* tlsEnd(id): adds close_notify to the output, which a renegotiation does not allow. Returns bits. */
+/* tlsEnd(id): adds close_notify to the output, at the latest when a renegotiation is over. Returns bits. */
 static napi_value gyre_tls_end(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_tls_t* tls = gyre__arg_tls(&args, 0);
   if (tls == NULL) return gyre__int(&args, 0);
   gyre_tls_before_t before = gyre__tls_before(tls);
   tls->sink = &tls->out;
-  gyre__tls_forget_errors();
-  /* 0: sent, and the peer's has not come yet. */
-  if (gyre__tls_is_open(tls) && !SSL_in_init(tls->ssl) && SSL_shutdown(tls->ssl) < 0) gyre__tls_fail(tls);
+  if (gyre__tls_is_open(tls)) gyre__tls_shut(tls);
   return gyre__int(&args, gyre__tls_since(tls, before));
 }
 
@@ -561,6 +574,7 @@ int gyre__tls_received(gyre_stream_t* stream, size_t count) {
   gyre_tls_before_t before = gyre__tls_before(tls);
   gyre__tls_warm(tls);
   gyre__tls_give(tls, env->tls->input, count);
+  bool told = false;
   for (;;) {
     uv_buf_t buf;
     gyre__slab_reserve(env, tls->in_length > GYRE_SMALL_READ ? GYRE_BIG_READ : GYRE_SMALL_READ, &buf);
@@ -570,6 +584,9 @@ int gyre__tls_received(gyre_stream_t* stream, size_t count) {
     }
     size_t plain = gyre__tls_read(tls, buf.base, buf.len);
     if (plain == 0) break;
+    /* A session that can be resumed is reported before the data that came with it, as Node does. */
+    if (tls->notes.length > 0 && !told) gyre__event(env, stream->handle.id, GYRE_TLS_STEP, GYRE_TLS_NOTES, 0, 0);
+    told = told || tls->notes.length > 0;
     gyre_place_t place = gyre__slab_commit(env, plain);
     gyre__event(env, stream->handle.id, GYRE_DECRYPTED, place.slot, place.offset, (int32_t)plain);
     if (plain < buf.len) break;

@@ -90,6 +90,7 @@ typedef struct {
   bool secured;
   bool ended;
   bool failed;
+  bool end_waits;  /* close_notify waits until a renegotiation is over */
   bool warm;       /* keeps its buffers of records */
   bool unverified; /* JavaScript has not verified the certificate of a renegotiation yet */
 } gyre_tls_t;

@@ -49,7 +49,10 @@ export class NativeTls implements RawTls, Decryptor {
   #stream: Id = NO_STREAM;
   /** The bits of each empty buffer that is on its way to `decrypt()`. */
   readonly #notices: number[] = [];
+  /** Whether the peer's end has come. */
   #ended: boolean = false;
+  /** Whether `end()` was called. */
+  #ending: boolean = false;
 
   constructor(native: NativeContext, context: NodeTlsContext, target: TlsTarget, events: TlsEvents) {
     const { serverHostname, lower } = target;
@@ -89,8 +92,9 @@ export class NativeTls implements RawTls, Decryptor {
   end(): void {
     const bits = addon().tlsEnd(this.id);
     this.#step(bits & OUTPUT);
+    this.#ending = true;
     if (bits & FAILED) this.#failLater();
-    else hostNextTick(NativeTls.#tellEnded, this);
+    else if (!(bits & WAITING)) hostNextTick(NativeTls.#tellEnded, this);
   }
 
   close(): void {
@@ -125,12 +129,18 @@ export class NativeTls implements RawTls, Decryptor {
     if (bits & NOTES) this.#takeNotes();
     if (plain.length > 0) this.#events?.onDecrypted(plain);
     if (bits & RENEGOTIATED) this.#renegotiated();
-    if (bits & DRAINED) this.#events?.onDrained();
+    if (bits & DRAINED) this.#drained();
     if (bits & END && !this.#ended) {
       this.#ended = true;
       this.#events?.onEnd();
     }
     if (bits & FAILED && this.#events !== null) this.#fail(this.#fault());
+  }
+
+  /** Data, or the end, no longer waits for a renegotiation. */
+  #drained(): void {
+    if (this.#ending) this.#events?.onEnded();
+    else this.#events?.onDrained();
   }
 
   // --- the end of the handshake ---
@@ -180,16 +190,14 @@ export class NativeTls implements RawTls, Decryptor {
     const key = addon().tlsEphemeralKey(this.id);
     if (key !== null && key[0] === 'DH' && key[2] < minDHSize) return smallKey(key[2]);
     const error = this.#verifyError();
-    // A session that is resumed was verified before.
-    if (error !== null || sslObject.isSessionReused()) return error;
+    if (error !== null) return error;
     const host = this.#serverHostname;
-    // The program's own function gets the whole chain, as it does from Node.
-    if (check !== undefined) {
-      return (
-        (check(host ?? 'localhost', sslObject.getPeerCertificate(true) as PeerCertificate) as Fault) ?? null
-      );
+    if (check === undefined) {
+      return host === null ? null : (checkIdentity(host, certificate as PeerCertificate) ?? null);
     }
-    return host === null ? null : (checkIdentity(host, certificate as PeerCertificate) ?? null);
+    // It gets the whole chain. As in Node, it is not called for a session that is resumed.
+    if (sslObject.isSessionReused()) return null;
+    return (check(host ?? 'localhost', sslObject.getPeerCertificate(true) as PeerCertificate) as Fault) ?? null;
   }
 
   #faultOfClient(peercert: PeerCertificate | null): Fault | null {
