@@ -43,6 +43,25 @@ export const selfSigned: Pair = pair('self-signed');
  */
 export const steady: Pair = pair('steady');
 
+/** For localhost, with a key of RSA. */
+export const rsa: Pair = pair('rsa');
+/** For localhost, by an intermediate authority, whose certificate follows. */
+export const chained: Pair = pair('chained');
+/** A client's, which {@link crl} revokes. */
+export const revoked: Pair = pair('revoked');
+/** The revoked certificates of {@link ca}. */
+export const crl: string = read('crl');
+/** The same list, but its next update was due in 2024. */
+export const expiredCrl: string = read('expired-crl');
+/** Parameters of 2048 bits. */
+export const dhparam: string = read('dhparam');
+/** The passphrase of {@link locked} and {@link pfx}. */
+export const passphrase: string = 'open sesame';
+/** {@link server}, with its key encrypted. */
+export const locked: Pair = { cert: server.cert, key: read('locked-key') };
+/** {@link server} and {@link ca} as PKCS #12. */
+export const pfx: Buffer = readFileSync(new URL('./certificates/server.pfx', import.meta.url));
+
 /** Options of a server that a {@link clientTls} trusts. */
 export function serverTls(certificate: Pair = server): TlsOptions {
   return { ...certificate };

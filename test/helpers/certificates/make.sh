@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-rm -f ./*.pem
+rm -f ./*.pem ./*.pfx
 
 key() { openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out "$1-key.pem"; }
 
@@ -16,9 +16,11 @@ authority() {
     -addext 'basicConstraints=critical,CA:true' -addext 'keyUsage=critical,keyCertSign,cRLSign'
 }
 
-# certificate <file> <authority> <name> <alternative names> <from> <until>
+rsa_key() { openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$1-key.pem" 2> "$work/log"; }
+
+# certificate <file> <authority> <name> <alternative names> <from> <until> [kind of key] [CA:true]
 certificate() {
-  key "$1"
+  "${7:-key}" "$1"
   openssl req -new -key "$1-key.pem" -subj "/CN=$3" -out "$work/$1.csr"
   : > "$work/index.txt"
   printf 'unique_subject = no\n' > "$work/index.txt.attr"
@@ -35,11 +37,26 @@ x509_extensions = extensions
 [any]
 commonName = supplied
 [extensions]
-basicConstraints = CA:false
+basicConstraints = ${8:-CA:false}
 subjectAltName = $4
 CONFIG
   openssl ca -batch -notext -config "$work/ca.cnf" -cert "$2.pem" -keyfile "$2-key.pem" \
     -startdate "$5" -enddate "$6" -in "$work/$1.csr" -out "$1.pem" 2> "$work/log" || { cat "$work/log" >&2; exit 1; }
+}
+
+# crl <file> <authority> <last update> <next update> <revoked certificate>
+crl() {
+  : > "$work/crl-index.txt"
+  cat > "$work/crl.cnf" <<CONFIG
+[ca]
+default_ca = own
+[own]
+database = $work/crl-index.txt
+default_md = sha256
+CONFIG
+  openssl ca -config "$work/crl.cnf" -cert "$2.pem" -keyfile "$2-key.pem" -revoke "$5.pem" 2> "$work/log"
+  openssl ca -config "$work/crl.cnf" -cert "$2.pem" -keyfile "$2-key.pem" -gencrl -crl_lastupdate "$3" \
+    -crl_nextupdate "$4" -out "$1.pem" 2> "$work/log"
 }
 
 from=20240101000000Z
@@ -58,5 +75,16 @@ openssl req -x509 -new -key self-signed-key.pem -subj /CN=localhost -days 36500 
 openssl genpkey -algorithm ed25519 -out steady-key.pem
 openssl req -x509 -new -key steady-key.pem -subj /CN=localhost -days 36500 -out steady.pem \
   -addext "subjectAltName=$here"
-rm -f ca-key.pem unknown-ca-key.pem
-chmod 644 ./*.pem
+certificate rsa ca localhost "$here" "$from" "$until" rsa_key
+certificate intermediate ca 'gyre test intermediate' 'DNS:intermediate.test' "$from" "$until" key CA:true
+certificate chained intermediate localhost "$here" "$from" "$until"
+cat intermediate.pem >> chained.pem
+certificate revoked ca 'a revoked client' 'DNS:client.test' "$from" "$until"
+crl crl ca "$from" "$until" revoked
+crl expired-crl ca "$from" 20240201000000Z revoked
+openssl pkcs8 -topk8 -in server-key.pem -out locked-key.pem -v2 aes-256-cbc -passout 'pass:open sesame'
+openssl pkcs12 -export -in server.pem -inkey server-key.pem -certfile ca.pem -passout 'pass:open sesame' \
+  -out server.pfx
+openssl genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048 -out dhparam.pem
+rm -f intermediate-key.pem ca-key.pem unknown-ca-key.pem
+chmod 644 ./*.pem ./*.pfx
