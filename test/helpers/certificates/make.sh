@@ -18,7 +18,7 @@ authority() {
 
 rsa_key() { openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$1-key.pem" 2> "$work/log"; }
 
-# certificate <file> <authority> <name> <alternative names> <from> <until> [kind of key] [CA:true]
+# certificate <file> <authority> <name> <alternative names> <from> <until> [kind of key] [CA:true] [extension]
 certificate() {
   "${7:-key}" "$1"
   openssl req -new -key "$1-key.pem" -subj "/CN=$3" -out "$work/$1.csr"
@@ -39,6 +39,7 @@ commonName = supplied
 [extensions]
 basicConstraints = ${8:-CA:false}
 subjectAltName = $4
+${9:-}
 CONFIG
   openssl ca -batch -notext -config "$work/ca.cnf" -cert "$2.pem" -keyfile "$2-key.pem" \
     -startdate "$5" -enddate "$6" -in "$work/$1.csr" -out "$1.pem" 2> "$work/log" || { cat "$work/log" >&2; exit 1; }
@@ -75,7 +76,8 @@ openssl req -x509 -new -key self-signed-key.pem -subj /CN=localhost -days 36500 
 openssl genpkey -algorithm ed25519 -out steady-key.pem
 openssl req -x509 -new -key steady-key.pem -subj /CN=localhost -days 36500 -out steady.pem \
   -addext "subjectAltName=$here"
-certificate rsa ca localhost "$here" "$from" "$until" rsa_key
+certificate rsa ca localhost "$here" "$from" "$until" rsa_key CA:false \
+  'authorityInfoAccess = OCSP;URI:http://ocsp.test/,caIssuers;URI:http://ca.test/ca.pem'
 certificate intermediate ca 'gyre test intermediate' 'DNS:intermediate.test' "$from" "$until" key CA:true
 certificate chained intermediate localhost "$here" "$from" "$until"
 cat intermediate.pem >> chained.pem
