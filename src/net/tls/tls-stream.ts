@@ -211,6 +211,7 @@ export class TlsStream implements Protocol, RawStream, TlsEvents {
   onEnd(): void {
     this.#advance('peerEnd');
     if (isShuttingDown(this.#state)) this.#closeLowerIfDone();
+    else if (this.#state === 'handshake') this.#fail(resetBeforeSecure(), false);
     else this.#comesBehind('end');
   }
 

@@ -398,6 +398,15 @@ test(
 );
 
 test(
+  'TlsStream fails a handshake in which the peer sends the end of TLS',
+  layer(async ({ lower, engine }, starting) => {
+    engine.events.onEnd();
+    await assert.rejects(starting, { code: 'ECONNRESET' });
+    assert.deepEqual(lower.calls.slice(-1), ['abort']);
+  }),
+);
+
+test(
   'TlsStream abandons an endless handshake',
   layer(async ({ lower, engine }, starting) => {
     for (let i = 0; i < 16; i++) lower.tell('dataReceived', Buffer.alloc(65_536));
