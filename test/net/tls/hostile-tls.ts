@@ -27,6 +27,9 @@ export function sealable(version: SecureVersion): TlsOptions & { minVersion: Sec
   return { minVersion: version, maxVersion: version, ciphers: CIPHERS };
 }
 
+/** In place of a segment: ends the connection, without the end of TLS. */
+export const END: Buffer = Buffer.alloc(0);
+
 /** Makes a record without encryption. */
 export function record(type: number, content: Uint8Array, version: number = 0x0303): Buffer {
   const header = Buffer.from([type, version >> 8, version & 255, content.length >> 8, content.length & 255]);
@@ -197,7 +200,8 @@ export class HostileTls {
   async send(segments: readonly Buffer[]): Promise<void> {
     for (const [i, segment] of segments.entries()) {
       if (i > 0) await new Promise(setImmediate);
-      if (!this.#socket.destroyed && segment.length > 0) this.#socket.write(segment);
+      if (segment === END) this.finish();
+      else if (this.#socket.writable && segment.length > 0) this.#socket.write(segment);
     }
   }
 

@@ -163,8 +163,8 @@ export class Program {
   #code: number | null = null;
   readonly #waiting: Set<() => void> = new Set();
 
-  constructor(program: string, args: readonly string[]) {
-    const child = spawn(program, args, { stdio: 'pipe' });
+  constructor(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+    const child = spawn(program, args, { stdio: 'pipe', env });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (data: Buffer) => {
