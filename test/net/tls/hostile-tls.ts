@@ -51,7 +51,7 @@ export function contentOf(one: Buffer): Buffer {
   return one.subarray(HEADER_BYTES);
 }
 
-/** Changes what the honest peer sends. It gets every flight, and returns the segments that are sent instead. */
+/** Changes the flights of the honest peer. It returns the segments that are sent instead. */
 export type Mangler = (flight: Buffer, index: number) => Buffer[];
 
 export class HostileTls {

@@ -1,6 +1,6 @@
 /**
- * Handshakes that pass through a mangler: split, joined, changed, cut and mixed with other records. gyre accepts
- * what Node accepts, and fails with the same error and the same alert.
+ * Handshakes that pass through a mangler: split, joined, changed, cut and mixed with other records. gyre
+ * accepts what Node accepts, and fails with the same error and the same alert.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -30,7 +30,7 @@ import { recordingServer } from './tls-peers.ts';
 
 const VERSIONS: readonly SecureVersion[] = ['TLSv1.2', 'TLSv1.3'];
 
-/** What became of a handshake: the error of the victim, and the alert that the peer got. */
+/** The end of a handshake: the error of the victim, and the alert that the peer got. */
 interface End {
   code: string | undefined;
   reason: string | undefined;
@@ -63,7 +63,7 @@ async function untilOver(peer: HostileTls, victim: Promise<unknown>): Promise<vo
   await peer.closed;
 }
 
-/** Asserts that two victims ended alike. An alert may be lost, if its victim left the rest of the flight unread. */
+/** Asserts that two victims ended alike. An alert may be lost if the rest of the flight was left unread. */
 function assertSame(ours: End, theirs: End, message: string): void {
   const alert = ours.alert ?? theirs.alert;
   assert.deepEqual({ ...ours, alert }, { ...theirs, alert: theirs.alert ?? alert }, message);

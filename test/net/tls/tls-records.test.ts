@@ -17,7 +17,7 @@ import { recordingServer } from './tls-peers.ts';
 const VERSIONS: readonly SecureVersion[] = ['TLSv1.2', 'TLSv1.3'];
 const CLOSE_NOTIFY = Buffer.from([1, 0]);
 
-/** What became of the victim of an attack. */
+/** The state of the victim after an attack. */
 interface Damage {
   text: string;
   code: string | undefined;

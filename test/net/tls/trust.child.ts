@@ -1,4 +1,4 @@
-/** Connects to `localhost` at the port of its argument with the default trust, and prints what became of it. */
+/** Connects to a port with the default trust, and prints `trusted` or the code of the error. */
 import { Protocol } from '../../../src/index.ts';
 import { makeLoop } from '../../helpers/pairs.ts';
 
