@@ -76,9 +76,14 @@ export function factsOf(session: TLSSocket): Facts {
     reused: socket.isSessionReused(),
     peer: socket.getPeerX509Certificate()?.fingerprint256,
     own: socket.getX509Certificate()?.fingerprint256,
-    ephemeral: socket.getEphemeralKeyInfo(),
+    ephemeral: withoutUndefined(socket.getEphemeralKeyInfo()),
     sigalgs: socket.getSharedSigalgs(),
   };
+}
+
+/** Some versions of Node have a property without a value where others have none. */
+export function withoutUndefined(key: object | null): object | null {
+  return key && Object.fromEntries(Object.entries(key).filter(([, value]) => value !== undefined));
 }
 
 function secretsOf(session: TLSSocket, side: 'client' | 'server'): Secrets {

@@ -1,4 +1,4 @@
-/** Callbacks for names that answer late or never, several names at once, and sessions that are out of date. */
+/** Callbacks for names that answer late or never, several names at once, and sessions with old keys. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';

@@ -182,7 +182,6 @@ const attacks: readonly (readonly [string, Attack])[] = [
   // Alerts.
   ['an alert that is fatal', (peer) => [peer.seal(DATA, 'x'), peer.seal(ALERT, Buffer.from([2, 40]))]],
   ['an alert that is fatal and unknown', (peer) => [peer.seal(ALERT, Buffer.from([2, 200]))]],
-  ['a warning', (peer) => [peer.seal(ALERT, Buffer.from([1, 90])), peer.seal(DATA, 'after')]],
   [
     'a warning without renegotiation',
     (peer) => [peer.seal(ALERT, Buffer.from([1, 100])), peer.seal(DATA, 'x')],
@@ -224,6 +223,11 @@ const attacks: readonly (readonly [string, Attack])[] = [
       peer.seal(HANDSHAKE, KEY_UPDATE.subarray(2)),
     ],
   ],
+];
+
+/** By TLS 1.2 alone. By TLS 1.3, Node 26 may miss the end of TLS after this warning. */
+const attacks12: readonly (readonly [string, Attack])[] = [
+  ['a warning', (peer) => [peer.seal(ALERT, Buffer.from([1, 90])), peer.seal(DATA, 'after')]],
 ];
 
 /** By TLS 1.3 alone. */
@@ -287,7 +291,7 @@ function asRenegotiation(ours: Damage, theirs: Damage): Damage {
 }
 
 for (const version of VERSIONS) {
-  for (const [name, attack] of [...attacks, ...(version === 'TLSv1.3' ? attacks13 : [])]) {
+  for (const [name, attack] of [...attacks, ...(version === 'TLSv1.3' ? attacks13 : attacks12)]) {
     test(
       `${version}: gyre and Node treat a peer alike that sends ${name}`,
       onNode(async (loop) => {
