@@ -76,14 +76,18 @@ export function factsOf(session: TLSSocket): Facts {
     reused: socket.isSessionReused(),
     peer: socket.getPeerX509Certificate()?.fingerprint256,
     own: socket.getX509Certificate()?.fingerprint256,
-    ephemeral: withoutUndefined(socket.getEphemeralKeyInfo()),
+    ephemeral: keyOf(socket.getEphemeralKeyInfo()),
     sigalgs: socket.getSharedSigalgs(),
   };
 }
 
-/** Some versions of Node have a property without a value where others have none. */
-export function withoutUndefined(key: object | null): object | null {
-  return key && Object.fromEntries(Object.entries(key).filter(([, value]) => value !== undefined));
+/**
+ * Returns the key of a key exchange in one form: some versions of Node have a property without a value where
+ * others have none. The native engine does not name the hybrid groups of OpenSSL 3.5.
+ */
+export function keyOf(key: object | null): object | null {
+  if (key === null || (key as { type?: string }).type === 'TLSGroup') return key && {};
+  return Object.fromEntries(Object.entries(key).filter(([, value]) => value !== undefined));
 }
 
 function secretsOf(session: TLSSocket, side: 'client' | 'server'): Secrets {

@@ -9,7 +9,7 @@ import type { NodeEventLoop } from '../../../src/index.ts';
 import * as certificates from '../../helpers/certificates.ts';
 import { clientTls, serverTls } from '../../helpers/certificates.ts';
 import { onNode, portOf, Recorder } from '../../helpers/pairs.ts';
-import { sessionOf, withoutUndefined } from './outcomes.ts';
+import { keyOf, sessionOf } from './outcomes.ts';
 import { closedServer, closedSocket, end, recordingServer, tlsRecorders } from './tls-peers.ts';
 
 const VERSIONS: readonly SecureVersion[] = ['TLSv1.2', 'TLSv1.3'];
@@ -73,7 +73,7 @@ function answersOf(session: TLSSocket): Record<string, unknown> {
     isX509: session.getX509Certificate() instanceof X509Certificate,
     cipher: session.getCipher(),
     protocol: session.getProtocol(),
-    ephemeral: withoutUndefined(session.getEphemeralKeyInfo()),
+    ephemeral: keyOf(session.getEphemeralKeyInfo()),
     sigalgs: session.getSharedSigalgs(),
     finished: kindOf(session.getFinished()),
     peerFinished: kindOf(session.getPeerFinished()),
