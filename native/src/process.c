@@ -261,6 +261,11 @@ static char** gyre__arg_strings(gyre_args_t* args, size_t index) {
   return list;
 }
 
+static bool gyre__arg_is_null(gyre_args_t* args, size_t index) {
+  napi_valuetype type;
+  return index < args->argc && napi_typeof(args->env->napi, args->argv[index], &type) == napi_ok && type == napi_null;
+}
+
 static char** gyre__shell_argv(char** argv) {
   size_t length = 0;
   while (argv[length] != NULL) length++;
@@ -288,15 +293,16 @@ static int32_t* gyre__arg_fds(gyre_args_t* args, size_t index, int* count) {
 }
 
 /*
- * spawn(candidates, argv, env, cwd | null, fds, uid, gid, detached): an id or an error. After an error,
- * failedAt() names the step.
+ * spawn(candidates, argv, env | null, cwd | null, fds, uid, gid, detached): an id or an error. env of null:
+ * the variables of this process. After an error, failedAt() names the step.
  */
 static napi_value gyre_spawn(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_spawn_t spawn = {.error = 0};
   spawn.candidates = gyre__arg_strings(&args, 0);
   spawn.argv = gyre__arg_strings(&args, 1);
-  spawn.envp = gyre__arg_strings(&args, 2);
+  bool own_env = gyre__arg_is_null(&args, 2);
+  spawn.envp = own_env ? environ : gyre__arg_strings(&args, 2);
   char* cwd = gyre__arg_string(&args, 3);
   spawn.cwd = cwd;
   spawn.fds = gyre__arg_fds(&args, 4, &spawn.fd_count);
@@ -313,7 +319,7 @@ static napi_value gyre_spawn(napi_env napi, napi_callback_info info) {
   args.env->failed_at = spawn.stage;
   gyre__free_strings(spawn.candidates);
   gyre__free_strings(spawn.argv);
-  gyre__free_strings(spawn.envp);
+  if (!own_env) gyre__free_strings(spawn.envp);
   free(cwd);
   free(spawn.fds);
   free(spawn.shell_argv);

@@ -102,8 +102,8 @@ export function runInContext<A extends unknown[], R>(
 }
 
 /**
- * Runs `fn(...args)`, and all code that continues it, as code of `entry`. For the first step of a task and the
- * body of a timeout.
+ * Runs `fn(...args)`, and all code that continues it, as code of `entry`. For the first step of a task and
+ * the body of a timeout.
  */
 export function runInEntry<A extends unknown[], R>(
   entry: ContextEntry,

@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { noNative, onUv } from '../helpers/descriptors.ts';
-import { tsArguments } from '../helpers/typescript.ts';
+import { tsArguments, tsWorker } from '../helpers/typescript.ts';
 import { noPython } from '../helpers/unix-pairs.ts';
-import { ChildRecorder, startShell, stdinOf } from './children.ts';
+import { ChildRecorder, runShell, startShell, stdinOf } from './children.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -49,6 +49,57 @@ sys.stderr.write(str([first, room()]))
     assert.equal(recorder.text(2), `ready\n[[${first}, ${first}], [${then}, ${then}]]`);
   }),
 );
+
+test(
+  'a child of the native backend gets the variables that the program has set, and not those that it has deleted',
+  { skip: noNative },
+  onUv(async (loop) => {
+    const before = process.env.HOME;
+    process.env.GYRE_TEST_SET = 'ä';
+    process.env.GYRE_TEST_DELETED = 'no';
+    delete process.env.GYRE_TEST_DELETED;
+    process.env.HOME = '/changed';
+    try {
+      const recorder = await runShell(loop, 'echo "$HOME $GYRE_TEST_SET"; printenv GYRE_TEST_DELETED');
+      assert.equal(recorder.text(1), '/changed ä\n');
+    } finally {
+      delete process.env.GYRE_TEST_SET;
+      if (before === undefined) delete process.env.HOME;
+      else process.env.HOME = before;
+    }
+  }),
+);
+
+test(
+  'a child of the native backend gets the variables of the object by which a program has replaced process.env',
+  { skip: noNative },
+  onUv(async (loop) => {
+    const before = process.env;
+    before.GYRE_TEST_REPLACED = 'no';
+    const get = (target: NodeJS.ProcessEnv, name: string): string | undefined =>
+      name === 'GYRE_TEST_REPLACED' ? 'yes' : target[name];
+    for (const replacement of [{ ...before, GYRE_TEST_REPLACED: 'yes' }, new Proxy(before, { get })]) {
+      process.env = replacement;
+      try {
+        assert.equal((await runShell(loop, 'echo "$GYRE_TEST_REPLACED"')).text(1), 'yes\n');
+      } finally {
+        process.env = before;
+      }
+    }
+    delete before.GYRE_TEST_REPLACED;
+  }),
+);
+
+test('a child of a worker of the native backend gets the variables of the worker, not those of the process', {
+  skip: noNative,
+}, async () => {
+  process.env.GYRE_TEST_PROCESS = 'here';
+  const worker = tsWorker(new URL('./environment.worker.child.ts', import.meta.url));
+  const [printed] = await once(worker, 'message');
+  delete process.env.GYRE_TEST_PROCESS;
+  assert.equal(printed, 'yes\nnone\n');
+  await worker.terminate();
+});
 
 test('environment variables that are not UTF-8 reach a child of the native backend unchanged', {
   skip: noNative,

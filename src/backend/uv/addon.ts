@@ -107,10 +107,11 @@ export interface Addon {
   takeNames(id: Id): [host: string, service: string];
   forget(id: Id): void;
 
+  /** If `env` is null, the child gets the variables of the process. */
   spawn(
     candidates: string[],
     argv: string[],
-    env: (string | Uint8Array)[],
+    env: (string | Uint8Array)[] | null,
     cwd: string | null,
     fds: Int32Array,
     uid: number,

@@ -1,5 +1,7 @@
 /** The environment variables of a child, including those that are not valid UTF-8. */
 import { readFileSync } from 'node:fs';
+import { types } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 
 /** Node puts this character in place of bytes that are not UTF-8. */
 const REPLACEMENT = '\uFFFD';
@@ -14,8 +16,17 @@ interface Raw {
 
 let raw: Raw | null = null;
 
+/** Node's own object, which sets the variables of the process. null on a worker, which has a copy of them. */
+const own: NodeJS.ProcessEnv | null = isMainThread && isNodes(process.env) ? process.env : null;
+
+/** Node makes the prototype of its own object, and nothing else has it. */
+function isNodes(variables: object): boolean {
+  const prototype = Object.getPrototypeOf(variables);
+  return !types.isProxy(variables) && prototype !== null && prototype !== Object.prototype;
+}
+
 /**
- * Returns the variables as `NAME=value`, each a string or bytes.
+ * Returns the variables as `NAME=value`, each a string or bytes; null for the variables of the process.
  *
  * Node reads the environment as UTF-8. `process.env` loses the invalid bytes of a value, and lacks a variable
  * whose name has invalid bytes. Only variables from the start of the process can have invalid bytes, because
@@ -24,7 +35,8 @@ let raw: Raw | null = null;
  *
  * @param given null: the variables of this process
  */
-export function variables(given: Readonly<Record<string, string>> | null): (string | Uint8Array)[] {
+export function variables(given: Readonly<Record<string, string>> | null): (string | Uint8Array)[] | null {
+  if (given === null && process.env === own) return null;
   raw ??= readRaw();
   const { byText, others } = raw;
   const lines = Object.entries(given ?? process.env).map(([name, value]) => `${name}=${value}`);

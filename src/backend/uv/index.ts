@@ -117,8 +117,11 @@ function takeDatagram(target: DatagramTarget, events: DatagramOpenEvents): RawRe
   return opened;
 }
 
+let hasPidfd: boolean | null = null;
+
 function spawn(target: SpawnTarget, events: SpawnEvents): RawRequest {
-  const native = addon().hasPidfd() && !target.stdio.some(({ kind }) => kind === 'stream');
+  hasPidfd ??= addon().hasPidfd();
+  const native = hasPidfd && !target.stdio.some(({ kind }) => kind === 'stream');
   return native ? spawnProcess(target, events) : spawnNodeProcess(target, events);
 }
 

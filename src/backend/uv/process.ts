@@ -3,7 +3,6 @@
  * (native/src/process.c).
  */
 
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hostNextTick } from '../../base/host.ts';
 import type {
@@ -88,7 +87,7 @@ function spawn(target: SpawnTarget, cwd: string | null): UvProcess {
 /** The paths of a program, in the order in which `execvp` tries them. */
 function candidates(program: string, path: string = '/usr/local/bin:/bin:/usr/bin'): string[] {
   if (program.includes('/')) return [program];
-  return path.split(':').map((folder) => join(folder === '' ? '.' : folder, program));
+  return path.split(':').map((folder) => `${folder === '' ? '.' : folder}/${program}`);
 }
 
 function spawnError(errno: number, target: SpawnTarget, cwd: string | null): Error {
