@@ -115,7 +115,7 @@ for (const { kind, make } of kinds) {
       let run = 0;
       await fc.assert(
         fc.asyncProperty(
-          fc.array(plan, { minLength: 1, maxLength: 60 }),
+          fc.array(plan, { minLength: 1, maxLength: 40 }),
           fc.integer({ min: 1, max: 3 }),
           fc.constantFrom(0, 0.01),
           async (plans, maxWorkers, gracePeriod) => {
@@ -127,7 +127,7 @@ for (const { kind, make } of kinds) {
             await runPlans(pool, plans, log);
           },
         ),
-        { numRuns: 12 },
+        { numRuns: 5 },
       );
       rmSync(folder, { recursive: true });
     });
