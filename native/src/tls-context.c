@@ -12,21 +12,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Marks the objects of JavaScript that hold a context. */
+static const napi_type_tag gyre__tls_tag = {0x67797265746c7363ULL, 0x6f6e746578740001ULL};
+
 enum {
-  GYRE_TLS_MAGIC = 0x67797265,
   /* An estimate of a context's size, for V8. */
   GYRE_TLS_CONTEXT_BYTES = 16 * 1024,
 };
 
 gyre_tls_context_t* gyre__arg_tls_context(gyre_args_t* args, size_t index) {
+  napi_env napi = args->env->napi;
+  napi_valuetype type = napi_undefined;
   void* data = NULL;
-  gyre_tls_context_t* context = NULL;
-  if (index < args->argc && napi_get_value_external(args->env->napi, args->argv[index], &data) == napi_ok) context = data;
-  if (context == NULL || context->magic != GYRE_TLS_MAGIC) {
-    args->failed = true;
-    return NULL;
-  }
-  return context;
+  bool tagged = false;
+  if (index < args->argc) napi_typeof(napi, args->argv[index], &type);
+  bool known = type == napi_object && napi_check_object_type_tag(napi, args->argv[index], &gyre__tls_tag, &tagged) == napi_ok &&
+               tagged && napi_unwrap(napi, args->argv[index], &data) == napi_ok;
+  if (!known) args->failed = true;
+  return known ? data : NULL;
 }
 
 /* Returns null if `is_fine`; otherwise the text of OpenSSL's last error. */
@@ -130,12 +133,12 @@ static napi_value gyre_tls_context(napi_env napi, napi_callback_info info) {
   gyre_tls_context_t* context = args.failed ? NULL : gyre__alloc(sizeof(*context));
   if (context == NULL) return gyre__null(&args);
   ERR_clear_error();
-  context->magic = GYRE_TLS_MAGIC;
   context->ssl_ctx = gyre__fault() ? NULL : SSL_CTX_new(gyre__tls_method(role));
-  napi_value external;
+  napi_value object;
   SSL_CTX* ctx = context->ssl_ctx;
   if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, min) != 1 || SSL_CTX_set_max_proto_version(ctx, max) != 1 ||
-      napi_create_external(napi, context, gyre__tls_context_free, NULL, &external) != napi_ok) {
+      napi_create_object(napi, &object) != napi_ok || napi_type_tag_object(napi, object, &gyre__tls_tag) != napi_ok ||
+      napi_wrap(napi, object, context, gyre__tls_context_free, NULL, NULL) != napi_ok) {
     gyre__tls_context_free(NULL, context, NULL);
     return gyre__null(&args);
   }
@@ -149,7 +152,7 @@ static napi_value gyre_tls_context(napi_env napi, napi_callback_info info) {
   SSL_CTX_sess_set_new_cb(ctx, gyre__tls_on_session);
   SSL_CTX_set_keylog_callback(ctx, gyre__tls_on_keylog);
   SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, gyre__tls_accept_any);
-  return external;
+  return object;
 }
 
 /* --- certificates of authorities --- */

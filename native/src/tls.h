@@ -1,8 +1,8 @@
 /*
  * TLS by the OpenSSL of the host: Node exports its functions, so the addon contains no copy of it.
  *
- *   context   One SSL_CTX, made from the options of one `ssl` argument. JavaScript holds it as an external
- *             value, and the garbage collector frees it.
+ *   context   One SSL_CTX, made from the options of one `ssl` argument. An object of JavaScript holds it, and
+ *             the garbage collector frees it.
  *   session   One SSL, as a handle with an id. It has no descriptor of its own.
  *
  * No JavaScript runs inside of OpenSSL. A session converts between two kinds of bytes:
@@ -61,7 +61,6 @@ typedef struct {
 } gyre_bytes_t;
 
 typedef struct {
-  uint32_t magic;
   SSL_CTX* ssl_ctx;
   uint8_t* protocols; /* of a server: ALPN names, each after its length */
   size_t protocols_length;
