@@ -70,21 +70,20 @@ function addresses() {
 }
 
 /**
- * Compares the files of the package `gyre` with what they should be. Each file of `dist/` has a source map
- * that leads to a file of `src/`, so that debuggers and "Go to definition" find the TypeScript sources.
+ * Compares the files of the package `gyre` with what they should be. Each file of `dist/` has a source map,
+ * and each declaration its file of `src/`, so that debuggers and "Go to definition" find the TypeScript
+ * sources.
  *
  * @param {string[]} names the paths in the tarball
  * @returns {string[]} the faults
  */
 export function faultsOfMain(names) {
-  const code = names.filter((name) => name.endsWith('.js'));
+  const declarations = names.filter((name) => name.endsWith('.d.ts'));
   const needed = [
     ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
     ...Object.values(manifest.exports).flatMap(targetsOf),
-    ...code.flatMap((name) => {
-      const stem = name.replace(/\.js$/, '');
-      return [`${stem}.js.map`, `${stem}.d.ts`, `${stem}.d.ts.map`, `${stem}.ts`.replace(/^dist/, 'src')];
-    }),
+    ...names.filter((name) => /\.(js|d\.ts)$/.test(name)).map((name) => `${name}.map`),
+    ...declarations.map((name) => name.replace(/^dist\/(.+)\.d\.ts$/, 'src/$1.ts')),
   ];
   const allowed = /^(dist\/.+\.(js|d\.ts)(\.map)?|src\/.+\.ts|package\.json|(README|CHANGELOG)\.md|LICENSE)$/;
   return faultsOf('gyre', names, needed, allowed);
