@@ -1,5 +1,5 @@
 /** Chooses a loop: the running one, this thread's, or a new one. */
-import { isMainThread } from 'node:worker_threads';
+
 import { drainName } from './base/drain.ts';
 import { LoopError } from './base/errors.ts';
 import { checkFunction, invalidArgType } from './base/validate.ts';
@@ -7,6 +7,7 @@ import { BaseEventLoop } from './event-loop.ts';
 import { runningLoopOrNull } from './loop/context.ts';
 import { NodeEventLoop } from './loops/node-event-loop.ts';
 import { UvEventLoop, whyNoNativeBackend } from './loops/uv-event-loop.ts';
+import { node } from './platform/node-modules.ts';
 
 /** Decides which loop a thread has, and how a new loop is made. */
 export interface EventLoopPolicy {
@@ -138,9 +139,10 @@ export class DefaultEventLoopPolicy implements EventLoopPolicy {
    * @throws LoopError `ERR_NO_EVENT_LOOP` on a worker thread without a loop, and after `setEventLoop(null)`
    */
   getEventLoop(): BaseEventLoop {
-    if (this.#loop === null && !this.#wasSet && isMainThread) this.setEventLoop(this.newEventLoop());
+    if (this.#loop === null && !this.#wasSet && node.worker_threads.isMainThread)
+      this.setEventLoop(this.newEventLoop());
     if (this.#loop === null) {
-      const where = isMainThread ? 'the main thread' : 'this worker thread';
+      const where = node.worker_threads.isMainThread ? 'the main thread' : 'this worker thread';
       throw new LoopError(
         'ERR_NO_EVENT_LOOP',
         `no event loop was set for ${where}: call setEventLoop() first`,

@@ -18,9 +18,14 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     may: ['./errors.ts'],
     mustNot: ['../loop/handle.ts', '../index.ts', '../backend/backend.ts', 'node:util', 'some-package'],
   },
+  'src/platform/file.ts': {
+    may: ['./node-modules.ts', '../base/errors.ts'],
+    mustNot: ['../loop/handle.ts', '../backend/backend.ts', '../index.ts', 'node:net', 'some-package'],
+  },
   'src/loop/file.ts': {
     may: ['./handle.ts', '../base/errors.ts', '../backend/backend.ts'],
     mustNot: [
+      '../platform/node-modules.ts',
       '../tasks/task.ts',
       '../sync/lock.ts',
       '../net/server.ts',
@@ -54,7 +59,14 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     mustNot: ['./node/index.ts', '../loop/types.ts', '../tasks/future.ts', 'node:net'],
   },
   'src/backend/node/file.ts': {
-    may: ['./stream.ts', '../backend.ts', '../shared/clock.ts', '../../base/errors.ts', 'node:net'],
+    may: [
+      './stream.ts',
+      '../backend.ts',
+      '../shared/clock.ts',
+      '../../base/errors.ts',
+      '../../platform/node-modules.ts',
+      'node:net',
+    ],
     mustNot: [
       '../sim/index.ts',
       '../../loop/types.ts',
@@ -251,7 +263,7 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
       './loop/context.ts',
       './event-loop.ts',
       './loops/node-event-loop.ts',
-      'node:worker_threads',
+      './platform/node-modules.ts',
     ],
     mustNot: ['./backend/node/index.ts', './net/connect.ts', './runner.ts', './index.ts', 'node:net'],
   },
@@ -346,6 +358,14 @@ const code: Record<string, [line: string, rule: string | null][]> = {
     ['setTimeout(Object, 1);', null],
     ['Promise.race([]);', 'plugin'],
   ],
+  'src/backend/node/eager.ts': [
+    ["import { connect } from 'node:net';", 'plugin'],
+    ["import * as fs from 'node:fs';", 'plugin'],
+    ["import type { Server } from 'node:net';", null],
+    ["import { constants } from 'node:os';", null],
+    ['connect(constants);', null],
+  ],
+  'src/sim/eager.ts': [["import { Server } from 'node:net';", null]],
   'src/net/thenable.ts': [['export const x = { then(): void {} };', 'lint/suspicious/noThenProperty']],
   'src/tasks/future.ts': [['export const x = { then(): void {} };', null]],
   'test/file.test.ts': [

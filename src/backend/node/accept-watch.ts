@@ -10,11 +10,11 @@
  * gives libuv a spare one. If a listener was shut down, it closes the listener, because only that makes libuv
  * stop.
  */
-import { closeSync, openSync, promises } from 'node:fs';
-import { createConnection } from 'node:net';
+
 import { constants, devNull } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { hostClearInterval, hostSetInterval } from '../../base/host.ts';
+import { node } from '../../platform/node-modules.ts';
 
 export interface WatchedListener {
   /**
@@ -57,7 +57,7 @@ export function unwatchAccepts(listener: WatchedListener): void {
   if (watched.size > 0 || timer === null) return;
   hostClearInterval(timer);
   timer = null;
-  if (spare !== null) closeSync(spare);
+  if (spare !== null) node.fs.closeSync(spare);
   spare = null;
 }
 
@@ -74,9 +74,9 @@ function look(): void {
 /** Opens the spare descriptor. Returns null if a descriptor is free, otherwise the error code. */
 function openSpare(): 'EMFILE' | 'ENFILE' | null {
   try {
-    const fd = openSync(devNull, 'r');
+    const fd = node.fs.openSync(devNull, 'r');
     if (spare === null) spare = fd;
-    else closeSync(fd);
+    else node.fs.closeSync(fd);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EMFILE' || code === 'ENFILE') return code;
@@ -92,9 +92,10 @@ function withoutDescriptor(code: 'EMFILE' | 'ENFILE'): void {
 
 /** libuv takes the descriptor when it makes a stream. The stream itself is not used. */
 function giveSpare(fd: number): void {
-  closeSync(fd);
+  node.fs.closeSync(fd);
   try {
-    createConnection(devNull)
+    node.net
+      .createConnection(devNull)
       .on('error', () => {})
       .destroy();
   } catch {
@@ -121,7 +122,7 @@ async function listeningInodes(): Promise<Set<number> | null> {
   const inodes = new Set<number>();
   try {
     for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
-      for (const line of (await promises.readFile(table, 'latin1')).split('\n')) {
+      for (const line of (await node.fs.promises.readFile(table, 'latin1')).split('\n')) {
         const [, , , state, , , , , , inode] = line.trim().split(/\s+/);
         if (state === LISTENING) inodes.add(Number(inode));
       }

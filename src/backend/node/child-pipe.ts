@@ -2,12 +2,12 @@
  * The parent's ends of a child's pipes as raw streams. They are sockets of Node, each used in one direction.
  */
 
-import type { SocketConstructorOpts } from 'node:net';
-import { Socket } from 'node:net';
+import type { Socket, SocketConstructorOpts } from 'node:net';
 import { constants } from 'node:os';
 import { AF_UNIX } from '../../base/constants.ts';
 import { givenAway } from '../../base/given-away.ts';
 import { hostNextTick } from '../../base/host.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
 import { keepNonBlocking, share, unshare } from '../shared/non-blocking.ts';
 import { HeldChunks } from './held-chunks.ts';
@@ -167,7 +167,7 @@ function makeReadable(half: Socket): Socket | null {
   const handle = owner._handle;
   if (handle === null || handle === undefined) return null;
   owner._handle = null;
-  return new Socket({ handle, allowHalfOpen: true } as SocketConstructorOpts);
+  return new node.net.Socket({ handle, allowHalfOpen: true } as SocketConstructorOpts);
 }
 
 function brokenPipe(): Error {

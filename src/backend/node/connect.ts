@@ -1,8 +1,8 @@
 /** One connection attempt to one literal address or path. */
 
 import type { IpcNetConnectOpts, TcpNetConnectOpts } from 'node:net';
-import { connect } from 'node:net';
 import { hostNextTick } from '../../base/host.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { ConnectEvents, ConnectTarget, RawRequest } from '../backend.ts';
 import { deniedNetwork } from './permission.ts';
 import { NodeStream } from './stream.ts';
@@ -11,7 +11,7 @@ export function connectSocket(target: ConnectTarget, events: ConnectEvents): Raw
   const denied = deniedNetwork();
   if (denied !== null) return failLater(denied, events);
   const path = typeof target.address === 'string' ? target.address : null;
-  const socket = connect(path === null ? tcpOptions(target) : unixOptions(path));
+  const socket = node.net.connect(path === null ? tcpOptions(target) : unixOptions(path));
   // Pause it before it is connected, so that it reads nothing until the transport asks.
   socket.pause();
   socket.once('connect', () => {

@@ -1,12 +1,12 @@
 /** A socket of `node:dgram` as a raw datagram socket. */
 
-import type { RemoteInfo, SocketOptions } from 'node:dgram';
-import { createSocket, Socket } from 'node:dgram';
+import type { RemoteInfo, Socket, SocketOptions } from 'node:dgram';
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6 } from '../../base/constants.ts';
 import { hostNextTick } from '../../base/host.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
 import { UnusableError } from '../../base/unusable.ts';
+import { node } from '../../platform/node-modules.ts';
 import type {
   DatagramEvents,
   DatagramOpenEvents,
@@ -51,7 +51,7 @@ class Opening implements RawRequest {
   constructor(target: DatagramTarget, events: DatagramOpenEvents) {
     this.#target = target;
     this.#events = events;
-    this.#socket = createSocket(socketOptions(target));
+    this.#socket = node.dgram.createSocket(socketOptions(target));
     this.#socket.on('error', this.#fail);
     this.#socket.once('listening', this.#bound);
     const { local } = target;
@@ -291,7 +291,7 @@ function costOf(received: Received): number {
 }
 
 function adoptSocket(socket: unknown): NodeDatagram {
-  if (!(socket instanceof Socket)) throw new UnusableError(socket, 'a dgram.Socket');
+  if (!(socket instanceof node.dgram.Socket)) throw new UnusableError(socket, 'a dgram.Socket');
   if (owned.has(socket)) throw new UnusableError(socket, 'a socket that no other endpoint uses');
   if (attempt(() => socket.address()) === null) {
     throw new UnusableError(socket, 'a socket that is bound and open');

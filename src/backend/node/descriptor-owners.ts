@@ -3,9 +3,9 @@
  * not one that it owns and does not poll at the moment. With two owners, the owner that closes last closes a
  * number that may belong to another file by then.
  */
-import { closeSync } from 'node:fs';
-import type { Socket } from 'node:net';
-import { Server } from 'node:net';
+
+import type { Server, Socket } from 'node:net';
+import { node } from '../../platform/node-modules.ts';
 import { LAST_STDIO } from '../shared/stdio.ts';
 
 const owners: Map<number, Socket | Server> = new Map();
@@ -24,12 +24,12 @@ export function takeDescriptor(fd: number, owner: Socket | Server): void {
  */
 export function takeSocket(fd: number, owner: Socket | Server): void {
   takeDescriptor(fd, owner);
-  if (fd <= LAST_STDIO) owner.once('close', () => closeSync(fd));
+  if (fd <= LAST_STDIO) owner.once('close', () => node.fs.closeSync(fd));
 }
 
 export function isDescriptorTaken(fd: number): boolean {
   const owner = owners.get(fd);
   if (owner === undefined) return false;
   // `close` is emitted some time after the descriptor was closed.
-  return owner instanceof Server ? owner.listening : !owner.destroyed;
+  return owner instanceof node.net.Server ? owner.listening : !owner.destroyed;
 }

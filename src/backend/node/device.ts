@@ -9,10 +9,11 @@
  * the descriptor cannot be made non-blocking, the stream ends without waiting for its thread, and the
  * descriptor is closed when the thread returns.
  */
-import { closeSync, read, write } from 'node:fs';
-import { Readable, Writable } from 'node:stream';
+
+import type { Readable, Writable } from 'node:stream';
 import { hostClearTimeout, hostSetTimeout } from '../../base/host.ts';
 import { keepable } from '../../base/own-memory.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { DescriptorHandle } from '../shared/pipe-descriptor.ts';
 import { openAsTcp } from '../shared/pipe-descriptor.ts';
 import { LAST_STDIO } from '../shared/stdio.ts';
@@ -62,7 +63,7 @@ class Device {
 
   #release(): void {
     if (this.#handle !== null) this.#handle.close();
-    else if (this.#fd > LAST_STDIO) closeSync(this.#fd);
+    else if (this.#fd > LAST_STDIO) node.fs.closeSync(this.#fd);
     this.#tell();
   }
 
@@ -73,53 +74,40 @@ class Device {
   }
 }
 
-class DeviceReader extends Readable {
-  readonly #device: Device;
-
-  constructor(fd: number) {
-    super();
-    this.#device = new Device(fd);
-  }
-
-  override _read(): void {
-    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
-    this.#device.run(
-      (fd, done) => read(fd, buffer, 0, buffer.length, null, done),
-      (error, bytes) => {
-        if (error !== null) this.destroy(error);
-        else this.push(bytes === 0 ? null : keepable(buffer.subarray(0, bytes)));
-      },
-    );
-  }
-
-  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    this.#device.close(() => callback(error));
-  }
+function deviceReader(fd: number): Readable {
+  const device = new Device(fd);
+  return new node.stream.Readable({
+    read() {
+      const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+      device.run(
+        (fd, done) => node.fs.read(fd, buffer, 0, buffer.length, null, done),
+        (error, bytes) => {
+          if (error !== null) this.destroy(error);
+          else this.push(bytes === 0 ? null : keepable(buffer.subarray(0, bytes)));
+        },
+      );
+    },
+    destroy: (error, callback) => device.close(() => callback(error)),
+  });
 }
 
-class DeviceWriter extends Writable {
-  readonly #device: Device;
-
-  constructor(fd: number) {
-    super();
-    this.#device = new Device(fd);
-  }
-
-  override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
-    this.#device.run(
-      (fd, done) => write(fd, chunk, 0, chunk.length, null, done),
+function deviceWriter(fd: number): Writable {
+  const device = new Device(fd);
+  function write(chunk: Buffer, callback: (error?: Error | null) => void): void {
+    device.run(
+      (fd, done) => node.fs.write(fd, chunk, 0, chunk.length, null, done),
       (error, bytes) => {
         if (error !== null || bytes === chunk.length) callback(error);
-        else this._write(chunk.subarray(bytes), '', callback);
+        else write(chunk.subarray(bytes), callback);
       },
     );
   }
-
-  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    this.#device.close(() => callback(error));
-  }
+  return new node.stream.Writable({
+    write: (chunk: Buffer, _encoding, callback) => write(chunk, callback),
+    destroy: (error, callback) => device.close(() => callback(error)),
+  });
 }
 
 export function openDevice(fd: number, direction: 'read' | 'write'): Readable | Writable {
-  return direction === 'read' ? new DeviceReader(fd) : new DeviceWriter(fd);
+  return direction === 'read' ? deviceReader(fd) : deviceWriter(fd);
 }

@@ -1,10 +1,10 @@
 /** A listening socket of `node:net`: TCP, or a unix socket. */
 
-import type { ListenOptions, AddressInfo as NodeAddress, Socket } from 'node:net';
-import { createServer, Server } from 'node:net';
+import type { ListenOptions, AddressInfo as NodeAddress, Server, Socket } from 'node:net';
 import type { SocketAddress } from '../../base/address.ts';
 import { hostNextTick } from '../../base/host.ts';
 import { UnusableError } from '../../base/unusable.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { ListenEvents, ListenTarget, RawListener } from '../backend.ts';
 import { share, unshare } from '../shared/non-blocking.ts';
 import { explainBind, isAbstract, SocketFile } from '../shared/unix-path.ts';
@@ -29,14 +29,15 @@ export class NodeListener implements RawListener, WatchedListener {
   readonly #most: number;
 
   constructor(target: ListenTarget, events: ListenEvents) {
-    const adopted = target.socket instanceof Server ? target.socket : null;
+    const adopted = target.socket instanceof node.net.Server ? target.socket : null;
     if (adopted !== null && !adopted.listening)
       throw new UnusableError(adopted, 'a server that is listening');
     if (adopted !== null) {
       if (owned.has(adopted)) throw new UnusableError(adopted, 'a server that no other loop server uses');
       owned.add(adopted);
     }
-    const server = adopted ?? createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
+    const server =
+      adopted ?? node.net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
     this.#server = server;
     this.#events = events;
     this.#most = server.maxConnections;

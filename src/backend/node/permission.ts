@@ -1,5 +1,5 @@
 /** The permissions that Node's permission model grants. */
-import { createServer } from 'node:net';
+import { node } from '../../platform/node-modules.ts';
 
 /** No file can exist at this path. */
 const NOWHERE = '/dev/null/gyre';
@@ -17,7 +17,7 @@ const NOWHERE = '/dev/null/gyre';
 export function deniedNetwork(): Error | null {
   if (process.permission === undefined || process.permission.has('net')) return null;
   try {
-    createServer().on('error', ignore).listen(NOWHERE);
+    node.net.createServer().on('error', ignore).listen(NOWHERE);
     return null;
   } catch (error) {
     return error as Error;

@@ -2,12 +2,11 @@
  * One direction of a pipe, FIFO, socket, terminal or character device, from a descriptor, a stream of Node,
  * or a FileHandle.
  */
+
 import type { promises, Stats } from 'node:fs';
-import { closeSync, constants, fstatSync, openSync, ReadStream, statSync, WriteStream } from 'node:fs';
-import { Socket } from 'node:net';
-import { Readable, Writable } from 'node:stream';
-import { isatty, ReadStream as Terminal } from 'node:tty';
+import type { Readable, Writable } from 'node:stream';
 import { InvalidStateError } from '../../base/errors.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { RawStream } from '../backend.ts';
 import { accessOf, openWatched } from '../shared/pipe-descriptor.ts';
 import { isFileHandle, notAPipe, takenAlready } from '../shared/pipe-value.ts';
@@ -48,8 +47,8 @@ function streamOf(pipe: unknown, direction: Direction): Readable | Writable | nu
   if (typeof pipe !== 'object' || pipe === null) return null;
   if (isFileHandle(pipe)) return fromFileHandle(pipe, direction);
   if (isFile(pipe)) return null;
-  if (direction === 'read') return pipe instanceof Readable && isOpenToRead(pipe) ? pipe : null;
-  return pipe instanceof Writable && isOpenToWrite(pipe) ? pipe : null;
+  if (direction === 'read') return pipe instanceof node.stream.Readable && isOpenToRead(pipe) ? pipe : null;
+  return pipe instanceof node.stream.Writable && isOpenToWrite(pipe) ? pipe : null;
 }
 
 /**
@@ -68,9 +67,9 @@ function isOpenToWrite(stream: Writable): boolean {
 /** Returns true for a stream over a regular file or a directory. */
 function isFile(stream: object): boolean {
   const { fd } = stream as { fd?: unknown };
-  if (typeof fd === 'number') return kindOf(() => fstatSync(fd)) === 'file';
-  if (!(stream instanceof ReadStream || stream instanceof WriteStream)) return false;
-  return kindOf(() => statSync(stream.path)) === 'file';
+  if (typeof fd === 'number') return kindOf(() => node.fs.fstatSync(fd)) === 'file';
+  if (!(stream instanceof node.fs.ReadStream || stream instanceof node.fs.WriteStream)) return false;
+  return kindOf(() => node.fs.statSync(stream.path)) === 'file';
 }
 
 /** `none`: the file does not exist. */
@@ -86,19 +85,19 @@ function kindOf(stat: () => Stats): 'pipe' | 'device' | 'file' | 'none' {
 
 function fromDescriptor(fd: number, direction: Direction): Readable | Writable | null {
   if (!Number.isInteger(fd) || fd < 0) return null;
-  const kind = kindOf(() => fstatSync(fd));
+  const kind = kindOf(() => node.fs.fstatSync(fd));
   if (kind === 'none' || kind === 'file') return null;
   const access = accessOf(fd);
   if (access !== null && access !== 'both' && access !== direction) return null;
   const stdio = stdioOf(fd, direction);
   if (stdio !== null) return stdio;
   // Don't use tty.WriteStream: it writes synchronously, so a stopped terminal would stop the process.
-  if (isatty(fd)) return new Terminal(fd);
+  if (node.tty.isatty(fd)) return new node.tty.ReadStream(fd);
   if (kind === 'device') return openDevice(fd, direction);
   if (isDescriptorTaken(fd)) throw new InvalidStateError(`descriptor ${fd} belongs to a transport or server`);
   try {
     const readable = { fd, readable: true, writable: false };
-    const socket = direction === 'read' ? new Socket(readable) : openWatched(fd, access);
+    const socket = direction === 'read' ? new node.net.Socket(readable) : openWatched(fd, access);
     takeDescriptor(fd, socket);
     return socket;
   } catch (error) {
@@ -128,12 +127,12 @@ function openAboveStdio(path: string, flags: number): number {
   const low: number[] = [];
   try {
     for (;;) {
-      const fd = openSync(path, flags);
+      const fd = node.fs.openSync(path, flags);
       if (fd > LAST_STDIO) return fd;
       low.push(fd);
     }
   } finally {
-    for (const fd of low) closeSync(fd);
+    for (const fd of low) node.fs.closeSync(fd);
   }
 }
 
@@ -142,17 +141,20 @@ function openAboveStdio(path: string, flags: number): number {
  * the latest when it is garbage-collected, so the stream needs a descriptor of its own.
  */
 function fromFileHandle(handle: promises.FileHandle, direction: Direction): Readable | Writable | null {
-  const kind = kindOf(() => fstatSync(handle.fd));
+  const kind = kindOf(() => node.fs.fstatSync(handle.fd));
   if (kind === 'none' || kind === 'file') return null;
   const access = accessOf(handle.fd);
   if (access !== null && access !== 'both' && access !== direction) return null;
-  const mode = direction === 'read' ? constants.O_RDONLY : constants.O_WRONLY;
-  const fd = openAboveStdio(`/dev/fd/${handle.fd}`, mode | constants.O_NONBLOCK | constants.O_NOCTTY);
+  const mode = direction === 'read' ? node.fs.constants.O_RDONLY : node.fs.constants.O_WRONLY;
+  const fd = openAboveStdio(
+    `/dev/fd/${handle.fd}`,
+    mode | node.fs.constants.O_NONBLOCK | node.fs.constants.O_NOCTTY,
+  );
   let stream: Readable | Writable | null = null;
   try {
     stream = fromDescriptor(fd, direction);
   } finally {
-    if (stream === null) closeSync(fd);
+    if (stream === null) node.fs.closeSync(fd);
   }
   if (stream !== null) handle.close().catch(() => {});
   return stream;

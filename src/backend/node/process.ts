@@ -1,13 +1,12 @@
 /** A child of `node:child_process` as a raw process. */
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
-import { spawn } from 'node:child_process';
-import { accessSync, closeSync, constants as fileConstants, openSync, statSync } from 'node:fs';
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { constants, devNull } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { hostNextTick } from '../../base/host.ts';
 import { UnusableError } from '../../base/unusable.ts';
+import { node } from '../../platform/node-modules.ts';
 import type {
   ProcessEvents,
   RawProcess,
@@ -93,7 +92,7 @@ class Spawning implements RawRequest {
     }
     let child: ChildProcess;
     try {
-      child = spawn(commandOf(target), target.args, optionsOf(target, stdio));
+      child = node.child_process.spawn(commandOf(target), target.args, optionsOf(target, stdio));
     } catch (error) {
       output?.destroy();
       // Node throws some errors of the system, and emits others.
@@ -242,7 +241,7 @@ const NAMED_SIGNALS: ReadonlySet<number> = new Set(Object.values(constants.signa
 function checkStream(member: string, stream: unknown): void {
   const fd = (stream as { fd?: unknown }).fd;
   if (typeof fd === 'number' && fd >= 0) return;
-  if (stream instanceof Socket && !stream.destroyed && !stream.pending) return;
+  if (stream instanceof node.net.Socket && !stream.destroyed && !stream.pending) return;
   const accepted = 'a stream of Node or a FileHandle that has a descriptor and is open';
   throw new UnusableError(stream, accepted, member);
 }
@@ -265,7 +264,7 @@ const SPAWN_DESCRIPTORS = 16;
 function lackOfDescriptors({ program, passFds }: Target): Error | null {
   const opened: number[] = [];
   try {
-    while (opened.length < SPAWN_DESCRIPTORS + passFds.length) opened.push(openSync(devNull, 'r'));
+    while (opened.length < SPAWN_DESCRIPTORS + passFds.length) opened.push(node.fs.openSync(devNull, 'r'));
     return null;
   } catch (cause) {
     const { code, errno } = cause as NodeJS.ErrnoException;
@@ -273,7 +272,7 @@ function lackOfDescriptors({ program, passFds }: Target): Error | null {
     const syscall = `spawn ${program}`;
     return Object.assign(new Error(`${syscall} ${code}`), { code, errno, syscall, path: program });
   } finally {
-    for (const fd of opened) closeSync(fd);
+    for (const fd of opened) node.fs.closeSync(fd);
   }
 }
 
@@ -297,8 +296,8 @@ function explain(error: NodeJS.ErrnoException, target: Target): Error {
 function directoryError(directory: string): NodeJS.ErrnoException | null {
   try {
     // With a slash at the end, a file gives ENOTDIR.
-    statSync(`${directory}/`);
-    accessSync(directory, fileConstants.X_OK);
+    node.fs.statSync(`${directory}/`);
+    node.fs.accessSync(directory, node.fs.constants.X_OK);
     return null;
   } catch (error) {
     return error as NodeJS.ErrnoException;

@@ -1,8 +1,8 @@
 /** A Readable of Node as a raw stream that is only read. */
-import { ReadStream } from 'node:fs';
-import { Socket } from 'node:net';
+
 import type { Readable } from 'node:stream';
 import { hostSetTimeout } from '../../base/host.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { RawStream, StreamInfo } from '../backend.ts';
 import { share } from '../shared/non-blocking.ts';
 import { pipeInfo } from '../shared/pipe-value.ts';
@@ -33,7 +33,7 @@ export class ReadPipe extends ReadSide implements RawStream {
     this.#isStdio = isStdio;
     this.#release = release;
     // Only a running loop keeps the process alive; its pipes do not.
-    if (stream instanceof Socket) {
+    if (stream instanceof node.net.Socket) {
       stream.unref();
       share(stream);
     }
@@ -53,13 +53,13 @@ export class ReadPipe extends ReadSide implements RawStream {
       this.detach();
       // It no longer reads, so it does not keep the process alive; but its next user may want that, so
       // restore it.
-      if (this.#stream instanceof Socket) this.#stream.ref();
+      if (this.#stream instanceof node.net.Socket) this.#stream.ref();
       this.#release(this.#stream);
     } else {
       this.#stream.destroy();
       this.endedByUs();
       // A thread that waits in `open()` or `read()` cannot be cancelled.
-      if (this.#stream instanceof ReadStream) hostSetTimeout(this.#giveUp, THREAD_PATIENCE).unref();
+      if (this.#stream instanceof node.fs.ReadStream) hostSetTimeout(this.#giveUp, THREAD_PATIENCE).unref();
     }
   }
 

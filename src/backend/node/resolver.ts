@@ -1,5 +1,5 @@
 /** Name resolution with the system's resolver. */
-import { promises as dns } from 'node:dns';
+import type { promises } from 'node:dns';
 import { hostname } from 'node:os';
 import type { AddressInfo } from '../../base/address.ts';
 import { isLinkLocal, literalFamily, splitZone } from '../../base/address.ts';
@@ -28,6 +28,7 @@ import {
   NI_NUMERICSERV,
 } from '../../base/constants.ts';
 import { nameError } from '../../base/name-error.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { NameQuery, RawRequest, ResolveQuery } from '../backend.ts';
 import { configuredFamilies, scopeIdOf, zoneOf } from '../shared/network-interfaces.ts';
 import { canonicalName, hostsFileName } from './canonical-name.ts';
@@ -82,11 +83,11 @@ function listen<T>(promise: Promise<T>, onDone: (error: Error | null, value: T |
 
 /** Asks name servers itself, without a thread, so that it can be cancelled. */
 class LazyResolver {
-  #resolver: dns.Resolver | null = null;
+  #resolver: promises.Resolver | null = null;
   #cancelled: boolean = false;
 
-  get(): dns.Resolver {
-    this.#resolver ??= new dns.Resolver({ tries: DNS_TRIES });
+  get(): promises.Resolver {
+    this.#resolver ??= new node.dns.promises.Resolver({ tries: DNS_TRIES });
     return this.#resolver;
   }
 
@@ -133,7 +134,7 @@ function familyToAsk({ host, family, flags }: ResolveQuery): number {
 async function lookUp(host: string, query: ResolveQuery): Promise<HostAddress[]> {
   const family = query.family === AF_INET ? 4 : query.family === AF_INET6 ? 6 : AF_UNSPEC;
   const hints = query.flags & (AI_ADDRCONFIG | AI_V4MAPPED | AI_ALL);
-  const found = await dns.lookup(host, { family, hints, all: true, verbatim: true });
+  const found = await node.dns.promises.lookup(host, { family, hints, all: true, verbatim: true });
   if (found.length === 0) throw nameError('getaddrinfo', 'ENOTFOUND', host);
   return found.map(({ address }) => {
     const [plain, zone] = splitZone(address);
@@ -166,7 +167,7 @@ async function namesOf({ address, flags }: NameQuery): Promise<[host: string, se
 async function nameFor(address: string): Promise<string | null> {
   try {
     // Node looks up the service, too, and needs a port for that.
-    return (await dns.lookupService(address, 0)).hostname;
+    return (await node.dns.promises.lookupService(address, 0)).hostname;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOTFOUND') return null;
     throw error;

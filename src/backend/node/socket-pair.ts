@@ -1,12 +1,10 @@
 /** Two connected sockets: a pipe of which a child can get one end under two numbers. */
 
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
-import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hostNextTick } from '../../base/host.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { RawRequest } from '../backend.ts';
 
 /** Bytes of a random secret, which authenticates the connection. */
@@ -28,7 +26,7 @@ export interface SocketPairEvents {
 export class SocketPair implements RawRequest {
   readonly #events: SocketPairEvents;
   readonly #server: Server;
-  readonly #secret: Buffer = randomBytes(SECRET_BYTES);
+  readonly #secret: Buffer = node.crypto.randomBytes(SECRET_BYTES);
   /** Connections that have not sent the secret. */
   readonly #strangers: Set<Socket> = new Set();
   #path: string = '';
@@ -39,7 +37,7 @@ export class SocketPair implements RawRequest {
   /** @param abstract true for a name without a file */
   constructor(events: SocketPairEvents, abstract: boolean = process.platform === 'linux') {
     this.#events = events;
-    this.#server = createServer((socket) => this.#accepted(socket));
+    this.#server = node.net.createServer((socket) => this.#accepted(socket));
     this.#server.on('error', (error) => this.#fail(error));
     // Exclusive, because a worker of Node's cluster would otherwise ask the primary process to listen.
     try {
@@ -59,14 +57,14 @@ export class SocketPair implements RawRequest {
   }
 
   #makePath(abstract: boolean): string {
-    if (abstract) return `\0gyre-${randomBytes(SECRET_BYTES).toString('hex')}`;
-    this.#directory = mkdtempSync(join(tmpdir(), 'gyre-'));
+    if (abstract) return `\0gyre-${node.crypto.randomBytes(SECRET_BYTES).toString('hex')}`;
+    this.#directory = node.fs.mkdtempSync(join(tmpdir(), 'gyre-'));
     return join(this.#directory, 's');
   }
 
   #connect(): void {
     if (this.#done) return;
-    const far = connect(this.#path);
+    const far = node.net.connect(this.#path);
     far.unref();
     far.on('error', (error) => this.#fail(error));
     far.on('close', () => this.#fail(closedEarly()));
@@ -113,7 +111,7 @@ export class SocketPair implements RawRequest {
     this.#done = true;
     this.#server.close();
     for (const socket of this.#strangers) socket.destroy();
-    if (this.#directory !== null) rmSync(this.#directory, { recursive: true, force: true });
+    if (this.#directory !== null) node.fs.rmSync(this.#directory, { recursive: true, force: true });
   }
 }
 

@@ -1,12 +1,13 @@
 /** A connected socket of `node:net` as a raw stream: TCP, or a unix socket. */
-import { fstatSync } from 'node:fs';
-import { Socket } from 'node:net';
+
+import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { SocketAddress } from '../../base/address.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from '../../base/constants.ts';
 import { InvalidStateError } from '../../base/errors.ts';
 import { givenAway } from '../../base/given-away.ts';
 import { UnusableError } from '../../base/unusable.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
 import { keepNonBlocking, share } from '../shared/non-blocking.ts';
 import { confirmEnd } from './confirm-end.ts';
@@ -137,7 +138,7 @@ const owned: WeakSet<Socket> = new WeakSet();
 /** Takes ownership of a connected socket: a `net.Socket`, or a file descriptor. */
 export function adoptSocket(sock: unknown): NodeStream {
   const socket = typeof sock === 'number' ? fromDescriptor(sock) : sock;
-  if (!(socket instanceof Socket)) throw new UnusableError(sock, 'a descriptor or a net.Socket');
+  if (!(socket instanceof node.net.Socket)) throw new UnusableError(sock, 'a descriptor or a net.Socket');
   if (socket.pending || socket.destroyed || socket.writableEnded) {
     throw new UnusableError(sock, 'a socket that is connected and open for writing');
   }
@@ -177,7 +178,7 @@ const NOT_CONNECTED = { code: 'ENOTCONN', errno: -constants.errno.ENOTCONN, sysc
 
 function open(fd: number): Socket {
   try {
-    return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    return new node.net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
   } catch (error) {
     // For example, a datagram socket.
     if (error instanceof TypeError) throw new UnusableError(fd, 'the descriptor of a stream socket');
@@ -194,7 +195,7 @@ export function isSocket(fd: number): boolean {
 /** Returns the inode of an open descriptor of a socket, otherwise null. */
 export function inodeOf(fd: number): number | null {
   try {
-    const facts = fstatSync(fd);
+    const facts = node.fs.fstatSync(fd);
     return facts.isSocket() ? facts.ino : null;
   } catch {
     return null;

@@ -1,5 +1,5 @@
 /** Reads the system's small tables: `services`, `hosts`, `resolv.conf`. */
-import { readFileSync } from 'node:fs';
+import { node } from '../../platform/node-modules.ts';
 
 /** Returns the words of each line, without comments. A missing file has no lines. */
 export function systemFile(name: string): string[][] {
@@ -9,7 +9,7 @@ export function systemFile(name: string): string[][] {
       : '/etc';
   let text: string;
   try {
-    text = readFileSync(`${folder}/${name}`, 'latin1');
+    text = node.fs.readFileSync(`${folder}/${name}`, 'latin1');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;

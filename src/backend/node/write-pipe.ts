@@ -1,12 +1,10 @@
 /** A Writable of Node as a raw stream that is only written. */
 
-import { WriteStream as FileStream } from 'node:fs';
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import { Duplex } from 'node:stream';
-import { ReadStream, WriteStream } from 'node:tty';
 import { givenAway } from '../../base/given-away.ts';
 import { hostNextTick, hostSetTimeout } from '../../base/host.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
 import { keepNonBlocking, share, unshare } from '../shared/non-blocking.ts';
 import { pipeInfo } from '../shared/pipe-value.ts';
@@ -55,7 +53,7 @@ export class WritePipe implements RawStream {
     this.#info = pipeInfo('write', pipe);
     stream.on('error', this.#onError);
     stream.on('close', this.#onClose);
-    if (!(stream instanceof Socket)) return;
+    if (!(stream instanceof node.net.Socket)) return;
     share(stream);
     if (isStdio) return;
     stream.unref();
@@ -79,7 +77,7 @@ export class WritePipe implements RawStream {
       return false;
     }
     this.#held.hold(chunks);
-    this.#groups = stream instanceof Socket ? [chunks] : groupsOf(chunks);
+    this.#groups = stream instanceof node.net.Socket ? [chunks] : groupsOf(chunks);
     this.#feed();
     if (this.#groups.length === 0 && stream.writableLength === 0) {
       this.#held.release();
@@ -127,7 +125,8 @@ export class WritePipe implements RawStream {
     else this.#stream.destroy();
     if (this.#close === 'held') hostNextTick(this.#tell);
     // A thread that waits in `open()` or `write()` cannot be cancelled.
-    else if (this.#stream instanceof FileStream) hostSetTimeout(this.#giveUp, THREAD_PATIENCE).unref();
+    else if (this.#stream instanceof node.fs.WriteStream)
+      hostSetTimeout(this.#giveUp, THREAD_PATIENCE).unref();
   }
 
   info(): StreamInfo {
@@ -175,13 +174,13 @@ export class WritePipe implements RawStream {
 
   #onError = (error: NodeJS.ErrnoException): void => {
     // The socket is read only to notice this.
-    if (error.syscall === 'read' && this.#stream instanceof Socket) this.#readerGone();
+    if (error.syscall === 'read' && this.#stream instanceof node.net.Socket) this.#readerGone();
     else this.#failed(error);
   };
 
   #onFinish = (): void => {
     const stream = this.#stream;
-    if (stream instanceof Socket || !(stream instanceof Duplex)) {
+    if (stream instanceof node.net.Socket || !(stream instanceof node.stream.Duplex)) {
       stream.destroy();
     } else {
       // Other code must still read the output that the stream makes from the data.
@@ -258,7 +257,7 @@ function groupsOf(chunks: Uint8Array[]): Uint8Array[][] {
 
 /** Returns true for a terminal. It must not be read, because other code reads the input. */
 function isTerminal(stream: Socket): boolean {
-  return stream instanceof ReadStream || stream instanceof WriteStream;
+  return stream instanceof node.tty.ReadStream || stream instanceof node.tty.WriteStream;
 }
 
 function brokenPipe(): Error {

@@ -1,12 +1,13 @@
 /** Files to send, with `node:fs`. */
-import { constants, promises } from 'node:fs';
+import type { promises } from 'node:fs';
+import { node } from '../../platform/node-modules.ts';
 import type { Files, RawFile } from '../backend.ts';
 
 export const nodeFiles: Files = {
   open(path, onDone) {
     // `O_NONBLOCK`, because opening a FIFO that has no writer would block the thread.
-    const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-    promises.open(path, flags).then(
+    const flags = node.fs.constants.O_RDONLY | (node.fs.constants.O_NONBLOCK ?? 0);
+    node.fs.promises.open(path, flags).then(
       (handle) => onDone(null, new NodeFile(handle)),
       (error) => onDone(error, null),
     );

@@ -2,14 +2,14 @@
  * The descriptors that a child inherits. They must be open, have the requested numbers, and stay unchanged
  * for others that share them.
  */
-import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs';
+
 import { devNull, constants as osConstants } from 'node:os';
-import { isatty } from 'node:tty';
+import { node } from '../../platform/node-modules.ts';
 import type { SpawnTarget } from '../backend.ts';
 import { flagsOf } from './pipe-descriptor.ts';
 import { LAST_STDIO } from './stdio.ts';
 
-const ACCESS_MASK = constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR;
+const ACCESS_MASK = node.fs.constants.O_RDONLY | node.fs.constants.O_WRONLY | node.fs.constants.O_RDWR;
 
 export class Inherited {
   /** Descriptors that were opened only for this spawn. */
@@ -21,7 +21,7 @@ export class Inherited {
    * there, like every program that Node starts.
    */
   constructor() {
-    for (let fd = 0; fd <= LAST_STDIO; fd++) if (!isOpen(fd)) this.#own.push(openSync(devNull, 'r+'));
+    for (let fd = 0; fd <= LAST_STDIO; fd++) if (!isOpen(fd)) this.#own.push(node.fs.openSync(devNull, 'r+'));
   }
 
   /**
@@ -32,10 +32,10 @@ export class Inherited {
    */
   blocking(fd: number): number {
     const flags = flagsOf(fd);
-    if (flags === null || (flags & constants.O_NONBLOCK) === 0 || !isReopenable(fd, flags)) return fd;
+    if (flags === null || (flags & node.fs.constants.O_NONBLOCK) === 0 || !isReopenable(fd, flags)) return fd;
     try {
-      const mode = (flags & ACCESS_MASK) | constants.O_NONBLOCK | constants.O_NOCTTY;
-      const copy = openSync(`/proc/self/fd/${fd}`, mode);
+      const mode = (flags & ACCESS_MASK) | node.fs.constants.O_NONBLOCK | node.fs.constants.O_NOCTTY;
+      const copy = node.fs.openSync(`/proc/self/fd/${fd}`, mode);
       this.#own.push(copy);
       return copy;
     } catch {
@@ -45,7 +45,7 @@ export class Inherited {
   }
 
   close(): void {
-    for (const fd of this.#own.splice(0)) closeSync(fd);
+    for (const fd of this.#own.splice(0)) node.fs.closeSync(fd);
   }
 }
 
@@ -63,7 +63,7 @@ export function missingDescriptor({ program, stdio, passFds }: SpawnTarget): Err
 
 function isOpen(fd: number): boolean {
   try {
-    fstatSync(fd);
+    node.fs.fstatSync(fd);
     return true;
   } catch {
     return false;
@@ -71,9 +71,9 @@ function isOpen(fd: number): boolean {
 }
 
 function isReopenable(fd: number, flags: number): boolean {
-  const name = readlinkSync(`/proc/self/fd/${fd}`);
+  const name = node.fs.readlinkSync(`/proc/self/fd/${fd}`);
   // Opening the master side of a pseudoterminal again would create another one.
-  if (isatty(fd)) return !name.endsWith('/ptmx');
-  if (!fstatSync(fd).isFIFO()) return false;
-  return (flags & ACCESS_MASK) !== constants.O_RDONLY || name.startsWith('pipe:');
+  if (node.tty.isatty(fd)) return !name.endsWith('/ptmx');
+  if (!node.fs.fstatSync(fd).isFIFO()) return false;
+  return (flags & ACCESS_MASK) !== node.fs.constants.O_RDONLY || name.startsWith('pipe:');
 }

@@ -4,8 +4,9 @@
  * Node knows the number only of interfaces that have a link-local address, so not of the loopback. On Linux,
  * files tell the other numbers. Neither way needs a thread.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+
 import { networkInterfaces } from 'node:os';
+import { node } from '../../platform/node-modules.ts';
 
 const LINUX = '/sys/class/net';
 
@@ -34,7 +35,7 @@ export function configuredFamilies(): { v4: boolean; v6: boolean } {
 
 function linuxIndex(name: string): number | null {
   try {
-    return Number(readFileSync(`${LINUX}/${name}/ifindex`, 'latin1'));
+    return Number(node.fs.readFileSync(`${LINUX}/${name}/ifindex`, 'latin1'));
   } catch {
     // There is no such interface, or the system is not Linux.
     return null;
@@ -43,7 +44,7 @@ function linuxIndex(name: string): number | null {
 
 function linuxNames(): string[] {
   try {
-    return readdirSync(LINUX);
+    return node.fs.readdirSync(LINUX);
   } catch {
     return [];
   }

@@ -10,7 +10,7 @@
  * non-blocking again after each spawn, and before each call of libuv that relies on the flag. A child that
  * shares a socket with an active transport finds it non-blocking, as in asyncio.
  */
-import { WriteStream } from 'node:tty';
+import { node } from '../../platform/node-modules.ts';
 
 /** The members that this file uses of the handle below a stream of Node. */
 interface Handle {
@@ -23,7 +23,7 @@ const shared: Set<object> = new Set();
 /** Registers a stream or server that other code may share. */
 export function share(stream: object): void {
   // Exclude terminals that are written to: Node itself wants them to block.
-  if (process.platform !== 'win32' && !(stream instanceof WriteStream)) shared.add(stream);
+  if (process.platform !== 'win32' && !(stream instanceof node.tty.WriteStream)) shared.add(stream);
 }
 
 export function unshare(stream: object): void {

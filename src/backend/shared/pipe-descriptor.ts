@@ -2,8 +2,9 @@
  * Facts about a descriptor that Node does not provide, and a way to see that the last reader of a pipe has
  * gone.
  */
-import { fstatSync, readFileSync } from 'node:fs';
-import { Socket } from 'node:net';
+
+import type { Socket } from 'node:net';
+import { node } from '../../platform/node-modules.ts';
 
 export type Access = 'read' | 'write' | 'both';
 
@@ -20,7 +21,7 @@ export function accessOf(fd: number): Access | null {
 /** Returns the flags of a descriptor, as `fcntl(F_GETFL)` does, or null if the system does not tell them. */
 export function flagsOf(fd: number): number | null {
   try {
-    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
+    const flags = /^flags:\s*([0-7]+)$/m.exec(node.fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1];
     return flags === undefined ? null : Number.parseInt(flags, 8);
   } catch {
     return null;
@@ -43,12 +44,12 @@ export interface DescriptorHandle {
  * open a readable descriptor in this way, because its data would be lost.
  */
 export function openWatched(fd: number, access: Access | null): Socket {
-  if (fstatSync(fd).isSocket())
-    return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+  if (node.fs.fstatSync(fd).isSocket())
+    return new node.net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
   const handle = access === 'write' ? openAsTcp(fd) : null;
-  if (handle === null) return new Socket({ fd, readable: false, writable: true });
+  if (handle === null) return new node.net.Socket({ fd, readable: false, writable: true });
   const options = { handle, readable: true, writable: true, allowHalfOpen: true };
-  return new Socket(options as ConstructorParameters<typeof Socket>[0]);
+  return new node.net.Socket(options as ConstructorParameters<typeof Socket>[0]);
 }
 
 /**
@@ -67,7 +68,7 @@ export function openAsTcp(fd: number): DescriptorHandle | null {
 /** Returns the class, which is not exported, from a socket that is about to connect. */
 function tcpHandleClass(): (new (type: number) => DescriptorHandle) | null {
   if (process.platform !== 'linux') return null;
-  const socket = new Socket();
+  const socket = new node.net.Socket();
   // The look-up never completes, so no data leaves the process.
   socket.connect({ host: 'localhost', port: 1, autoSelectFamily: false, lookup: () => {} });
   const { _handle: handle } = socket as unknown as { _handle?: DescriptorHandle | null };

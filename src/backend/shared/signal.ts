@@ -13,10 +13,10 @@
  */
 
 import { constants } from 'node:os';
-import { isMainThread } from 'node:worker_threads';
 import { LoopError } from '../../base/errors.ts';
 import { hostNextTick } from '../../base/host.ts';
 import { UnusableError } from '../../base/unusable.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { RawRequest } from '../backend.ts';
 
 type SignalName = keyof typeof constants.signals;
@@ -108,7 +108,7 @@ function watchOf(signum: number): Watch {
 
 export function onSignal(signum: number, callback: Callback): RawRequest {
   const watch = watchOf(signum);
-  if (isMainThread) return watch.add(watch.handlers, callback);
+  if (node.worker_threads.isMainThread) return watch.add(watch.handlers, callback);
   throw new LoopError(
     'ERR_SIGNAL_SETUP',
     'only the main thread receives signals: a handler on this thread would never be called',
@@ -119,7 +119,7 @@ export function onSignal(signum: number, callback: Callback): RawRequest {
 let interrupts = 0;
 
 export function onInterrupt(signum: number, callback: Callback): RawRequest {
-  if (!isMainThread) return { cancel: () => {} };
+  if (!node.worker_threads.isMainThread) return { cancel: () => {} };
   const watch = watchOf(signum);
   const request = watch.add(watch.interrupts, callback);
   if (interrupts++ === 0) {

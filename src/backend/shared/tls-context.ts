@@ -1,9 +1,9 @@
 /** The context of TLS sessions. The options of `node:tls` are checked and copied once, for all sessions. */
-import { constants, createHash } from 'node:crypto';
+
 import type { ConnectionOptions, SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
-import { createSecureContext } from 'node:tls';
 import { UnusableError } from '../../base/unusable.ts';
 import { invalidArgType } from '../../base/validate.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { TlsContext } from '../backend.ts';
 
 export interface NodeTlsContext extends TlsContext {
@@ -67,7 +67,7 @@ export function tlsContext(ssl: unknown, serverSide: boolean): NodeTlsContext {
   copyMutable(options);
   const { secureContext: given } = options;
   const contextOptions = given !== undefined ? null : serverSide ? serverOptions(options) : options;
-  const secureContext = given ?? createSecureContext(contextOptions ?? {});
+  const secureContext = given ?? node.tls.createSecureContext(contextOptions ?? {});
   guardCallbacks(options, ownErrors);
   return { serverSide, secureContext, contextOptions, options, ownErrors };
 }
@@ -146,7 +146,7 @@ function serverOptions(options: TlsOptions): SecureContextOptions {
     sessionIdContext: sessionIdContext ?? verificationDigest(options),
     // OpenSSL's options have 64 bits, but `|` works with 32.
     secureOptions: noTickets
-      ? Number(BigInt(secureOptions) | BigInt(constants.SSL_OP_NO_TICKET))
+      ? Number(BigInt(secureOptions) | BigInt(node.crypto.constants.SSL_OP_NO_TICKET))
       : secureOptions,
   };
 }
@@ -161,7 +161,7 @@ function verificationDigest({ requestCert, ca, crl, pfx, ...options }: TlsOption
   const text = JSON.stringify(verification, (_key, value: unknown) =>
     ArrayBuffer.isView(value) ? bytesOf(value).toString('base64') : value,
   );
-  return createHash('sha256').update(text).digest('hex').slice(0, LONGEST_SESSION_ID_CONTEXT);
+  return node.crypto.createHash('sha256').update(text).digest('hex').slice(0, LONGEST_SESSION_ID_CONTEXT);
 }
 
 type Callback = (...args: unknown[]) => unknown;

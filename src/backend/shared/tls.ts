@@ -10,12 +10,10 @@
  * `_tlsError`.
  */
 
-import { isIP } from 'node:net';
-import { Duplex } from 'node:stream';
-import type { ConnectionOptions, PeerCertificate, TLSSocketOptions } from 'node:tls';
-import { connect, TLSSocket } from 'node:tls';
-import * as workerThreads from 'node:worker_threads';
+import type { Duplex } from 'node:stream';
+import type { ConnectionOptions, PeerCertificate, TLSSocket, TLSSocketOptions } from 'node:tls';
 import { hostSetImmediate } from '../../base/host.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { RawTls, TlsEvents, TlsTarget } from '../backend.ts';
 import type { NodeTlsContext } from './tls-context.ts';
 import { anyName, checkIdentity, noClientCertificate } from './tls-identity.ts';
@@ -26,14 +24,14 @@ export function wrapTls({ context, serverHostname }: TlsTarget, events: TlsEvent
 
 class NodeTls implements RawTls {
   readonly #context: NodeTlsContext;
-  readonly #pipe: CipherPipe;
+  readonly #pipe: Duplex;
   readonly #socket: TLSSocket;
   #events: TlsEvents | null;
 
   constructor(context: NodeTlsContext, serverHostname: string | null, events: TlsEvents) {
     this.#context = context;
     this.#events = events;
-    this.#pipe = new CipherPipe((data) => this.#events?.onEncrypted(data));
+    this.#pipe = cipherPipe((data) => this.#events?.onEncrypted(data));
     const socket = context.serverSide
       ? this.#accept(this.#pipe, context)
       : this.#connect(this.#pipe, context, serverHostname);
@@ -81,19 +79,19 @@ class NodeTls implements RawTls {
     this.#pipe.destroy();
   }
 
-  #connect(pipe: CipherPipe, context: NodeTlsContext, serverHostname: string | null): TLSSocket {
-    const socket = connect(clientOptions(context, serverHostname, pipe));
+  #connect(pipe: Duplex, context: NodeTlsContext, serverHostname: string | null): TLSSocket {
+    const socket = node.tls.connect(clientOptions(context, serverHostname, pipe));
     return socket.once(
       'secureConnect',
       this.#guarded(() => this.#onSecure()),
     );
   }
 
-  #accept(pipe: CipherPipe, { options, secureContext }: NodeTlsContext): TLSSocket {
+  #accept(pipe: Duplex, { options, secureContext }: NodeTlsContext): TLSSocket {
     // The same rules as in a `tls.Server`: only these exact values reduce the checks.
     const requestCert = options.requestCert === true;
     const rejectUnauthorized = options.rejectUnauthorized !== false;
-    const socket = new TLSSocket(pipe, {
+    const socket = new node.tls.TLSSocket(pipe, {
       ...options,
       isServer: true,
       secureContext,
@@ -161,21 +159,15 @@ class NodeTls implements RawTls {
   }
 }
 
-/** The stream below the `TLSSocket`, which carries the encrypted bytes. */
-class CipherPipe extends Duplex {
-  readonly #onEncrypted: (data: Buffer) => void;
-
-  constructor(onEncrypted: (data: Buffer) => void) {
-    super();
-    this.#onEncrypted = onEncrypted;
-  }
-
-  override _read(): void {}
-
-  override _write(data: Buffer, _encoding: string, done: () => void): void {
-    this.#onEncrypted(data);
-    done();
-  }
+/** Returns the stream below the `TLSSocket`, which carries the encrypted bytes. */
+function cipherPipe(onEncrypted: (data: Buffer) => void): Duplex {
+  return new node.stream.Duplex({
+    read() {},
+    write(data, _encoding, done) {
+      onEncrypted(data);
+      done();
+    },
+  });
 }
 
 function clientOptions(
@@ -183,7 +175,7 @@ function clientOptions(
   serverHostname: string | null,
   socket: Duplex,
 ): ConnectionOptions {
-  const isAddress = serverHostname !== null && isIP(serverHostname) !== 0;
+  const isAddress = serverHostname !== null && node.net.isIP(serverHostname) !== 0;
   return {
     ...options,
     checkServerIdentity: options.checkServerIdentity ?? (serverHostname === null ? anyName : checkIdentity),
@@ -229,7 +221,7 @@ function isInvalidResult({ code }: Error & { code?: string }): boolean {
 function keepShared(data: Buffer): void {
   if (data.length === data.buffer.byteLength) return;
   // Other hosts may lack the function.
-  workerThreads.markAsUntransferable?.(data.buffer);
+  node.worker_threads.markAsUntransferable?.(data.buffer);
 }
 
 function ignore(): void {}

@@ -1,10 +1,10 @@
 /** The file of a unix socket: its creator, its identity, and its removal. */
 
 import type { BigIntStats } from 'node:fs';
-import { lstatSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { constants } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { node } from '../../platform/node-modules.ts';
 import type { SocketFileFacts } from '../backend.ts';
 
 /** Returns true for a name in Linux's abstract namespace, which has no file. */
@@ -42,7 +42,7 @@ export class SocketFile {
 
   /** Removes the file, unless another file has replaced it. */
   remove(): void {
-    if (this.#isOurs(this.#path)) attempt(() => unlinkSync(this.#path));
+    if (this.#isOurs(this.#path)) attempt(() => node.fs.unlinkSync(this.#path));
   }
 
   /** Returns true for the server's own file. No other file can have its inode while the socket is open. */
@@ -70,8 +70,8 @@ function setAside(path: string): (() => void) | null {
   // libuv cannot unlink such a file, so it needs no protection.
   if (stat === null || stat.isDirectory()) return null;
   const aside = `${path}.${process.pid}.gyre`;
-  if (!attempt(() => renameSync(path, aside))) return null;
-  return () => attempt(() => renameSync(aside, path));
+  if (!attempt(() => node.fs.renameSync(path, aside))) return null;
+  return () => attempt(() => node.fs.renameSync(aside, path));
 }
 
 export function fileAt(path: string): SocketFileFacts {
@@ -83,7 +83,7 @@ export function fileAt(path: string): SocketFileFacts {
 }
 
 export function removeFile(path: string, identity: string): boolean {
-  return fileAt(path).identity === identity && attempt(() => unlinkSync(path));
+  return fileAt(path).identity === identity && attempt(() => node.fs.unlinkSync(path));
 }
 
 /** libuv reports EACCES for a missing directory, where the system says ENOENT. Returns the system's error. */
@@ -96,7 +96,7 @@ export function explainBind(error: NodeJS.ErrnoException, path: string): NodeJS.
 
 function isMissing(path: string): boolean {
   try {
-    statSync(path);
+    node.fs.statSync(path);
     return false;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT';
@@ -105,7 +105,7 @@ function isMissing(path: string): boolean {
 
 function statOf(path: string): BigIntStats | null {
   try {
-    return lstatSync(path, { bigint: true });
+    return node.fs.lstatSync(path, { bigint: true });
   } catch {
     return null;
   }

@@ -2,8 +2,9 @@
  * The types of the native part. native/src implements the functions, and native/src/gyre.h draws the shared
  * memory.
  */
-import { createRequire } from 'node:module';
+
 import { fileURLToPath } from 'node:url';
+import { packageFile, requireHere } from '../../platform/package-files.ts';
 
 /** The id of a handle. A function that can fail returns a negative error number instead. */
 export type Id = number;
@@ -279,11 +280,12 @@ export function loadAddon(
   if (bun !== undefined || deno !== undefined) {
     return absent(`the native backend runs on Node only, and this is ${bun === undefined ? 'Deno' : 'Bun'}`);
   }
-  const require = createRequire(import.meta.url);
+  const require = requireHere();
   const name = `@gyre/uv-${process.platform}-${process.arch}-gnu`;
   const asked = process.env.GYRE_NATIVE;
-  const own = fileURLToPath(new URL('../../../native/build/gyre.node', import.meta.url));
-  for (const file of asked === undefined ? [own, name] : [asked]) {
+  const own = packageFile('native/build/gyre.node');
+  const candidates = own === null ? [name] : [fileURLToPath(own), name];
+  for (const file of asked === undefined ? candidates : [asked]) {
     try {
       const native = require(file) as Native;
       if (native.abi !== ABI) return broken(`${file} was built for another version of gyre`);

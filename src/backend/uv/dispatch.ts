@@ -6,9 +6,10 @@
  * An exception that the receiver of a record throws reaches the host as an uncaught exception. The walk goes
  * on, so that one failure does not lose the events of other handles.
  */
-import { markAsUntransferable } from 'node:worker_threads';
+
 import { drainNow } from '../../base/drain.ts';
 import { hostNextTick, hostSetImmediate } from '../../base/host.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { Addon, Id, Loaded } from './addon.ts';
 import { loadAddon } from './addon.ts';
 import { collectIfDue, countSlab } from './slab-garbage.ts';
@@ -109,7 +110,7 @@ export function slice(slot: number, offset: number, length: number): Buffer | nu
   const size = Math.clz32(slab.length);
   if (slab !== untransferable[size]) {
     untransferable[size] = slab;
-    markAsUntransferable(slab.buffer);
+    node.worker_threads.markAsUntransferable(slab.buffer);
     countSlab(slab.length);
   }
   return slab.length === 0 ? null : slab.subarray(offset, offset + length);

@@ -1,7 +1,5 @@
 /** The environment variables of a child, including those that are not valid UTF-8. */
-import { readFileSync } from 'node:fs';
-import { types } from 'node:util';
-import { isMainThread } from 'node:worker_threads';
+import { node } from '../../platform/node-modules.ts';
 
 /** Node puts this character in place of bytes that are not UTF-8. */
 const REPLACEMENT = '\uFFFD';
@@ -61,7 +59,7 @@ function readRaw(): Raw {
 function* firstVariables(): Generator<Buffer> {
   let all: Buffer;
   try {
-    all = readFileSync('/proc/self/environ');
+    all = node.fs.readFileSync('/proc/self/environ');
   } catch {
     return;
   }

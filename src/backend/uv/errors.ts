@@ -1,7 +1,8 @@
 /** System errors in the form of Node's own, from libuv's error numbers. */
-import { getSystemErrorName } from 'node:util';
+
 import type { SocketAddress } from '../../base/address.ts';
 import { formatAddress } from '../../base/address.ts';
+import { node } from '../../platform/node-modules.ts';
 
 export function systemError(
   errno: number,
@@ -9,7 +10,7 @@ export function systemError(
   address: SocketAddress | null = null,
   local: SocketAddress | null = null,
 ): Error {
-  const code = getSystemErrorName(errno);
+  const code = node.util.getSystemErrorName(errno);
   const where = address === null ? '' : ` ${formatAddress(address)}`;
   const from = local === null ? '' : ` - Local (${formatAddress(local)})`;
   const error = Object.assign(new Error(`${syscall} ${code}${where}${from}`), { errno, code, syscall });

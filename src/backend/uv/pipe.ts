@@ -2,9 +2,10 @@
  * One direction of a pipe, FIFO, socket or terminal, by its descriptor, as a raw stream. native/src/pipe.c
  * decides which descriptors it takes, and which descriptor the handle gets.
  */
-import { Socket } from 'node:net';
-import { isatty } from 'node:tty';
+
+import type { Socket } from 'node:net';
 import { InvalidStateError } from '../../base/errors.ts';
+import { node } from '../../platform/node-modules.ts';
 import type { RawStream, StreamEvents, StreamInfo } from '../backend.ts';
 import { isFileHandle, notAPipe, pipeInfo, takenAlready } from '../shared/pipe-value.ts';
 import { isStdioTaken, LAST_STDIO, releaseStdio, takeStdio } from '../shared/stdio.ts';
@@ -66,7 +67,11 @@ function openLowSocket(pipe: unknown, fd: number, direction: Direction): UvPipe 
  * cannot make gyre's stream block.
  */
 function isUnusedStdio(given: unknown, direction: Direction): given is Socket & { fd: number } {
-  if (!(given instanceof Socket) || given.destroyed || isatty((given as { fd?: number }).fd ?? -1))
+  if (
+    !(given instanceof node.net.Socket) ||
+    given.destroyed ||
+    node.tty.isatty((given as { fd?: number }).fd ?? -1)
+  )
     return false;
   if (direction === 'write') {
     return (
