@@ -11,6 +11,9 @@ import { ensureDependencies, root } from './setup.mjs';
 const dist = path.join(root, 'dist');
 const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
+/** The program of a pool's worker. */
+const WORKER = 'executor/worker-main';
+
 /** The modules that programs and workers load, by their file in dist/. Both without their ending. */
 const ENTRIES = {
   ...Object.fromEntries(
@@ -18,14 +21,8 @@ const ENTRIES = {
       .map((target) => /^\.\/dist\/(.+)\.js$/.exec(target.default ?? target)?.[1])
       .flatMap((name) => (name === undefined ? [] : [[name, name]])),
   ),
-  'worker-main': 'executor/worker-main',
+  'gyre-worker': WORKER,
 };
-
-/**
- * The files that entries share, each with the module that needs all of it. A module belongs to the first
- * that fits. So `import 'gyre'` loads few files, a worker loads little, and no class exists twice.
- */
-const SHARED = { worker: 'executor/worker-main', core: 'index', simulator: 'entry/sim' };
 
 /**
  * Builds `dist/`. Exits the process when the compiler reports an error.
@@ -55,25 +52,82 @@ async function compile(...options) {
   if (code !== 0) process.exit(code);
 }
 
-/** @param {string} modules the folder of compiled modules */
+/**
+ * `import 'gyre'` loads all of `core.js`, and a worker no more than it needs. The other entries share these
+ * files, so that no class exists twice.
+ *
+ * @param {string} modules the folder of compiled modules
+ */
 async function join(modules) {
-  const { rollup } = await import('rollup');
   const fileOf = (/** @type {string} */ name) => path.join(modules, `${name}.js`);
+  const program = await workerProgram(fileOf(WORKER));
   /** @type {Map<string, readonly string[]>} by module */
   const imports = new Map();
-  const bundle = await rollup({
+  const bundle = await rolledUp(
     // The check of the tarball reports an entry that has no source.
-    input: Object.fromEntries(
+    Object.fromEntries(
       Object.entries(ENTRIES)
         .map(([file, module]) => [file, fileOf(module)])
         .filter(([, module = '']) => existsSync(module)),
     ),
+    {
+      name: 'gyre',
+      load: (file) =>
+        file === fileOf('executor/worker-program')
+          ? `export const workerProgram = ${JSON.stringify(program)};`
+          : withSourceMap(file),
+      moduleParsed: ({ id, importedIds }) => void imports.set(id, importedIds),
+    },
+  );
+  const needed = (/** @type {string} */ name) => reached(fileOf(name), imports);
+  const worker = needed(WORKER);
+  const core = needed('index');
+  const simulator = needed('entry/sim');
+  await bundle.write({
+    ...OUTPUT,
+    dir: dist,
+    format: 'es',
+    chunkFileNames: '[name].js',
+    manualChunks: (file) => {
+      if (core.has(file)) return worker.has(file) ? 'worker' : 'core';
+      return simulator.has(file) ? 'simulator' : undefined;
+    },
+    sourcemap: true,
+    sourcemapExcludeSources: true,
+  });
+  await bundle.close();
+}
+
+/**
+ * Returns the program of a worker as one script, for programs that bundle gyre.
+ *
+ * @param {string} file
+ */
+async function workerProgram(file) {
+  const bundle = await rolledUp({ worker: file }, { name: 'worker' });
+  const { output } = await bundle.generate({ ...OUTPUT, format: 'cjs' });
+  await bundle.close();
+  return output[0].code;
+}
+
+/** @type {import('rollup').OutputOptions} */
+const OUTPUT = { hoistTransitiveImports: false, minifyInternalExports: false };
+
+/**
+ * @param {Record<string, string>} input
+ * @param {import('rollup').Plugin} plugin
+ */
+async function rolledUp(input, plugin) {
+  const { rollup } = await import('rollup');
+  return await rollup({
+    input,
     external: /^[^./]/,
     plugins: [
+      plugin,
       {
-        name: 'compiled',
-        load: withSourceMap,
-        moduleParsed: ({ id, importedIds }) => void imports.set(id, importedIds),
+        name: 'imports-at-run-time',
+        // webpack would look for the module at build time. The compiler has removed the comment.
+        renderDynamicImport: () => ({ left: 'import(/* webpackIgnore: true */ ', right: ')' }),
       },
     ],
     onLog: (level, { code, message }) => {
@@ -81,21 +135,6 @@ async function join(modules) {
       if (level === 'warn' && code !== 'THIS_IS_UNDEFINED') throw new Error(message);
     },
   });
-  const shared = Object.entries(SHARED).map(([name, module]) => ({
-    name,
-    files: reached(fileOf(module), imports),
-  }));
-  await bundle.write({
-    dir: dist,
-    format: 'es',
-    chunkFileNames: '[name].js',
-    hoistTransitiveImports: false,
-    manualChunks: (file) => shared.find(({ files }) => files.has(file))?.name,
-    minifyInternalExports: false,
-    sourcemap: true,
-    sourcemapExcludeSources: true,
-  });
-  await bundle.close();
 }
 
 /**

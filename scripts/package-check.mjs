@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { faultsOfMain, faultsOfNative, packMain, packNative } from './pack.mjs';
+import { checkBundles } from './package/bundles.mjs';
 import { npmCommand, root } from './setup.mjs';
 
 /** @type {Record<string, string>} */
@@ -25,13 +26,22 @@ const programs = {
     assert.equal(typeof adapters.toDuplex, 'function');
     assert.equal(await gyre.run(async () => await gyre.sleep(0.001, 'slept')), 'slept');
 
+    // rollup has renamed no class or function. The entries share their classes.
+    for (const entry of [gyre, lowlevel, adapters, sim, testing]) {
+      for (const [name, value] of Object.entries(entry)) {
+        if (typeof value === 'function') assert.doesNotMatch(value.name, /\\$/, name);
+      }
+    }
     const loop = new sim.SimulatedEventLoop();
+    assert.ok(loop instanceof gyre.BaseEventLoop);
+    await assert.rejects(loop.runUntilComplete(() => gyre.waitFor(gyre.sleep(1), 0.1)), gyre.TimeoutError);
     const before = loop.time();
     await loop.runUntilComplete(async () => {
       await gyre.sleep(3600);
     });
     assert.ok(loop.time() - before >= 3600);
     loop.close();
+    assert.throws(() => loop.callSoon(Object), gyre.LoopError);
 
     const path = gyre.importFunctions('node:path');
     for (const Pool of [gyre.ThreadPoolExecutor, gyre.ProcessPoolExecutor]) {
@@ -41,6 +51,13 @@ const programs = {
       await pool.shutdown();
     }
     console.log(\`gyre \${manifest.version} ok on node \${process.version}\`);
+  `,
+  // The cost of the import, by what it loads, because time depends on the machine.
+  'cost.mjs': `
+    import 'gyre';
+    const heavy = /^NativeModule (child_process|crypto|dgram|dns|fs\\/promises|http|inspector|net|stream|tls|tty|v8|worker_threads|zlib)$/;
+    const loaded = process.moduleLoadList.filter((name) => heavy.test(name));
+    if (loaded.length > 0) throw new Error("import 'gyre' loads " + loaded);
   `,
   'native.mjs': `
     import assert from 'node:assert/strict';
@@ -203,6 +220,33 @@ function checkDependencies(dependencies) {
   console.log(`ok    runtime dependencies: ${named.join(', ') || 'none'}`);
 }
 
+/** The modules of Node that an import of gyre names in a statement. They cost about no time. */
+const CHEAP = ['async_hooks', 'os', 'path', 'perf_hooks', 'url'].map((name) => `node:${name}`);
+
+/**
+ * Fails if an entry needs many files, or names another module of Node.
+ *
+ * @param {string} entry
+ */
+function checkImport(entry) {
+  const files = new Set([entry]);
+  const others = new Set();
+  for (const file of files) {
+    for (const [, from = ''] of readFileSync(file, 'utf8').matchAll(/^(?:import|export) .*?'([^']+)';$/gm)) {
+      if (from.startsWith('.')) files.add(path.resolve(path.dirname(file), from));
+      else if (!CHEAP.includes(from)) others.add(from);
+    }
+  }
+  if (files.size > 3) fail(`import 'gyre' reads ${files.size} files: ${listed(files)}`);
+  if (others.size > 0) fail(`import 'gyre' names ${listed(others)} in a statement`);
+  console.log(`ok    import 'gyre' reads ${files.size} files`);
+}
+
+/** @param {Iterable<string>} names */
+function listed(names) {
+  return [...names].join(', ');
+}
+
 const tarball = await packMain(temporary);
 const native = packNative(temporary);
 const archive = path.join(temporary, tarball.filename);
@@ -274,6 +318,8 @@ for (const name of installScripts) {
 if (names.some((name) => name.endsWith('.gyp'))) fail('the package has a .gyp file');
 checkDependencies(manifest.dependencies ?? {});
 
+step("import 'gyre' loads no module of Node that costs time", [node, 'cost.mjs'], project);
+checkImport(path.join(installed, 'dist', 'index.js'));
 const said = step(`a program that imports every entry, run by ${node}`, [node, 'program.mjs'], project);
 process.stdout.write(`      ${said}`);
 const mapped = step(
@@ -289,6 +335,14 @@ for (const name of ['@types/node', 'undici-types']) {
   });
 }
 step('a consumer type checked', [process.execPath, tool('typescript'), '-p', 'tsconfig.json'], project);
+
+const unpacked = path.join(temporary, 'native');
+if (typeof native !== 'string') {
+  mkdirSync(unpacked);
+  const flags = ['-xzf', path.join(temporary, native.filename), '-C', unpacked];
+  step('unpacked the native package', ['tar', ...flags], temporary);
+}
+await checkBundles(project, path.join(temporary, 'bundles'), typeof native === 'string' ? null : unpacked);
 
 if (typeof native === 'string') {
   console.log(`skip  the native package: ${native}`);

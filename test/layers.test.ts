@@ -19,7 +19,7 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     mustNot: ['../loop/handle.ts', '../index.ts', '../backend/backend.ts', 'node:util', 'some-package'],
   },
   'src/platform/file.ts': {
-    may: ['./node-modules.ts', '../base/errors.ts'],
+    may: ['./node-modules.ts', '../base/errors.ts', 'node:url'],
     mustNot: ['../loop/handle.ts', '../backend/backend.ts', '../index.ts', 'node:net', 'some-package'],
   },
   'src/loop/file.ts': {

@@ -71,6 +71,17 @@ export const runtimes = [
 ];
 
 /**
+ * @param {string} name of a runtime
+ * @returns {string | null} its program, if a run of `npm run platforms` has installed it
+ */
+export function installedRuntime(name) {
+  const { packages, program } = /** @type {Runtime} */ (runtimes.find((runtime) => runtime.name === name));
+  const wanted = packages[`${process.platform}-${process.arch}`] ?? '';
+  const command = path.join(cache, name, 'node_modules', wanted, program);
+  return existsSync(command) ? command : null;
+}
+
+/**
  * Installs a runtime where it is not there yet, or not the newest that is asked for.
  *
  * @param {Runtime} runtime

@@ -1,7 +1,7 @@
 /** Copies the arguments of a job when it is submitted, so that the caller may change them afterwards. */
 import type { MessagePort, TransferListItem } from 'node:worker_threads';
-import { MessageChannel } from 'node:worker_threads';
 import { LoopError } from '../base/errors.ts';
+import { node } from '../platform/node-modules.ts';
 import { copying } from './copying.ts';
 import type { PackedArgs } from './job-messages.ts';
 import type { WorkerKind } from './pool-worker.ts';
@@ -41,7 +41,7 @@ function isLarge(value: unknown): boolean {
 
 /** Returns a port in whose queue the host puts the arguments, copied or transferred. */
 function portWith(args: readonly unknown[], transfer: readonly unknown[]): MessagePort {
-  const { port1, port2 } = new MessageChannel();
+  const { port1, port2 } = new node.worker_threads.MessageChannel();
   try {
     copying(args, structuredClone, transfer, () => port1.postMessage(args, transfer as TransferListItem[]));
     return port2;

@@ -1,7 +1,8 @@
 /** A job of a pool on the caller's side, from `submit()` until its promise is settled. */
-import { MessagePort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import type { CancelledError } from '../base/errors.ts';
 import type { Linked } from '../base/linked-list.ts';
+import { node } from '../platform/node-modules.ts';
 import { onAbort } from '../tasks/abort-signal.ts';
 import { restoreError } from './error-copy.ts';
 import type { PackedArgs, ShippedFunction } from './job-messages.ts';
@@ -54,7 +55,7 @@ export class PoolJob implements Linked {
 
   /** The port with the arguments, which only one worker can get; null if the job can be sent again. */
   get port(): MessagePort | null {
-    return this.args instanceof MessagePort ? this.args : null;
+    return this.args instanceof node.worker_threads.MessagePort ? this.args : null;
   }
 
   /** Calls `onCancel(error)` if the signal aborts before the job is done. */

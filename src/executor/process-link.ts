@@ -1,6 +1,6 @@
 /** A worker that is a process. Its channel is that of `fork()`, which code in the process may use, too. */
 import type { ChildProcess, Serializable } from 'node:child_process';
-import { fork } from 'node:child_process';
+import { node } from '../platform/node-modules.ts';
 import type { Answer, ProcessMessage } from './job-messages.ts';
 import { contentOf, foreignMessageReporter } from './worker-channel.ts';
 import { processEntry } from './worker-entry.ts';
@@ -16,7 +16,7 @@ export class ProcessLink implements WorkerLink {
   constructor(events: LinkEvents) {
     this.#events = events;
     const { script, options } = processEntry();
-    const child = fork(script, options);
+    const child = node.child_process.fork(script, options);
     this.#child = child;
     child.on('message', (message: unknown, handle: unknown) => this.#read(message, handle));
     child.on('error', (error) => {

@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import type { PoolOptions } from './pool-executor.ts';
 import { PoolExecutor } from './pool-executor.ts';
+import { checkProcesses } from './worker-entry.ts';
 
 /**
  * Runs functions in separate processes: for computations that may crash, leak, or use native code that does
@@ -25,7 +26,9 @@ import { PoolExecutor } from './pool-executor.ts';
  * ```
  */
 export class ProcessPoolExecutor extends PoolExecutor {
+  /** @throws LoopError `ERR_UNSUPPORTED` in a single executable, which holds no other program to start */
   constructor(options: PoolOptions = {}) {
+    checkProcesses();
     super('process', options, Math.max(1, cpus().length));
   }
 }

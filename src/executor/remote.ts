@@ -1,5 +1,5 @@
 /** `loop.remote` and `connectRemote`: calls from worker threads. */
-import { MessageChannel, MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { LoopError } from '../base/errors.ts';
 import { checkFunction, invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
@@ -7,6 +7,7 @@ import { captureContext } from '../loop/context.ts';
 import type { AnyCallback } from '../loop/handle.ts';
 import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
+import { node } from '../platform/node-modules.ts';
 import { findUncloneable } from './uncloneable.ts';
 
 /**
@@ -62,7 +63,7 @@ type Call = [name: string, args: unknown[]];
 export function remote<H extends RemoteHandlers>(loop: Loop, handlers: H): RemotePort<H> {
   const byName = handlersByName(handlers);
   checkSupports(loop, 'executors');
-  const { port1, port2 } = new MessageChannel();
+  const { port1, port2 } = new node.worker_threads.MessageChannel();
   const inbox = new Inbox(loop, byName, port1);
   port1.postMessage({ gyreRemote: 1, names: [...byName.keys()], closed: inbox.closed } satisfies Greeting);
   return port2 as RemotePort<H>;
@@ -235,8 +236,10 @@ function isPrototypeOfAll(object: object | null): boolean {
 
 function greetingOf(port: unknown): Greeting {
   const accepted = 'a port of loop.remote() that was not connected before';
-  if (!(port instanceof MessagePort)) throw invalidArgType('port', port, accepted);
-  const greeting = receiveMessageOnPort(port) as { message: Partial<Greeting> | null } | undefined;
+  if (!(port instanceof node.worker_threads.MessagePort)) throw invalidArgType('port', port, accepted);
+  const greeting = node.worker_threads.receiveMessageOnPort(port) as
+    | { message: Partial<Greeting> | null }
+    | undefined;
   if (greeting?.message?.gyreRemote !== 1) throw invalidArgType('port', port, accepted);
   return greeting.message as Greeting;
 }

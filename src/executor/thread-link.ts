@@ -1,6 +1,6 @@
 /** A worker that is a thread. It has a port of its own for gyre; other code may use the public channel. */
-import type { MessagePort } from 'node:worker_threads';
-import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { MessagePort, Worker } from 'node:worker_threads';
+import { node } from '../platform/node-modules.ts';
 import type { Answer, ThreadGreeting } from './job-messages.ts';
 import { SLOTS } from './job-messages.ts';
 import { foreignMessageReporter } from './worker-channel.ts';
@@ -19,8 +19,8 @@ export class ThreadLink implements WorkerLink {
   constructor(events: LinkEvents) {
     this.#events = events;
     const { script, options } = threadEntry();
-    const thread = new Worker(script, { stdout: false, stderr: false, ...options });
-    const { port1, port2 } = new MessageChannel();
+    const thread = new node.worker_threads.Worker(script, { stdout: false, stderr: false, ...options });
+    const { port1, port2 } = new node.worker_threads.MessageChannel();
     this.#thread = thread;
     this.#port = port1;
     thread.postMessage({ gyrePort: port2, states: this.states } satisfies ThreadGreeting, [port2]);
@@ -64,7 +64,7 @@ export class ThreadLink implements WorkerLink {
 
   #next(): Answer | null {
     try {
-      return (receiveMessageOnPort(this.#port)?.message as Answer | undefined) ?? null;
+      return (node.worker_threads.receiveMessageOnPort(this.#port)?.message as Answer | undefined) ?? null;
     } catch (error) {
       this.#fail(error);
       return null;

@@ -1,11 +1,8 @@
-/** The start of a worker: the file that it runs, and Node's options for it. */
+/** The start of a worker: the program that it runs, and Node's options for it. */
 import { fileURLToPath } from 'node:url';
-
-/**
- * `worker-main` in the form of this file: TypeScript in the project's own tests, JavaScript in the package.
- */
-const FROM_SOURCE: boolean = import.meta.url.endsWith('.ts');
-const MAIN: URL = new URL(FROM_SOURCE ? './worker-main.ts' : './worker-main.js', import.meta.url);
+import { LoopError } from '../base/errors.ts';
+import { fromSource, isStandalone, packageFile } from '../platform/package-files.ts';
+import { workerProgram } from './worker-program.ts';
 
 export interface WorkerEntry {
   /** A file, or code if `options.eval` is true. */
@@ -18,20 +15,43 @@ export interface WorkerEntry {
  * thread loads it.
  */
 export function threadEntry(): WorkerEntry {
-  if (!FROM_SOURCE || !process.version.startsWith('v20.')) {
-    return { script: fileURLToPath(MAIN), options: {} };
+  const main = mainFile();
+  if (main === null) return { script: workerProgram, options: { eval: true } };
+  if (!fromSource || !process.version.startsWith('v20.')) {
+    return { script: fileURLToPath(main), options: {} };
   }
-  const loader = new URL('../../scripts/typescript/register.mjs', import.meta.url);
-  const script = `import(${JSON.stringify(loader.href)}).then(() => import(${JSON.stringify(MAIN.href)}));`;
+  const loader = packageFile('scripts/typescript/register.mjs') as URL;
+  const script = `import(${JSON.stringify(loader.href)}).then(() => import(${JSON.stringify(main.href)}));`;
   return { script, options: { eval: true } };
 }
 
-/** With `advanced`, a process can copy as much as a thread, including `Map`, `BigInt` and bytes. */
+/**
+ * With `advanced`, a process can copy as much as a thread, including `Map`, `BigInt` and bytes.
+ *
+ * @throws LoopError `ERR_UNSUPPORTED` in a single executable, which would start itself
+ */
 export function processEntry(): WorkerEntry {
-  return {
-    script: fileURLToPath(MAIN),
-    options: { execArgv: inheritedOptions(process.execArgv), serialization: 'advanced' },
-  };
+  checkProcesses();
+  const main = mainFile();
+  const inherited = inheritedOptions(process.execArgv);
+  const execArgv = main === null ? [...inherited, '-e', workerProgram] : inherited;
+  // With the option -e, the host takes the name of a script for an argument.
+  const script = main === null ? 'gyre-worker' : fileURLToPath(main);
+  return { script, options: { execArgv, serialization: 'advanced' } };
+}
+
+/** @throws LoopError `ERR_UNSUPPORTED` if this program cannot start another one by its executable */
+export function checkProcesses(): void {
+  if (!isStandalone()) return;
+  throw new LoopError(
+    'ERR_UNSUPPORTED',
+    'ProcessPoolExecutor: this program is a single executable, which cannot run the program of a worker: use ThreadPoolExecutor',
+  );
+}
+
+/** Returns the file of worker-main.ts. null: this is a bundle, and the file is not beside it. */
+function mainFile(): URL | null {
+  return packageFile(fromSource ? 'src/executor/worker-main.ts' : 'dist/gyre-worker.js');
 }
 
 /** Options of Node that name a program. A worker has its own program. */

@@ -280,14 +280,13 @@ export function loadAddon(
   if (bun !== undefined || deno !== undefined) {
     return absent(`the native backend runs on Node only, and this is ${bun === undefined ? 'Deno' : 'Bun'}`);
   }
-  const require = requireHere();
   const name = `@gyre/uv-${process.platform}-${process.arch}-gnu`;
   const asked = process.env.GYRE_NATIVE;
   const own = packageFile('native/build/gyre.node');
   const candidates = own === null ? [name] : [fileURLToPath(own), name];
   for (const file of asked === undefined ? candidates : [asked]) {
     try {
-      const native = require(file) as Native;
+      const native = requireHere(file) as Native;
       if (native.abi !== ABI) return broken(`${file} was built for another version of gyre`);
       const addon = native.open(dispatch, slabs, buffers);
       return addon === null ? broken(`${file} could not allocate its memory`) : { addon };
