@@ -43,7 +43,7 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     mustNot: ['node:timers', '../tasks/task.ts', '../index.ts'],
   },
   'src/loop/report.ts': {
-    may: ['node:util', '../base/one-line.ts', './types.ts'],
+    may: ['../platform/node-modules.ts', '../base/one-line.ts', './types.ts'],
     mustNot: ['node:timers', 'node:async_hooks', '../tasks/task.ts'],
   },
   'src/tasks/file.ts': {

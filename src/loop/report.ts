@@ -7,9 +7,9 @@
  *     RangeError: too far
  *         at onTick (server.ts:12:9)
  */
-import { inspect } from 'node:util';
 import type { Shown } from '../base/one-line.ts';
 import { factsOf } from '../base/one-line.ts';
+import { node } from '../platform/node-modules.ts';
 import type { ExceptionContext } from './types.ts';
 
 const RED = '\u001b[31m';
@@ -24,7 +24,7 @@ export function reportText(context: ExceptionContext, colors: boolean): string {
     lines.push(typeof value === 'string' ? `  ${field}: ${value}` : [`  ${field}:`, ...value].join('\n    '));
   if (sourceTraceback !== undefined)
     lines.push('  created at (most recent call first):', indented(sourceTraceback));
-  if (exception !== undefined) lines.push(indented(inspect(exception, { colors })));
+  if (exception !== undefined) lines.push(indented(node.util.inspect(exception, { colors })));
   return lines.join('\n');
 }
 
@@ -70,7 +70,7 @@ function describe(value: unknown): string {
 }
 
 function errorFields(exception: unknown): object {
-  if (!(exception instanceof Error)) return { message: inspect(exception) };
+  if (!(exception instanceof Error)) return { message: node.util.inspect(exception) };
   const { name, message, stack, cause, code } = exception as NodeJS.ErrnoException;
   return {
     name,

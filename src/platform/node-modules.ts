@@ -15,6 +15,7 @@ interface NodeModules {
   readonly tty: typeof import('node:tty');
   readonly util: typeof import('node:util');
   readonly v8: typeof import('node:v8');
+  readonly vm: typeof import('node:vm');
   readonly worker_threads: typeof import('node:worker_threads');
 }
 
@@ -32,6 +33,7 @@ const NAMES: readonly (keyof NodeModules)[] = [
   'tty',
   'util',
   'v8',
+  'vm',
   'worker_threads',
 ];
 

@@ -1,8 +1,6 @@
 /** Whether a certificate is the one that was wanted. */
-import { X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
-import { checkServerIdentity } from 'node:tls';
+import { node } from '../../platform/node-modules.ts';
 
 /** The check of a client that accepts every name. */
 export function anyName(): undefined {}
@@ -10,7 +8,9 @@ export function anyName(): undefined {}
 /** Checks the name of a server. Never throws: see `guardCallbacks()` in tls-context.ts. */
 export function checkIdentity(host: string, certificate: PeerCertificate): Error | undefined {
   try {
-    return isIP(host) === 0 ? checkServerIdentity(host, certificate) : checkAddress(host, certificate);
+    return node.net.isIP(host) === 0
+      ? node.tls.checkServerIdentity(host, certificate)
+      : checkAddress(host, certificate);
   } catch (error) {
     return notNamed(host, error);
   }
@@ -20,8 +20,8 @@ export function checkIdentity(host: string, certificate: PeerCertificate): Error
 function checkAddress(host: string, certificate: PeerCertificate): Error | undefined {
   // A server with a pre-shared key has sent no certificate.
   const { raw } = certificate as Partial<PeerCertificate>;
-  if (raw !== undefined && new X509Certificate(raw).checkIP(host) !== undefined) return undefined;
-  return checkServerIdentity(host, certificate) ?? notNamed(host);
+  if (raw !== undefined && new node.crypto.X509Certificate(raw).checkIP(host) !== undefined) return undefined;
+  return node.tls.checkServerIdentity(host, certificate) ?? notNamed(host);
 }
 
 function notNamed(host: string, cause?: unknown): Error {

@@ -14,13 +14,22 @@ interface Raw {
 
 let raw: Raw | null = null;
 
-/** Node's own object, which sets the variables of the process. null on a worker, which has a copy of them. */
-const own: NodeJS.ProcessEnv | null = isMainThread && isNodes(process.env) ? process.env : null;
+const first: NodeJS.ProcessEnv = process.env;
+let firstIsOwn: boolean | null = null;
+
+/**
+ * Whether `process.env` is Node's own object, which sets the variables of the process. On a worker it is a
+ * copy of them, and a program can replace it.
+ */
+function isOwn(): boolean {
+  firstIsOwn ??= node.worker_threads.isMainThread && isNodes(first);
+  return firstIsOwn && process.env === first;
+}
 
 /** Node makes the prototype of its own object, and nothing else has it. */
 function isNodes(variables: object): boolean {
   const prototype = Object.getPrototypeOf(variables);
-  return !types.isProxy(variables) && prototype !== null && prototype !== Object.prototype;
+  return !node.util.types.isProxy(variables) && prototype !== null && prototype !== Object.prototype;
 }
 
 /**
@@ -34,7 +43,7 @@ function isNodes(variables: object): boolean {
  * @param given null: the variables of this process
  */
 export function variables(given: Readonly<Record<string, string>> | null): (string | Uint8Array)[] | null {
-  if (given === null && process.env === own) return null;
+  if (given === null && isOwn()) return null;
   raw ??= readRaw();
   const { byText, others } = raw;
   const lines = Object.entries(given ?? process.env).map(([name, value]) => `${name}=${value}`);

@@ -6,8 +6,7 @@
  * has made V8 mark the whole heap. Marking costs as much as the messages themselves. A collection of young
  * objects takes 0.3 ms, and frees the same slabs.
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { node } from '../../platform/node-modules.ts';
 
 /** Bytes. On Node 26, V8 marks a heap of 9 MiB after some 25 MiB of slabs. */
 const STEP_BYTES = 16 * 1024 * 1024;
@@ -38,14 +37,14 @@ export function collectIfDue(): void {
 function hostCollect(): Collect {
   let found = gcOfNewContext();
   if (found === undefined) {
-    setFlagsFromString('--expose-gc');
+    node.v8.setFlagsFromString('--expose-gc');
     found = gcOfNewContext();
-    setFlagsFromString('--no-expose-gc');
+    node.v8.setFlagsFromString('--no-expose-gc');
   }
   // The option `--expose-gc-as` gives the function another name. Then V8 alone decides when to collect.
   return found ?? (() => {});
 }
 
 function gcOfNewContext(): Collect | undefined {
-  return runInNewContext('globalThis.gc') as Collect | undefined;
+  return node.vm.runInNewContext('globalThis.gc') as Collect | undefined;
 }

@@ -1,6 +1,5 @@
 /** The certificates that a context without a `ca` trusts: those of Node, which the native part keeps once. */
-import { readFileSync } from 'node:fs';
-import * as tls from 'node:tls';
+import { node } from '../../../platform/node-modules.ts';
 import { addon } from '../dispatch.ts';
 
 /** Options of Node by which OpenSSL, and not Node, chooses the certificates. */
@@ -16,12 +15,14 @@ let current: readonly string[] | null = null;
 /** Whether Node tells which certificates it trusts by default. */
 export function knowsAuthorities(): boolean {
   const options = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
-  return (tls as Lists).getCACertificates !== undefined || !BY_OPENSSL.some((name) => options.includes(name));
+  return (
+    (node.tls as Lists).getCACertificates !== undefined || !BY_OPENSSL.some((name) => options.includes(name))
+  );
 }
 
 /** Gives the native part the certificates that Node trusts. Returns null, or why it could not. */
 export function loadAuthorities(): string | null {
-  const list = (tls as Lists).getCACertificates?.('default') ?? earlierDefault();
+  const list = (node.tls as Lists).getCACertificates?.('default') ?? earlierDefault();
   if (list === current) return null;
   const fault = addon().tlsRoots(Buffer.from(list.join('\n')));
   if (fault === null) current = list;
@@ -34,7 +35,7 @@ let earlier: readonly string[] | null = null;
  * The default before Node 22.15: Node's own list, and the file that was named at the start of the process.
  */
 function earlierDefault(): readonly string[] {
-  earlier ??= [...tls.rootCertificates, ...extra()];
+  earlier ??= [...node.tls.rootCertificates, ...extra()];
   return earlier;
 }
 
@@ -42,7 +43,7 @@ function extra(): string[] {
   const file = process.env.NODE_EXTRA_CA_CERTS;
   if (file === undefined || file === '') return [];
   try {
-    return [readFileSync(file, 'latin1')];
+    return [node.fs.readFileSync(file, 'latin1')];
   } catch {
     // Node has warned at its start.
     return [];

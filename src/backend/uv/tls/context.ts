@@ -3,9 +3,8 @@
  * errors are Node's. The steps and their order are Node's, too: see `configSecureContext()` in its
  * lib/internal/tls.
  */
-import { constants } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
-import * as tls from 'node:tls';
+import { node } from '../../../platform/node-modules.ts';
 import type { NodeTlsContext } from '../../shared/tls-context.ts';
 import type { Addon, NativeContext, TlsFault } from '../addon.ts';
 import { addon } from '../dispatch.ts';
@@ -74,7 +73,7 @@ function* stepsOf(
     const { pem, secret } = keyOf(one, passphrase);
     yield () => api.tlsUseKey(native, bytesOf(pem), secret === undefined ? null : bytesOf(secret));
   }
-  const { sigalgs, ecdhCurve = tls.DEFAULT_ECDH_CURVE, dhparam } = options;
+  const { sigalgs, ecdhCurve = node.tls.DEFAULT_ECDH_CURVE, dhparam } = options;
   if (sigalgs !== undefined && sigalgs !== null) yield () => api.tlsSigalgs(native, sigalgs);
   if (ecdhCurve !== 'auto') yield () => api.tlsGroups(native, ecdhCurve);
   if (dhparam !== undefined && dhparam !== null) {
@@ -112,8 +111,8 @@ const ROLES: Readonly<Record<string, number>> = { method: 0, server_method: 1, c
 
 /** OpenSSL's numbers of the versions, and the side for which the context is. */
 function versionsOf(options: SecureContextOptions): { role: number; min: number; max: number } {
-  const min = VERSIONS[options.minVersion ?? tls.DEFAULT_MIN_VERSION] ?? 0;
-  const max = VERSIONS[options.maxVersion ?? tls.DEFAULT_MAX_VERSION] ?? 0;
+  const min = VERSIONS[options.minVersion ?? node.tls.DEFAULT_MIN_VERSION] ?? 0;
+  const max = VERSIONS[options.maxVersion ?? node.tls.DEFAULT_MAX_VERSION] ?? 0;
   const [, protocol = '', side = ''] =
     /^(.+?)_((?:server_|client_)?method)$/.exec(options.secureProtocol ?? '') ?? [];
   const role = ROLES[side] ?? 0;
@@ -126,14 +125,16 @@ function versionsOf(options: SecureContextOptions): { role: number; min: number;
 
 /** The suites of TLS 1.3 have names of their own, and OpenSSL takes them by a function of their own. */
 function splitCiphers(ciphers: string | null | undefined): { list: string; suites: string } {
-  const all = (ciphers || tls.DEFAULT_CIPHERS).split(':').filter((name) => name !== '');
+  const all = (ciphers || node.tls.DEFAULT_CIPHERS).split(':').filter((name) => name !== '');
   const isSuite = (name: string): boolean => name.startsWith('TLS_');
   return { list: all.filter((name) => !isSuite(name)).join(':'), suites: all.filter(isSuite).join(':') };
 }
 
 function openSslOptions({ honorCipherOrder, secureOptions = 0 }: SecureContextOptions): number {
   // `|` works with 32 bits, and so does Node's own context.
-  return honorCipherOrder ? (secureOptions | constants.SSL_OP_CIPHER_SERVER_PREFERENCE) >>> 0 : secureOptions;
+  return honorCipherOrder
+    ? (secureOptions | node.crypto.constants.SSL_OP_CIPHER_SERVER_PREFERENCE) >>> 0
+    : secureOptions;
 }
 
 // --- the forms of a value ---

@@ -6,7 +6,7 @@
  * name. Earlier versions have the session alone. The native engine has the form of its host, so that its
  * sessions and those of `node:tls` can replace each other.
  */
-import { TLSSocket } from 'node:tls';
+import { node } from '../../../platform/node-modules.ts';
 
 const PREFIX: Buffer = Buffer.from('\0nodejs:tls:session:1\0');
 const NAME_LENGTH_BYTES = 2;
@@ -57,7 +57,7 @@ function asksHost(): boolean {
   const session = Buffer.alloc(1);
   const socket = { _handle: { getSession: () => session }, _tlsOptions: {} };
   try {
-    const given = (TLSSocket.prototype.getSession as (this: object) => unknown).call(socket);
+    const given = (node.tls.TLSSocket.prototype.getSession as (this: object) => unknown).call(socket);
     return Buffer.isBuffer(given) && given.subarray(0, PREFIX.length).equals(PREFIX);
   } catch {
     return false;

@@ -5,9 +5,10 @@
  * part then decrypts what it reads, and sends what it encrypts. `decrypt()` gets ciphertext before the first
  * plaintext, and plaintext afterwards, all in the order in which it was read.
  */
-import { isIP } from 'node:net';
+
 import type { PeerCertificate } from 'node:tls';
 import { hostNextTick } from '../../../base/host.ts';
+import { node } from '../../../platform/node-modules.ts';
 import type { RawTls, TlsEvents, TlsTarget } from '../../backend.ts';
 import type { NodeTlsContext } from '../../shared/tls-context.ts';
 import { checkIdentity, noClientCertificate } from '../../shared/tls-identity.ts';
@@ -60,7 +61,7 @@ export class NativeTls implements RawTls, Decryptor {
     this.#serverHostname = serverHostname;
     this.#lower = lower instanceof UvStream ? lower : null;
     this.#events = events;
-    const name = serverHostname === null || isIP(serverHostname) !== 0 ? null : serverHostname;
+    const name = serverHostname === null || node.net.isIP(serverHostname) !== 0 ? null : serverHostname;
     this.id = addon().tlsOpen(native, context.serverSide, name, this.#sessionToResume());
     if (this.id < 0) throw systemError(this.id, 'tls');
     if (!context.serverSide) this.#begin();
@@ -197,7 +198,9 @@ export class NativeTls implements RawTls, Decryptor {
     }
     // It gets the whole chain. As in Node, it is not called for a session that is resumed.
     if (sslObject.isSessionReused()) return null;
-    return (check(host ?? 'localhost', sslObject.getPeerCertificate(true) as PeerCertificate) as Fault) ?? null;
+    return (
+      (check(host ?? 'localhost', sslObject.getPeerCertificate(true) as PeerCertificate) as Fault) ?? null
+    );
   }
 
   #faultOfClient(peercert: PeerCertificate | null): Fault | null {

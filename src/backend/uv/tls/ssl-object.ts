@@ -2,7 +2,7 @@
  * The `sslObject` of the native engine: it tells of a session what a `TLSSocket` of Node tells, by the same
  * methods and with the same values. It is no stream, and data flows through the transport only.
  */
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type {
   CipherNameAndProtocol,
@@ -12,6 +12,7 @@ import type {
 } from 'node:tls';
 import { LoopError } from '../../../base/errors.ts';
 import { checkFunction, checkInteger, checkString, invalidArgType } from '../../../base/validate.ts';
+import { node } from '../../../platform/node-modules.ts';
 import type { Id } from '../addon.ts';
 import { addon } from '../dispatch.ts';
 import { wrapSession } from './session-state.ts';
@@ -92,7 +93,7 @@ export class SslObject extends EventEmitter {
 
   getX509Certificate(): X509Certificate | undefined {
     const certificate = this.#isClosed ? null : addon().tlsCertificate(this.#id);
-    return certificate === null ? undefined : new X509Certificate(certificate);
+    return certificate === null ? undefined : new node.crypto.X509Certificate(certificate);
   }
 
   // --- what was negotiated ---
@@ -249,7 +250,7 @@ export class SslObject extends EventEmitter {
 function legacyChain(chain: readonly Buffer[], linked: boolean): PeerCertificate {
   let issuer: PeerCertificate | null = null;
   for (let i = chain.length - 1; i >= 0; i--) {
-    const certificate = new X509Certificate(chain[i] as Buffer);
+    const certificate = new node.crypto.X509Certificate(chain[i] as Buffer);
     const legacy = certificate.toLegacyObject() as DetailedPeerCertificate;
     if (issuer !== null) legacy.issuerCertificate = issuer as DetailedPeerCertificate;
     else if (linked && certificate.checkIssued(certificate)) legacy.issuerCertificate = legacy;
@@ -262,7 +263,7 @@ function legacyChain(chain: readonly Buffer[], linked: boolean): PeerCertificate
 function linkedChain(chain: readonly Buffer[]): X509Certificate | undefined {
   let issuer: X509Certificate | undefined;
   for (let i = chain.length - 1; i >= 0; i--) {
-    const certificate = new X509Certificate(chain[i] as Buffer);
+    const certificate = new node.crypto.X509Certificate(chain[i] as Buffer);
     if (issuer !== undefined) Object.defineProperty(certificate, 'issuerCertificate', { value: issuer });
     issuer = certificate;
   }
