@@ -46,6 +46,8 @@ export class NativeTls implements RawTls, Decryptor {
   readonly #lower: UvStream | null;
   #events: TlsEvents | null;
   #sslObject: SslObject | null = null;
+  /** The certificate of the peer, between its verification and the report. */
+  #peercert: PeerCertificate | null = null;
   /** The stream that the session is fused with. */
   #stream: Id = NO_STREAM;
   /** The bits of each empty buffer that is on its way to `decrypt()`. */
@@ -125,6 +127,8 @@ export class NativeTls implements RawTls, Decryptor {
       this.#fail(outOfMemory());
       return;
     }
+    // As in Node, a peer that is rejected never gets the end of the handshake.
+    if (bits & SECURED && !this.#verify()) return;
     if (output.length > 0) this.#events?.onEncrypted(output);
     if (bits & SECURED) this.#secured();
     if (bits & NOTES) this.#takeNotes();
@@ -146,8 +150,9 @@ export class NativeTls implements RawTls, Decryptor {
 
   // --- the end of the handshake ---
 
-  #secured(): void {
-    const { serverSide, options, secureContext } = this.#context;
+  /** Verifies the peer. Returns false if the session has failed. */
+  #verify(): boolean {
+    const { serverSide, options } = this.#context;
     const sslObject = new SslObject(this.id, serverSide, this.#serverHostname, (error) => {
       this.#fail(
         error ?? Object.assign(new Error('the TLS session was destroyed'), { code: 'ERR_SOCKET_CLOSED' }),
@@ -163,11 +168,25 @@ export class NativeTls implements RawTls, Decryptor {
       sslObject.authorizationError = fault.code ?? fault.message;
       if (options.rejectUnauthorized !== false || fault.isFinal) {
         this.#fail(fault);
-        return;
+        return false;
       }
     }
-    const cipher = sslObject.getCipher();
-    const extra = { sslObject, sslContext: secureContext, peercert, cipher, compression: null };
+    this.#peercert = peercert;
+    return true;
+  }
+
+  #secured(): void {
+    const { secureContext } = this.#context;
+    const sslObject = this.#sslObject;
+    const cipher = sslObject?.getCipher();
+    const extra = {
+      sslObject,
+      sslContext: secureContext,
+      peercert: this.#peercert,
+      cipher,
+      compression: null,
+    };
+    this.#peercert = null;
     if (this.#lower?.decryptBy(this)) this.#stream = this.#lower.id;
     this.#events?.onSecure({ extra });
   }
