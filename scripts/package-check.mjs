@@ -221,7 +221,7 @@ function checkDependencies(dependencies) {
 }
 
 /** The modules of Node that an import of gyre names in a statement. They cost about no time. */
-const CHEAP = ['async_hooks', 'os', 'path', 'perf_hooks', 'url'].map((name) => `node:${name}`);
+const CHEAP = ['async_hooks', 'events', 'os', 'path', 'perf_hooks', 'url'].map((name) => `node:${name}`);
 
 /**
  * Fails if an entry needs many files, or names another module of Node.
