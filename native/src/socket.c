@@ -342,6 +342,9 @@ static napi_value gyre_socket_send_file(napi_env napi, napi_callback_info info) 
   off_t offset = (off_t)gyre__arg_size(&args, 2);
   size_t count = gyre__arg_size(&args, 3);
   if (args.failed) return gyre__int(&args, UV_EBADF);
+  /* sendfile() has no MSG_DONTWAIT, and a process that shares the socket may have made it blocking. */
+  int error = gyre__never_block(fd);
+  if (error != 0) return gyre__int(&args, error);
   ssize_t sent;
   do {
     sent = sendfile(fd, file, &offset, count);
