@@ -599,3 +599,15 @@ test('the native part writes 4 GiB in one piece', {
     addon.reset(far);
   });
 });
+
+test('socketSendFile() of a socket that blocks, to a peer that does not read, returns at once', {
+  skip,
+}, () => {
+  const { addon } = new RawAddon();
+  const [near, far] = addon.socketPair() as [number, number];
+  const file = openSync(process.execPath, 'r');
+  const sent = addon.socketSendFile(near, file, 0, 2 ** 31 - 1);
+  assert.ok(sent > 0 && sent < 2 ** 26, String(sent));
+  for (const fd of [near, far]) addon.closeFd(fd);
+  closeSync(file);
+});
