@@ -9,10 +9,13 @@ import type {
   Pipes,
   Polling,
   Processes,
+  RawTls,
   Signals,
   Sockets,
   StreamSockets,
   Tls,
+  TlsEvents,
+  TlsTarget,
   UnixSockets,
 } from '../backend.ts';
 import { HostClock } from '../shared/clock.ts';
@@ -28,7 +31,7 @@ import { NodeListener } from './listener.ts';
 import { openPipe } from './pipe.ts';
 import { spawnProcess } from './process.ts';
 import { nameOf, resolveName } from './resolver.ts';
-import { adoptSocket } from './stream.ts';
+import { adoptSocket, NodeStream } from './stream.ts';
 
 /**
  * `SO_REUSEPORT` was added in Node 22.12 and 23.1. Only since then does the kernel balance several listeners.
@@ -52,6 +55,11 @@ export const nodeStreams: StreamSockets = {
   adopt: adoptSocket,
 };
 
+function wrap(target: TlsTarget, events: TlsEvents): RawTls {
+  if (target.lower instanceof NodeStream) target.lower.expectCiphertext();
+  return wrapTls(target, events);
+}
+
 /** Node's API has no readiness events, and no sockets without buffers. */
 export class NodeBackend extends HostClock implements Backend {
   readonly name: string = 'node';
@@ -64,7 +72,7 @@ export class NodeBackend extends HostClock implements Backend {
   readonly pipes: Pipes | null = { open: openPipe };
   readonly datagrams: Datagrams | null = { open: openDatagram };
   readonly names: Names | null = { resolve: resolveName, nameOf };
-  readonly tls: Tls | null = { context: tlsContext, wrap: wrapTls };
+  readonly tls: Tls | null = { context: tlsContext, wrap };
   readonly processes: Processes | null = { spawn: spawnProcess };
   readonly signals: Signals | null = { numbers: SIGNALS, handle: onSignal, interrupt: onInterrupt };
   readonly descriptors: Descriptors | null = { isUsed: isDescriptorTaken };

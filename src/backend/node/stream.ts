@@ -10,6 +10,7 @@ import { UnusableError } from '../../base/unusable.ts';
 import { node } from '../../platform/node-modules.ts';
 import type { RawStream, SocketControl, StreamEvents, StreamInfo } from '../backend.ts';
 import { keepNonBlocking, share } from '../shared/non-blocking.ts';
+import { readWithoutGarbage } from './ciphertext.ts';
 import { confirmEnd } from './confirm-end.ts';
 import { takeSocket } from './descriptor-owners.ts';
 import { HeldChunks } from './held-chunks.ts';
@@ -54,6 +55,11 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
       halfClose: true,
       extra: {},
     };
+  }
+
+  /** A TLS session is about to take over what the socket reads. */
+  expectCiphertext(): void {
+    readWithoutGarbage(this.#socket);
   }
 
   protected override confirmEnd(confirmed: () => void): void {

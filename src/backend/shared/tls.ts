@@ -218,10 +218,14 @@ function isInvalidResult({ code }: Error & { code?: string }): boolean {
  * thread into the same 64 KiB, as long as there is room: transferred by one program, they would be missing
  * for every other connection, and Node would throw at its next read.
  */
-function keepShared(data: Buffer): void {
-  if (data.length === data.buffer.byteLength) return;
+function keepShared({ length, buffer }: Buffer): void {
+  if (length === buffer.byteLength || kept.has(buffer)) return;
+  kept.add(buffer);
   // Other hosts may lack the function.
-  node.worker_threads.markAsUntransferable?.(data.buffer);
+  node.worker_threads.markAsUntransferable?.(buffer);
 }
+
+/** The memory that cannot be transferred any more. */
+const kept: WeakSet<ArrayBufferLike> = new WeakSet();
 
 function ignore(): void {}
