@@ -81,7 +81,9 @@ function note(line) {
 function filesIn(...folders) {
   return folders
     .flatMap((folder) =>
-      readdirSync(path.join(root, folder), { encoding: 'utf8' }).map((name) => `${folder}/${name}`),
+      readdirSync(path.join(root, folder), { encoding: 'utf8', recursive: true }).map(
+        (name) => `${folder}/${name}`,
+      ),
     )
     .filter((name) => name.endsWith('.test.ts'))
     .filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)))

@@ -17,7 +17,10 @@ static const gyre_export_t* const gyre__exports[] = {
     gyre_pipe_exports,
     gyre_socket_exports,
     gyre_tls_exports,
+    gyre_tls_fused_exports,
+    gyre_tls_renegotiation_exports,
     gyre_tls_context_exports,
+    gyre_tls_certificates_exports,
     gyre_tls_info_exports,
 };
 

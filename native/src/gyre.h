@@ -380,7 +380,10 @@ extern const gyre_export_t gyre_poller_exports[];
 extern const gyre_export_t gyre_pipe_exports[];
 extern const gyre_export_t gyre_socket_exports[];
 extern const gyre_export_t gyre_tls_exports[];
+extern const gyre_export_t gyre_tls_fused_exports[];
+extern const gyre_export_t gyre_tls_renegotiation_exports[];
 extern const gyre_export_t gyre_tls_context_exports[];
+extern const gyre_export_t gyre_tls_certificates_exports[];
 extern const gyre_export_t gyre_tls_info_exports[];
 
 /* pipe.c */
@@ -432,6 +435,8 @@ int gyre__stream_open(gyre_env_t* env, int fd);
 
 /* tls.c */
 void gyre__tls_env_free(gyre_env_t* env);
+
+/* tls-fused.c */
 /* Provides the memory for ciphertext. Returns false if no session decrypts what the stream reads. */
 bool gyre__tls_receive_into(gyre_stream_t* stream, uv_buf_t* buf);
 /* Decrypts `count` bytes of that memory, and writes the records. Returns 0, or UV_ENOBUFS. */

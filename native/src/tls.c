@@ -6,96 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-enum {
-  /* The most plaintext of one TLS record. */
-  GYRE_TLS_RECORD = 16 * 1024,
-  GYRE_TLS_FIRST_CAPACITY = 4 * 1024,
-  /* A larger buffer is freed after its use. */
-  GYRE_TLS_KEPT_CAPACITY = 256 * 1024,
-};
-
-/* --- bytes that grow --- */
-
-static bool gyre__tls_room(gyre_bytes_t* bytes, size_t more) {
-  if (bytes->capacity - bytes->length >= more) return true;
-  size_t capacity = bytes->capacity == 0 ? GYRE_TLS_FIRST_CAPACITY : bytes->capacity * 2;
-  while (capacity < bytes->length + more) capacity *= 2;
-  /* Don't use realloc(): it would leave a copy of the plaintext behind. */
-  uint8_t* data = gyre__alloc(capacity);
-  if (data == NULL) return false;
-  if (bytes->length > 0) memcpy(data, bytes->data, bytes->length);
-  if (bytes->data != NULL) OPENSSL_cleanse(bytes->data, bytes->length);
-  free(bytes->data);
-  bytes->data = data;
-  bytes->capacity = capacity;
-  return true;
-}
-
-bool gyre__tls_append(gyre_bytes_t* bytes, const void* data, size_t length) {
-  if (!gyre__tls_room(bytes, length)) return false;
-  memcpy(bytes->data + bytes->length, data, length);
-  bytes->length += length;
-  return true;
-}
-
-void gyre__tls_wipe(gyre_bytes_t* bytes) {
-  if (bytes->data != NULL) OPENSSL_cleanse(bytes->data, bytes->length);
-  free(bytes->data);
-  *bytes = (gyre_bytes_t){0};
-}
-
-/* Empties a buffer of the environment, which keeps its memory for the next call. */
-static void gyre__tls_empty(gyre_bytes_t* bytes) {
-  bytes->length = 0;
-  if (bytes->capacity <= GYRE_TLS_KEPT_CAPACITY) return;
-  free(bytes->data);
-  *bytes = (gyre_bytes_t){0};
-}
-
-/* --- the BIO --- */
-
-static int gyre__bio_read(BIO* bio, char* to, int size) {
-  gyre_tls_t* tls = BIO_get_data(bio);
-  BIO_clear_retry_flags(bio);
-  size_t count = size < 0 ? 0 : (size_t)size;
-  if (count > tls->in_length) count = tls->in_length;
-  if (count == 0) {
-    BIO_set_retry_read(bio);
-    return -1;
-  }
-  memcpy(to, tls->in, count);
-  tls->in += count;
-  tls->in_length -= count;
-  return (int)count;
-}
-
-static int gyre__bio_write(BIO* bio, const char* from, int size) {
-  gyre_tls_t* tls = BIO_get_data(bio);
-  BIO_clear_retry_flags(bio);
-  return size >= 0 && gyre__tls_append(tls->sink, from, (size_t)size) ? size : -1;
-}
-
-static long gyre__bio_ctrl(BIO* bio, int command, long number, void* pointer) {
-  (void)bio;
-  (void)number;
-  (void)pointer;
-  return command == BIO_CTRL_FLUSH;
-}
-
-static BIO_METHOD* gyre__bio_method;
-
-static void gyre__bio_method_make(void) {
-  BIO_METHOD* method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "gyre");
-  if (method == NULL) return;
-  if (BIO_meth_set_read(method, gyre__bio_read) && BIO_meth_set_write(method, gyre__bio_write) &&
-      BIO_meth_set_ctrl(method, gyre__bio_ctrl)) {
-    gyre__bio_method = method;
-  } else {
-    BIO_meth_free(method);
-  }
-}
 
 /* --- the environment --- */
 
@@ -137,24 +47,30 @@ napi_value gyre__tls_buffer(gyre_args_t* args, const void* data, size_t length) 
   return buffer;
 }
 
-/* --- failures and notes --- */
-
-/* Records the reason of a failure, as Node words it: all entries of OpenSSL's queue. */
-static void gyre__tls_fail(gyre_tls_t* tls) {
-  if (tls->failed) return;
-  unsigned long error = ERR_peek_error();
-  tls->failed = true;
-  tls->library = ERR_lib_error_string(error);
-  tls->reason = ERR_reason_error_string(error);
-  BIO* bio = error == 0 ? NULL : BIO_new(BIO_s_mem());
-  if (bio == NULL) return;
-  char* text;
-  ERR_print_errors(bio);
-  long length = BIO_get_mem_data(bio, &text);
-  tls->message = length > 0 ? gyre__alloc((size_t)length + 1) : NULL;
-  if (tls->message != NULL) memcpy(tls->message, text, (size_t)length);
-  BIO_free(bio);
+/* Returns null if `is_fine`; otherwise the text of OpenSSL's last error. */
+napi_value gyre__tls_result(gyre_args_t* args, bool is_fine) {
+  if (is_fine) return gyre__null(args);
+  char text[256] = "invalid argument, or no memory";
+  unsigned long error = ERR_peek_last_error();
+  if (error != 0) ERR_error_string_n(error, text, sizeof(text));
+  ERR_clear_error();
+  return gyre__string(args, text, strlen(text));
 }
+
+/* Returns the bytes of an argument that may be null. */
+uv_buf_t gyre__tls_optional_bytes(gyre_args_t* args, size_t index) {
+  napi_valuetype type = napi_undefined;
+  if (index < args->argc) napi_typeof(args->env->napi, args->argv[index], &type);
+  if (type == napi_object) {
+    uv_buf_t bytes = gyre__arg_bytes(args, index);
+    /* An empty passphrase is not a missing one. */
+    if (bytes.base == NULL) bytes.base = "";
+    return bytes;
+  }
+  return (uv_buf_t){.base = NULL, .len = 0};
+}
+
+/* --- notes --- */
 
 void gyre__tls_note(SSL* ssl, uint8_t type, const void* data, size_t length) {
   gyre_tls_t* tls = SSL_get_app_data(ssl);
@@ -164,211 +80,6 @@ void gyre__tls_note(SSL* ssl, uint8_t type, const void* data, size_t length) {
   /* If there is no memory, the note is lost. It is for information only. */
   if (!gyre__tls_append(&tls->notes, head, sizeof(head)) || !gyre__tls_append(&tls->notes, data, length)) {
     tls->notes.length = before;
-  }
-}
-
-/* --- renegotiation, which TLS 1.3 does not have --- */
-
-static void gyre__tls_refuse_client(gyre_tls_t* tls) {
-  static const char text[] = "TLS session renegotiation disabled for this socket";
-  tls->failed = true;
-  tls->code = "ERR_TLS_RENEGOTIATION_DISABLED";
-  tls->message = gyre__alloc(sizeof(text));
-  if (tls->message != NULL) memcpy(tls->message, text, sizeof(text));
-}
-
-static void gyre__tls_on_info(const SSL* ssl, int where, int result) {
-  (void)result;
-  gyre_tls_t* tls = SSL_get_app_data(ssl);
-  /* TLS 1.3 reports its other messages in the same way. */
-  if (tls == NULL || !tls->secured || tls->failed || SSL_version(ssl) >= TLS1_3_VERSION) return;
-  if (tls->is_server && (where & SSL_CB_HANDSHAKE_START)) gyre__tls_refuse_client(tls);
-  if (!tls->is_server && (where & SSL_CB_HANDSHAKE_DONE)) tls->unverified = true;
-}
-
-/* --- the buffers of records --- */
-
-/*
- * A session needs 34 KiB for records while it converts data. OpenSSL can free them after each record, which
- * costs as much as the rest of a short message. So the sessions that were busy last keep theirs.
- */
-static void gyre__tls_warm(gyre_tls_t* tls) {
-  if (tls->warm) return;
-  gyre_env_t* env = tls->handle.env;
-  struct gyre_tls_env_s* own = env->tls;
-  int32_t* place = &own->warm[own->next_warm];
-  own->next_warm = (own->next_warm + 1) % GYRE_TLS_WARM;
-  /* Ids are stored with 1 added, so that 0 is none. */
-  gyre_tls_t* before = (gyre_tls_t*)gyre__handle_get(env, *place - 1);
-  if (before != NULL && before->handle.kind == GYRE_TLS) {
-    before->warm = false;
-    SSL_set_mode(before->ssl, SSL_MODE_RELEASE_BUFFERS);
-    SSL_free_buffers(before->ssl);
-  }
-  *place = tls->handle.id + 1;
-  tls->warm = true;
-  SSL_clear_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
-}
-
-/* --- one step --- */
-
-/* Every call of OpenSSL begins with an empty queue of errors, because SSL_get_error() reads it. */
-static void gyre__tls_forget_errors(void) {
-  if (ERR_peek_error() != 0) ERR_clear_error();
-}
-
-/* Examines the result of a call of OpenSSL that did not succeed. */
-static void gyre__tls_stopped(gyre_tls_t* tls, int result) {
-  switch (SSL_get_error(tls->ssl, result)) {
-    case SSL_ERROR_WANT_READ:
-      break;
-    case SSL_ERROR_ZERO_RETURN:
-      tls->ended = true;
-      break;
-    default:
-      gyre__tls_fail(tls);
-  }
-}
-
-/* Returns whether the session can convert data. */
-static bool gyre__tls_is_open(const gyre_tls_t* tls) {
-  return tls->secured && !tls->failed;
-}
-
-/* Returns whether the session can decrypt. */
-static bool gyre__tls_may_read(const gyre_tls_t* tls) {
-  return gyre__tls_is_open(tls) && !tls->ended && !tls->unverified;
-}
-
-static bool gyre__tls_write(gyre_tls_t* tls, const void* data, size_t length) {
-  size_t count = 0;
-  if (length == 0) return true;
-  if (tls->unsent.length > 0) return gyre__tls_append(&tls->unsent, data, length);
-  gyre__tls_forget_errors();
-  int result = SSL_write_ex(tls->ssl, data, length, &count);
-  if (result == 1) return true;
-  /* A renegotiation is under way. */
-  if (SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_READ) return gyre__tls_append(&tls->unsent, data, length);
-  gyre__tls_stopped(tls, result);
-  tls->failed = true;
-  return false;
-}
-
-/* Encrypts what has waited for the end of a renegotiation. */
-static void gyre__tls_write_unsent(gyre_tls_t* tls) {
-  if (tls->unsent.length == 0 || !gyre__tls_is_open(tls) || SSL_in_init(tls->ssl)) return;
-  gyre_bytes_t unsent = tls->unsent;
-  tls->unsent = (gyre_bytes_t){0};
-  gyre__tls_write(tls, unsent.data, unsent.length);
-  gyre__tls_wipe(&unsent);
-}
-
-/* Sends close_notify, unless a handshake is under way, which does not allow it. */
-static void gyre__tls_shut(gyre_tls_t* tls) {
-  bool is_busy = SSL_in_init(tls->ssl);
-  tls->end_waits = is_busy && !tls->ended;
-  gyre__tls_forget_errors();
-  /* 0: sent, and the peer's has not come yet. */
-  if (!is_busy && SSL_shutdown(tls->ssl) < 0) gyre__tls_fail(tls);
-}
-
-/* Passes ciphertext to the session, behind that which it holds. */
-static void gyre__tls_give(gyre_tls_t* tls, const uint8_t* data, size_t length) {
-  tls->sink = &tls->out;
-  tls->in = data;
-  tls->in_length = length;
-  if (tls->held.length == 0) return;
-  if (!gyre__tls_append(&tls->held, data, length)) tls->failed = true;
-  tls->in = tls->held.data;
-  tls->in_length = tls->held.length;
-}
-
-/* Ends the call: the session holds what it must not decrypt yet. */
-static void gyre__tls_taken(gyre_tls_t* tls) {
-  gyre__tls_write_unsent(tls);
-  if (tls->end_waits && gyre__tls_is_open(tls)) gyre__tls_shut(tls);
-  gyre_bytes_t rest = {0};
-  if (tls->unverified && tls->in_length > 0 && !gyre__tls_append(&rest, tls->in, tls->in_length)) tls->failed = true;
-  gyre__tls_wipe(&tls->held);
-  tls->held = rest;
-  tls->in = NULL;
-  tls->in_length = 0;
-}
-
-static void gyre__tls_shake(gyre_tls_t* tls) {
-  if (tls->secured || tls->failed) return;
-  gyre__tls_forget_errors();
-  int result = SSL_do_handshake(tls->ssl);
-  if (result == 1) tls->secured = true;
-  else gyre__tls_stopped(tls, result);
-}
-
-/*
- * Decrypts into `to`, several records one after the other. Returns the number of bytes; 0: there are no more.
- */
-static size_t gyre__tls_read(gyre_tls_t* tls, char* to, size_t size) {
-  size_t total = 0;
-  while (total < size && gyre__tls_may_read(tls)) {
-    size_t count = 0;
-    gyre__tls_forget_errors();
-    int result = SSL_read_ex(tls->ssl, to + total, size - total, &count);
-    if (result != 1) {
-      gyre__tls_stopped(tls, result);
-      break;
-    }
-    if (!tls->unverified && !tls->failed) {
-      total += count;
-      /* Nothing is left: another call would only say so. */
-      if (tls->in_length == 0 && !SSL_has_pending(tls->ssl)) break;
-    } else if (tls->unverified) {
-      if (!gyre__tls_append(&tls->early, to + total, count)) tls->failed = true;
-      OPENSSL_cleanse(to + total, count);
-    }
-  }
-  return total;
-}
-
-typedef struct {
-  bool secured;
-  bool ended;
-  bool failed;
-  bool unverified;
-  bool waiting;
-} gyre_tls_before_t;
-
-/* Whether data or close_notify waits for the end of a renegotiation. */
-static bool gyre__tls_waits(const gyre_tls_t* tls) {
-  return tls->unsent.length > 0 || tls->end_waits;
-}
-
-static gyre_tls_before_t gyre__tls_before(const gyre_tls_t* tls) {
-  return (gyre_tls_before_t){.secured = tls->secured, .ended = tls->ended, .failed = tls->failed, .unverified = tls->unverified, .waiting = gyre__tls_waits(tls)};
-}
-
-/* Returns what has happened since. */
-static int32_t gyre__tls_since(const gyre_tls_t* tls, gyre_tls_before_t before) {
-  return (tls->secured && !before.secured ? GYRE_TLS_SECURED : 0) | (tls->ended && !before.ended ? GYRE_TLS_END : 0) |
-         (tls->failed && !before.failed ? GYRE_TLS_FAILED : 0) | (tls->out.length > 0 ? GYRE_TLS_OUTPUT : 0) |
-         (tls->notes.length > 0 ? GYRE_TLS_NOTES : 0) |
-         (tls->unverified && !before.unverified ? GYRE_TLS_RENEGOTIATED : 0) |
-         (gyre__tls_waits(tls) ? GYRE_TLS_WAITING : before.waiting ? GYRE_TLS_DRAINED : 0);
-}
-
-/* Decrypts all of `in` into the environment's buffer. */
-static void gyre__tls_run(gyre_tls_t* tls, gyre_bytes_t* plain) {
-  gyre__tls_shake(tls);
-  if (tls->early.length > 0 && gyre__tls_may_read(tls)) {
-    if (!gyre__tls_append(plain, tls->early.data, tls->early.length)) tls->failed = true;
-    gyre__tls_wipe(&tls->early);
-  }
-  while (gyre__tls_may_read(tls)) {
-    if (!gyre__tls_room(plain, GYRE_TLS_RECORD)) {
-      tls->failed = true;
-      return;
-    }
-    size_t count = gyre__tls_read(tls, (char*)plain->data + plain->length, plain->capacity - plain->length);
-    if (count == 0) return;
-    plain->length += count;
   }
 }
 
@@ -388,17 +99,6 @@ static napi_value gyre_tls_decrypt(napi_env napi, napi_callback_info info) {
   gyre__tls_run(tls, &own->plain);
   gyre__tls_taken(tls);
   return gyre__int(&args, gyre__tls_since(tls, before) | (own->plain.length > 0 ? GYRE_TLS_PLAIN : 0));
-}
-
-/*
- * tlsVerified(id): the peer's certificate was verified again. tlsDecrypt() then returns what the session
- * holds.
- */
-static napi_value gyre_tls_verified(napi_env napi, napi_callback_info info) {
-  gyre_args_t args = gyre__args(napi, info);
-  gyre_tls_t* tls = gyre__arg_tls(&args, 0);
-  if (tls != NULL) tls->unverified = false;
-  return NULL;
 }
 
 /* tlsTakePlain(): the plaintext of the last tlsDecrypt(); null if there is no memory. */
@@ -542,61 +242,6 @@ static napi_value gyre_tls_end(napi_env napi, napi_callback_info info) {
   return gyre__int(&args, gyre__tls_since(tls, before));
 }
 
-/* --- fused with a stream --- */
-
-/*
- * tlsFuse(id, stream): from the next poll phase on, the addon decrypts what it reads from the stream. Returns
- * 0, or an error. No ciphertext may be on its way through JavaScript then.
- */
-static napi_value gyre_tls_fuse(napi_env napi, napi_callback_info info) {
-  gyre_args_t args = gyre__args(napi, info);
-  gyre_tls_t* tls = gyre__arg_tls(&args, 0);
-  gyre_stream_t* stream = (gyre_stream_t*)gyre__arg_handle(&args, 1, GYRE_STREAM);
-  struct gyre_tls_env_s* own = gyre__tls_env(args.env);
-  if (tls == NULL || stream == NULL || stream->type == GYRE_FILE) return gyre__int(&args, UV_EBADF);
-  if (own == NULL) return gyre__int(&args, UV_ENOMEM);
-  if (own->input == NULL) own->input = gyre__alloc(GYRE_BIG_READ);
-  if (own->input == NULL) return gyre__int(&args, UV_ENOMEM);
-  stream->tls = tls->handle.id;
-  return gyre__int(&args, 0);
-}
-
-bool gyre__tls_receive_into(gyre_stream_t* stream, uv_buf_t* buf) {
-  gyre_handle_t* handle = gyre__handle_get(stream->handle.env, stream->tls);
-  if (handle == NULL || handle->kind != GYRE_TLS) return false;
-  *buf = uv_buf_init((char*)stream->handle.env->tls->input, GYRE_BIG_READ);
-  return true;
-}
-
-int gyre__tls_received(gyre_stream_t* stream, size_t count) {
-  gyre_env_t* env = stream->handle.env;
-  gyre_tls_t* tls = (gyre_tls_t*)gyre__handle_get(env, stream->tls);
-  gyre_tls_before_t before = gyre__tls_before(tls);
-  gyre__tls_warm(tls);
-  gyre__tls_give(tls, env->tls->input, count);
-  bool told = false;
-  for (;;) {
-    uv_buf_t buf;
-    gyre__slab_reserve(env, tls->in_length > GYRE_SMALL_READ ? GYRE_BIG_READ : GYRE_SMALL_READ, &buf);
-    if (buf.base == NULL) {
-      gyre__tls_taken(tls);
-      return UV_ENOBUFS;
-    }
-    size_t plain = gyre__tls_read(tls, buf.base, buf.len);
-    if (plain == 0) break;
-    /* A session that can be resumed is reported before the data that came with it, as Node does. */
-    if (tls->notes.length > 0 && !told) gyre__event(env, stream->handle.id, GYRE_TLS_STEP, GYRE_TLS_NOTES, 0, 0);
-    told = told || tls->notes.length > 0;
-    gyre_place_t place = gyre__slab_commit(env, plain);
-    gyre__event(env, stream->handle.id, GYRE_DECRYPTED, place.slot, place.offset, (int32_t)plain);
-    if (plain < buf.len) break;
-  }
-  gyre__tls_taken(tls);
-  int32_t bits = gyre__tls_since(tls, before);
-  if (bits != 0) gyre__event(env, stream->handle.id, GYRE_TLS_STEP, bits, 0, 0);
-  return 0;
-}
-
 /* --- opening and closing --- */
 
 static void gyre__tls_on_close(gyre_handle_t* handle) {
@@ -611,13 +256,9 @@ static void gyre__tls_on_close(gyre_handle_t* handle) {
 }
 
 static bool gyre__tls_set_up(gyre_tls_t* tls, const gyre_tls_context_t* context, const char* name, const uv_buf_t* session) {
-  static uv_once_t once = UV_ONCE_INIT;
-  uv_once(&once, gyre__bio_method_make);
-  tls->ssl = gyre__bio_method == NULL || gyre__fault() ? NULL : SSL_new(context->ssl_ctx);
-  BIO* bio = tls->ssl == NULL ? NULL : BIO_new(gyre__bio_method);
+  tls->ssl = gyre__fault() ? NULL : SSL_new(context->ssl_ctx);
+  BIO* bio = tls->ssl == NULL ? NULL : gyre__tls_bio(tls);
   if (bio == NULL) return false;
-  BIO_set_data(bio, tls);
-  BIO_set_init(bio, 1);
   SSL_set_bio(tls->ssl, bio, bio);
   SSL_set_app_data(tls->ssl, tls);
   SSL_set_read_ahead(tls->ssl, 1);
@@ -651,10 +292,7 @@ static napi_value gyre_tls_open(napi_env napi, napi_callback_info info) {
   gyre_tls_context_t* context = gyre__arg_tls_context(&args, 0);
   bool is_server = gyre__arg_bool(&args, 1);
   char* name = gyre__arg_string(&args, 2);
-  uv_buf_t session = {.base = NULL, .len = 0};
-  napi_valuetype type = napi_undefined;
-  if (args.argc > 3) napi_typeof(napi, args.argv[3], &type);
-  if (type == napi_object) session = gyre__arg_bytes(&args, 3);
+  uv_buf_t session = gyre__tls_optional_bytes(&args, 3);
   int error = context == NULL ? UV_EINVAL : gyre__arg_error(&args);
   gyre_tls_t* tls = error != 0 ? NULL : gyre__handle_new(args.env, GYRE_TLS, sizeof(*tls));
   if (tls != NULL) {
@@ -689,8 +327,6 @@ const gyre_export_t gyre_tls_exports[] = {
     {"tlsDecrypt", gyre_tls_decrypt},
     {"tlsEncrypt", gyre_tls_encrypt},
     {"tlsEnd", gyre_tls_end},
-    {"tlsFuse", gyre_tls_fuse},
-    {"tlsVerified", gyre_tls_verified},
     {"tlsTakePlain", gyre_tls_take_plain},
     {"tlsTakeOutput", gyre_tls_take_output},
     {"tlsTakeNotes", gyre_tls_take_notes},
@@ -710,7 +346,10 @@ const gyre_export_t gyre_tls_exports[] = {
     {"tlsAvailable", gyre_tls_available},
     {NULL, NULL},
 };
+const gyre_export_t gyre_tls_fused_exports[] = {{NULL, NULL}};
+const gyre_export_t gyre_tls_renegotiation_exports[] = {{NULL, NULL}};
 const gyre_export_t gyre_tls_context_exports[] = {{NULL, NULL}};
+const gyre_export_t gyre_tls_certificates_exports[] = {{NULL, NULL}};
 const gyre_export_t gyre_tls_info_exports[] = {{NULL, NULL}};
 
 void gyre__tls_env_free(gyre_env_t* env) {

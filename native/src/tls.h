@@ -49,6 +49,8 @@ enum { GYRE_TLS_SESSION = 1, GYRE_TLS_KEYLOG = 2 };
 
 enum {
   GYRE_TLS_TICKET_KEY_BYTES = 48,
+  /* The most plaintext of one TLS record. */
+  GYRE_TLS_RECORD = 16 * 1024,
   /* The most sessions that keep their buffers of records: 4 MiB. */
   GYRE_TLS_WARM = 128,
 };
@@ -105,13 +107,52 @@ struct gyre_tls_env_s {
   uint8_t* input;      /* ciphertext that was read from a descriptor: GYRE_BIG_READ bytes */
 };
 
-/* tls.c */
-struct gyre_tls_env_s* gyre__tls_env(gyre_env_t* env);
+/* The state of a session before a step. */
+typedef struct {
+  bool secured;
+  bool ended;
+  bool failed;
+  bool unverified;
+  bool waiting;
+} gyre_tls_before_t;
+
+/* tls-bytes.c */
+/* Makes room for `more` bytes. */
+bool gyre__tls_room(gyre_bytes_t* bytes, size_t more);
 bool gyre__tls_append(gyre_bytes_t* bytes, const void* data, size_t length);
 /* Zeroes the bytes, and frees them. */
 void gyre__tls_wipe(gyre_bytes_t* bytes);
+void gyre__tls_empty(gyre_bytes_t* bytes);
+
+/* tls-bio.c */
+/* Returns a BIO that reads and writes for the session; NULL: there is no memory. */
+BIO* gyre__tls_bio(gyre_tls_t* tls);
+
+/* tls-step.c */
+void gyre__tls_forget_errors(void);
+bool gyre__tls_is_open(const gyre_tls_t* tls);
+gyre_tls_before_t gyre__tls_before(const gyre_tls_t* tls);
+int32_t gyre__tls_since(const gyre_tls_t* tls, gyre_tls_before_t before);
+void gyre__tls_give(gyre_tls_t* tls, const uint8_t* data, size_t length);
+void gyre__tls_taken(gyre_tls_t* tls);
+size_t gyre__tls_read(gyre_tls_t* tls, char* to, size_t size);
+void gyre__tls_run(gyre_tls_t* tls, gyre_bytes_t* plain);
+bool gyre__tls_write(gyre_tls_t* tls, const void* data, size_t length);
+void gyre__tls_shut(gyre_tls_t* tls);
+
+/* tls-renegotiation.c */
+void gyre__tls_on_info(const SSL* ssl, int where, int result);
+void gyre__tls_write_unsent(gyre_tls_t* tls);
+bool gyre__tls_waits(const gyre_tls_t* tls);
+
+/* tls.c */
+struct gyre_tls_env_s* gyre__tls_env(gyre_env_t* env);
 gyre_tls_t* gyre__arg_tls(gyre_args_t* args, size_t index);
+/* An argument that is null has no bytes. */
+uv_buf_t gyre__tls_optional_bytes(gyre_args_t* args, size_t index);
 napi_value gyre__tls_buffer(gyre_args_t* args, const void* data, size_t length);
+/* null, or the reason of OpenSSL. */
+napi_value gyre__tls_result(gyre_args_t* args, bool is_fine);
 void gyre__tls_note(SSL* ssl, uint8_t type, const void* data, size_t length);
 napi_value gyre__null(gyre_args_t* args);
 
