@@ -1,15 +1,18 @@
 /**
- * Collects young garbage after each 16 MiB of slabs.
+ * Collects young garbage after each 6 MiB of slabs.
  *
- * V8 counts each slab as external memory, whoever allocated it. On its own, V8 collects young garbage after
- * 32 MiB of array buffers, and after 64 MiB on Node 26. For a small heap this is too late: by then the count
- * has made V8 mark the whole heap. Marking costs as much as the messages themselves. A collection of young
- * objects takes 0.3 ms, and frees the same slabs.
+ * V8 counts each slab as external memory, whoever allocated it. In a small heap it marks the whole heap once
+ * this memory has grown by 8 MiB since the last marking. Marking costs more than the messages themselves. On
+ * its own, V8 collects young garbage far later: after 32 MiB of array buffers, and after 64 MiB on Node 26. A
+ * collection of young objects takes 0.3 ms, and frees the same slabs.
  */
 import { node } from '../../platform/node-modules.ts';
 
-/** Bytes. On Node 26, V8 marks a heap of 9 MiB after some 25 MiB of slabs. */
-const STEP_BYTES = 16 * 1024 * 1024;
+/**
+ * Bytes. Keep this well below 8 MiB: V8 compares at the end of each collection, when it still counts the
+ * slabs that the collection has freed. The rest is for the slabs of one poll phase.
+ */
+const STEP_BYTES = 6 * 1024 * 1024;
 
 type Collect = (options: { type: 'minor' }) => void;
 
