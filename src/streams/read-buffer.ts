@@ -142,8 +142,7 @@ export class ReadBuffer {
   find(needle: Needle): number {
     if (this.length > 0) this.#first();
     if (needle !== this.#needle) {
-      if (this.#needle === null || !needle.equals(this.#needle))
-        this.#searchFrom(0, this.#head, -this.#offset);
+      if (this.#needle === null || !needle.equals(this.#needle)) this.#searchFromStart();
       this.#needle = needle;
     }
     const from = this.#searched;
@@ -187,7 +186,7 @@ export class ReadBuffer {
       this.#searched -= n;
       this.#atStart -= n;
     } else {
-      this.#searchFrom(0, this.#head, -this.#offset);
+      this.#searchFromStart();
     }
   }
 
@@ -243,6 +242,11 @@ export class ReadBuffer {
       this.#drop(step);
     }
     return whole;
+  }
+
+  /** `0 -` and not `-`: V8 keeps a field that was ever -0 as a number of its own on the heap. */
+  #searchFromStart(): void {
+    this.#searchFrom(0, this.#head, 0 - this.#offset);
   }
 
   #searchFrom(position: number, at: number, atStart: number): void {
