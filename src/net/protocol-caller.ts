@@ -90,17 +90,18 @@ function watch(result: Promise<unknown>, owner: CallerOwner, method: AnyCall): v
 }
 
 /**
- * Calls the factory as code of the loop, in the connection's context and outside of any task. Checks that it
- * returns a protocol.
+ * Makes a protocol as code of the loop, in the connection's context and outside of any task. Checks that it
+ * is one.
+ *
+ * @param make the result of {@link makerOf}
  */
 export function makeProtocol<P extends object>(
   loop: Loop,
   context: CapturedContext,
-  factory: ProtocolFactory<P>,
+  make: () => P,
   methods: readonly string[],
 ): P {
-  checkFunction('protocolFactory', factory);
-  const protocol = runInContext(loop, context, made, factory);
+  const protocol = runInContext(loop, context, make);
   if (protocol instanceof Promise) {
     throw invalidArgType('protocolFactory()', protocol, 'a protocol, not a promise of one');
   }
@@ -108,8 +109,13 @@ export function makeProtocol<P extends object>(
   return protocol;
 }
 
-function made<P>(factory: ProtocolFactory<P>): P {
-  return isClass(factory) ? new factory() : factory();
+/**
+ * Returns a function that makes a protocol by the factory. A server keeps it: to tell a class from a function
+ * costs a part of a microsecond.
+ */
+export function makerOf<P>(factory: ProtocolFactory<P>): () => P {
+  checkFunction('protocolFactory', factory);
+  return isClass(factory) ? () => new factory() : (factory as () => P);
 }
 
 /** A class throws when it is called without `new`, and its text begins with the keyword. */

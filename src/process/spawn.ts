@@ -20,7 +20,7 @@ import { capability, checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { ProtocolFactory, SubprocessProtocol } from '../net/protocol.ts';
 import { SUBPROCESS_PROTOCOL_METHODS } from '../net/protocol.ts';
-import { makeProtocol } from '../net/protocol-caller.ts';
+import { makeProtocol, makerOf } from '../net/protocol-caller.ts';
 import type { SubprocessTransport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
@@ -168,7 +168,7 @@ function attach<P extends SubprocessProtocol>(
 ): [SubprocessTransport, P] {
   let protocol: P;
   try {
-    protocol = makeProtocol(loop, context, factory, SUBPROCESS_PROTOCOL_METHODS);
+    protocol = makeProtocol(loop, context, makerOf(factory), SUBPROCESS_PROTOCOL_METHODS);
   } catch (error) {
     disposeChild(child);
     throw error;

@@ -29,7 +29,7 @@ import { summary } from '../names/happy-eyeballs.ts';
 import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from '../names/resolve.ts';
 import type { DatagramProtocol, ProtocolFactory } from '../protocol.ts';
 import { DATAGRAM_PROTOCOL_METHODS } from '../protocol.ts';
-import { makeProtocol } from '../protocol-caller.ts';
+import { makeProtocol, makerOf } from '../protocol-caller.ts';
 import { checkFamily, checkFlags } from '../stream/connect.ts';
 import type { DatagramTransport } from '../transport.ts';
 import { BROADCAST, checkDestinationPort, isBroadcast, withScope } from './datagram-address.ts';
@@ -306,7 +306,7 @@ function attach<P extends DatagramProtocol>(
 ): [DatagramTransport, P] {
   let protocol: P;
   try {
-    protocol = makeProtocol(loop, context, factory, DATAGRAM_PROTOCOL_METHODS);
+    protocol = makeProtocol(loop, context, makerOf(factory), DATAGRAM_PROTOCOL_METHODS);
   } catch (error) {
     raw.close();
     throw error;

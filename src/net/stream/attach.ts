@@ -12,7 +12,7 @@ import type { Loop } from '../../loop/types.ts';
 import type { HostOperation } from '../../tasks/host-operation.ts';
 import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import { STREAM_PROTOCOL_METHODS } from '../protocol.ts';
-import { makeProtocol } from '../protocol-caller.ts';
+import { makeProtocol, makerOf } from '../protocol-caller.ts';
 import { handshake, withPeer } from '../tls/handshake.ts';
 import type { TlsRole } from '../tls/tls-options.ts';
 import type { TlsStream } from '../tls/tls-stream.ts';
@@ -77,7 +77,7 @@ function connectProtocol<P extends StreamProtocol>(
 ): [Transport, P] {
   let protocol: P;
   try {
-    protocol = makeProtocol(loop, context, factory, STREAM_PROTOCOL_METHODS);
+    protocol = makeProtocol(loop, context, makerOf(factory), STREAM_PROTOCOL_METHODS);
   } catch (error) {
     stream.abort();
     throw error;

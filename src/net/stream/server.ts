@@ -17,7 +17,7 @@ import { operation } from '../../tasks/operation.ts';
 import { addressFamily } from '../names/resolve.ts';
 import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import { STREAM_PROTOCOL_METHODS } from '../protocol.ts';
-import { makeProtocol } from '../protocol-caller.ts';
+import { makeProtocol, makerOf } from '../protocol-caller.ts';
 import { handshake, withPeer } from '../tls/handshake.ts';
 import { currentTransport } from '../tls/start-tls.ts';
 import type { TlsRole } from '../tls/tls-options.ts';
@@ -62,7 +62,7 @@ const ACCEPT_RETRY_SECONDS = 1;
  */
 export class Server extends AbstractServer implements ConnectionOwner, Resource {
   readonly #loop: Loop;
-  readonly #factory: ProtocolFactory<StreamProtocol>;
+  readonly #makeProtocol: () => StreamProtocol;
   readonly #context: CapturedContext;
   readonly #listen: Listen;
   readonly #prepare: (stream: RawStream) => void;
@@ -96,7 +96,7 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
     super();
     if (loop.debug) rememberOrigin(this, new.target);
     this.#loop = loop;
-    this.#factory = factory;
+    this.#makeProtocol = makerOf(factory);
     this.#context = captureContext(loop);
     this.#listen = listen;
     this.#prepare = prepare;
@@ -271,7 +271,7 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
   /** Makes a protocol, and a transport for it over the stream. Returns null if the factory throws. */
   #serve(stream: RawStream, owner: TransportOwner | null): StreamTransport | null {
     try {
-      const protocol = makeProtocol(this.#loop, this.#context, this.#factory, STREAM_PROTOCOL_METHODS);
+      const protocol = makeProtocol(this.#loop, this.#context, this.#makeProtocol, STREAM_PROTOCOL_METHODS);
       const transport = new StreamTransport(this.#loop, stream, protocol, this.#context, owner);
       rememberAccepted(transport, this, this.#loop);
       return transport;
