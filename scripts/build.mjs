@@ -77,6 +77,7 @@ async function join(modules) {
           ? `export const workerProgram = ${JSON.stringify(program)};`
           : withSourceMap(file),
       moduleParsed: ({ id, importedIds }) => void imports.set(id, importedIds),
+      renderChunk: (code) => ({ code: inAscii(code), map: null }),
     },
   );
   const needed = (/** @type {string} */ name) => reached(fileOf(name), imports);
@@ -150,6 +151,16 @@ function reached(module, imports) {
     for (const imported of imports.get(file) ?? []) found.add(imported);
   }
   return found;
+}
+
+/**
+ * Escapes the characters outside of ASCII, which are all in texts. V8 would keep the source of a file with
+ * one such character in two bytes a character: 0.9 MiB more for `core.js`.
+ *
+ * @param {string} code
+ */
+function inAscii(code) {
+  return code.replace(/[^\0-\x7F]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** @param {string} file a compiled module, with its source map beside it */

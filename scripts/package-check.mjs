@@ -58,6 +58,12 @@ const programs = {
     const heavy = /^NativeModule (child_process|crypto|dgram|dns|fs\\/promises|http|inspector|net|stream|tls|tty|v8|worker_threads|zlib)$/;
     const loaded = process.moduleLoadList.filter((name) => heavy.test(name));
     if (loaded.length > 0) throw new Error("import 'gyre' loads " + loaded);
+    const { readdirSync, readFileSync } = process.getBuiltinModule('node:fs');
+    const folder = new URL('.', import.meta.resolve('gyre'));
+    for (const name of readdirSync(folder).filter((name) => name.endsWith('.js'))) {
+      const isAscii = /^[\\0-\\x7F]*$/.test(readFileSync(new URL(name, folder), 'utf8'));
+      if (!isAscii) throw new Error(name + ' has a character outside of ASCII: V8 keeps it in twice the memory');
+    }
   `,
   'native.mjs': `
     import assert from 'node:assert/strict';
