@@ -59,17 +59,26 @@ const WITH_PROGRAM =
   /^(-e|--eval|-p|-pe|--print|-c|--check|-i|--interactive|--test|--watch(-path|-preserve-output)?|--input-type)(=|$)/;
 const WITH_VALUE = /^(-e|--eval|-p|-pe|--print|--input-type)$/;
 
+/** Options by which a debugger can reach the process. The second and third stop it until one has. */
+const FOR_DEBUGGER = /^--inspect(-brk|-wait)?(?==|$)/;
+
 /**
- * Returns the options without those that concern only this process's program. The pool library adds the
- * options for a debugger.
+ * Returns the options without those that concern only this process's program. If a debugger may reach this
+ * process, it may reach the worker, too. The worker chooses a free port, because two processes cannot listen
+ * at the same one, and waits for no debugger.
+ *
+ * @param environment Node's options that a worker inherits with the environment
  */
-export function inheritedOptions(execArgv: readonly string[]): string[] {
+export function inheritedOptions(
+  execArgv: readonly string[],
+  environment: string = process.env.NODE_OPTIONS ?? '',
+): string[] {
   const kept: string[] = [];
   for (let i = 0; i < execArgv.length; i++) {
     const option = execArgv[i] as string;
-    if (/^--inspect/.test(option)) continue;
-    if (!WITH_PROGRAM.test(option)) kept.push(option);
+    if (!WITH_PROGRAM.test(option)) kept.push(option.replace(FOR_DEBUGGER, '--inspect'));
     else if (WITH_VALUE.test(option)) i++;
   }
-  return kept;
+  const forDebugger = [...kept, ...environment.split(' ')].some((option) => FOR_DEBUGGER.test(option));
+  return forDebugger ? [...kept, '--inspect-port=0'] : kept;
 }

@@ -68,6 +68,26 @@ const programs: Record<string, () => Promise<void>> = {
     });
     console.log('end');
   },
+  /** Waits for ever, with one idle process and two in a job that never ends by itself. */
+  waiting: async () => {
+    const pool = new ProcessPoolExecutor({ maxWorkers: 3 });
+    const never = (): Promise<never> => {
+      currentJob()?.reportProgress(process.pid);
+      return new Promise(() => {});
+    };
+    const begun = [1, 2].map(
+      () => new Promise<unknown>((onProgress) => void pool.submit(never, [], { onProgress })),
+    );
+    const idle = pool.submit(() => process.pid, []);
+    console.log(...(await Promise.all([...begun, idle])));
+  },
+  /** Prints the addresses at which a debugger can reach this process and two workers. */
+  inspected: async () => {
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 2 });
+    const address = (): string => process.getBuiltinModule('node:inspector').url() ?? 'none';
+    console.log(address());
+    for (const url of await Promise.all([1, 2].map(() => pool.submit(address, [])))) console.log(url);
+  },
   /** A pool whose worker has died. */
   crashed: async () => {
     for (const pool of [new ThreadPoolExecutor(), new ProcessPoolExecutor()]) {

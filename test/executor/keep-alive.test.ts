@@ -4,14 +4,18 @@ import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../helpers/pairs.ts';
 import { loaderOptions } from '../helpers/typescript.ts';
 import { eventuallyWithoutLoop } from '../process/children.ts';
 
 const child = fileURLToPath(new URL('./keep-alive.child.ts', import.meta.url));
 
 /** Runs one of the programs to its end, and returns its output and its exit code. */
-async function runProgram(name: string): Promise<{ lines: string[]; code: number | null; errors: string }> {
-  const program = spawn(process.execPath, [...loaderOptions, child, name], {
+async function runProgram(
+  name: string,
+  options: readonly string[] = [],
+): Promise<{ lines: string[]; code: number | null; errors: string }> {
+  const program = spawn(process.execPath, [...options, ...loaderOptions, child, name], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // A program that does not end is the fault that this test looks for, so it must not stay.
     timeout: 50_000,
@@ -58,6 +62,29 @@ describe('the end of a program', () => {
     assert.equal(pid > 0, true);
     await eventuallyWithoutLoop(() => !isAlive(pid));
   });
+});
+
+test('the processes of a pool end when their parent is killed by SIGKILL', async () => {
+  const program = spawn(process.execPath, [...loaderOptions, child, 'waiting'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const pids: number[] = [];
+  program.stdout.setEncoding('utf8').on('data', (line: string) => {
+    pids.push(...line.split(' ').map(Number));
+    program.kill('SIGKILL');
+  });
+  await new Promise((resolve) => program.once('exit', resolve));
+  assert.equal(pids.length, 3);
+  await eventuallyWithoutLoop(() => !pids.some(isAlive));
+});
+
+test('the processes of a pool listen for a debugger at ports of their own if their parent listens', async () => {
+  const port = String(await freePort());
+  const { lines, code, errors } = await runProgram('inspected', [`--inspect=127.0.0.1:${port}`]);
+  assert.equal(code, 0, errors);
+  const ports = new Set(lines.map((url) => new URL(url).port));
+  assert.equal(ports.size, 3, errors);
+  assert.equal(ports.has(port), true);
 });
 
 /**

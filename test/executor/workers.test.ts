@@ -126,19 +126,26 @@ describe('a worker process', () => {
     }));
 
   test('inheritedOptions() keeps the options of the runtime, and drops the program of the parent', () => {
-    assert.deepEqual(inheritedOptions([]), []);
-    const given = [
-      '--expose-gc',
-      '--import',
-      'tsx',
-      '--inspect-brk=0',
-      '-e',
-      'code',
-      '--input-type=module',
-      '--test',
-    ];
-    assert.deepEqual(inheritedOptions(given), ['--expose-gc', '--import', 'tsx']);
-    assert.deepEqual(inheritedOptions(['--eval=code', '-p', 'code', '-r', './x.cjs']), ['-r', './x.cjs']);
+    assert.deepEqual(inheritedOptions([], ''), []);
+    const given = ['--expose-gc', '--import', 'tsx', '-e', 'code', '--input-type=module', '--test'];
+    assert.deepEqual(inheritedOptions(given, ''), ['--expose-gc', '--import', 'tsx']);
+    assert.deepEqual(inheritedOptions(['--eval=code', '-p', 'code', '-r', './x.cjs'], ''), ['-r', './x.cjs']);
+  });
+
+  test('inheritedOptions() gives a worker a port of its own for a debugger, which it does not wait for', () => {
+    for (const option of ['--inspect', '--inspect-brk', '--inspect-wait']) {
+      assert.deepEqual(inheritedOptions([option], ''), ['--inspect', '--inspect-port=0']);
+      assert.deepEqual(inheritedOptions([], `--no-warnings ${option}=9229`), ['--inspect-port=0']);
+    }
+    const host = '--inspect=[::1]:9229';
+    assert.deepEqual(inheritedOptions([host, '--inspect-publish-uid=http'], ''), [
+      host,
+      '--inspect-publish-uid=http',
+      '--inspect-port=0',
+    ]);
+    assert.deepEqual(inheritedOptions(['--inspect-port=9230'], '--inspect-port=9231'), [
+      '--inspect-port=9230',
+    ]);
   });
 });
 
