@@ -2,7 +2,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { CancelledError } from '../base/errors.ts';
 import type { Linked } from '../base/linked-list.ts';
-import { node } from '../platform/node-modules.ts';
 import { onAbort } from '../tasks/abort-signal.ts';
 import { restoreError } from './error-copy.ts';
 import type { PackedArgs, ShippedFunction } from './job-messages.ts';
@@ -55,7 +54,8 @@ export class PoolJob implements Linked {
 
   /** The port with the arguments, which only one worker can get; null if the job can be sent again. */
   get port(): MessagePort | null {
-    return this.args instanceof node.worker_threads.MessagePort ? this.args : null;
+    const { args } = this;
+    return Array.isArray(args) || args instanceof Uint8Array ? null : (args as MessagePort);
   }
 
   /** Calls `onCancel(error)` if the signal aborts before the job is done. */

@@ -70,6 +70,11 @@ export class PoolWorker implements Linked {
   #gone: boolean = false;
   /** The number of jobs that this worker may have. It grows while jobs are short. */
   #depth: number = 1;
+  /**
+   * The worker gets jobs until it has `#depth` of them, and then no more until half of these have ended. So
+   * several jobs leave in one message: a write to a process costs more than everything else about a job.
+   */
+  #filling: boolean = true;
   readonly #bySlot: (PoolJob | null)[] = [];
   readonly #freeSlots: number[] = [];
   #lastWord: number = 0;
@@ -90,9 +95,9 @@ export class PoolWorker implements Linked {
     for (let slot = SLOTS - 1; slot >= 0; slot--) this.#freeSlots.push(slot);
   }
 
-  /** Whether the worker can get one more job. */
+  /** Whether the worker should get one more job. */
   get hasRoom(): boolean {
-    return this.jobs.size < this.#depth;
+    return this.#filling && this.jobs.size < this.#depth;
   }
 
   /** Sends a job: at once if the worker has no other, otherwise at the end of the turn. */
@@ -103,6 +108,7 @@ export class PoolWorker implements Linked {
     job.word = this.#lastWord = this.#lastWord === LAST_WORD ? 0 : this.#lastWord + 4;
     this.#bySlot[job.slot] = job;
     this.jobs.add(job);
+    if (this.jobs.size >= this.#depth) this.#filling = false;
     const { states } = this.#link as WorkerLink;
     if (states !== null) Atomics.store(states, job.slot, job.word + SENT);
     this.#message.push(job.slot, job.word, this.#numberOf(job.fn), job.args);
@@ -276,8 +282,8 @@ export class PoolWorker implements Linked {
     }
     this.quiet = false;
     this.#asked = false;
-    this.#release(job);
     if (kind !== BACK) this.#depth = long ? 1 : Math.min(2 * this.#depth, MOST_JOBS[this.#kind]);
+    this.#release(job);
     this.#events.onEnded(job, answer);
   }
 
@@ -286,6 +292,7 @@ export class PoolWorker implements Linked {
     this.#bySlot[job.slot] = null;
     this.#freeSlots.push(job.slot);
     this.jobs.delete(job);
+    if (this.jobs.size * 2 <= this.#depth) this.#filling = true;
     job.worker = null;
   }
 

@@ -125,6 +125,14 @@ describe('a worker process', () => {
       assert.equal(await pool.submit(jobs.fib, [5]), 5);
     }));
 
+  test('a worker process gets several short jobs in one message', () =>
+    withPool(kinds[1]!.make({ maxWorkers: 1 }), async (pool) => {
+      const count = 400;
+      const results = await Promise.all(Array.from({ length: count }, () => pool.submit(countMessages, [])));
+      const messages = results.at(-1) as number;
+      assert.equal(messages < count / 2, true, `${messages} messages`);
+    }));
+
   test('inheritedOptions() keeps the options of the runtime, and drops the program of the parent', () => {
     assert.deepEqual(inheritedOptions([], ''), []);
     const given = ['--expose-gc', '--import', 'tsx', '-e', 'code', '--input-type=module', '--test'];
@@ -148,6 +156,18 @@ describe('a worker process', () => {
     ]);
   });
 });
+
+/** Returns the number of messages that this worker has received since the first call. */
+function countMessages(): number {
+  const counter = globalThis as { messages?: number };
+  if (counter.messages === undefined) {
+    counter.messages = 0;
+    process.on('message', () => {
+      counter.messages = (counter.messages as number) + 1;
+    });
+  }
+  return counter.messages;
+}
 
 function ignoringSigterm(): void {
   process.on('SIGTERM', () => {});
