@@ -1,8 +1,8 @@
 // npm run docs:test: runs the examples that readers copy.
 //
 // Every ```ts fence of README.md, docs/*.md and the doc comments of src/ that begins with an import from
-// 'gyre' is a program: all are type checked together, then each is run against the built package and must
-// exit with 0 in time.
+// 'gyre' is a program: all are compiled together, then each is run against the built package and must exit
+// with 0 in time.
 // Words behind ts in the opening line:
 //   ignore         is not run, nor checked; counted and listed
 //   until-sigint   serves for ever: gets a SIGINT after its first output, and must then end by itself
@@ -18,7 +18,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from './build.mjs';
 import { buildNative, whyNotNative } from './build-native.mjs';
@@ -86,11 +86,7 @@ function filesIn(folder, suffix, deep) {
  */
 function runProgram(file, untilSigint, cwd) {
   return new Promise((resolve) => {
-    const tsx = import.meta.resolve('tsx');
-    const child = spawn(process.execPath, ['--import', tsx, file], {
-      cwd,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(process.execPath, [file], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     let late = false;
     let interrupted = false;
@@ -156,13 +152,12 @@ writeFileSync(
       types: ['node'],
       strict: true,
       skipLibCheck: true,
-      noEmit: true,
     },
   }),
 );
 /** @param {Fence} fence */
-const fileOf = (fence) => `${fence.place.replace(/[^\w.-]/g, '-')}.ts`;
-for (const fence of programs) writeFileSync(path.join(folder, fileOf(fence)), fence.code);
+const nameOf = (fence) => fence.place.replace(/[^\w.-]/g, '-');
+for (const fence of programs) writeFileSync(path.join(folder, `${nameOf(fence)}.ts`), fence.code);
 
 console.log(
   `${fences.length} ts fences: ${programs.length} programs, ${ignored.length} ignored, ` +
@@ -179,12 +174,14 @@ if (programs.length > 0) {
     console.error(`FAIL     types\n${checked.stdout}${checked.stderr}`);
   }
 }
-for (const fence of programs) {
+
+/** @param {Fence} fence */
+async function check(fence) {
   if (withoutNative !== null && fence.code.includes('UvEventLoop')) {
     console.log(`skipped  ${fence.place}: ${withoutNative}`);
-    continue;
+    return;
   }
-  const wrong = await runProgram(fileOf(fence), fence.words.includes('until-sigint'), folder);
+  const wrong = await runProgram(`${nameOf(fence)}.js`, fence.words.includes('until-sigint'), folder);
   if (wrong === '') {
     console.log(`ok       ${fence.place}`);
   } else {
@@ -192,5 +189,13 @@ for (const fence of programs) {
     console.error(`FAIL     ${fence.place}: ${wrong}`);
   }
 }
+
+/** Checks programs one after the other until there are none. */
+async function work() {
+  for (let fence = programs.shift(); fence !== undefined; fence = programs.shift()) await check(fence);
+}
+
+// Two for each processor: a program waits about half of its time.
+await Promise.all(Array.from({ length: 2 * availableParallelism() }, work));
 if (failures > 0) console.error(`${failures} failed`);
 process.exitCode = failures > 0 ? 1 : 0;
