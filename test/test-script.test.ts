@@ -276,21 +276,23 @@ test('npm test with a filter that matches no file fails', () => {
 });
 
 test('npm test runs each file once, and those of sockets, processes and programs again on the other backend', () => {
-  const files = testFiles(['base/errors', 'stream/transport.test', 'executor/load']);
+  const files = testFiles(['base/errors', 'stream/transport.test', 'executor/load', 'executor/remote']);
   assert.deepEqual(files, [
     'test/base/errors.test.ts',
     'test/executor/load.test.ts',
+    'test/executor/remote.test.ts',
     'test/net/stream/transport.test.ts',
   ]);
   const planned = (other: string | null): string[] =>
     jobsFor(files, 'node', other, 1).map(
       (job) => `${path.basename(String(job.files), '.test.ts')} ${job.backend}`,
     );
-  assert.deepEqual(planned(null).sort(), ['errors node', 'load node', 'transport node']);
+  assert.deepEqual(planned(null).sort(), ['errors node', 'load node', 'remote node', 'transport node']);
   assert.deepEqual(planned('uv').sort(), [
     'errors node',
     'load node',
-    'load uv',
+    'remote node',
+    'remote uv',
     'transport node',
     'transport uv',
   ]);

@@ -67,8 +67,8 @@ const MOST = 10;
  */
 function isOnEither(file) {
   return (
-    /^test\/(compat|entry|examples|executor)\/|^test\/(runner|start)\.test/.test(file) ||
-    (/^test\/(net|process|streams)\//.test(file) && textOf(file).includes('onNode('))
+    /^test\/(compat|entry|examples)\/|^test\/(executor\/keep-alive|runner|start)\.test/.test(file) ||
+    (/^test\/(executor|net|process|streams)\//.test(file) && textOf(file).includes('onNode('))
   );
 }
 

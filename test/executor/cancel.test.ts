@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CancelledError, importFunctions } from '../../src/index.ts';
-import { onNode } from '../helpers/pairs.ts';
 import type { AnyPool } from './pools.ts';
 import { jobs, kinds, withPool } from './pools.ts';
 
@@ -130,22 +129,6 @@ for (const { kind, make } of kinds) {
           if (i % 3 !== 0) assert.equal(status, 'fulfilled');
         }
       }));
-
-    test(
-      'future.cancel() of a job lets the caller continue at once',
-      onNode(async (loop) => {
-        await withPool(make({ maxWorkers: 1, gracePeriod: 0.05 }), async (pool) => {
-          const reported = loop.createFuture<string>();
-          const reporting = pool.withOptions({ onProgress: (value: string) => reported.setResult(value) });
-          const future = loop.runInExecutor(reporting, jobs.spinForEver);
-          assert.equal(await reported, 'begun');
-          assert.equal(future.cancel('no more'), true);
-          assert.equal(future.cancelled(), true);
-          await assert.rejects(future, { name: 'CancelledError', message: 'no more' });
-          assert.equal(await loop.runInExecutor(pool, jobs.fib, 5), 5);
-        });
-      }),
-    );
   });
 }
 

@@ -3,7 +3,6 @@ import { readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { CancelledError } from '../../src/index.ts';
-import { onNode } from '../helpers/pairs.ts';
 import type { AnyPool } from './pools.ts';
 import { jobs, kinds, withPool } from './pools.ts';
 
@@ -119,20 +118,6 @@ for (const { kind, make } of kinds) {
       await ports(before);
       assert.equal(openDescriptors(), descriptors);
     });
-
-    test(
-      'a loop runs 500 calls in an executor, and cancels half of them',
-      onNode((loop) =>
-        withPool(make({ maxWorkers: 2 }), async (pool) => {
-          const futures = Array.from({ length: 500 }, (_, n) => loop.runInExecutor(pool, jobs.fib, n % 10));
-          for (const [n, future] of futures.entries()) if (n % 2 === 0) future.cancel();
-          for (const [n, future] of futures.entries()) {
-            if (n % 2 === 0) await assert.rejects(future, CancelledError);
-            else assert.equal(typeof (await future), 'number');
-          }
-        }),
-      ),
-    );
   });
 }
 

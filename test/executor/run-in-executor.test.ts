@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { EventEmitter } from 'node:events';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
@@ -7,6 +8,7 @@ import { SimulatedEventLoop } from '../../src/entry/sim.ts';
 import type { Executor, ShutdownOptions, SubmitOptions } from '../../src/index.ts';
 import {
   CancelledError,
+  currentTask,
   gather,
   getRunningLoop,
   NodeEventLoop,
@@ -19,7 +21,7 @@ import {
 } from '../../src/index.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
-import { jobs, withPool } from './pools.ts';
+import { jobs, kinds, withPool } from './pools.ts';
 
 /** An executor that does nothing by itself: the test settles its jobs. */
 class FakeExecutor implements Executor {
@@ -333,6 +335,75 @@ describe('the default executor', () => {
     assert.throws(() => void toThread(add, 1, 2), { code: 'ERR_NO_RUNNING_LOOP' });
   });
 });
+
+for (const { kind, make } of kinds) {
+  describe(`loop.runInExecutor() with a ${kind} pool`, () => {
+    test(
+      'a loop runs 500 calls in a pool, and cancels half of them',
+      onNode((loop) =>
+        withPool(make({ maxWorkers: 2 }), async (pool) => {
+          const futures = Array.from({ length: 500 }, (_, n) => loop.runInExecutor(pool, jobs.fib, n % 10));
+          for (const [n, future] of futures.entries()) if (n % 2 === 0) future.cancel();
+          for (const [n, future] of futures.entries()) {
+            if (n % 2 === 0) await assert.rejects(future, CancelledError);
+            else assert.equal(typeof (await future), 'number');
+          }
+        }),
+      ),
+    );
+
+    test(
+      'future.cancel() of a job lets the caller continue at once',
+      onNode(async (loop) => {
+        await withPool(make({ maxWorkers: 1, gracePeriod: 0.05 }), async (pool) => {
+          const reported = loop.createFuture<string>();
+          const reporting = pool.withOptions({ onProgress: (value: string) => reported.setResult(value) });
+          const future = loop.runInExecutor(reporting, jobs.spinForEver);
+          assert.equal(await reported, 'begun');
+          assert.equal(future.cancel('no more'), true);
+          assert.equal(future.cancelled(), true);
+          await assert.rejects(future, { name: 'CancelledError', message: 'no more' });
+          assert.equal(await loop.runInExecutor(pool, jobs.fib, 5), 5);
+        });
+      }),
+    );
+
+    test(
+      'progress runs as code of the loop, in the context of the caller',
+      onNode(async (loop, reports) =>
+        withPool(make({ maxWorkers: 1 }), async (pool) => {
+          const storage = new AsyncLocalStorage<string>();
+          const seen: unknown[] = [];
+          const goOn = async (): Promise<void> => {
+            await Promise.resolve();
+            assert.equal(currentTask(), null);
+            throw new Error('of the async listener');
+          };
+          const reporting = pool.withOptions({
+            onProgress: (n: number) => {
+              seen.push([n, storage.getStore(), getRunningLoop() === loop, currentTask()]);
+              if (n === 2) throw new Error('of the listener');
+              return n === 3 ? goOn() : undefined;
+            },
+          });
+          const result = await storage.run('here', () => loop.runInExecutor(reporting, jobs.count, 3));
+          assert.equal(result, 'counted to 3');
+          assert.deepEqual(
+            seen,
+            [1, 2, 3].map((n) => [n, 'here', true, null]),
+          );
+          assert.deepEqual(
+            reports.take().map(({ message, exception }) => [message, (exception as Error).message]),
+            [
+              ['exception in an onProgress callback', 'of the listener'],
+              ['exception in an onProgress callback', 'of the async listener'],
+            ],
+          );
+        }),
+      ),
+    );
+  });
+}
 
 /** Lets the test wait for the worker's end. */
 function ref(worker: Worker): EventEmitter {

@@ -4,14 +4,7 @@ import { after, describe, test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { findUncloneable } from '../../src/executor/uncloneable.ts';
 import type { Executor } from '../../src/index.ts';
-import {
-  currentJob,
-  currentTask,
-  getRunningLoop,
-  ProcessPoolExecutor,
-  ThreadPoolExecutor,
-} from '../../src/index.ts';
-import { onNode } from '../helpers/pairs.ts';
+import { currentJob, ProcessPoolExecutor, ThreadPoolExecutor } from '../../src/index.ts';
 import type { AnyPool } from './pools.ts';
 import { jobs, kinds } from './pools.ts';
 
@@ -166,39 +159,6 @@ for (const { kind, make } of kinds) {
     test('currentJob() outside of a job returns null', () => {
       assert.equal(currentJob(), null);
     });
-
-    test(
-      'progress runs as code of the loop, in the context of the caller',
-      onNode(async (loop, reports) => {
-        const storage = new AsyncLocalStorage<string>();
-        const seen: unknown[] = [];
-        const goOn = async (): Promise<void> => {
-          await Promise.resolve();
-          assert.equal(currentTask(), null);
-          throw new Error('of the async listener');
-        };
-        const reporting = pool.withOptions({
-          onProgress: (n: number) => {
-            seen.push([n, storage.getStore(), getRunningLoop() === loop, currentTask()]);
-            if (n === 2) throw new Error('of the listener');
-            return n === 3 ? goOn() : undefined;
-          },
-        });
-        const result = await storage.run('here', () => loop.runInExecutor(reporting, jobs.count, 3));
-        assert.equal(result, 'counted to 3');
-        assert.deepEqual(
-          seen,
-          [1, 2, 3].map((n) => [n, 'here', true, null]),
-        );
-        assert.deepEqual(
-          reports.take().map(({ message, exception }) => [message, (exception as Error).message]),
-          [
-            ['exception in an onProgress callback', 'of the listener'],
-            ['exception in an onProgress callback', 'of the async listener'],
-          ],
-        );
-      }),
-    );
   });
 }
 

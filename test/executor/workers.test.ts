@@ -4,7 +4,6 @@ import { describe, test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { inheritedOptions } from '../../src/executor/worker-entry.ts';
 import { BrokenExecutorError, currentJob, ProcessPoolExecutor, ThreadPoolExecutor } from '../../src/index.ts';
-import { onNode } from '../helpers/pairs.ts';
 import { jobs, kinds, withPool } from './pools.ts';
 
 for (const { kind, make } of kinds) {
@@ -64,38 +63,29 @@ for (const { kind, make } of kinds) {
 }
 
 describe('a worker that dies while idle', () => {
-  // An idle worker does not keep the process alive; the loop does.
-  test(
-    'a pool replaces an idle thread that dies, and warns',
-    onNode(() =>
-      withPool(new ThreadPoolExecutor({ maxWorkers: 1 }), async (pool) => {
-        const { port1, port2 } = new MessageChannel();
-        const leaveBehind = (port: typeof port2): void => {
-          port.once('message', () => process.exit(7));
-        };
-        await pool.submit(leaveBehind, [port2], { transfer: [port2] });
-        const warned = brokenWarning();
-        port1.postMessage('now');
-        const warning = await warned;
-        assert.equal(warning.message, 'the worker thread that ran leaveBehind exited with code 7');
-        assert.equal(await pool.submit(jobs.fib, [5]), 5);
-      }),
-    ),
-  );
+  test('a pool replaces an idle thread that dies, and warns', () =>
+    withPool(new ThreadPoolExecutor({ maxWorkers: 1 }), async (pool) => {
+      const { port1, port2 } = new MessageChannel();
+      const leaveBehind = (port: typeof port2): void => {
+        port.once('message', () => process.exit(7));
+      };
+      await pool.submit(leaveBehind, [port2], { transfer: [port2] });
+      const warned = brokenWarning();
+      port1.postMessage('now');
+      const warning = await warned;
+      assert.equal(warning.message, 'the worker thread that ran leaveBehind exited with code 7');
+      assert.equal(await pool.submit(jobs.fib, [5]), 5);
+    }));
 
-  test(
-    'a pool replaces an idle process that dies, and warns',
-    onNode(() =>
-      withPool(new ProcessPoolExecutor({ maxWorkers: 1 }), async (pool) => {
-        const pid = await pool.submit(() => process.pid, []);
-        const warned = brokenWarning();
-        process.kill(pid, 'SIGKILL');
-        const warning = await warned;
-        assert.match(warning.message, /was killed by SIGKILL$/);
-        assert.equal(await pool.submit(jobs.fib, [5]), 5);
-      }),
-    ),
-  );
+  test('a pool replaces an idle process that dies, and warns', () =>
+    withPool(new ProcessPoolExecutor({ maxWorkers: 1 }), async (pool) => {
+      const pid = await pool.submit(() => process.pid, []);
+      const warned = brokenWarning();
+      process.kill(pid, 'SIGKILL');
+      const warning = await warned;
+      assert.match(warning.message, /was killed by SIGKILL$/);
+      assert.equal(await pool.submit(jobs.fib, [5]), 5);
+    }));
 });
 
 describe('a worker process', () => {
@@ -177,8 +167,13 @@ function ignoringSigterm(): void {
 
 /** Returns the next warning of a pool. Node may warn of experimental features in between. */
 async function brokenWarning(): Promise<Error> {
+  // An idle worker does not keep the process alive; this port does.
+  const { port1: alive } = new MessageChannel();
+  alive.ref();
   for await (const [warning] of on(process, 'warning') as AsyncIterable<[Error]>) {
-    if (warning.name === 'BrokenExecutorError') return warning;
+    if (warning.name !== 'BrokenExecutorError') continue;
+    alive.close();
+    return warning;
   }
   throw new Error('unreachable');
 }
