@@ -25,6 +25,8 @@ import { ensureDependencies, root } from './setup.mjs';
 
 const STAGES = ['suite', 'soak', 'valgrind'];
 const NODE = process.env.GYRE_NODE || process.execPath;
+/** The options that run TypeScript. */
+const LOADER = ['--expose-internals', '--import', './scripts/typescript/register.mjs'];
 /** Milliseconds. A memory checker makes a test about ten times slower. */
 const TEST_TIMEOUT = 1_200_000;
 /** The length of the soak test under valgrind, where it gets less done in the same time. */
@@ -154,7 +156,7 @@ function collect(folder, findings) {
 /** @param {readonly string[]} options */
 function nodeTest(...options) {
   return [
-    ...[sanitizer().node, '--expose-gc', '--import', 'tsx', '--test-reporter=spec'],
+    ...[sanitizer().node, '--expose-gc', ...LOADER, '--test-reporter=spec'],
     ...[`--test-timeout=${TEST_TIMEOUT}`, ...options, '--test'],
   ];
 }
@@ -190,9 +192,8 @@ async function suite(logs) {
   if (why !== null) return note(`suite: skipped, ${why}`);
   const env = sanitized(logs);
   const concurrency = `--test-concurrency=${availableParallelism()}`;
-  // Run these one after the other: they count the descriptors and memory of the process.
   const own = filesIn('test/backend/uv');
-  await check('suite, the addon’s own', nodeTest('--test-concurrency=1'), own, env, logs, sanitizerFindings);
+  await check('suite, the addon’s own', nodeTest(concurrency), own, env, logs, sanitizerFindings);
   const rest = [...filesIn('test/fuzz'), ...onEither()];
   await check('suite, on the native backend', nodeTest(concurrency), rest, env, logs, sanitizerFindings);
   // These run on all backends. The other backends' part takes only seconds.
@@ -237,7 +238,7 @@ async function valgrind(logs) {
     await check(
       `valgrind, ${path.basename(file, '.test.ts')}`,
       // Run the files without the test runner's process, which would only wait.
-      [...command, NODE, '--expose-gc', '--import', 'tsx', '--test-reporter=spec'],
+      [...command, NODE, '--expose-gc', ...LOADER, '--test-reporter=spec'],
       [file],
       { GYRE_NATIVE: built, GYRE_SOAK_SECONDS: VALGRIND_SOAK_SECONDS },
       logs,
