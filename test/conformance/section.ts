@@ -110,6 +110,21 @@ export function section(
   });
 }
 
+/** The tests that start a process or a thread of their own, where the caller's thread makes no difference. */
+const ELSEWHERE = /keeps an idle process alive|throws on a worker thread/;
+
+/**
+ * Returns the tests of suites that pass on a backend, to run them without node:test. They are those that run
+ * in the caller's thread, and for which the machine has the tools.
+ */
+export function entriesOf(suites: readonly ((target: Target) => void)[], target: Target): Entry[] {
+  const entries: Entry[] = [];
+  for (const suite of suites) suite({ ...target, record: (entry) => entries.push(entry) });
+  return entries.filter(
+    ({ title, unsupported, lacking }) => unsupported === null && lacking === false && !ELSEWHERE.test(title),
+  );
+}
+
 /** Throws if a skipped test would pass. */
 export async function runSkipped(title: string, run: () => Promise<void>, skip: () => void): Promise<void> {
   try {

@@ -1,6 +1,6 @@
 /** Runs the suites on one backend in a worker thread, one test after the other, and posts each result. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Entry } from './section.ts';
+import { entriesOf } from './section.ts';
 import { suites } from './suites.ts';
 import { targets } from './targets.ts';
 
@@ -16,11 +16,8 @@ const NOT_IN_WORKERS = ['ERR_SIGNAL_SETUP', 'ERR_NO_EVENT_LOOP'];
 const { backend } = workerData as { backend: string };
 const target = targets.find((one) => one.backend === backend);
 if (target === undefined) throw new Error(`no backend ${backend}`);
-const entries: Entry[] = [];
-for (const suite of suites) suite({ ...target, record: (entry) => entries.push(entry) });
 
-for (const { title, unsupported, lacking, run } of entries) {
-  if (unsupported !== null || lacking !== false) continue;
+for (const { title, run } of entriesOf(suites, target)) {
   const failure = await run().then(
     () => null,
     (error: NodeJS.ErrnoException) =>
