@@ -25,11 +25,13 @@ const ENTRIES = {
 };
 
 /**
- * Builds `dist/`. Exits the process when the compiler reports an error.
+ * Builds `dist/`. Exits the process when the compiler reports an error. Does nothing if GYRE_BUILT=1 says
+ * that `dist/` is there: `.ci/run` builds once, and then several of its steps use the result at once.
  *
  * @returns {Promise<void>}
  */
 export async function build() {
+  if (process.env.GYRE_BUILT === '1' && existsSync(dist)) return;
   ensureDependencies();
   rmSync(dist, { recursive: true, force: true });
   const modules = path.join(dist, 'modules');

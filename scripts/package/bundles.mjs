@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { installedRuntime } from '../platforms/runtimes.mjs';
 import { root } from '../setup.mjs';
@@ -197,10 +198,15 @@ async function ran([program = '', ...args], cwd) {
  */
 export async function checkBundles(project, folder, native) {
   cpSync(path.join(root, 'scripts', 'package', 'program.mjs'), path.join(project, 'program.mjs'));
-  for (const [i, bundle] of bundles.entries()) {
-    if (bundle.lacks !== null) console.log(`skip  ${bundle.title}: ${bundle.lacks}`);
-    else await checkBundle(bundle, project, path.join(folder, String(i)), native);
-  }
+  const waiting = [...bundles.entries()];
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [i, bundle] = next;
+      if (bundle.lacks !== null) console.log(`skip  ${bundle.title}: ${bundle.lacks}`);
+      else await checkBundle(bundle, project, path.join(folder, String(i)), native);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
 }
 
 /**
