@@ -137,7 +137,9 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 mkdirSync(path.join(folder, 'node_modules', '@types'), { recursive: true });
 const link = process.platform === 'win32' ? 'junction' : 'dir';
 symlinkSync(root, path.join(folder, 'node_modules', 'gyre'), link);
-for (const name of ['@types/node', 'undici-types']) {
+// The frameworks and clients of docs/frameworks.md that come with types.
+const FRAMEWORKS = ['@grpc', '@hono', 'axios', 'fastify', 'hono', 'ioredis', 'undici'];
+for (const name of ['@types/node', 'undici-types', ...FRAMEWORKS]) {
   symlinkSync(path.join(root, 'node_modules', name), path.join(folder, 'node_modules', name), link);
 }
 writeFileSync(path.join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');

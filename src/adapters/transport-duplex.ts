@@ -147,6 +147,8 @@ export class TransportDuplex extends SocketFacts {
   #sayConnected(): void {
     callListeners(() => {
       this.emit('connect');
+      // Clients that measure their requests wait for it.
+      if (this.encrypted) this.emit('secureConnect');
       this.emit('ready');
     });
   }

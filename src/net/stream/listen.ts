@@ -57,7 +57,8 @@ export interface ServerOptions extends TlsServerOptions, SignalOptions {
   startServing?: boolean;
 }
 
-const OPTIONS = [
+/** The names of the options, for `checkOptions`. */
+export const SERVER_OPTIONS: readonly string[] = [
   'family',
   'flags',
   'sock',
@@ -128,7 +129,7 @@ function wantedOf(options: ServerOptions): Wanted {
 }
 
 function checkServerOptions(loop: Loop, options: ServerOptions): void {
-  checkOptions('options', options, OPTIONS);
+  checkOptions('options', options, SERVER_OPTIONS);
   checkFamily(options.family);
   checkFlags(options.flags);
   if (options.backlog !== undefined) checkInteger('options.backlog', options.backlog, 1, 0x7fffffff);
