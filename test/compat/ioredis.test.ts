@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import type { RedisOptions } from 'ioredis';
 import { Redis } from 'ioredis';
 import type { TransportDuplex } from '../../src/entry/node.ts';
+import { withProgram } from '../examples/program.ts';
 import type { Dialler } from './clients.ts';
 import { against, ways } from './clients.ts';
 import type { RunningServer } from './servers.ts';
@@ -126,3 +127,10 @@ for (const way of ways) {
     }),
   );
 }
+
+test('examples/frameworks/ioredis.ts runs its commands over connections of the loop', { skip: noRedis }, () =>
+  withProgram(['frameworks/ioredis.ts', String(server?.port)], async (program) => {
+    assert.equal(await program.ended(), 0, program.output);
+    assert.equal(program.output, 'hello\n');
+  }),
+);

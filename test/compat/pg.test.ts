@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import type { Client, ClientConfig } from 'pg';
 import pg from 'pg';
+import { withProgram } from '../examples/program.ts';
 import { ca } from '../helpers/certificates.ts';
 import type { Dialler } from './clients.ts';
 import { against, ways } from './clients.ts';
@@ -153,4 +154,11 @@ test(
       await client.end();
     },
   ),
+);
+
+test('examples/frameworks/pg.ts runs its queries over connections of the loop', { skip: noPostgres }, () =>
+  withProgram(['frameworks/pg.ts', String(server?.port), 'gyre', 'postgres'], async (program) => {
+    assert.equal(await program.ended(), 0, program.output);
+    assert.equal(program.output, '[ 2, 4, 6 ]\n');
+  }),
 );

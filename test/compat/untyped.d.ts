@@ -2,7 +2,7 @@
 
 declare module 'ws' {
   import type { EventEmitter } from 'node:events';
-  import type { ClientRequestArgs, IncomingMessage } from 'node:http';
+  import type { ClientRequestArgs, IncomingMessage, Server } from 'node:http';
   import type { Duplex } from 'node:stream';
 
   export class WebSocket extends EventEmitter {
@@ -15,7 +15,7 @@ declare module 'ws' {
     terminate(): void;
   }
   export class WebSocketServer extends EventEmitter {
-    constructor(options: { noServer: true; perMessageDeflate?: boolean });
+    constructor(options: ({ noServer: true } | { server: Server }) & { perMessageDeflate?: boolean });
     readonly clients: Set<WebSocket>;
     handleUpgrade(
       request: IncomingMessage,
