@@ -157,6 +157,7 @@ export type { OpenConnectionOptions, StartServerOptions } from './streams/open.t
 export { openConnection, startServer } from './streams/open.ts';
 export type { OpenUnixConnectionOptions, StartUnixServerOptions } from './streams/open-unix.ts';
 export { openUnixConnection, startUnixServer } from './streams/open-unix.ts';
+export type { PipeOptions } from './streams/pipe.ts';
 export type { CreateSubprocessOptions } from './streams/process.ts';
 export { createSubprocessExec, createSubprocessShell, Process } from './streams/process.ts';
 export type { StreamReaderOptions } from './streams/reader.ts';

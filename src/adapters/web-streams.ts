@@ -25,7 +25,7 @@ export interface WebStreams {
   writable: WritableStream<string | Uint8Array>;
 }
 
-const DEFAULT_HIGH_WATER_MARK_BYTES = 64 * 1024;
+export const DEFAULT_HIGH_WATER_MARK_BYTES = 64 * 1024;
 
 /**
  * Makes a pair of Web streams over a transport, with back-pressure in both directions.
@@ -287,7 +287,7 @@ class WebBridge implements Protocol {
   }
 }
 
-function byteLength(chunk: unknown): number {
+export function byteLength(chunk: unknown): number {
   if (typeof chunk === 'string') return Buffer.byteLength(chunk);
   return chunk instanceof Uint8Array ? chunk.byteLength : 0;
 }
@@ -296,6 +296,6 @@ function byteLength(chunk: unknown): number {
  * Copies the data if it is a part of a larger buffer, because a byte stream transfers the memory of its
  * chunks.
  */
-function ownedBytes(data: Uint8Array): Uint8Array {
+export function ownedBytes(data: Uint8Array): Uint8Array {
   return data.byteLength === data.buffer.byteLength ? data : new Uint8Array(data);
 }

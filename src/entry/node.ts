@@ -22,5 +22,7 @@ export type {
   UndiciConnectorOptions,
 } from '../adapters/undici-connector.ts';
 export { undiciConnector } from '../adapters/undici-connector.ts';
+export type { ReadableSource, WritableSink } from '../adapters/web-of-streams.ts';
+export { toReadableStream, toWritableStream } from '../adapters/web-of-streams.ts';
 export type { WebStreams, WebStreamsOptions } from '../adapters/web-streams.ts';
 export { toWebStreams } from '../adapters/web-streams.ts';

@@ -18,10 +18,13 @@ import type { Future } from '../tasks/future.ts';
 import { aborted, failed, signalOf, succeeded } from '../tasks/settled.ts';
 import type { Want } from './pending-read.ts';
 import { itemOf, PendingRead, ReaderIterator } from './pending-read.ts';
+import type { PipeOptions } from './pipe.ts';
+import { pipe } from './pipe.ts';
 import type { Needle } from './read-buffer.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import type { Separator } from './separators.ts';
 import { areSame, bufferOf, needleOf } from './separators.ts';
+import type { StreamWriter } from './writer.ts';
 
 export interface StreamReaderOptions {
   /**
@@ -241,6 +244,49 @@ export class StreamReader implements AsyncIterable<Buffer> {
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     return new ReaderIterator((item) => this.#read('chunk', 1, null, undefined, item));
+  }
+
+  /**
+   * Copies the stream to `writer` until its end, with back-pressure, and then ends the writing side: by
+   * `writeEof()`, or by `close()` if there is no half-close (TLS). Two such calls make a proxy:
+   * `gather(a.pipeTo(bWriter), b.pipeTo(aWriter))`.
+   *
+   * After an error neither side is closed.
+   *
+   * @param writer a writer of the same loop
+   * @param options `preventClose` leaves the writing side open; `signal` cancels the call
+   * @returns a future that completes once `writer` has taken all data. Its buffer is then below its low-water
+   *   mark: wait for `writer.waitClosed()` if all of it must have left
+   * @throws TypeError. As a rejection: the error that ended one of the connections; LoopError
+   *   `ERR_TRANSPORT_CLOSED` if the writer is closed, also while no data comes; {@link InvalidStateError} if
+   *   another read is waiting
+   *
+   * **Cancellation** leaves reader and writer usable. No data is lost, and none is written twice: the next
+   * read continues behind the last byte that was written.
+   *
+   * @example
+   * ```ts
+   * import { openConnection, run, startServer } from 'gyre';
+   *
+   * await run(async () => {
+   *   await using server = await startServer((reader, writer) => reader.pipeTo(writer), '127.0.0.1', 0);
+   *   const [, port] = server.sockets[0]!.getsockname() as [string, number];
+   *   const [reader, writer] = await openConnection('127.0.0.1', port);
+   *   writer.write('there and back');
+   *   writer.writeEof();
+   *   console.log((await reader.read()).toString()); // there and back
+   *   writer.close();
+   *   server.closeClients();
+   * });
+   * ```
+   */
+  pipeTo(writer: StreamWriter, options: PipeOptions = {}): Future<void> {
+    return pipe(this, writer, options);
+  }
+
+  /** Reads a chunk as it was received; an empty one at the end of the stream. @internal */
+  _chunk(): Future<Buffer> {
+    return this.#read('chunk', 1, null, undefined) as Future<Buffer>;
   }
 
   // --- called by the protocol, or by the user who feeds the reader ---
