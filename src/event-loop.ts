@@ -68,6 +68,7 @@ import type { ConnectionOptions } from './net/stream/connect.ts';
 import { connect } from './net/stream/connect.ts';
 import type { ServerOptions } from './net/stream/listen.ts';
 import { listen } from './net/stream/listen.ts';
+import { makeServer } from './net/stream/open-server.ts';
 import { connectReadPipe, connectWritePipe } from './net/stream/pipes.ts';
 import { sendfile } from './net/stream/sendfile.ts';
 import type { Server } from './net/stream/server.ts';
@@ -484,7 +485,7 @@ export abstract class BaseEventLoop implements Loop {
     options: ServerOptions = {},
   ): Future<Server> {
     this._checkOpen();
-    return listen(this, protocolFactory, host, port, options);
+    return listen(this, protocolFactory, host, port, options, makeServer);
   }
 
   /**
@@ -582,7 +583,7 @@ export abstract class BaseEventLoop implements Loop {
     options: UnixServerOptions = {},
   ): Future<Server> {
     this._checkOpen();
-    return createUnixServer(this, protocolFactory, path, options);
+    return createUnixServer(this, protocolFactory, path, options, makeServer);
   }
 
   /**

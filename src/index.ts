@@ -165,6 +165,8 @@ export { StreamReader } from './streams/reader.ts';
 export type { Separator } from './streams/separators.ts';
 export type { ConnectionCallback } from './streams/stream-protocol.ts';
 export { StreamReaderProtocol } from './streams/stream-protocol.ts';
+export type { StreamConnection } from './streams/stream-server.ts';
+export { StreamServer } from './streams/stream-server.ts';
 export type { WriterStartTlsOptions } from './streams/writer.ts';
 export { StreamWriter } from './streams/writer.ts';
 

@@ -103,11 +103,18 @@ static void gyre__on_listener(gyre_handle_t* handle, uint32_t events) {
   }
 }
 
-/* acceptStart(id): accepts again after an error. Returns 0 or an error. */
+/* acceptStart(id): accepts again after an error or acceptStop(). Returns 0 or an error. */
 static napi_value gyre_accept_start(napi_env napi, napi_callback_info info) {
   gyre_args_t args = gyre__args(napi, info);
   gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_LISTENER);
   return gyre__int(&args, handle == NULL ? UV_EBADF : gyre__watch(handle, EPOLLIN));
+}
+
+/* acceptStop(id): leaves new connections to the kernel. Records of earlier ones may still come. */
+static napi_value gyre_accept_stop(napi_env napi, napi_callback_info info) {
+  gyre_args_t args = gyre__args(napi, info);
+  gyre_handle_t* handle = gyre__arg_handle(&args, 0, GYRE_LISTENER);
+  return gyre__int(&args, handle == NULL ? UV_EBADF : gyre__watch(handle, 0));
 }
 
 /* --- listening --- */
@@ -217,5 +224,6 @@ const gyre_export_t gyre_listener_exports[] = {
     {"listenOn", gyre_listen_on},
     {"listenerStart", gyre_listener_start},
     {"acceptStart", gyre_accept_start},
+    {"acceptStop", gyre_accept_stop},
     {NULL, NULL},
 };

@@ -162,8 +162,13 @@ export interface RawListener {
   readonly system?: SystemSocket;
   /** Begins to accept, if the target's `serves` was false. Throws the system's error. */
   serve(): void;
-  /** Accepts again after `onError`. */
+  /** Accepts again after `onError`, or after `acceptStop()`. */
   acceptStart(): void;
+  /**
+   * Leaves new connections to the kernel, until `acceptStart()`. Connections in flight may still be reported.
+   * A host that accepts by itself (`node:net`) turns new clients away.
+   */
+  acceptStop(): void;
   /** Stops accepting. Accepted streams stay open. */
   close(): void;
 }

@@ -6,6 +6,7 @@ import type { Future } from '../tasks/future.ts';
 import { openStreams, serveStreams } from './over-connection.ts';
 import type { StreamReader } from './reader.ts';
 import type { ConnectionCallback } from './stream-protocol.ts';
+import type { StreamServer } from './stream-server.ts';
 import type { StreamWriter } from './writer.ts';
 
 /** The options of `loop.createUnixConnection`, and `limit`. */
@@ -75,7 +76,7 @@ export function openUnixConnection(
  *
  * The server replaces a stale socket file, and removes its own file when it closes.
  *
- * @param callback an async or a plain function
+ * @param callback an async or a plain function; null: the server is iterated over, see {@link StreamServer}
  * @param path the path of the new socket file; null together with `sock`
  * @param options those of `loop.createUnixServer`, `limit` in bytes, `signal`
  * @throws the system's error (`EADDRINUSE`, `EACCES`); TypeError, RangeError; LoopError `ERR_NO_RUNNING_LOOP`
@@ -113,11 +114,21 @@ export function openUnixConnection(
  * ```
  */
 export function startUnixServer(
+  callback: null,
+  path?: string | null,
+  options?: StartUnixServerOptions,
+): Future<StreamServer>;
+export function startUnixServer(
   callback: ConnectionCallback,
+  path?: string | null,
+  options?: StartUnixServerOptions,
+): Future<Server>;
+export function startUnixServer(
+  callback: ConnectionCallback | null,
   path: string | null = null,
   options: StartUnixServerOptions = {},
 ): Future<Server> {
-  return serveStreams(callback, options, (loop, factory, rest) =>
-    createUnixServer(loop, factory, path, rest),
+  return serveStreams(callback, options, (loop, factory, rest, make) =>
+    createUnixServer(loop, factory, path, rest, make),
   );
 }

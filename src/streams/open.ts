@@ -8,6 +8,7 @@ import type { Future } from '../tasks/future.ts';
 import { openStreams, serveStreams } from './over-connection.ts';
 import type { StreamReader } from './reader.ts';
 import type { ConnectionCallback } from './stream-protocol.ts';
+import type { StreamServer } from './stream-server.ts';
 import type { StreamWriter } from './writer.ts';
 
 /** The options of `loop.createConnection`, and `limit`. */
@@ -79,7 +80,10 @@ export function openConnection(
  * throws, the loop reports the exception to its exception handler, and the connection is aborted. If the task
  * is cancelled, the connection is closed.
  *
- * @param callback an async or a plain function
+ * Without a callback the program takes the connections by iteration, as fast as it can: see
+ * {@link StreamServer}.
+ *
+ * @param callback an async or a plain function; null: the server is iterated over
  * @param host an address or a name, or an array of them; null or `''` for all interfaces
  * @param port a number, its digits, or the name of a service; 0 for a free port, see `server.sockets`; null
  *   together with `sock`
@@ -111,10 +115,24 @@ export function openConnection(
  * ```
  */
 export function startServer(
+  callback: null,
+  host?: string | readonly string[] | null,
+  port?: number | string | null,
+  options?: StartServerOptions,
+): Future<StreamServer>;
+export function startServer(
   callback: ConnectionCallback,
+  host?: string | readonly string[] | null,
+  port?: number | string | null,
+  options?: StartServerOptions,
+): Future<Server>;
+export function startServer(
+  callback: ConnectionCallback | null,
   host: string | readonly string[] | null = null,
   port: number | string | null = null,
   options: StartServerOptions = {},
 ): Future<Server> {
-  return serveStreams(callback, options, (loop, factory, rest) => listen(loop, factory, host, port, rest));
+  return serveStreams(callback, options, (loop, factory, rest, make) =>
+    listen(loop, factory, host, port, rest, make),
+  );
 }

@@ -2,9 +2,11 @@
  * Makes a reader and a writer for each connection: the shared part of the functions for TCP and for unix
  * sockets.
  */
+import { DEFAULT_BACKLOG } from '../base/constants.ts';
 import { checkFunction, checkSignal, invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
+import { makeServer } from '../net/stream/open-server.ts';
 import type { Server } from '../net/stream/server.ts';
 import type { Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
@@ -14,6 +16,7 @@ import { operation } from '../tasks/operation.ts';
 import { checkLimit, StreamReader } from './reader.ts';
 import type { ConnectionCallback } from './stream-protocol.ts';
 import { StreamReaderProtocol } from './stream-protocol.ts';
+import { StreamServer } from './stream-server.ts';
 import { StreamWriter } from './writer.ts';
 
 /** The option of the streams, beside those of the layer below. */
@@ -53,19 +56,28 @@ export function openStreams<O extends LimitOptions & SignalOptions>(
 }
 
 /**
- * @param callback gets the reader and the writer of each connection
+ * @param callback gets the reader and the writer of each connection; null: the server is iterated over
  * @param options `limit`, and the options of `serve`
  * @param serve opens the server, with its own options
  */
-export function serveStreams<O extends LimitOptions>(
-  callback: ConnectionCallback,
+export function serveStreams<O extends LimitOptions & { backlog?: number }>(
+  callback: ConnectionCallback | null,
   options: O,
-  serve: (loop: Loop, factory: Factory, options: Omit<O, 'limit'>) => Future<Server>,
+  serve: (
+    loop: Loop,
+    factory: Factory,
+    options: Omit<O, 'limit'>,
+    make: (...args: ConstructorParameters<typeof Server>) => Server,
+  ) => Future<Server>,
 ): Future<Server> {
-  checkFunction('callback', callback);
+  if (callback !== null) checkFunction('callback', callback);
   const [limit, rest] = splitLimit(options);
   const loop = runningLoop();
-  return serve(loop, () => new StreamReaderProtocol(new StreamReader({ ...limit, loop }), callback), rest);
+  const reader = (): StreamReader => new StreamReader({ ...limit, loop });
+  const factory = (): StreamReaderProtocol => new StreamReaderProtocol(reader(), callback);
+  if (callback !== null) return serve(loop, factory, rest, makeServer);
+  const { backlog = DEFAULT_BACKLOG } = options;
+  return serve(loop, factory, rest, (...args) => new StreamServer(backlog, reader, ...args));
 }
 
 /** Takes `limit` out of the options. The layer below checks the names of the others. */

@@ -138,6 +138,8 @@ export class FakeListener implements RawListener {
     return -1;
   }
   serve(): void {}
+  acceptStop(): void {}
+
   acceptStart(): void {
     this.#net.note(`accept ${this.#address[0]}`);
   }

@@ -25,6 +25,7 @@ export class NodeListener implements RawListener, WatchedListener {
   /** The file of a unix socket that this listener has created. */
   #file: SocketFile | null = null;
   #closed: boolean = false;
+  #turnsAway: boolean = false;
   /** The value of `maxConnections` that the server's owner has set. */
   readonly #most: number;
 
@@ -67,8 +68,14 @@ export class NodeListener implements RawListener, WatchedListener {
     this.#server.maxConnections = this.#most;
   }
 
-  /** Nothing to do, because libuv has not stopped. */
-  acceptStart(): void {}
+  acceptStart(): void {
+    this.#turnsAway = false;
+  }
+
+  /** Node cannot stop libuv from accepting. */
+  acceptStop(): void {
+    this.#turnsAway = true;
+  }
 
   cannotAccept(error: Error): void {
     this.#events.onError(error);
@@ -131,6 +138,11 @@ export class NodeListener implements RawListener, WatchedListener {
 
   #accept(socket: Socket, wasAdopted: boolean): void {
     const path = typeof this.#sockname === 'string' ? this.#sockname : null;
+    if (this.#turnsAway) {
+      if (path === null) socket.resetAndDestroy();
+      else socket.destroy();
+      return;
+    }
     // Node reports a peer that closed before the accept as a socket without an address.
     if (path === null && socket.remoteAddress === undefined) {
       socket.destroy();

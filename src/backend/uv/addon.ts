@@ -73,8 +73,10 @@ export interface Addon {
   unixListen(path: string, backlog: number): Id;
   listenOn(fd: number, backlog: number): Id;
   listenerStart(id: Id, backlog: number): number;
-  /** Accepts again after an error, which stops a listener. */
+  /** Accepts again after an error, which stops a listener, or after `acceptStop()`. */
   acceptStart(id: Id): number;
+  /** Stops accepting. Connections that were accepted before may still be reported. */
+  acceptStop(id: Id): number;
 
   packAddress(host: string, port: number, scope: number): Uint8Array | number;
   unpackAddress(bytes: Uint8Array): NativeAddress;

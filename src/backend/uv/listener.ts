@@ -59,6 +59,10 @@ export class UvListener implements RawListener, Target {
     if (errno < 0) hostNextTick(() => this.#cannotAccept(errno));
   }
 
+  acceptStop(): void {
+    if (!this.#closed) addon().acceptStop(this.#id);
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -23,6 +23,7 @@ import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import type { TlsServerOptions } from '../tls/tls-options.ts';
 import { serverTls, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
 import { checkFamily, checkFlags } from './connect.ts';
+import type { MakeServer } from './open-server.ts';
 import { openListener, openServer } from './open-server.ts';
 import type { Server } from './server.ts';
 
@@ -78,13 +79,14 @@ export const SERVER_OPTIONS: readonly string[] = [
 const SAME_PORT_TRIES = 10;
 
 /** See `BaseEventLoop.createServer`. */
-export function listen(
+export function listen<S extends Server>(
   loop: Loop,
   factory: ProtocolFactory<StreamProtocol>,
   host: string | readonly string[] | null,
   port: number | string | null,
   options: ServerOptions,
-): Future<Server> {
+  make: MakeServer<S>,
+): Future<S> {
   checkFunction('protocolFactory', factory);
   checkServerOptions(loop, options);
   const wanted = wantedOf(options);
@@ -96,6 +98,7 @@ export function listen(
   const tls = serverTls(loop, options);
   const { signal, startServing = true } = options;
   return openServer(loop, {
+    make,
     name: 'createServer',
     factory,
     tls,

@@ -22,7 +22,15 @@ import type { TlsRole } from '../tls/tls-options.ts';
 import { Server } from './server.ts';
 import { removeStale } from './stale-socket.ts';
 
-export interface ServerSetup {
+/** Makes the object of a server: a {@link Server}, or one that can be iterated over. */
+export type MakeServer<S extends Server> = (...args: ConstructorParameters<typeof Server>) => S;
+
+export function makeServer(...args: ConstructorParameters<typeof Server>): Server {
+  return new Server(...args);
+}
+
+export interface ServerSetup<S extends Server> {
+  readonly make: MakeServer<S>;
   readonly name: 'createServer' | 'createUnixServer';
   readonly factory: ProtocolFactory<StreamProtocol>;
   readonly tls: TlsRole | null;
@@ -37,16 +45,16 @@ export interface ServerSetup {
 }
 
 /** Makes the server, and opens its sockets. */
-export function openServer(loop: Loop, setup: ServerSetup): Future<Server> {
-  const { name, factory, tls, startServing, signal, prepare, takeOver, bind } = setup;
+export function openServer<S extends Server>(loop: Loop, setup: ServerSetup<S>): Future<S> {
+  const { make, name, factory, tls, startServing, signal, prepare, takeOver, bind } = setup;
   // If the signal is aborted already, nothing may start.
-  if (signal?.aborted) return cancelOnAbort(new Future<Server>(loop), signal);
+  if (signal?.aborted) return cancelOnAbort(new Future<S>(loop), signal);
   let adopted: Future<RawListener> | null = null;
   const open = async (opened: RawListener[], serves: boolean): Promise<void> => {
     if (takeOver === null) await bind(server, serves, opened);
     else opened.push(await (adopted ?? takeOver(server, serves)));
   };
-  const server = new Server(loop, factory, open, prepare, tls);
+  const server = make(loop, factory, open, prepare, tls);
   // Open it now, so that a wrong `sock` throws at the call.
   if (takeOver !== null) adopted = takeOver(server, startServing);
   return cancelOnAbort(

@@ -74,8 +74,10 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
   readonly #listeners: RawListener[] = [];
   /** Connections that the host accepted before the server served, or while the loop did not run. */
   readonly #accepted: RawStream[] = [];
-  /** The timers of listeners that have stopped accepting. */
-  readonly #retries: Set<TimerHandle> = new Set();
+  /** The timers of listeners that could not accept. */
+  readonly #retries: Map<RawListener, TimerHandle> = new Map();
+  /** False: enough connections wait to be taken. */
+  #accepting: boolean = true;
   /** The addresses of the sockets, kept after the close for the names of connections in reports. */
   #addresses: string = '';
   #state: 'new' | 'starting' | 'bound' | 'serving' | 'closed' = 'new';
@@ -180,6 +182,7 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#stopListening();
+    this._closed();
     this.#serveForever?.cancel();
     this.#wakeIfGone();
   }
@@ -324,15 +327,30 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
    */
   _cannotAccept(listener: RawListener, error: Error): void {
     const when = this.#loop.time() + ACCEPT_RETRY_SECONDS;
-    const retry = this.#loop._scheduler.callAt(when, () => this.#retry(retry, listener), []);
-    this.#retries.add(retry);
+    this.#retries.set(
+      listener,
+      this.#loop._scheduler.callAt(when, () => this.#retry(listener), []),
+    );
     this._acceptFailed('the system could not accept a connection; the server tries again in a second', error);
   }
 
-  #retry(timer: TimerHandle, listener: RawListener): void {
-    this.#retries.delete(timer);
-    listener.acceptStart();
+  #retry(listener: RawListener): void {
+    this.#retries.delete(listener);
+    if (this.#accepting) listener.acceptStart();
   }
+
+  /** Stops accepting connections, or goes on. Clients then wait in the backlog of the kernel. @internal */
+  _setAccepting(accepting: boolean): void {
+    if (this.#accepting === accepting) return;
+    this.#accepting = accepting;
+    for (const listener of this.#listeners) {
+      if (!accepting) listener.acceptStop();
+      else if (!this.#retries.has(listener)) listener.acceptStart();
+    }
+  }
+
+  /** Called when the server was closed, also with its loop. @internal */
+  _closed(): void {}
 
   /** @internal */
   _acceptFailed(message: string, exception: unknown): void {
@@ -378,13 +396,14 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
   _forceClose(): void {
     this.#state = 'closed';
     this.#stopListening();
+    this._closed();
     this.#wakeIfGone();
   }
 
   #stopListening(): void {
     this.#isBound = false;
     for (const listener of this.#listeners.splice(0)) listener.close();
-    for (const retry of this.#retries) retry.cancel();
+    for (const retry of this.#retries.values()) retry.cancel();
     this.#retries.clear();
     for (const stream of this.#accepted.splice(0)) stream.abort();
     this.#loop._owned.resources.delete(this);

@@ -27,6 +27,7 @@ import type { TlsClientOptions, TlsServerOptions } from '../tls/tls-options.ts';
 import { clientTls, serverTls, TLS_CLIENT_OPTIONS, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
 import type { Transport } from '../transport.ts';
 import { attach } from './attach.ts';
+import type { MakeServer } from './open-server.ts';
 import { openListener, openServer } from './open-server.ts';
 import type { Server } from './server.ts';
 
@@ -90,12 +91,13 @@ export function createUnixConnection<P extends StreamProtocol>(
 }
 
 /** See `BaseEventLoop.createUnixServer`. */
-export function createUnixServer(
+export function createUnixServer<S extends Server>(
   loop: Loop,
   factory: ProtocolFactory<StreamProtocol>,
   path: string | null,
   options: UnixServerOptions,
-): Future<Server> {
+  make: MakeServer<S>,
+): Future<S> {
   checkFunction('protocolFactory', factory);
   checkOptions('options', options, SERVER_OPTIONS);
   const { signal, sock = null, backlog = DEFAULT_BACKLOG, startServing = true } = options;
@@ -115,6 +117,7 @@ export function createUnixServer(
       serves,
     });
   return openServer(loop, {
+    make,
     name: 'createUnixServer',
     factory,
     tls,

@@ -75,6 +75,7 @@ const SIGNATURES: Record<string, Kind[]> = {
   listenOn: ['fd', 'int'],
   listenerStart: ['id', 'int'],
   acceptStart: ['id'],
+  acceptStop: ['id'],
   packAddress: ['host', 'int', 'int'],
   unpackAddress: ['address'],
   datagram: ['int', 'address', 'address', 'bool', 'bool'],

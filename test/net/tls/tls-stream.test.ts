@@ -65,6 +65,7 @@ class FakeTlsBackend extends SimBackend {
         fileno: () => -1,
         serve: () => {},
         acceptStart: () => {},
+        acceptStop: () => {},
         close: () => {},
       };
     },

@@ -107,6 +107,10 @@ export class SimListener implements RawListener {
     this.#schedule();
   }
 
+  acceptStop(): void {
+    this.#resting = true;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
