@@ -83,6 +83,7 @@ import type {
   Transport,
   WriteTransport,
 } from './net/transport.ts';
+import { iterateSignals } from './process/signal-iteration.ts';
 import { addSignalHandler, hasSignalHandler, removeSignalHandler } from './process/signals.ts';
 import type { SubprocessOptions } from './process/spawn.ts';
 import { subprocessExec, subprocessShell } from './process/spawn.ts';
@@ -1577,6 +1578,43 @@ export abstract class BaseEventLoop implements Loop {
   removeSignalHandler(signum: string | number): boolean {
     this._checkOpen();
     return removeSignalHandler(this, signum);
+  }
+
+  /**
+   * Returns an async iterable of the names of signals, as they come: `for await (const name of
+   * loop.signals('SIGHUP', 'SIGUSR2'))`.
+   *
+   * The signals lose their default action when an iteration begins, and have it again when the iteration is
+   * left, by `break`, `return`, an exception or a cancel. A signal that comes while the body runs is kept for
+   * the next step. As in the kernel, a signal that is pending already is not kept twice. Several iterations,
+   * and handlers of {@link addSignalHandler}, each see every signal. An iteration does not keep the process
+   * alive, and ends with the loop. `run()` leaves `SIGINT` and `SIGTERM` to an iteration over them.
+   *
+   * @param signums names or numbers; the last argument may be an object with `signal`, an `AbortSignal`,
+   *   whose abort makes the next step throw a `CancelledError`
+   * @throws TypeError, RangeError, LoopError as {@link addSignalHandler}
+   *
+   * **Cancellation** of the task ends the iteration; no signal is lost for others.
+   *
+   * @example
+   * ```ts
+   * import { getRunningLoop, run } from 'gyre';
+   *
+   * await run(async () => {
+   *   const loop = getRunningLoop();
+   *   loop.callLater(0.01, () => process.kill(process.pid, 'SIGHUP'));
+   *   for await (const name of loop.signals('SIGHUP', 'SIGUSR2')) {
+   *     console.log(name); // SIGHUP
+   *     break;
+   *   }
+   * });
+   * ```
+   */
+  signals(
+    ...signums: [...signums: (string | number)[], last: string | number | SignalOptions]
+  ): AsyncIterable<string> {
+    this._checkOpen();
+    return iterateSignals(this, signums);
   }
 
   /** Returns true if this loop handles the signal; then `run()` does not. @internal */

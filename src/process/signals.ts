@@ -6,14 +6,15 @@
  * runs again.
  */
 import type { RawRequest } from '../backend/backend.ts';
-import { namingArgument } from '../base/unusable.ts';
-import { checkFunction, invalidArgType, outOfRange } from '../base/validate.ts';
+import { checkFunction } from '../base/validate.ts';
 import { rememberOrigin } from '../loop/creation.ts';
 import type { AnyCallback } from '../loop/handle.ts';
 import { Handle } from '../loop/handle.ts';
 import type { Unreported } from '../loop/ownership.ts';
-import { capability, checkSupports } from '../loop/supports.ts';
+import { checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
+import { SignalIteration } from './signal-iteration.ts';
+import { checkSignum, handleSignal, signalNumber } from './signal-number.ts';
 
 /** A loop's handler of one signal. It ends with the loop and is not a leak, as in asyncio. */
 class SignalHandler implements Unreported {
@@ -24,9 +25,7 @@ class SignalHandler implements Unreported {
   constructor(loop: Loop, signum: number, handle: Handle) {
     this.signum = signum;
     this.#handle = handle;
-    const onSignal = (): void => loop._scheduler.push(this.#handle);
-    const ask = (): RawRequest => capability(loop, 'signals').handle(signum, onSignal);
-    this.#request = namingArgument('signum', ask, outOfRange);
+    this.#request = handleSignal(loop, 'signum', signum, () => loop._scheduler.push(this.#handle));
   }
 
   /** Replaces the callback. A signal that has already come still calls the earlier callback. */
@@ -49,7 +48,7 @@ export function addSignalHandler(
   args: unknown[],
   caller: (...args: never[]) => unknown,
 ): void {
-  checkType(signum);
+  checkSignum('signum', signum);
   checkFunction('callback', callback);
   checkSupports(loop, 'signals');
   const number = signalNumber(loop, 'signum', signum);
@@ -62,7 +61,7 @@ export function addSignalHandler(
 
 /** See `BaseEventLoop.removeSignalHandler`. */
 export function removeSignalHandler(loop: Loop, signum: string | number): boolean {
-  checkType(signum);
+  checkSignum('signum', signum);
   checkSupports(loop, 'signals');
   const handler = handlerOf(loop, signalNumber(loop, 'signum', signum));
   if (handler === null) return false;
@@ -71,35 +70,13 @@ export function removeSignalHandler(loop: Loop, signum: string | number): boolea
   return true;
 }
 
-/** Returns true if the loop has a handler for the signal. */
+/** Returns true if the loop has a handler for the signal, or iterates over it. */
 export function hasSignalHandler(loop: Loop, signum: number): boolean {
-  return handlerOf(loop, signum) !== null;
-}
-
-/**
- * Returns the number of a signal that is given by name or number.
- *
- * @param name the name of the argument
- * @throws TypeError for another type; RangeError if the platform has no such signal
- */
-export function signalNumber(loop: Loop, name: string, signal: unknown): number {
-  const signals = loop._backend.signals?.numbers ?? {};
-  if (typeof signal === 'string') {
-    if (Object.hasOwn(signals, signal)) return signals[signal] as number;
-    throw outOfRange(name, signal, 'the name of a signal, such as SIGTERM');
+  for (const owned of loop._owned.unreported) {
+    if (owned instanceof SignalHandler && owned.signum === signum) return true;
+    if (owned instanceof SignalIteration && owned.signums.has(signum)) return true;
   }
-  if (typeof signal !== 'number') throw invalidArgType(name, signal, ACCEPTED);
-  const { SIGRTMIN = Number.NaN, SIGRTMAX = Number.NaN } = signals;
-  const isRealTime = Number.isInteger(signal) && signal >= SIGRTMIN && signal <= SIGRTMAX;
-  if (isRealTime || Object.values(signals).includes(signal)) return signal;
-  throw outOfRange(name, signal, 'the number of a signal');
-}
-
-const ACCEPTED = 'the name or the number of a signal';
-
-function checkType(signum: unknown): void {
-  if (typeof signum !== 'string' && typeof signum !== 'number')
-    throw invalidArgType('signum', signum, ACCEPTED);
+  return false;
 }
 
 function handlerOf(loop: Loop, signum: number): SignalHandler | null {

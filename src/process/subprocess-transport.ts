@@ -27,7 +27,7 @@ import { succeeded } from '../tasks/settled.ts';
 import { ExitState } from './exit-state.ts';
 import type { PipeOwner } from './process-pipe.ts';
 import { ProcessPipe } from './process-pipe.ts';
-import { signalNumber } from './signals.ts';
+import { signalNumber } from './signal-number.ts';
 
 /** These numbers are the same on every platform. */
 const SIGKILL = 9;

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { NodeEventLoop, sleep, timeout } from '../../src/index.ts';
-import { signalNumber } from '../../src/process/signals.ts';
+import { signalNumber } from '../../src/process/signal-number.ts';
 import { bareLoop } from '../helpers/bare-loop.ts';
 import { withLoop } from '../helpers/loop-fixture.ts';
 import { onNode } from '../helpers/pairs.ts';
