@@ -153,6 +153,8 @@ export { ThreadPoolExecutor } from './executor/thread-pool.ts';
 
 // streams
 
+export type { OpenDatagramOptions, ReceivedDatagram } from './streams/datagrams.ts';
+export { DatagramStream, openDatagramEndpoint } from './streams/datagrams.ts';
 export type { OpenConnectionOptions, StartServerOptions } from './streams/open.ts';
 export { openConnection, startServer } from './streams/open.ts';
 export type { OpenUnixConnectionOptions, StartUnixServerOptions } from './streams/open-unix.ts';
