@@ -1,11 +1,12 @@
 /** `fromDuplex`: a gyre transport over a Node `Duplex`. */
 
 import { Duplex } from 'node:stream';
-import { checkFunction, checkOptions, checkSignal, invalidArgType } from '../base/validate.ts';
+import { checkOptions, checkSignal, invalidArgType } from '../base/validate.ts';
 import { captureContext } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 import { adopt } from '../net/adopt.ts';
 import type { ProtocolFactory, StreamProtocol } from '../net/protocol.ts';
+import { checkFactory } from '../net/protocol-caller.ts';
 import { attach } from '../net/stream/attach.ts';
 import type { Transport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
@@ -77,7 +78,7 @@ export function fromDuplex<P extends StreamProtocol>(
   options: FromDuplexOptions = {},
 ): Future<[Transport, P]> {
   checkDuplex(duplex);
-  checkFunction('protocolFactory', protocolFactory);
+  checkFactory(protocolFactory);
   checkOptions('options', options, ['loop', 'signal']);
   checkSignal('options.signal', options.signal);
   const loop = loopFor(options.loop);

@@ -3,7 +3,7 @@
  * the method throws, or returns a promise that is rejected, the owner of the caller gets the error.
  */
 
-import { checkFunction, invalidArgType } from '../base/validate.ts';
+import { invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { runInContext } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
@@ -110,11 +110,23 @@ export function makeProtocol<P extends object>(
 }
 
 /**
+ * Checks, without a call, that a protocol factory can return a protocol. An async function returns a promise at
+ * every call, so it is refused here, and not at each connection.
+ */
+export function checkFactory(factory: unknown): void {
+  const accepted = 'a function that returns a protocol, or a class of protocols';
+  if (typeof factory !== 'function') throw invalidArgType('protocolFactory', factory, accepted);
+  const kind = Object.prototype.toString.call(factory);
+  if (kind === '[object Function]') return;
+  throw invalidArgType('protocolFactory', factory, `${accepted}, and neither async nor a generator`);
+}
+
+/**
  * Returns a function that makes a protocol by the factory. A server keeps it: to tell a class from a function
  * costs a part of a microsecond.
  */
 export function makerOf<P>(factory: ProtocolFactory<P>): () => P {
-  checkFunction('protocolFactory', factory);
+  checkFactory(factory);
   return isClass(factory) ? () => new factory() : (factory as () => P);
 }
 

@@ -5,7 +5,6 @@ import { DEVNULL, PIPE, STDOUT } from '../base/constants.ts';
 import { namingArgument } from '../base/unusable.ts';
 import {
   checkBoolean,
-  checkFunction,
   checkInteger,
   checkOptions,
   checkSignal,
@@ -20,7 +19,7 @@ import { capability, checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import type { ProtocolFactory, SubprocessProtocol } from '../net/protocol.ts';
 import { SUBPROCESS_PROTOCOL_METHODS } from '../net/protocol.ts';
-import { makeProtocol, makerOf } from '../net/protocol-caller.ts';
+import { checkFactory, makeProtocol, makerOf } from '../net/protocol-caller.ts';
 import type { SubprocessTransport } from '../net/transport.ts';
 import type { SignalOptions } from '../tasks/abort-signal.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
@@ -100,7 +99,7 @@ export function subprocessExec<P extends SubprocessProtocol>(
   args: readonly string[],
   options: SubprocessOptions,
 ): Future<[SubprocessTransport, P]> {
-  checkFunction('protocolFactory', factory);
+  checkFactory(factory);
   checkText('program', program);
   if (program === '') throw outOfRange('program', program, 'the name of a program');
   if (!Array.isArray(args)) throw invalidArgType('args', args, 'an array of strings');
@@ -115,7 +114,7 @@ export function subprocessShell<P extends SubprocessProtocol>(
   command: string,
   options: SubprocessOptions,
 ): Future<[SubprocessTransport, P]> {
-  checkFunction('protocolFactory', factory);
+  checkFactory(factory);
   checkText('command', command);
   return start(loop, factory, targetOf(command, [], options, true), options.signal);
 }

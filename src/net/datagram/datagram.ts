@@ -8,7 +8,6 @@ import { LoopError } from '../../base/errors.ts';
 import { namingArgument } from '../../base/unusable.ts';
 import {
   checkBoolean,
-  checkFunction,
   checkOptions,
   checkPort,
   checkSignal,
@@ -29,7 +28,7 @@ import { summary } from '../names/happy-eyeballs.ts';
 import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from '../names/resolve.ts';
 import type { DatagramProtocol, ProtocolFactory } from '../protocol.ts';
 import { DATAGRAM_PROTOCOL_METHODS } from '../protocol.ts';
-import { makeProtocol, makerOf } from '../protocol-caller.ts';
+import { checkFactory, makeProtocol, makerOf } from '../protocol-caller.ts';
 import { checkFamily, checkFlags } from '../stream/connect.ts';
 import type { DatagramTransport } from '../transport.ts';
 import { BROADCAST, checkDestinationPort, isBroadcast, withScope } from './datagram-address.ts';
@@ -86,7 +85,7 @@ export function createDatagramEndpoint<P extends DatagramProtocol>(
   factory: ProtocolFactory<P>,
   options: DatagramOptions,
 ): Future<[DatagramTransport, P]> {
-  checkFunction('protocolFactory', factory);
+  checkFactory(factory);
   checkDatagramOptions(options);
   const { signal, sock = null } = options;
   if (sock !== null) checkNoAddress(options);

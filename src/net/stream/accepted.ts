@@ -1,6 +1,6 @@
 /** `loop.connectAcceptedSocket`. */
 
-import { checkFunction, checkOptions, checkSignal } from '../../base/validate.ts';
+import { checkOptions, checkSignal } from '../../base/validate.ts';
 import { captureContext } from '../../loop/context.ts';
 import { capability, checkSupports } from '../../loop/supports.ts';
 import type { Loop } from '../../loop/types.ts';
@@ -10,6 +10,7 @@ import { Future } from '../../tasks/future.ts';
 import { operation } from '../../tasks/operation.ts';
 import { adopt, checkTakeable } from '../adopt.ts';
 import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
+import { checkFactory } from '../protocol-caller.ts';
 import type { TlsServerOptions } from '../tls/tls-options.ts';
 import { serverTls, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
 import type { Transport } from '../transport.ts';
@@ -26,7 +27,7 @@ export function connectAcceptedSocket<P extends StreamProtocol>(
   sock: unknown,
   options: AcceptedSocketOptions,
 ): Future<[Transport, P]> {
-  checkFunction('protocolFactory', factory);
+  checkFactory(factory);
   checkOptions('options', options, OPTIONS);
   const { signal } = options;
   checkSignal('options.signal', signal);

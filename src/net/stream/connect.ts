@@ -10,7 +10,6 @@ import {
 } from '../../base/constants.ts';
 import {
   checkBoolean,
-  checkFunction,
   checkInteger,
   checkOptions,
   checkSecondsOrNull,
@@ -30,6 +29,7 @@ import type { Candidate } from '../names/happy-eyeballs.ts';
 import { interleaveFamilies, race } from '../names/happy-eyeballs.ts';
 import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from '../names/resolve.ts';
 import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
+import { checkFactory } from '../protocol-caller.ts';
 import type { TlsClientOptions } from '../tls/tls-options.ts';
 import { clientTls, TLS_CLIENT_OPTIONS } from '../tls/tls-options.ts';
 import type { Transport } from '../transport.ts';
@@ -99,7 +99,7 @@ export function connect<P extends StreamProtocol>(
   port: number | string | null,
   options: ConnectionOptions,
 ): Future<[Transport, P]> {
-  checkFunction('protocolFactory', factory);
+  checkFactory(factory);
   checkConnectionOptions(options);
   const { signal, sock = null, noDelay = true } = options;
   const wanted = sock === null ? checkedAddress(host, port, options) : null;

@@ -7,7 +7,6 @@ import { AF_INET6, AF_UNSPEC, AI_PASSIVE, DEFAULT_BACKLOG } from '../../base/con
 import { LoopError } from '../../base/errors.ts';
 import {
   checkBoolean,
-  checkFunction,
   checkInteger,
   checkOptions,
   checkSignal,
@@ -20,6 +19,7 @@ import type { Future } from '../../tasks/future.ts';
 import { checkTakeable } from '../adopt.ts';
 import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from '../names/resolve.ts';
 import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
+import { checkFactory } from '../protocol-caller.ts';
 import type { TlsServerOptions } from '../tls/tls-options.ts';
 import { serverTls, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
 import { checkFamily, checkFlags } from './connect.ts';
@@ -87,7 +87,7 @@ export function listen<S extends Server>(
   options: ServerOptions,
   make: MakeServer<S>,
 ): Future<S> {
-  checkFunction('protocolFactory', factory);
+  checkFactory(factory);
   checkServerOptions(loop, options);
   const wanted = wantedOf(options);
   const { sock, family } = wanted;

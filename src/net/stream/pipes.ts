@@ -1,6 +1,6 @@
 /** `loop.connectReadPipe` and `loop.connectWritePipe`. */
 
-import { checkFunction, checkOptions, checkSignal } from '../../base/validate.ts';
+import { checkOptions, checkSignal } from '../../base/validate.ts';
 import { captureContext } from '../../loop/context.ts';
 import { checkOwn } from '../../loop/ownership.ts';
 import { capability, checkSupports } from '../../loop/supports.ts';
@@ -11,6 +11,7 @@ import { Future } from '../../tasks/future.ts';
 import { operation } from '../../tasks/operation.ts';
 import { adopt, checkUnwatched } from '../adopt.ts';
 import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
+import { checkFactory } from '../protocol-caller.ts';
 import type { ReadTransport, Transport, WriteTransport } from '../transport.ts';
 import { attach } from './attach.ts';
 
@@ -41,7 +42,7 @@ function connectPipe<P extends StreamProtocol>(
   direction: 'read' | 'write',
   options: SignalOptions,
 ): Future<[Transport, P]> {
-  checkFunction('protocolFactory', factory);
+  checkFactory(factory);
   checkOptions('options', options, ['signal']);
   const { signal } = options;
   checkSignal('options.signal', signal);

@@ -3,7 +3,7 @@
 import type { RawListener, RawStream } from '../../backend/backend.ts';
 import { formatAddress } from '../../base/address.ts';
 import { AF_UNSPEC } from '../../base/constants.ts';
-import { LoopError } from '../../base/errors.ts';
+import { InvalidStateError, LoopError } from '../../base/errors.ts';
 import { LinkedList } from '../../base/linked-list.ts';
 import { counted, showInOneLine } from '../../base/one-line.ts';
 import type { CapturedContext } from '../../loop/context.ts';
@@ -68,6 +68,8 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
   readonly #prepare: (stream: RawStream) => void;
   readonly #tls: TlsRole | null;
   readonly #connections: LinkedList<ServedConnection> = new LinkedList();
+  /** The open connection that was made last, to detect a factory that returns one protocol again and again. */
+  #newest: StreamTransport | null = null;
   /**
    * The listening sockets. `_start` appends each as soon as it is open, so that a close meanwhile finds it.
    */
@@ -271,11 +273,17 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
     transport._begin();
   }
 
-  /** Makes a protocol, and a transport for it over the stream. Returns null if the factory throws. */
+  /** Makes a protocol, and a transport for it over the stream. Returns null if the factory fails. */
   #serve(stream: RawStream, owner: TransportOwner | null): StreamTransport | null {
     try {
       const protocol = makeProtocol(this.#loop, this.#context, this.#makeProtocol, STREAM_PROTOCOL_METHODS);
+      if (protocol === this.#newest?.getProtocol()) {
+        throw new InvalidStateError(
+          'protocolFactory() returned a protocol that serves another connection: return a new one for each',
+        );
+      }
       const transport = new StreamTransport(this.#loop, stream, protocol, this.#context, owner);
+      this.#newest = transport;
       rememberAccepted(transport, this, this.#loop);
       return transport;
     } catch (exception) {
@@ -359,6 +367,8 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
 
   /** @internal */
   _detach(connection: ServedConnection): void {
+    const transport = connection instanceof SecuredConnection ? connection.ending : connection;
+    if (transport === this.#newest) this.#newest = null;
     this.#connections.delete(connection);
     this.#wakeIfGone();
   }

@@ -5,7 +5,6 @@ import { AF_UNIX, DEFAULT_BACKLOG } from '../../base/constants.ts';
 import { LoopError } from '../../base/errors.ts';
 import {
   checkBoolean,
-  checkFunction,
   checkInteger,
   checkOptions,
   checkSignal,
@@ -22,6 +21,7 @@ import { HostOperation } from '../../tasks/host-operation.ts';
 import { operation } from '../../tasks/operation.ts';
 import { adopt, checkTakeable } from '../adopt.ts';
 import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
+import { checkFactory } from '../protocol-caller.ts';
 import { Socket } from '../socket/socket.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../tls/tls-options.ts';
 import { clientTls, serverTls, TLS_CLIENT_OPTIONS, TLS_SERVER_OPTIONS } from '../tls/tls-options.ts';
@@ -65,7 +65,7 @@ export function createUnixConnection<P extends StreamProtocol>(
   path: string | null,
   options: UnixConnectionOptions,
 ): Future<[Transport, P]> {
-  checkFunction('protocolFactory', factory);
+  checkFactory(factory);
   checkOptions('options', options, CONNECTION_OPTIONS);
   const { signal, sock } = options;
   checkSignal('options.signal', signal);
@@ -98,7 +98,7 @@ export function createUnixServer<S extends Server>(
   options: UnixServerOptions,
   make: MakeServer<S>,
 ): Future<S> {
-  checkFunction('protocolFactory', factory);
+  checkFactory(factory);
   checkOptions('options', options, SERVER_OPTIONS);
   const { signal, sock = null, backlog = DEFAULT_BACKLOG, startServing = true } = options;
   checkSignal('options.signal', signal);

@@ -96,8 +96,8 @@ test(
   'a client before startServing() is refused on the native backend, and waits on the portable one',
   onNode(async (loop) => {
     const made: string[] = [];
-    const protocol = { connectionMade: () => void made.push('made') };
-    const server = await loop.createServer(() => protocol, '127.0.0.1', 0, {
+    const protocol = (): Protocol => ({ connectionMade: () => void made.push('made') });
+    const server = await loop.createServer(protocol, '127.0.0.1', 0, {
       startServing: false,
       backlog: 2,
     });
