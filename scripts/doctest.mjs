@@ -1,10 +1,12 @@
-// npm run docs:test: runs the examples that readers copy.
+// npm run docs:test: runs the examples that readers copy; `npm run docs:test -- servers` those in files with
+// this word in their path.
 //
-// Every ```ts fence of README.md, docs/*.md and the doc comments of src/ that begins with an import from
-// 'gyre' is a program: all are compiled together, then each is run against the built package and must exit
-// with 0 in time.
+// Every ```ts fence of README.md, docs/*.md and the doc comments of src/ that imports 'gyre' is a program:
+// all are type checked together, then each is run against the built package and must
+// exit with 0 in time. Comment lines at the end of a program are its output, line by line.
 // Words behind ts in the opening line:
 //   ignore         is not run, nor checked; counted and listed
+//   NAME.ts        the file of the program, which the other programs of its page may import
 //   until-sigint   serves for ever: gets a SIGINT after its first output, and must then end by itself
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -78,15 +80,30 @@ function filesIn(folder, suffix, deep) {
     .sort();
 }
 
+/** @param {string} code */
+function expectedOutput(code) {
+  return (
+    /(?:^\/\/.*\n)+(?![\s\S])/m
+      .exec(`${code.trim()}\n`)?.[0]
+      .replaceAll(/^\/\/ ?/gm, '')
+      .trim() ?? null
+  );
+}
+
 /**
- * @param {string} file
- * @param {boolean} untilSigint
+ * @param {Fence} fence
+ * @param {string} file the compiled program
  * @param {string} cwd
  * @returns {Promise<string>} '' when all went well, else what went wrong
  */
-function runProgram(file, untilSigint, cwd) {
+function runProgram({ words, code: source }, file, cwd) {
+  const untilSigint = words.includes('until-sigint');
+  const expected = expectedOutput(source);
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [file], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, ['--enable-source-maps', file], {
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
     let late = false;
     let interrupted = false;
@@ -108,8 +125,11 @@ function runProgram(file, untilSigint, cwd) {
       if (late) {
         const how = untilSigint && !interrupted ? 'printed nothing' : 'did not end';
         resolve(`${how} in ${limitSeconds} s\n${output}`);
-      } else if (code === 0 || (untilSigint && interrupted && code === 130)) resolve('');
-      else resolve(`exit ${code ?? signal}\n${output}`);
+      } else if (code !== 0 && !(untilSigint && interrupted && code === 130)) {
+        resolve(`exit ${code ?? signal}\n${output}`);
+      } else if (expected !== null && expected !== output.trim()) {
+        resolve(`the comments at its end are not its output:\n${output}`);
+      } else resolve('');
     });
   });
 }
@@ -119,16 +139,17 @@ await build();
 const withoutNative = whyNotNative();
 if (withoutNative === null) buildNative();
 
-const fences = [
-  ...['README.md', ...filesIn('docs', '.md', false)].filter((file) => existsSync(path.join(root, file))),
-  ...filesIn('src', '.ts', true),
-].flatMap(fencesOf);
+const chosen = process.argv.slice(2);
+const fences = ['README.md', ...filesIn('docs', '.md', false), ...filesIn('src', '.ts', true)]
+  .filter((file) => existsSync(path.join(root, file)))
+  .filter((file) => chosen.length === 0 || chosen.some((word) => file.includes(word)))
+  .flatMap(fencesOf);
 const ignored = fences.filter((fence) => fence.words.includes('ignore'));
 const programs = fences.filter(
-  (fence) => !ignored.includes(fence) && /^\s*import\b[^;]*?from ['"]gyre(?:\/\w+)?['"]/.test(fence.code),
+  (fence) => !ignored.includes(fence) && /^import\b(?:[^;]*?from )?['"]gyre(?:\/\w+)*['"]/m.test(fence.code),
 );
 for (const { words, place } of fences) {
-  const unknown = words.filter((word) => !['ignore', 'until-sigint'].includes(word));
+  const unknown = words.filter((word) => !/^(?:ignore|until-sigint|[\w.-]+\.ts)$/.test(word));
   if (unknown.length > 0) throw new Error(`${place}: unknown word behind ts: ${unknown.join(' ')}`);
 }
 
@@ -154,18 +175,37 @@ writeFileSync(
       types: ['node'],
       strict: true,
       skipLibCheck: true,
+      sourceMap: true,
+      rewriteRelativeImportExtensions: true,
     },
   }),
 );
-/** @param {Fence} fence */
-const nameOf = (fence) => fence.place.replace(/[^\w.-]/g, '-');
-for (const fence of programs) writeFileSync(path.join(folder, `${nameOf(fence)}.ts`), fence.code);
+/**
+ * Each page has a folder for its programs.
+ *
+ * @param {Fence} fence
+ */
+function fileOf({ place, words }) {
+  const [page = '', line] = place.split(':');
+  return path.join(
+    page.replace(/[^\w-]/g, '-'),
+    words.find((word) => word.endsWith('.ts')) ?? `line-${line}.ts`,
+  );
+}
+for (const fence of programs) {
+  const file = path.join(folder, fileOf(fence));
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, fence.code);
+}
 
 console.log(
   `${fences.length} ts fences: ${programs.length} programs, ${ignored.length} ignored, ` +
     `${fences.length - programs.length - ignored.length} fragments`,
 );
 for (const fence of ignored) console.log(`ignored  ${fence.place}`);
+for (const fence of fences) {
+  if (!ignored.includes(fence) && !programs.includes(fence)) console.log(`fragment ${fence.place}`);
+}
 
 let failures = 0;
 if (programs.length > 0) {
@@ -176,14 +216,13 @@ if (programs.length > 0) {
     console.error(`FAIL     types\n${checked.stdout}${checked.stderr}`);
   }
 }
-
 /** @param {Fence} fence */
 async function check(fence) {
   if (withoutNative !== null && fence.code.includes('UvEventLoop')) {
     console.log(`skipped  ${fence.place}: ${withoutNative}`);
     return;
   }
-  const wrong = await runProgram(`${nameOf(fence)}.js`, fence.words.includes('until-sigint'), folder);
+  const wrong = await runProgram(fence, fileOf(fence).replace(/ts$/, 'js'), folder);
   if (wrong === '') {
     console.log(`ok       ${fence.place}`);
   } else {

@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const root = new URL('..', import.meta.url);
-const page = readFileSync(new URL('docs/architecture.md', root), 'utf8');
+const page = ['architecture', 'lives']
+  .map((name) => readFileSync(new URL(`docs/${name}.md`, root), 'utf8'))
+  .join('\n');
 
 /** Returns the code spans of a Markdown text, in order. */
 function spansOf(text: string): string[] {
@@ -26,13 +28,13 @@ function functionsOf(item: string): { file: string; name: string }[] {
   return named;
 }
 
-test('every path in docs/architecture.md is a file or folder of the repository', () => {
+test('every path in docs/architecture.md and docs/lives.md is a file or folder of the repository', () => {
   const paths = spansOf(page).filter(isPath);
   assert.ok(paths.length > 20);
   for (const path of paths) assert.ok(existsSync(new URL(path, root)), `there is no ${path}`);
 });
 
-test('every function in a numbered list of docs/architecture.md is in the file named before it', () => {
+test('every function in a numbered list of docs/lives.md is in the file named before it', () => {
   const items = page.split('\n').filter((line) => /^\d+\. /.test(line));
   const named = items.flatMap(functionsOf);
   assert.ok(named.length > 30);
