@@ -11,6 +11,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -196,6 +197,13 @@ for (const fence of programs) {
   const file = path.join(folder, fileOf(fence));
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(file, fence.code);
+}
+// The certificate that the pages of TLS read. It names localhost.
+for (const name of ['self-signed.pem', 'self-signed-key.pem']) {
+  cpSync(
+    path.join(root, 'test/helpers/certificates', name),
+    path.join(folder, name.replace('self-signed', 'cert').replace('cert-key', 'key')),
+  );
 }
 
 console.log(

@@ -85,7 +85,8 @@ export function faultsOfMain(names) {
     ...names.filter((name) => /\.(js|d\.ts)$/.test(name)).map((name) => `${name}.map`),
     ...declarations.map((name) => name.replace(/^dist\/(.+)\.d\.ts$/, 'src/$1.ts')),
   ];
-  const allowed = /^(dist\/.+\.(js|d\.ts)(\.map)?|src\/.+\.ts|package\.json|(README|CHANGELOG)\.md|LICENSE)$/;
+  const allowed =
+    /^(dist\/.+\.(js|d\.ts)(\.map)?|src\/.+\.ts|examples\/[\w-]+\.ts|package\.json|(README|CHANGELOG)\.md|LICENSE)$/;
   return faultsOf('gyre', names, needed, allowed);
 }
 

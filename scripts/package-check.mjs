@@ -342,6 +342,14 @@ for (const name of ['@types/node', 'undici-types']) {
 }
 step('a consumer type checked', [process.execPath, tool('typescript'), '-p', 'tsconfig.json'], project);
 
+// A reader copies the examples: they import 'gyre' as any program does.
+cpSync(path.join(installed, 'examples'), path.join(project, 'examples'), { recursive: true });
+step(
+  'an example of the package',
+  [node, '--import', import.meta.resolve('tsx'), 'examples/http-over-gyre.ts', '0', '--ask'],
+  project,
+);
+
 const unpacked = path.join(temporary, 'native');
 if (typeof native !== 'string') {
   mkdirSync(unpacked);

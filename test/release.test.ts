@@ -91,6 +91,7 @@ class Repository {
     symlinkSync(path.join(root, 'node_modules'), path.join(this.folder, 'node_modules'));
     this.write('.gitignore', 'node_modules*\ndist/\ndist-packages/\nnative/build/\n');
     this.write('src/index.ts', 'export const answer: number = 42;\n');
+    this.write('examples/answer.ts', "import { answer } from 'gyre';\n\nconsole.log(answer);\n");
     this.write('src/executor/worker-main.ts', "console.log('a worker');\n");
     this.write('native/src/addon.c', NATIVE);
     this.write('CHANGELOG.md', CHANGELOG);
