@@ -12,7 +12,7 @@ export interface SignalOptions {
 }
 
 export function abortError(signal: AbortSignal): CancelledError {
-  return new CancelledError('the operation was aborted', { cause: signal.reason });
+  return new CancelledError('the operation was aborted by its signal', { cause: signal.reason });
 }
 
 /**

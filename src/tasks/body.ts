@@ -6,6 +6,7 @@
  * operation. It is counted separately, and continues outward.
  */
 import type { CancelledError } from '../base/errors.ts';
+import { addOrigin } from './call-site.ts';
 import type { CancelReason } from './cancellation.ts';
 import { CancelWay, cancelError } from './cancellation.ts';
 import { Operation } from './operation.ts';
@@ -21,6 +22,7 @@ export class Body<T> extends Operation<T> {
   cancelBody(reason: CancelReason): void {
     if (this.#own !== null || this.#over || this.done()) return;
     this.#own = cancelError(reason, 'the body was cancelled');
+    addOrigin(this.#own, this);
     const way = new CancelWay();
     this._scope.cancel(this.#own, way);
     way.finish(this.#own);

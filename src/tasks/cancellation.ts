@@ -6,6 +6,8 @@
  * the same order as recursion would.
  */
 import { CancelledError } from '../base/errors.ts';
+import { brief } from '../base/one-line.ts';
+import { currentTaskOrNull } from '../loop/context.ts';
 
 /** A message, or an existing error, such as the cause of an aborted signal. */
 export type CancelReason = string | CancelledError | undefined;
@@ -76,6 +78,12 @@ export function cancelNow(target: CancelTarget, reason: CancelReason): boolean {
   const taken = target._cancel(reason, way);
   way.finish(reason);
   return taken;
+}
+
+/** Returns the calling task as the author of a cancel: ` by task 'main'`. Nothing for code outside of tasks. */
+export function byTask(): string {
+  const task = currentTaskOrNull();
+  return task === null ? '' : ` by task ${brief(task.name)}`;
 }
 
 /** Returns the error to throw for a reason. */

@@ -9,7 +9,7 @@
  * Otherwise two tasks that feed each other would starve timers and sockets. Awaiting a done future costs no
  * turn, as in asyncio.
  */
-import { InvalidStateError } from '../base/errors.ts';
+import { CancelledError, InvalidStateError } from '../base/errors.ts';
 import { brief, showInOneLine } from '../base/one-line.ts';
 import { checkFunction, checkString, invalidArgType } from '../base/validate.ts';
 import { rememberOrigin, withOrigin } from '../loop/creation.ts';
@@ -18,7 +18,7 @@ import { Handle } from '../loop/handle.ts';
 import type { Unretrieved } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { CancelReason, CancelTarget, CancelWay } from './cancellation.ts';
-import { cancelError, cancelNow } from './cancellation.ts';
+import { byTask, cancelError, cancelNow } from './cancellation.ts';
 import type { OnSettled } from './pending-await.ts';
 import { loopClosed, PendingAwait } from './pending-await.ts';
 
@@ -121,14 +121,16 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   }
 
   /**
-   * Cancels the future: its waiters get a {@link CancelledError}.
+   * Cancels the future: its waiters get a {@link CancelledError}, whose stack shows this call.
    *
-   * @param message the message of the error
+   * @param message the message of the error. Default: a sentence that names the future and the calling task
    * @returns false if the future was already done; then nothing happens
    */
   cancel(message?: string): boolean {
     if (message !== undefined) checkString('message', message);
-    return cancelNow(this, message);
+    if (this._state !== 'pending') return false;
+    // Make the error here, so that its stack shows who cancelled.
+    return cancelNow(this, new CancelledError(message ?? `${this._asCancelled()} was cancelled${byTask()}`));
   }
 
   /**
@@ -274,6 +276,11 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   /** Returns the name of a wait for this future: `sleep(5)`. @internal */
   _asWait(): string {
     return UNNAMED;
+  }
+
+  /** Returns the subject of the default message of a cancel. @internal */
+  _asCancelled(): string {
+    return this._asWait();
   }
 
   /** @internal */

@@ -68,6 +68,11 @@ export class Operation<T> extends Task<T> {
   }
 
   /** @internal */
+  override _asCancelled(): string {
+    return `${this.name}()`;
+  }
+
+  /** @internal */
   override _path(): string {
     return this._caller === null ? this.name : `${this._caller}, in ${this.name}()`;
   }

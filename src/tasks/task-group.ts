@@ -5,7 +5,7 @@ import { runningLoop } from '../loop/context.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { onAbort } from './abort-signal.ts';
 import { Body } from './body.ts';
-import { asCancel, cancelNow } from './cancellation.ts';
+import { asCancel, byTask, cancelNow } from './cancellation.ts';
 import { DoneCallback } from './done-callback.ts';
 import { isAwaitable } from './ensure-future.ts';
 import { Future } from './future.ts';
@@ -28,7 +28,7 @@ export class TaskGroup {
   /** The failures, in the order in which they came. */
   readonly #errors: unknown[] = [];
   /** The reason with which the group cancels its tasks, or null. */
-  #reason: string | CancelledError | null = null;
+  #reason: CancelledError | null = null;
   /** The error that `taskGroup()` throws if its signal aborted. */
   #aborted: CancelledError | null = null;
   #bodyEnded: boolean = false;
@@ -90,7 +90,7 @@ export class TaskGroup {
    * second call, nothing happens.
    */
   cancel(): void {
-    this.#cancel('the task group was cancelled');
+    this.#cancel(new CancelledError(`the task group was cancelled${byTask()}`));
   }
 
   /** @internal */
@@ -191,14 +191,14 @@ export class TaskGroup {
     if (!known) this.#errors.push(error);
   }
 
-  #cancel(reason: string | CancelledError): void {
+  #cancel(reason: CancelledError): void {
     if (this.#reason !== null) return;
     this.#abort(reason);
     if (!this.#bodyEnded) this.#operation.cancelBody(reason);
   }
 
   /** Cancels the tasks. A task that has not begun is cancelled when it begins. */
-  #abort(reason: string | CancelledError): void {
+  #abort(reason: CancelledError): void {
     if (this.#reason !== null) return;
     this.#reason = reason;
     for (const member of this.#members) this.#cancelIfEnding(member);

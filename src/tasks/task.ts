@@ -20,6 +20,7 @@ import type { OwnedTask } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { CancelReason, CancelWay, PassingTask } from './cancellation.ts';
 import { asCancel, cancelError } from './cancellation.ts';
+import { rememberInDevTools, runInDevTools } from './devtools-task.ts';
 import { Future } from './future.ts';
 import type { Flow } from './scope.ts';
 import { Scope } from './scope.ts';
@@ -87,6 +88,8 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   /** @internal */ _passing: boolean = false;
   /** @internal */ _previous: Linked | null = null;
   /** @internal */ _next: Linked | null = null;
+  /** The time of creation, on the loop's clock: that of the turn, if a turn created the task. @internal */
+  readonly _createdAt: number;
   #start: (() => PromiseLike<T>) | null;
   /** @internal */ _cancelRequests: number = 0;
   #stuckReport: TimerHandle | null = null;
@@ -101,8 +104,10 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     super(loop);
     this.#name = name ?? ++taskCount;
     this.#start = fn;
+    this._createdAt = loop._scheduler.cheapTime();
     this._scope = new Scope(loop, parent, this as Flow);
     loop._owned.tasks.add(this);
+    if (loop.debug) rememberInDevTools(this, this.name);
   }
 
   override get [Symbol.toStringTag](): string {
@@ -189,7 +194,8 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
       return;
     }
     try {
-      runInEntry(this._scope, begin, this as Task<T>, start);
+      if (this._loop.debug) runInDevTools(this, () => runInEntry(this._scope, begin, this as Task<T>, start));
+      else runInEntry(this._scope, begin, this as Task<T>, start);
     } catch (error) {
       this._failed(error);
     }
@@ -281,12 +287,13 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
 
   /** @internal */
   _more(): Record<string, unknown> {
-    const { at: created = null, owner = null } = creationOf(this) ?? {};
+    const creation = creationOf(this);
     return {
       loop: this._loop,
       cancelling: this.cancelling(),
       ...(this.done() ? {} : { awaits: Array.from(this._scope.waits(), (wait) => wait.future) }),
-      ...(created === null ? {} : { createdAt: created, createdBy: owner }),
+      createdAt: this._createdAt,
+      ...(creation === null ? {} : { createdBy: creation.owner }),
     };
   }
 
@@ -297,11 +304,15 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
 
   #pendingFacts(): string {
     if (this.#start !== null) return 'not started';
-    const created = creationOf(this);
-    const age = created === null ? '' : ` ${secondsText(this._loop._backend.time() - created.at)}`;
+    const age = secondsText(this._ageSeconds());
     const { lastWait } = this._scope;
-    if (lastWait === null && currentTaskOrNull() === this) return `pending${age}, running`;
-    return `pending${age}, at ${this._standsAt()}`;
+    if (lastWait === null && currentTaskOrNull() === this) return `pending ${age}, running`;
+    return `pending ${age}, at ${this._standsAt()}`;
+  }
+
+  /** Returns the seconds since the creation, on the loop's clock. @internal */
+  _ageSeconds(): number {
+    return Math.max(0, this._loop._backend.time() - this._createdAt);
   }
 
   /** Returns the wait at which the code of the task stands: `timeout() > sleep(5)`. @internal */

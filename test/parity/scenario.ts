@@ -58,6 +58,7 @@ export function words(value: unknown): string {
 
 /** In Python a CancelledError has the message of cancel() or none. */
 export function cancelledError(error: Error): string {
-  const own = ['the operation was cancelled', 'the task was cancelled'];
-  return `CancelledError(${own.includes(error.message) ? '' : error.message})`;
+  const own =
+    /^the operation was cancelled$|^(the task|task '.*'|a future|[^ ]*\(.*\)) was cancelled( by task '.*')?$/;
+  return `CancelledError(${own.test(error.message) ? '' : error.message})`;
 }

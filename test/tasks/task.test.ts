@@ -277,3 +277,31 @@ test('two loops in one thread keep their tasks apart', async () => {
   for (const run of runs) await run;
   assert.deepEqual(log.sort(), ['one', 'one', 'one', 'two', 'two', 'two']);
 });
+
+test('in debug mode DevTools shows the creation of a task above its stacks, by console.createTask()', async (t) => {
+  const devTools = console as { createTask?: (name: string) => { run<T>(fn: () => T): T } };
+  const { createTask } = devTools;
+  if (createTask === undefined) return t.skip('this host has no console.createTask()');
+  const calls: string[] = [];
+  t.after(() => {
+    devTools.createTask = createTask;
+  });
+  devTools.createTask = (name) => {
+    calls.push(`create ${name}`);
+    const task = createTask(name);
+    return {
+      run<T>(fn: () => T): T {
+        calls.push(`run ${name}`);
+        return task.run(fn);
+      },
+    };
+  };
+  const loop = new SimulatedEventLoop();
+  const first = loop.createTask(async () => 1, { name: 'a' });
+  assert.equal(await loop.runUntilComplete(first), 1);
+  loop.debug = true;
+  const task = loop.createTask(async () => 2, { name: 'b' });
+  assert.equal(await loop.runUntilComplete(task), 2);
+  loop.close();
+  assert.deepEqual(calls, ['create b', 'run b']);
+});

@@ -185,7 +185,7 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
     this.#state = 'closed';
     this.#stopListening();
     this._closed();
-    this.#serveForever?.cancel();
+    this.#serveForever?.cancel('the server was closed');
     this.#wakeIfGone();
   }
 
