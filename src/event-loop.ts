@@ -26,6 +26,8 @@ import {
 } from './executor/executor.ts';
 import type { RemoteHandlers, RemotePort, WithHandlers } from './executor/remote.ts';
 import { remote } from './executor/remote.ts';
+import { addLoop, removeLoop } from './inspect/loops.ts';
+import { inspectedCopy } from './inspect/snapshot.ts';
 import { runningLoopOrNull } from './loop/context.ts';
 import { copyOrigin, rememberOrigin } from './loop/creation.ts';
 import type { ExceptionHandler } from './loop/exception-handler.ts';
@@ -169,6 +171,7 @@ export abstract class BaseEventLoop implements Loop {
       () => this.slowCallbackDuration,
     );
     this.debug = process.env.GYRE_DEBUG === '1';
+    addLoop(this, inspectedCopy);
   }
 
   // --- running ---
@@ -252,6 +255,7 @@ export abstract class BaseEventLoop implements Loop {
       );
     }
     this.#closed = true;
+    removeLoop(this);
     this.#slowWatch.stop(this._scheduler);
     const leaks = this._owned.abandonAll();
     this._scheduler.clear();
@@ -266,6 +270,7 @@ export abstract class BaseEventLoop implements Loop {
   _kill(): void {
     if (this.#closed) return;
     this.#closed = true;
+    removeLoop(this);
     this._owned.killed = true;
     this.#pump.abandon();
     this.#slowWatch.stop(this._scheduler);

@@ -145,11 +145,25 @@ export type { AnyFunction, Executor, ShutdownOptions, SubmitOptions } from './ex
 export { toThread } from './executor/executor.ts';
 export type { FunctionReference, ImportedFunctions } from './executor/function-reference.ts';
 export { importFunctions, referenceOf } from './executor/function-reference.ts';
-export type { PoolOptions, PoolSubmitOptions } from './executor/pool-executor.ts';
+export type { PoolFacts, PoolOptions, PoolSubmitOptions } from './executor/pool-executor.ts';
 export { ProcessPoolExecutor } from './executor/process-pool.ts';
 export type { RemoteHandlers, RemoteLoop, RemotePort } from './executor/remote.ts';
 export { connectRemote } from './executor/remote.ts';
 export { ThreadPoolExecutor } from './executor/thread-pool.ts';
+
+// inspect
+
+export { snapshot } from './inspect/snapshot.ts';
+export type {
+  HandleSnapshot,
+  LoopSnapshot,
+  Snapshot,
+  TaskSnapshot,
+  TimerSnapshot,
+  WaitSnapshot,
+} from './inspect/snapshot-types.ts';
+export type { WaitKind } from './inspect/waits.ts';
+export type { ResourceFacts } from './loop/ownership.ts';
 
 // streams
 

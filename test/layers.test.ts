@@ -146,6 +146,17 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     ],
     mustNot: ['../backend/node/index.ts', '../net/server.ts', '../event-loop.ts', 'node:net', 'some-package'],
   },
+  'src/inspect/file.ts': {
+    may: [
+      './waits.ts',
+      '../base/errors.ts',
+      '../platform/node-modules.ts',
+      '../loop/types.ts',
+      '../tasks/task.ts',
+      '../executor/pool-executor.ts',
+    ],
+    mustNot: ['../sync/lock.ts', '../net/transport.ts', '../event-loop.ts', '../index.ts', 'node:fs'],
+  },
   'src/backend/sim/inet/file.ts': {
     may: ['./tcp.ts', '../host.ts', '../fabric/packet.ts', '../../backend.ts', '../../../base/errors.ts'],
     mustNot: [

@@ -3,6 +3,7 @@
  * workers.
  */
 import { BrokenExecutorError, CancelledError } from '../base/errors.ts';
+import { hostNow } from '../base/host.ts';
 import { LinkedList } from '../base/linked-list.ts';
 import { counted, showInOneLine } from '../base/one-line.ts';
 import {
@@ -67,6 +68,21 @@ const ANSWERS_OF_OTHERS = 64;
  */
 const SECONDS_TO_GIVE_BACK = 0.005;
 const SECONDS_TO_ANSWER = 0.001;
+
+/** The pools of this thread that have workers. */
+export const livePools: Set<PoolExecutor> = new Set();
+
+/** A pool and its jobs in a snapshot (inspect/snapshot.ts). */
+export interface PoolFacts {
+  readonly kind: WorkerKind;
+  readonly workers: number;
+  readonly maxWorkers: number;
+  /** The jobs that run, each with its function and the seconds since `submit()`. */
+  readonly running: readonly { readonly fn: string; readonly seconds: number }[];
+  /** The jobs that have not begun, also those that a worker has ahead. */
+  readonly queued: number;
+  readonly shutDown: boolean;
+}
 
 /** A pool of workers: `ThreadPoolExecutor` and `ProcessPoolExecutor`. */
 export abstract class PoolExecutor implements Executor, AsyncDisposable {
@@ -209,11 +225,6 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     }
   }
 
-  /**
-   * Keeps the process alive until the returned function is called, because a caller waits for this pool. For
-   * code of a running loop it does not: the loop keeps the process alive while it runs. But virtual time must
-   * not move meanwhile.
-   */
   /** @internal */
   _facts(): string {
     const running = this.#workers.size - this.#idle.length;
@@ -222,6 +233,25 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     return `${workers}, ${running} running, ${queued} queued${this.#shutDown ? ', shut down' : ''}`;
   }
 
+  /** @internal */
+  _poolFacts(): PoolFacts {
+    const running = Array.from(this.#workers, ({ jobs }) => jobs.first).filter((job) => job !== null);
+    const now = hostNow();
+    return {
+      kind: this.#kind,
+      workers: this.#workers.size,
+      maxWorkers: this.maxWorkers,
+      running: running.map(({ fn, submittedAt }) => ({ fn: fn.name, seconds: (now - submittedAt) / 1000 })),
+      queued: this.#queue.size + Math.max(0, this.#sent - running.length),
+      shutDown: this.#shutDown,
+    };
+  }
+
+  /**
+   * Keeps the process alive until the returned function is called, because a caller waits for this pool. For
+   * code of a running loop it does not: the loop keeps the process alive while it runs. But virtual time must
+   * not move meanwhile.
+   */
   #hold(): () => void {
     const loop = runningLoopOrNull();
     if (loop !== null) return loop._backend.executors?.hold?.() ?? nothing;
@@ -261,6 +291,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     });
     this.#workers.add(worker);
     this.#alive.add(worker);
+    livePools.add(this);
     return worker;
   }
 
@@ -339,6 +370,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
     // killed from outside.
     let unheard = this.#workers.has(worker);
     this.#alive.delete(worker);
+    if (this.#alive.size === 0) livePools.delete(this);
     this.#leave(worker);
     const unbegun = new Set(worker.unbegun());
     for (const job of worker.jobs) {

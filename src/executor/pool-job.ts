@@ -1,6 +1,7 @@
 /** A job of a pool on the caller's side, from `submit()` until its promise is settled. */
 import type { MessagePort } from 'node:worker_threads';
 import type { CancelledError } from '../base/errors.ts';
+import { hostNow } from '../base/host.ts';
 import type { Linked } from '../base/linked-list.ts';
 import { onAbort } from '../tasks/abort-signal.ts';
 import { restoreError } from './error-copy.ts';
@@ -16,6 +17,8 @@ export class PoolJob implements Linked {
   readonly fn: ShippedFunction;
   readonly args: PackedArgs;
   readonly promise: Promise<unknown>;
+  /** Milliseconds, on the clock of the host. */
+  readonly submittedAt: number = hostNow();
   /** null in the queue. */
   worker: PoolWorker | null = null;
   slot: number = 0;

@@ -27,8 +27,34 @@ export interface Resource {
   _describe(): string;
   /** Ends the object at once, without calling user code. @internal */
   _forceClose(): void;
+  /** Returns the facts for a snapshot. Default: the description alone. @internal */
+  _resourceFacts?(): ResourceFacts;
   /** `child` for the transport of a subprocess that was not reaped. Default: `handle`. @internal */
   readonly _kind?: 'child' | 'handle';
+}
+
+/** The facts of a resource in a snapshot (inspect/snapshot.ts). */
+export interface ResourceFacts {
+  /** `tcp`, `tls`, `unix`, `pipe`, `udp`, `server`, `child`. */
+  readonly kind: string;
+  /** `open`, `closing`, `listening`, `running`, … */
+  readonly state: string;
+  /** The address of this side; null: it has none. */
+  readonly local?: string | null;
+  readonly peer?: string | null;
+  /** Whether a server of this loop has accepted the connection. */
+  readonly accepted?: boolean;
+  readonly readingPaused?: boolean;
+  /** Bytes that wait to be written. */
+  readonly queuedBytes?: number;
+  /** The size of the write queue above which the protocol must pause. */
+  readonly highWaterBytes?: number;
+  /** The number of connections of a server. */
+  readonly connections?: number;
+  /** The process of a child. */
+  readonly pid?: number;
+  readonly program?: string;
+  readonly returncode?: number | null;
 }
 
 /**

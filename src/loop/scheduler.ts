@@ -48,6 +48,8 @@ export class Scheduler {
   /** Runs an entry in debug mode, and measures its duration. */
   debugRun: ((entry: Runnable) => void) | null = null;
 
+  /** The number of turns that have begun. */
+  turns: number = 0;
   /** The time at which the current turn began, or the last one. */
   turnTime: number = 0;
 
@@ -130,6 +132,7 @@ export class Scheduler {
 
   /** Begins a turn: the entries that are ready, and behind them the timers that are due at `now`. */
   beginTurn(now: number): void {
+    this.turns++;
     this.turnTime = now;
     this.#dueUntil = now;
     if (this.stopping) this.#moveDueTimers();

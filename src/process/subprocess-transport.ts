@@ -10,7 +10,7 @@ import { showInOneLine } from '../base/one-line.ts';
 import { checkString } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { rememberOrigin } from '../loop/creation.ts';
-import type { Resource } from '../loop/ownership.ts';
+import type { Resource, ResourceFacts } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SubprocessProtocol } from '../net/protocol.ts';
 import {
@@ -241,6 +241,13 @@ export class ProcessTransport
   _facts(): string {
     const state = this.#returncode === null ? 'running' : `exited with ${this.#returncode}`;
     return `${this._name.replace('child process', 'pid')}, ${state}`;
+  }
+
+  /** @internal */
+  _resourceFacts(): ResourceFacts {
+    const program = /\((.*)\)$/.exec(this._name)?.[1] ?? '';
+    const state = this.#returncode === null ? 'running' : 'exited';
+    return { kind: 'child', state, pid: this.#raw.pid, program, returncode: this.#returncode };
   }
 
   /** @internal */

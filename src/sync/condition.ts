@@ -249,6 +249,11 @@ class Sleeper extends QueuedWaiter<unknown> {
     this.#predicate = predicate;
   }
 
+  /** After the notification it waits for the lock. */
+  override _waitsFor(): readonly Future<unknown>[] {
+    return this.line === this.#lock._waiters ? this.#lock._holders() : [];
+  }
+
   sleep(guard: LockGuard): void {
     this.notified = false;
     this.#guard = guard;

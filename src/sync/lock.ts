@@ -135,6 +135,11 @@ export class Lock implements Resource {
   }
 
   /** @internal */
+  _holders(): readonly Future<unknown>[] {
+    return this._holder?.holders() ?? [];
+  }
+
+  /** @internal */
   _facts(): string {
     return `${this._holder === null ? 'free' : `held${this._holder.facts()}`}${this._waiters.facts()}`;
   }
@@ -172,6 +177,12 @@ export class LockGuard implements Disposable {
   facts(): string {
     const name = this.#root?._task?.name;
     return name === undefined ? '' : ` by ${brief(name)}`;
+  }
+
+  /** Returns the task that has the lock; nothing for code outside of tasks. */
+  holders(): readonly Future<unknown>[] {
+    const task = this.#root?._task ?? null;
+    return task === null ? [] : [task as unknown as Future<unknown>];
   }
 
   [Symbol.dispose](): void {

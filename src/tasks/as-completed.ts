@@ -170,6 +170,11 @@ class Completions<A> implements CompletedIterator<A>, Runnable {
     return this.#woken && this.#steps.peek() === step;
   }
 
+  /** The awaitables that are not done. @internal */
+  get _pending(): readonly Future<unknown>[] {
+    return this.#futures.filter((future) => !future.done());
+  }
+
   /** Ends the iteration: waiting steps and later ones return `done`. @internal */
   _end(): void {
     this.#left = 0;
@@ -211,6 +216,10 @@ class Step<A> extends Future<IteratorResult<A, undefined>> {
 
   override _asWait(): string {
     return 'asCompleted()';
+  }
+
+  override _waitsFor(): readonly Future<unknown>[] {
+    return this.#owner._pending;
   }
 
   fail(error: TimeoutError | CancelledError): void {

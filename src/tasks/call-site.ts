@@ -24,6 +24,11 @@ export function callSite(below: (...args: never[]) => unknown): CallSite | null 
   return around?._site ? null : new CallSite(below);
 }
 
+/** Returns the stack of a place as text. */
+export function siteText(site: CallSite | null): string | null {
+  return typeof site?.stack === 'string' ? site.stack : null;
+}
+
 /** In debug mode, appends the place where a future was created to the stack of its error. */
 export function addOrigin(error: unknown, future: object): void {
   const origin = originOf(future);

@@ -12,7 +12,7 @@
 import { CancelledError, InvalidStateError } from '../base/errors.ts';
 import { brief, showInOneLine } from '../base/one-line.ts';
 import { checkFunction, checkString, invalidArgType } from '../base/validate.ts';
-import { rememberOrigin, withOrigin } from '../loop/creation.ts';
+import { originOf, rememberOrigin, withOrigin } from '../loop/creation.ts';
 import type { AnyCallback, Runnable } from '../loop/handle.ts';
 import { Handle } from '../loop/handle.ts';
 import type { Unretrieved } from '../loop/ownership.ts';
@@ -27,6 +27,8 @@ export type Awaitable<T> = PromiseLike<T>;
 
 /** The name of a wait for a future of which nothing more is known. */
 const UNNAMED = 'a future';
+
+const NO_FUTURES: readonly Future<unknown>[] = [];
 
 type State = 'pending' | 'result' | 'exception' | 'cancelled';
 
@@ -278,6 +280,16 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     return UNNAMED;
   }
 
+  /** Returns the futures whose ends this future waits for: those of a gather, the holder of a lock. @internal */
+  _waitsFor(): readonly Future<unknown>[] {
+    return NO_FUTURES;
+  }
+
+  /** Returns the stack of the call that began the wait, if it is known: in debug mode. @internal */
+  _begunAt(): string | null {
+    return originOf(this);
+  }
+
   /** Returns the subject of the default message of a cancel. @internal */
   _asCancelled(): string {
     return this._asWait();
@@ -466,6 +478,10 @@ class ChainedFuture<T> extends Future<T> {
       (value) => this._deliver('result', value),
       (error) => this._deliver('exception', error),
     );
+  }
+
+  override _waitsFor(): readonly Future<unknown>[] {
+    return [this.#source.future];
   }
 
   /** Handlers that have started cannot be cancelled. */

@@ -111,6 +111,10 @@ class Gathering extends Future<unknown[]> {
     return 'gather()';
   }
 
+  override _waitsFor(): readonly Future<unknown>[] {
+    return [...this.#distinct].filter((child) => !child.done());
+  }
+
   begin(): void {
     if (this.#left === 0) {
       this._settle('result', []);

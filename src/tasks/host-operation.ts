@@ -10,7 +10,7 @@ import { CancelledError, LoopError } from '../base/errors.ts';
 import type { Runnable } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
 import type { CallSite } from './call-site.ts';
-import { addCallSite, callSite } from './call-site.ts';
+import { addCallSite, callSite, siteText } from './call-site.ts';
 import { OwnedFuture } from './owned-future.ts';
 
 /** Cancels the operation at the host. */
@@ -77,6 +77,11 @@ export class HostOperation<T> extends OwnedFuture<T> implements Runnable {
       this._watchRetrieval(answer.error);
       this._deliver('exception', answer.error);
     }
+  }
+
+  /** @internal */
+  override _begunAt(): string | null {
+    return siteText(this.#site) ?? super._begunAt();
   }
 
   /** @internal */

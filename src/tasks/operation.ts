@@ -8,7 +8,7 @@
 import { currentEntry } from '../loop/context.ts';
 import type { Loop } from '../loop/types.ts';
 import type { CallSite } from './call-site.ts';
-import { addCallSite, callSite } from './call-site.ts';
+import { addCallSite, callSite, siteText } from './call-site.ts';
 import type { CancelReason } from './cancellation.ts';
 import { PendingAwait } from './pending-await.ts';
 import type { Scope } from './scope.ts';
@@ -65,6 +65,11 @@ export class Operation<T> extends Task<T> {
   /** @internal */
   override _asWait(): string {
     return `${this.name}() > ${this._standsAt()}`;
+  }
+
+  /** @internal */
+  override _begunAt(): string | null {
+    return siteText(this._site) ?? super._begunAt();
   }
 
   /** @internal */

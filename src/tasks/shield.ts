@@ -52,15 +52,21 @@ function shielded<T>(inner: Future<T>): Future<T> {
 }
 
 class Shield<T> extends Future<T> {
+  readonly #inner: Future<T>;
   readonly #callback: DoneCallback;
 
   constructor(inner: Future<T>) {
     super(inner._loop);
+    this.#inner = inner;
     this.#callback = new DoneCallback(inner as Future<unknown>, () => this.#innerDone(inner));
   }
 
   override _asWait(): string {
     return 'shield()';
+  }
+
+  override _waitsFor(): readonly Future<unknown>[] {
+    return [this.#inner as Future<unknown>];
   }
 
   override _end(...how: Parameters<Future['_end']>): ReturnType<Future['_end']> {

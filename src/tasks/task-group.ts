@@ -2,6 +2,7 @@ import { CancelledError, InvalidStateError } from '../base/errors.ts';
 import { counted, showInOneLine } from '../base/one-line.ts';
 import { checkBoolean, checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
+import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { onAbort } from './abort-signal.ts';
 import { Body } from './body.ts';
@@ -17,6 +18,24 @@ interface Member {
   task: Task | null;
   /** True after the task's function was called. A promise counts as begun. */
   begun: boolean;
+}
+
+/** Settled when no task of a group is left, or when one has failed. */
+class GroupEnd extends Future<void> {
+  readonly #members: ReadonlySet<Member>;
+
+  constructor(loop: Loop, members: ReadonlySet<Member>) {
+    super(loop);
+    this.#members = members;
+  }
+
+  override _asWait(): string {
+    return `the end of ${counted(this.#members.size, 'task')}`;
+  }
+
+  override _waitsFor(): readonly Future<unknown>[] {
+    return Array.from(this.#members, ({ task }) => task).filter((task) => task !== null);
+  }
 }
 
 /** The argument of the body of {@link taskGroup}. Its tasks end before the group ends. */
@@ -141,7 +160,7 @@ export class TaskGroup {
   async #tasksEnded(): Promise<CancelledError | null> {
     let cancelled: CancelledError | null = null;
     while (this.#members.size > 0) {
-      this.#empty = new Future(this.#loop);
+      this.#empty = new GroupEnd(this.#loop, this.#members);
       try {
         await this.#empty;
       } catch (error) {

@@ -302,6 +302,16 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     return `task ${brief(this.name)}`;
   }
 
+  /** @internal */
+  override _waitsFor(): readonly Future<unknown>[] {
+    return this._state === 'pending' ? Array.from(this._scope.waits(), (wait) => wait.future as Future) : [];
+  }
+
+  /** True if the first step has run. @internal */
+  get _hasBegun(): boolean {
+    return this.#start === null;
+  }
+
   #pendingFacts(): string {
     if (this.#start !== null) return 'not started';
     const age = secondsText(this._ageSeconds());

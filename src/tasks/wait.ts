@@ -106,6 +106,10 @@ class Waiting<A> extends Wakeable<[Set<A>, Set<A>]> {
     return 'wait()';
   }
 
+  override _waitsFor(): readonly Future<unknown>[] {
+    return this.#futures.filter((future) => !future.done());
+  }
+
   begin(timeout: number | null): void {
     if (timeout !== null && timeout !== Number.POSITIVE_INFINITY) {
       this.#timer = this._loop.callLater(timeout, () => this.wake());

@@ -8,6 +8,7 @@
  */
 import type { Loop } from '../loop/types.ts';
 import { addOrigin } from './call-site.ts';
+import type { Future } from './future.ts';
 import { PendingAwait } from './pending-await.ts';
 import type { Scope } from './scope.ts';
 import { Wakeable } from './wakeable.ts';
@@ -22,6 +23,8 @@ export interface WaiterOwner<P> {
   _gaveUp(waiter: P): void;
   /** Returns the name of the wait: `Lock.acquire()`. @internal */
   _nameOf?(waiter: P): string;
+  /** Returns the tasks that hold what the waiter waits for, as far as they are known. @internal */
+  _holders?(waiter: P): readonly Future<unknown>[];
 }
 
 export class Waiter<T> extends Wakeable<T> {
@@ -34,6 +37,10 @@ export class Waiter<T> extends Wakeable<T> {
 
   override _asWait(): string {
     return this._owner._nameOf?.(this) ?? super._asWait();
+  }
+
+  override _waitsFor(): readonly Future<unknown>[] {
+    return this._owner._holders?.(this) ?? super._waitsFor();
   }
 
   /** The scope of the task that awaits this waiter, or null. @internal */

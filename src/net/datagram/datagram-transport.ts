@@ -18,7 +18,7 @@ import { encodeText } from '../../base/text.ts';
 import { checkData, invalidArgType, outOfRange } from '../../base/validate.ts';
 import type { CapturedContext } from '../../loop/context.ts';
 import { rememberOrigin } from '../../loop/creation.ts';
-import type { Resource } from '../../loop/ownership.ts';
+import type { Resource, ResourceFacts } from '../../loop/ownership.ts';
 import type { Flushable } from '../../loop/scheduler.ts';
 import type { Loop } from '../../loop/types.ts';
 import type { DatagramProtocol } from '../protocol.ts';
@@ -229,6 +229,19 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
     const queued = this.getWriteBufferSize();
     const state = this.#state === 'aborted' ? 'closing' : this.#state;
     return `udp${at}${to}, ${state}${queued === 0 ? '' : `, ${bytesText(queued)} queued`}`;
+  }
+
+  /** @internal */
+  _resourceFacts(): ResourceFacts {
+    const { sockname } = this.#core.info;
+    return {
+      kind: 'udp',
+      state: this.#state === 'aborted' ? 'closing' : this.#state,
+      local: sockname === null ? null : formatAddress(sockname),
+      peer: this.#remote === null ? null : formatAddress(this.#remote),
+      queuedBytes: this.getWriteBufferSize(),
+      highWaterBytes: this.#core.highWater,
+    };
   }
 
   /** @internal */

@@ -10,7 +10,7 @@ import type { CapturedContext } from '../../loop/context.ts';
 import { captureContext, runInLoop } from '../../loop/context.ts';
 import { rememberAccepted, rememberOrigin } from '../../loop/creation.ts';
 import type { TimerHandle } from '../../loop/handle.ts';
-import type { Resource } from '../../loop/ownership.ts';
+import type { Resource, ResourceFacts } from '../../loop/ownership.ts';
 import type { Loop } from '../../loop/types.ts';
 import { Future } from '../../tasks/future.ts';
 import { operation } from '../../tasks/operation.ts';
@@ -44,6 +44,15 @@ export interface ServerAddress {
 
 /** Seconds before the server accepts again, after the system has refused a connection. As in asyncio. */
 const ACCEPT_RETRY_SECONDS = 1;
+
+/** The states in reports. */
+const STATES = {
+  new: 'not started',
+  starting: 'starting',
+  bound: 'bound',
+  serving: 'listening',
+  closed: 'closed',
+};
 
 /**
  * A TCP or unix server, from `createServer`, `startServer` and their unix counterparts.
@@ -375,15 +384,14 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
 
   /** @internal */
   _facts(): string {
-    const states = {
-      new: 'not started',
-      starting: 'starting',
-      bound: 'bound',
-      serving: 'listening',
-      closed: 'closed',
-    };
     const at = this.#addresses === '' ? '' : `${this.#addresses}, `;
-    return `${at}${states[this.#state]}, ${counted(this.#connections.size, 'connection')}`;
+    return `${at}${STATES[this.#state]}, ${counted(this.#connections.size, 'connection')}`;
+  }
+
+  /** @internal */
+  _resourceFacts(): ResourceFacts {
+    const local = this.#addresses === '' ? null : this.#addresses;
+    return { kind: 'server', state: STATES[this.#state], local, connections: this.#connections.size };
   }
 
   /** @internal */

@@ -16,17 +16,25 @@ export function streamName({ direction, peername, sockname, extra }: StreamInfo)
     : `a connection with ${formatAddress(peername)}`;
 }
 
+/** Returns the kind and the ends of a connection. */
+export function streamEnds(
+  { direction, peername, sockname, family }: StreamInfo,
+  secure: boolean,
+): { kind: string; local: string | null; peer: string | null } {
+  if (direction !== 'both') return { kind: 'pipe', local: null, peer: null };
+  const [local = null, peer = null] = [sockname, peername].map((address) =>
+    address === null || address === '' ? null : formatAddress(address),
+  );
+  return { kind: secure ? 'tls' : family === AF_UNIX ? 'unix' : 'tcp', local, peer };
+}
+
 /**
  * Returns the kind and the ends of a connection: `tcp 127.0.0.1:80 <- 127.0.0.1:49812`.
  *
  * @param arrow `<-` for an accepted connection, `->` for others
  */
 export function streamFacts(info: StreamInfo, arrow: '<-' | '->', secure: boolean): string {
-  const { direction, peername, sockname, family } = info;
-  if (direction !== 'both') return `pipe to ${direction === 'read' ? 'read from' : 'write to'}`;
-  const kind = secure ? 'tls' : family === AF_UNIX ? 'unix' : 'tcp';
-  const ends = [sockname, peername].map((address) =>
-    address === null || address === '' ? '' : formatAddress(address),
-  );
-  return [kind, ends[0], arrow, ends[1]].filter((part) => part !== '').join(' ');
+  if (info.direction !== 'both') return `pipe to ${info.direction === 'read' ? 'read from' : 'write to'}`;
+  const { kind, local, peer } = streamEnds(info, secure);
+  return [kind, local, arrow, peer].filter((part) => part !== null).join(' ');
 }

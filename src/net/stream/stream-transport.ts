@@ -19,7 +19,7 @@ import { checkData, invalidArgType } from '../../base/validate.ts';
 import type { CapturedContext } from '../../loop/context.ts';
 import type { CreationRecord, KeepsCreationRecord } from '../../loop/creation.ts';
 import { rememberOrigin } from '../../loop/creation.ts';
-import type { Resource } from '../../loop/ownership.ts';
+import type { Resource, ResourceFacts } from '../../loop/ownership.ts';
 import type { Flushable } from '../../loop/scheduler.ts';
 import type { Loop } from '../../loop/types.ts';
 import { Future } from '../../tasks/future.ts';
@@ -30,7 +30,7 @@ import type { ExtraInfo, WriteBufferLimits } from '../transport.ts';
 import { Transport } from '../transport.ts';
 import { TransportCore } from '../transport-core.ts';
 import { BufferedReading, checkBuffer } from './buffered-reading.ts';
-import { streamFacts, streamName } from './stream-name.ts';
+import { streamEnds, streamFacts, streamName } from './stream-name.ts';
 import type { StreamEvent, StreamState } from './stream-state.ts';
 import {
   INITIAL_STATES,
@@ -433,6 +433,18 @@ export class StreamTransport
       this.#paused ? `${reportedState(this.#state)}, reading paused` : reportedState(this.#state),
       ...(queued === 0 ? [] : [`${bytesText(queued)} queued`]),
     ].join(', ');
+  }
+
+  /** @internal */
+  _resourceFacts(): ResourceFacts {
+    return {
+      ...streamEnds(this.#core.info, this.getExtraInfo('cipher') !== null),
+      state: reportedState(this.#state),
+      accepted: (this.#creation?.acceptedBy ?? null) !== null,
+      readingPaused: this.#paused,
+      queuedBytes: this.getWriteBufferSize(),
+      highWaterBytes: this.#core.highWater,
+    };
   }
 
   /** @internal */
