@@ -153,6 +153,13 @@ export { ThreadPoolExecutor } from './executor/thread-pool.ts';
 
 // inspect
 
+export type {
+  CallGraphOptions,
+  FrameCallGraphEntry,
+  FutureCallGraph,
+  PrintCallGraphOptions,
+} from './inspect/call-graph.ts';
+export { captureCallGraph, formatCallGraph, printCallGraph } from './inspect/call-graph.ts';
 export { snapshot } from './inspect/snapshot.ts';
 export type {
   HandleSnapshot,

@@ -61,8 +61,8 @@ export interface TaskSnapshot {
   readonly loop: number;
   readonly name: string;
   /**
-   * `waiting`: for a future of the loop. `cancelling`: it was cancelled and has not ended. `unknown`: it awaits
-   * a promise of the host, or its code is running.
+   * `waiting`: for a future of the loop. `cancelling`: it was cancelled and has not ended. `unknown`: it
+   * awaits a promise of the host, or its code is running.
    */
   readonly state: 'not started' | 'waiting' | 'cancelling' | 'unknown';
   /** Seconds since its creation. */

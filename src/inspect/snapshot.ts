@@ -25,6 +25,7 @@ import type {
   WaitSnapshot,
 } from './snapshot-types.ts';
 import {
+  awaitedBy,
   cyclesOf,
   DEPTH,
   framesOf,
@@ -32,7 +33,6 @@ import {
   kindOf,
   looseScopes,
   nameOf,
-  tasksAwaitedBy,
   tasksOf,
 } from './waits.ts';
 
@@ -119,9 +119,10 @@ function loopSnapshot(loop: Loop): LoopSnapshot {
 
 function taskSnapshots(loop: Loop, tasks: readonly Task[]): TaskSnapshot[] {
   const shown = tasks.slice(0, MOST);
-  const awaitedBy = new Map<Task, number[]>(shown.map((task) => [task, []]));
-  for (const task of tasks)
-    for (const awaited of tasksAwaitedBy(task)) awaitedBy.get(awaited)?.push(idOf(task));
+  const waiting = new Map<Task, number[]>(shown.map((task) => [task, []]));
+  for (const task of tasks) {
+    for (const awaited of awaitedBy(task).tasks) waiting.get(awaited)?.push(idOf(task));
+  }
   return shown.map((task) => ({
     id: idOf(task),
     loop: loopId(loop),
@@ -131,7 +132,7 @@ function taskSnapshots(loop: Loop, tasks: readonly Task[]): TaskSnapshot[] {
     cancelRequests: task.cancelling(),
     at: task._hasBegun ? task._standsAt() : 'its first step',
     waits: waitsIn(task._scope),
-    awaitedBy: awaitedBy.get(task) ?? [],
+    awaitedBy: waiting.get(task) ?? [],
     createdBy: creationOf(task)?.owner ?? null,
     createdAt: framesOf(originOf(task)),
   }));

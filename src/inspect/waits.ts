@@ -34,7 +34,10 @@ export function looseScopes(loop: Loop): Scope[] {
   return [...loop._owned.loose] as Scope[];
 }
 
-/** `task`, `operation` (of the library), `host` (an operation of the system), `waiter` (in a queue), `future`. */
+/**
+ * `task`, `operation` (of the library), `host` (an operation of the system), `waiter` (in a queue),
+ * `future`.
+ */
 export type WaitKind = 'task' | 'operation' | 'host' | 'waiter' | 'future';
 
 export function kindOf(future: Future<unknown>): WaitKind {
@@ -49,20 +52,25 @@ export function nameOf(future: Future<unknown>): string {
   return future instanceof Operation ? `${future.name}()` : future._asWait();
 }
 
-/**
- * Returns the tasks that a task waits for: directly, or through operations, gathers, shields and held locks.
- */
-export function tasksAwaitedBy(task: Task): Set<Task> {
-  const found: Set<Task> = new Set();
-  const seen: Set<Future<unknown>> = new Set();
+/** The futures that a task waits for, and the tasks among them. */
+export interface Awaited {
+  readonly tasks: Set<Task>;
+  /** Also the futures on the way to these tasks: operations, gathers, shields, waits for held locks. */
+  readonly futures: Set<Future<unknown>>;
+}
+
+/** Follows the waits of a task up to other tasks. */
+export function awaitedBy(task: Task): Awaited {
+  const tasks: Set<Task> = new Set();
+  const futures: Set<Future<unknown>> = new Set();
   const ahead = [...task._waitsFor()];
   for (let future = ahead.pop(); future !== undefined; future = ahead.pop()) {
-    if (seen.has(future)) continue;
-    seen.add(future);
-    if (isTask(future)) found.add(future);
-    else ahead.push(...future._waitsFor());
+    if (futures.has(future)) continue;
+    futures.add(future);
+    if (isTask(future)) tasks.add(future);
+    else for (const next of future._waitsFor()) ahead.push(next);
   }
-  return found;
+  return { tasks, futures };
 }
 
 /** Returns the groups of tasks that wait for each other, each in the order of the waits. */
@@ -76,7 +84,7 @@ export function cyclesOf(tasks: readonly Task[]): Task[][] {
     const positions: Map<Task, number> = new Map();
     const enter = (task: Task): void => {
       positions.set(task, path.length);
-      path.push({ task, awaited: tasksAwaitedBy(task).values() });
+      path.push({ task, awaited: awaitedBy(task).tasks.values() });
     };
     enter(first);
     for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {

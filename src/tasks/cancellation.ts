@@ -80,7 +80,9 @@ export function cancelNow(target: CancelTarget, reason: CancelReason): boolean {
   return taken;
 }
 
-/** Returns the calling task as the author of a cancel: ` by task 'main'`. Nothing for code outside of tasks. */
+/**
+ * Returns the calling task as the author of a cancel: ` by task 'main'`. Nothing for code outside of tasks.
+ */
 export function byTask(): string {
   const task = currentTaskOrNull();
   return task === null ? '' : ` by task ${brief(task.name)}`;

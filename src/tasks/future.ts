@@ -280,7 +280,9 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
     return UNNAMED;
   }
 
-  /** Returns the futures whose ends this future waits for: those of a gather, the holder of a lock. @internal */
+  /**
+   * Returns the futures whose ends this future waits for: those of a gather, the holder of a lock. @internal
+   */
   _waitsFor(): readonly Future<unknown>[] {
     return NO_FUTURES;
   }
