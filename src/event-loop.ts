@@ -5,7 +5,6 @@
 
 import type { Backend } from './backend/backend.ts';
 import type { AddressInfo, SocketAddress } from './base/address.ts';
-import { SLOW_CALLBACK_SECONDS } from './base/constants.ts';
 import { LoopError } from './base/errors.ts';
 import { counted, showInOneLine } from './base/one-line.ts';
 import {
@@ -27,6 +26,8 @@ import {
 import type { RemoteHandlers, RemotePort, WithHandlers } from './executor/remote.ts';
 import { remote } from './executor/remote.ts';
 import { addLoop, removeLoop } from './inspect/loops.ts';
+import type { LoopMetrics } from './inspect/metrics.ts';
+import { loopMetrics } from './inspect/metrics.ts';
 import { inspectedCopy } from './inspect/snapshot.ts';
 import { runningLoopOrNull } from './loop/context.ts';
 import { copyOrigin, rememberOrigin } from './loop/creation.ts';
@@ -125,8 +126,6 @@ const TASK_OPTIONS = ['name', 'eager'];
  * ```
  */
 export abstract class BaseEventLoop implements Loop {
-  /** In debug mode, the loop reports each callback that runs longer than this. Seconds; default 0.1. */
-  slowCallbackDuration: number = SLOW_CALLBACK_SECONDS;
   /** @internal */ readonly _backend: Backend;
   /** @internal */ readonly _scheduler: Scheduler;
   /** @internal */ readonly _owned: Ownership = new Ownership(this);
@@ -168,7 +167,7 @@ export abstract class BaseEventLoop implements Loop {
     this.#slowWatch = new SlowWatch(
       this,
       () => backend.realTime(),
-      () => this.slowCallbackDuration,
+      () => this._scheduler.meter.limit,
     );
     this.debug = process.env.GYRE_DEBUG === '1';
     addLoop(this, inspectedCopy);
@@ -1814,6 +1813,56 @@ export abstract class BaseEventLoop implements Loop {
     this.#debug = on;
     if (on && !this.#closed) this.#slowWatch.start(this._scheduler);
     else this.#slowWatch.stop(this._scheduler);
+  }
+
+  /**
+   * Seconds; default 0.1. Code that holds the loop for longer is counted in `metrics()`, in every mode. In
+   * debug mode, the exception handler gets a report for each such callback. Without debug mode, a program
+   * that has set this property gets a warning of the process (`GYRE_SLOW_CALLBACK`) with the name of the
+   * task, at most once a second. Infinity: nothing is too long.
+   *
+   * Without debug mode, code of callbacks, timers and tasks is measured, but not the callbacks of a protocol.
+   *
+   * @throws TypeError, RangeError
+   */
+  get slowCallbackDuration(): number {
+    return this._scheduler.meter.limit;
+  }
+
+  set slowCallbackDuration(seconds: number) {
+    checkSeconds('slowCallbackDuration', seconds);
+    const { meter } = this._scheduler;
+    meter.limit = seconds;
+    meter.report = ({ by, seconds: held }) => {
+      if (!this.#debug)
+        process.emitWarning(`${by} held the event loop for ${held.toFixed(3)} seconds`, {
+          code: 'GYRE_SLOW_CALLBACK',
+        });
+    };
+  }
+
+  /**
+   * Returns the metrics of the loop: histograms of its turns, of the lateness of its timers and of the length
+   * of its ready queue, the code that has held it, and counts. They are measured in every mode, from the
+   * creation of the loop on.
+   *
+   * The names are those of OpenTelemetry's semantic conventions for Node (`nodejs.eventloop.…`); others begin
+   * with `gyre.`. Durations are seconds.
+   *
+   * @example
+   * ```ts
+   * import { getRunningLoop, run, sleep } from 'gyre';
+   *
+   * await run(async () => {
+   *   for (let i = 0; i < 10; i++) await sleep(0.001);
+   *   const metrics = getRunningLoop().metrics();
+   *   console.log(metrics['nodejs.eventloop.delay'].p99, metrics['gyre.loop.turn.duration'].max);
+   * });
+   * ```
+   */
+  metrics(): LoopMetrics {
+    this._checkOpen();
+    return loopMetrics(this);
   }
 
   /** @internal */

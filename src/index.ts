@@ -160,6 +160,7 @@ export type {
   PrintCallGraphOptions,
 } from './inspect/call-graph.ts';
 export { captureCallGraph, formatCallGraph, printCallGraph } from './inspect/call-graph.ts';
+export type { LoopMetrics } from './inspect/metrics.ts';
 export { snapshot } from './inspect/snapshot.ts';
 export type {
   HandleSnapshot,
@@ -170,6 +171,8 @@ export type {
   WaitSnapshot,
 } from './inspect/snapshot-types.ts';
 export type { WaitKind } from './inspect/waits.ts';
+export type { HistogramFacts } from './loop/histogram.ts';
+export type { HeldLoop } from './loop/meter.ts';
 export type { ResourceFacts } from './loop/ownership.ts';
 
 // streams

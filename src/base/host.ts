@@ -18,6 +18,24 @@ export const hostNextTick: typeof process.nextTick = process.nextTick;
 /** Returns the monotonic time in milliseconds. */
 export const hostNow: () => number = performance.now.bind(performance);
 
+interface Utilization {
+  readonly utilization: number;
+  /** Milliseconds. */
+  readonly active: number;
+  readonly idle: number;
+}
+
+const { eventLoopUtilization } = performance as { eventLoopUtilization?: () => Utilization };
+
+/**
+ * Returns the time since the start of the thread in which it was active or idle. null: the host (Deno, Bun)
+ * has no such function, or one that counts nothing.
+ */
+export function hostUtilization(): Utilization | null {
+  const facts = eventLoopUtilization?.call(performance) ?? null;
+  return facts === null || facts.active + facts.idle === 0 ? null : facts;
+}
+
 /** The host's functions by their real names. A fake timer has another name, or marks itself as a fake. */
 const hostFunctions: Readonly<Record<string, unknown>> = {
   setTimeout: hostSetTimeout,

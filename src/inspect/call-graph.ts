@@ -1,4 +1,4 @@
-/** Who waits for a task, and where each of them stands: the call graph of Python 3.14. */
+/** The call graph of Python 3.14: which tasks wait for a task, and where each of them stands. */
 import { checkInteger, checkOptions, invalidArgType } from '../base/validate.ts';
 import { currentTaskOrNull } from '../loop/context.ts';
 import { Future } from '../tasks/future.ts';
@@ -155,15 +155,16 @@ class Capture {
   /** Uses a list of nodes and no recursion: chains of tasks may be of any length. */
   of(root: Future<unknown>): FutureCallGraph {
     const waiting = this.#waiting();
-    const graph = this.#node(root, null);
+    const graph = this.#node(root, null, false);
     const nodes = [graph];
     const shown: Set<Future<unknown>> = new Set([root]);
     for (let node = nodes.pop(); node !== undefined; node = nodes.pop()) {
       const tasks = node.future instanceof Task ? waiting.get(node.future) : this.#waitingFor(node.future);
       for (const task of tasks ?? []) {
-        const next = this.#node(task, node);
+        const isShown = shown.has(task);
+        const next = this.#node(task, node, isShown);
         node.awaitedBy.push(next);
-        if (shown.has(task)) continue;
+        if (isShown) continue;
         shown.add(task);
         nodes.push(next);
       }
@@ -188,9 +189,10 @@ class Capture {
     return this.#tasks.filter(([, { futures }]) => futures.has(future)).map(([task]) => task);
   }
 
-  #node(future: Future<unknown>, awaits: Node | null): Node {
+  #node(future: Future<unknown>, awaits: Node | null, isShown: boolean): Node {
     let cycle = false;
-    for (let node = awaits; node !== null && !cycle; node = node.awaits) cycle = node.future === future;
+    for (let node = awaits; isShown && node !== null && !cycle; node = node.awaits)
+      cycle = node.future === future;
     const node: Node = { future, callStack: this.#callStack(future), awaitedBy: [], cycle, awaits };
     // Not a part of the result.
     Object.defineProperty(node, 'awaits', { enumerable: false });

@@ -1,6 +1,7 @@
 /** The shape of a snapshot. Everything in it survives `JSON.stringify()`. */
 import type { PoolFacts } from '../executor/pool-executor.ts';
 import type { ResourceFacts } from '../loop/ownership.ts';
+import type { LoopMetrics } from './metrics.ts';
 import type { WaitKind } from './waits.ts';
 
 /** The state of all loops of a thread. */
@@ -38,6 +39,8 @@ export interface LoopSnapshot {
   readonly turns: number;
   /** The entries that are ready for the next turn. */
   readonly ready: number;
+  /** See `loop.metrics()`. */
+  readonly metrics: LoopMetrics;
   readonly taskCount: number;
   /** The pending tasks, oldest first; at most a thousand. */
   readonly tasks: readonly TaskSnapshot[];

@@ -16,6 +16,7 @@ import type { Scope } from '../tasks/scope.ts';
 import type { Task } from '../tasks/task.ts';
 import type { InspectedCopy } from './loops.ts';
 import { loopId, openLoops } from './loops.ts';
+import { loopMetrics } from './metrics.ts';
 import type {
   HandleSnapshot,
   LoopSnapshot,
@@ -104,6 +105,7 @@ function loopSnapshot(loop: Loop): LoopSnapshot {
     time: now,
     turns: scheduler.turns,
     ready: scheduler.ready.length,
+    metrics: loopMetrics(loop),
     taskCount: tasks.length,
     tasks: taskSnapshots(loop, tasks),
     cycles: cyclesOf(tasks).map((cycle) => cycle.map(idOf)),

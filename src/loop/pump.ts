@@ -38,6 +38,13 @@ export class Pump implements Waker, Turns {
   #inTurn: boolean = false;
   #turnsLeft: number = 0;
   #until: number = 0;
+  /** The last reading of the clock. */
+  #now: number = 0;
+  /** When the last entry has ended, while each is timed. */
+  #entryAt: number = 0;
+  /** Turns and entries since the last reading. */
+  #turns: number = 0;
+  #entries: number = 0;
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -53,6 +60,7 @@ export class Pump implements Waker, Turns {
     this.#backend.start(this);
     this.#scheduler = scheduler;
     scheduler.stopped = false;
+    this.#now = this.#backend.time();
     return new Promise((resolve) => {
       this.#resolve = resolve;
       this.#rest(scheduler);
@@ -79,7 +87,12 @@ export class Pump implements Waker, Turns {
     if (scheduler.awake) return;
     scheduler.awake = true;
     this.#turnsLeft = TURNS_A_CALL;
-    this.#until = this.#backend.time() + SECONDS_A_CALL;
+    const now = this.#backend.time();
+    scheduler.meter.host.add(now - this.#now);
+    this.#now = now;
+    this.#turns = 0;
+    this.#entries = scheduler.entries;
+    this.#until = now + SECONDS_A_CALL;
     this.#runTurns();
   }
 
@@ -92,17 +105,19 @@ export class Pump implements Waker, Turns {
   #runTurns = (): void => {
     const scheduler = this.#scheduler as Scheduler;
     const backend = this.#backend;
-    let now = backend.time();
+    let wanted = false;
     do {
       // 1. The turn is the entries that are ready, and behind them the timers that are due. Entries that they
       //    add wait for the next turn.
-      if (!this.#inTurn) scheduler.beginTurn(now);
-      this.#inTurn = true;
+      if (!this.#inTurn) this.#beginTurn(scheduler);
 
       // 2. Each entry runs, and then all microtasks and ticks that it caused: code that it resumed reaches
       //    its next await before the next entry begins. At the mark of stop() the turn ends; the entries
       //    behind the mark stay in the queue.
-      while (scheduler.runNext()) if (!backend.drain(this.#runTurns)) return;
+      while (scheduler.runNext()) {
+        if (!backend.drain(this.#runTurns)) return;
+        if (this.#now < scheduler.meter.timesUntil) this.#timeEntry(scheduler);
+      }
       this.#inTurn = false;
 
       // 3. The writes of the turn are sent, with one system call for each transport.
@@ -111,15 +126,41 @@ export class Pump implements Waker, Turns {
       // 4. A stop ends the run here and not at its mark: code that the turn resumed is still code of a
       //    running loop.
       if (scheduler.stopped) {
+        this.#measure(scheduler);
         this.#end(scheduler);
         return;
       }
 
       // 5. For a while, the next turn follows in the same call of the host.
-      if (scheduler.timers.size > 0 || this.#turnsLeft % TURNS_A_READING === 0) now = backend.time();
-    } while (scheduler.wanted && --this.#turnsLeft > 0 && now < this.#until);
+      wanted = scheduler.wanted;
+      if (!wanted || scheduler.timers.size > 0 || this.#turnsLeft % TURNS_A_READING === 0)
+        this.#measure(scheduler);
+    } while (wanted && --this.#turnsLeft > 0 && this.#now < this.#until);
     this.#rest(scheduler);
   };
+
+  #beginTurn(scheduler: Scheduler): void {
+    this.#inTurn = true;
+    this.#turns++;
+    this.#entryAt = this.#now;
+    scheduler.beginTurn(this.#now);
+  }
+
+  /** Reads the clock, and gives the turns since the last reading to the meter. */
+  #measure(scheduler: Scheduler): void {
+    const now = this.#backend.time();
+    const entries = (scheduler.entries - this.#entries) | 0;
+    scheduler.meter.stretch(now - this.#now, this.#turns, entries, scheduler.lastRun, now);
+    this.#now = now;
+    this.#turns = 0;
+    this.#entries = scheduler.entries;
+  }
+
+  #timeEntry(scheduler: Scheduler): void {
+    const now = this.#backend.time();
+    scheduler.meter.entry(now - this.#entryAt, scheduler.lastRun, now);
+    this.#entryAt = now;
+  }
 
   /** Ends the run at once, and never resolves its promise: the program of this loop has been killed. */
   abandon(): void {
@@ -134,12 +175,14 @@ export class Pump implements Waker, Turns {
   /** Asks the host for the next call, and returns the thread to it. */
   #rest(scheduler: Scheduler): void {
     scheduler.awake = false;
+    scheduler.lastRun = null;
     if (scheduler.wanted) this.#backend.wake();
     else this.#backend.wakeAt(scheduler.timers.nextWhen());
   }
 
   #end(scheduler: Scheduler): void {
     scheduler.awake = false;
+    scheduler.lastRun = null;
     const resolve = this.#resolve as () => void;
     this.#resolve = null;
     this.#backend.stop();

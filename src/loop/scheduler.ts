@@ -7,6 +7,8 @@ import { RingQueue } from '../base/ring-queue.ts';
 import { enterLoop, leaveLoop } from './context.ts';
 import type { AnyCallback, Runnable } from './handle.ts';
 import { Handle, TimerHandle } from './handle.ts';
+import { Histogram } from './histogram.ts';
+import { LoopMeter } from './meter.ts';
 import type { ExceptionContext, Loop } from './types.ts';
 
 /** The pump, as the scheduler sees it. */
@@ -48,6 +50,13 @@ export class Scheduler {
   /** Runs an entry in debug mode, and measures its duration. */
   debugRun: ((entry: Runnable) => void) | null = null;
 
+  readonly meter: LoopMeter = new LoopMeter();
+  /** How late the timers of the loop ran, in seconds. */
+  readonly lateness: Histogram = new Histogram(1e-7);
+  /** The number of entries that have run, modulo 2^32. */
+  entries: number = 0;
+  /** The last entry that ran, or the scope of the code that it has resumed. Null between calls of the host. */
+  lastRun: object | null = null;
   /** The number of turns that have begun. */
   turns: number = 0;
   /** The time at which the current turn began, or the last one. */
@@ -137,6 +146,7 @@ export class Scheduler {
     this.#dueUntil = now;
     if (this.stopping) this.#moveDueTimers();
     this.#left = this.ready.length;
+    this.meter.ready.add(this.#left);
   }
 
   /** Those behind the mark of `stop()` stay in the ready queue, before the entries that the turn adds. */
@@ -151,7 +161,9 @@ export class Scheduler {
   #takeDue(): TimerHandle | undefined {
     if (this.#dueUntil === null) return undefined;
     const timer = this.timers.popDue(this.#dueUntil);
-    if (timer !== undefined) timer._waitingIn = null;
+    if (timer === undefined) return undefined;
+    timer._waitingIn = null;
+    this.lateness.add(this.#dueUntil - timer._when);
     return timer;
   }
 
@@ -177,6 +189,8 @@ export class Scheduler {
       this.#endTurn();
       return false;
     }
+    this.entries = (this.entries + 1) | 0;
+    this.lastRun = entry;
     if (this.observer !== null) this.observer(entry);
     enterLoop(this.#loop);
     try {

@@ -204,6 +204,7 @@ export class Scope implements ContextEntry, Linked {
     wait.previous = null;
     wait.next = null;
     this.#ended++;
+    this._loop._scheduler.lastRun = this;
     if (this.#first === null && this._flow === null) this._loop._owned.loose.delete(this);
     if (delivery !== null) this.#watch(wait, delivery);
   }

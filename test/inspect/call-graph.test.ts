@@ -149,20 +149,20 @@ test(
   }),
 );
 
-test('a chain of 10,000 tasks and a wide fan give a graph without recursion', async () => {
+test('a chain of 2,000 tasks and a wide fan give a graph without recursion', async () => {
   await run(
     async () => {
       const loop = getRunningLoop();
       const first = loop.createTask(() => sleep(5), { name: 'first' });
       let last = first as Task<unknown>;
-      for (let i = 0; i < 10_000; i++) {
+      for (let i = 0; i < 2000; i++) {
         const inner = last;
         last = loop.createTask(() => inner);
       }
       await sleep(1);
       let depth = 0;
       for (let graph = captureCallGraph(first); graph !== null; graph = graph.awaitedBy[0] ?? null) depth++;
-      assert.equal(depth, 10_001);
+      assert.equal(depth, 2001);
       await last;
     },
     { loopFactory: () => new SimulatedEventLoop() },
