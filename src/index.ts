@@ -171,6 +171,7 @@ export type {
   WaitSnapshot,
 } from './inspect/snapshot-types.ts';
 export type { WaitKind } from './inspect/waits.ts';
+export type { SpanMessage, TurnMessage } from './loop/channels.ts';
 export type { HistogramFacts } from './loop/histogram.ts';
 export type { HeldLoop } from './loop/meter.ts';
 export type { ResourceFacts } from './loop/ownership.ts';

@@ -15,7 +15,9 @@ import {
   invalidArgType,
   outOfRange,
 } from '../base/validate.ts';
+import { openChannels } from '../loop/channels.ts';
 import { runningLoopOrNull } from '../loop/context.ts';
+import { node } from '../platform/node-modules.ts';
 import { abortError } from '../tasks/abort-signal.ts';
 import { afterSeconds, LONGEST_SECONDS } from './after-seconds.ts';
 import type { AnyFunction, Executor, ShutdownOptions, SubmitOptions } from './executor.ts';
@@ -115,6 +117,7 @@ export abstract class PoolExecutor implements Executor, AsyncDisposable {
   /** @internal */
   constructor(kind: WorkerKind, options: PoolOptions, defaultWorkers: number) {
     checkOptions('options', options, ['maxWorkers', 'gracePeriod']);
+    openChannels(() => node.diagnostics_channel);
     const { maxWorkers = defaultWorkers, gracePeriod = DEFAULT_GRACE_PERIOD } = options;
     checkInteger('options.maxWorkers', maxWorkers, 1, MOST_WORKERS);
     checkGracePeriod(gracePeriod);

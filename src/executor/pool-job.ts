@@ -3,6 +3,8 @@ import type { MessagePort } from 'node:worker_threads';
 import type { CancelledError } from '../base/errors.ts';
 import { hostNow } from '../base/host.ts';
 import type { Linked } from '../base/linked-list.ts';
+import type { SpanMessage } from '../loop/channels.ts';
+import { executorSpans } from '../loop/channels.ts';
 import { onAbort } from '../tasks/abort-signal.ts';
 import { restoreError } from './error-copy.ts';
 import type { PackedArgs, ShippedFunction } from './job-messages.ts';
@@ -49,6 +51,7 @@ export class PoolJob implements Linked {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    if (executorSpans.watched) executorSpans.begin(this.#spanMessage());
   }
 
   get settled(): boolean {
@@ -73,18 +76,23 @@ export class PoolJob implements Linked {
   /** The worker has answered. */
   end(kind: number, value: unknown): void {
     if (this.#settled) return;
-    if (kind === ERROR) this.#settle(this.#reject, restoreError(value as never));
-    else this.#settle(this.#resolve, value);
+    if (kind === ERROR) this.fail(restoreError(value as never));
+    else this.#settle(this.#resolve, value, null);
   }
 
   /** Rejects the promise without an answer. */
   fail(error: unknown): void {
-    this.#settle(this.#reject, error);
+    this.#settle(this.#reject, error, error);
   }
 
-  #settle(how: (value: unknown) => void, value: unknown): void {
+  #spanMessage(): SpanMessage {
+    return { subject: this, name: this.fn.name, loop: null };
+  }
+
+  #settle(how: (value: unknown) => void, value: unknown, error: unknown): void {
     if (this.#settled) return;
     this.#settled = true;
+    if (executorSpans.watched) executorSpans.finish(this.#spanMessage(), error, value);
     this.#removeListener();
     this.#onSettled();
     how(value);

@@ -4,7 +4,9 @@
  * `globalThis[Symbol.for('gyre.inspect')]` is an array with one {@link InspectedCopy} for each copy of gyre
  * in this thread. A worker thread has an array of its own.
  */
+import { openChannels } from '../loop/channels.ts';
 import type { Loop } from '../loop/types.ts';
+import { node } from '../platform/node-modules.ts';
 
 /** One copy of gyre, as an inspector from outside sees it. The array of copies is the hook. */
 export interface InspectedCopy {
@@ -25,6 +27,7 @@ let lastId = 0;
 
 /** Adds a loop. The first one of this copy of gyre installs the hook. */
 export function addLoop(loop: Loop, copy: InspectedCopy): void {
+  openChannels(() => node.diagnostics_channel);
   const id = ++lastId;
   if (id === 1) install(copy);
   ids.set(loop, id);

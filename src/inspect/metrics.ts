@@ -17,7 +17,7 @@ export interface LoopMetrics {
   readonly 'nodejs.eventloop.time': { readonly active: number; readonly idle: number } | null;
   /** The duration of turns. Turns without a reading of the clock between them count with their mean. */
   readonly 'gyre.loop.turn.duration': HistogramFacts;
-  /** The number of entries that were ready at the beginning of each turn. */
+  /** The most entries that were ready at the beginning of a turn, between two readings of the clock. */
   readonly 'gyre.loop.ready.length': HistogramFacts;
   /** The time between two calls of the host: it polls for I/O, calls protocols, runs other code, or idles. */
   readonly 'gyre.loop.io.duration': HistogramFacts;

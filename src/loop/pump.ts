@@ -150,6 +150,9 @@ export class Pump implements Waker, Turns {
   #measure(scheduler: Scheduler): void {
     const now = this.#backend.time();
     const entries = (scheduler.entries - this.#entries) | 0;
+    scheduler.meter.ready.add(scheduler.readyMost);
+    scheduler.readyMost = 0;
+    scheduler.publishTurns(this.#turns, entries, now - this.#now);
     scheduler.meter.stretch(now - this.#now, this.#turns, entries, scheduler.lastRun, now);
     this.#now = now;
     this.#turns = 0;

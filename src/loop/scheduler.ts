@@ -4,6 +4,7 @@
  */
 import { DeadlineQueue } from '../base/deadline-queue.ts';
 import { RingQueue } from '../base/ring-queue.ts';
+import { publishTurns } from './channels.ts';
 import { enterLoop, leaveLoop } from './context.ts';
 import type { AnyCallback, Runnable } from './handle.ts';
 import { Handle, TimerHandle } from './handle.ts';
@@ -55,8 +56,12 @@ export class Scheduler {
   readonly lateness: Histogram = new Histogram(1e-7);
   /** The number of entries that have run, modulo 2^32. */
   entries: number = 0;
-  /** The last entry that ran, or the scope of the code that it has resumed. Null between calls of the host. */
+  /**
+   * The last entry that ran, or the scope of the code that it has resumed. Null between calls of the host.
+   */
   lastRun: object | null = null;
+  /** The most entries that were ready at the beginning of a turn, since the pump has taken the number. */
+  readyMost: number = 0;
   /** The number of turns that have begun. */
   turns: number = 0;
   /** The time at which the current turn began, or the last one. */
@@ -135,6 +140,11 @@ export class Scheduler {
     return this.awake ? this.turnTime : this.time();
   }
 
+  /** Tells the subscribers of `gyre:turn` that turns have ended. */
+  publishTurns(turns: number, entries: number, seconds: number): void {
+    publishTurns(this.#loop, turns, entries, seconds);
+  }
+
   report(context: ExceptionContext): void {
     this.#loop.callExceptionHandler(context);
   }
@@ -146,7 +156,7 @@ export class Scheduler {
     this.#dueUntil = now;
     if (this.stopping) this.#moveDueTimers();
     this.#left = this.ready.length;
-    this.meter.ready.add(this.#left);
+    if (this.#left > this.readyMost) this.readyMost = this.#left;
   }
 
   /** Those behind the mark of `stop()` stay in the ready queue, before the entries that the turn adds. */

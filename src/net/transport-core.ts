@@ -3,8 +3,11 @@
  * protocol, the report of its exceptions, and the end.
  */
 import type { StreamInfo } from '../backend/backend.ts';
+import { formatAddress } from '../base/address.ts';
 import { DEFAULT_HIGH_WATER_BYTES, LOST_WRITES_BEFORE_WARNING } from '../base/constants.ts';
 import { checkString } from '../base/validate.ts';
+import type { SpanMessage } from '../loop/channels.ts';
+import { transportSpans } from '../loop/channels.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import type { Resource } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
@@ -43,6 +46,7 @@ export class TransportCore<P extends EndingProtocol> extends ProtocolCaller<P, C
     super(loop, context, protocol, transport);
     this.info = info;
     loop._owned.resources.add(transport);
+    if (transportSpans.watched) transportSpans.begin(this.#spanMessage());
   }
 
   extraInfo(name: string, fallback: unknown, socketType: number): unknown {
@@ -131,8 +135,16 @@ export class TransportCore<P extends EndingProtocol> extends ProtocolCaller<P, C
   /** The transport is lost: completes the futures of {@link whenLost}. */
   releaseWaiters(): void {
     this.flowIsOver = true;
+    if (!this.#isLost && transportSpans.watched) transportSpans.finish(this.#spanMessage(), this.fault);
     this.#isLost = true;
     if (this.#lostWaiter !== null && !this.#lostWaiter.done()) this.#lostWaiter.setResult(undefined);
+  }
+
+  #spanMessage(): SpanMessage {
+    const { sockname, peername } = this.info;
+    const ends = [sockname, peername].filter((address) => address !== null && address !== '');
+    const name = ends.map((address) => formatAddress(address as NonNullable<typeof address>)).join(' ');
+    return { subject: this.owner, name, loop: this.loop };
   }
 
   /** Waits until `connectionLost` was called. */

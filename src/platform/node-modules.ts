@@ -5,6 +5,7 @@
 interface NodeModules {
   readonly child_process: typeof import('node:child_process');
   readonly crypto: typeof import('node:crypto');
+  readonly diagnostics_channel: typeof import('node:diagnostics_channel');
   readonly dgram: typeof import('node:dgram');
   readonly dns: typeof import('node:dns');
   readonly fs: typeof import('node:fs');
@@ -23,6 +24,7 @@ interface NodeModules {
 const NAMES: readonly (keyof NodeModules)[] = [
   'child_process',
   'crypto',
+  'diagnostics_channel',
   'dgram',
   'dns',
   'fs',

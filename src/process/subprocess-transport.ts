@@ -8,6 +8,8 @@
 import type { ProcessEvents, RawProcess } from '../backend/backend.ts';
 import { showInOneLine } from '../base/one-line.ts';
 import { checkString } from '../base/validate.ts';
+import type { SpanMessage } from '../loop/channels.ts';
+import { processSpans } from '../loop/channels.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { rememberOrigin } from '../loop/creation.ts';
 import type { Resource, ResourceFacts } from '../loop/ownership.ts';
@@ -96,6 +98,7 @@ export class ProcessTransport
     });
     this.#state = new ExitState(this.#pipes.flatMap((pipe, fd) => (pipe === null ? [] : [fd])));
     raw.open(this);
+    if (processSpans.watched) processSpans.begin(this.#spanMessage());
   }
 
   /** Calls `connectionMade` and begins to read. Returns the protocol's exception, or null. @internal */
@@ -203,7 +206,12 @@ export class ProcessTransport
     else this.#loop._scheduler.callSoon(() => this.#exited(), []);
   }
 
+  #spanMessage(): SpanMessage {
+    return { subject: this, name: this._name, loop: this.#loop };
+  }
+
   #exited(): void {
+    if (processSpans.watched) processSpans.finish(this.#spanMessage(), null, this.#returncode);
     this.#caller.call(subprocessProtocolInvokers.processExited, undefined);
     for (const wait of [...this.#waits]) if (!wait.done()) wait.setResult(this.#returncode as number);
     if (this.#state.exit()) this.#finish();

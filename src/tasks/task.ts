@@ -13,6 +13,8 @@
 import type { CancelledError } from '../base/errors.ts';
 import type { Linked } from '../base/linked-list.ts';
 import { brief, secondsText } from '../base/one-line.ts';
+import type { SpanMessage } from '../loop/channels.ts';
+import { taskSpans } from '../loop/channels.ts';
 import { currentEntry, currentTaskOrNull, runInEntry } from '../loop/context.ts';
 import { creationOf } from '../loop/creation.ts';
 import type { Runnable, TimerHandle } from '../loop/handle.ts';
@@ -108,6 +110,8 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     this._scope = new Scope(loop, parent, this as Flow);
     loop._owned.tasks.add(this);
     if (loop.debug) rememberInDevTools(this, this.name);
+    // An operation has a parent.
+    if (parent === null && taskSpans.watched) taskSpans.begin(this.#spanMessage());
   }
 
   override get [Symbol.toStringTag](): string {
@@ -252,6 +256,7 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   /** @internal */
   _finish(state: 'result' | 'exception' | 'cancelled', value: unknown): void {
     this._codeEnded();
+    if (taskSpans.watched) taskSpans.finish(this.#spanMessage(), state === 'result' ? null : value, value);
     if (state !== 'exception') {
       this._settle(state, value);
       return;
@@ -336,8 +341,14 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     if (this._state !== 'pending') return;
     this.#start = null;
     const waiters = this._eachWaiter();
-    this._end('cancelled', cancelError(undefined, `the event loop of task ${this.name} was closed`));
+    const error = cancelError(undefined, `the event loop of task ${this.name} was closed`);
+    this._end('cancelled', error);
+    if (this._scope.parent === null && taskSpans.watched) taskSpans.finish(this.#spanMessage(), error);
     for (const waiter of waiters) waiter._abandonWaiter?.();
+  }
+
+  #spanMessage(): SpanMessage {
+    return { subject: this, name: this.name, loop: this._loop };
   }
 
   /** Returns the scope of the calling code if it belongs to this task, otherwise the task's own scope. */
