@@ -22,6 +22,7 @@ const ENTRIES = {
       .flatMap((name) => (name === undefined ? [] : [[name, name]])),
   ),
   'gyre-worker': WORKER,
+  gyre: 'cli/gyre',
 };
 
 /**

@@ -339,6 +339,20 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     may: ['../loops/simulated-event-loop.ts', '../backend/sim/index.ts', 'node:test'],
     mustNot: ['../index.ts', '../entry/testing.ts', './testing.ts', 'some-package'],
   },
+  'src/cli/file.ts': {
+    may: ['./format.ts', './attach/attach.ts', '../index.ts', '../inspect/snapshot-types.ts', 'node:util'],
+    mustNot: ['../inspect/snapshot.ts', '../tasks/task.ts', '../entry/sim.ts', 'some-package'],
+  },
+  'src/cli/attach/file.ts': {
+    may: [
+      '../problem.ts',
+      '../socket/listen.ts',
+      '../../index.ts',
+      '../../platform/package-files.ts',
+      'node:net',
+    ],
+    mustNot: ['../../inspect/snapshot.ts', '../../tasks/task.ts', '../../entry/sim.ts', 'some-package'],
+  },
   'src/newcomer/file.ts': {
     may: ['./other.ts'],
     mustNot: ['../base/errors.ts', '../index.ts', 'node:net'],

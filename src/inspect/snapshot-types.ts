@@ -13,7 +13,7 @@ export interface Snapshot {
   readonly isMainThread: boolean;
   /** The version of Node, or of the host that stands for it. */
   readonly node: string;
-  /** The title of the process. */
+  /** The file of the program, or the title of the process if it has none. */
   readonly title: string;
   /** Seconds since the start of the thread, on a monotonic clock. */
   readonly uptimeSeconds: number;

@@ -84,7 +84,7 @@ export function snapshot(): Snapshot {
     threadId,
     isMainThread,
     node: process.version,
-    title: process.title,
+    title: process.argv[1] ?? process.title,
     uptimeSeconds: hostNow() / 1000,
     loops: openLoops().map(loopSnapshot),
     pools: Array.from(livePools, (pool) => pool._poolFacts()),

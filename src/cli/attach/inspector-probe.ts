@@ -1,0 +1,143 @@
+/** Looks into a process through Node's inspector. */
+import { getRunningLoop, timeout } from '../../index.ts';
+import { Problem } from '../problem.ts';
+import { DevTools } from './devtools.ts';
+import type { Inspector } from './open-inspector.ts';
+import type { Answer, Probe } from './probe.ts';
+
+/** Seconds for an answer. A thread in a long call of native code gives none. */
+const ANSWER = 5;
+
+export class InspectorProbe implements Probe {
+  readonly #inspector: Inspector;
+  readonly #socket: WebSocket;
+  readonly #main: DevTools;
+  /** By the session of the inspector. */
+  readonly #workers = new Map<string, { thread: number; target: DevTools }>();
+  #followsWorkers: Promise<unknown> | undefined;
+
+  private constructor(inspector: Inspector, socket: WebSocket) {
+    this.#inspector = inspector;
+    this.#socket = socket;
+    this.#main = new DevTools((text) => socket.send(text));
+    socket.onmessage = ({ data }) => this.#main.received(String(data));
+    socket.onclose = () => this.#main.ended(new Problem('the process has ended, or closed its inspector'));
+    this.#main.on('NodeWorker.attachedToWorker', (params) => this.#attached(params as unknown as Attached));
+    this.#main.on('NodeWorker.detachedFromWorker', ({ sessionId }) => this.#detached(sessionId as string));
+    this.#main.on('NodeWorker.receivedMessageFromWorker', ({ sessionId, message }) =>
+      this.#workers.get(sessionId as string)?.target.received(message as string),
+    );
+  }
+
+  static async connect(inspector: Inspector): Promise<InspectorProbe> {
+    const socket = new WebSocket(inspector.url);
+    const probe = new InspectorProbe(inspector, socket);
+    const open = getRunningLoop().createFuture<void>();
+    socket.onopen = () => open.setResult();
+    socket.onerror = () => {
+      if (!open.done()) open.setException(new Problem('the inspector closed the connection'));
+    };
+    await timeout(ANSWER, () => open);
+    return probe;
+  }
+
+  async ask<T>(method: string, argument?: unknown): Promise<Answer<T>[]> {
+    const given = argument === undefined ? '' : JSON.stringify(argument);
+    const expression = `(globalThis[Symbol.for('gyre.inspect')] ?? [])
+      .filter((copy) => copy.${method} !== undefined).map((copy) => copy.${method}(${given}))`;
+    await this.#followWorkers();
+    const answers = await Promise.all([
+      evaluate<T[]>(this.#main, expression).then((values = []) => ({ thread: 0, values })),
+      ...[...this.#workers.values()].map(async ({ thread, target }) => ({
+        thread,
+        // A worker may end at any time, or be in a long call of native code.
+        values: (await evaluate<T[]>(target, expression).catch(() => [])) ?? [],
+      })),
+    ]);
+    return answers.flatMap(({ thread, values }) => values.map((value) => ({ thread, value })));
+  }
+
+  async stack(): Promise<string[]> {
+    // The inspector interrupts the code that runs, so the frames of that code are below the expression's own.
+    const text = (await evaluate<string>(this.#main, STACK)) ?? '';
+    const frames = text.split('\n').map((line) => /^\s+at (.*)/.exec(line)?.[1]);
+    return frames.filter((frame) => frame !== undefined).slice(2);
+  }
+
+  async close(): Promise<void> {
+    await this.#main.call('NodeWorker.disable', {}, ANSWER).catch(() => {});
+    if (!this.#inspector.wasOpen)
+      await evaluate(this.#main, closeWhenAlone(this.#inspector.port)).catch(() => {});
+    const closed = getRunningLoop().createFuture<void>();
+    this.#socket.onclose = () => closed.setResult();
+    this.#socket.close();
+    await timeout(ANSWER, () => closed).catch(() => {});
+  }
+
+  /** Attaches to the worker threads. Those that start later attach by themselves. */
+  async #followWorkers(): Promise<void> {
+    this.#followsWorkers ??= this.#main.call('NodeWorker.enable', { waitForDebuggerOnStart: false }, ANSWER);
+    await this.#followsWorkers;
+  }
+
+  #attached({ sessionId, workerInfo }: Attached): void {
+    const target = new DevTools((message) => {
+      void this.#main.call('NodeWorker.sendMessageToWorker', { sessionId, message }, ANSWER).catch(() => {});
+    });
+    this.#workers.set(sessionId, { thread: Number(workerInfo.workerId), target });
+  }
+
+  #detached(sessionId: string): void {
+    this.#workers.get(sessionId)?.target.ended(new Problem('the worker thread has ended'));
+    this.#workers.delete(sessionId);
+  }
+}
+
+interface Attached {
+  readonly sessionId: string;
+  readonly workerInfo: { readonly workerId: string };
+}
+
+interface Evaluated<T> {
+  readonly result: { readonly value?: T };
+  readonly exceptionDetails?: {
+    readonly text: string;
+    readonly exception?: { readonly description?: string };
+  };
+}
+
+async function evaluate<T>(target: DevTools, expression: string): Promise<T | undefined> {
+  const { result, exceptionDetails: thrown } = await target.call<Evaluated<T>>(
+    'Runtime.evaluate',
+    { expression, returnByValue: true, silent: true },
+    ANSWER,
+  );
+  if (thrown !== undefined)
+    throw new Problem(`the process threw: ${thrown.exception?.description ?? thrown.text}`);
+  return result.value;
+}
+
+/** The program's own limit of frames may be small, so this sets it for one error. */
+const STACK = `(() => {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 50;
+  try { return new Error().stack; } finally { Error.stackTraceLimit = stackTraceLimit; }
+})()`;
+
+/**
+ * Closes the inspector from within the process when nobody is connected to it.
+ *
+ * Don't close it in the call itself: Node crashes if its inspector is closed while a session is attached. The
+ * kernel's table of connections tells when the last one has gone. The timer keeps no program alive.
+ */
+const closeWhenAlone = (port: number) => `(() => {
+  const { readFileSync } = process.getBuiltinModule('node:fs');
+  const inspector = process.getBuiltinModule('node:inspector');
+  const established = new RegExp(':${port.toString(16).toUpperCase().padStart(4, '0')} [0-9A-F:]+ 01 ');
+  const close = () => {
+    if (established.test(readFileSync('/proc/self/net/tcp', 'latin1'))) later();
+    else inspector.close();
+  };
+  const later = () => void setTimeout(close, 50).unref();
+  later();
+})()`;
