@@ -110,8 +110,8 @@ export function makeProtocol<P extends object>(
 }
 
 /**
- * Checks, without a call, that a protocol factory can return a protocol. An async function returns a promise at
- * every call, so it is refused here, and not at each connection.
+ * Checks, without a call, that a protocol factory can return a protocol. An async function returns a promise
+ * at every call, so it is refused here, and not at each connection.
  */
 export function checkFactory(factory: unknown): void {
   const accepted = 'a function that returns a protocol, or a class of protocols';

@@ -68,8 +68,7 @@ test(
 test(
   'connectDuplex(): destroy() cancels the connect, and no connection stays',
   onNode(async (loop) => {
-    const peer = new Recorder();
-    const server = await loop.createServer(() => peer, '127.0.0.1', 0);
+    const server = await loop.createServer(() => new Recorder(), '127.0.0.1', 0);
     for (let turns = 0; turns < 6; turns++) {
       const duplex = connectDuplex((factory) => loop.createConnection(factory, '127.0.0.1', portOf(server)));
       const log = logOf(duplex);
