@@ -12,6 +12,7 @@ import {
   checkFunction,
   checkOptions,
   checkSeconds,
+  checkSignal,
   checkString,
   invalidArgType,
   outOfRange,
@@ -91,18 +92,20 @@ import { addSignalHandler, hasSignalHandler, removeSignalHandler } from './proce
 import type { SubprocessOptions } from './process/spawn.ts';
 import { subprocessExec, subprocessShell } from './process/spawn.ts';
 import type { SignalOptions } from './tasks/abort-signal.ts';
+import { cancelOnAbort } from './tasks/abort-signal.ts';
 import { DoneCallback } from './tasks/done-callback.ts';
 import { ensureFuture, isAwaitable } from './tasks/ensure-future.ts';
 import type { Awaitable } from './tasks/future.ts';
 import { Future } from './tasks/future.ts';
 import { Scope } from './tasks/scope.ts';
+import { signalOf } from './tasks/settled.ts';
 import type { TaskNamer, TaskOptions } from './tasks/task.ts';
 import { Task } from './tasks/task.ts';
 
 /** Makes the tasks of a loop. See `setTaskFactory`. */
 export type TaskFactory = <T>(loop: BaseEventLoop, fn: () => PromiseLike<T>, options: TaskOptions) => Task<T>;
 
-const TASK_OPTIONS = ['name', 'eager'];
+const TASK_OPTIONS = ['name', 'eager', 'signal'];
 
 /**
  * An event loop that a program can hold, run, stop, close and swap. The class is abstract; `newEventLoop()`
@@ -363,18 +366,29 @@ export abstract class BaseEventLoop implements Loop {
    *
    * @param fn an async function without arguments, or a promise. A cancel of a task over a promise ends only
    *   the wait: the work behind the promise continues
-   * @param options `name`: shown in reports. `eager: true`: the first step runs now
+   * @param options `name`: shown in reports. `eager: true`: the first step runs now. `signal`: an abort
+   *   cancels the task; if it is aborted already, the task never starts
    * @throws TypeError for any other `fn`. LoopError `ERR_LOOP_CLOSED`. If it throws, nothing was started
    */
   createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options: TaskOptions = {}): Task<T> {
     checkOptions('options', options, TASK_OPTIONS);
     if (options.name !== undefined) checkString('options.name', options.name);
     if (options.eager !== undefined) checkBoolean('options.eager', options.eager);
+    checkSignal('options.signal', options.signal);
     this._checkOpen();
     const start = this.#coroutine(fn);
-    if (this.#taskFactory !== null) return this.#taskFactory(this, start, options);
-    const task = new Task<T>(this, start, options.name);
-    if (options.eager === true) task._run();
+    if (this.#taskFactory !== null) {
+      const { signal, ...rest } = options;
+      return cancelOnAbort(this.#taskFactory(this, start, rest), signal);
+    }
+    return this._newTask(start, options);
+  }
+
+  /** Makes a task as if there were no task factory. @internal */
+  _newTask<T>(start: () => PromiseLike<T>, { name, eager, signal }: TaskOptions): Task<T> {
+    const task = new Task<T>(this, start, name);
+    if (signal !== undefined) cancelOnAbort(task, signal);
+    if (eager === true) task._run();
     else this.#firstStep(task);
     return task;
   }
@@ -1704,6 +1718,7 @@ export abstract class BaseEventLoop implements Loop {
    * After the call, `runInExecutor(null, …)` throws {@link BrokenExecutorError}, even if another default is
    * set. `run()` calls this method at its end.
    *
+   * @param options `signal` cancels the wait
    * @returns a future without a result
    *
    * **Cancellation** ends the wait; the executor stays shut down.
@@ -1718,9 +1733,9 @@ export abstract class BaseEventLoop implements Loop {
    * });
    * ```
    */
-  shutdownDefaultExecutor(): Future<void> {
+  shutdownDefaultExecutor(options?: SignalOptions): Future<void> {
     this._checkOpen();
-    return shutdownDefaultExecutor(this);
+    return shutdownDefaultExecutor(this, signalOf(options));
   }
 
   /**
@@ -1932,6 +1947,35 @@ export abstract class BaseEventLoop implements Loop {
 }
 
 showInOneLine(BaseEventLoop);
+
+/**
+ * A task factory that runs the first step of each task at its creation:
+ * `loop.setTaskFactory(eagerTaskFactory)`. A task that ends without waiting costs no turn then. A task with
+ * `eager: false` starts in the next turn.
+ *
+ * @param loop the loop of the task
+ * @param fn the function of the task
+ * @param options `name`, `eager`
+ *
+ * @example
+ * ```ts
+ * import { createTask, eagerTaskFactory, getRunningLoop, run } from 'gyre';
+ *
+ * await run(async () => {
+ *   getRunningLoop().setTaskFactory(eagerTaskFactory);
+ *   const task = createTask(async () => 42);
+ *   await task;
+ *   console.log(task.result()); // 42
+ * });
+ * ```
+ */
+export function eagerTaskFactory<T>(
+  loop: BaseEventLoop,
+  fn: () => PromiseLike<T>,
+  options: TaskOptions,
+): Task<T> {
+  return loop._newTask(fn, { ...options, eager: options.eager ?? true });
+}
 
 function runFirstStep(task: Task): void {
   task._run();

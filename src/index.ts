@@ -68,12 +68,14 @@ export type { ExceptionContext, Loop } from './loop/types.ts';
 export type { SignalOptions } from './tasks/abort-signal.ts';
 export type { AsCompletedOptions, CompletedIterator } from './tasks/as-completed.ts';
 export { asCompleted } from './tasks/as-completed.ts';
+export { createTask } from './tasks/create-task.ts';
 export { allTasks, currentTask } from './tasks/current.ts';
 export { ensureFuture } from './tasks/ensure-future.ts';
 export type { Awaitable } from './tasks/future.ts';
 export { Future } from './tasks/future.ts';
 export type { Gathered, GatheredOrErrors, GatherOptions } from './tasks/gather.ts';
 export { gather } from './tasks/gather.ts';
+export { iscoroutine, iscoroutinefunction, isfuture } from './tasks/kinds.ts';
 export { shield } from './tasks/shield.ts';
 export { sleep } from './tasks/sleep.ts';
 export type { TaskOptions } from './tasks/task.ts';
@@ -200,7 +202,7 @@ export { StreamWriter } from './streams/writer.ts';
 // loops, policy, runner
 
 export type { TaskFactory } from './event-loop.ts';
-export { BaseEventLoop } from './event-loop.ts';
+export { BaseEventLoop, eagerTaskFactory } from './event-loop.ts';
 export { NodeEventLoop } from './loops/node-event-loop.ts';
 export { UvEventLoop } from './loops/uv-event-loop.ts';
 export type { BackendInfo, EventLoopPolicy } from './policy.ts';
@@ -214,5 +216,5 @@ export {
   setEventLoop,
   setEventLoopPolicy,
 } from './policy.ts';
-export type { RunnerOptions } from './runner.ts';
+export type { RunnerOptions, RunOptions } from './runner.ts';
 export { Runner, run } from './runner.ts';

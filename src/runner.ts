@@ -6,11 +6,14 @@ import { checkBoolean, checkFunction, checkOptions, invalidArgType, outOfRange }
 import { BaseEventLoop } from './event-loop.ts';
 import { runningLoopOrNull } from './loop/context.ts';
 import { newEventLoop } from './policy.ts';
+import type { SignalOptions } from './tasks/abort-signal.ts';
+import { cancelOnAbort } from './tasks/abort-signal.ts';
 import { cancelNow } from './tasks/cancellation.ts';
 import { isAwaitable } from './tasks/ensure-future.ts';
 import type { Awaitable } from './tasks/future.ts';
 import { Future } from './tasks/future.ts';
 import type { Scope } from './tasks/scope.ts';
+import { signalOf } from './tasks/settled.ts';
 import { Task } from './tasks/task.ts';
 import { ignoreUnawaitedCancels } from './tasks/unawaited-cancels.ts';
 import { waitFor } from './tasks/wait-for.ts';
@@ -35,6 +38,11 @@ export interface RunnerOptions {
   /** Makes the loop. Default: `newEventLoop`. */
   loopFactory?: () => BaseEventLoop;
 }
+
+/** The options of {@link run}. */
+export interface RunOptions extends RunnerOptions, SignalOptions {}
+
+const RUNNER_OPTIONS = ['debug', 'loopFactory'];
 
 /**
  * Runs several main functions on one loop; it is `run()` in parts.
@@ -61,7 +69,7 @@ export class Runner implements AsyncDisposable {
   #signal: EndingSignal | null = null;
 
   constructor(options: RunnerOptions = {}) {
-    checkOptions('options', options, ['debug', 'loopFactory']);
+    checkOptions('options', options, RUNNER_OPTIONS);
     if (options.debug !== undefined) checkBoolean('options.debug', options.debug);
     if (options.loopFactory !== undefined) checkFunction('options.loopFactory', options.loopFactory);
     this.#options = options;
@@ -97,9 +105,11 @@ export class Runner implements AsyncDisposable {
    * The first `SIGINT` or `SIGTERM` cancels `main`, and `run` rejects with the `CancelledError` after the
    * cleanup of `main`. A second signal kills the process: see {@link run}.
    *
+   * @param options `signal`: an abort cancels `main`; if it is aborted already, `main` never starts
    * @throws LoopError `ERR_LOOP_RUNNING` if the caller is code of a loop; `ERR_LOOP_CLOSED`
    */
-  run<T>(main: (() => Awaitable<T>) | Awaitable<T>): Promise<T> {
+  run<T>(main: (() => Awaitable<T>) | Awaitable<T>, options?: SignalOptions): Promise<T> {
+    const signal = signalOf(options);
     if (typeof main !== 'function' && !isAwaitable(main)) {
       throw invalidArgType('main', main, 'an async function or a promise');
     }
@@ -116,7 +126,7 @@ export class Runner implements AsyncDisposable {
     }
     const task =
       main instanceof Task ? main : loop.createTask(main as () => PromiseLike<T>, { name: 'main' });
-    return this.#run(loop, task as Task<T>);
+    return this.#run(loop, cancelOnAbort(task as Task<T>, signal));
   }
 
   /**
@@ -240,7 +250,7 @@ class Ending {
  *
  * @param main an async function, run as a task
  * @param options `debug`; `loopFactory` makes the loop, for example `() => new SimulatedEventLoop()` for
- *   virtual time
+ *   virtual time; `signal`: an `AbortSignal` whose abort cancels `main`
  * @returns the result of `main`
  * @throws the exception of `main`; LoopError `ERR_LOOP_RUNNING` if the caller is code of a loop
  *
@@ -267,10 +277,12 @@ class Ending {
  * console.log(answer);
  * ```
  */
-export function run<T>(main: () => Awaitable<T>, options: RunnerOptions = {}): Promise<T> {
-  const runner = new Runner(options);
+export function run<T>(main: () => Awaitable<T>, options: RunOptions = {}): Promise<T> {
+  checkOptions('options', options, [...RUNNER_OPTIONS, 'signal']);
+  const { signal, ...rest } = options;
+  const runner = new Runner(rest);
   try {
-    return closeAfter(runner, runner.run(main));
+    return closeAfter(runner, runner.run(main, signal === undefined ? {} : { signal }));
   } catch (error) {
     void runner.close();
     throw error;

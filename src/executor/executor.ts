@@ -3,10 +3,12 @@ import { checkFunction, invalidArgType } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
 import { capability, checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
+import { cancelOnAbort } from '../tasks/abort-signal.ts';
 import { ensureFuture } from '../tasks/ensure-future.ts';
 import type { Future } from '../tasks/future.ts';
 import { HostOperation } from '../tasks/host-operation.ts';
 import { operation } from '../tasks/operation.ts';
+import { aborted } from '../tasks/settled.ts';
 import { DefaultExecutor } from './default-executor.ts';
 import { nameOf } from './function-source.ts';
 
@@ -82,10 +84,12 @@ export function hasDefaultExecutor(loop: Loop): boolean {
 }
 
 /** See `BaseEventLoop.shutdownDefaultExecutor`. */
-export function shutdownDefaultExecutor(loop: Loop): Future<void> {
-  return operation(loop, 'shutdownDefaultExecutor', async () => {
+export function shutdownDefaultExecutor(loop: Loop, signal: AbortSignal | undefined): Future<void> {
+  if (signal?.aborted) return aborted(loop, signal);
+  const shutdown = operation(loop, 'shutdownDefaultExecutor', async () => {
     await ensureFuture(DefaultExecutor.of(loop).shutdown(), { loop });
   });
+  return cancelOnAbort(shutdown, signal);
 }
 
 /**

@@ -77,13 +77,14 @@ export class TaskGroup {
    *
    * @param fn an async function without arguments, or a promise. A cancel of a task over a promise ends only
    *   the wait
-   * @param options `name`: shown in reports. `eager: true`: the first step runs now
+   * @param options `name`: shown in reports. `eager: true`: the first step runs now. `signal`: cancels this
+   *   task
    * @returns the task. The group handles its failure, so the caller need not await it
    * @throws InvalidStateError if the group has ended or is being cancelled; then nothing was started
    * @throws TypeError if `fn` is neither a function nor a promise
    */
   createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options: TaskOptions = {}): Task<T> {
-    checkOptions('options', options, ['name', 'eager']);
+    checkOptions('options', options, ['name', 'eager', 'signal']);
     if (options.eager !== undefined) checkBoolean('options.eager', options.eager);
     if (this.#over()) throw new InvalidStateError('the task group is over: the task was not started');
     if (this.#reason !== null) {

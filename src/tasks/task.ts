@@ -20,6 +20,7 @@ import { creationOf } from '../loop/creation.ts';
 import type { Runnable, TimerHandle } from '../loop/handle.ts';
 import type { OwnedTask } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
+import type { SignalOptions } from './abort-signal.ts';
 import type { CancelReason, CancelWay, PassingTask } from './cancellation.ts';
 import { asCancel, cancelError } from './cancellation.ts';
 import { rememberInDevTools, runInDevTools } from './devtools-task.ts';
@@ -33,7 +34,7 @@ let taskCount = 0;
 /** Seconds until a cancelled task that still awaits a host promise is reported. */
 const STUCK_SECONDS = 1;
 
-export interface TaskOptions {
+export interface TaskOptions extends SignalOptions {
   /** Shown in reports. Default: `Task-1`, `Task-2`, … */
   name?: string;
   /** Runs the first step now instead of in the next turn. Default: false. */

@@ -26,6 +26,7 @@ import { operation } from '../../tasks/operation.ts';
 import { checkTakeable } from '../adopt.ts';
 import { summary } from '../names/happy-eyeballs.ts';
 import { addressFamily, checkedHost, checkedPort, checkLiteral, resolve } from '../names/resolve.ts';
+import { explainPort } from '../port-error.ts';
 import type { DatagramProtocol, ProtocolFactory } from '../protocol.ts';
 import { DATAGRAM_PROTOCOL_METHODS } from '../protocol.ts';
 import { checkFactory, makeProtocol, makerOf } from '../protocol-caller.ts';
@@ -283,7 +284,7 @@ function open(loop: Loop, wanted: DatagramTarget): HostOperation<RawDatagram> {
       const raw = namingArgument('sock', () =>
         capability(loop, 'datagrams').open(wanted, {
           onOpen: (opened) => request.succeed(opened),
-          onError: (error) => request.fail(error),
+          onError: (error) => request.fail(explainPort(error, local)),
         }),
       );
       return () => raw.cancel();

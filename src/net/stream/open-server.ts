@@ -17,6 +17,7 @@ import { cancelOnAbort } from '../../tasks/abort-signal.ts';
 import { Future } from '../../tasks/future.ts';
 import { HostOperation } from '../../tasks/host-operation.ts';
 import { operation } from '../../tasks/operation.ts';
+import { explainPort } from '../port-error.ts';
 import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import type { TlsRole } from '../tls/tls-options.ts';
 import { Server } from './server.ts';
@@ -88,7 +89,7 @@ export function openListener(
           onConnection: (stream) => server._accept(stream),
           onError: (error) => {
             if (request.done()) server._cannotAccept(made, error);
-            else if (stalePath === null || !isTaken(error)) request.fail(error);
+            else if (stalePath === null || !isTaken(error)) request.fail(explainPort(error, address));
             else probe = removeStale(sockets as UnixSockets, stalePath, (free) => retry(free, error));
           },
         };

@@ -12,9 +12,13 @@ import { rememberAccepted, rememberOrigin } from '../../loop/creation.ts';
 import type { TimerHandle } from '../../loop/handle.ts';
 import type { Resource, ResourceFacts } from '../../loop/ownership.ts';
 import type { Loop } from '../../loop/types.ts';
+import type { SignalOptions } from '../../tasks/abort-signal.ts';
+import { cancelOnAbort } from '../../tasks/abort-signal.ts';
 import { Future } from '../../tasks/future.ts';
 import { operation } from '../../tasks/operation.ts';
+import { aborted, signalOf } from '../../tasks/settled.ts';
 import { addressFamily } from '../names/resolve.ts';
+import { explainPort } from '../port-error.ts';
 import type { ProtocolFactory, StreamProtocol } from '../protocol.ts';
 import { STREAM_PROTOCOL_METHODS } from '../protocol.ts';
 import { makeProtocol, makerOf } from '../protocol-caller.ts';
@@ -77,7 +81,9 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
   readonly #prepare: (stream: RawStream) => void;
   readonly #tls: TlsRole | null;
   readonly #connections: LinkedList<ServedConnection> = new LinkedList();
-  /** The open connection that was made last, to detect a factory that returns one protocol again and again. */
+  /**
+   * The open connection that was made last, to detect a factory that returns one protocol again and again.
+   */
   #newest: StreamTransport | null = null;
   /**
    * The listening sockets. `_start` appends each as soon as it is open, so that a close meanwhile finds it.
@@ -151,31 +157,41 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
    * @throws LoopError `ERR_TRANSPORT_CLOSED` if the server is closed; the system's error (`EADDRINUSE`) if it
    *   cannot listen. The server then has no sockets any more
    *
+   * @param options `signal` cancels the call
+   *
    * **Cancellation** The server does not listen afterwards.
    *
    * **Backends** The portable backend cannot bind without listening: clients that connect before this call
    * wait, up to the backlog. On the native backend they are refused.
    */
-  startServing(): Future<void> {
+  startServing(options?: SignalOptions): Future<void> {
+    const signal = signalOf(options);
     this.#checkNotClosed('startServing');
-    return operation(this.#loop, 'startServing', () => this._start());
+    if (signal?.aborted) return aborted(this.#loop, signal);
+    return cancelOnAbort(
+      operation(this.#loop, 'startServing', () => this._start()),
+      signal,
+    );
   }
 
   /**
    * Serves until the call is cancelled or the server is closed. Then it closes the server and its
    * connections, and waits until all of them are gone.
    *
+   * @param options `signal` cancels the call. If it is aborted before, the server stays as it is
    * @throws LoopError `ERR_TRANSPORT_CLOSED` if the server is closed; `ERR_LOOP_RUNNING` if another
    *   `serveForever()` of this server is under way
    */
-  serveForever(): Future<void> {
+  serveForever(options?: SignalOptions): Future<void> {
+    const signal = signalOf(options);
     this.#checkNotClosed('serveForever');
     if (this.#serveForever !== null) {
       throw new LoopError('ERR_LOOP_RUNNING', 'serveForever(): this server is being served already');
     }
+    if (signal?.aborted) return aborted(this.#loop, signal);
     const forever = new Future<void>(this.#loop);
     this.#serveForever = forever;
-    return operation(this.#loop, 'serveForever', async () => {
+    const serving = operation(this.#loop, 'serveForever', async () => {
       try {
         await this._start();
         await forever;
@@ -187,6 +203,7 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
         await this.waitClosed();
       }
     });
+    return cancelOnAbort(serving, signal);
   }
 
   close(): void {
@@ -198,8 +215,10 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
     this.#wakeIfGone();
   }
 
-  waitClosed(): Future<void> {
-    if (!this.#gone()) return waitIn(this.#loop, this.#closedWaiters);
+  waitClosed(options?: SignalOptions): Future<void> {
+    const signal = signalOf(options);
+    if (signal?.aborted) return aborted(this.#loop, signal);
+    if (!this.#gone()) return cancelOnAbort(waitIn(this.#loop, this.#closedWaiters), signal);
     const future = new Future<void>(this.#loop);
     future.setResult(undefined);
     return future;
@@ -223,7 +242,7 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
     this.#state = 'starting';
     this.#loop._owned.resources.add(this);
     try {
-      if (this.#isBound) for (const listener of this.#listeners) listener.serve();
+      if (this.#isBound) for (const listener of this.#listeners) serveOn(listener);
       else await this.#open(serves);
       this.#state = serves ? 'serving' : 'bound';
     } catch (error) {
@@ -456,6 +475,14 @@ function waitIn(loop: Loop, waiters: Set<Future<void>>): Future<void> {
 
 function wake(waiters: Set<Future<void>>): void {
   for (const waiter of waiters) waiter.setResult(undefined);
+}
+
+function serveOn(listener: RawListener): void {
+  try {
+    listener.serve();
+  } catch (error) {
+    throw explainPort(error as Error, listener.sockname());
+  }
 }
 
 function addressOf(listener: RawListener): string {
