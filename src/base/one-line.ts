@@ -48,21 +48,30 @@ function inspectShown(this: Shown, depth: number | null, options: object, inspec
   }
 }
 
+/** The objects whose line is being made. */
+const underWay: Set<Shown> = new Set();
+
 function oneLine(shown: Shown): string {
   const name = nameOf(shown);
+  // A getter or an overridden method of a subclass may print the object again.
+  if (underWay.has(shown)) return `${name} {}`;
+  underWay.add(shown);
   try {
     const facts = shown._facts();
     return facts === '' ? `${name} {}` : `${name} { ${facts} }`;
   } catch {
     // The prototype, for example, has no facts.
     return `${name} {}`;
+  } finally {
+    underWay.delete(shown);
   }
 }
 
 /** The name of the class; for futures and tasks that of the public class. */
 function nameOf(shown: Shown & { [Symbol.toStringTag]?: string }): string {
   try {
-    return shown[Symbol.toStringTag] ?? shown.constructor.name;
+    const name: unknown = shown[Symbol.toStringTag] ?? shown.constructor.name;
+    return typeof name === 'string' ? name : 'Object';
   } catch {
     return 'Object';
   }
