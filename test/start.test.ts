@@ -21,7 +21,9 @@ test('npm start runs every part of the tour, and exits with 0', async () => {
   for (const part of [
     'Linus: hello from net',
     'Ada read',
+    'This tour runs on the ',
     '30 ms timer',
+    'ms late at the median',
     'the quick task is done',
     'with an await of its own',
     'TimeoutError',
