@@ -4,6 +4,7 @@ import type { Loop } from '../loop/types.ts';
 import type { Protocol } from '../net/protocol.ts';
 import type { ServerOptions } from '../net/stream/listen.ts';
 import { listen, SERVER_OPTIONS } from '../net/stream/listen.ts';
+import { makeServer } from '../net/stream/open-server.ts';
 import type { Server } from '../net/stream/server.ts';
 import { createUnixServer } from '../net/stream/unix.ts';
 import { isWanted } from '../net/tls/tls-options.ts';
@@ -130,9 +131,9 @@ function bind(loop: Loop, factory: () => Protocol, options: ServeOptions): Futur
     ...rest
   } = options;
   const opening = { ...rest, startServing: false };
-  if (path === undefined) return listen(loop, factory, host, port, opening);
+  if (path === undefined) return listen(loop, factory, host, port, opening, makeServer);
   for (const [name, value] of Object.entries({ host, port })) {
     if (value !== null) throw invalidArgType(`options.${name}`, value, 'absent, because there is a path');
   }
-  return createUnixServer(loop, factory, path, opening);
+  return createUnixServer(loop, factory, path, opening, makeServer);
 }
