@@ -17,7 +17,7 @@ import type { TransportDuplex } from 'gyre/node';
 import { connectDuplex, toDuplex } from 'gyre/node';
 
 /** Seconds that a request may take. */
-const LONGEST = 0.5;
+const LONGEST = 2;
 
 /** `/sleep/0.1` answers after that many seconds. */
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
