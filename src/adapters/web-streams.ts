@@ -25,7 +25,7 @@ export interface WebStreams {
   writable: WritableStream<string | Uint8Array>;
 }
 
-export const DEFAULT_HIGH_WATER_MARK_BYTES = 64 * 1024;
+export const DEFAULT_HIGH_WATER_MARK_BYTES: number = 64 * 1024;
 
 /**
  * Makes a pair of Web streams over a transport, with back-pressure in both directions.
