@@ -98,7 +98,10 @@ export class StreamServer
   /** @internal */
   override _closed(): void {
     this.#isClosed = true;
-    for (const [, writer] of this.#arrivals.end()) writer.transport.abort();
+    const left = this.#arrivals.end();
+    // A loop that is being closed ends its transports itself, and names them.
+    if (this.getLoop().isClosed()) return;
+    for (const [, writer] of left) writer.transport.abort();
   }
 }
 

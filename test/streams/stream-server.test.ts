@@ -1,6 +1,7 @@
 /** Connections by iteration: `for await (const [reader, writer] of server)`. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -16,7 +17,7 @@ import {
   startUnixServer,
 } from '../../src/index.ts';
 import { clientTls, serverTls } from '../helpers/certificates.ts';
-import { isNative, onNode, portOf } from '../helpers/pairs.ts';
+import { isNative, makeLoop, onNode, portOf } from '../helpers/pairs.ts';
 import { inSimulation } from '../helpers/simulation.ts';
 
 /** Connects, and returns all that the server sends until it closes; the code of the error if it fails. */
@@ -258,6 +259,25 @@ test(
     await rm(directory, { recursive: true });
   }),
 );
+
+test('loop.close() ends a connection that nobody took, and names it and its server', async () => {
+  const loop = makeLoop();
+  const messages: string[] = [];
+  loop.setExceptionHandler((_loop, { message }) => messages.push(message));
+  const client = await loop.runUntilComplete(async () => {
+    const server = await startServer(null, '127.0.0.1', 0);
+    const socket = connect(portOf(server), '127.0.0.1');
+    while (connectionsOf(server) < 1) await sleep(0.001);
+    return socket;
+  });
+  const ended = new Promise<void>((resolve) => client.on('error', () => {}).once('close', () => resolve()));
+  client.resume();
+  loop.close();
+  await ended;
+  assert.equal(messages.length, 2);
+  assert.match(String(messages[0]), /a server was still listening on 127\.0\.0\.1:\d+/);
+  assert.match(String(messages[1]), /accepted by the server on 127\.0\.0\.1/);
+});
 
 test('in a simulated world, a server that nobody iterates over accepts exactly its backlog', async () => {
   const lines: string[] = [];
