@@ -437,7 +437,7 @@ test('run() reports a cleanup of more than a second once, with the open resource
     errors,
     /^gyre: 1 second after SIGTERM, the cleanup of task main is not done; a second signal kills the process$/m,
   );
-  assert.match(errors, /^ {2}tasks: 'main' pending, at sleep\(\S+\)$/m);
+  assert.match(errors, /^ {2}tasks: 'main' pending \d+(\.\d)? m?s, at sleep\(\S+\)$/m);
   assert.match(errors, /^ {4}task main was still pending$/m);
   assert.match(errors, /^ {4}task helper was still pending$/m);
   assert.match(

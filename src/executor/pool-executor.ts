@@ -76,7 +76,7 @@ export const livePools: Set<PoolExecutor> = new Set();
 
 /** A pool and its jobs in a snapshot (inspect/snapshot.ts). */
 export interface PoolFacts {
-  readonly kind: WorkerKind;
+  readonly kind: 'thread' | 'process';
   readonly workers: number;
   readonly maxWorkers: number;
   /** The jobs that run, each with its function and the seconds since `submit()`. */
