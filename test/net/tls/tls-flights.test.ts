@@ -124,7 +124,11 @@ async function gyreClient(loop: NodeEventLoop, version: SecureVersion, mangle: M
   const server = createServer();
   const port = await listening(server);
   const accepted = once(server, 'connection');
-  const connecting = loop.createConnection(() => new Protocol(), '127.0.0.1', port, { ssl: clientTls() });
+  const connecting = loop.createConnection(() => new Protocol(), '127.0.0.1', port, {
+    ssl: clientTls(),
+    // Node's client sends this name too, and the flight of a server has an answer to a name.
+    serverHostname: 'localhost',
+  });
   const [socket] = await accepted;
   const peer = new HostileTls(socket, true, version, mangle);
   let error: unknown = null;
