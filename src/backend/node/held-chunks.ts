@@ -13,6 +13,10 @@ export class HeldChunks {
     this.#bytes = totalOf(chunks);
   }
 
+  get empty(): boolean {
+    return this.#chunks.length === 0;
+  }
+
   /** False if the memory of a chunk was transferred since. */
   get intact(): boolean {
     return totalOf(this.#chunks) === this.#bytes;

@@ -15,6 +15,10 @@ const WHOLE_READ = 65_536;
  *
  * So data and both events may come while nobody reads, and before `open()`. They wait here, in order, for
  * `open()` and `readStart()`.
+ *
+ * A Readable that an error destroys emits no more data. With libuv 1.52, a reset destroys a paused socket as
+ * soon as the data before it was read. So the data moves from the Readable to this object, and the error
+ * waits behind it.
  */
 export class ReadSide {
   readonly #readable: Readable;
@@ -23,6 +27,10 @@ export class ReadSide {
   #reading: boolean = false;
   #end: 'none' | 'held' | 'told';
   #close: 'none' | 'held' | 'told' = 'none';
+  /** Data that the Readable had when an error destroyed it. */
+  #unread: Buffer | null = null;
+  /** The close comes behind data, so it is told only to a transport that reads. */
+  #closeIsBehindData: boolean = false;
   /** gyre itself has ended the stream, so only the close event matters now. */
   #ending: boolean = false;
 
@@ -44,7 +52,7 @@ export class ReadSide {
   readStart(): void {
     this.#reading = true;
     keepNonBlocking(this.#readable);
-    if (this.#end === 'held') hostNextTick(this.#tell);
+    if (this.#end === 'held' || this.#close === 'held') hostNextTick(this.#tell);
     else this.#readable.resume();
   }
 
@@ -82,9 +90,32 @@ export class ReadSide {
     }
   };
 
-  #onError = (error: Error): void => {
+  #onError = (error: NodeJS.ErrnoException): void => {
     this.#error ??= error;
+    // A failed write ends the connection at once.
+    if (error.syscall === 'read' && this.#readable.readableLength > 0 && !this.hasUnsent())
+      this.#keepUnread();
   };
+
+  #keepUnread(): void {
+    // `read()` would emit the data as well, on some hosts.
+    this.#readable.removeListener('data', this.#onData);
+    this.#unread = this.#readable.read() as Buffer | null;
+    this.#closeIsBehindData = this.#unread !== null;
+  }
+
+  /** Returns true if written data waits for the kernel. */
+  protected hasUnsent(): boolean {
+    return false;
+  }
+
+  /** The subclass must call this at a write, which a reset lets fail although its data is still unread. */
+  protected dropUnread(): void {
+    if (!this.#closeIsBehindData) return;
+    this.#unread = null;
+    this.#closeIsBehindData = false;
+    if (this.#close === 'held' && this.#events !== null) hostNextTick(this.#tell);
+  }
 
   #onEnd = (): void => {
     this.confirmEnd(this.#holdEnd);
@@ -106,16 +137,27 @@ export class ReadSide {
     if (this.#events !== null) this.#tell();
   };
 
-  /** Reports the events that may be reported now: the end if the transport reads, and the close after it. */
+  /** Reports the events that may be reported now: data and the end if the transport reads, then the close. */
   #tell = (): void => {
     const events = this.#events as StreamEvents;
+    const unread = this.#unread;
+    if (unread !== null && this.#reading && !this.#ending) {
+      this.#unread = null;
+      events.onRead(unread);
+    }
     if (this.#end === 'held' && this.#reading && !this.#ending) {
       this.#end = 'told';
       events.onEnd();
     }
-    if (this.#close === 'held' && (this.#end !== 'held' || this.#ending || this.#error !== null)) {
+    if (this.#close === 'held' && this.#mayTellClose()) {
       this.#close = 'told';
       events.onClose(this.#error);
     }
   };
+
+  #mayTellClose(): boolean {
+    if (this.#ending) return true;
+    if (this.#closeIsBehindData) return this.#reading;
+    return this.#end !== 'held' || this.#error !== null;
+  }
 }

@@ -66,6 +66,10 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
     confirmEnd(this.#socket, confirmed);
   }
 
+  protected override hasUnsent(): boolean {
+    return this.#held?.empty === false;
+  }
+
   override open(events: StreamEvents): void {
     this.#events = events;
     super.open(events);
@@ -73,6 +77,7 @@ export class NodeStream extends ReadSide implements RawStream, SocketControl {
 
   write(chunks: Uint8Array[]): boolean {
     const socket = this.#socket;
+    this.dropUnread();
     keepNonBlocking(socket);
     if (chunks.length === 1) {
       socket.write(chunks[0] as Uint8Array);

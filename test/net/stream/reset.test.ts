@@ -126,6 +126,51 @@ for (const { ending, unix } of RESETS) {
   );
 
   test(
+    `a reset behind unread data ends a paused connection at its next write: ${place}`,
+    onNode((loop) =>
+      meet(loop, ending, unix, async ({ protocol, transport, endPeer }) => {
+        transport.pauseReading();
+        endPeer();
+        await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+        transport.write('y');
+        await protocol.untilLost();
+        assert.deepEqual(protocol.log, ['made', 'lost']);
+        assert.match(String((protocol.exception as NodeJS.ErrnoException).code), /^(ECONNRESET|EPIPE)$/);
+      }),
+    ),
+  );
+
+  test(
+    `a reset behind unread data ends a paused connection at once if written data waits: ${place}`,
+    onNode((loop) =>
+      meet(loop, ending, unix, async ({ protocol, transport, endPeer }) => {
+        transport.pauseReading();
+        transport.write(Buffer.alloc(16_000_000));
+        await new Promise((resolve) => setImmediate(resolve));
+        endPeer();
+        await protocol.untilLost();
+        assert.equal(protocol.received, 0);
+        assert.match(String((protocol.exception as NodeJS.ErrnoException).code), /^(ECONNRESET|EPIPE)$/);
+      }),
+    ),
+  );
+
+  test(
+    `abort() ends a paused connection that was reset behind unread data, without the data: ${place}`,
+    onNode((loop) =>
+      meet(loop, ending, unix, async ({ protocol, transport, endPeer }) => {
+        transport.pauseReading();
+        endPeer();
+        await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+        transport.abort();
+        await protocol.untilLost();
+        assert.deepEqual(protocol.log, ['made', 'lost']);
+        assert.equal(protocol.exception, null);
+      }),
+    ),
+  );
+
+  test(
     `a write that meets a reset ends the connection with its error, and no end of file comes: ${place}`,
     onNode((loop) =>
       meet(loop, ending, unix, async ({ protocol, transport, endPeer }) => {
