@@ -24,6 +24,7 @@ const groups = {
     ['frameworks', 'Frameworks and clients'],
     ['testing', 'Testing'],
     ['debugging', 'Debugging'],
+    ['stuck', 'A stuck program'],
     ['deployment', 'Deployment'],
   ],
   Facts: [
