@@ -25,7 +25,7 @@ const ways: Record<string, () => Promise<void>> = {
   async held() {
     getRunningLoop().callLater(0.01, function reindex() {
       ready();
-      for (;;) Math.hypot(1, 2);
+      for (;;);
     });
     await sleep(60);
   },
@@ -74,7 +74,7 @@ const ways: Record<string, () => Promise<void>> = {
     await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
     const jobs = Array.from({ length: 3 }, () =>
       pool.submit(function forever() {
-        for (;;) Math.hypot(1, 2);
+        for (;;);
       }, []),
     );
     await sleep(0.3);

@@ -32,6 +32,7 @@ const figures = {
           ready: 0,
           taskCount: 2,
           handleCount: 0,
+          metrics: { 'gyre.loop.turn.duration': { p99: 0.001 }, 'nodejs.eventloop.delay': { p99: 0.002 } },
           timerCount: 0,
           handles: [],
           timers: [],

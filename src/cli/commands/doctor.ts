@@ -60,13 +60,12 @@ export function findings(looks: readonly Figures[]): Finding[] {
   ];
 }
 
-/**
- * Finds code that ran in at least half of the looks. A loop that is merely busy is in other code each time.
- */
+/** Finds code that ran in at least half of the looks, while no loop of the main thread began a turn. */
 function heldLoop(looks: readonly Figures[]): Finding[] {
   const last = looks.findLast(({ stack }) => stack.length > 0);
-  const held = looks.filter(({ stack }) => sameCallback(stack, last?.stack ?? [])).length;
-  if (last === undefined || held * 2 < looks.length) return [];
+  if (last === undefined) return [];
+  const held = looks.filter((look) => look.stack.length > 0 && mainTurns(look) === mainTurns(last)).length;
+  if (held * 2 < looks.length) return [];
   return [
     {
       kind: 'held loop',
@@ -78,11 +77,9 @@ function heldLoop(looks: readonly Figures[]): Finding[] {
   ];
 }
 
-/** Compares the outermost frames by function. The innermost ones differ while the same callback runs. */
-function sameCallback(a: readonly string[], b: readonly string[]): boolean {
-  const own = (stack: readonly string[]) => stack.filter((frame) => !frame.includes('node:')).at(-1);
-  const [left, right] = [own(a), own(b)].map((frame) => frame?.replace(/:\d+:\d+\)?$/, ''));
-  return left !== undefined && left === right;
+function mainTurns({ threads }: Figures): number {
+  const loops = threads.flatMap(({ thread, loops }) => (thread === 0 ? loops : []));
+  return loops.reduce((turns, loop) => turns + loop.turns, 0);
 }
 
 function deadlock(loop: LoopSnapshot): Finding[] {

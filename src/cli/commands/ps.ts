@@ -42,6 +42,23 @@ export function loopLine(title: string, loop: LoopSnapshot): string {
   return `${title}, ${parts.join(', ')}`;
 }
 
+/** Returns how long turns take, how late timers are, and how long code has held the loop. */
+export function metricLines({ metrics }: LoopSnapshot): string[] {
+  const { p50, p99, max } = metrics['gyre.loop.turn.duration'];
+  const late = metrics['nodejs.eventloop.delay'];
+  const { count: times, longest } = metrics['gyre.loop.held'];
+  const held =
+    longest === null
+      ? ''
+      : `; held ${plural(times, 'time')}, at most ${seconds(longest.seconds)} by ${longest.by}`;
+  return [
+    `turns: half under ${seconds(p50)}, 99 % under ${seconds(p99)}, at most ${seconds(max)}${held}`,
+    ...(late.count === 0
+      ? []
+      : [`timers late: half under ${seconds(late.p50)}, 99 % under ${seconds(late.p99)}`]),
+  ];
+}
+
 function loopLines(title: string, loop: LoopSnapshot): string[] {
   const parts = [
     table(['TASK', 'AGE', 'STATE', 'AT', 'BEGUN AT'], loop.tasks.map(taskRow)),
@@ -50,6 +67,7 @@ function loopLines(title: string, loop: LoopSnapshot): string[] {
   ];
   return [
     loopLine(title, loop),
+    ...metricLines(loop).map((line) => `  ${line}`),
     ...parts.flatMap((lines) => (lines.length === 1 ? [] : lines.map((line) => `  ${line}`))),
     ...cutLine(loop),
   ];

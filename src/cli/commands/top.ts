@@ -4,7 +4,7 @@ import type { LoopSnapshot, TaskSnapshot } from '../../inspect/snapshot-types.ts
 import type { Probe } from '../attach/probe.ts';
 import type { Figures } from '../figures.ts';
 import { loopsOf, takeFigures } from '../figures.ts';
-import { bytes, count, table } from '../format.ts';
+import { bytes, count, seconds, table } from '../format.ts';
 import type { Output } from '../output.ts';
 import { print } from '../output.ts';
 import type { Arguments } from '../usage.ts';
@@ -18,13 +18,13 @@ const CLEAR = '\u001b[H\u001b[J';
 
 /** Shows the figures until the process ends, or until Ctrl-C. */
 export async function top(
-  { pid, json, seconds = 1 }: Arguments,
+  { pid, json, seconds: pause = 1 }: Arguments,
   probe: Probe,
   output: Output,
 ): Promise<never> {
   let before = await takeFigures(probe, pid);
   for (;;) {
-    await sleep(seconds);
+    await sleep(pause);
     const now = await takeFigures(probe, pid);
     if (output.isTTY === true && !json) output.write(CLEAR);
     print(output, json ? [JSON.stringify(now)] : topLines(before, now));
@@ -40,10 +40,12 @@ export function topLines(before: Figures, now: Figures): string[] {
     ...(now.stack.length === 0 ? [] : [`its main thread runs ${now.stack[0]}`]),
     '',
     ...table(
-      ['LOOP', 'TURNS/S', 'READY', 'TASKS', 'HANDLES', 'TIMERS'],
+      ['LOOP', 'TURNS/S', 'TURN P99', 'LATE P99', 'READY', 'TASKS', 'HANDLES', 'TIMERS'],
       loops.map(({ title, loop }) => [
         title,
         count(turnsPerSecond(earlier.get(title), loop)),
+        seconds(loop.metrics['gyre.loop.turn.duration'].p99),
+        seconds(loop.metrics['nodejs.eventloop.delay'].p99),
         count(loop.ready),
         count(loop.taskCount),
         count(loop.handleCount),
@@ -56,8 +58,8 @@ export function topLines(before: Figures, now: Figures): string[] {
 }
 
 function turnsPerSecond(before: LoopSnapshot | undefined, now: LoopSnapshot): number {
-  const seconds = now.time - (before?.time ?? now.time);
-  return seconds > 0 ? (now.turns - (before?.turns ?? 0)) / seconds : 0;
+  const passed = now.time - (before?.time ?? now.time);
+  return passed > 0 ? (now.turns - (before?.turns ?? 0)) / passed : 0;
 }
 
 function section(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
