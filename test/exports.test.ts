@@ -387,6 +387,7 @@ const expected: Record<string, Names> = {
     ],
   },
   './sim/register': { values: [], types: [] },
+  './inspect': { values: [], types: [] },
   './testing': {
     values: ['checkLoopEmpty', 'checkStreamTransport', 'leaks', 'streamTransportChecks', 'withLoop'],
     types: ['CheckStreamTransportOptions', 'Leak', 'MakeStreamPair', 'Reports'],
@@ -395,6 +396,7 @@ const expected: Record<string, Names> = {
 
 const files: Record<string, string> = {
   '.': 'index.ts',
+  './inspect': 'entry/inspect.ts',
   './lowlevel': 'entry/lowlevel.ts',
   './node': 'entry/node.ts',
   './sim': 'entry/sim.ts',

@@ -43,6 +43,8 @@ const CALLS: Record<string, (loop: BaseEventLoop) => unknown> = {
   sockConnect: (loop) => loop.sockConnect({} as Socket, ['127.0.0.1', 1]),
   sockAccept: (loop) => loop.sockAccept({} as Socket),
   addSignalHandler: (loop) => loop.addSignalHandler('SIGUSR2', () => {}),
+  signals: (loop) => loop.signals('SIGHUP'),
+  metrics: (loop) => loop.metrics(),
   removeSignalHandler: (loop) => loop.removeSignalHandler('SIGUSR2'),
   runInExecutor: (loop) => loop.runInExecutor(null, () => 1),
   setDefaultExecutor: (loop) =>

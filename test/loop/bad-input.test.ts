@@ -160,7 +160,7 @@ const cases: Case[] = [
     method: 'createTask',
     call: (loop, value) => loop.createTask(nothing, { context: value } as never),
     argument: 'options.context',
-    accepted: 'absent (known options: name, eager)',
+    accepted: 'absent (known options: name, eager, signal)',
     wrongTypes: [[5, '5']],
   },
   {

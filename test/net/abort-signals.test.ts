@@ -267,6 +267,10 @@ const calls: Record<string, Call> = {
   'StreamReader.readexactly': async (_, options) => () => new gyre.StreamReader().readexactly(1, options),
   'StreamReader.readline': async (_, options) => () => new gyre.StreamReader().readline(options),
   'StreamReader.readuntil': async (_, options) => () => new gyre.StreamReader().readuntil('x', options),
+  'StreamReader.pipeTo': async (scene, options) => {
+    const [reader, writer] = await streams(scene);
+    return () => reader.pipeTo(writer, options);
+  },
   'StreamReaderProtocol.waitClosed': async (_, options) => () =>
     new gyre.StreamReaderProtocol(new gyre.StreamReader()).waitClosed(options),
   'StreamWriter.drain': async (scene, options) => {

@@ -13,7 +13,7 @@ import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { simulate } from '../../../src/entry/sim.ts';
-import { sleep } from '../../../src/index.ts';
+import { newEventLoop, sleep } from '../../../src/index.ts';
 import { tsArguments } from '../../helpers/typescript.ts';
 
 const OBJECTS: readonly object[] = [
@@ -74,6 +74,7 @@ function differences(
 test('after simulations that ran at once, failed or succeeded, all of Node is as before', async () => {
   // Node defines some of them at their first use.
   void [globalThis.Response, globalThis.AbortController, globalThis.crypto];
+  newEventLoop().close(); // the first loop installs the hook for inspectors
   const before = properties();
   await Promise.allSettled([
     simulate(async (world) => {
