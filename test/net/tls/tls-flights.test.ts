@@ -37,12 +37,19 @@ interface End {
   alert: string | undefined;
 }
 
-/** The error of a peer that is gone depends on the kernel. */
+/** Unifies what differs without a fault: the error of a peer that is gone depends on the kernel. */
 function endOf(error: unknown, peer: HostileTls): End {
   const { code, reason } = (error ?? {}) as { code?: string; reason?: string };
   if (code === 'ECONNRESET' || code === 'EPIPE') return { code: 'gone', reason: undefined, alert: undefined };
+  if (code === 'ERR_SSL_CALLBACK_FAILED') return { ...BAD_NAME, alert: peer.alert };
   return { code, reason, alert: peer.alert };
 }
+
+/**
+ * How OpenSSL reports a malformed server name. On Node 22 and 24, the servers of `node:tls` have a callback
+ * for the hello of a client, which refuses such a name before OpenSSL sees it. The native engine has none.
+ */
+const BAD_NAME = { code: 'ERR_SSL_BAD_EXTENSION', reason: 'bad extension' };
 
 async function listening<S extends { listen(port: number, host: string): S }>(
   server: S & NodeJS.EventEmitter & { address(): unknown },
