@@ -274,6 +274,7 @@ test('the check of the tarballs demands a map for each file of dist/, and a sour
     'entry/sim-register',
     'entry/node',
     'entry/testing',
+    'entry/inspect',
     'entry/lowlevel',
   ];
   const endings = ['js', 'js.map', 'd.ts', 'd.ts.map'];

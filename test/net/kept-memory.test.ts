@@ -253,9 +253,12 @@ for (const [what, dataOf] of [
     `${what} that waits to be written keeps little memory`,
     onNode(async (loop) => {
       const clogged = await cloggedPair(loop);
-      const relay = new Protocol();
-      relay.dataReceived = (data) => clogged.near.transport.write(dataOf(data));
-      const server = await loop.createServer(() => relay, '127.0.0.1', 0);
+      const makeRelay = (): Protocol => {
+        const relay = new Protocol();
+        relay.dataReceived = (data) => clogged.near.transport.write(dataOf(data));
+        return relay;
+      };
+      const server = await loop.createServer(makeRelay, '127.0.0.1', 0);
       try {
         await assertServerKeepsLittle(loop, server, SOME);
       } finally {
