@@ -69,6 +69,9 @@ function addresses() {
   return { repository: inFolder, bugs, homepage };
 }
 
+/** The page of `gyre --web`. */
+const PAGE = 'src/cli/web/page.html';
+
 /**
  * Compares the files of the package `gyre` with what they should be. Each file of `dist/` has a source map,
  * and each declaration its file of `src/`, so that debuggers and "Go to definition" find the TypeScript
@@ -82,11 +85,13 @@ export function faultsOfMain(names) {
   const needed = [
     ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
     ...Object.values(manifest.exports).flatMap(targetsOf),
+    ...Object.values(manifest.bin),
+    PAGE,
     ...names.filter((name) => /\.(js|d\.ts)$/.test(name)).map((name) => `${name}.map`),
     ...declarations.map((name) => name.replace(/^dist\/(.+)\.d\.ts$/, 'src/$1.ts')),
   ];
   const allowed =
-    /^(dist\/.+\.(js|d\.ts)(\.map)?|src\/.+\.ts|examples\/[\w-]+\.ts|package\.json|(README|CHANGELOG)\.md|LICENSE)$/;
+    /^(dist\/.+\.(js|d\.ts)(\.map)?|src\/.+\.(ts|html)|examples\/(frameworks\/)?[\w-]+\.ts|package\.json|(README|CHANGELOG)\.md|LICENSE)$/;
   return faultsOf('gyre', names, needed, allowed);
 }
 

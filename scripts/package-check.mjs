@@ -52,6 +52,20 @@ const programs = {
     }
     console.log(\`gyre \${manifest.version} ok on node \${process.version}\`);
   `,
+  'look.mjs': `
+    import assert from 'node:assert/strict';
+    import { execFile } from 'node:child_process';
+    import { promisify } from 'node:util';
+    import { run } from 'gyre';
+
+    // The program looks into this process, while its loop waits.
+    await run(async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, [
+        'node_modules/gyre/dist/gyre.js', 'ps', String(process.pid),
+      ]);
+      assert.match(stdout, /loop 1: .*EventLoop/);
+    });
+  `,
   // The cost of the import, by what it loads, because time depends on the machine.
   'cost.mjs': `
     import 'gyre';
@@ -341,6 +355,10 @@ for (const name of ['@types/node', 'undici-types']) {
   });
 }
 step('a consumer type checked', [process.execPath, tool('typescript'), '-p', 'tsconfig.json'], project);
+
+if (process.platform === 'linux') {
+  step('the program gyre looks into a process', [node, 'look.mjs'], project);
+}
 
 // A reader copies the examples: they import 'gyre' as any program does.
 cpSync(path.join(installed, 'examples'), path.join(project, 'examples'), { recursive: true });

@@ -280,7 +280,8 @@ test('the check of the tarballs demands a map for each file of dist/, and a sour
   const endings = ['js', 'js.map', 'd.ts', 'd.ts.map'];
   const shared = ['dist/core.js', 'src/net/transport.ts', 'dist/net/transport.d.ts'];
   const whole = [
-    ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'],
+    ...['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'src/cli/web/page.html'],
+    ...['dist/gyre.js', 'dist/gyre.js.map'],
     ...shared.flatMap((name) => (name.startsWith('src/') ? [name] : [name, `${name}.map`])),
     ...entries.flatMap((name) => [`src/${name}.ts`, ...endings.map((ending) => `dist/${name}.${ending}`)]),
   ];

@@ -22,7 +22,7 @@ import { addon, ERROR, MESSAGE, register, SENT, slabOf, slice, unregister } from
 import { systemError } from './errors.ts';
 import { ADDRESS_BYTES, addressIn, packed } from './inet.ts';
 import type { Sender } from './outbox.ts';
-import { gather, sendGathered } from './outbox.ts';
+import { gatherDatagram, sendGathered } from './outbox.ts';
 import { UvSystemSocket } from './sockets.ts';
 import { familyOf } from './stream.ts';
 
@@ -111,7 +111,7 @@ class UvDatagram implements RawDatagram, SocketControl, Target, Sender {
   }
 
   gather(data: Uint8Array, address: SocketAddress | null): boolean {
-    return !this.#ending && gather(this, data, address);
+    return !this.#ending && gatherDatagram(this, data, address);
   }
 
   flush(): Datagram[] {

@@ -34,7 +34,7 @@ let words: Int32Array | null = null;
  * Copies a datagram into the outbox. Returns false if there is no room, or if `address` is invalid: then the
  * caller sends the gathered datagrams before this one.
  */
-export function gather(sender: Sender, data: Uint8Array, address: SocketAddress | null): boolean {
+export function gatherDatagram(sender: Sender, data: Uint8Array, address: SocketAddress | null): boolean {
   const { outbox } = addon();
   words ??= new Int32Array(outbox.buffer);
   const { length } = data;
