@@ -93,6 +93,8 @@ class Repository {
     this.write('src/index.ts', 'export const answer: number = 42;\n');
     this.write('examples/answer.ts', "import { answer } from 'gyre';\n\nconsole.log(answer);\n");
     this.write('src/executor/worker-main.ts', "console.log('a worker');\n");
+    this.write('src/cli/gyre.ts', "#!/usr/bin/env node\nconsole.log('a command');\n");
+    this.write('src/cli/web/page.html', '<!doctype html>\n');
     this.write('native/src/addon.c', NATIVE);
     this.write('CHANGELOG.md', CHANGELOG);
     this.writeManifest({});

@@ -14,7 +14,7 @@ import { parseArguments, USAGE } from './usage.ts';
 
 export async function main(args: readonly string[], output: Output): Promise<number> {
   const parsed = parseArguments(args);
-  if (parsed === undefined) return print(output, [USAGE]);
+  if (parsed === undefined) return print(output, USAGE.split('\n'));
   const probe = await attach(parsed.pid);
   try {
     return await command(parsed, probe, output);
