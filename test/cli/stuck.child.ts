@@ -74,7 +74,7 @@ const ways: Record<string, () => Promise<void>> = {
     await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
     const jobs = Array.from({ length: 3 }, () =>
       pool.submit(function forever() {
-        for (;;);
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       }, []),
     );
     await sleep(0.3);
