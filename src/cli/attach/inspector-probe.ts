@@ -1,12 +1,15 @@
 /** Looks into a process through Node's inspector. */
-import { getRunningLoop, timeout } from '../../index.ts';
+import { getRunningLoop, sleep, timeout } from '../../index.ts';
 import { Problem } from '../problem.ts';
 import { DevTools } from './devtools.ts';
 import type { Inspector } from './open-inspector.ts';
 import type { Answer, Probe } from './probe.ts';
+import { listeningSockets } from './process-facts.ts';
 
 /** Seconds for an answer. A thread in a long call of native code gives none. */
 const ANSWER = 5;
+/** Seconds for the process to close its inspector. */
+const CLOSING = 1;
 
 export class InspectorProbe implements Probe {
   readonly #inspector: Inspector;
@@ -72,6 +75,20 @@ export class InspectorProbe implements Probe {
     this.#socket.onclose = () => closed.setResult();
     this.#socket.close();
     await timeout(ANSWER, () => closed).catch(() => {});
+    if (!this.#inspector.wasOpen) await this.#portClosed();
+  }
+
+  /** Waits a moment, so that the next command finds the process as this one did. A held loop closes later. */
+  async #portClosed(): Promise<void> {
+    const { pid, port } = this.#inspector;
+    const end = getRunningLoop().time() + CLOSING;
+    try {
+      while (listeningSockets(pid).some((socket) => socket.port === port) && getRunningLoop().time() < end) {
+        await sleep(0.01);
+      }
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error; // the process has ended
+    }
   }
 
   /** Attaches to the worker threads. Those that start later attach by themselves. */

@@ -9,6 +9,7 @@ import type { ListeningSocket, ProcessFacts } from './process-facts.ts';
 import { listeningSockets, processFacts } from './process-facts.ts';
 
 export interface Inspector {
+  readonly pid: number;
   /** The address of the main thread for a WebSocket. */
   readonly url: string;
   readonly port: number;
@@ -26,17 +27,15 @@ const OPENING = 5;
 const OPENING_BUSY = 20;
 
 export async function openInspector(process: ProcessFacts): Promise<Inspector> {
+  const { pid } = process;
   refuseOthers(process);
   const before = listeningSockets(process.pid);
-  const flagged = await inspectorAmong(flaggedSocket(process, before));
-  if (flagged !== undefined) return { ...flagged, wasOpen: true };
-  signal(process.pid);
-  const opened = await openedSince(process, before);
-  if (opened !== undefined) return { ...opened, wasOpen: false };
-  // Node does nothing if its inspector is open. It may have been opened by an earlier signal, or by the
-  // program.
-  const usual = await inspectorAmong(before.filter(({ port }) => port === inspectorPort(process)));
-  if (usual !== undefined) return { ...usual, wasOpen: true };
+  // It may be open by a flag, by the program, or by an earlier command while a callback holds the loop.
+  const usual = before.filter(({ port }) => port === inspectorPort(process));
+  const open = await inspectorAmong([...flaggedSocket(process, before), ...usual]);
+  if (open !== undefined) return { ...open, pid, wasOpen: true };
+  const opened = await openBySignal(process, before);
+  if (opened !== undefined) return { ...opened, pid, wasOpen: false };
   throw whyNot(process);
 }
 
@@ -85,16 +84,32 @@ function signal(pid: number): void {
   }
 }
 
-/** Waits for a socket that listens since the signal. */
-async function openedSince(
+/** Where an inspector listens. */
+type Place = Pick<Inspector, 'url' | 'port'>;
+
+/** Seconds until the signal is sent again, and the factor from one pause to the next. */
+const FIRST_PAUSE = 0.3;
+const LONGER = 4;
+
+/**
+ * Sends the signal, and waits for a socket that listens since. Node ignores the signal while it closes its
+ * inspector after an earlier command, so the signal is sent again.
+ */
+async function openBySignal(
   process: ProcessFacts,
   before: readonly ListeningSocket[],
-): Promise<Omit<Inspector, 'wasOpen'> | undefined> {
+): Promise<Place | undefined> {
   const known = new Set(before.map(({ inode }) => inode));
   const loop = getRunningLoop();
   const start = loop.time();
   const patience = () => (waitChannel(process.pid) === RUNNING ? OPENING_BUSY : OPENING);
+  signal(process.pid);
+  let again = FIRST_PAUSE;
   for (let pause = 0.002; loop.time() - start < patience(); pause = Math.min(pause * 1.5, 0.1)) {
+    if (loop.time() - start > again) {
+      signal(process.pid);
+      again *= LONGER;
+    }
     const found = await inspectorAmong(
       listeningSockets(process.pid).filter(({ inode }) => !known.has(inode)),
     );
@@ -130,9 +145,7 @@ function flagsOf({ pid, command }: ProcessFacts): string[] {
 }
 
 /** Asks the sockets for their debugging targets. Returns the first one that answers as Node does. */
-async function inspectorAmong(
-  sockets: readonly ListeningSocket[],
-): Promise<Omit<Inspector, 'wasOpen'> | undefined> {
+async function inspectorAmong(sockets: readonly ListeningSocket[]): Promise<Place | undefined> {
   for (const { host, port } of sockets) {
     const reached = host === '0.0.0.0' ? '127.0.0.1' : host;
     try {
