@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { Problem } from '../../src/cli/problem.ts';
-import { gyre, start } from './programs.ts';
+import { gyre, start, startGyre } from './programs.ts';
 
 const onLinux = process.platform !== 'linux' && 'the command reads /proc';
 
@@ -23,6 +23,14 @@ test('gyre ps shows loops and tasks of a running process, and leaves it as it wa
   while (!program.errors().includes('Debugger ending')) await once(program.child.stderr!, 'data');
   // The second command opens the inspector again.
   assert.match((await gyre('ps', String(program.pid))).text, /fetch-b/);
+});
+
+test('the inspector closes when the command that has opened it is killed', { skip: onLinux }, async () => {
+  await using program = await start('idle');
+  const top = startGyre('top', String(program.pid));
+  await once(top.stdout, 'data');
+  top.kill('SIGKILL');
+  while (!program.errors().includes('Debugger ending')) await once(program.child.stderr!, 'data');
 });
 
 test('gyre ps shows the loops of worker threads', { skip: onLinux }, async () => {

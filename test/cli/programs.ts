@@ -1,7 +1,8 @@
 /** Programs in processes of their own, and commands of `gyre` that look into them. */
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { main } from '../../src/cli/main.ts';
 import { run } from '../../src/index.ts';
@@ -57,6 +58,16 @@ export async function start(
 /** Keeps the option of the loader for TypeScript, and leaves out those of the test runner. */
 function isLoader(argument: string, index: number, all: readonly string[]): boolean {
   return argument.startsWith('--import') || all[index - 1] === '--import';
+}
+
+/** Starts a command in a process of its own. */
+export function startGyre(...args: string[]): ChildProcessByStdio<null, Readable, null> {
+  // The command would start itself again with the flag, and only that process could be killed.
+  const flags = process.version.startsWith('v20.') ? ['--experimental-websocket', '--no-warnings'] : [];
+  const command = fileURLToPath(new URL('../../src/cli/gyre.ts', import.meta.url));
+  return spawn(process.execPath, [...process.execArgv.filter(isLoader), ...flags, command, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
 }
 
 /** Runs a command in this process. */

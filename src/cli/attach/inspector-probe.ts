@@ -41,6 +41,8 @@ export class InspectorProbe implements Probe {
       if (!open.done()) open.setException(new Problem('the inspector closed the connection'));
     };
     await timeout(ANSWER, () => open);
+    // Not at the end: this command may be killed, and the port must not stay open for other users.
+    if (!inspector.wasOpen) void evaluate(probe.#main, closeWhenAlone(inspector.port)).catch(() => {});
     return probe;
   }
 
@@ -69,8 +71,6 @@ export class InspectorProbe implements Probe {
 
   async close(): Promise<void> {
     await this.#main.call('NodeWorker.disable', {}, ANSWER).catch(() => {});
-    if (!this.#inspector.wasOpen)
-      await evaluate(this.#main, closeWhenAlone(this.#inspector.port)).catch(() => {});
     const closed = getRunningLoop().createFuture<void>();
     this.#socket.onclose = () => closed.setResult();
     this.#socket.close();
@@ -148,11 +148,12 @@ const STACK = `(() => {
  * kernel's table of connections tells when the last one has gone. The timer keeps no program alive.
  */
 const closeWhenAlone = (port: number) => `(() => {
-  const { readFileSync } = process.getBuiltinModule('node:fs');
+  const { existsSync, readFileSync } = process.getBuiltinModule('node:fs');
   const inspector = process.getBuiltinModule('node:inspector');
+  const tables = ['/proc/self/net/tcp', '/proc/self/net/tcp6'].filter(existsSync);
   const established = new RegExp(':${port.toString(16).toUpperCase().padStart(4, '0')} [0-9A-F:]+ 01 ');
   const close = () => {
-    if (established.test(readFileSync('/proc/self/net/tcp', 'latin1'))) later();
+    if (tables.some((table) => established.test(readFileSync(table, 'latin1')))) later();
     else inspector.close();
   };
   const later = () => void setTimeout(close, 50).unref();
