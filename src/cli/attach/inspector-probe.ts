@@ -46,10 +46,9 @@ export class InspectorProbe implements Probe {
     return probe;
   }
 
-  async ask<T>(method: string, argument?: unknown): Promise<Answer<T>[]> {
-    const given = argument === undefined ? '' : JSON.stringify(argument);
+  async ask<T>(method: string): Promise<Answer<T>[]> {
     const expression = `(globalThis[Symbol.for('gyre.inspect')] ?? [])
-      .filter((copy) => copy.${method} !== undefined).map((copy) => copy.${method}(${given}))`;
+      .filter((copy) => copy.${method} !== undefined).map((copy) => copy.${method}())`;
     await this.#followWorkers();
     const answers = await Promise.all([
       evaluate<T[]>(this.#main, expression).then((values = []) => ({ thread: 0, values })),

@@ -5,7 +5,7 @@ export interface Probe {
    *
    * @returns the answers, one for each copy of gyre in each thread
    */
-  ask<T>(method: string, argument?: unknown): Promise<Answer<T>[]>;
+  ask<T>(method: string): Promise<Answer<T>[]>;
 
   /**
    * Returns the frames of the code that holds the main thread, innermost first. They are empty while the

@@ -24,9 +24,9 @@ export class SocketProbe implements Probe {
     return answered === undefined ? undefined : new SocketProbe(pid);
   }
 
-  async ask<T>(method: string, argument?: unknown): Promise<Answer<T>[]> {
+  async ask<T>(method: string): Promise<Answer<T>[]> {
     const answers = threadsWithSocket(this.#pid).map(async (thread) => {
-      const values = await question(socketPath(this.#pid, thread), { method, argument });
+      const values = await question(socketPath(this.#pid, thread), { method });
       return (values ?? []).map((value) => ({ thread, value: value as T }));
     });
     return (await Promise.all(answers)).flat();
