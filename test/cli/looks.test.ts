@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
+import { listeningSockets } from '../../src/cli/attach/process-facts.ts';
 import { Problem } from '../../src/cli/problem.ts';
 import { gyre, start, startGyre } from './programs.ts';
 
@@ -20,7 +21,7 @@ test('gyre ps shows loops and tasks of a running process, and leaves it as it wa
   assert.match(text, /^process \d+ \(.*\), Node [\d.]+, up/);
   assert.match(text, /loop 1: \w+EventLoop, .*running, 3 tasks/);
   assert.match(text, /fetch-a +[\d.]+ m?s +waiting +sleep\(60\)/);
-  while (!program.errors().includes('Debugger ending')) await once(program.child.stderr!, 'data');
+  while (listeningSockets(program.pid).length > 0) await new Promise((resolve) => setImmediate(resolve));
   // The second command opens the inspector again.
   assert.match((await gyre('ps', String(program.pid))).text, /fetch-b/);
 });
@@ -29,8 +30,9 @@ test('the inspector closes when the command that has opened it is killed', { ski
   await using program = await start('idle');
   const top = startGyre('top', String(program.pid));
   await once(top.stdout, 'data');
+  assert.equal(listeningSockets(program.pid).length, 1);
   top.kill('SIGKILL');
-  while (!program.errors().includes('Debugger ending')) await once(program.child.stderr!, 'data');
+  while (listeningSockets(program.pid).length > 0) await new Promise((resolve) => setImmediate(resolve));
 });
 
 test('gyre ps shows the loops of worker threads', { skip: onLinux }, async () => {
