@@ -27,6 +27,8 @@ bool gyre__tls_room(gyre_bytes_t* bytes, size_t more) {
 }
 
 bool gyre__tls_append(gyre_bytes_t* bytes, const void* data, size_t length) {
+  /* C forbids memcpy() from NULL, which an empty buffer may have as its address. */
+  if (length == 0) return true;
   if (!gyre__tls_room(bytes, length)) return false;
   memcpy(bytes->data + bytes->length, data, length);
   bytes->length += length;
