@@ -1,5 +1,5 @@
 // npm run pack:main, npm run pack:native: makes the tarballs that are published, in dist-packages/ or the
-// given folder.
+// given folder; `npm run pack:native -- FOLDER linux-arm64` that of another system.
 //
 // They are packed from a staging folder, because the package.json of a release differs from the repository's.
 // It names the native packages as optional dependencies, which npm cannot install before they are published,
@@ -11,11 +11,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from './build.mjs';
-import { buildNative, whyNotNative } from './build-native.mjs';
+import { buildNative, targets, whyNotNative } from './build-native.mjs';
 import { npmCommand, root } from './setup.mjs';
-
-/** The platforms that have a native package. npm installs the one that fits. */
-const NATIVE = [{ name: '@gyre/uv-linux-x64-gnu', os: 'linux', cpu: 'x64', libc: 'glibc' }];
 
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
@@ -29,37 +26,45 @@ const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'
 export async function packMain(destination) {
   await build();
   const { devDependencies: _dev, scripts: _scripts, allowScripts: _allow, ...published } = manifest;
-  published.optionalDependencies = Object.fromEntries(NATIVE.map(({ name }) => [name, manifest.version]));
+  published.optionalDependencies = Object.fromEntries(
+    targets.map((target) => [target.package, manifest.version]),
+  );
   return pack(destination, published, manifest.files);
 }
 
 /**
- * Packs the native package of this platform.
+ * Packs the native package of a system.
  *
  * @param {string} destination a folder
+ * @param {string} [system] default: this one
  * @returns {{ filename: string, size: number, files: { path: string }[] } | string} or the reason why it
  *   cannot be made here
  */
-export function packNative(destination) {
-  const platform = NATIVE.find(({ os, cpu }) => os === process.platform && cpu === process.arch);
-  if (platform === undefined) return `no native package is made for ${process.platform} ${process.arch}`;
-  const reason = whyNotNative();
+export function packNative(destination, system = `${process.platform}-${process.arch}`) {
+  const target = targets.find(({ name }) => name === system);
+  if (target === undefined) return `no native package is made for ${system}`;
+  const reason = whyNotNative(system);
   if (reason !== null) return reason;
   const published = {
-    name: platform.name,
+    name: target.package,
     version: manifest.version,
-    description: `The native backend of gyre for ${platform.os} ${platform.cpu} (${platform.libc})`,
+    description: `The native backend of gyre for ${target.os} ${target.cpu} (${target.libc})`,
     license: manifest.license,
     author: manifest.author,
     ...addresses(),
-    os: [platform.os],
-    cpu: [platform.cpu],
-    libc: [platform.libc],
+    os: [target.os],
+    cpu: [target.cpu],
+    libc: [target.libc],
     engines: manifest.engines,
     main: 'gyre.node',
     files: ['gyre.node'],
   };
-  return pack(destination, published, ['LICENSE'], [buildNative(), path.join(root, 'native', 'README.md')]);
+  return pack(
+    destination,
+    published,
+    ['LICENSE'],
+    [buildNative('release', system), path.join(root, 'native', 'README.md')],
+  );
 }
 
 /** Returns the fields of package.json that name the repository. Provenance needs them in each package. */
@@ -170,8 +175,8 @@ function pack(destination, published, files, others = []) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [what = 'main', destination = path.join(root, 'dist-packages')] = process.argv.slice(2);
-  const packed = what === 'native' ? packNative(destination) : await packMain(destination);
+  const [what = 'main', destination = path.join(root, 'dist-packages'), system] = process.argv.slice(2);
+  const packed = what === 'native' ? packNative(destination, system) : await packMain(destination);
   if (typeof packed === 'string') {
     console.error(packed);
     process.exit(1);

@@ -1,15 +1,17 @@
 // npm run platforms [-- name ...]
 //
 // Runs the tests on every runtime that gyre supports, each fetched from the npm registry: the whole suite on
-// the Nodes, the conformance suites of the portable backends on Bun and Deno. Writes docs/platforms.md, and
-// fails when a runtime differs in any way that scripts/platforms/expected.json does not list, or no longer
-// differs in one that it does. With names (node20 bun ...) only those run, and the page has the others as
-// they were when they ran last: each report is kept, in scripts/platforms/reports/.
+// the Nodes, the conformance suites of the portable backends on Bun and Deno, and of all backends on a Node
+// for arm64 under an emulator. Writes docs/platforms.md, and fails when a runtime differs in any way that
+// scripts/platforms/expected.json does not list, or no longer differs in one that it does. With names
+// (node20 bun ...) only those run, and the page has the others as they were when they ran last: each report
+// is kept, in scripts/platforms/reports/.
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { runConformance } from './platforms/conformance.mjs';
 import { differences, expectedOf } from './platforms/differences.mjs';
+import { emulated, whyNotEmulated } from './platforms/emulated.mjs';
 import { runSuite } from './platforms/node-suite.mjs';
 import { pageOf } from './platforms/page.mjs';
 import { keepReport, keptReport } from './platforms/reports.mjs';
@@ -18,6 +20,8 @@ import { ensureDependencies, root } from './setup.mjs';
 
 ensureDependencies();
 
+/** The options with which Node runs the suites. */
+const TYPESCRIPT = ['--expose-gc', '--expose-internals', '--import', './scripts/typescript/register.mjs'];
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !runtimes.some((runtime) => runtime.name === name));
 if (unknown.length > 0) {
@@ -27,17 +31,30 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+/**
+ * @param {import('./platforms/runtimes.mjs').Runtime} runtime
+ * @param {string} command its program
+ */
+function run({ kind, name, args }, command) {
+  if (kind === 'node') return runSuite(name, command);
+  if (kind === 'other') return runConformance({ command, args }, ['node', 'sim']);
+  // An emulator is slow, above all where a test starts programs.
+  return runConformance({ ...emulated(command), args: TYPESCRIPT, limit: 200 }, ['node', 'uv', 'sim']);
+}
+
 let wrong = 0;
 for (const runtime of runtimes) {
   if (names.length > 0 && !names.includes(runtime.name)) continue;
+  const reason = runtime.kind === 'emulated' ? whyNotEmulated() : null;
+  if (reason !== null) {
+    console.log(`${runtime.title}: skipped, ${reason}`);
+    continue;
+  }
   const began = performance.now();
   const date = new Date().toISOString().slice(0, 10);
   const { command, version } = await fetchRuntime(runtime);
   process.stdout.write(`${runtime.title} ${version} ... `);
-  const results =
-    runtime.kind === 'node'
-      ? await runSuite(runtime.name, command)
-      : await runConformance(command, runtime.args);
+  const results = await run(runtime, command);
   const found = differences(results, expectedOf(runtime.name));
   const count = (/** @type {string} */ state) => results.filter((result) => result.state === state).length;
   console.log(

@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { buildNative, targets } from './build-native.mjs';
 import { faultsOfMain, faultsOfNative, packMain, packNative } from './pack.mjs';
 import { npmCommand, root } from './setup.mjs';
 
@@ -131,9 +132,13 @@ function manifestIn(archive) {
   return JSON.parse(output);
 }
 
-/** Returns the latest version of glibc that a binary asks for, and that Node does not. */
-function glibcBeyondNode() {
-  const binary = readFileSync(path.join(root, 'native', 'build', 'gyre.node'), 'latin1');
+/**
+ * Returns the latest version of glibc that a binary asks for, and that Node does not.
+ *
+ * @param {string} file
+ */
+function glibcBeyondNode(file) {
+  const binary = readFileSync(file, 'latin1');
   const versions = [...binary.matchAll(/GLIBC_(\d+)\.(\d+)/g)].map(([, major, minor]) => [
     Number(major),
     Number(minor),
@@ -152,33 +157,37 @@ function compare([a1 = 0, a2 = 0], [b1 = 0, b2 = 0]) {
   return a1 - b1 || a2 - b2;
 }
 
-/** @returns {Promise<{ check: Check, archives: string[] }>} the native tarball first, because the other needs it */
+/** @returns {Promise<{ check: Check, archives: string[] }>} the native tarballs first, because the other needs them */
 async function packAll() {
   const main = await packMain(destination);
   const archive = path.join(destination, main.filename);
-  const faults = faultsOfMain(main.files.map((file) => file.path));
-  const native = packNative(destination);
-  if (typeof native === 'string') {
-    const check = { title: 'tarballs', faults, notes: [`the native package cannot be made here: ${native}`] };
-    return { check, archives: [archive] };
+  /** @type {Required<Check>} */
+  const check = { title: 'tarballs', faults: faultsOfMain(main.files.map((file) => file.path)), notes: [] };
+  const archives = [];
+  for (const { name } of targets) {
+    const native = packNative(destination, name);
+    if (typeof native === 'string') {
+      check.notes.push(`the native package for ${name} cannot be made here: ${native}`);
+      continue;
+    }
+    const nativeArchive = path.join(destination, native.filename);
+    archives.push(nativeArchive);
+    check.faults.push(...faultsOfNative(native.files.map((file) => file.path)));
+    const published = manifestIn(nativeArchive);
+    const wanted = manifestIn(archive).optionalDependencies?.[published.name];
+    if (published.version !== manifest.version || wanted !== manifest.version) {
+      check.faults.push(
+        `the versions differ: gyre is ${manifest.version}, ${published.name} is ${published.version}, and gyre asks for ${wanted}`,
+      );
+    }
+    const glibc = glibcBeyondNode(buildNative('release', name));
+    if (glibc !== undefined) {
+      check.notes.push(
+        `the native package for ${name} needs glibc ${glibc.join('.')}, and Node only ${GLIBC.join('.')}: build it on an older system`,
+      );
+    }
   }
-  faults.push(...faultsOfNative(native.files.map((file) => file.path)));
-  const nativeArchive = path.join(destination, native.filename);
-  const published = manifestIn(nativeArchive);
-  const wanted = manifestIn(archive).optionalDependencies?.[published.name];
-  if (published.version !== manifest.version || wanted !== manifest.version) {
-    faults.push(
-      `the versions differ: gyre is ${manifest.version}, ${published.name} is ${published.version}, and gyre asks for ${wanted}`,
-    );
-  }
-  const glibc = glibcBeyondNode();
-  const notes =
-    glibc === undefined
-      ? []
-      : [
-          `the native package needs glibc ${glibc.join('.')}, and Node only ${GLIBC.join('.')}: build it on an older system`,
-        ];
-  return { check: { title: 'tarballs', faults, notes }, archives: [nativeArchive, archive] };
+  return { check, archives: [...archives, archive] };
 }
 
 /**

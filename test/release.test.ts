@@ -16,7 +16,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { whyNotNative } from '../scripts/build-native.mjs';
+import { targets, whyNotNative } from '../scripts/build-native.mjs';
 import { faultsOfMain, faultsOfNative } from '../scripts/pack.mjs';
 import { npmCommand } from '../scripts/setup.mjs';
 
@@ -171,7 +171,11 @@ function assertFaults(found: string[], expected: RegExp[]): void {
 }
 
 const MAIN = './dist-packages/gyre-1.2.3.tgz --access public --provenance';
-const UV = './dist-packages/gyre-uv-linux-x64-gnu-1.2.3.tgz --access public --provenance';
+const UV = targets.map(
+  ({ cpu }) => `./dist-packages/gyre-uv-linux-${cpu}-gnu-1.2.3.tgz --access public --provenance`,
+);
+/** Why a native package of a release cannot be made here. */
+const missing = targets.map(({ name }) => whyNotNative(name)).find((reason) => reason !== null) ?? false;
 
 test('the release script prints the commands of a release, and publishes nothing by itself', (context) => {
   const repository = new Repository(context);
@@ -179,8 +183,10 @@ test('the release script prints the commands of a release, and publishes nothing
   assert.equal(code, 0, output);
   assert.match(output, /^ {2}git tag --annotate v1\.2\.3 .*\n {2}git push origin v1\.2\.3$/m);
   assert.ok(output.includes(`  npm publish ${MAIN}`), output);
-  if (whyNotNative() === null) {
-    assert.ok(output.includes(UV) && output.indexOf(UV) < output.indexOf(MAIN), output);
+  for (const [i, { name }] of targets.entries()) {
+    const own = UV[i] ?? '';
+    if (whyNotNative(name) === null) assert.ok(output.indexOf(own) < output.indexOf(MAIN), output);
+    assert.equal(output.includes(own), whyNotNative(name) === null, output);
   }
   assert.deepEqual(repository.publications(), []);
 });
@@ -237,7 +243,7 @@ test('the release script publishes only the commit that the tag names', (context
 });
 
 test('the release script publishes both packages with provenance, the native one first, and continues after a failure', {
-  skip: whyNotNative() ?? false,
+  skip: missing,
 }, (context) => {
   const repository = new Repository(context);
   repository.git('tag', '--annotate', 'v1.2.3', '--message', 'gyre 1.2.3');
@@ -246,17 +252,19 @@ test('the release script publishes both packages with provenance, the native one
   assert.match(unreachable.output, /npm cannot tell whether it has @gyre\/uv-linux-x64-gnu 1\.2\.3/);
   assert.deepEqual(repository.publications(), []);
 
-  const continued = repository.release(['--publish'], { KNOWN: '@gyre/uv-linux-x64-gnu@1.2.3' });
+  const continued = repository.release(['--publish'], {
+    KNOWN: '@gyre/uv-linux-x64-gnu@1.2.3 @gyre/uv-linux-arm64-gnu@1.2.3',
+  });
   assert.equal(continued.code, 0, continued.output);
   assert.deepEqual(repository.publications(), [MAIN]);
 
   const whole = repository.release(['--publish']);
   assert.equal(whole.code, 0, whole.output);
-  assert.deepEqual(repository.publications(), [MAIN, UV, MAIN]);
+  assert.deepEqual(repository.publications(), [MAIN, ...UV, MAIN]);
 });
 
 test('the release script publishes no native package that needs a later glibc than Node', {
-  skip: whyNotNative() ?? false,
+  skip: missing,
 }, (context) => {
   const repository = new Repository(context);
   const needed = '__attribute__((visibility("default"))) const char gyre_needs[] = "GLIBC_9.9";\n';
@@ -264,9 +272,13 @@ test('the release script publishes no native package that needs a later glibc th
   repository.commit();
   const checked = repository.release();
   assert.equal(checked.code, 0, checked.output);
-  assert.match(checked.output, /^note {2}the native package needs glibc 9\.9, and Node only 2\.28/m);
+  assert.match(
+    checked.output,
+    /^note {2}the native package for linux-x64 needs glibc 9\.9, and Node only 2\.28/m,
+  );
   repository.git('tag', 'v1.2.3');
-  assertFaults(repository.release(['--publish']).faults, [/^the native package needs glibc 9\.9/]);
+  const { faults } = repository.release(['--publish']);
+  assertFaults(faults, [/linux-x64 needs glibc 9\.9/, /linux-arm64 needs glibc 9\.9/]);
 });
 
 test('the check of the tarballs demands a map for each file of dist/, and a source for each declaration', () => {

@@ -3,24 +3,28 @@ import path from 'node:path';
 import { root } from '../setup.mjs';
 
 /**
- * Seconds that a test may take before its process is ended: a test that hangs is a difference like any other.
+ * @typedef {object} Program how the suites are started
+ * @property {string} command
+ * @property {string[]} args before the file
+ * @property {Record<string, string>} [env] beside that of this process
+ * @property {number} [limit] the seconds that a test may take before its process is ended. A test that hangs is
+ *   a difference like any other. Default: 20
  */
-const LIMIT_SECONDS = 20;
 
 /**
- * Runs the conformance suites of each portable backend under a runtime that is not Node.
+ * Runs the conformance suites of some backends in processes of one program.
  *
- * @param {string} command
- * @param {string[]} args before the file
+ * @param {Program} program
+ * @param {readonly string[]} backends
  * @returns {Promise<import('./differences.mjs').Result[]>}
  */
-export async function runConformance(command, args) {
+export async function runConformance(program, backends) {
   /** @type {import('./differences.mjs').Result[]} */
   const results = [];
-  for (const backend of ['node', 'sim']) {
+  for (const backend of backends) {
     /** @type {Map<string, import('./differences.mjs').Result>} */
     const own = new Map();
-    while (!(await drive(command, args, backend, own)));
+    while (!(await drive(program, backend, own)));
     results.push(...own.values());
   }
   return results;
@@ -29,16 +33,19 @@ export async function runConformance(command, args) {
 /**
  * One process: as many tests as end well, and the first that does not.
  *
- * @param {string} command
- * @param {string[]} args
+ * @param {Program} program
  * @param {string} backend
  * @param {Map<string, import('./differences.mjs').Result>} results by title; is added to
  * @returns {Promise<boolean>} whether all tests are done
  */
-function drive(command, args, backend, results) {
+function drive({ command, args, env, limit = 20 }, backend, results) {
   return new Promise((resolve, reject) => {
     const file = path.join(root, 'test', 'conformance', 'drive.ts');
-    const child = spawn(command, [...args, file, backend], { cwd: root, stdio: 'pipe' });
+    const child = spawn(command, [...args, file, backend], {
+      cwd: root,
+      stdio: 'pipe',
+      env: { ...process.env, ...env },
+    });
     let current = '';
     let finished = false;
     let late = false;
@@ -47,7 +54,7 @@ function drive(command, args, backend, results) {
     const timer = setTimeout(() => {
       late = true;
       child.kill('SIGKILL');
-    }, LIMIT_SECONDS * 1000);
+    }, limit * 1000);
     const take = (/** @type {string} */ line) => {
       if (!line.startsWith('@gyre ')) {
         output = `${output}${line}\n`.slice(-4000);
@@ -76,7 +83,7 @@ function drive(command, args, backend, results) {
           reject(new Error(`the suites of ${backend} did not even begin under ${command}\n${output}`));
           return;
         }
-        const why = late ? `did not end in ${LIMIT_SECONDS} s` : `the process ended with ${code ?? signal}`;
+        const why = late ? `did not end in ${limit} s` : `the process ended with ${code ?? signal}`;
         results.set(current, { title: current, where: backend, state: 'failed', why });
       }
       resolve(finished);

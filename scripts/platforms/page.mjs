@@ -25,7 +25,7 @@ export function pageOf(reports, missing = []) {
     '',
     'On Node every test runs. Tests of sockets, processes and programs run a second time, on the native backend, of which one binary',
     'serves all versions. On Bun and Deno the conformance suites run, on the portable backend (`node`, over the runtime’s own `node:`',
-    'modules) and on the simulated one (`sim`).',
+    'modules) and on the simulated one (`sim`). On arm64 they run on all backends under an emulator: `uv` by a cross-compiled binary.',
     '',
     `| platform | version |${dated ? ' run on |' : ''} tests | passed | skipped | different |`,
     `| --- | --- |${dated ? ' --- |' : ''} ---: | ---: | ---: | ---: |`,

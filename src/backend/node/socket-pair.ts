@@ -20,8 +20,9 @@ export interface SocketPairEvents {
  * Node has no `socketpair()`. It can listen on a unix socket and connect to it, but another process may
  * connect, too.
  *
- * So the far end sends a secret before it is accepted. On Linux the name is abstract and needs no file, so it
- * also works where no file can be created. On other systems it is a file in a new directory.
+ * So the far end sends a secret before it is accepted. On Linux the name is abstract and needs no file, so
+ * it also works where no file can be created. On Windows it is that of a named pipe. On other systems it is
+ * a file in a new directory.
  */
 export class SocketPair implements RawRequest {
   readonly #events: SocketPairEvents;
@@ -57,7 +58,9 @@ export class SocketPair implements RawRequest {
   }
 
   #makePath(abstract: boolean): string {
-    if (abstract) return `\0gyre-${node.crypto.randomBytes(SECRET_BYTES).toString('hex')}`;
+    const name = `gyre-${node.crypto.randomBytes(SECRET_BYTES).toString('hex')}`;
+    if (process.platform === 'win32') return `\\\\.\\pipe\\${name}`;
+    if (abstract) return `\0${name}`;
     this.#directory = node.fs.mkdtempSync(join(tmpdir(), 'gyre-'));
     return join(this.#directory, 's');
   }

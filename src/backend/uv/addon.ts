@@ -298,7 +298,25 @@ export function loadAddon(
         return broken(`${file} cannot be loaded: ${message}`);
     }
   }
-  return absent(`the package ${name} is not installed`);
+  return absent(whyNoPackage() ?? `the package ${name} is not installed`);
+}
+
+/** Returns why there is no native package for this system; null: there is one. */
+export function whyNoPackage(): string | null {
+  const { platform, arch } = process;
+  if (platform !== 'linux' || !['x64', 'arm64'].includes(arch))
+    return `there is no native package for ${platform} ${arch}`;
+  return isGlibc() ? null : 'the native package needs glibc, and this Linux has another C library (musl)';
+}
+
+function isGlibc(): boolean {
+  const report = process.report as NodeJS.ProcessReport & { excludeNetwork?: boolean | undefined };
+  const { excludeNetwork } = report;
+  // Otherwise it asks a name server for the names of all peers.
+  report.excludeNetwork = true;
+  const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  report.excludeNetwork = excludeNetwork;
+  return header?.glibcVersionRuntime !== undefined;
 }
 
 function absent(reason: string): Loaded {
