@@ -31,6 +31,7 @@ import type { LoopMetrics } from './inspect/metrics.ts';
 import { loopMetrics } from './inspect/metrics.ts';
 import { inspectedCopy } from './inspect/snapshot.ts';
 import { runningLoopOrNull } from './loop/context.ts';
+import { checkContext, inContext } from './loop/context-option.ts';
 import { copyOrigin, rememberOrigin } from './loop/creation.ts';
 import type { ExceptionHandler } from './loop/exception-handler.ts';
 import { handleException, printException } from './loop/exception-handler.ts';
@@ -102,10 +103,16 @@ import { signalOf } from './tasks/settled.ts';
 import type { TaskNamer, TaskOptions } from './tasks/task.ts';
 import { Task } from './tasks/task.ts';
 
+/**
+ * The type of every loop, for annotations: `async function serve(loop: AbstractEventLoop)`. The class to ask
+ * with `instanceof`, and from which loops derive, is {@link BaseEventLoop}.
+ */
+export type AbstractEventLoop = BaseEventLoop;
+
 /** Makes the tasks of a loop. See `setTaskFactory`. */
 export type TaskFactory = <T>(loop: BaseEventLoop, fn: () => PromiseLike<T>, options: TaskOptions) => Task<T>;
 
-const TASK_OPTIONS = ['name', 'eager', 'signal'];
+const TASK_OPTIONS = ['name', 'eager', 'signal', 'context'];
 
 /**
  * An event loop that a program can hold, run, stop, close and swap. The class is abstract; `newEventLoop()`
@@ -367,7 +374,8 @@ export abstract class BaseEventLoop implements Loop {
    * @param fn an async function without arguments, or a promise. A cancel of a task over a promise ends only
    *   the wait: the work behind the promise continues
    * @param options `name`: shown in reports. `eager: true`: the first step runs now. `signal`: an abort
-   *   cancels the task; if it is aborted already, the task never starts
+   *   cancels the task; if it is aborted already, the task never starts. `context`: the async context in which
+   *   the task runs, from `AsyncLocalStorage.snapshot()`
    * @throws TypeError for any other `fn`. LoopError `ERR_LOOP_CLOSED`. If it throws, nothing was started
    */
   createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options: TaskOptions = {}): Task<T> {
@@ -375,6 +383,7 @@ export abstract class BaseEventLoop implements Loop {
     if (options.name !== undefined) checkString('options.name', options.name);
     if (options.eager !== undefined) checkBoolean('options.eager', options.eager);
     checkSignal('options.signal', options.signal);
+    checkContext('options.context', options.context);
     this._checkOpen();
     const start = this.#coroutine(fn);
     if (this.#taskFactory !== null) {
@@ -385,11 +394,10 @@ export abstract class BaseEventLoop implements Loop {
   }
 
   /** Makes a task as if there were no task factory. @internal */
-  _newTask<T>(start: () => PromiseLike<T>, { name, eager, signal }: TaskOptions): Task<T> {
+  _newTask<T>(start: () => PromiseLike<T>, { name, eager, signal, context }: TaskOptions): Task<T> {
     const task = new Task<T>(this, start, name);
     if (signal !== undefined) cancelOnAbort(task, signal);
-    if (eager === true) task._run();
-    else this.#firstStep(task);
+    inContext(context, () => (eager === true ? task._run() : this.#firstStep(task)));
     return task;
   }
 
@@ -1955,7 +1963,7 @@ showInOneLine(BaseEventLoop);
  *
  * @param loop the loop of the task
  * @param fn the function of the task
- * @param options `name`, `eager`
+ * @param options `name`, `eager`, `context`
  *
  * @example
  * ```ts
@@ -1974,7 +1982,38 @@ export function eagerTaskFactory<T>(
   fn: () => PromiseLike<T>,
   options: TaskOptions,
 ): Task<T> {
-  return loop._newTask(fn, { ...options, eager: options.eager ?? true });
+  return loop._newTask(fn, eagerly(options));
+}
+
+/**
+ * Returns a task factory that calls `factory`, and asks it for tasks whose first step runs at their
+ * creation. It is {@link eagerTaskFactory} for programs that make their tasks themselves.
+ *
+ * @param factory a task factory, for example one that names or counts the tasks. Its `options.eager` is
+ *   true unless the caller of `createTask()` says otherwise
+ * @throws TypeError if `factory` is not a function
+ *
+ * @example
+ * ```ts
+ * import { createEagerTaskFactory, createTask, eagerTaskFactory, getRunningLoop, run, sleep } from 'gyre';
+ *
+ * await run(async () => {
+ *   let count = 0;
+ *   const eager = createEagerTaskFactory((loop, fn, options) => {
+ *     return eagerTaskFactory(loop, fn, { name: `job-${++count}`, ...options });
+ *   });
+ *   getRunningLoop().setTaskFactory(eager);
+ *   console.log(createTask(() => sleep(0.01))); // Task { 'job-1' pending 0.0 s, at sleep(0.01) }
+ * });
+ * ```
+ */
+export function createEagerTaskFactory(factory: TaskFactory): TaskFactory {
+  checkFunction('factory', factory);
+  return (loop, fn, options) => factory(loop, fn, eagerly(options));
+}
+
+function eagerly(options: TaskOptions): TaskOptions {
+  return { ...options, eager: options.eager ?? true };
 }
 
 function runFirstStep(task: Task): void {

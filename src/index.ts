@@ -60,6 +60,7 @@ export {
 
 // loop
 
+export type { ContextOptions, ContextSnapshot } from './loop/context-option.ts';
 export { Handle, TimerHandle } from './loop/handle.ts';
 export type { ExceptionContext, Loop } from './loop/types.ts';
 
@@ -70,7 +71,7 @@ export type { AsCompletedOptions, CompletedIterator } from './tasks/as-completed
 export { asCompleted } from './tasks/as-completed.ts';
 export { createTask } from './tasks/create-task.ts';
 export { allTasks, currentTask } from './tasks/current.ts';
-export { ensureFuture } from './tasks/ensure-future.ts';
+export { ensureFuture, wrapFuture } from './tasks/ensure-future.ts';
 export type { Awaitable } from './tasks/future.ts';
 export { Future } from './tasks/future.ts';
 export type { Gathered, GatheredOrErrors, GatherOptions } from './tasks/gather.ts';
@@ -82,7 +83,7 @@ export type { TaskOptions } from './tasks/task.ts';
 export { Task } from './tasks/task.ts';
 export type { TaskGroup } from './tasks/task-group.ts';
 export { taskGroup } from './tasks/task-group.ts';
-export type { TimeoutScope } from './tasks/timeout.ts';
+export type { Timeout } from './tasks/timeout.ts';
 export { timeout, timeoutAt } from './tasks/timeout.ts';
 export type { ReturnWhen, WaitOptions } from './tasks/wait.ts';
 export { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, wait } from './tasks/wait.ts';
@@ -201,8 +202,8 @@ export { StreamWriter } from './streams/writer.ts';
 
 // loops, policy, runner
 
-export type { TaskFactory } from './event-loop.ts';
-export { BaseEventLoop, eagerTaskFactory } from './event-loop.ts';
+export type { AbstractEventLoop, TaskFactory } from './event-loop.ts';
+export { BaseEventLoop, createEagerTaskFactory, eagerTaskFactory } from './event-loop.ts';
 export { NodeEventLoop } from './loops/node-event-loop.ts';
 export { UvEventLoop } from './loops/uv-event-loop.ts';
 export type { BackendInfo, EventLoopPolicy } from './policy.ts';

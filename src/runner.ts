@@ -2,7 +2,14 @@
 
 import { CancelledError, LoopError } from './base/errors.ts';
 import { showInOneLine } from './base/one-line.ts';
-import { checkBoolean, checkFunction, checkOptions, invalidArgType, outOfRange } from './base/validate.ts';
+import {
+  checkBoolean,
+  checkFunction,
+  checkOptions,
+  checkSignal,
+  invalidArgType,
+  outOfRange,
+} from './base/validate.ts';
 import { BaseEventLoop } from './event-loop.ts';
 import { runningLoopOrNull } from './loop/context.ts';
 import { newEventLoop } from './policy.ts';
@@ -13,7 +20,7 @@ import { isAwaitable } from './tasks/ensure-future.ts';
 import type { Awaitable } from './tasks/future.ts';
 import { Future } from './tasks/future.ts';
 import type { Scope } from './tasks/scope.ts';
-import { signalOf } from './tasks/settled.ts';
+import type { TaskOptions } from './tasks/task.ts';
 import { Task } from './tasks/task.ts';
 import { ignoreUnawaitedCancels } from './tasks/unawaited-cancels.ts';
 import { waitFor } from './tasks/wait-for.ts';
@@ -105,13 +112,22 @@ export class Runner implements AsyncDisposable {
    * The first `SIGINT` or `SIGTERM` cancels `main`, and `run` rejects with the `CancelledError` after the
    * cleanup of `main`. A second signal kills the process: see {@link run}.
    *
-   * @param options `signal`: an abort cancels `main`; if it is aborted already, `main` never starts
+   * @param options `signal`: an abort cancels `main`; if it is aborted already, `main` never starts. `context`:
+   *   the async context in which the function `main` runs
    * @throws LoopError `ERR_LOOP_RUNNING` if the caller is code of a loop; `ERR_LOOP_CLOSED`
    */
-  run<T>(main: (() => Awaitable<T>) | Awaitable<T>, options?: SignalOptions): Promise<T> {
-    const signal = signalOf(options);
+  run<T>(
+    main: (() => Awaitable<T>) | Awaitable<T>,
+    options: Pick<TaskOptions, 'signal' | 'context'> = {},
+  ): Promise<T> {
+    checkOptions('options', options, ['signal', 'context']);
+    const { signal, context } = options;
+    checkSignal('options.signal', signal);
     if (typeof main !== 'function' && !isAwaitable(main)) {
       throw invalidArgType('main', main, 'an async function or a promise');
+    }
+    if (typeof main !== 'function' && context !== undefined) {
+      throw outOfRange('options.context', context, 'given with a function: a task or a promise has its own');
     }
     if (!isFree(runningLoopOrNull() as BaseEventLoop | null)) {
       throw new LoopError(
@@ -125,7 +141,9 @@ export class Runner implements AsyncDisposable {
       throw outOfRange('main', main, "of this runner's loop, not of another one");
     }
     const task =
-      main instanceof Task ? main : loop.createTask(main as () => PromiseLike<T>, { name: 'main' });
+      main instanceof Task
+        ? main
+        : loop.createTask(main as () => PromiseLike<T>, { name: 'main', ...(context && { context }) });
     return this.#run(loop, cancelOnAbort(task as Task<T>, signal));
   }
 

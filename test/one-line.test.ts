@@ -171,7 +171,7 @@ test('a scope of a limit and a task group show their state', async () => {
   await simulated(async () => {
     await timeout(60, async (scope) => {
       await sleep(10);
-      assert.equal(inspect(scope), 'TimeoutScope { expires in 50.0 s }');
+      assert.equal(inspect(scope), 'Timeout { expires in 50.0 s }');
       await taskGroup(async (group) => {
         void group.createTask(() => sleep(1));
         assert.equal(inspect(group), 'TaskGroup { running, 1 task }');

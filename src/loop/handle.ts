@@ -2,6 +2,7 @@
 import type { DeadlineEntry } from '../base/deadline-queue.ts';
 import { brief, secondsText, showInOneLine } from '../base/one-line.ts';
 import { CapturedContext, callInContext } from './context.ts';
+import type { ContextSnapshot } from './context-option.ts';
 import { withOrigin } from './creation.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -59,6 +60,11 @@ export class Handle extends CapturedContext implements Runnable, Disposable {
   /** Returns true after `cancel()` was called. */
   cancelled(): boolean {
     return this._callback === null;
+  }
+
+  /** Returns the async context in which the callback runs, as `AsyncLocalStorage.snapshot()` does. */
+  getContext(): ContextSnapshot {
+    return (fn, ...args) => this.runInAsyncScope(fn, undefined, ...args);
   }
 
   /** @internal */

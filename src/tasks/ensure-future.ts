@@ -35,14 +35,49 @@ const spareReactions: WeakMap<PromiseLike<unknown>, Reaction[]> = new WeakMap();
  * ```
  */
 export function ensureFuture<T>(aw: Awaitable<T>, options: { loop?: Loop } = {}): Future<T> {
+  return toFuture('aw', aw, options);
+}
+
+/**
+ * Returns a {@link Future} of this loop for the result of work that another place does: a promise of the
+ * host, or the promise of an executor's `submit()`. A future is returned unchanged.
+ *
+ * asyncio has it for futures of threads. A promise of the host takes their place here, so `wrapFuture()` does
+ * what {@link ensureFuture} does; a function to run is for `createTask()`.
+ *
+ * @param future a promise, a future or a task
+ * @param options `loop`: default is the running loop
+ * @throws TypeError (`ERR_INVALID_ARG_TYPE`) if `future` cannot be awaited
+ * @throws RangeError (`ERR_OUT_OF_RANGE`) if `future` is a future of another loop than `options.loop`
+ *
+ * **Cancellation** of the future ends only the wait: the work behind the promise continues.
+ *
+ * @example
+ * ```ts
+ * import { run, ThreadPoolExecutor, wrapFuture } from 'gyre';
+ *
+ * await run(async () => {
+ *   const pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+ *   const future = wrapFuture(pool.submit((n: number) => n * n, [7]));
+ *   future.addDoneCallback(() => console.log('done'));
+ *   console.log(await future); // 49
+ *   await pool.shutdown();
+ * });
+ * ```
+ */
+export function wrapFuture<T>(future: Awaitable<T>, options: { loop?: Loop } = {}): Future<T> {
+  return toFuture('future', future, options);
+}
+
+function toFuture<T>(name: string, aw: Awaitable<T>, options: { loop?: Loop }): Future<T> {
   checkOptions('options', options, ['loop']);
   const named = options.loop;
   if (named !== undefined) checkLoop('options.loop', named);
   if (aw instanceof Future) {
     if (named === undefined || aw._loop === named) return aw;
-    throw outOfRange('aw', aw, 'a future of this loop, not of another one');
+    throw outOfRange(name, aw, 'a future of this loop, not of another one');
   }
-  if (!isAwaitable(aw)) throw invalidArgType('aw', aw, 'a future, a task or a promise');
+  if (!isAwaitable(aw)) throw invalidArgType(name, aw, 'a future, a task or a promise');
   const future = new Future<T>(named ?? runningLoop());
   follow(future as Future<unknown>, aw);
   return future;

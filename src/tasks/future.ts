@@ -11,7 +11,9 @@
  */
 import { CancelledError, InvalidStateError } from '../base/errors.ts';
 import { brief, showInOneLine } from '../base/one-line.ts';
-import { checkFunction, checkString, invalidArgType } from '../base/validate.ts';
+import { checkFunction, checkOptions, checkString, invalidArgType } from '../base/validate.ts';
+import type { ContextOptions } from '../loop/context-option.ts';
+import { checkContext, inContext } from '../loop/context-option.ts';
 import { originOf, rememberOrigin, withOrigin } from '../loop/creation.ts';
 import type { AnyCallback, Runnable } from '../loop/handle.ts';
 import { Handle } from '../loop/handle.ts';
@@ -162,12 +164,15 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
    * Schedules `callback(future)` with `callSoon` when the future is done, in the async context of this call.
    * The future may already be done, and the same function may be added several times.
    *
+   * @param options `context`: another async context, from `AsyncLocalStorage.snapshot()`
    * @throws TypeError; LoopError `ERR_LOOP_CLOSED`
    */
-  addDoneCallback(callback: (future: this) => unknown): void {
+  addDoneCallback(callback: (future: this) => unknown, options: ContextOptions = {}): void {
     checkFunction('callback', callback);
+    checkOptions('options', options, ['context']);
+    checkContext('options.context', options.context);
     if (this._loop.isClosed()) throw loopClosed();
-    this._addWaiter(new Handle(callback as AnyCallback, [this]));
+    this._addWaiter(inContext(options.context, () => new Handle(callback as AnyCallback, [this])));
   }
 
   /** Removes all occurrences of `callback`, and returns how many there were. */

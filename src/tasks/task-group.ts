@@ -2,6 +2,7 @@ import { CancelledError, InvalidStateError } from '../base/errors.ts';
 import { counted, showInOneLine } from '../base/one-line.ts';
 import { checkBoolean, checkFunction, checkOptions, checkSignal } from '../base/validate.ts';
 import { runningLoop } from '../loop/context.ts';
+import { inContext } from '../loop/context-option.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import { onAbort } from './abort-signal.ts';
@@ -78,13 +79,13 @@ export class TaskGroup {
    * @param fn an async function without arguments, or a promise. A cancel of a task over a promise ends only
    *   the wait
    * @param options `name`: shown in reports. `eager: true`: the first step runs now. `signal`: cancels this
-   *   task
+   *   task. `context`: the async context in which the task runs
    * @returns the task. The group handles its failure, so the caller need not await it
    * @throws InvalidStateError if the group has ended or is being cancelled; then nothing was started
    * @throws TypeError if `fn` is neither a function nor a promise
    */
   createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options: TaskOptions = {}): Task<T> {
-    checkOptions('options', options, ['name', 'eager', 'signal']);
+    checkOptions('options', options, ['name', 'eager', 'signal', 'context']);
     if (options.eager !== undefined) checkBoolean('options.eager', options.eager);
     if (this.#over()) throw new InvalidStateError('the task group is over: the task was not started');
     if (this.#reason !== null) {
@@ -99,7 +100,7 @@ export class TaskGroup {
     new DoneCallback(member.task, () => this.#memberDone(member, task as Task));
     // Don't run the first step earlier: it may fail, or end the group. (A task factory may have run a first
     // step above, which did so already.)
-    if (eager === true) task._run();
+    if (eager === true) inContext(options.context, () => task._run());
     else this.#cancelIfEnding(member);
     return task;
   }

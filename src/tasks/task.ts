@@ -16,6 +16,7 @@ import { brief, secondsText } from '../base/one-line.ts';
 import type { SpanMessage } from '../loop/channels.ts';
 import { taskSpans } from '../loop/channels.ts';
 import { currentEntry, currentTaskOrNull, runInEntry } from '../loop/context.ts';
+import type { ContextOptions } from '../loop/context-option.ts';
 import { creationOf } from '../loop/creation.ts';
 import type { Runnable, TimerHandle } from '../loop/handle.ts';
 import type { OwnedTask } from '../loop/ownership.ts';
@@ -34,7 +35,7 @@ let taskCount = 0;
 /** Seconds until a cancelled task that still awaits a host promise is reported. */
 const STUCK_SECONDS = 1;
 
-export interface TaskOptions extends SignalOptions {
+export interface TaskOptions extends SignalOptions, ContextOptions {
   /** Shown in reports. Default: `Task-1`, `Task-2`, … */
   name?: string;
   /** Runs the first step now instead of in the next turn. Default: false. */

@@ -12,7 +12,7 @@ import { aborted } from './settled.ts';
 /**
  * The argument of the body of {@link timeout}: the deadline, which the body can read and move, and a signal.
  */
-export class TimeoutScope {
+export class Timeout {
   readonly #limit: Limit<unknown>;
 
   /** @internal */
@@ -59,7 +59,7 @@ export class TimeoutScope {
   }
 }
 
-showInOneLine(TimeoutScope);
+showInOneLine(Timeout);
 
 /**
  * Runs `body`, and throws {@link TimeoutError} if it takes longer than `seconds`.
@@ -79,7 +79,7 @@ showInOneLine(TimeoutScope);
  *
  * @param seconds from now. Zero or less: the body is cancelled at its first await that has to wait. null: no
  *   deadline yet
- * @param body receives the {@link TimeoutScope}: `when()`, `reschedule(when)`, `expired()`, `signal`
+ * @param body receives the {@link Timeout}: `when()`, `reschedule(when)`, `expired()`, `signal`
  * @param options `signal`, which ends the body with a `CancelledError`
  * @returns a future of the result of `body`
  * @throws TimeoutError if the deadline ended the body
@@ -107,7 +107,7 @@ showInOneLine(TimeoutScope);
  */
 export function timeout<T>(
   seconds: number | null,
-  body: (scope: TimeoutScope) => PromiseLike<T>,
+  body: (scope: Timeout) => PromiseLike<T>,
   options: SignalOptions = {},
 ): Future<T> {
   checkSecondsOrNull('seconds', seconds);
@@ -120,7 +120,7 @@ export function timeout<T>(
  * Runs `body` as {@link timeout} does, with a deadline instead of a duration.
  *
  * @param when seconds on the clock of `loop.time()`. A past time means now; null: no deadline yet
- * @param body receives the {@link TimeoutScope}
+ * @param body receives the {@link Timeout}
  * @param options `signal`, which ends the body with a `CancelledError`
  * @returns a future of the result of `body`
  * @throws TimeoutError if the deadline ended the body
@@ -141,7 +141,7 @@ export function timeout<T>(
  */
 export function timeoutAt<T>(
   when: number | null,
-  body: (scope: TimeoutScope) => PromiseLike<T>,
+  body: (scope: Timeout) => PromiseLike<T>,
   options: SignalOptions = {},
 ): Future<T> {
   checkSecondsOrNull('when', when);
@@ -160,12 +160,12 @@ function within<T>(
   name: string,
   seconds: number | null,
   when: number | null,
-  body: (scope: TimeoutScope) => PromiseLike<T>,
+  body: (scope: Timeout) => PromiseLike<T>,
   { signal }: SignalOptions,
 ): Future<T> {
   if (signal?.aborted) return aborted(loop, signal);
   const limit: Limit<T> = new Limit(loop, () => body(scope), name, seconds);
-  const scope = new TimeoutScope(limit);
+  const scope = new Timeout(limit);
   limit.expireAt(when);
   limit._run();
   return whenSettled(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Loop } from '../../src/index.ts';
-import { ensureFuture, Future, sleep } from '../../src/index.ts';
+import { ensureFuture, Future, sleep, wrapFuture } from '../../src/index.ts';
 import { SimulatedEventLoop } from '../../src/loops/simulated-event-loop.ts';
 import { collectGarbage, heapUsed } from '../helpers/gc.ts';
 import { simulate } from '../helpers/simulation.ts';
@@ -120,3 +120,19 @@ test('ensureFuture of a promise needs a loop', () => {
   assert.equal(ensureFuture(Promise.resolve(), { loop }).getLoop(), loop);
   loop.close();
 });
+
+test('wrapFuture makes a future of a promise, for the loop that it is told, and leaves a future as it is', () =>
+  simulate(async (loop) => {
+    const future = wrapFuture(Promise.resolve(7), { loop });
+    assert.equal(future.getLoop(), loop);
+    assert.equal(wrapFuture(future), future);
+    const log: unknown[] = [];
+    future.addDoneCallback((done) => log.push(done.result()));
+    assert.equal(await future, 7);
+    await sleep(0);
+    assert.deepEqual(log, [7]);
+    await assert.rejects(async () => void (await wrapFuture(Promise.reject(new Error('no')))), /no/);
+    for (const wrong of [null, 1, {}, async () => {}]) {
+      assert.throws(() => wrapFuture(wrong as never), { code: 'ERR_INVALID_ARG_TYPE', message: /future/ });
+    }
+  }));

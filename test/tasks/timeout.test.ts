@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
-import type { Task, TimeoutScope } from '../../src/index.ts';
+import type { Task, Timeout } from '../../src/index.ts';
 import { CancelledError, currentTask, sleep, timeout, timeoutAt } from '../../src/index.ts';
 import { simulate } from '../helpers/simulation.ts';
 import { native, outcome } from './helpers.ts';
@@ -79,7 +79,7 @@ test('timeout passes other errors of the body on, also after the deadline', () =
 
 test('timeout returns the result of a body that catches the cancel', () =>
   simulate(async (loop) => {
-    const swallowing = async (scope: TimeoutScope): Promise<string> => {
+    const swallowing = async (scope: Timeout): Promise<string> => {
       await sleep(100).catch(() => {});
       await sleep(1);
       return `expired: ${scope.expired()}`;
@@ -195,7 +195,7 @@ test('reschedule() moves, sets and removes the deadline of a timeout', () =>
 
 test('reschedule() rejects a body that has ended, a deadline that has passed, and anything but a time', () =>
   simulate(async () => {
-    let kept: TimeoutScope | undefined;
+    let kept: Timeout | undefined;
     const invalidState = { name: 'InvalidStateError' };
     await timeout(5, async (scope) => {
       kept = scope;

@@ -1,4 +1,4 @@
-import type { Future, GatheredOrErrors, Task, TaskGroup, TimeoutScope } from 'gyre';
+import type { Future, GatheredOrErrors, Task, TaskGroup, Timeout } from 'gyre';
 import {
   asCompleted,
   ensureFuture,
@@ -76,7 +76,7 @@ check<Equals<Of<typeof sleptWith>, Future<string>>>();
 
 const timed = () =>
   timeout(5, async (scope) => {
-    check<Equals<typeof scope, TimeoutScope>>();
+    check<Equals<typeof scope, Timeout>>();
     return text;
   });
 check<Equals<Of<typeof timed>, Future<string>>>();

@@ -3,7 +3,7 @@
  * there, await for await.
  */
 import { SimulatedEventLoop } from '../../../src/entry/sim.ts';
-import type { Future, Handle, Task, TaskGroup, TimeoutScope } from '../../../src/index.ts';
+import type { Future, Handle, Task, TaskGroup, Timeout } from '../../../src/index.ts';
 import {
   asCompleted,
   Condition,
@@ -31,7 +31,7 @@ const ROUNDS = 4;
 
 /** The innermost limit and group around a statement. */
 interface Scope {
-  timeout: TimeoutScope | null;
+  timeout: Timeout | null;
   group: TaskGroup | null;
 }
 
