@@ -374,8 +374,8 @@ export abstract class BaseEventLoop implements Loop {
    * @param fn an async function without arguments, or a promise. A cancel of a task over a promise ends only
    *   the wait: the work behind the promise continues
    * @param options `name`: shown in reports. `eager: true`: the first step runs now. `signal`: an abort
-   *   cancels the task; if it is aborted already, the task never starts. `context`: the async context in which
-   *   the task runs, from `AsyncLocalStorage.snapshot()`
+   *   cancels the task; if it is aborted already, the task never starts. `context`: the async context in
+   *   which the task runs, from `AsyncLocalStorage.snapshot()`
    * @throws TypeError for any other `fn`. LoopError `ERR_LOOP_CLOSED`. If it throws, nothing was started
    */
   createTask<T>(fn: (() => PromiseLike<T>) | PromiseLike<T>, options: TaskOptions = {}): Task<T> {

@@ -112,8 +112,8 @@ export class Runner implements AsyncDisposable {
    * The first `SIGINT` or `SIGTERM` cancels `main`, and `run` rejects with the `CancelledError` after the
    * cleanup of `main`. A second signal kills the process: see {@link run}.
    *
-   * @param options `signal`: an abort cancels `main`; if it is aborted already, `main` never starts. `context`:
-   *   the async context in which the function `main` runs
+   * @param options `signal`: an abort cancels `main`; if it is aborted already, `main` never starts.
+   *   `context`: the async context in which the function `main` runs
    * @throws LoopError `ERR_LOOP_RUNNING` if the caller is code of a loop; `ERR_LOOP_CLOSED`
    */
   run<T>(

@@ -5,8 +5,8 @@ import type { Task, TaskMaker, TaskOptions } from './task.ts';
  * Runs `fn` as a task of the running loop: `getRunningLoop().createTask(fn, options)`.
  *
  * @param fn an async function without arguments, or a promise
- * @param options `name`: shown in reports. `eager: true`: the first step runs now. `signal`: cancels the task.
- *   `context`: the async context in which the task runs
+ * @param options `name`: shown in reports. `eager: true`: the first step runs now. `signal`: cancels the
+ *   task. `context`: the async context in which the task runs
  * @throws TypeError for any other `fn`; LoopError `ERR_NO_RUNNING_LOOP`
  *
  * **Cancellation** `task.cancel()` makes the current `await` of the task throw a `CancelledError`.
