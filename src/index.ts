@@ -166,6 +166,7 @@ export { captureCallGraph, formatCallGraph, printCallGraph } from './inspect/cal
 export type { LoopMetrics } from './inspect/metrics.ts';
 export { snapshot } from './inspect/snapshot.ts';
 export type {
+  ExpiredLimitSnapshot,
   HandleSnapshot,
   LoopSnapshot,
   Snapshot,

@@ -170,6 +170,7 @@ const expected: Record<string, Names> = {
       'EventLoopPolicy',
       'ExceptionContext',
       'Executor',
+      'ExpiredLimitSnapshot',
       'ExtraInfo',
       'FrameCallGraphEntry',
       'FunctionReference',

@@ -48,6 +48,8 @@ export interface LoopSnapshot {
   readonly cycles: readonly (readonly number[])[];
   /** The waits of code outside of tasks; one list for each piece of code. */
   readonly loose: readonly (readonly WaitSnapshot[])[];
+  /** Limits that have expired at every use since the first expiry; that of the last expiry is the last. */
+  readonly expiredLimits: readonly ExpiredLimitSnapshot[];
   readonly handleCount: number;
   /** Connections, servers, datagram endpoints, children and pending operations of the host. */
   readonly handles: readonly HandleSnapshot[];
@@ -77,6 +79,11 @@ export interface TaskSnapshot {
   readonly waits: readonly WaitSnapshot[];
   /** The ids of the tasks that wait for this one, also through a gather, a group or a lock. */
   readonly awaitedBy: readonly number[];
+  /**
+   * Whether any code waits for its end: an `await`, a group, a done callback. If none does, its exception
+   * reaches the exception handler alone.
+   */
+  readonly awaited: boolean;
   /** The name of the task that created it; null: no task, or not in debug mode. */
   readonly createdBy: string | null;
   /** The frames of the program that created it, innermost first. Empty if debug mode is off. */
@@ -101,6 +108,24 @@ export interface WaitSnapshot {
   readonly count: number;
   /** These futures; at most a hundred. */
   readonly waits: readonly WaitSnapshot[];
+}
+
+/**
+ * A `timeout()`, `timeoutAt()` or `waitFor()` that has expired, and that has not ended in time since. Uses
+ * with the same seconds and the same code are one limit, because their place in the program is not recorded.
+ */
+export interface ExpiredLimitSnapshot {
+  readonly name: string;
+  /** null: `timeoutAt()`. */
+  readonly seconds: number | null;
+  /** The limited code in one line: the beginning of the function's source, or the name of the future. */
+  readonly body: string;
+  /** How often it has expired in a row. */
+  readonly times: number;
+  /** Seconds since the last expiry. */
+  readonly ageSeconds: number;
+  /** The task whose limit has expired last; null: code of no task. */
+  readonly task: string | null;
 }
 
 /** An object that holds a resource of the host. */

@@ -7,6 +7,7 @@
 import { hostNow } from '../base/host.ts';
 import { livePools } from '../executor/pool-executor.ts';
 import { creationOf, originOf } from '../loop/creation.ts';
+import type { ExpiredLimit } from '../loop/expired-limits.ts';
 import type { Resource } from '../loop/ownership.ts';
 import type { Loop } from '../loop/types.ts';
 import { node } from '../platform/node-modules.ts';
@@ -18,6 +19,7 @@ import type { InspectedCopy } from './loops.ts';
 import { loopId, openLoops } from './loops.ts';
 import { loopMetrics } from './metrics.ts';
 import type {
+  ExpiredLimitSnapshot,
   HandleSnapshot,
   LoopSnapshot,
   Snapshot,
@@ -41,6 +43,8 @@ import {
 const MOST = 1000;
 /** The most futures that a wait lists. */
 const MOST_WAITS = 100;
+/** The most characters of the source of a function. */
+const MOST_SOURCE = 80;
 /** The most timers: those that are due first. */
 const MOST_TIMERS = 20;
 
@@ -112,6 +116,7 @@ function loopSnapshot(loop: Loop): LoopSnapshot {
     loose: looseScopes(loop)
       .slice(0, MOST)
       .map((scope) => waitsIn(scope)),
+    expiredLimits: Array.from(scheduler.expiredLimits, (limit) => limitSnapshot(limit, now)),
     handleCount: handles.length,
     handles: handles.slice(0, MOST).map((handle) => handleSnapshot(handle, now)),
     timerCount: scheduler.timers.size,
@@ -135,6 +140,7 @@ function taskSnapshots(loop: Loop, tasks: readonly Task[]): TaskSnapshot[] {
     at: task._hasBegun ? task._standsAt() : 'its first step',
     waits: waitsIn(task._scope),
     awaitedBy: waiting.get(task) ?? [],
+    awaited: task._waiters !== null,
     createdBy: creationOf(task)?.owner ?? null,
     createdAt: framesOf(originOf(task)),
   }));
@@ -170,6 +176,12 @@ function waitSnapshot(future: Future<unknown>, depth: number): WaitSnapshot {
     count: isOther || kind === 'waiter' ? 0 : awaited.length,
     waits: isOther || kind === 'waiter' ? [] : waitSnapshots(awaited, depth - 1),
   };
+}
+
+function limitSnapshot({ at, body, ...limit }: ExpiredLimit, now: number): ExpiredLimitSnapshot {
+  const line = body.replace(/\s+/g, ' ');
+  const shown = line.length <= MOST_SOURCE ? line : `${line.slice(0, MOST_SOURCE)}…`;
+  return { ...limit, body: shown, ageSeconds: Math.max(0, now - at) };
 }
 
 function handleSnapshot(handle: Resource, now: number): HandleSnapshot {

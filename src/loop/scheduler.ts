@@ -6,6 +6,7 @@ import { DeadlineQueue } from '../base/deadline-queue.ts';
 import { RingQueue } from '../base/ring-queue.ts';
 import { publishTurns } from './channels.ts';
 import { enterLoop, leaveLoop } from './context.ts';
+import { ExpiredLimits } from './expired-limits.ts';
 import type { AnyCallback, Runnable } from './handle.ts';
 import { Handle, TimerHandle } from './handle.ts';
 import { Histogram } from './histogram.ts';
@@ -54,6 +55,7 @@ export class Scheduler {
   readonly meter: LoopMeter = new LoopMeter();
   /** How late the timers of the loop ran, in seconds. */
   readonly lateness: Histogram = new Histogram(1e-7);
+  readonly expiredLimits: ExpiredLimits = new ExpiredLimits();
   /** The number of entries that have run, modulo 2^32. */
   entries: number = 0;
   /**

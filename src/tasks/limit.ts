@@ -6,24 +6,38 @@
  * time, and the body continues alone until it awaits a future, where it is cancelled.
  */
 import { CancelledError, TimeoutError } from '../base/errors.ts';
+import type { LimitUse } from '../loop/expired-limits.ts';
 import type { Handle, Runnable } from '../loop/handle.ts';
 import type { Loop } from '../loop/types.ts';
 import { Body } from './body.ts';
 import { addOrigin } from './call-site.ts';
 import type { CancelReason } from './cancellation.ts';
+import { Future } from './future.ts';
+import { Operation } from './operation.ts';
 
-export class Limit<T> extends Body<T> {
+export class Limit<T> extends Body<T> implements LimitUse {
   #when: number | null = null;
   #timer: Handle | null = null;
   #expired: boolean = false;
   #aborted: CancelledError | null = null;
   #givenUp: boolean = false;
-  readonly #seconds: number | null;
+  readonly seconds: number | null;
+  readonly #code: Future<unknown> | ((scope: never) => unknown);
 
-  /** @param seconds of the first deadline, for messages; null: it was given as a time, or there is none */
-  constructor(loop: Loop, body: () => PromiseLike<T>, name: string, seconds: number | null) {
+  /**
+   * @param seconds of the first deadline, for messages; null: it was given as a time, or there is none
+   * @param code the user's function or future, which tells one limit from another
+   */
+  constructor(
+    loop: Loop,
+    body: () => PromiseLike<T>,
+    name: string,
+    seconds: number | null,
+    code: Future<unknown> | ((scope: never) => unknown),
+  ) {
     super(loop, body, name);
-    this.#seconds = seconds;
+    this.seconds = seconds;
+    this.#code = code;
   }
 
   get when(): number | null {
@@ -47,7 +61,7 @@ export class Limit<T> extends Body<T> {
 
   /** Marks the deadline as already passed. The caller itself cancels the future that the body awaits. */
   expireNow(reason: CancelReason): void {
-    this.#expired = true;
+    this.#hasExpired();
     this.hasCancelled(reason);
   }
 
@@ -62,13 +76,26 @@ export class Limit<T> extends Body<T> {
 
   #expire(): void {
     this.#timer = null;
-    this.#expired = true;
+    this.#hasExpired();
     this.cancelBody(this.#text());
+  }
+
+  #hasExpired(): void {
+    this.#expired = true;
+    this._loop._scheduler.expiredLimits.expired(this, this._loop._backend.time());
+  }
+
+  /** Returns the source of the function, or the name of the future without its numbers. */
+  limitedCode(): string {
+    const code = this.#code;
+    if (!(code instanceof Future)) return Function.prototype.toString.call(code);
+    return (code instanceof Operation ? `${code.name}()` : code._asWait()).replace(/\d+/g, '#');
   }
 
   /** @internal */
   override _finish(state: 'result' | 'exception' | 'cancelled', value: unknown): void {
     this.#timer?.cancel();
+    if (!this.#expired && state !== 'cancelled') this._loop._scheduler.expiredLimits.endedInTime(this);
     if (state !== 'cancelled' || !this.ownDoing) super._finish(state, value);
     else if (this.#aborted !== null) super._finish('cancelled', this.#aborted);
     else super._finish('exception', this.#timeoutError(value));
@@ -113,7 +140,7 @@ export class Limit<T> extends Body<T> {
   }
 
   #text(): string {
-    return `${this.name}() has expired${this.#seconds === null ? '' : ` after ${this.#seconds} s`}`;
+    return `${this.name}() has expired${this.seconds === null ? '' : ` after ${this.seconds} s`}`;
   }
 
   #giveUp(): void {

@@ -164,7 +164,7 @@ function within<T>(
   { signal }: SignalOptions,
 ): Future<T> {
   if (signal?.aborted) return aborted(loop, signal);
-  const limit: Limit<T> = new Limit(loop, () => body(scope), name, seconds);
+  const limit: Limit<T> = new Limit(loop, () => body(scope), name, seconds, body);
   const scope = new Timeout(limit);
   limit.expireAt(when);
   limit._run();

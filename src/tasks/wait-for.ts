@@ -50,7 +50,7 @@ export function waitFor<T>(aw: Awaitable<T>, seconds: number | null, options: Si
 }
 
 function limited<T>(future: Future<T>, seconds: number | null): Future<T> {
-  const limit = new Limit(future._loop, () => future, 'waitFor', seconds);
+  const limit = new Limit(future._loop, () => future, 'waitFor', seconds, future);
   if (seconds !== null) limit.expireAt(future._loop.time() + seconds);
   limit._run();
   return limit;
@@ -59,7 +59,13 @@ function limited<T>(future: Future<T>, seconds: number | null): Future<T> {
 /** The time is already over: cancels the future now and waits for its end, as in asyncio. */
 function ended<T>(future: Future<T>, seconds: number): Future<T> {
   const reason = `waitFor() has expired after ${seconds} s`;
-  const limit: Limit<T> = new Limit(future._loop, () => cancelAndWait(future, reason), 'waitFor', seconds);
+  const limit: Limit<T> = new Limit(
+    future._loop,
+    () => cancelAndWait(future, reason),
+    'waitFor',
+    seconds,
+    future,
+  );
   limit.expireNow(reason);
   limit._run();
   return limit;

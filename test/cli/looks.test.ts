@@ -94,6 +94,24 @@ test('gyre doctor names a full write queue, a task that ignores its cancel, and 
   }
 });
 
+test('gyre doctor names a limit that expires always, and the code in it', { skip: onLinux }, async () => {
+  await using program = await start('short');
+  const { code, text } = await gyre('doctor', String(program.pid), '--seconds', '0.1');
+  assert.match(text, /a limit expires always: \d+ times in a row, the last one [\d.]+ [mµ]?s ago/);
+  assert.match(text, /timeout\(\) of 1.0 ms around \(\) => sleep\(60\), in task main/);
+  assert.equal(code, 1);
+});
+
+test('gyre doctor hints at a task that no code awaits, and exits with 0', { skip: onLinux }, async () => {
+  await using program = await start('forgotten');
+  const { code, text } = await gyre('doctor', String(program.pid), '--seconds', '0.1');
+  assert.match(
+    text,
+    /^nothing is wrong.*\nhint: 1 task that no code awaits\n +heartbeat, .* old, at sleep\(60\)/,
+  );
+  assert.equal(code, 0);
+});
+
 test('gyre doctor finds nothing in a program that is well', { skip: onLinux }, async () => {
   await using program = await start('idle');
   const { code, text } = await gyre('doctor', String(program.pid), '--seconds', '0.1');

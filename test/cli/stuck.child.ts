@@ -1,7 +1,15 @@
 /** A program that is stuck in the way that its argument names. It prints `ready` when it is. */
 import { connect } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { getRunningLoop, Lock, run, sleep, startServer, ThreadPoolExecutor } from '../../src/index.ts';
+import {
+  getRunningLoop,
+  Lock,
+  run,
+  sleep,
+  startServer,
+  ThreadPoolExecutor,
+  timeout,
+} from '../../src/index.ts';
 
 const ready = () => process.stdout.write('ready\n');
 
@@ -82,6 +90,22 @@ const ways: Record<string, () => Promise<void>> = {
     await Promise.all(jobs);
   },
 
+  /** A limit that is shorter than the work in it, again and again. */
+  async short() {
+    for (let asked = 0; ; asked++) {
+      await timeout(0.001, () => sleep(60)).catch(() => {});
+      if (asked === 6) ready();
+    }
+  },
+
+  /** Tasks that the main function has forgotten. */
+  async forgotten() {
+    getRunningLoop().createTask(() => sleep(60), { name: 'heartbeat' });
+    await sleep(0.01);
+    ready();
+    await sleep(60);
+  },
+
   /** Nothing is wrong: a few tasks wait. A worker thread has a loop, too. */
   async idle() {
     if (process.argv[3] === 'worker') new Worker(new URL(import.meta.url), { argv: ['idle'] });
@@ -90,7 +114,7 @@ const ways: Record<string, () => Promise<void>> = {
     );
     await sleep(0.01);
     ready();
-    await waits[0];
+    await Promise.all(waits);
   },
 };
 

@@ -14,8 +14,11 @@ import {
   sleep,
   snapshot,
   ThreadPoolExecutor,
+  TimeoutError,
   taskGroup,
   timeout,
+  timeoutAt,
+  waitFor,
 } from '../../src/index.ts';
 import { onNode } from '../helpers/pairs.ts';
 
@@ -38,6 +41,84 @@ function named(loop: LoopSnapshot, name: string): TaskSnapshot {
   assert.ok(task, `task ${name}`);
   return task;
 }
+
+/** Returns what the snapshot tells of limits that have expired. */
+const expiries = (): string[] =>
+  ofLoop().expiredLimits.map(({ name, seconds, body, times }) => `${name} ${seconds} ${body} ${times}`);
+
+test(
+  'a limit is listed with the number of its expiries in a row, until it ends in time',
+  simulated(async (loop) => {
+    const ask = (seconds: number): Promise<void> =>
+      timeout(5, () => sleep(seconds)).catch((error) => assert.ok(error instanceof TimeoutError));
+    for (const seconds of [9, 8, 7]) await ask(seconds);
+    // The same code with another limit, and other code with the same limit.
+    await timeout(6, () => sleep(1));
+    await timeout(5, async () => sleep(1));
+    await assert.rejects(timeout(5, () => Promise.reject(new Error('in time'))));
+    assert.deepEqual(expiries(), ['timeout 5 () => sleep(seconds) 3']);
+    const task = loop.createTask(() => ask(60), { name: 'asking' });
+    await sleep(6);
+    await task;
+    const [limit] = ofLoop().expiredLimits;
+    assert.deepEqual([limit?.task, limit?.times, limit?.ageSeconds], ['asking', 4, 1]);
+    // A cancel from outside says nothing about the limit.
+    const cancelled = loop.createTask(() => ask(4));
+    await sleep(1);
+    cancelled.cancel();
+    await assert.rejects(cancelled);
+    assert.equal(expiries().length, 1);
+    await ask(4);
+    assert.deepEqual(expiries(), []);
+  }),
+);
+
+test(
+  'waitFor() and timeoutAt() are listed when they expire, also with a deadline in the past',
+  simulated(async (loop) => {
+    for (const seconds of [2, 2, 0]) await waitFor(sleep(10), seconds).catch(() => {});
+    await timeoutAt(loop.time() + 1, () => sleep(3)).catch(() => {});
+    assert.deepEqual(expiries(), [
+      'waitFor 2 sleep(#) 2',
+      'waitFor 0 sleep(#) 1',
+      'timeoutAt null () => sleep(3) 1',
+    ]);
+  }),
+);
+
+test(
+  'a hundred limits that have expired last are listed, and only the beginning of long code',
+  simulated(async () => {
+    const long = () =>
+      sleep(1000 + 'a function with a very long source, as most functions have in programs'.length);
+    for (let seconds = 1; seconds <= 120; seconds++) await timeout(seconds, long).catch(() => {});
+    const { expiredLimits } = ofLoop();
+    assert.equal(expiredLimits.length, 100);
+    assert.deepEqual([expiredLimits[0]?.seconds, expiredLimits[99]?.seconds], [21, 120]);
+    assert.match(expiredLimits[0]?.body ?? '', /^\(\) => sleep\(1.{60,80}…$/);
+  }),
+);
+
+test(
+  'a task is awaited by an await, a group, a gather and a done callback, and otherwise by no code',
+  simulated(async (loop) => {
+    const create = (name: string) => loop.createTask(() => sleep(1), { name });
+    create('dropped');
+    create('called back').addDoneCallback(() => {});
+    const outer = gather(create('gathered'), create('gathered, too'));
+    const joined = taskGroup(async (group) => {
+      group.createTask(() => sleep(1), { name: 'in group' });
+    });
+    await sleep(0);
+    const unawaited = ofLoop().tasks.filter(({ awaited }) => !awaited);
+    assert.deepEqual(
+      unawaited.map(({ name }) => name),
+      ['dropped'],
+    );
+    await outer;
+    await joined;
+  }),
+);
 
 test(
   'a task is shown with its age, its state, its wait and the tasks that wait for it',

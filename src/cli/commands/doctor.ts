@@ -18,7 +18,11 @@ export interface Finding {
     | 'full write queue'
     | 'cancel without end'
     | 'busy pool'
-    | 'more tasks';
+    | 'more tasks'
+    | 'expired limit'
+    | 'unawaited task';
+  /** A hint may be as the program wants it: the exit code of the command stays 0. */
+  readonly level: 'fault' | 'hint';
   readonly text: string;
   /** The objects that the finding is about, one a line. */
   readonly details: readonly string[];
@@ -43,7 +47,7 @@ export async function doctor(
   }
   const found = findings(looks);
   print(output, json ? [JSON.stringify(found)] : doctorLines(found));
-  return found.length === 0 ? 0 : 1;
+  return found.some(({ level }) => level === 'fault') ? 1 : 0;
 }
 
 export function findings(looks: readonly Figures[]): Finding[] {
@@ -54,9 +58,14 @@ export function findings(looks: readonly Figures[]): Finding[] {
     ...heldLoop(looks),
     ...loopsOf(last).flatMap(({ title, loop }) => {
       const earlier = before.get(title);
-      return [...deadlock(loop), ...(earlier === undefined ? [] : lasting(earlier, loop))];
+      return [
+        ...deadlock(loop),
+        ...expiredLimits(loop),
+        ...(earlier === undefined ? [] : lasting(earlier, loop)),
+      ];
     }),
     ...busyPools(first, last),
+    ...unawaited(first, last),
   ];
 }
 
@@ -69,6 +78,7 @@ function heldLoop(looks: readonly Figures[]): Finding[] {
   return [
     {
       kind: 'held loop',
+      level: 'fault',
       text: `a callback holds the loop: it ran in ${held} of ${looks.length} looks`,
       details: last.stack,
       advice:
@@ -85,11 +95,57 @@ function mainTurns({ threads }: Figures): number {
 function deadlock(loop: LoopSnapshot): Finding[] {
   return deadlocks(loop).map((text) => ({
     kind: 'deadlock',
+    level: 'fault',
     text: 'tasks wait for each other',
     details: text.split(', '),
     advice:
       'Acquire locks in one order everywhere, and do not await a task while you hold a lock that it needs.',
   }));
+}
+
+/** How often a limit must have expired in a row. */
+const EXPIRIES = 5;
+
+function expiredLimits(loop: LoopSnapshot): Finding[] {
+  return loop.expiredLimits
+    .filter(({ times }) => times >= EXPIRIES)
+    .map(({ name, seconds, body, times, ageSeconds, task }) => ({
+      kind: 'expired limit',
+      level: 'fault',
+      text: `a limit expires always: ${times} times in a row, the last one ${secondsText(ageSeconds)} ago`,
+      details: [
+        `${name}()${seconds === null ? '' : ` of ${secondsText(seconds)}`} around ${body}${task === null ? '' : `, in task ${task}`}`,
+      ],
+      advice: 'The limit is too short, or the code in it waits for something that does not come.',
+    }));
+}
+
+/** Finds the tasks that no code has awaited in both looks. */
+function unawaited(first: Figures, last: Figures): Finding[] {
+  const tasksOf = (figures: Figures) =>
+    loopsOf(figures).flatMap(({ title, loop }) =>
+      loop.tasks.filter(({ awaited }) => !awaited).map((task) => ({ ...task, key: `${title} ${task.id}` })),
+    );
+  const before = new Set(tasksOf(first).map(({ key }) => key));
+  const tasks = tasksOf(last).filter(({ key }) => before.has(key));
+  if (tasks.length === 0) return [];
+  return [
+    {
+      kind: 'unawaited task',
+      level: 'hint',
+      text: `${plural(tasks.length, 'task')} that no code awaits`,
+      details: tasks.slice(0, MOST_TASKS).map(taskLine),
+      advice:
+        'If it fails, only the exception handler is told, and if its caller ends, it goes on. A `taskGroup()` awaits its tasks.',
+    },
+  ];
+}
+
+/** The most tasks that a finding lists. */
+const MOST_TASKS = 5;
+
+function taskLine({ name, ageSeconds, at }: LoopSnapshot['tasks'][number]): string {
+  return `${name}, ${secondsText(ageSeconds)} old, at ${at}`;
 }
 
 /** Finds faults that stand in two looks at a loop. */
@@ -100,6 +156,7 @@ function lasting(before: LoopSnapshot, now: LoopSnapshot): Finding[] {
   if (full.length > 0) {
     found.push({
       kind: 'full write queue',
+      level: 'fault',
       text: `${plural(full.length, 'write queue')} stayed above the high-water mark`,
       details: full.map(
         ({ description, queuedBytes = 0, highWaterBytes = 0 }) =>
@@ -114,10 +171,9 @@ function lasting(before: LoopSnapshot, now: LoopSnapshot): Finding[] {
   if (cancelled.length > 0) {
     found.push({
       kind: 'cancel without end',
+      level: 'fault',
       text: `${plural(cancelled.length, 'cancelled task')} did not end`,
-      details: cancelled.map(
-        ({ name, ageSeconds, at }) => `${name}, ${secondsText(ageSeconds)} old, at ${at}`,
-      ),
+      details: cancelled.map(taskLine),
       advice:
         'The task awaits a promise that knows no cancel: pass it `currentTask().signal`. Or its cleanup hangs.',
     });
@@ -125,6 +181,7 @@ function lasting(before: LoopSnapshot, now: LoopSnapshot): Finding[] {
   if (now.taskCount > before.taskCount * GROWTH + LOOKS) {
     found.push({
       kind: 'more tasks',
+      level: 'fault',
       text: `the number of tasks grew from ${before.taskCount} to ${now.taskCount}`,
       details: newNames(before, now),
       advice:
@@ -146,7 +203,7 @@ function newNames(before: LoopSnapshot, now: LoopSnapshot): string[] {
   const known = new Set(before.tasks.map(({ id }) => id));
   return now.tasks
     .filter(({ id }) => !known.has(id))
-    .slice(0, 5)
+    .slice(0, MOST_TASKS)
     .map(({ name, at }) => `${name} at ${at}`);
 }
 
@@ -158,6 +215,7 @@ function busyPools(first: Figures, last: Figures): Finding[] {
   if (full(first).length === 0) return [];
   return full(last).map(({ kind, maxWorkers, queued, running }) => ({
     kind: 'busy pool',
+    level: 'fault',
     text: `${plural(queued, 'job')} wait for a pool whose ${plural(maxWorkers, 'worker')} all run`,
     details: running.map(({ fn, seconds }) => `${fn || '(anonymous)'} for ${secondsText(seconds)}`),
     advice: `Give the pool more ${kind === 'thread' ? 'threads' : 'processes'} by \`maxWorkers\`, or make the jobs shorter.`,
@@ -165,11 +223,12 @@ function busyPools(first: Figures, last: Figures): Finding[] {
 }
 
 function doctorLines(found: readonly Finding[]): string[] {
-  if (found.length === 0) return ['nothing is wrong that this command knows of'];
-  return found.flatMap(({ text, details, advice }) => [
-    text,
+  const faults = found.some(({ level }) => level === 'fault');
+  const lines = found.flatMap(({ level, text, details, advice }) => [
+    level === 'hint' ? `hint: ${text}` : text,
     ...details.map((line) => `    ${line}`),
     `  ${advice}`,
     '',
   ]);
+  return faults ? lines : ['nothing is wrong that this command knows of', ...lines];
 }
