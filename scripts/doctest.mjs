@@ -101,10 +101,14 @@ function runProgram({ words, code: source }, file, cwd) {
   const untilSigint = words.includes('until-sigint');
   const expected = expectedOutput(source);
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', file], {
-      cwd,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      ['--enable-source-maps', '--disable-warning=GYRE_SLOW_CALLBACK', file],
+      {
+        cwd,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     let output = '';
     let late = false;
     let interrupted = false;

@@ -179,6 +179,8 @@ export abstract class BaseEventLoop implements Loop {
       () => backend.realTime(),
       () => this._scheduler.meter.limit,
     );
+    // In a simulation, time passes while code runs only if the program of the simulation says so.
+    if (backend.name !== 'sim') this.#warnWhenHeld();
     this.debug = process.env.GYRE_DEBUG === '1';
     addLoop(this, inspectedCopy);
   }
@@ -1840,11 +1842,16 @@ export abstract class BaseEventLoop implements Loop {
 
   /**
    * Seconds; default 0.1. Code that holds the loop for longer is counted in `metrics()`, in every mode. In
-   * debug mode, the exception handler gets a report for each such callback. Without debug mode, a program
-   * that has set this property gets a warning of the process (`GYRE_SLOW_CALLBACK`) with the name of the
-   * task, at most once a second. Infinity: nothing is too long.
+   * debug mode, the exception handler gets a report for each such callback.
+   *
+   * Without debug mode, the process emits a warning (`GYRE_SLOW_CALLBACK`) with the name of the task, at most
+   * once a second. A program that has not set this property is warned of code that held the loop for a second
+   * or longer, because a shorter pause is usual while a program starts. Setting the property makes it the
+   * limit of the warning, too. Infinity: nothing is too long. `node --disable-warning=GYRE_SLOW_CALLBACK`
+   * hides the warning. A simulated loop warns only if the property was set.
    *
    * Without debug mode, code of callbacks, timers and tasks is measured, but not the callbacks of a protocol.
+   * The clock is the wall clock: a process that a signal or a debugger has stopped counts as held, too.
    *
    * @throws TypeError, RangeError
    */
@@ -1856,7 +1863,12 @@ export abstract class BaseEventLoop implements Loop {
     checkSeconds('slowCallbackDuration', seconds);
     const { meter } = this._scheduler;
     meter.limit = seconds;
-    meter.report = ({ by, seconds: held }) => {
+    meter.reportFrom = seconds;
+    this.#warnWhenHeld();
+  }
+
+  #warnWhenHeld(): void {
+    this._scheduler.meter.report = ({ by, seconds: held }) => {
       if (!this.#debug)
         process.emitWarning(`${by} held the event loop for ${held.toFixed(3)} seconds`, {
           code: 'GYRE_SLOW_CALLBACK',

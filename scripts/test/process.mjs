@@ -121,7 +121,15 @@ function argumentsFor({ files }, { options }) {
  */
 function environmentFor({ backend }, events) {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  return { GYRE_BACKEND: backend, ...env, GYRE_TEST_BACKEND: backend, GYRE_TEST_EVENTS: events };
+  // On a busy machine a program of a test may rest for a second, and must print nothing for it.
+  const options = `${env.NODE_OPTIONS ?? ''} --disable-warning=GYRE_SLOW_CALLBACK`.trim();
+  return {
+    GYRE_BACKEND: backend,
+    ...env,
+    NODE_OPTIONS: options,
+    GYRE_TEST_BACKEND: backend,
+    GYRE_TEST_EVENTS: events,
+  };
 }
 
 /**

@@ -95,6 +95,8 @@ export const DEFAULT_HAPPY_EYEBALLS_DELAY_SECONDS = 0.25;
 export const LOST_WRITES_BEFORE_WARNING = 5;
 /** Seconds. Debug mode reports a callback that is slower than this: asyncio's default. */
 export const SLOW_CALLBACK_SECONDS = 0.1;
+/** Seconds. Without debug mode, code that holds the loop for longer is reported by default. */
+export const HELD_LOOP_SECONDS = 1;
 /** Seconds that a TLS handshake may take: asyncio's default. */
 export const TLS_HANDSHAKE_TIMEOUT_SECONDS = 60;
 /** Seconds to wait for the peer's close_notify before the connection is aborted: asyncio's default. */

@@ -5,7 +5,7 @@
  * several entries was too long, nobody knows which of them it was. Then the pump times each entry for a
  * while, and the meter names the next one.
  */
-import { SLOW_CALLBACK_SECONDS } from '../base/constants.ts';
+import { HELD_LOOP_SECONDS, SLOW_CALLBACK_SECONDS } from '../base/constants.ts';
 import { brief, counted } from '../base/one-line.ts';
 import { Histogram } from './histogram.ts';
 import type { TaskLike } from './types.ts';
@@ -40,6 +40,8 @@ export class LoopMeter {
   readonly host: Histogram = new Histogram(TIME_UNIT);
   /** Seconds. A longer stretch counts as held. */
   limit: number = SLOW_CALLBACK_SECONDS;
+  /** Seconds. A longer stretch that counts as held is reported, too. */
+  reportFrom: number = HELD_LOOP_SECONDS;
   /** Called when the loop was held, at most once a second; null: nobody wants reports. */
   report: ((held: HeldLoop) => void) | null = null;
   heldCount: number = 0;
@@ -79,7 +81,8 @@ export class LoopMeter {
     this.heldSeconds += seconds;
     this.last = held;
     if (this.longest === null || seconds > this.longest.seconds) this.longest = held;
-    if (this.report === null || at - this.#reportedAt < REPORT_SECONDS) return;
+    if (this.report === null || seconds < this.reportFrom) return;
+    if (at - this.#reportedAt < REPORT_SECONDS) return;
     this.#reportedAt = at;
     this.report(held);
   }

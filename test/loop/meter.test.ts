@@ -10,6 +10,7 @@ const inTask = { _task: { name: 'a' } };
 
 function reporting(): { meter: LoopMeter; reports: string[] } {
   const meter = new LoopMeter();
+  meter.reportFrom = meter.limit;
   const reports: string[] = [];
   meter.report = ({ by, seconds }: HeldLoop) => void reports.push(`${by} ${seconds}`);
   return { meter, reports };
@@ -49,6 +50,15 @@ test('at most one report comes in a second, and every held stretch is counted', 
   for (const now of [10, 10.5, 10.99, 11, 11.5, 12]) meter.stretch(0.2, 1, 1, callback, now);
   assert.equal(reports.length, 3);
   assert.equal(meter.heldCount, 6);
+});
+
+test('a shorter hold than the one from which reports begin is counted, and delays no report', () => {
+  const { meter, reports } = reporting();
+  meter.reportFrom = 1;
+  meter.stretch(0.9, 1, 1, callback, 10);
+  meter.stretch(1.1, 1, 1, inTask, 10.5);
+  assert.deepEqual(reports, ["task 'a' 1.1"]);
+  assert.equal(meter.heldCount, 2);
 });
 
 test('turns without a reading of the clock between them count with their mean', () => {
