@@ -307,6 +307,14 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
       '../index.ts',
     ],
   },
+  'src/sim/explore/file.ts': {
+    may: ['./run.ts', '../simulate.ts', '../../base/errors.ts', '../../backend/sim/choices.ts', 'node:fs'],
+    mustNot: ['../../backend/node/index.ts', '../../net/server.ts', '../../index.ts', 'some-package'],
+  },
+  'src/sim/history/file.ts': {
+    may: ['./models.ts', '../../base/errors.ts'],
+    mustNot: ['../world.ts', '../../backend/sim/choices.ts', '../../index.ts', 'node:fs', 'some-package'],
+  },
   'src/sim/foreign/file.ts': {
     may: ['./clocks.ts', '../place.ts', '../../base/errors.ts', '../../backend/sim/inet/udp.ts', 'node:net'],
     mustNot: ['../../backend/node/index.ts', '../../index.ts', 'some-package'],

@@ -3,6 +3,7 @@
  * code on them is deterministic.
  */
 
+export type { ChoiceKind } from '../backend/sim/choices.ts';
 export type { IcmpMessage, Packet, TcpSegment, UdpDatagram } from '../backend/sim/fabric/packet.ts';
 export type { CustomFate } from '../backend/sim/fabric/rules.ts';
 export type { MemoryFiles } from '../backend/sim/machine/files.ts';
@@ -23,6 +24,19 @@ export type { DnsRecordOptions } from '../sim/dns.ts';
 export { Dns } from '../sim/dns.ts';
 export type { SimulationErrorCode } from '../sim/errors.ts';
 export { SimulationError } from '../sim/errors.ts';
+export type { Decision } from '../sim/explore/decisions.ts';
+export type { ScheduleErrorCode, ScheduleFacts } from '../sim/explore/errors.ts';
+export { ScheduleError } from '../sim/explore/errors.ts';
+export { explore } from '../sim/explore/explore.ts';
+export type {
+  ExploreBudget,
+  ExploreFaults,
+  ExploreOptions,
+  ExploreProgress,
+} from '../sim/explore/options.ts';
+export type { Scenario } from '../sim/explore/run.ts';
+export type { ExploreReport } from '../sim/explore/search.ts';
+export type { StrategyName } from '../sim/explore/strategies.ts';
 export type {
   BandwidthOptions,
   FaultOptions,
@@ -37,6 +51,7 @@ export type {
 export { Fault, NetworkFaults } from '../sim/faults.ts';
 export type { ProgramOptions, SkewOptions } from '../sim/host.ts';
 export { Host } from '../sim/host.ts';
+export { InvariantError, invariant } from '../sim/invariant.ts';
 
 import '../sim/foreign/index.ts';
 

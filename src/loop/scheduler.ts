@@ -35,6 +35,17 @@ export interface Flushable {
   _flush(): void;
 }
 
+/** Further timers with one deadline come nearer with each timer that runs. */
+const MOST_TIMERS = 8;
+
+/** Chooses the order where nothing promises one. A simulation that searches schedules has it. */
+export interface EntryChooser {
+  /** Changes the order of the entries of a turn. null: first in, first out. */
+  readonly arrangeTurn: ((entries: Runnable[]) => void) | null;
+  /** Returns the index of the timer that runs first, among timers with the same deadline. */
+  chooseTimer(timers: readonly TimerHandle[]): number;
+}
+
 export class Scheduler {
   readonly ready: RingQueue<Runnable> = new RingQueue();
   readonly timers: DeadlineQueue<TimerHandle> = new DeadlineQueue();
@@ -49,6 +60,7 @@ export class Scheduler {
   awake: boolean = false;
   /** Called with each entry before it runs, for the simulator's trace. */
   observer: ((entry: Runnable) => void) | null = null;
+  chooser: EntryChooser | null = null;
   /** Runs an entry in debug mode, and measures its duration. */
   debugRun: ((entry: Runnable) => void) | null = null;
 
@@ -157,8 +169,17 @@ export class Scheduler {
     this.turnTime = now;
     this.#dueUntil = now;
     if (this.stopping) this.#moveDueTimers();
+    else if (this.chooser !== null) this.#arrangeTurn(this.chooser);
     this.#left = this.ready.length;
     if (this.#left > this.readyMost) this.readyMost = this.#left;
+  }
+
+  #arrangeTurn({ arrangeTurn }: EntryChooser): void {
+    if (arrangeTurn === null || this.ready.length < 2) return;
+    const entries = [...this.ready];
+    arrangeTurn(entries);
+    this.ready.clear();
+    for (const entry of entries) this.ready.push(entry);
   }
 
   /** Those behind the mark of `stop()` stay in the ready queue, before the entries that the turn adds. */
@@ -172,11 +193,22 @@ export class Scheduler {
    */
   #takeDue(): TimerHandle | undefined {
     if (this.#dueUntil === null) return undefined;
-    const timer = this.timers.popDue(this.#dueUntil);
-    if (timer === undefined) return undefined;
+    const first = this.timers.popDue(this.#dueUntil);
+    if (first === undefined) return undefined;
+    const timer = this.chooser === null ? first : this.#choose(first, this.chooser);
     timer._waitingIn = null;
     this.lateness.add(this.#dueUntil - timer._when);
     return timer;
+  }
+
+  /** Returns the chosen one of the timers with the deadline of `first`, and puts the others back. */
+  #choose(first: TimerHandle, chooser: EntryChooser): TimerHandle {
+    const timers = [first];
+    while (timers.length < MOST_TIMERS && this.timers.nextWhen() === first._when)
+      timers.push(this.timers.popDue(first._when) as TimerHandle);
+    const chosen = timers.length === 1 ? first : (timers[chooser.chooseTimer(timers)] as TimerHandle);
+    for (const timer of timers) if (timer !== chosen) this.timers.push(timer);
+    return chosen;
   }
 
   #endTurn(): void {

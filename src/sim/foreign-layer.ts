@@ -22,10 +22,21 @@ export interface ForeignWorld {
 export type ForeignLayer = (world: ForeignWorld) => () => void;
 
 let layer: ForeignLayer | null = null;
+let keep: () => () => void = () => () => {};
 
-/** Sets the layer. Its module calls this when it is loaded. */
-export function useForeignLayer(foreign: ForeignLayer): void {
+/**
+ * Sets the layer. Its module calls this when it is loaded.
+ *
+ * @param patch replaces the functions of Node, and returns a function that puts them back
+ */
+export function useForeignLayer(foreign: ForeignLayer, patch: () => () => void): void {
   layer = foreign;
+  keep = patch;
+}
+
+/** Keeps the functions of Node replaced between simulations, because replacing them takes milliseconds. */
+export function keepForeignLayer(): () => void {
+  return keep();
 }
 
 /** Whether there is a layer on this platform. Bun and Deno have none. */

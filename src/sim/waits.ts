@@ -24,6 +24,11 @@ export function waitsOf(loop: SimulatedEventLoop): string[] {
   return [...tasks.map(describeTask), ...loose];
 }
 
+/** Returns what a task waits for, as text: `a Queue`. */
+export function waitOf(task: Task): string {
+  return inScope(task._scope, DEPTH);
+}
+
 function describeTask(task: Task): string {
   const origin = originOf(task);
   const line = `task ${task.name} waits for ${inScope(task._scope, DEPTH)}`;

@@ -18,6 +18,7 @@ import { Fault, NetworkFaults } from './faults.ts';
 import type { HostWorld } from './host.ts';
 import { Host } from './host.ts';
 import { checkedAddress, checkHostName, SCENARIO } from './host-names.ts';
+import { watchInvariants } from './invariant.ts';
 import { Capture } from './pcap.ts';
 import { currentPlace, runOutside } from './place.ts';
 import type { Program } from './program.ts';
@@ -54,10 +55,6 @@ export interface WorldSettings {
   readonly onReport: ((report: HostReport) => void) | null;
 }
 
-/**
- * Milliseconds of the real clock that work of the real world has to wake a world in which nothing can run.
- */
-const GRACE_MS = 250;
 /** Seconds of the real clock for the cleanup after the limit. */
 const REAL_CLEANUP_SECONDS = 10;
 const MAX_HOSTS = 65_000;
@@ -79,6 +76,14 @@ export class World extends NetworkFaults {
   /** @internal */ readonly _timeline: Timeline = new Timeline(0);
   /** @internal */ readonly _fabric: Fabric = new Fabric(this._timeline);
   /** @internal */ readonly _trace: WorldTrace;
+  /** Called with each loop that a program makes. @internal */
+  _onLoop: ((host: string, loop: SimulatedEventLoop) => void) | null = null;
+  /**
+   * Milliseconds of the real clock that work of the real world has to wake a world in which nothing can run.
+   *
+   * @internal
+   */
+  _graceMs: number = 250;
   /** The sockets when the scenario failed, or null. @internal */ _netstat: string | null = null;
   /** @internal */ readonly _reports: HostReport[] = [];
   readonly #settings: WorldSettings;
@@ -130,6 +135,7 @@ export class World extends NetworkFaults {
     this.#scenarioHost = this.#newHost(SCENARIO, []);
     this.#computeLimitMs = settings.realTimeLimit * 1000;
     timeline.outside = runOutside;
+    watchInvariants(timeline, (error) => this.fail(error));
     timeline.limit = settings.timeLimit;
     timeline.onLimit = () => this.fail(this.#limitError());
     timeline.onIdle = () => this.#idle();
@@ -348,7 +354,7 @@ export class World extends NetworkFaults {
     if (this.#failure !== null || this.#ending) return;
     const { steps } = this._timeline;
     if (this.#grace !== null) hostClearTimeout(this.#grace);
-    this.#grace = runOutside(() => hostSetTimeout(() => this.#stillIdle(steps), GRACE_MS));
+    this.#grace = runOutside(() => hostSetTimeout(() => this.#stillIdle(steps), this._graceMs));
   }
 
   #stillIdle(steps: number): void {
@@ -386,8 +392,9 @@ export class World extends NetworkFaults {
   }
 
   #loopMade(host: string, loop: SimulatedEventLoop): void {
-    if (this.#settings.trace !== 'loops') return;
-    loop._scheduler.observer = (entry) => this._trace.loopEntry(host, entry);
+    if (this.#settings.trace === 'loops')
+      loop._scheduler.observer = (entry) => this._trace.loopEntry(host, entry);
+    this._onLoop?.(host, loop);
   }
 
   #report(host: string, context: ExceptionContext): void {

@@ -1,5 +1,6 @@
 /** The jobs of the default executors on a simulated host. Each takes a virtual time, which is random. */
 import type { Executors, InThreadJobs, RawRequest } from '../backend.ts';
+import { lateBy } from './choices.ts';
 import type { SimHost } from './host.ts';
 import type { Random } from './random.ts';
 
@@ -20,7 +21,9 @@ export class SimJobs implements InThreadJobs {
   }
 
   schedule(run: () => void): RawRequest {
-    return this.#host.at(this.#host.time() + this.seconds(), run);
+    const { name, timeline } = this.#host;
+    const seconds = this.seconds() + lateBy(timeline.choices, 'job', name);
+    return this.#host.at(this.#host.time() + seconds, run, `a job of ${name}`);
   }
 
   hold(): () => void {

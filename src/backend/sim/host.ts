@@ -28,6 +28,10 @@ export class SimHost {
   wallOffset: number = 0;
   /** A program is ending. The kernel closes its sockets by FIN then, where a transport would abort. */
   programEnds: boolean = false;
+  /** For choices: the I/O events of its programs. */
+  readonly ioOwner: string;
+  readonly #timerOwner: string;
+  readonly #kernelOwner: string;
   readonly #parts: KernelPart[] = [];
   #state: HostState = 'up';
   /** Increases with each crash, so that callbacks of an earlier life are dropped. */
@@ -45,6 +49,9 @@ export class SimHost {
     this.addresses = addresses;
     this.timeline = timeline;
     this.random = random;
+    this.ioOwner = `I/O of ${name}`;
+    this.#timerOwner = `a timer of ${name}`;
+    this.#kernelOwner = `the kernel of ${name}`;
   }
 
   get state(): HostState {
@@ -87,9 +94,13 @@ export class SimHost {
     this.timeline.soon(this.guarded(callback));
   }
 
-  /** Calls code of a program at `when`, on the clock of {@link time}. */
-  at(when: number, callback: () => void): TimelineEvent {
-    return this.timeline.at(this.#worldTime(when), this.guarded(callback), true);
+  /**
+   * Calls code of a program at `when`, on the clock of {@link time}.
+   *
+   * @param owner for choices
+   */
+  at(when: number, callback: () => void, owner: string = this.#timerOwner): TimelineEvent {
+    return this.timeline.at(this.#worldTime(when), this.guarded(callback), true, owner);
   }
 
   /**
@@ -125,9 +136,10 @@ export class SimHost {
   /** Calls code of the kernel after `seconds` of the world. A pause does not delay it. */
   kernelAfter(seconds: number, callback: () => void): TimelineEvent {
     const life = this.#life;
-    return this.timeline.at(this.timeline.time() + seconds, () => {
+    const run = (): void => {
       if (this.#life === life) callback();
-    });
+    };
+    return this.timeline.at(this.timeline.time() + seconds, run, false, this.#kernelOwner);
   }
 
   // --- faults ---

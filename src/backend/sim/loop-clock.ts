@@ -14,6 +14,8 @@ export class LoopClock implements TurnDriver {
   readonly clockResolution = 1e-9;
   readonly #host: SimHost;
   readonly #step: () => void;
+  /** For choices. */
+  readonly #owner: string;
   #turns: Turns | null = null;
   #woken: boolean = false;
   #armed: TimelineEvent | null = null;
@@ -23,6 +25,7 @@ export class LoopClock implements TurnDriver {
   constructor(host: SimHost) {
     this.#host = host;
     this.#step = host.guarded(this.#run);
+    this.#owner = `a loop of ${host.name}`;
   }
 
   time(): number {
@@ -47,7 +50,7 @@ export class LoopClock implements TurnDriver {
   wake(): void {
     if (this.#woken) return;
     this.#woken = true;
-    this.#host.timeline.soon(this.#step);
+    this.#host.timeline.soon(this.#step, this.#owner);
   }
 
   wakeAt(when: number): void {

@@ -20,6 +20,8 @@ import { DeadlineQueue } from '../../base/deadline-queue.ts';
 import { drain, drainNow } from '../../base/drain.ts';
 import { checkHost, hostClearInterval, hostNow, hostSetImmediate, hostSetInterval } from '../../base/host.ts';
 import { RingQueue } from '../../base/ring-queue.ts';
+import type { Choices } from './choices.ts';
+import { firstByChoice } from './events-by-choice.ts';
 
 const HOUR_MS = 3_600_000;
 /**
@@ -44,6 +46,8 @@ const QUIET_SECONDS = 604_800;
 
 /** The kernel of a host gets what the timeline delivers. */
 export interface Receiver<T> {
+  /** For choices: the name of the host. */
+  readonly name: string;
   receive(thing: T): void;
 }
 
@@ -61,6 +65,16 @@ class Delivery<T> implements DeadlineEntry<Entry> {
     this._seq = seq;
     this.#receiver = receiver;
     this.#thing = thing;
+  }
+
+  /** What arrives at one receiver at one time keeps its order. @internal */
+  get _lane(): unknown {
+    return this.#receiver;
+  }
+
+  /** @internal */
+  get _owner(): string {
+    return `a packet to ${this.#receiver.name}`;
   }
 
   /** Calls the kernel. @internal */
@@ -81,16 +95,31 @@ export class TimelineEvent implements DeadlineEntry<Entry> {
   /** @internal */ readonly _pass: boolean;
   /** null after it was called or cancelled. @internal */
   _callback: (() => void) | null;
+  /** For choices: `a timer of server`. @internal */
+  readonly _owner: string;
   readonly #pending: PendingEvents;
 
   /** @internal */
-  constructor(when: number, seq: number, pass: boolean, callback: () => void, pending: PendingEvents) {
+  constructor(
+    when: number,
+    seq: number,
+    pass: boolean,
+    callback: () => void,
+    owner: string,
+    pending: PendingEvents,
+  ) {
     this._when = when;
     this._seq = seq;
     this._pass = pass;
     this._callback = callback;
+    this._owner = owner;
     this.#pending = pending;
     if (pass) pending.timers++;
+  }
+
+  /** No other event must keep its order with this one. @internal */
+  get _lane(): unknown {
+    return this;
   }
 
   /** Does nothing if the event has happened. */
@@ -143,6 +172,8 @@ export class Timeline {
   passesAfterCode: number = 0;
   /** Calls a function that asks the host for a call, outside of every program: the timer is a real one. */
   outside: (ask: () => void) => void = (ask) => ask();
+  /** Decides what the world leaves open. null: the usual way everywhere. */
+  choices: Choices | null = null;
   #now: number;
   readonly #pending: PendingEvents = { events: new DeadlineQueue(), timers: 0 };
   readonly #soon: RingQueue<() => void> = new RingQueue();
@@ -182,10 +213,25 @@ export class Timeline {
     return this.#now;
   }
 
-  /** Calls back at this moment, behind everything that was requested before. */
-  soon(callback: () => void): void {
-    this.#soon.push(callback);
+  /**
+   * Calls back at this moment, behind everything that was requested before.
+   *
+   * @param owner for choices: `the I/O of server`, if the callback may also wait for what was requested later
+   */
+  soon(callback: () => void, owner: string | null = null): void {
+    this.#soon.push(this.choices === null || owner === null ? callback : this.#step(callback, owner));
     this.#request();
+  }
+
+  /** Returns a callback that may go once behind all that is left of this moment. */
+  #step(callback: () => void, owner: string): () => void {
+    const label = (option: number): string =>
+      option === 0 ? 'is first' : 'waits for the rest of the moment';
+    return () => {
+      const waits = this.#soon.length > 0 && this.choices?.choose('step', owner, 2, label) === 1;
+      if (waits) this.#soon.push(callback);
+      else callback();
+    };
   }
 
   /**
@@ -193,9 +239,11 @@ export class Timeline {
    * request.
    *
    * @param pass true for a timer of a program: the host gets a pass before time jumps to it
+   * @param owner for choices: `a timer of server`
    */
-  at(when: number, callback: () => void, pass: boolean = false): TimelineEvent {
-    const event = new TimelineEvent(Math.max(when, this.#now), this.#seq++, pass, callback, this.#pending);
+  at(when: number, callback: () => void, pass: boolean = false, owner: string = 'the world'): TimelineEvent {
+    const at = Math.max(when, this.#now);
+    const event = new TimelineEvent(at, this.#seq++, pass, callback, owner, this.#pending);
     this.#pending.events.push(event);
     this.#request();
     return event;
@@ -367,7 +415,8 @@ export class Timeline {
         return false;
       }
     }
-    const event = events.popDue(when) as Entry;
+    const first = events.popDue(when) as Entry;
+    const event = this.choices === null ? first : firstByChoice(this.choices, first, events);
     if (when > this.#now && event._pass && !this.#passed) {
       // Put it back, because the host may cancel it.
       events.push(event);

@@ -5,8 +5,7 @@
  * no number of a process, no real time, and no contents of packets.
  */
 import type { Tap } from './fabric/fabric.ts';
-import type { IcmpMessage, Packet, TcpSegment } from './fabric/packet.ts';
-import { ACK, FIN, PSH, RST, SYN } from './fabric/packet.ts';
+import { describePacket } from './fabric/packet.ts';
 import type { Verdict } from './fabric/verdict.ts';
 import type { SimHost } from './host.ts';
 import type { Timeline } from './timeline.ts';
@@ -21,7 +20,7 @@ export interface WorldTraceEntry {
   /**
    * `packet`, `lost` or `refused`: what this host sent. `program`: one started, ended or failed. `host`: a
    * pause, a crash, a start, a change of its clock. `signal`: a program got one. `fault`: a rule began or
-   * ended. `report`: a leak or an exception of a loop. `loop`: an entry of the ready queue of a loop.
+   * ended. `choice`: a schedule that is searched took another way than the usual one. `report`: a leak or an exception of a loop. `loop`: an entry of the ready queue of a loop.
    */
   readonly kind: string;
   readonly label: string;
@@ -90,34 +89,6 @@ function fateOf(verdict: Verdict | null, to: SimHost | null): string {
   if (verdict.stoppedBy !== null) return `, by ${verdict.stoppedBy}`;
   const copies = verdict.copies === null ? '' : `, ${verdict.copies.length + 1} copies`;
   return ` to ${to.name}${copies}`;
-}
-
-/** Returns a packet as text: `tcp 10.0.0.1:80 > 10.0.0.2:40000 SYN ACK 0 bytes`. */
-export function describePacket(packet: Packet): string {
-  if (packet.protocol === 'icmp') return describeIcmp(packet);
-  const { protocol, source, sourcePort, destination, destinationPort, data } = packet;
-  const flags = protocol === 'tcp' ? flagsOf(packet) : '';
-  return `${protocol} ${join(source, sourcePort)} > ${join(destination, destinationPort)}${flags} ${data.length} bytes`;
-}
-
-function describeIcmp({ source, destination, reason }: IcmpMessage): string {
-  return `icmp ${source} > ${destination} ${reason}`;
-}
-
-const FLAGS: readonly (readonly [number, string])[] = [
-  [SYN, 'SYN'],
-  [FIN, 'FIN'],
-  [RST, 'RST'],
-  [PSH, 'PSH'],
-  [ACK, 'ACK'],
-];
-
-function flagsOf({ flags }: TcpSegment): string {
-  return FLAGS.map(([bit, name]) => ((flags & bit) === 0 ? '' : ` ${name}`)).join('');
-}
-
-function join(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** FNV-1a. */

@@ -65,4 +65,4 @@ export function enterWorld(world: ForeignWorld): () => void {
   };
 }
 
-if (isNode) useForeignLayer(enterWorld);
+if (isNode) useForeignLayer(enterWorld, patchNode);

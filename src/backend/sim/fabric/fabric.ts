@@ -3,11 +3,12 @@
  * for the fate of the packet, and hands it to that host's kernel at the right time.
  */
 import type { SimHost } from '../host.ts';
-import type { Timeline } from '../timeline.ts';
+import type { Receiver, Timeline } from '../timeline.ts';
 import { Link } from './link.ts';
-import type { IcmpMessage, Packet, TcpSegment } from './packet.ts';
-import { ACK, FIN, RST, SYN } from './packet.ts';
+import type { IcmpMessage, Packet } from './packet.ts';
+import { RST, resetOf } from './packet.ts';
 import type { Rule } from './rules.ts';
+import { scheduledPackets } from './scheduled.ts';
 import { Verdict } from './verdict.ts';
 
 /** The kernel of a host, as the network sees it. */
@@ -29,7 +30,8 @@ export const LOOPBACK_SECONDS = 0.00002;
 export const LINK_SECONDS = 0.0005;
 
 /** A host on the network. While it is down, its packets are lost. */
-class Attached implements PacketReceiver {
+class Attached implements Receiver<Packet> {
+  readonly name: string;
   readonly host: SimHost;
   readonly #receiver: PacketReceiver;
   /** The ways from other hosts. */
@@ -37,6 +39,7 @@ class Attached implements PacketReceiver {
 
   constructor(host: SimHost, receiver: PacketReceiver) {
     this.host = host;
+    this.name = host.name;
     this.#receiver = receiver;
   }
 
@@ -99,7 +102,7 @@ export class Fabric {
     }
     const isLocal = target !== undefined || isLoopback(destination);
     if (this.taps.length > 0) this.#tell(packet, from, isLocal ? from : null, null);
-    if (isLocal) this.#deliver(packet, from, this.#timeline.time() + LOOPBACK_SECONDS);
+    if (isLocal) this.#loop(packet, this.#all.get(from) as Attached);
     return isLocal;
   }
 
@@ -129,10 +132,32 @@ export class Fabric {
     const isUsual = verdict.latency < 0 && delay === 0;
     const wanted = now + (verdict.latency < 0 ? LINK_SECONDS : verdict.latency) + delay;
     const arrival = verdict.reordered ? wanted : link.arrival(packet, wanted, now, isUsual);
-    this.#timeline.deliver(arrival, to, packet);
-    const { copies } = verdict;
+    const { copies, reordered } = verdict;
+    this.#hand(packet, from, to, link, arrival, reordered);
     if (copies === null) return;
-    for (const delay of copies) this.#timeline.deliver(arrival + delay, to, packet);
+    for (const delay of copies) this.#hand(packet, from, to, link, arrival + delay, true);
+  }
+
+  /** Delivers a packet within its host. */
+  #loop(packet: Packet, on: Attached): void {
+    const when = this.#timeline.time() + LOOPBACK_SECONDS;
+    if (this.#timeline.choices === null) this.#timeline.deliver(when, on, packet);
+    else this.#hand(packet, on.host, on, this.#link(on.host, on), when, false);
+  }
+
+  /** Delivers a packet, unless the choices of a schedule give it another fate. */
+  #hand(packet: Packet, from: SimHost, to: Attached, link: Link, arrival: number, overtakes: boolean): void {
+    const timeline = this.#timeline;
+    const { choices } = timeline;
+    if (choices === null) {
+      timeline.deliver(arrival, to, packet);
+      return;
+    }
+    for (const { packet: part, late, back } of scheduledPackets(choices, packet, from.name, to.host.name)) {
+      const when = arrival + late;
+      if (back) this.#deliver(part, from, when);
+      else timeline.deliver(overtakes ? when : link.arrival(part, when, timeline.time(), false), to, part);
+    }
   }
 
   #judge(packet: Packet, from: SimHost, to: SimHost, link: Link, now: number): Verdict {
@@ -178,27 +203,6 @@ function refusal(packet: Packet): Packet | null {
   }
   return (packet.flags & RST) === 0 ? resetOf(packet) : null;
 }
-
-/** Returns the RST that a kernel without this connection answers (RFC 9293, 3.10.7.1). */
-export function resetOf(segment: TcpSegment): TcpSegment {
-  const { flags } = segment;
-  const length = segment.data.length + ((flags & SYN) === 0 ? 0 : 1) + ((flags & FIN) === 0 ? 0 : 1);
-  const hasAck = (flags & ACK) !== 0;
-  return {
-    protocol: 'tcp',
-    source: segment.destination,
-    sourcePort: segment.destinationPort,
-    destination: segment.source,
-    destinationPort: segment.sourcePort,
-    flags: hasAck ? RST : RST | ACK,
-    seq: hasAck ? segment.ack : 0,
-    ack: hasAck ? 0 : (segment.seq + length) >>> 0,
-    window: 0,
-    data: NO_DATA,
-  };
-}
-
-const NO_DATA = new Uint8Array(0);
 
 export function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1';

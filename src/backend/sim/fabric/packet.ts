@@ -50,3 +50,52 @@ export function wireLength(packet: Packet): number {
   if (packet.protocol === 'icmp') return ip + 8 + 28;
   return ip + (packet.protocol === 'tcp' ? 20 : 8) + packet.data.length;
 }
+
+/** Returns the RST that a kernel without this connection answers (RFC 9293, 3.10.7.1). */
+export function resetOf(segment: TcpSegment): TcpSegment {
+  const { flags } = segment;
+  const length = segment.data.length + ((flags & SYN) === 0 ? 0 : 1) + ((flags & FIN) === 0 ? 0 : 1);
+  const hasAck = (flags & ACK) !== 0;
+  return {
+    protocol: 'tcp',
+    source: segment.destination,
+    sourcePort: segment.destinationPort,
+    destination: segment.source,
+    destinationPort: segment.sourcePort,
+    flags: hasAck ? RST : RST | ACK,
+    seq: hasAck ? segment.ack : 0,
+    ack: hasAck ? 0 : (segment.seq + length) >>> 0,
+    window: 0,
+    data: NO_DATA,
+  };
+}
+
+const NO_DATA = new Uint8Array(0);
+
+/** Returns a packet as text: `tcp 10.0.0.1:80 > 10.0.0.2:40000 SYN ACK 0 bytes`. */
+export function describePacket(packet: Packet): string {
+  if (packet.protocol === 'icmp') return describeIcmp(packet);
+  const { protocol, source, sourcePort, destination, destinationPort, data } = packet;
+  const flags = protocol === 'tcp' ? flagsOf(packet) : '';
+  return `${protocol} ${join(source, sourcePort)} > ${join(destination, destinationPort)}${flags} ${data.length} bytes`;
+}
+
+function describeIcmp({ source, destination, reason }: IcmpMessage): string {
+  return `icmp ${source} > ${destination} ${reason}`;
+}
+
+const FLAGS: readonly (readonly [number, string])[] = [
+  [SYN, 'SYN'],
+  [FIN, 'FIN'],
+  [RST, 'RST'],
+  [PSH, 'PSH'],
+  [ACK, 'ACK'],
+];
+
+function flagsOf({ flags }: TcpSegment): string {
+  return FLAGS.map(([bit, name]) => ((flags & bit) === 0 ? '' : ` ${name}`)).join('');
+}
+
+function join(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -196,7 +196,7 @@ export class SimDatagram implements RawDatagram, SocketControl {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#host.timeline.soon(this.#guardedStep);
+    this.#host.timeline.soon(this.#guardedStep, this.#host.ioOwner);
   }
 
   #step(): void {

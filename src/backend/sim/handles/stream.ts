@@ -114,7 +114,7 @@ export class SimStream implements RawStream, ChannelEvents {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#host.timeline.soon(this.#guardedStep);
+    this.#host.timeline.soon(this.#guardedStep, this.#host.ioOwner);
   }
 
   #step(): void {

@@ -32,6 +32,7 @@ import {
 import type { NameErrorCode } from '../../../base/name-error.ts';
 import { nameError } from '../../../base/name-error.ts';
 import type { NameQuery, Names, RawRequest, ResolveQuery } from '../../backend.ts';
+import { lateBy } from '../choices.ts';
 import { LOOPBACK_SECONDS } from '../fabric/fabric.ts';
 import type { SimHost } from '../host.ts';
 import { portOf, serviceOf } from './services.ts';
@@ -84,7 +85,10 @@ export class HostNames implements Names {
     const known = host === null || literalFamily(host) !== 0 ? null : this.#inTable(host);
     const asks = host !== null && literalFamily(host) === 0 && known === null;
     const answer = asks ? this.world.ask(host.toLowerCase()) : null;
-    const delay = asks ? (answer?.delay ?? ANSWER_SECONDS) : LOOPBACK_SECONDS;
+    const usual = asks ? (answer?.delay ?? ANSWER_SECONDS) : LOOPBACK_SECONDS;
+    const { name, timeline } = this.#host;
+    const isAsked = asks || known !== null;
+    const delay = usual + (isAsked ? lateBy(timeline.choices, 'resolver', `${name} ${host}`) : 0);
     return this.#later(delay, onDone, () => this.#infos(query, known, answer), []);
   }
 
