@@ -1,6 +1,5 @@
 /**
- * axios over connections of the loop. got and node-fetch take the same two agents: `agent: { http, https }`,
- * and `agent: (url) => (url.protocol === 'https:' ? https : http)`.
+ * axios over connections of the loop.
  *
  *   $ node --import tsx examples/frameworks/axios.ts
  */

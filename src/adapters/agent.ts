@@ -2,6 +2,7 @@
 
 import type { AgentOptions as NodeAgentOptions } from 'node:http';
 import { Agent as NodeAgent } from 'node:http';
+import type { AgentOptions as NodeHttpsAgentOptions } from 'node:https';
 import { Agent as NodeHttpsAgent } from 'node:https';
 import { checkBoolean, checkOptions, checkString, invalidArgType, outOfRange } from '../base/validate.ts';
 import type { Loop } from '../loop/types.ts';
@@ -98,6 +99,8 @@ export class Agent extends NodeAgent implements AsyncDisposable {
   readonly protocol: 'http:' | 'https:';
   /** The port of a URL without a port. */
   readonly defaultPort: 80 | 443;
+  /** The options of the pool. Node sets them; TypeScript asks for them where an `https.Agent` is expected. */
+  declare readonly options: NodeHttpsAgentOptions;
   readonly #loop: Loop | undefined;
   readonly #tls: TlsClientOptions;
   readonly #open: Set<TransportDuplex> = new Set();

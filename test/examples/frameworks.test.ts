@@ -68,6 +68,9 @@ test('examples/frameworks/grpc.ts answers a call, and SIGINT answers the one in 
 for (const [name, output] of [
   ['undici', "[ 'slept 0.01 s', 'slept 0.02 s', 'slept 0.03 s' ]\ntoo late\n"],
   ['axios', "[ '0.01', '0.02', '0.03' ]\n"],
+  ['got', "[ 'slept 0.01 s', 'slept 0.02 s', 'slept 0.03 s' ]\ntoo late\n"],
+  ['node-fetch', "[ 'slept 0.01 s', 'slept 0.02 s', 'slept 0.03 s' ]\ntoo late\n"],
+  ['mqtt', 'rooms/kitchen/temperature: 21.5\n'],
 ] as const) {
   test(`examples/frameworks/${name}.ts asks over connections of the loop, and leaves nothing behind`, () =>
     withProgram([`frameworks/${name}.ts`], async (program) => {

@@ -1,0 +1,35 @@
+/**
+ * got over connections of the loop. The signal of a limit ends a request.
+ *
+ *   $ node --import tsx examples/frameworks/got.ts
+ */
+import got from 'got';
+import { gather, run, sleep, TimeoutError, timeout } from 'gyre';
+import { Agent, serve } from 'gyre/node';
+
+await run(async () => {
+  await using server = await serve(
+    async ({ url = '' }, response) => {
+      await sleep(Number(url.slice(1)));
+      response.end(`slept ${url.slice(1)} s`);
+    },
+    { host: '127.0.0.1', port: 0, deadline: 0 },
+  );
+  await using http = new Agent({ keepAlive: true, maxSockets: 2 });
+  await using https = new Agent({ keepAlive: true, ssl: true });
+  const client = got.extend({ prefixUrl: server.url, agent: { http, https } });
+  const get = async (path: string, signal?: AbortSignal): Promise<string> => {
+    try {
+      return await client(path, { signal }).text();
+    } catch (error) {
+      signal?.throwIfAborted(); // the AbortError of got does not say why
+      throw error;
+    }
+  };
+  console.log(await gather(...['0.01', '0.02', '0.03'].map((path) => get(path))));
+  try {
+    await timeout(0.2, (scope) => get('3600', scope.signal));
+  } catch (error) {
+    console.log(error instanceof TimeoutError ? 'too late' : error);
+  }
+});
