@@ -24,7 +24,9 @@ const groups = {
     ['frameworks', 'Frameworks and clients'],
     ['testing', 'Testing'],
     ['debugging', 'Debugging'],
-    ['stuck', 'A stuck program'],
+    ['stuck', 'Debugging a stuck program'],
+    ['held-loop', 'What holds my loop'],
+    ['production', 'Watching in production'],
     ['deployment', 'Deployment'],
   ],
   Facts: [

@@ -28,13 +28,14 @@ export async function start(
   way: string,
   { flags = ['--inspect-port=0'], args = [] as string[] } = {},
 ): Promise<Program> {
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv.filter(isLoader), ...flags, stuckProgram, way, ...args],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
+  return await startProgram(flags, stuckProgram, way, ...args);
+}
+
+/** Starts a program, and waits for its first output. */
+export async function startProgram(flags: string[], ...command: string[]): Promise<Program> {
+  const child = spawn(process.execPath, [...process.execArgv.filter(isLoader), ...flags, ...command], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let errors = '';
   child.stderr.on('data', (data) => {
     errors += data;
