@@ -6,6 +6,7 @@ import { AF_UNSPEC } from '../../base/constants.ts';
 import { InvalidStateError, LoopError } from '../../base/errors.ts';
 import { LinkedList } from '../../base/linked-list.ts';
 import { counted, showInOneLine } from '../../base/one-line.ts';
+import { describeValue } from '../../base/validate.ts';
 import type { CapturedContext } from '../../loop/context.ts';
 import { captureContext, runInLoop } from '../../loop/context.ts';
 import { rememberAccepted, rememberOrigin } from '../../loop/creation.ts';
@@ -307,7 +308,8 @@ export class Server extends AbstractServer implements ConnectionOwner, Resource 
       const protocol = makeProtocol(this.#loop, this.#context, this.#makeProtocol, STREAM_PROTOCOL_METHODS);
       if (protocol === this.#newest?.getProtocol()) {
         throw new InvalidStateError(
-          'protocolFactory() returned a protocol that serves another connection: return a new one for each',
+          `protocolFactory() returned ${describeValue(protocol)} that serves an open connection: ` +
+            'return a new protocol for each connection',
         );
       }
       const transport = new StreamTransport(this.#loop, stream, protocol, this.#context, owner);
