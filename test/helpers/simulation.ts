@@ -1,6 +1,6 @@
 /** Tests in virtual time. */
 import { SimulatedEventLoop } from '../../src/entry/sim.ts';
-import { sleep } from '../../src/index.ts';
+import { getRunningLoop, run, sleep } from '../../src/index.ts';
 import type { Reports } from './loop-fixture.ts';
 import { withLoop } from './loop-fixture.ts';
 
@@ -18,6 +18,12 @@ export function simulate(body: Body): Promise<void> {
 /** Returns a function for `test()` that does {@link simulate}. */
 export function inSimulation(body: Body): () => Promise<void> {
   return () => simulate(body);
+}
+
+/** Returns a function for `test()` that gives `main` to `run()`, on virtual time. */
+export function simulated(main: (loop: SimulatedEventLoop) => Promise<void>): () => Promise<void> {
+  return () =>
+    run(() => main(getRunningLoop() as SimulatedEventLoop), { loopFactory: () => new SimulatedEventLoop() });
 }
 
 /** Waits for `count` turns of the running loop, in a task. */

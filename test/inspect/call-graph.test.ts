@@ -16,12 +16,7 @@ import {
   taskGroup,
   timeout,
 } from '../../src/index.ts';
-
-/** Runs `main` as the task `main` on virtual time. */
-function simulated(main: (loop: SimulatedEventLoop) => Promise<void>): () => Promise<void> {
-  return () =>
-    run(() => main(getRunningLoop() as SimulatedEventLoop), { loopFactory: () => new SimulatedEventLoop() });
-}
+import { simulated } from '../helpers/simulation.ts';
 
 /** Returns the names of the tasks in a graph: `inner < outer < (main)`. */
 function namesIn(graph: FutureCallGraph | null): unknown[] {

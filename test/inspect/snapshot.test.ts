@@ -21,12 +21,7 @@ import {
   waitFor,
 } from '../../src/index.ts';
 import { onNode } from '../helpers/pairs.ts';
-
-/** Runs `main` as the task `main` on virtual time. */
-function simulated(main: (loop: SimulatedEventLoop) => Promise<void>): () => Promise<void> {
-  return () =>
-    run(() => main(getRunningLoop() as SimulatedEventLoop), { loopFactory: () => new SimulatedEventLoop() });
-}
+import { simulated } from '../helpers/simulation.ts';
 
 /** Returns the snapshot of the running loop. */
 function ofLoop(): LoopSnapshot {
