@@ -42,10 +42,11 @@ export interface ListeningSocket {
   readonly port: number;
 }
 
-/** Returns the TCP sockets on which a process listens. */
-export function listeningSockets(pid: number): ListeningSocket[] {
-  const own = new Set(
-    ofOwner(pid, () => readdirSync(`/proc/${pid}/fd`)).map((fd) => {
+/** Returns the inodes of the sockets of a process. */
+function socketInodes(pid: number): Set<string | undefined> {
+  const descriptors = ofOwner(pid, () => readdirSync(`/proc/${pid}/fd`));
+  return new Set(
+    descriptors.map((fd) => {
       try {
         return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
       } catch {
@@ -53,6 +54,26 @@ export function listeningSockets(pid: number): ListeningSocket[] {
       }
     }),
   );
+}
+
+/**
+ * Returns true if the process itself listens on the unix socket. A file may be left of an earlier process, or
+ * be of a container, where another process has this number. Systems without `/proc` are believed.
+ */
+export function listensOn(pid: number, file: string): boolean {
+  if (process.platform !== 'linux') return true;
+  try {
+    const own = socketInodes(pid);
+    const lines = readFileSync(`/proc/${pid}/net/unix`, 'utf8').split('\n');
+    return lines.some((line) => line.endsWith(` ${file}`) && own.has(line.trim().split(/\s+/)[6]));
+  } catch {
+    return false; // it has ended, or belongs to another user
+  }
+}
+
+/** Returns the TCP sockets on which a process listens. */
+export function listeningSockets(pid: number): ListeningSocket[] {
+  const own = socketInodes(pid);
   return ['tcp', 'tcp6'].flatMap((table) => listening(pid, table)).filter(({ inode }) => own.has(inode));
 }
 

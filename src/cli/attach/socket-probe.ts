@@ -6,6 +6,7 @@ import { Problem } from '../problem.ts';
 import type { InspectAnswer } from '../socket/listen.ts';
 import { socketPath, threadsWithSocket } from '../socket/socket-path.ts';
 import type { Answer, Probe } from './probe.ts';
+import { listensOn } from './process-facts.ts';
 
 /** Seconds for an answer. A thread gives none while a callback holds its loop. */
 const ANSWER = 5;
@@ -19,8 +20,9 @@ export class SocketProbe implements Probe {
 
   /** Returns a probe if the process listens, and its main thread answers. */
   static async find(pid: number): Promise<SocketProbe | undefined> {
-    if (!threadsWithSocket(pid).includes(0)) return undefined;
-    const answered = await question(socketPath(pid, 0), { method: 'snapshot' }).catch(() => undefined);
+    if (!threadsWithSocket(pid).includes(0) || !listensOn(pid, socketPath(pid, 0))) return undefined;
+    // No copy of gyre has this method, so the answer is an empty list, and costs the process nothing.
+    const answered = await question(socketPath(pid, 0), { method: 'ping' }).catch(() => undefined);
     return answered === undefined ? undefined : new SocketProbe(pid);
   }
 
