@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
+import { interruptedFrames } from '../../src/cli/attach/inspector-probe.ts';
 import { listeningSockets } from '../../src/cli/attach/process-facts.ts';
 import { Problem } from '../../src/cli/problem.ts';
 import { gyre, start, startGyre } from './programs.ts';
@@ -43,6 +44,18 @@ test('gyre ps shows the loops of worker threads', { skip: onLinux }, async () =>
     assert.match(text, /loop 1 in worker thread \d+: \w+EventLoop/);
     break;
   }
+});
+
+test('the timer by which gyre closes the inspector does not count as code of the program', () => {
+  const stack = (...below: string[]) =>
+    ['Error', ...['<anonymous>:4:15', '<anonymous>:5:3', ...below].map((frame) => `    at ${frame}`)].join(
+      '\n',
+    );
+  const work = ['reindex (file:///srv/shop.ts:12:5)', 'listOnTimeout (node:internal/timers:581:17)'];
+  assert.deepEqual(interruptedFrames(stack(...work)), work);
+  const own = ['readFileSync (node:fs:480:44)', 'Timeout.close [as _onTimeout] (gyre:close-when-alone:7:16)'];
+  assert.deepEqual(interruptedFrames(stack(...own)), []);
+  assert.deepEqual(interruptedFrames(stack()), []);
 });
 
 test('gyre ps --json writes the snapshots as JSON', { skip: onLinux }, async () => {

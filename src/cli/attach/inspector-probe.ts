@@ -63,9 +63,7 @@ export class InspectorProbe implements Probe {
 
   async stack(): Promise<string[]> {
     // The inspector interrupts the code that runs, so the frames of that code are below the expression's own.
-    const text = (await evaluate<string>(this.#main, STACK)) ?? '';
-    const frames = text.split('\n').map((line) => /^\s+at (.*)/.exec(line)?.[1]);
-    return frames.filter((frame) => frame !== undefined).slice(2);
+    return interruptedFrames((await evaluate<string>(this.#main, STACK)) ?? '');
   }
 
   async close(): Promise<void> {
@@ -133,6 +131,16 @@ async function evaluate<T>(target: DevTools, expression: string): Promise<T | un
   return result.value;
 }
 
+/** The name of this command's code in the stacks of the other process. */
+const OWN_CODE = 'gyre:close-when-alone';
+
+/** Returns the frames below the expression {@link STACK}; none if the code is this command's own timer. */
+export function interruptedFrames(stack: string): string[] {
+  const frames = stack.split('\n').map((line) => /^\s+at (.*)/.exec(line)?.[1]);
+  const interrupted = frames.filter((frame) => frame !== undefined).slice(2);
+  return interrupted.some((frame) => frame.includes(OWN_CODE)) ? [] : interrupted;
+}
+
 /** The program's own limit of frames may be small, so this sets it for one error. */
 const STACK = `(() => {
   const { stackTraceLimit } = Error;
@@ -157,4 +165,5 @@ const closeWhenAlone = (port: number) => `(() => {
   };
   const later = () => void setTimeout(close, 50).unref();
   later();
-})()`;
+})()
+//# sourceURL=${OWN_CODE}`;
