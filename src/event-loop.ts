@@ -38,6 +38,7 @@ import { handleException, printException } from './loop/exception-handler.ts';
 import type { AnyCallback, Handle, TimerHandle } from './loop/handle.ts';
 import { Ownership } from './loop/ownership.ts';
 import { Pump } from './loop/pump.ts';
+import { threadRecorder } from './loop/recorder.ts';
 import { Scheduler } from './loop/scheduler.ts';
 import { SlowWatch } from './loop/slow-watch.ts';
 import type { ContextEntry, ExceptionContext, Loop } from './loop/types.ts';
@@ -182,7 +183,8 @@ export abstract class BaseEventLoop implements Loop {
     // In a simulation, time passes while code runs only if the program of the simulation says so.
     if (backend.name !== 'sim') this.#warnWhenHeld();
     this.debug = process.env.GYRE_DEBUG === '1';
-    addLoop(this, inspectedCopy);
+    this._scheduler.number = addLoop(this, inspectedCopy);
+    if (process.env.GYRE_RECORDER !== '0' && backend.name !== 'sim') this.recording = true;
   }
 
   // --- running ---
@@ -1874,6 +1876,29 @@ export abstract class BaseEventLoop implements Loop {
           code: 'GYRE_SLOW_CALLBACK',
         });
     };
+  }
+
+  /**
+   * Whether the recorder keeps the events of this loop: steps of tasks and their waits, callbacks, the
+   * lateness of timers, calls of protocols. Default: true; `GYRE_RECORDER=0` in the environment makes it
+   * false.
+   *
+   * A thread has one recorder, with the last 16,384 events of its loops in 330 KiB. `npx gyre trace` shows
+   * them, and `writeTrace()` writes them to a file. A simulated loop is never recorded, because its option
+   * `trace` keeps everything.
+   *
+   * @throws TypeError; LoopError `ERR_UNSUPPORTED` if a simulated loop is told to record
+   */
+  get recording(): boolean {
+    return this._scheduler.recorder !== null;
+  }
+
+  set recording(on: boolean) {
+    checkBoolean('recording', on);
+    if (on && this._backend.name === 'sim') {
+      throw new LoopError('ERR_UNSUPPORTED', 'a simulated loop is not recorded: use its option `trace`');
+    }
+    this._scheduler.recorder = on ? threadRecorder() : null;
   }
 
   /**

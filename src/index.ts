@@ -164,6 +164,7 @@ export type {
 } from './inspect/call-graph.ts';
 export { captureCallGraph, formatCallGraph, printCallGraph } from './inspect/call-graph.ts';
 export type { LoopMetrics } from './inspect/metrics.ts';
+export { writeTrace } from './inspect/recording.ts';
 export { snapshot } from './inspect/snapshot.ts';
 export type {
   ExpiredLimitSnapshot,

@@ -148,6 +148,7 @@ const expected: Record<string, Names> = {
       'wait',
       'waitFor',
       'wrapFuture',
+      'writeTrace',
     ],
     types: [
       'AbstractEventLoop',

@@ -18,6 +18,9 @@ export const hostNextTick: typeof process.nextTick = process.nextTick;
 /** Returns the monotonic time in milliseconds. */
 export const hostNow: () => number = performance.now.bind(performance);
 
+/** The time at which {@link hostNow} was 0, in milliseconds since 1970. */
+export const hostOrigin: number = performance.timeOrigin;
+
 interface Utilization {
   readonly utilization: number;
   /** Milliseconds. */

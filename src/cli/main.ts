@@ -5,6 +5,7 @@ import { doctor } from './commands/doctor.ts';
 import { psLines } from './commands/ps.ts';
 import { pstreeJson, pstreeLines } from './commands/pstree.ts';
 import { top } from './commands/top.ts';
+import { trace } from './commands/trace.ts';
 import { showPage } from './commands/web.ts';
 import { takeFigures } from './figures.ts';
 import type { Output } from './output.ts';
@@ -39,5 +40,7 @@ async function command(args: Arguments, probe: Probe, output: Output): Promise<n
       return await top(args, probe, output);
     case 'doctor':
       return await doctor(args, probe, output);
+    case 'trace':
+      return await trace(args, probe, output);
   }
 }

@@ -8,15 +8,18 @@ export const USAGE = `Looks into a running program that uses gyre.
   gyre pstree PID     which task waits for which, and the deadlocks among them
   gyre top PID        the same figures, once a second
   gyre doctor PID     looks for the usual faults
+  gyre trace PID      writes what its loops did and do to a file, for Perfetto or chrome://tracing
 
   --json              the answer as JSON (top: one line a second)
   --web               ps, pstree and top: shows a page in the browser instead
   --port NUMBER       --web: the port of the page on 127.0.0.1 (a free one if not given)
-  --seconds NUMBER    doctor: how long to watch (2); top: between two figures (1)
+  -o, --output FILE   trace: the file (gyre-PID.json)
+  --megabytes NUMBER  trace: the largest size of the file (100)
+  --seconds NUMBER    doctor and trace: how long to watch (2); top: between two figures (1)
 
 The program needs no flag and no open port: the command opens Node's inspector by SIGUSR1, and closes it.`;
 
-export const COMMANDS = ['ps', 'pstree', 'top', 'doctor'] as const;
+export const COMMANDS = ['ps', 'pstree', 'top', 'doctor', 'trace'] as const;
 export type Command = (typeof COMMANDS)[number];
 
 export interface Arguments {
@@ -26,6 +29,8 @@ export interface Arguments {
   readonly web: boolean;
   readonly port: number;
   readonly seconds: number | undefined;
+  readonly output: string | undefined;
+  readonly megabytes: number;
 }
 
 /** @returns undefined if the user asked for help */
@@ -44,6 +49,8 @@ export function parseArguments(args: readonly string[]): Arguments | undefined {
     web: values.web ?? false,
     port: values.port === undefined ? 0 : numberOf('--port', values.port, 65_535),
     seconds: values.seconds === undefined ? undefined : numberOf('--seconds', values.seconds, 3600),
+    output: values.output,
+    megabytes: values.megabytes === undefined ? 100 : numberOf('--megabytes', values.megabytes, 100_000),
   };
 }
 
@@ -58,6 +65,8 @@ function parsed(args: readonly string[]) {
         web: { type: 'boolean' },
         port: { type: 'string' },
         seconds: { type: 'string' },
+        output: { type: 'string', short: 'o' },
+        megabytes: { type: 'string' },
       },
     });
   } catch (error) {

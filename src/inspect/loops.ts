@@ -14,6 +14,8 @@ export interface InspectedCopy {
   readonly format: 1;
   /** Returns the state of all loops, as an object that can be made JSON. */
   snapshot(): object;
+  /** Returns the events of the recorder of this thread; none if no loop has recorded. */
+  recording(places?: Readonly<Record<string, number>>): object[];
 }
 
 /** The key of the hook. */
@@ -25,14 +27,15 @@ const ids: WeakMap<Loop, number> = new WeakMap();
 const dropped: FinalizationRegistry<number> = new FinalizationRegistry((id) => loops.delete(id));
 let lastId = 0;
 
-/** Adds a loop. The first one of this copy of gyre installs the hook. */
-export function addLoop(loop: Loop, copy: InspectedCopy): void {
+/** Adds a loop, and returns its number. The first one of this copy of gyre installs the hook. */
+export function addLoop(loop: Loop, copy: InspectedCopy): number {
   openChannels(() => node.diagnostics_channel);
   const id = ++lastId;
   if (id === 1) install(copy);
   ids.set(loop, id);
   loops.set(id, new WeakRef(loop));
   dropped.register(loop, id, loop);
+  return id;
 }
 
 /** Removes a loop that was closed. */

@@ -18,6 +18,7 @@ import type { Task } from '../tasks/task.ts';
 import type { InspectedCopy } from './loops.ts';
 import { loopId, openLoops } from './loops.ts';
 import { loopMetrics } from './metrics.ts';
+import { recording } from './recording.ts';
 import type {
   ExpiredLimitSnapshot,
   HandleSnapshot,
@@ -49,7 +50,7 @@ const MOST_SOURCE = 80;
 const MOST_TIMERS = 20;
 
 /** This copy of gyre, for inspectors from outside. */
-export const inspectedCopy: InspectedCopy = { format: 1, snapshot };
+export const inspectedCopy: InspectedCopy = { format: 1, snapshot, recording };
 
 const ids: WeakMap<object, number> = new WeakMap();
 let lastId = 0;

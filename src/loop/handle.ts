@@ -75,6 +75,7 @@ export class Handle extends CapturedContext implements Runnable, Disposable {
   /** @internal */
   _run(scheduler: Scheduler): void {
     if (this._callback === null) return;
+    if (scheduler.recorder !== null) scheduler.recorder.callback(this._callback);
     try {
       const result = this.runInAsyncScope(enter, undefined, this as Handle);
       if (typeof result === 'object' && result !== null) watch(this, scheduler, result);

@@ -29,6 +29,8 @@ export interface Resource {
   _forceClose(): void;
   /** Returns the facts for a snapshot. Default: the description alone. @internal */
   _resourceFacts?(): ResourceFacts;
+  /** The number of a transport, for the recorder. @internal */
+  readonly _number?: number;
   /** `child` for the transport of a subprocess that was not reaped. Default: `handle`. @internal */
   readonly _kind?: 'child' | 'handle';
 }

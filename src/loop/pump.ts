@@ -89,6 +89,7 @@ export class Pump implements Waker, Turns {
     this.#turnsLeft = TURNS_A_CALL;
     const now = this.#backend.time();
     scheduler.meter.host.add(now - this.#now);
+    scheduler.recorder?.call(scheduler.number, now);
     this.#now = now;
     this.#turns = 0;
     this.#entries = scheduler.entries;
@@ -154,6 +155,7 @@ export class Pump implements Waker, Turns {
     scheduler.readyMost = 0;
     scheduler.publishTurns(this.#turns, entries, now - this.#now);
     scheduler.meter.stretch(now - this.#now, this.#turns, entries, scheduler.lastRun, now);
+    scheduler.recorder?.turns(this.#turns, now, scheduler.lastRun);
     this.#now = now;
     this.#turns = 0;
     this.#entries = scheduler.entries;
@@ -162,6 +164,7 @@ export class Pump implements Waker, Turns {
   #timeEntry(scheduler: Scheduler): void {
     const now = this.#backend.time();
     scheduler.meter.entry(now - this.#entryAt, scheduler.lastRun, now);
+    scheduler.recorder?.time(now);
     this.#entryAt = now;
   }
 

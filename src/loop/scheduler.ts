@@ -11,6 +11,7 @@ import type { AnyCallback, Runnable } from './handle.ts';
 import { Handle, TimerHandle } from './handle.ts';
 import { Histogram } from './histogram.ts';
 import { LoopMeter } from './meter.ts';
+import type { Recorder } from './recorder.ts';
 import type { ExceptionContext, Loop } from './types.ts';
 
 /** The pump, as the scheduler sees it. */
@@ -65,6 +66,10 @@ export class Scheduler {
   debugRun: ((entry: Runnable) => void) | null = null;
 
   readonly meter: LoopMeter = new LoopMeter();
+  /** Takes the events of the loop; null: the loop is not recorded. */
+  recorder: Recorder | null = null;
+  /** The number of the loop, for the recorder. */
+  number: number = 0;
   /** How late the timers of the loop ran, in seconds. */
   readonly lateness: Histogram = new Histogram(1e-7);
   readonly expiredLimits: ExpiredLimits = new ExpiredLimits();
@@ -197,7 +202,9 @@ export class Scheduler {
     if (first === undefined) return undefined;
     const timer = this.chooser === null ? first : this.#choose(first, this.chooser);
     timer._waitingIn = null;
-    this.lateness.add(this.#dueUntil - timer._when);
+    const late = this.#dueUntil - timer._when;
+    this.lateness.add(late);
+    if (this.recorder !== null) this.recorder.late(late);
     return timer;
   }
 

@@ -6,6 +6,7 @@
 import { invalidArgType } from '../base/validate.ts';
 import type { CapturedContext } from '../loop/context.ts';
 import { runInContext } from '../loop/context.ts';
+import { nextNumber } from '../loop/recorder.ts';
 import type { Loop } from '../loop/types.ts';
 import type { ProtocolFactory } from './protocol.ts';
 
@@ -49,6 +50,8 @@ export class ProtocolCaller<P extends object, O extends CallerOwner = CallerOwne
   protocol: P;
   readonly loop: Loop;
   protected readonly owner: O;
+  /** The number of the transport, for the recorder. */
+  readonly number: number = nextNumber();
   readonly #context: CapturedContext;
 
   constructor(loop: Loop, context: CapturedContext, protocol: P, owner: O) {
@@ -61,6 +64,8 @@ export class ProtocolCaller<P extends object, O extends CallerOwner = CallerOwne
   /** Calls a method. Returns its result, or {@link FAILED}. */
   call<A, B>(method: ProtocolCall<P, A, B>, first: A, second?: B): unknown {
     const { loop, protocol, owner } = this;
+    const { recorder, awake } = loop._scheduler;
+    if (recorder !== null) recorder.protocol(this.number, method, bytesOf(first), awake);
     try {
       return runInContext(loop, this.#context, invoke, owner, method as AnyCall, protocol, first, second);
     } catch (error) {
@@ -68,6 +73,12 @@ export class ProtocolCaller<P extends object, O extends CallerOwner = CallerOwne
       return FAILED;
     }
   }
+}
+
+/** Returns the number of bytes of `dataReceived`, `bufferUpdated` and `datagramReceived`, otherwise 0. */
+function bytesOf(first: unknown): number {
+  if (typeof first === 'number') return first;
+  return first instanceof Uint8Array ? first.length : 0;
 }
 
 type AnyCall = ProtocolCall<object, unknown, unknown>;

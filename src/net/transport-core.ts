@@ -47,6 +47,7 @@ export class TransportCore<P extends EndingProtocol> extends ProtocolCaller<P, C
     this.info = info;
     loop._owned.resources.add(transport);
     if (transportSpans.watched) transportSpans.begin(this.#spanMessage());
+    loop._scheduler.recorder?.open(this.number);
   }
 
   extraInfo(name: string, fallback: unknown, socketType: number): unknown {
@@ -135,16 +136,23 @@ export class TransportCore<P extends EndingProtocol> extends ProtocolCaller<P, C
   /** The transport is lost: completes the futures of {@link whenLost}. */
   releaseWaiters(): void {
     this.flowIsOver = true;
-    if (!this.#isLost && transportSpans.watched) transportSpans.finish(this.#spanMessage(), this.fault);
+    if (!this.#isLost) {
+      if (transportSpans.watched) transportSpans.finish(this.#spanMessage(), this.fault);
+      this.loop._scheduler.recorder?.lost(this.number, this.#ends());
+    }
     this.#isLost = true;
     if (this.#lostWaiter !== null && !this.#lostWaiter.done()) this.#lostWaiter.setResult(undefined);
   }
 
   #spanMessage(): SpanMessage {
+    return { subject: this.owner, name: this.#ends(), loop: this.loop };
+  }
+
+  /** Returns the addresses of both sides. */
+  #ends(): string {
     const { sockname, peername } = this.info;
     const ends = [sockname, peername].filter((address) => address !== null && address !== '');
-    const name = ends.map((address) => formatAddress(address as NonNullable<typeof address>)).join(' ');
-    return { subject: this.owner, name, loop: this.loop };
+    return ends.map((address) => formatAddress(address as NonNullable<typeof address>)).join(' ');
   }
 
   /** Waits until `connectionLost` was called. */

@@ -99,6 +99,7 @@ export class ProcessTransport
     this.#state = new ExitState(this.#pipes.flatMap((pipe, fd) => (pipe === null ? [] : [fd])));
     raw.open(this);
     if (processSpans.watched) processSpans.begin(this.#spanMessage());
+    loop._scheduler.recorder?.open(this.#caller.number);
   }
 
   /** Calls `connectionMade` and begins to read. Returns the protocol's exception, or null. @internal */
@@ -206,12 +207,18 @@ export class ProcessTransport
     else this.#loop._scheduler.callSoon(() => this.#exited(), []);
   }
 
+  /** @internal */
+  get _number(): number {
+    return this.#caller.number;
+  }
+
   #spanMessage(): SpanMessage {
     return { subject: this, name: this._name, loop: this.#loop };
   }
 
   #exited(): void {
     if (processSpans.watched) processSpans.finish(this.#spanMessage(), null, this.#returncode);
+    this.#loop._scheduler.recorder?.lost(this.#caller.number, this._name);
     this.#caller.call(subprocessProtocolInvokers.processExited, undefined);
     for (const wait of [...this.#waits]) if (!wait.done()) wait.setResult(this.#returncode as number);
     if (this.#state.exit()) this.#finish();

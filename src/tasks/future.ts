@@ -18,6 +18,7 @@ import { originOf, rememberOrigin, withOrigin } from '../loop/creation.ts';
 import type { AnyCallback, Runnable } from '../loop/handle.ts';
 import { Handle } from '../loop/handle.ts';
 import type { Unretrieved } from '../loop/ownership.ts';
+import type { Label } from '../loop/recorder.ts';
 import type { Loop } from '../loop/types.ts';
 import type { CancelReason, CancelTarget, CancelWay } from './cancellation.ts';
 import { byTask, cancelError, cancelNow } from './cancellation.ts';
@@ -283,6 +284,14 @@ export class Future<T = unknown> implements Promise<T>, CancelTarget {
   /** Returns the name of a wait for this future: `sleep(5)`. @internal */
   _asWait(): string {
     return UNNAMED;
+  }
+
+  /**
+   * Returns a name of the wait that costs nothing to make, for the recorder. null: the wait is not recorded.
+   * @internal
+   */
+  _waitLabel(): Label | null {
+    return this._asWait();
   }
 
   /**

@@ -67,6 +67,10 @@ export class Operation<T> extends Task<T> {
     return `${this.name}() > ${this._standsAt()}`;
   }
 
+  override _waitLabel(): string {
+    return this.name;
+  }
+
   /** @internal */
   override _begunAt(): string | null {
     return siteText(this._site) ?? super._begunAt();

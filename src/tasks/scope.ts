@@ -23,6 +23,7 @@
 import type { CancelledError } from '../base/errors.ts';
 import type { Linked } from '../base/linked-list.ts';
 import { currentEntry } from '../loop/context.ts';
+import type { Label } from '../loop/recorder.ts';
 import type { ContextEntry, Loop, TaskLike } from '../loop/types.ts';
 import type { CancelReason, CancelTarget } from './cancellation.ts';
 import { CancelWay, cancelError, cancelNow } from './cancellation.ts';
@@ -34,11 +35,13 @@ export interface Flow extends TaskLike {
   _cancelStuck(): void;
   /** The cancel was thrown after all. @internal */
   _cancelThrown(): void;
+  /** The number of a task, for the recorder. @internal */
+  readonly _number: number;
 }
 
 /** An `await` of a future, as its scope sees it. */
 export interface ScopedWait extends CancelTarget {
-  readonly future: { _asWait(): string };
+  readonly future: { _asWait(): string; _waitLabel(): Label | null };
   /** True if the future is done and the wake-up is in the ready queue. */
   readonly woken: boolean;
   /** Makes the wake-up throw `reason`, whatever the future's result is. */
@@ -204,7 +207,10 @@ export class Scope implements ContextEntry, Linked {
     wait.previous = null;
     wait.next = null;
     this.#ended++;
-    this._loop._scheduler.lastRun = this;
+    const scheduler = this._loop._scheduler;
+    scheduler.lastRun = this;
+    const label = wait.future._waitLabel();
+    if (label !== null) scheduler.recorder?.wake(this.root._flow?._number ?? 0, label);
     if (this.#first === null && this._flow === null) this._loop._owned.loose.delete(this);
     if (delivery !== null) this.#watch(wait, delivery);
   }

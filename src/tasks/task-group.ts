@@ -34,6 +34,10 @@ class GroupEnd extends Future<void> {
     return `the end of ${counted(this.#members.size, 'task')}`;
   }
 
+  override _waitLabel(): string {
+    return 'the end of a group';
+  }
+
   override _waitsFor(): readonly Future<unknown>[] {
     return Array.from(this.#members, ({ task }) => task).filter((task) => task !== null);
   }

@@ -20,6 +20,7 @@ import type { ContextOptions } from '../loop/context-option.ts';
 import { creationOf } from '../loop/creation.ts';
 import type { Runnable, TimerHandle } from '../loop/handle.ts';
 import type { OwnedTask } from '../loop/ownership.ts';
+import { nextNumber } from '../loop/recorder.ts';
 import type { Loop } from '../loop/types.ts';
 import type { SignalOptions } from './abort-signal.ts';
 import type { CancelReason, CancelWay, PassingTask } from './cancellation.ts';
@@ -89,6 +90,7 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   /** For an unnamed task its number. */
   #name: string | number | TaskNamer;
   /** @internal */ readonly _scope: Scope;
+  /** @internal */ readonly _number: number = nextNumber();
   /** @internal */ _passing: boolean = false;
   /** @internal */ _previous: Linked | null = null;
   /** @internal */ _next: Linked | null = null;
@@ -113,7 +115,9 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     loop._owned.tasks.add(this);
     if (loop.debug) rememberInDevTools(this, this.name);
     // An operation has a parent.
-    if (parent === null && taskSpans.watched) taskSpans.begin(this.#spanMessage());
+    if (parent !== null) return;
+    if (taskSpans.watched) taskSpans.begin(this.#spanMessage());
+    loop._scheduler.recorder?.created(this._number);
   }
 
   override get [Symbol.toStringTag](): string {
@@ -199,6 +203,7 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
       this._finish('cancelled', cancel);
       return;
     }
+    if (this._scope.parent === null) this._loop._scheduler.recorder?.step(this._number);
     try {
       if (this._loop.debug) runInDevTools(this, () => runInEntry(this._scope, begin, this as Task<T>, start));
       else runInEntry(this._scope, begin, this as Task<T>, start);
@@ -272,6 +277,7 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   _codeEnded(): void {
     this._cancelThrown();
     this._loop._owned.tasks.delete(this);
+    this.#recordEnd();
     this._scope.close();
   }
 
@@ -310,6 +316,11 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
   }
 
   /** @internal */
+  override _waitLabel(): string {
+    return 'a task';
+  }
+
+  /** @internal */
   override _waitsFor(): readonly Future<unknown>[] {
     return this._state === 'pending' ? Array.from(this._scope.waits(), (wait) => wait.future as Future) : [];
   }
@@ -344,9 +355,16 @@ export class Task<T = unknown> extends Future<T> implements Flow, OwnedTask, Pas
     this.#start = null;
     const waiters = this._eachWaiter();
     const error = cancelError(undefined, `the event loop of task ${this.name} was closed`);
+    this.#recordEnd();
     this._end('cancelled', error);
     if (this._scope.parent === null && taskSpans.watched) taskSpans.finish(this.#spanMessage(), error);
     for (const waiter of waiters) waiter._abandonWaiter?.();
+  }
+
+  #recordEnd(): void {
+    const { recorder } = this._loop._scheduler;
+    if (recorder === null || this._scope.parent !== null) return;
+    recorder.ended(this._number, typeof this.#name === 'number' ? this.#name : this.name);
   }
 
   #spanMessage(): SpanMessage {

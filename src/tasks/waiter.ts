@@ -6,6 +6,7 @@
  * cannot lose a value that was already taken: a cancelled waiter has taken nothing, and its owner is told at
  * once.
  */
+import type { Label } from '../loop/recorder.ts';
 import type { Loop } from '../loop/types.ts';
 import { addOrigin } from './call-site.ts';
 import type { Future } from './future.ts';
@@ -37,6 +38,10 @@ export class Waiter<T> extends Wakeable<T> {
 
   override _asWait(): string {
     return this._owner._nameOf?.(this) ?? super._asWait();
+  }
+
+  override _waitLabel(): Label {
+    return this._owner.constructor;
   }
 
   override _waitsFor(): readonly Future<unknown>[] {

@@ -46,9 +46,9 @@ export class InspectorProbe implements Probe {
     return probe;
   }
 
-  async ask<T>(method: string): Promise<Answer<T>[]> {
+  async ask<T>(method: string, argument: object = {}): Promise<Answer<T>[]> {
     const expression = `(globalThis[Symbol.for('gyre.inspect')] ?? [])
-      .filter((copy) => copy.${method} !== undefined).map((copy) => copy.${method}())`;
+      .filter((copy) => copy.${method} !== undefined).map((copy) => copy.${method}(${JSON.stringify(argument)}))`;
     await this.#followWorkers();
     const answers = await Promise.all([
       evaluate<T[]>(this.#main, expression).then((values = []) => ({ thread: 0, values })),

@@ -26,9 +26,9 @@ export class SocketProbe implements Probe {
     return answered === undefined ? undefined : new SocketProbe(pid);
   }
 
-  async ask<T>(method: string): Promise<Answer<T>[]> {
+  async ask<T>(method: string, argument: object = {}): Promise<Answer<T>[]> {
     const answers = threadsWithSocket(this.#pid).map(async (thread) => {
-      const values = await question(socketPath(this.#pid, thread), { method });
+      const values = await question(socketPath(this.#pid, thread), { method, argument });
       return (values ?? []).map((value) => ({ thread, value: value as T }));
     });
     return (await Promise.all(answers)).flat();
@@ -51,7 +51,9 @@ async function question(file: string, request: object): Promise<unknown[] | unde
   };
   connection.on('error', () => finish());
   connection.on('close', () => finish());
-  createInterface({ input: connection }).once('line', (line) => finish(JSON.parse(line) as InspectAnswer));
+  const lines = createInterface({ input: connection });
+  lines.on('error', () => finish()); // it repeats the errors of the connection
+  lines.once('line', (line) => finish(JSON.parse(line) as InspectAnswer));
   try {
     const answer = await timeout(ANSWER, () => answered);
     if (answer !== undefined && 'error' in answer) throw new Problem(`the process threw: ${answer.error}`);

@@ -13,12 +13,13 @@ import { socketFolder, socketPath } from './socket-path.ts';
 
 export interface InspectRequest {
   readonly method: string;
+  readonly argument?: object;
 }
 
 export type InspectAnswer = { readonly values: unknown[] } | { readonly error: string };
 
 /** The methods of one copy of gyre in this thread (loops.ts). */
-type Copy = Record<string, (() => unknown) | undefined>;
+type Copy = Record<string, ((argument?: object) => unknown) | undefined>;
 
 /** Listens until the process ends. The socket keeps no program alive. */
 export function listenForInspection(): void {
@@ -54,9 +55,9 @@ function answerLines(connection: Socket): void {
 
 function answer(line: string): InspectAnswer {
   try {
-    const { method } = JSON.parse(line) as InspectRequest;
+    const { method, argument } = JSON.parse(line) as InspectRequest;
     const copies = (globalThis as Record<symbol, unknown>)[Symbol.for('gyre.inspect')] as Copy[] | undefined;
-    return { values: (copies ?? []).flatMap((copy) => copy[method]?.() ?? []) };
+    return { values: (copies ?? []).flatMap((copy) => copy[method]?.(argument) ?? []) };
   } catch (error) {
     return { error: String(error) };
   }

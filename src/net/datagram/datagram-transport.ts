@@ -348,6 +348,11 @@ export class DatagramEndpoint extends DatagramTransport implements DatagramEvent
   }
 
   /** @internal */
+  get _number(): number {
+    return this.#core.number;
+  }
+
+  /** @internal */
   _protocolFailed(error: unknown, method: string): void {
     this.#core.reportFault(error, method, ': its endpoint is aborted');
     this.abort();

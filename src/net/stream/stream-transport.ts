@@ -573,6 +573,11 @@ export class StreamTransport
   }
 
   /** @internal */
+  get _number(): number {
+    return this.#core.number;
+  }
+
+  /** @internal */
   _protocolFailed(error: unknown, method: string): void {
     this.#core.reportFault(error, method, ': its connection is aborted');
     this.#abort();
