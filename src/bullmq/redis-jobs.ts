@@ -287,9 +287,10 @@ export class RedisJobs implements JobQueue {
     return afterMilliseconds(LOOK_EVERY, () => {
       const old = [...this.#entries.values()].filter((entry) => entry.added && entry.old);
       for (const entry of this.#entries.values()) entry.old = true;
-      this.#lookAtAll(old).then(() => {
+      const again = (): void => {
         this.#stopLooking = this.#entries.size > 0 && !this.#closed ? this.#lookLater() : null;
-      });
+      };
+      this.#lookAtAll(old).then(again, again);
     });
   }
 

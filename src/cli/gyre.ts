@@ -6,7 +6,7 @@ import { main } from './main.ts';
 import { Problem } from './problem.ts';
 
 /** Node 20 has WebSocket behind a flag. The inspector needs it. */
-if (typeof WebSocket === 'undefined') {
+if (typeof WebSocket === 'undefined' && process.argv[2] !== 'worker') {
   const args = ['--experimental-websocket', '--no-warnings', ...process.execArgv, ...process.argv.slice(1)];
   process.exit(spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1);
 }

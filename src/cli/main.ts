@@ -7,6 +7,7 @@ import { pstreeJson, pstreeLines } from './commands/pstree.ts';
 import { top } from './commands/top.ts';
 import { trace } from './commands/trace.ts';
 import { showPage } from './commands/web.ts';
+import { worker } from './commands/worker.ts';
 import { takeFigures } from './figures.ts';
 import type { Output } from './output.ts';
 import { print } from './output.ts';
@@ -14,6 +15,7 @@ import type { Arguments } from './usage.ts';
 import { parseArguments, USAGE } from './usage.ts';
 
 export async function main(args: readonly string[], output: Output): Promise<number> {
+  if (args[0] === 'worker') return await worker(args.slice(1), output);
   const parsed = parseArguments(args);
   if (parsed === undefined) return print(output, USAGE.split('\n'));
   const probe = await attach(parsed.pid);

@@ -10,6 +10,9 @@ export const USAGE = `Looks into a running program that uses gyre.
   gyre doctor PID     looks for the usual faults
   gyre trace PID      writes what its loops did and do to a file, for Perfetto or chrome://tracing
 
+  gyre worker --queue NAME --redis URL MODULE...
+                      runs the jobs of a BullMQExecutor's queue (--workers NUMBER, --threads, --prefix)
+
   --json              the answer as JSON (top: one line a second)
   --web               ps, pstree and top: shows a page in the browser instead
   --port NUMBER       --web: the port of the page on 127.0.0.1 (a free one if not given)
