@@ -72,6 +72,9 @@ const LOOK_EVERY = 250;
 /** The number of delayed jobs that are started at one look. */
 const MOST_DUE = 100;
 
+/** Milliseconds for which a worker tries to start a job that is due. */
+const DUE_HOLDS = 5000;
+
 /** Milliseconds for which a job of another version waits: twice as long at each look of a worker, up to: */
 const FIRST_WAIT = 100;
 const LONGEST_WAIT = 5000;
@@ -204,6 +207,8 @@ export class BullMQWorker implements AsyncDisposable {
       stalledInterval: lockDuration,
       maxStalledCount,
       runRetryDelay: 500,
+      // Seconds of one wait for a job: a marker that got lost costs no more.
+      drainDelay: 1,
     });
     this.#worker = worker;
     worker.on('error', (error) => this.#onError(error));
@@ -260,14 +265,13 @@ export class BullMQWorker implements AsyncDisposable {
   async #lookForDue(): Promise<void> {
     const { client, worker, clock } = await this.#opening;
     const key = ownKey(worker.toKey, DUE);
-    const ids = await client.zrangebyscore(key, '-inf', await clock.now(), 'LIMIT', 0, MOST_DUE);
-    for (const id of ids) {
-      // One of the workers removes it, and that one starts the job. It may have started already.
-      if ((await client.zrem(key, id)) === 1)
-        await worker
-          .getBackend()
-          .promote(id)
-          .catch(() => {});
+    const now = await clock.now();
+    const due = await client.zrangebyscore(key, '-inf', now, 'WITHSCORES', 'LIMIT', 0, MOST_DUE);
+    for (let i = 0; i < due.length; i += 2) {
+      const id = due[i] as string;
+      const started = await worker.getBackend().promote(id).then(yes, no);
+      // A job that is not delayed has started already, or a worker is about to delay it.
+      if (started || Number(due[i + 1]) < now - DUE_HOLDS) await client.zrem(key, id);
     }
   }
 
@@ -378,4 +382,12 @@ export class BullMQWorker implements AsyncDisposable {
     const wait = Math.min(FIRST_WAIT * 2 ** Math.min(job.attemptsStarted, 10), LONGEST_WAIT);
     return await this.#postpone(opened, job, token, wait);
   }
+}
+
+function yes(): boolean {
+  return true;
+}
+
+function no(): boolean {
+  return false;
 }
