@@ -22,6 +22,7 @@ const ENTRIES = {
       .flatMap((name) => (name === undefined ? [] : [[name, name]])),
   ),
   'gyre-worker': WORKER,
+  'gyre-serve': 'workers/worker-main',
   gyre: 'cli/gyre',
 };
 

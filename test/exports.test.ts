@@ -427,6 +427,20 @@ const expected: Record<string, Names> = {
     values: ['checkLoopEmpty', 'checkStreamTransport', 'leaks', 'streamTransportChecks', 'withLoop'],
     types: ['CheckStreamTransportOptions', 'Leak', 'MakeStreamPair', 'Reports'],
   },
+  './workers': {
+    values: ['WorkerContext', 'WorkerSupervisor', 'serveWorkers'],
+    types: [
+      'CloseWorkersOptions',
+      'ServeWorkersOptions',
+      'WorkerEvent',
+      'WorkerFacts',
+      'WorkerMetrics',
+      'WorkerServeOptions',
+      'WorkerServerOptions',
+      'WorkerSnapshot',
+      'WorkerState',
+    ],
+  },
 };
 
 const files: Record<string, string> = {
@@ -438,6 +452,7 @@ const files: Record<string, string> = {
   './sim': 'entry/sim.ts',
   './sim/register': 'entry/sim-register.ts',
   './testing': 'entry/testing.ts',
+  './workers': 'entry/workers.ts',
 };
 
 /** Reads values from the module; types leave no trace in it, so they are read from its text. */

@@ -349,6 +349,26 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
       'node:test',
     ],
   },
+  'src/workers/file.ts': {
+    may: [
+      './port.ts',
+      '../base/errors.ts',
+      '../platform/package-files.ts',
+      '../net/stream/server.ts',
+      '../executor/error-copy.ts',
+      '../inspect/snapshot.ts',
+      '../adapters/serve.ts',
+      '../loops/uv-event-loop.ts',
+      '../runner.ts',
+      'node:cluster',
+    ],
+    mustNot: [
+      '../backend/uv/index.ts',
+      '../loops/simulated-event-loop.ts',
+      '../entry/node.ts',
+      '../index.ts',
+    ],
+  },
   'src/index.ts': {
     may: ['./base/errors.ts', './event-loop.ts', './streams/open.ts'],
     mustNot: ['./entry/sim.ts', './index.ts', 'node:net'],
@@ -358,7 +378,14 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     mustNot: ['../index.ts', '../entry/testing.ts', './testing.ts', 'some-package'],
   },
   'src/cli/file.ts': {
-    may: ['./format.ts', './attach/attach.ts', '../index.ts', '../inspect/snapshot-types.ts', 'node:util'],
+    may: [
+      './format.ts',
+      './attach/attach.ts',
+      '../entry/workers.ts',
+      '../index.ts',
+      '../inspect/snapshot-types.ts',
+      'node:util',
+    ],
     mustNot: ['../inspect/snapshot.ts', '../tasks/task.ts', '../entry/sim.ts', 'some-package'],
   },
   'src/cli/attach/file.ts': {

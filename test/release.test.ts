@@ -290,6 +290,7 @@ test('the check of the tarballs demands a map for each file of dist/, and a sour
     'entry/testing',
     'entry/inspect',
     'entry/lowlevel',
+    'entry/workers',
   ];
   const endings = ['js', 'js.map', 'd.ts', 'd.ts.map'];
   const shared = ['dist/core.js', 'src/net/transport.ts', 'dist/net/transport.d.ts'];

@@ -21,6 +21,7 @@ const groups = {
     ['tls', 'TLS'],
     ['subprocesses', 'Subprocesses'],
     ['threads', 'Threads and processes'],
+    ['workers', 'Workers'],
     ['many-machines', 'Many machines'],
     ['frameworks', 'Frameworks and clients'],
     ['testing', 'Testing'],

@@ -87,6 +87,8 @@ export interface RawSocket extends SystemOptions {
   shutdown(how: number): void;
   sockname(): SocketAddress | null;
   peername(): SocketAddress | null;
+  /** Returns another descriptor of the same socket. */
+  duplicate(): RawSocket;
   /** Returns the file descriptor, which the caller owns from then on. */
   detach(): number;
   close(): void;

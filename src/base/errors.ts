@@ -9,7 +9,8 @@ export type LoopErrorCode =
   | 'ERR_NO_EVENT_LOOP'
   | 'ERR_SIGNAL_SETUP'
   | 'ERR_TRANSPORT_CLOSED'
-  | 'ERR_UNSUPPORTED';
+  | 'ERR_UNSUPPORTED'
+  | 'ERR_WORKER_FAILED';
 
 /**
  * A loop, or an object that belongs to it, was used in a state that does not allow the call.

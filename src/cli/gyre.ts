@@ -1,12 +1,15 @@
 #!/usr/bin/env node
-/** The program `gyre`: looks into a running process (usage.ts). */
+/** The program `gyre`: looks into a running process, or runs a program in workers (usage.ts). */
 import { spawnSync } from 'node:child_process';
 import { CancelledError, run, TimeoutError } from '../index.ts';
 import { main } from './main.ts';
 import { Problem } from './problem.ts';
 
-/** Node 20 has WebSocket behind a flag. The inspector needs it. */
-if (typeof WebSocket === 'undefined' && process.argv[2] !== 'worker') {
+/**
+ * Node 20 has WebSocket behind a flag. The inspector needs it. Programs that run until a signal must get the
+ * signal themselves.
+ */
+if (typeof WebSocket === 'undefined' && !['serve', 'worker'].includes(process.argv[2] ?? '')) {
   const args = ['--experimental-websocket', '--no-warnings', ...process.execArgv, ...process.argv.slice(1)];
   process.exit(spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1);
 }

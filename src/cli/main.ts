@@ -4,6 +4,7 @@ import type { Probe } from './attach/probe.ts';
 import { doctor } from './commands/doctor.ts';
 import { psLines } from './commands/ps.ts';
 import { pstreeJson, pstreeLines } from './commands/pstree.ts';
+import { serve } from './commands/serve.ts';
 import { top } from './commands/top.ts';
 import { trace } from './commands/trace.ts';
 import { showPage } from './commands/web.ts';
@@ -18,6 +19,7 @@ export async function main(args: readonly string[], output: Output): Promise<num
   if (args[0] === 'worker') return await worker(args.slice(1), output);
   const parsed = parseArguments(args);
   if (parsed === undefined) return print(output, USAGE.split('\n'));
+  if (parsed.command === 'serve') return await serve(parsed, output);
   const probe = await attach(parsed.pid);
   try {
     return await command(parsed, probe, output);

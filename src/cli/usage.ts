@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { Problem } from './problem.ts';
 
-export const USAGE = `Looks into a running program that uses gyre.
+export const USAGE = `Looks into a running program that uses gyre, or runs a module in several workers.
 
   gyre ps PID         its loops, tasks, connections, children, jobs and timers
   gyre pstree PID     which task waits for which, and the deadlocks among them
@@ -10,6 +10,7 @@ export const USAGE = `Looks into a running program that uses gyre.
   gyre doctor PID     looks for the usual faults
   gyre trace PID      writes what its loops did and do to a file, for Perfetto or chrome://tracing
 
+  gyre serve MODULE   runs main(context) of a module in workers that serve one port
   gyre worker --queue NAME --redis URL MODULE...
                       runs the jobs of a BullMQExecutor's queue (--workers NUMBER, --threads, --prefix)
 
@@ -20,7 +21,14 @@ export const USAGE = `Looks into a running program that uses gyre.
   --megabytes NUMBER  trace: the largest size of the file (100)
   --seconds NUMBER    doctor and trace: how long to watch (2); top: between two figures (1)
 
-The program needs no flag and no open port: the command opens Node's inspector by SIGUSR1, and closes it.`;
+  --workers NUMBER    serve: the number of workers (the number of cores)
+  --host, --port      serve: the address (0.0.0.0, a free port)
+  --processes         serve: processes in place of threads
+  --deadline SECONDS  serve: how long connections may go on when a worker ends (10)
+  --watch             serve: restarts the workers when a file beside the module changes
+
+gyre serve ends at SIGTERM and Ctrl-C, and restarts the workers one by one at SIGHUP.
+The program that the others look into needs no flag and no open port: the command opens Node's inspector by SIGUSR1, and closes it.`;
 
 export const COMMANDS = ['ps', 'pstree', 'top', 'doctor', 'trace'] as const;
 export type Command = (typeof COMMANDS)[number];
@@ -36,13 +44,25 @@ export interface Arguments {
   readonly megabytes: number;
 }
 
+export interface ServeArguments {
+  readonly command: 'serve';
+  readonly module: string;
+  readonly kind: 'thread' | 'process';
+  readonly watch: boolean;
+  readonly workers: number | undefined;
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly deadline: number | undefined;
+}
+
 /** @returns undefined if the user asked for help */
-export function parseArguments(args: readonly string[]): Arguments | undefined {
+export function parseArguments(args: readonly string[]): Arguments | ServeArguments | undefined {
   const { values, positionals } = parsed(args);
   if (values.help === true || positionals.length === 0) return undefined;
   const [command = '', ...rest] = positionals;
+  if (command === 'serve') return serveArguments(values, rest);
   if (!isCommand(command)) {
-    throw new Problem(`there is no command '${command}'`, [`The commands: ${COMMANDS.join(', ')}`]);
+    throw new Problem(`there is no command '${command}'`, [`The commands: ${COMMANDS.join(', ')}, serve`]);
   }
   if (rest.length !== 1) throw new Problem(`${command} needs the id of one process: gyre ${command} 4711`);
   return {
@@ -54,6 +74,26 @@ export function parseArguments(args: readonly string[]): Arguments | undefined {
     seconds: values.seconds === undefined ? undefined : numberOf('--seconds', values.seconds, 3600),
     output: values.output,
     megabytes: values.megabytes === undefined ? 100 : numberOf('--megabytes', values.megabytes, 100_000),
+  };
+}
+
+function serveArguments(values: ReturnType<typeof parsed>['values'], rest: string[]): ServeArguments {
+  const [module] = rest;
+  if (module === undefined || rest.length > 1)
+    throw new Problem('serve needs one module: gyre serve ./app.js');
+  const number = (name: 'workers' | 'port' | 'deadline', most: number): number | undefined => {
+    const text = values[name];
+    return text === undefined ? undefined : numberOf(`--${name}`, text, most);
+  };
+  return {
+    command: 'serve',
+    module,
+    kind: values.processes === true ? 'process' : 'thread',
+    watch: values.watch ?? false,
+    workers: number('workers', 4096),
+    host: values.host,
+    port: number('port', 65_535),
+    deadline: number('deadline', 86_400),
   };
 }
 
@@ -70,6 +110,11 @@ function parsed(args: readonly string[]) {
         seconds: { type: 'string' },
         output: { type: 'string', short: 'o' },
         megabytes: { type: 'string' },
+        workers: { type: 'string' },
+        host: { type: 'string' },
+        processes: { type: 'boolean' },
+        deadline: { type: 'string' },
+        watch: { type: 'boolean' },
       },
     });
   } catch (error) {

@@ -77,11 +77,18 @@ function close(handle: unknown): void {
   else sent?.close?.();
 }
 
+interface WorkerProcesses {
+  readonly alive: Set<ChildProcess>;
+  killAll: () => void;
+  add(child: ChildProcess): void;
+  remove(child: ChildProcess): void;
+}
+
 /**
  * Kills the children when this process exits, because a child that computes does not notice the exit of its
  * parent.
  */
-const processes = {
+export const processes: WorkerProcesses = {
   alive: new Set<ChildProcess>(),
   killAll: (): void => {
     for (const child of processes.alive) child.kill('SIGKILL');

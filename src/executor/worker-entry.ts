@@ -11,12 +11,16 @@ export interface WorkerEntry {
 }
 
 /**
- * Options such as `--import` are inherited. On Node 20, tsx does not work in a thread by itself, so the
- * thread loads it.
+ * Options such as `--import` are inherited. On Node 20, a loader for TypeScript does not work in a thread by
+ * itself, so the thread loads it.
  */
 export function threadEntry(): WorkerEntry {
   const main = mainFile();
-  if (main === null) return { script: workerProgram, options: { eval: true } };
+  return main === null ? { script: workerProgram, options: { eval: true } } : threadProgram(main);
+}
+
+/** Returns the start of a thread that runs a file of this package. */
+export function threadProgram(main: URL): WorkerEntry {
   if (!fromSource || !process.version.startsWith('v20.')) {
     return { script: fileURLToPath(main), options: {} };
   }

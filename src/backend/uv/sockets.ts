@@ -31,6 +31,17 @@ abstract class Options implements SystemOptions {
     const errno = addon().socketSetOption(this.descriptor, level, option, bytes);
     if (errno < 0) throw systemError(errno, 'setsockopt');
   }
+
+  duplicate(): RawSocket {
+    const fd = addon().socketDuplicate(this.descriptor);
+    if (fd < 0) throw systemError(fd, 'dup');
+    try {
+      return adoptSocket(fd);
+    } catch (error) {
+      addon().closeFd(fd);
+      throw error;
+    }
+  }
 }
 
 /** The socket of a transport or a server. */
@@ -44,17 +55,6 @@ export class UvSystemSocket extends Options implements SystemSocket {
 
   protected override get descriptor(): number {
     return this.#owner.fileno();
-  }
-
-  duplicate(): RawSocket {
-    const fd = addon().socketDuplicate(this.descriptor);
-    if (fd < 0) throw systemError(fd, 'dup');
-    try {
-      return adoptSocket(fd);
-    } catch (error) {
-      addon().closeFd(fd);
-      throw error;
-    }
   }
 }
 

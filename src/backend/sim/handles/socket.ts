@@ -158,6 +158,10 @@ class SimSocket implements RawSocket {
     this.#open('setsockopt').setOption(level, option, value);
   }
 
+  duplicate(): RawSocket {
+    return new SimSocket(this.#descriptors, this.#descriptors.duplicate(this.#fd), 'dup');
+  }
+
   detach(): number {
     const fd = this.#fd;
     this.#fd = CLOSED;

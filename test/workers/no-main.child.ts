@@ -1,0 +1,2 @@
+/** A module that exports no main(). */
+export const other: number = 1;
