@@ -2032,7 +2032,7 @@ export function eagerTaskFactory<T>(
  *
  * @example
  * ```ts
- * import { createEagerTaskFactory, createTask, eagerTaskFactory, getRunningLoop, run, sleep } from 'gyre';
+ * import { createEagerTaskFactory, createTask, eagerTaskFactory, getRunningLoop, run } from 'gyre';
  *
  * await run(async () => {
  *   let count = 0;
@@ -2040,7 +2040,8 @@ export function eagerTaskFactory<T>(
  *     return eagerTaskFactory(loop, fn, { name: `job-${++count}`, ...options });
  *   });
  *   getRunningLoop().setTaskFactory(eager);
- *   console.log(createTask(() => sleep(0.01))); // Task { 'job-1' pending 0.0 s, at sleep(0.01) }
+ *   const task = createTask(async () => 42);
+ *   console.log(task.name, await task); // job-1 42
  * });
  * ```
  */
