@@ -4,6 +4,7 @@ import { runningLoop } from '../loop/context.ts';
 import { capability, checkSupports } from '../loop/supports.ts';
 import type { Loop } from '../loop/types.ts';
 import { cancelOnAbort } from '../tasks/abort-signal.ts';
+import { callSite } from '../tasks/call-site.ts';
 import { ensureFuture } from '../tasks/ensure-future.ts';
 import type { Future } from '../tasks/future.ts';
 import { HostOperation } from '../tasks/host-operation.ts';
@@ -52,7 +53,7 @@ export function runInExecutor<F extends AnyFunction>(
   if (executor !== null) checkExecutor('executor', executor);
   const { hold } = capability(loop, 'executors');
   const chosen = executor ?? DefaultExecutor.of(loop).get();
-  return HostOperation.begin(loop, `the call of ${nameOf(fn)} in an executor`, ignore, (operation) => {
+  const start = (operation: HostOperation<Awaited<ReturnType<F>>>): ((error: unknown) => void) => {
     const controller = new AbortController();
     const { signal } = controller;
     const answer: Promise<Awaited<ReturnType<F>>> = Promise.resolve(chosen.submit(fn, args, { signal }));
@@ -65,7 +66,10 @@ export function runInExecutor<F extends AnyFunction>(
     if (release !== undefined) answer.then(release, release);
     // The executor may need some time to cancel.
     return (error) => controller.abort(error);
-  });
+  };
+  // The stack costs as much as the rest of a short call.
+  const site = loop.debug ? callSite(runInExecutor) : null;
+  return HostOperation.begin(loop, `the call of ${nameOf(fn)} in an executor`, ignore, start, site);
 }
 
 /** A result that arrives after a cancel holds no resource of the host. */

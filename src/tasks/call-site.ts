@@ -3,7 +3,7 @@
  * on the stack, so the error of a failed connect would show the library only.
  *
  * To capture a stack takes a few microseconds. So it is done for operations that open something, and in debug
- * mode for every future (loop/creation.ts), but not for a read or a sleep.
+ * mode for every future (loop/creation.ts), but not for a read, a sleep or a call in an executor.
  */
 import { currentEntry } from '../loop/context.ts';
 import { originOf } from '../loop/creation.ts';

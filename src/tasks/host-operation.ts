@@ -37,6 +37,7 @@ export class HostOperation<T> extends OwnedFuture<T> implements Runnable {
    * @param dispose closes a value that arrives after a cancel
    * @param start starts the host's operation, which calls `succeed()` or `fail()`. Returns a function that
    *   cancels it
+   * @param site the code that asks for the operation, for its error; null if that is not to be told
    * @throws LoopError (`ERR_LOOP_CLOSED`) if the loop is closed: a resource that is opened then would have no
    *   owner
    */
@@ -45,10 +46,11 @@ export class HostOperation<T> extends OwnedFuture<T> implements Runnable {
     description: string,
     dispose: (value: T) => void,
     start: (operation: HostOperation<T>) => CancelHost,
+    site: CallSite | null = callSite(HostOperation.begin),
   ): HostOperation<T> {
     if (loop.isClosed()) throw new LoopError('ERR_LOOP_CLOSED', 'this event loop is closed');
     const operation = new HostOperation(loop, description, dispose);
-    operation.#site = callSite(HostOperation.begin);
+    operation.#site = site;
     operation.#cancelHost = start(operation);
     loop._owned.resources.add(operation);
     return operation;

@@ -65,6 +65,19 @@ test('an error keeps its own stack, and the place comes behind it', async () => 
   );
 });
 
+test('in debug mode the error of a call in an executor has the code that asked for it, once', async () => {
+  const stack = await stackOf(async function askForCall() {
+    const loop = getRunningLoop();
+    loop.debug = true;
+    await loop.runInExecutor(null, () => {
+      throw new RangeError('no answer');
+    });
+  });
+  assert.match(stack, /^RangeError: no answer\n/);
+  const frames = stack.split('\n').filter((line) => line.includes('askForCall'));
+  assert.equal(frames.length, 1, stack);
+});
+
 test('in debug mode the error of a read and of a limit has the code that waited, too', async () => {
   const read = await stackOf(async function askForData() {
     getRunningLoop().debug = true;
