@@ -55,8 +55,8 @@ export function replayLine(seed: number, schedule: string, file: string | null):
 }
 
 function commandOf(file: string): string {
-  if (process.env['VITEST'] !== undefined) return 'npx vitest run';
-  if (process.env['JEST_WORKER_ID'] !== undefined) return 'npx jest';
+  if (process.env.VITEST !== undefined) return 'npx vitest run';
+  if (process.env.JEST_WORKER_ID !== undefined) return 'npx jest';
   return /\.[cm]?tsx?$/.test(file) ? 'npx tsx --test' : 'node --test';
 }
 

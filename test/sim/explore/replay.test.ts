@@ -15,8 +15,8 @@ const common: ExploreOptions = {
 };
 
 afterEach(() => {
-  delete process.env['GYRE_SEED'];
-  delete process.env['GYRE_SCHEDULE'];
+  delete process.env.GYRE_SEED;
+  delete process.env.GYRE_SCHEDULE;
 });
 
 /** Two timers with one deadline. The scenario relies on their order, if it has the bug. */
@@ -47,8 +47,8 @@ async function failure(search: Promise<unknown>): Promise<ScheduleError> {
 }
 
 function setEnvironment(seed: string, schedule: string): void {
-  process.env['GYRE_SEED'] = seed;
-  process.env['GYRE_SCHEDULE'] = schedule;
+  process.env.GYRE_SEED = seed;
+  process.env.GYRE_SCHEDULE = schedule;
 }
 
 test('the error tells the schedule as a story, shows where the runs part, and how to run it again', async () => {
@@ -79,7 +79,7 @@ test('GYRE_SEED and GYRE_SCHEDULE run one schedule, and no search of another nam
 });
 
 test('GYRE_SEED alone searches with that seed', async () => {
-  process.env['GYRE_SEED'] = '41';
+  process.env.GYRE_SEED = '41';
   assert.equal((await failure(explore(race(), common))).seed, 41);
 });
 
@@ -107,7 +107,7 @@ test('an environment that cannot be read is an error', async () => {
     const error = await failure(explore(race(), common));
     assert.equal(error.code, 'ERR_SCHEDULE_INVALID', schedule);
   }
-  delete process.env['GYRE_SEED'];
+  delete process.env.GYRE_SEED;
   assert.match((await failure(explore(race(), common))).message, /needs GYRE_SEED/);
 });
 
