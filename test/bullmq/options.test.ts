@@ -50,26 +50,34 @@ test('the signal of a running job aborts on the worker when its caller cancels',
   await untilFile(file, /cancelled/);
 });
 
-test('a cancelled job that ignores its signal loses its process, and the worker goes on', options, async () => {
-  await using bench = new Bench(redis.url);
-  await bench.worker({ kind: 'process', gracePeriod: 0.01 });
-  const controller = new AbortController();
-  const file = bench.file('forever');
-  const job = bench.executor.submit(jobs.forever, [file], { signal: controller.signal });
-  await untilFile(file, /\d\n/);
-  controller.abort();
-  await assert.rejects(job, { code: 'ERR_CANCELLED' });
-  assert.equal(await bench.executor.submit(jobs.add, [1, 2]), 3);
-});
+test(
+  'a cancelled job that ignores its signal loses its process, and the worker goes on',
+  options,
+  async () => {
+    await using bench = new Bench(redis.url);
+    await bench.worker({ kind: 'process', gracePeriod: 0.01 });
+    const controller = new AbortController();
+    const file = bench.file('forever');
+    const job = bench.executor.submit(jobs.forever, [file], { signal: controller.signal });
+    await untilFile(file, /\d\n/);
+    controller.abort();
+    await assert.rejects(job, { code: 'ERR_CANCELLED' });
+    assert.equal(await bench.executor.submit(jobs.add, [1, 2]), 3);
+  },
+);
 
-test('a job that runs at its deadline is cancelled on the worker, and rejects with TimeoutError', options, async () => {
-  await using bench = new Bench(redis.url);
-  await bench.worker();
-  const file = bench.file('deadline');
-  const job = bench.executor.submit(jobs.untilCancelled, [file], { timeout: 1 });
-  await assert.rejects(job, { code: 'ERR_TIMEOUT' });
-  await untilFile(file, /cancelled/);
-});
+test(
+  'a job that runs at its deadline is cancelled on the worker, and rejects with TimeoutError',
+  options,
+  async () => {
+    await using bench = new Bench(redis.url);
+    await bench.worker();
+    const file = bench.file('deadline');
+    const job = bench.executor.submit(jobs.untilCancelled, [file], { timeout: 1 });
+    await assert.rejects(job, { code: 'ERR_TIMEOUT' });
+    await untilFile(file, /cancelled/);
+  },
+);
 
 test('a job that throws is run again as often as its retries say', options, async () => {
   await using bench = new Bench(redis.url);
@@ -97,7 +105,8 @@ test('jobs with a lower priority number start first, and a delayed job starts la
 test('calls with the same key share one job', options, async () => {
   await using bench = new Bench(redis.url);
   const file = bench.file('key');
-  const submit = (): Promise<string> => bench.executor.submit(jobs.noteSlowly, [file, 'once', 1], { key: 'k' });
+  const submit = (): Promise<string> =>
+    bench.executor.submit(jobs.noteSlowly, [file, 'once', 1], { key: 'k' });
   const calls = [submit(), submit(), submit()];
   await assert.rejects(bench.executor.submit(jobs.same, [1], { timeout: 0.2 }), { code: 'ERR_TIMEOUT' });
   await bench.worker();
@@ -105,21 +114,25 @@ test('calls with the same key share one job', options, async () => {
   assert.equal(readFileSync(file, 'utf8'), 'once\n');
 });
 
-test('a worker with another version says so, and the job waits for a worker that has it', options, async () => {
-  await using bench = new Bench(redis.url);
-  const other = bench.file('jobs.mjs');
-  copyFileSync(new URL('./redis.ts', import.meta.url), other);
-  const otherVersion = { 'jobs.ts': pathToFileURL(other) };
-  await bench.worker({ modules: otherVersion });
-  await assert.rejects(bench.executor.submit(jobs.add, [1, 1], { otherVersion: 'fail' }), {
-    code: 'ERR_UNSUPPORTED',
-    message: /another version of jobs\.ts/,
-  });
-  assert.match(bench.messages.join('\n'), /another version of jobs\.ts/);
-  const waiting = bench.executor.submit(jobs.add, [1, 1]);
-  await bench.worker({ modules: [jobsUrl] });
-  assert.equal(await waiting, 2);
-});
+test(
+  'a worker with another version says so, and the job waits for a worker that has it',
+  options,
+  async () => {
+    await using bench = new Bench(redis.url);
+    const other = bench.file('jobs.mjs');
+    copyFileSync(new URL('./redis.ts', import.meta.url), other);
+    const otherVersion = { 'jobs.ts': pathToFileURL(other) };
+    await bench.worker({ modules: otherVersion });
+    await assert.rejects(bench.executor.submit(jobs.add, [1, 1], { otherVersion: 'fail' }), {
+      code: 'ERR_UNSUPPORTED',
+      message: /another version of jobs\.ts/,
+    });
+    assert.match(bench.messages.join('\n'), /another version of jobs\.ts/);
+    const waiting = bench.executor.submit(jobs.add, [1, 1]);
+    await bench.worker({ modules: [jobsUrl] });
+    assert.equal(await waiting, 2);
+  },
+);
 
 test('a module that a worker lacks is named', options, async () => {
   await using bench = new Bench(redis.url);

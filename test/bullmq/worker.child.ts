@@ -3,6 +3,13 @@ import { BullMQWorker } from '../../src/entry/bullmq.ts';
 
 const [connection = '', queue = ''] = process.argv.slice(2);
 const modules = [new URL('./jobs.ts', import.meta.url)];
-const worker = new BullMQWorker({ connection, queue, modules, kind: 'thread', maxWorkers: 2, lockDuration: 1 });
+const worker = new BullMQWorker({
+  connection,
+  queue,
+  modules,
+  kind: 'thread',
+  maxWorkers: 2,
+  lockDuration: 1,
+});
 await worker.ready();
 console.log('ready');
