@@ -67,7 +67,7 @@ class Delivery<T> implements DeadlineEntry<Entry> {
     this.#thing = thing;
   }
 
-  /** What arrives at one receiver at one time keeps its order. @internal */
+  /** Packets of one receiver and one time keep their order. @internal */
   get _lane(): unknown {
     return this.#receiver;
   }

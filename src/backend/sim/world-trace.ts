@@ -20,7 +20,8 @@ export interface WorldTraceEntry {
   /**
    * `packet`, `lost` or `refused`: what this host sent. `program`: one started, ended or failed. `host`: a
    * pause, a crash, a start, a change of its clock. `signal`: a program got one. `fault`: a rule began or
-   * ended. `choice`: a schedule that is searched took another way than the usual one. `report`: a leak or an exception of a loop. `loop`: an entry of the ready queue of a loop.
+   * ended. `choice`: a schedule that is searched took another way than the usual one. `report`: a leak or an
+   * exception of a loop. `loop`: an entry of the ready queue of a loop.
    */
   readonly kind: string;
   readonly label: string;

@@ -18,7 +18,7 @@ export interface Decision {
   readonly number: number;
   /** The option that was taken. 0 would be the usual one. */
   readonly choice: number;
-  /** What it does, for people. Empty before the schedule has run. */
+  /** Its effect, for people. Empty before the schedule has run. */
   readonly text: string;
 }
 

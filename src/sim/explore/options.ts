@@ -64,7 +64,10 @@ export interface ExploreOptions {
    * `.gyre/seeds`. null: nothing is kept. Default: the file of the caller.
    */
   file?: string | null;
-  /** Runs each schedule of this many twice, to see whether the scenario is deterministic. 0: none. Default: 100. */
+  /**
+   * Runs each schedule of this many twice, to see whether the scenario is deterministic. 0: none. Default:
+   * 100.
+   */
   checkEvery?: number;
   /** The runs that shrinking may take. Default: 500. */
   shrinkRuns?: number;

@@ -12,7 +12,7 @@ import { Replay, ScheduleChoices } from './schedule-choices.ts';
 
 export type Scenario = (world: World) => PromiseLike<unknown>;
 
-/** What is the same in each run of a search. */
+/** The settings that all runs of a search share. */
 export interface RunSettings extends LoopChoiceOptions {
   readonly scenario: Scenario;
   readonly simulate: SimulateOptions;
