@@ -158,9 +158,9 @@ const cases: Case[] = [
   },
   {
     method: 'createTask',
-    call: (loop, value) => loop.createTask(nothing, { context: value } as never),
-    argument: 'options.context',
-    accepted: 'absent (known options: name, eager, signal)',
+    call: (loop, value) => loop.createTask(nothing, { weight: value } as never),
+    argument: 'options.weight',
+    accepted: 'absent (known options: name, eager, signal, context)',
     wrongTypes: [[5, '5']],
   },
   {
