@@ -26,6 +26,7 @@ import {
 } from './executor/executor.ts';
 import type { RemoteHandlers, RemotePort, WithHandlers } from './executor/remote.ts';
 import { remote } from './executor/remote.ts';
+import { installFaultTraces } from './inspect/fault-traces.ts';
 import { addLoop, removeLoop } from './inspect/loops.ts';
 import type { LoopMetrics } from './inspect/metrics.ts';
 import { loopMetrics } from './inspect/metrics.ts';
@@ -184,7 +185,9 @@ export abstract class BaseEventLoop implements Loop {
     if (backend.name !== 'sim') this.#warnWhenHeld();
     this.debug = process.env.GYRE_DEBUG === '1';
     this._scheduler.number = addLoop(this, inspectedCopy);
-    if (process.env.GYRE_RECORDER !== '0' && backend.name !== 'sim') this.recording = true;
+    if (backend.name === 'sim') return;
+    if (process.env.GYRE_RECORDER !== '0') this.recording = true;
+    installFaultTraces();
   }
 
   // --- running ---

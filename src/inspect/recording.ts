@@ -3,7 +3,7 @@
  */
 
 import { InvalidStateError } from '../base/errors.ts';
-import { hostOrigin } from '../base/host.ts';
+import { hostNow, hostOrigin } from '../base/host.ts';
 import type { RecordedEvent, ThreadRecording } from '../base/trace-events.ts';
 import { TRACE_FILE, TraceMaker } from '../base/trace-events.ts';
 import { checkString } from '../base/validate.ts';
@@ -50,7 +50,8 @@ function namesIn(events: readonly RecordedEvent[]): Record<number, string> {
  * `chrome://tracing` open: turns, steps of tasks and their waits, callbacks, the lateness of timers, calls of
  * protocols. An existing file is replaced.
  *
- * It writes at once, and holds the loop for about 50 ms. If it fails, no file is left.
+ * It writes at once, and holds the loop for about 50 ms. If it fails, no file is left. `GYRE_TRACE=FOLDER` in
+ * the environment writes such files at each uncaught error and at SIGUSR2.
  *
  * @throws InvalidStateError if no loop of this thread has recorded; an error of Node (`ENOSPC`, `EACCES`) if
  *   the file can't be written
@@ -68,6 +69,8 @@ function namesIn(events: readonly RecordedEvent[]): Record<number, string> {
  */
 export function writeTrace(file: string): void {
   checkString('file', file);
+  // The events since the last reading of the clock would have no time, and be left out.
+  existingRecorder()?.time(hostNow() / 1000);
   const [recorded] = recording();
   if (recorded === undefined) {
     throw new InvalidStateError('no loop of this thread was recorded, so there is no trace to write');
