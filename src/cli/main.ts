@@ -1,6 +1,7 @@
 /** Runs one command of `gyre`, and returns the exit code: 1 if it found a fault in the program. */
 import { attach } from './attach/attach.ts';
 import type { Probe } from './attach/probe.ts';
+import { diff } from './commands/diff.ts';
 import { doctor } from './commands/doctor.ts';
 import { psLines } from './commands/ps.ts';
 import { pstreeJson, pstreeLines } from './commands/pstree.ts';
@@ -20,6 +21,7 @@ export async function main(args: readonly string[], output: Output): Promise<num
   const parsed = parseArguments(args);
   if (parsed === undefined) return print(output, USAGE.split('\n'));
   if (parsed.command === 'serve') return await serve(parsed, output);
+  if (parsed.command === 'diff') return diff(parsed, output);
   const probe = await attach(parsed.pid);
   try {
     return await command(parsed, probe, output);

@@ -9,6 +9,7 @@ export const USAGE = `Looks into a running program that uses gyre, or runs a mod
   gyre top PID        the same figures, once a second
   gyre doctor PID     looks for the usual faults
   gyre trace PID      writes what its loops did and do to a file, for Perfetto or chrome://tracing
+  gyre diff A B       compares two trace files, and prints the first difference (exit code 1)
 
   gyre serve MODULE   runs main(context) of a module in workers that serve one port
   gyre worker --queue NAME --redis URL MODULE...
@@ -44,6 +45,12 @@ export interface Arguments {
   readonly megabytes: number;
 }
 
+export interface DiffArguments {
+  readonly command: 'diff';
+  readonly files: readonly string[];
+  readonly json: boolean;
+}
+
 export interface ServeArguments {
   readonly command: 'serve';
   readonly module: string;
@@ -56,13 +63,21 @@ export interface ServeArguments {
 }
 
 /** @returns undefined if the user asked for help */
-export function parseArguments(args: readonly string[]): Arguments | ServeArguments | undefined {
+export function parseArguments(
+  args: readonly string[],
+): Arguments | DiffArguments | ServeArguments | undefined {
   const { values, positionals } = parsed(args);
   if (values.help === true || positionals.length === 0) return undefined;
   const [command = '', ...rest] = positionals;
   if (command === 'serve') return serveArguments(values, rest);
+  if (command === 'diff') {
+    if (rest.length !== 2) throw new Problem('diff needs two trace files: gyre diff a.json b.json');
+    return { command, files: rest, json: values.json ?? false };
+  }
   if (!isCommand(command)) {
-    throw new Problem(`there is no command '${command}'`, [`The commands: ${COMMANDS.join(', ')}, serve`]);
+    throw new Problem(`there is no command '${command}'`, [
+      `The commands: ${COMMANDS.join(', ')}, diff, serve`,
+    ]);
   }
   if (rest.length !== 1) throw new Problem(`${command} needs the id of one process: gyre ${command} 4711`);
   return {

@@ -94,7 +94,8 @@ async function checkWorlds(
   scenario: (world: World) => PromiseLike<unknown>,
   options: SimulateOptions,
 ): Promise<readonly WorldTraceEntry[]> {
-  const settings = { ...settingsOf({ seed: 1, ...options }), trace: options.trace || true };
+  const chosen = settingsOf({ seed: 1, ...options });
+  const settings = { ...chosen, trace: chosen.trace || true };
   checkOutside();
   const run = async (): Promise<Run> => {
     let world: World | null = null;

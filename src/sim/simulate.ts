@@ -26,9 +26,15 @@ export interface SimulateOptions {
   seed?: number;
   /**
    * Records the events of the world for `report.trace`: packets, programs, signals and faults. `'loops'`:
-   * also each entry of each loop. Default: false.
+   * also each entry of each loop. Default: false; with `traceFile`: `'loops'`.
    */
   trace?: boolean | 'loops';
+  /**
+   * The path of a file for the trace, in the format of `gyre trace`, which Perfetto opens: each host is a
+   * thread, and times are those of the world. The same seed gives the same file, and `gyre diff` finds the
+   * first difference of two. It is written when the simulation ends, also by an error. Default: no file.
+   */
+  traceFile?: string;
   /**
    * The path of a capture file, which Wireshark opens: every packet at the moment when it is sent. Default:
    * no file.
@@ -85,6 +91,7 @@ export interface SimulationReport<T> {
 const OPTIONS = [
   'seed',
   'trace',
+  'traceFile',
   'pcap',
   'epoch',
   'timeLimit',
@@ -185,7 +192,7 @@ export async function start<T>(
     // The host reports unhandled rejections after the microtasks in which they happen.
     await new Promise<void>((resolve) => runOutside(() => hostSetImmediate(resolve)));
   } finally {
-    world._closeCapture();
+    world._closeFiles();
     uninstallForeign();
     uninstallHooks();
   }
@@ -204,8 +211,9 @@ export async function start<T>(
 /** Checks the options, and fills them up. */
 export function settingsOf(options: SimulateOptions): WorldSettings {
   checkOptions('options', options, OPTIONS);
-  const { seed, trace = false, pcap, epoch, node, debug, onReport } = options;
+  const { seed, traceFile, pcap, epoch, node, debug, onReport } = options;
   const {
+    trace = traceFile === undefined ? false : 'loops',
     timeLimit = Number.POSITIVE_INFINITY,
     realTimeLimit = REAL_SECONDS,
     realWorkLimit = REAL_WORK_SECONDS,
@@ -213,6 +221,10 @@ export function settingsOf(options: SimulateOptions): WorldSettings {
   } = options;
   if (seed !== undefined) checkSeed('options.seed', seed);
   if (trace !== 'loops') checkBoolean('options.trace', trace);
+  if (traceFile !== undefined) {
+    checkString('options.traceFile', traceFile);
+    if (trace === false) throw outOfRange('options.trace', trace, "true or 'loops' beside traceFile");
+  }
   if (pcap !== undefined) checkString('options.pcap', pcap);
   if (node !== undefined) checkBoolean('options.node', node);
   if (node === true && !hasForeignLayer()) {
@@ -230,6 +242,7 @@ export function settingsOf(options: SimulateOptions): WorldSettings {
   return {
     seed: seed ?? Math.floor(Math.random() * MAX_RANDOM_SEED),
     trace,
+    traceFile: traceFile ?? null,
     pcap: pcap ?? null,
     epoch: epochOf(epoch) / 1000,
     timeLimit,

@@ -22,6 +22,7 @@ import { watchInvariants } from './invariant.ts';
 import { Capture } from './pcap.ts';
 import { currentPlace, runOutside } from './place.ts';
 import type { Program } from './program.ts';
+import { WorldTraceFile } from './trace-file.ts';
 import { waitsOf } from './waits.ts';
 
 export interface HostOptions {
@@ -43,6 +44,8 @@ export interface HostReport {
 export interface WorldSettings {
   readonly seed: number;
   readonly trace: boolean | 'loops';
+  /** The path of the file for the trace, or null. */
+  readonly traceFile: string | null;
   /** The path of the capture file, or null. */
   readonly pcap: string | null;
   /** Seconds since 1970. */
@@ -102,6 +105,7 @@ export class World extends NetworkFaults {
   #grace: NodeJS.Timeout | null = null;
   #computeLimitMs: number;
   readonly #capture: Capture | null;
+  readonly #traceFile: WorldTraceFile | null;
 
   /** Use `simulate()`. @internal */
   constructor(settings: WorldSettings) {
@@ -132,6 +136,7 @@ export class World extends NetworkFaults {
     this.#capture = capture;
     if (capture !== null)
       this._fabric.taps.push((packet) => capture.add(settings.epoch, timeline.time(), packet));
+    this.#traceFile = settings.traceFile === null ? null : new WorldTraceFile(settings.traceFile);
     this.#scenarioHost = this.#newHost(SCENARIO, []);
     this.#computeLimitMs = settings.realTimeLimit * 1000;
     timeline.outside = runOutside;
@@ -335,8 +340,9 @@ export class World extends NetworkFaults {
   }
 
   /** @internal */
-  _closeCapture(): void {
+  _closeFiles(): void {
     this.#capture?.close();
+    this.#traceFile?.finish(this._trace.entries);
   }
 
   /** The state of the world, for the report of a failure. @internal */

@@ -58,7 +58,7 @@ export interface ExploreOptions {
    */
   readyOrder?: 'fifo' | 'any';
   /** The options of each world. By default, each report of a loop is a failure: a leak, a lost exception. */
-  simulate?: Omit<SimulateOptions, 'seed' | 'trace' | 'pcap'>;
+  simulate?: Omit<SimulateOptions, 'seed' | 'trace' | 'traceFile' | 'pcap'>;
   /**
    * The test file: the line that runs a schedule again names it, and failed schedules are kept beside it in
    * `.gyre/seeds`. null: nothing is kept. Default: the file of the caller.
@@ -146,7 +146,7 @@ export function searchSettings(
 
 function checkSimulate(simulate: SimulateOptions): void {
   settingsOf(simulate);
-  for (const name of ['seed', 'trace', 'pcap'] as const)
+  for (const name of ['seed', 'trace', 'traceFile', 'pcap'] as const)
     if (simulate[name] !== undefined)
       throw outOfRange(`options.simulate.${name}`, simulate[name], 'nothing: the search sets it');
 }
