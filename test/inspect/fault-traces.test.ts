@@ -1,6 +1,6 @@
 /**
- * `GYRE_TRACE`: traces at an uncaught error and at SIGUSR2. Like those of `onNode()`, the loops of the programs
- * are of the backend in GYRE_TEST_BACKEND.
+ * `GYRE_TRACE`: traces at an uncaught error and at SIGUSR2. GYRE_TEST_BACKEND chooses the loops of the
+ * programs, as those of `onNode()`.
  */
 import assert from 'node:assert/strict';
 import type { ChildProcessByStdio } from 'node:child_process';
@@ -130,7 +130,7 @@ test(
 test(
   'SIGUSR2 gives a warning if GYRE_TRACE can not be written, or nothing was recorded',
   {
-    skip: needsSignals,
+    skip: needsSignals || same,
   },
   () =>
     inFolder(async (folder) => {
@@ -156,10 +156,23 @@ test(
     }),
 );
 
+test('an uncaught error stays the same if GYRE_TRACE can not be written', { skip: same }, () =>
+  inFolder(async (folder) => {
+    const file = path.join(folder, 'file');
+    writeFileSync(file, '');
+    const child = new Child('rejects', file);
+    assert.equal(await child.ended(), 1);
+    assert.match(
+      child.errors,
+      /^gyre: GYRE_TRACE could not write a trace: EEXIST.*[\s\S]*RangeError: too far/,
+    );
+  }),
+);
+
 test(
   'a trace never replaces an older file, and a process writes no more than a hundred',
   {
-    skip: needsSignals,
+    skip: needsSignals || same,
   },
   () =>
     inFolder(async (folder) => {
