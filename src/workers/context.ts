@@ -206,7 +206,7 @@ function duplicate(loop: BaseEventLoop, fd: number): Socket {
   }
 }
 
-/** Opens a server that gets its connections from the supervisor's process. */
+/** Opens a server at the socket that the supervisor's process holds for all workers. */
 async function listenInCluster(host: string, port: number, backlog: number): Promise<NetServer> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
   server.listen({ host, port, backlog });

@@ -9,7 +9,7 @@ export type ListenOn =
   | { readonly by: 'descriptor'; readonly fd: number }
   /** From a socket of its own that shares the port. */
   | { readonly by: 'reusePort'; readonly host: string; readonly port: number }
-  /** From the supervisor's process, which accepts and hands the connections over (`node:cluster`). */
+  /** From a socket that all workers share, and that the supervisor's process holds (`node:cluster`). */
   | { readonly by: 'cluster'; readonly host: string; readonly port: number };
 
 export interface StartMessage {

@@ -22,7 +22,7 @@ type Address = readonly [host: string, port: number];
  * On the native backend, each slot has a listening socket here, and its workers use it one after the other. A
  * connection that waits in the queue of the socket therefore survives the end of a worker. The portable
  * backend cannot hold a socket without accepting from it, so there the workers' sockets are their own, or
- * `node:cluster` accepts for them.
+ * `node:cluster` holds one for all of them.
  *
  * @throws the system's error: `EADDRINUSE`, `EACCES`, `EMFILE`; LoopError `ERR_UNSUPPORTED`
  */

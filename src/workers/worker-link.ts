@@ -99,6 +99,9 @@ function forkWith(script: string, { listenOn }: StartMessage): ChildProcess {
   const execArgv = inheritedOptions(process.execArgv);
   const serialization = 'advanced';
   if (listenOn.by === 'cluster') {
+    // All workers accept from one socket. SCHED_RR sends connections through the channel instead, and loses
+    // those that a worker has not answered when it ends.
+    cluster.schedulingPolicy = cluster.SCHED_NONE;
     cluster.setupPrimary({ exec: script, args: [], execArgv, serialization });
     return cluster.fork().process;
   }

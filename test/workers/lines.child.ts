@@ -2,7 +2,7 @@
 import { threadId } from 'node:worker_threads';
 import type { WorkerContext } from '../../src/entry/workers.ts';
 import type { Transport } from '../../src/index.ts';
-import { Protocol, sleep } from '../../src/index.ts';
+import { Protocol } from '../../src/index.ts';
 
 class Lines extends Protocol {
   readonly #context: WorkerContext;
@@ -21,7 +21,6 @@ class Lines extends Protocol {
     const { worker, generation } = this.#context;
     const line = String(data).trim();
     if (line === 'exit') process.exit(3);
-    if (line === 'throw') this.#context.loop.createTask(() => Promise.reject(new Error('unused')));
     if (line === 'block') for (;;);
     this.#transport?.write(`${worker} ${generation} ${process.pid} ${threadId}\n`);
   }
@@ -29,7 +28,4 @@ class Lines extends Protocol {
 
 export async function main(context: WorkerContext): Promise<void> {
   await context.createServer(() => new Lines(context));
-  if (process.env.GYRE_TEST_STUBBORN === '1') {
-    for (;;) await sleep(10).catch(() => {});
-  }
 }
