@@ -342,6 +342,7 @@ const exceptions: Record<string, string> = {
   ensureFuture: 'returns a given future as it is: shield(aw, { signal }) ends a wait alone',
   run: 'tested below: it is called outside of loops',
   toThread: 'its last arguments are those of the function: cancel() the future',
+  wrapFuture: 'returns a given future as it is: shield(aw, { signal }) ends a wait alone',
 };
 
 /** Returns the public functions and methods whose declared result can be awaited. */
