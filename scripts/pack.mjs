@@ -96,7 +96,7 @@ export function faultsOfMain(names) {
     ...declarations.map((name) => name.replace(/^dist\/(.+)\.d\.ts$/, 'src/$1.ts')),
   ];
   const allowed =
-    /^(dist\/.+\.(js|d\.ts)(\.map)?|src\/.+\.(ts|html)|examples\/(frameworks\/)?[\w-]+\.ts|package\.json|(README|CHANGELOG)\.md|LICENSE)$/;
+    /^(dist\/.+\.(js|d\.ts)(\.map)?|src\/.+\.(ts|html)|examples\/((frameworks|stuck|watching)\/)?[\w-]+\.ts|package\.json|(README|CHANGELOG)\.md|LICENSE)$/;
   return faultsOf('gyre', names, needed, allowed);
 }
 

@@ -68,7 +68,7 @@ const MOST = 10;
 function isOnEither(file) {
   return (
     /^test\/(compat|entry|examples)\/|^test\/(executor\/keep-alive|runner|start)\.test/.test(file) ||
-    (/^test\/(executor|net|process|streams|inspect)\//.test(file) && textOf(file).includes('onNode('))
+    (/^test\/(executor|net|process|streams|inspect|workers)\//.test(file) && textOf(file).includes('onNode('))
   );
 }
 
