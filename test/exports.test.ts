@@ -409,19 +409,6 @@ const expected: Record<string, Names> = {
     ],
   },
   './sim/register': { values: [], types: [] },
-  './bullmq': {
-    values: ['BullMQExecutor', 'BullMQWorker'],
-    types: [
-      'BullMQExecutorOptions',
-      'BullMQJobOptions',
-      'BullMQSubmitOptions',
-      'BullMQWorkerOptions',
-      'JobModules',
-      'Machine',
-      'QueueOptions',
-      'RedisAddress',
-    ],
-  },
   './inspect': { values: [], types: [] },
   './testing': {
     values: ['checkLoopEmpty', 'checkStreamTransport', 'leaks', 'streamTransportChecks', 'withLoop'],
@@ -445,7 +432,6 @@ const expected: Record<string, Names> = {
 
 const files: Record<string, string> = {
   '.': 'index.ts',
-  './bullmq': 'entry/bullmq.ts',
   './inspect': 'entry/inspect.ts',
   './lowlevel': 'entry/lowlevel.ts',
   './node': 'entry/node.ts',

@@ -146,16 +146,6 @@ const table: Record<string, { may: string[]; mustNot: string[] }> = {
     ],
     mustNot: ['../backend/node/index.ts', '../net/server.ts', '../event-loop.ts', 'node:net', 'some-package'],
   },
-  'src/bullmq/file.ts': {
-    may: [
-      './options.ts',
-      '../base/errors.ts',
-      '../executor/executor.ts',
-      '../tasks/abort-signal.ts',
-      'bullmq',
-    ],
-    mustNot: ['../net/server.ts', '../loop/handle.ts', '../event-loop.ts', '../index.ts', 'node:net', 'pg'],
-  },
   'src/inspect/file.ts': {
     may: [
       './waits.ts',

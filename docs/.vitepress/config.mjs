@@ -22,7 +22,6 @@ const groups = {
     ['subprocesses', 'Subprocesses'],
     ['threads', 'Threads and processes'],
     ['workers', 'Workers'],
-    ['many-machines', 'Many machines'],
     ['frameworks', 'Frameworks and clients'],
     ['testing', 'Testing'],
     ['debugging', 'Debugging'],

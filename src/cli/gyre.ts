@@ -9,7 +9,7 @@ import { Problem } from './problem.ts';
  * Node 20 has WebSocket behind a flag. The inspector needs it. Programs that run until a signal must get the
  * signal themselves.
  */
-if (typeof WebSocket === 'undefined' && !['diff', 'serve', 'worker'].includes(process.argv[2] ?? '')) {
+if (typeof WebSocket === 'undefined' && !['diff', 'serve'].includes(process.argv[2] ?? '')) {
   const args = ['--experimental-websocket', '--no-warnings', ...process.execArgv, ...process.argv.slice(1)];
   process.exit(spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1);
 }

@@ -9,7 +9,6 @@ import { serve } from './commands/serve.ts';
 import { top } from './commands/top.ts';
 import { trace } from './commands/trace.ts';
 import { showPage } from './commands/web.ts';
-import { worker } from './commands/worker.ts';
 import { takeFigures } from './figures.ts';
 import type { Output } from './output.ts';
 import { print } from './output.ts';
@@ -17,7 +16,6 @@ import type { Arguments } from './usage.ts';
 import { parseArguments, USAGE } from './usage.ts';
 
 export async function main(args: readonly string[], output: Output): Promise<number> {
-  if (args[0] === 'worker') return await worker(args.slice(1), output);
   const parsed = parseArguments(args);
   if (parsed === undefined) return print(output, USAGE.split('\n'));
   if (parsed.command === 'serve') return await serve(parsed, output);

@@ -12,8 +12,6 @@ export const USAGE = `Looks into a running program that uses gyre, or runs a mod
   gyre diff A B       compares two trace files, and prints the first difference (exit code 1)
 
   gyre serve MODULE   runs main(context) of a module in workers that serve one port
-  gyre worker --queue NAME --redis URL MODULE...
-                      runs the jobs of a BullMQExecutor's queue (--workers NUMBER, --threads, --prefix)
 
   --json              the answer as JSON (top: one line a second)
   --web               ps, pstree and top: shows a page in the browser instead
