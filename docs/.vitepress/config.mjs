@@ -33,6 +33,7 @@ const groups = {
   Facts: [
     ['cancellation', 'Rules of cancellation'],
     ['simulation', 'Simulated worlds'],
+    ['flaky', 'From a flaky test to its schedule'],
     ['bundling', 'Bundlers'],
     ['systems', 'Systems and runtimes'],
     ['platforms', 'Test results'],

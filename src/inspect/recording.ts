@@ -53,6 +53,7 @@ function namesIn(events: readonly RecordedEvent[]): Record<number, string> {
  * It writes at once, and holds the loop for about 50 ms. If it fails, no file is left. `GYRE_TRACE=FOLDER` in
  * the environment writes such files at each uncaught error and at SIGUSR2.
  *
+ * @param file its path
  * @throws InvalidStateError if no loop of this thread has recorded; an error of Node (`ENOSPC`, `EACCES`) if
  *   the file can't be written
  *

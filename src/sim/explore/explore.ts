@@ -26,6 +26,7 @@ import { Search } from './search.ts';
  * The scenario runs many times in this process, so its state must be made inside of it.
  *
  * @param scenario as for `simulate()`
+ * @param options the faults and the strategy of the search, and when it ends
  * @throws ScheduleError
  *
  * @example
