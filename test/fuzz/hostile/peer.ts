@@ -60,6 +60,8 @@ export class Peer {
     const mood = this.chance.one(Object.keys(MOODS)) as keyof typeof MOODS;
     world.saw(mood);
     this.#mood = MOODS[mood];
+    // A renegotiation that never ends keeps its listener, and this peer may begin many.
+    socket.setMaxListeners(0);
     socket.on('error', () => {});
     socket.on('finish', () => {
       this.flushed = true;
